@@ -84,7 +84,13 @@ def _type(type_: Type, api: Api, *, received: bool) -> str:
     return f"Record<string, {inner}>"
 
 
+def key(wire: str) -> str:
+    """Return the name of a parameter as the key of an object: its own, in quotes where it has brackets."""
+    return wire if wire.isidentifier() else json.dumps(wire)
+
+
 FILTERS = {
+    "ts_key": key,
     "ts_output": output,
     "ts_given": given,
     "ts_params": params,

@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def name(wire: str) -> str:
-    """Return the name of a field or parameter: its own, with `_` where that is a keyword."""
-    return f"{wire}_" if keyword.iskeyword(wire) else wire
+    """Return the name of a field or parameter: its own, with `_` where that is a keyword or has brackets."""
+    plain = wire.replace("[", "_").replace("]", "")
+    return f"{plain}_" if keyword.iskeyword(plain) else plain
 
 
 def output(type_: Type, prefix: str = "") -> str:

@@ -266,7 +266,12 @@ function checkHeaders(headers: Record<string, string>): void {
 }
 
 function queryString(query: object): string {
+  const isMap = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
   const parts = Object.entries(query)
+    // A map is asked for key by key, as in metadata[order]=1042.
+    .flatMap(([name, value]) =>
+      isMap(value) ? Object.entries(value).map(([key, each]) => [`${name}[${key}]`, each] as const) : [[name, value] as const],
+    )
     .filter(([, value]) => value !== undefined && value !== null)
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(encode(value)))}`);
   return parts.length > 0 ? `?${parts.join("&")}` : "";

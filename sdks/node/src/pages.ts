@@ -7,6 +7,8 @@ export class Page<T extends { id: string }> implements AsyncIterable<T> {
   readonly data: T[];
   readonly has_more: boolean;
   readonly url: string;
+  /** Where to go on from a page that is short of its limit before the end; else its last item is. */
+  readonly next_cursor: string | null;
   readonly lastResponse: ResponseInfo;
   readonly #query: Query;
   readonly #fetchPage: (query: Query) => Promise<Page<T>>;
@@ -15,6 +17,7 @@ export class Page<T extends { id: string }> implements AsyncIterable<T> {
     this.data = Array.isArray(answer.data) ? (answer.data as T[]) : [];
     this.has_more = answer.has_more === true;
     this.url = typeof answer.url === "string" ? answer.url : "";
+    this.next_cursor = typeof answer.next_cursor === "string" ? answer.next_cursor : null;
     this.lastResponse = response;
     this.#query = query;
     this.#fetchPage = fetchPage;
@@ -27,10 +30,10 @@ export class Page<T extends { id: string }> implements AsyncIterable<T> {
 
   /** Fetch the page that follows; null after the last. */
   async nextPage(): Promise<Page<T> | null> {
-    const last = this.#isBackward ? this.data[0] : this.data[this.data.length - 1];
-    if (!this.has_more || last === undefined) return null;
-    const cursor = this.#isBackward ? { ending_before: last.id } : { starting_after: last.id };
-    return this.#fetchPage({ ...this.#query, ...cursor });
+    const place = this.#isBackward ? 0 : this.data.length - 1;
+    const cursor = this.next_cursor ?? this.data[place]?.id;
+    if (!this.has_more || cursor === undefined) return null;
+    return this.#fetchPage({ ...this.#query, [this.#isBackward ? "ending_before" : "starting_after"]: cursor });
   }
 
   /** Iterate over this page and those that follow. */

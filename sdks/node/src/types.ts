@@ -202,6 +202,11 @@ export type LedgerEntryKind =
   | "release"
   | Open;
 
+export type ListMessagesOrder =
+  | "newest"
+  | "oldest"
+  | Open;
+
 export type MessageEncoding =
   | "gsm7"
   | "ucs2"

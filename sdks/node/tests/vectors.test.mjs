@@ -154,6 +154,25 @@ for (const each of read("encodings").cases) {
   });
 }
 
+test("filters of lists", async () => {
+  const { requests, client } = wire(answer({ object: "list", data: [], has_more: false, url: "" }));
+  const since = new Date("2026-05-01T00:00:00Z");
+  await client().messages.list({ statuses: ["sent", "failed"], "created_at[gte]": since, metadata: { "order no": "1&2" } });
+  assert.deepEqual(requests[0].url.split("?")[1].split("&"), [
+    "statuses=sent%2Cfailed",
+    "created_at%5Bgte%5D=2026-05-01T00%3A00%3A00Z",
+    "metadata%5Border%20no%5D=1%262",
+  ]);
+});
+
+test("a short page goes on from its cursor", async () => {
+  const whole = { object: "list", url: "/v1/messages" };
+  const short = answer({ ...whole, data: [], has_more: true, next_cursor: "msg_5" });
+  const { requests, client } = wire(short, answer({ ...whole, data: [{ id: "msg_1" }], has_more: false }));
+  assert.deepEqual(await client().messages.list().toArray({ limit: 9 }), [{ id: "msg_1" }]);
+  assert.equal(new URL(requests[1].url).searchParams.get("starting_after"), "msg_5");
+});
+
 // Date has no offset of its own.
 for (const each of read("encodings").times.filter((time) => time.offset_minutes === 0)) {
   test(`time: ${each.wire}`, async () => {

@@ -206,6 +206,27 @@ def test_encodings(case: dict[str, Any]) -> None:
         assert re.search(pattern.replace("{language}", "python"), request.headers[name])
 
 
+def test_filters_of_lists() -> None:
+    wire = Wire(answer({"object": "list", "data": [], "has_more": False, "url": ""}))
+    since = datetime(2026, 5, 1, tzinfo=UTC)
+    wire.client().messages.list(statuses=["sent", "failed"], created_at_gte=since, metadata={"order no": "1&2"})
+    query = wire.requests[0].url.raw_path.decode().partition("?")[2]
+    assert query.split("&") == [
+        "statuses=sent%2Cfailed",
+        "created_at%5Bgte%5D=2026-05-01T00%3A00%3A00Z",
+        "metadata%5Border%20no%5D=1%262",
+    ]
+
+
+def test_a_short_page_goes_on_from_its_cursor() -> None:
+    whole = {"object": "list", "url": "/v1/messages"}
+    short = answer(whole | {"data": [], "has_more": True, "next_cursor": "msg_5"})
+    last = answer(whole | {"data": [{"id": "msg_1"}], "has_more": False})
+    wire = Wire(short, last)
+    assert [item.id for item in wire.client().messages.list()] == ["msg_1"]
+    assert dict(wire.requests[1].url.params) == {"starting_after": "msg_5"}
+
+
 @pytest.mark.parametrize("case", vectors.cases("encodings", "times"))
 def test_times(case: dict[str, Any]) -> None:
     moment = datetime.fromtimestamp(case["epoch"], timezone(timedelta(minutes=case["offset_minutes"])))

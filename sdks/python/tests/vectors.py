@@ -32,5 +32,6 @@ def homes() -> dict[str, tuple[str, str]]:
 def call(client: Any, operation_id: str, args: Mapping[str, Any], **more: Any) -> Any:
     """What the method of an operation returns; args by their names on the wire."""
     resource, method = homes()[operation_id]
-    named = {f"{name}_" if keyword.iskeyword(name) else name: value for name, value in args.items()}
+    plain = {name.replace("[", "_").replace("]", ""): value for name, value in args.items()}
+    named = {f"{name}_" if keyword.iskeyword(name) else name: value for name, value in plain.items()}
     return getattr(getattr(client, resource), method)(**named, **more)

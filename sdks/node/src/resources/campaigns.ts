@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { AudienceParams, Campaign, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, OnUnknown, Reconciliation, Scalar } from "../types.js";
+import type { AudienceParams, Campaign, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ListMessagesOrder, OnUnknown, Reconciliation, Scalar } from "../types.js";
 
 /** Parameters of campaigns.create. */
 export interface CampaignsCreateParams {
@@ -51,6 +51,12 @@ export interface CampaignsListParams {
   ending_before?: string;
   /** Only campaigns of this status. */
   status?: CampaignStatus;
+  /** Only campaigns of one of these statuses; drafts show only where they are asked for. */
+  statuses?: ReadonlyArray<CampaignStatus>;
+  /** Only campaigns whose name holds this text, in any case. */
+  q?: string;
+  /** Which come first; `newest` where it is not said. */
+  order?: ListMessagesOrder;
 }
 
 /** Parameters of campaigns.preview. */

@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { ConsentEntry, Contact, ContactExport, ContactsImported, Deleted, Erasure, ImportedContactParams, OnConflict, OptInParams, OptInStatus, Scalar } from "../types.js";
+import type { ConsentEntry, Contact, ContactExport, ContactsImported, Deleted, Erasure, ImportedContactParams, ListMessagesOrder, OnConflict, OptInParams, OptInStatus, Scalar } from "../types.js";
 
 /** Parameters of contacts.create. */
 export interface ContactsCreateParams {
@@ -49,6 +49,19 @@ export interface ContactsListParams {
   list_id?: string;
   /** Only contacts of this opt-in status. */
   opt_in_status?: OptInStatus;
+  /**
+   * Only contacts whose attributes have these values under these keys. Text finds the number and the boolean that it
+   * writes, too.
+   */
+  attributes?: Record<string, string>;
+  /** Only contacts made at this time or later. */
+  "created_at[gte]"?: string | Date;
+  /** Only contacts made before this time. */
+  "created_at[lt]"?: string | Date;
+  /** Only contacts changed at this time or later. */
+  "updated_at[gte]"?: string | Date;
+  /** Which come first; `newest` where it is not said. */
+  order?: ListMessagesOrder;
 }
 
 /** Parameters of contacts.importBatch. */

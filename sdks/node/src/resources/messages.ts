@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { Message, MessageExplanation, MessageOrigin, MessagePreview, MessageStatusFilter, MessageTimeline, OnUnknown, Scalar } from "../types.js";
+import type { ListMessagesOrder, Message, MessageExplanation, MessageOrigin, MessagePreview, MessageStatus, MessageStatusFilter, MessageTimeline, OnUnknown, Scalar } from "../types.js";
 
 /** Parameters of messages.create. */
 export interface MessagesCreateParams {
@@ -49,6 +49,27 @@ export interface MessagesListParams {
   contact_id?: string;
   /** Only messages of this origin; automatic ones are the service's own. */
   origin?: MessageOrigin;
+  /** Only messages of one of these statuses; `delivered` includes those replied to, as it does alone. */
+  statuses?: ReadonlyArray<MessageStatus>;
+  /** Only messages to the contact of this phone, in E.164 format. */
+  to?: string;
+  /** Only messages of this sender. */
+  from?: string;
+  /** Only messages whose body holds this text, in any case. */
+  q?: string;
+  /** Only messages that failed, or were skipped, with this code. */
+  error_code?: string;
+  /** Only messages made at this time or later. */
+  "created_at[gte]"?: string | Date;
+  /** Only messages made before this time. */
+  "created_at[lt]"?: string | Date;
+  /** Which come first; `newest` where it is not said. */
+  order?: ListMessagesOrder;
+  /**
+   * Only messages whose metadata has these values under these keys. Text finds the number and the boolean that it
+   * writes, too.
+   */
+  metadata?: Record<string, string>;
 }
 
 /** Parameters of messages.preview. */

@@ -164,9 +164,15 @@ def fill_in(path: str, ids: Mapping[str, str]) -> str:
 
 def query_string(query: Mapping[str, Any]) -> str:
     """Return the query of what was given, with its question mark."""
+    given: dict[str, Any] = {}
+    for name, value in query.items():
+        # A map is asked for key by key, as in metadata[order]=1042.
+        given |= (
+            {f"{name}[{key}]": each for key, each in value.items()} if isinstance(value, Mapping) else {name: value}
+        )
     parts = [
-        f"{quote(name)}={quote(_text(value), safe='')}"
-        for name, value in query.items()
+        f"{quote(name, safe='')}={quote(_text(value), safe='')}"
+        for name, value in given.items()
         if value is not None and not isinstance(value, NotGiven)
     ]
     return "?" + "&".join(parts) if parts else ""
@@ -199,4 +205,6 @@ def moment(value: datetime) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ",".join(_text(each) for each in value)
     return moment(value) if isinstance(value, datetime) else str(value)

@@ -18,6 +18,8 @@ class _Page(Generic[T]):
         self.data: list[T] = make(kind, list(answer.get("data") or ()))
         self.has_more = bool(answer.get("has_more"))
         self.url: str = answer.get("url", "")
+        # Where to go on from a page that is short of its limit before the end; else its last item is.
+        self.next_cursor: str | None = answer.get("next_cursor")
         self.response = response
 
     def __repr__(self) -> str:
@@ -37,10 +39,10 @@ class _Page(Generic[T]):
         return bool(self._query.get("ending_before"))
 
     def _next_query(self) -> dict[str, Any] | None:
-        if not self.has_more or not self.data:
+        if not self.has_more or not (self.next_cursor or self.data):
             return None
-        name, last = ("ending_before", self.data[0]) if self._is_backward else ("starting_after", self.data[-1])
-        return self._query | {name: last.id}  # type: ignore[attr-defined]
+        name, place = ("ending_before", 0) if self._is_backward else ("starting_after", -1)
+        return self._query | {name: self.next_cursor or self.data[place].id}  # type: ignore[attr-defined]
 
 
 class Page(_Page[T]):

@@ -228,6 +228,13 @@ LedgerEntryKind = (
     ]
     | str
 )
+ListMessagesOrder = (
+    Literal[
+        "newest",
+        "oldest",
+    ]
+    | str
+)
 MessageEncoding = (
     Literal[
         "gsm7",

@@ -92,6 +92,9 @@ class Campaigns:
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
         status: t.CampaignStatus | NotGiven = NOT_GIVEN,
+        statuses: Sequence[t.CampaignStatus] | NotGiven = NOT_GIVEN,
+        q: str | NotGiven = NOT_GIVEN,
+        order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.Campaign]:
         """List campaigns.
@@ -102,6 +105,9 @@ class Campaigns:
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         status: Only campaigns of this status.
+        statuses: Only campaigns of one of these statuses; drafts show only where they are asked for.
+        q: Only campaigns whose name holds this text, in any case.
+        order: Which come first; `newest` where it is not said.
         """
         return self._client.call_page(
             "GET",
@@ -112,6 +118,9 @@ class Campaigns:
                 "starting_after": starting_after,
                 "ending_before": ending_before,
                 "status": status,
+                "statuses": statuses,
+                "q": q,
+                "order": order,
             },
             options=options,
         )
@@ -532,6 +541,9 @@ class AsyncCampaigns:
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
         status: t.CampaignStatus | NotGiven = NOT_GIVEN,
+        statuses: Sequence[t.CampaignStatus] | NotGiven = NOT_GIVEN,
+        q: str | NotGiven = NOT_GIVEN,
+        order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.Campaign]:
         """List campaigns.
@@ -542,6 +554,9 @@ class AsyncCampaigns:
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         status: Only campaigns of this status.
+        statuses: Only campaigns of one of these statuses; drafts show only where they are asked for.
+        q: Only campaigns whose name holds this text, in any case.
+        order: Which come first; `newest` where it is not said.
         """
         return self._client.call_page(
             "GET",
@@ -552,6 +567,9 @@ class AsyncCampaigns:
                 "starting_after": starting_after,
                 "ending_before": ending_before,
                 "status": status,
+                "statuses": statuses,
+                "q": q,
+                "order": order,
             },
             options=options,
         )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from massivesms._client import AsyncCalls, Calls
@@ -87,6 +88,11 @@ class Contacts:
         email: str | NotGiven = NOT_GIVEN,
         list_id: str | NotGiven = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven = NOT_GIVEN,
+        attributes: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        created_at_lt: datetime | str | NotGiven = NOT_GIVEN,
+        updated_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.Contact]:
         """List/search contacts.
@@ -101,6 +107,12 @@ class Contacts:
         email: The whole e-mail address, in any case.
         list_id: Only contacts on this list.
         opt_in_status: Only contacts of this opt-in status.
+        attributes: Only contacts whose attributes have these values under these keys. Text finds the number and
+            the boolean that it writes, too.
+        created_at_gte: Only contacts made at this time or later.
+        created_at_lt: Only contacts made before this time.
+        updated_at_gte: Only contacts changed at this time or later.
+        order: Which come first; `newest` where it is not said.
         """
         return self._client.call_page(
             "GET",
@@ -115,6 +127,11 @@ class Contacts:
                 "email": email,
                 "list_id": list_id,
                 "opt_in_status": opt_in_status,
+                "attributes": attributes,
+                "created_at[gte]": created_at_gte,
+                "created_at[lt]": created_at_lt,
+                "updated_at[gte]": updated_at_gte,
+                "order": order,
             },
             options=options,
         )
@@ -419,6 +436,11 @@ class AsyncContacts:
         email: str | NotGiven = NOT_GIVEN,
         list_id: str | NotGiven = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven = NOT_GIVEN,
+        attributes: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        created_at_lt: datetime | str | NotGiven = NOT_GIVEN,
+        updated_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.Contact]:
         """List/search contacts.
@@ -433,6 +455,12 @@ class AsyncContacts:
         email: The whole e-mail address, in any case.
         list_id: Only contacts on this list.
         opt_in_status: Only contacts of this opt-in status.
+        attributes: Only contacts whose attributes have these values under these keys. Text finds the number and
+            the boolean that it writes, too.
+        created_at_gte: Only contacts made at this time or later.
+        created_at_lt: Only contacts made before this time.
+        updated_at_gte: Only contacts changed at this time or later.
+        order: Which come first; `newest` where it is not said.
         """
         return self._client.call_page(
             "GET",
@@ -447,6 +475,11 @@ class AsyncContacts:
                 "email": email,
                 "list_id": list_id,
                 "opt_in_status": opt_in_status,
+                "attributes": attributes,
+                "created_at[gte]": created_at_gte,
+                "created_at[lt]": created_at_lt,
+                "updated_at[gte]": updated_at_gte,
+                "order": order,
             },
             options=options,
         )

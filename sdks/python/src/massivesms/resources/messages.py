@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,15 @@ class Messages:
         campaign_id: str | NotGiven = NOT_GIVEN,
         contact_id: str | NotGiven = NOT_GIVEN,
         origin: t.MessageOrigin | NotGiven = NOT_GIVEN,
+        statuses: Sequence[t.MessageStatus] | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        q: str | NotGiven = NOT_GIVEN,
+        error_code: str | NotGiven = NOT_GIVEN,
+        created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        created_at_lt: datetime | str | NotGiven = NOT_GIVEN,
+        order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
+        metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.Message]:
         """List messages.
@@ -95,6 +104,17 @@ class Messages:
         campaign_id: Only messages of this campaign.
         contact_id: Only messages to this contact.
         origin: Only messages of this origin; automatic ones are the service's own.
+        statuses: Only messages of one of these statuses; `delivered` includes those replied to, as it does
+            alone.
+        to: Only messages to the contact of this phone, in E.164 format.
+        from_: Only messages of this sender.
+        q: Only messages whose body holds this text, in any case.
+        error_code: Only messages that failed, or were skipped, with this code.
+        created_at_gte: Only messages made at this time or later.
+        created_at_lt: Only messages made before this time.
+        order: Which come first; `newest` where it is not said.
+        metadata: Only messages whose metadata has these values under these keys. Text finds the number and the
+            boolean that it writes, too.
         """
         return self._client.call_page(
             "GET",
@@ -108,6 +128,15 @@ class Messages:
                 "campaign_id": campaign_id,
                 "contact_id": contact_id,
                 "origin": origin,
+                "statuses": statuses,
+                "to": to,
+                "from": from_,
+                "q": q,
+                "error_code": error_code,
+                "created_at[gte]": created_at_gte,
+                "created_at[lt]": created_at_lt,
+                "order": order,
+                "metadata": metadata,
             },
             options=options,
         )
@@ -310,6 +339,15 @@ class AsyncMessages:
         campaign_id: str | NotGiven = NOT_GIVEN,
         contact_id: str | NotGiven = NOT_GIVEN,
         origin: t.MessageOrigin | NotGiven = NOT_GIVEN,
+        statuses: Sequence[t.MessageStatus] | NotGiven = NOT_GIVEN,
+        to: str | NotGiven = NOT_GIVEN,
+        from_: str | NotGiven = NOT_GIVEN,
+        q: str | NotGiven = NOT_GIVEN,
+        error_code: str | NotGiven = NOT_GIVEN,
+        created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        created_at_lt: datetime | str | NotGiven = NOT_GIVEN,
+        order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
+        metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.Message]:
         """List messages.
@@ -323,6 +361,17 @@ class AsyncMessages:
         campaign_id: Only messages of this campaign.
         contact_id: Only messages to this contact.
         origin: Only messages of this origin; automatic ones are the service's own.
+        statuses: Only messages of one of these statuses; `delivered` includes those replied to, as it does
+            alone.
+        to: Only messages to the contact of this phone, in E.164 format.
+        from_: Only messages of this sender.
+        q: Only messages whose body holds this text, in any case.
+        error_code: Only messages that failed, or were skipped, with this code.
+        created_at_gte: Only messages made at this time or later.
+        created_at_lt: Only messages made before this time.
+        order: Which come first; `newest` where it is not said.
+        metadata: Only messages whose metadata has these values under these keys. Text finds the number and the
+            boolean that it writes, too.
         """
         return self._client.call_page(
             "GET",
@@ -336,6 +385,15 @@ class AsyncMessages:
                 "campaign_id": campaign_id,
                 "contact_id": contact_id,
                 "origin": origin,
+                "statuses": statuses,
+                "to": to,
+                "from": from_,
+                "q": q,
+                "error_code": error_code,
+                "created_at[gte]": created_at_gte,
+                "created_at[lt]": created_at_lt,
+                "order": order,
+                "metadata": metadata,
             },
             options=options,
         )

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sdks.generator import frozen, model, readmes, render, vectors
+from sdks.generator import frozen, model, readmes, render, samples, vectors
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         differing = vector_drift(api) + [
             path for language in chosen for path in (*render.drift(api, language), *readmes.drift(language))
         ]
+        differing += [f"../docs/site/{name}" for name in samples.drift()]
         for path in differing:
             _say(f"differs: sdks/{path}")
         return 1 if wrong or differing else 0
@@ -34,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         for path in (*render.write(api, language), *readmes.write(language)):
             _say(f"written: sdks/{path}")
     if not options.vectors:
+        for name in samples.write():
+            _say(f"written: docs/site/{name}")
         frozen.add(api)
     return 1 if wrong else 0
 

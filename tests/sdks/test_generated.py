@@ -8,7 +8,7 @@ import re
 import pytest
 
 from sdks.generator import __main__ as command
-from sdks.generator import frozen, model, names, readmes, render, vectors
+from sdks.generator import frozen, model, names, readmes, render, samples, vectors
 
 API = model.load()
 
@@ -32,6 +32,12 @@ def test_the_readme_shows_the_examples_that_are_run(language: str) -> None:
     text = (render.SDKS / language / "README.md").read_text()
     assert re.findall(r"<!-- example: (\w+) -->", text) == list(readmes.EXAMPLES)
     assert readmes.drift(language) == [], "run make sdks"
+
+
+def test_the_documentation_shows_the_examples_that_are_run() -> None:
+    shown = {name for path in samples.pages() for name in re.findall(r"<!-- samples: (\w+) -->", path.read_text())}
+    assert shown == set(readmes.EXAMPLES)
+    assert samples.drift() == [], "run make sdks"
 
 
 def test_the_vectors_are_what_the_generator_writes() -> None:

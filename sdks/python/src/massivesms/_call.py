@@ -96,7 +96,7 @@ class Call:
             return None
         error.idempotency_key, error.tries = self.key, self.tries
         wait = self._wait(error)
-        code = error.code if isinstance(error, APIStatusError) else type(error).__name__
+        code = (error.code or error.status) if isinstance(error, APIStatusError) else type(error).__name__
         if wait is None or self.tries > self.max_retries or self._is_late(now + wait):
             log.info("%s %s failed: %s after %d tries", self.method, self.path, code, self.tries)
             raise error

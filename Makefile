@@ -94,7 +94,7 @@ sdks-test: $(VENV)/.dev ## Run an SDK's suite and hold it to the service with fa
 
 lock: $(BIN)/python ## Resolve all dependencies into the lock files
 	$(PIP) install uv
-	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra billing --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra dev --constraints requirements.lock \
 		--output-file requirements-dev.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade dashboard/requirements.in --output-file requirements-node.lock

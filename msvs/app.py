@@ -21,10 +21,12 @@ from starlette.routing import BaseRoute, Route
 from msvs import database, garbage, logs, settings, start_checks
 from msvs.api.accounts import auth, request_log, secret_keys
 from msvs.api.context import Services
+from msvs.api.credits import gateway
 from msvs.api.crypto import Keyring
 from msvs.api.errors import ErrorCode, Unavailable
 from msvs.api.limits import Limiter
 from msvs.api.notifier import Notifier
+from msvs.billing.routes import billing_routes
 from msvs.callbacks.routes import callback_routes
 from msvs.carriers.registry import make_carriers
 from msvs.dashboard import routes as dashboard
@@ -101,6 +103,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
                 if notifier is not None:
                     await asyncio.to_thread(notifier.close)
                 await auth.settle(services)
+                await gateway.close(services)
                 await limiter.close()
                 await readiness.close()
 
@@ -126,6 +129,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         *handset_routes(services, settings),
         *dashboard.dashboard_routes(),
         *callback_routes(carriers, base_url=settings.base_url),
+        *billing_routes(services),
         *docs_routes(),
         *mailbox_routes(keeps_mail=settings.keeps_mail),
         *home_routes(settings.base_url, is_production=settings.is_production),

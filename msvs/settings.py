@@ -23,6 +23,8 @@ DEVELOPMENT = "development"
 PRODUCTION = "production"
 # Where `msvs run` keeps the keys and the password of the demo workspace, in DATA_DIR.
 DEMO_FILE = "demo.json"
+# How Stripe's keys of its live mode begin.
+LIVE_KEYS = ("sk_live_", "rk_live_")
 # Where the API is served to the public, and its documentation found.
 PRODUCTION_URL = "https://api.massivesms.com"
 
@@ -45,6 +47,7 @@ class Insecure(StrEnum):
     PUBLIC_ADDRESS = "public_address"
     HTTP_URL = "http_url"
     VIRTUAL_CARRIER = "virtual_carrier"
+    TEST_PAYMENTS = "test_payments"
 
 
 def _text(_name: str, text: str) -> str:
@@ -127,6 +130,14 @@ def _previous_keys(_name: str, text: str) -> tuple[str, ...]:
     """Return each key of the list; the whole text too, which may be a key that has a comma."""
     listed = _list(text)
     return listed if len(listed) < 2 else (*listed, text.strip())
+
+
+def _signing_secrets(name: str, text: str) -> tuple[str, ...]:
+    secrets = _list(text)
+    # An empty secret could be forged by anybody; what is no secret of Stripe's was put here by mistake.
+    if not all(each.startswith("whsec_") and len(each) > 20 for each in secrets):
+        raise SettingsError(f"{name} must be secrets that begin with whsec_")
+    return secrets
 
 
 def _networks(name: str, text: str) -> tuple[str, ...]:
@@ -274,7 +285,8 @@ class Settings:
         "comma-separated names beside the public URL's under which pages and GraphQL are served; `*` is any", _hosts)
     allow_insecure: tuple[Insecure, ...] = setting("MSVS_ALLOW_INSECURE", (),
         "comma-separated names of what a start is not refused for: `public_address` (development that others reach, as "
-        "in a container), `http_url` and `virtual_carrier` (production without https, and without a carrier)",
+        "in a container), `http_url`, `virtual_carrier` and `test_payments` (production without https, a carrier, and "
+        "money)",
         _insecure, page="[What a start is refused for](operations.md#what-a-start-is-refused-for)")
     message_workers: int = setting("MSVS_MESSAGE_WORKERS", 2, "processes that dispatch messages", _processes)
     webhook_workers: int = setting("MSVS_WEBHOOK_WORKERS", 1, "processes that deliver webhooks", _processes)
@@ -305,6 +317,16 @@ class Settings:
         page="[Mail](operations.md#mail)", is_secret=True)
     mail_from: str | None = setting("MSVS_MAIL_FROM", None, "the sender of mail, such as `sms@cohortlabs.co`",
         _mail_from, shown="`no-reply@` and the host of the public URL")
+    billing: Path | None = setting("MSVS_BILLING", None, "a TOML file of the packs of credits that are sold", _path,
+        shown="none: nothing is sold; in development three examples", page="[Billing](billing.md)")
+    stripe_key: str | None = setting("MSVS_STRIPE_KEY", None, "the secret or restricted key of Stripe's API", _text,
+        shown="none: nothing is sold; `msvs run` pretends in development", page="[Billing](billing.md)",
+        is_secret=True)
+    stripe_webhook_secrets: tuple[str, ...] = setting("MSVS_STRIPE_WEBHOOK_SECRETS", (),
+        "comma-separated signing secrets (`whsec_…`) of Stripe's events: two while one is rotated", _signing_secrets,
+        page="[Billing](billing.md)", is_secret=True)
+    stripe_url: str | None = setting("MSVS_STRIPE_URL", None, "where the API of Stripe answers, if not at Stripe's",
+        partial(_url, schemes=("https", "http")), shown="`https://api.stripe.com`")
     log_level: str = setting("MSVS_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", _level,
         refuses_empty=True)
     # fmt: on

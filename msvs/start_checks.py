@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 from urllib.parse import unquote, urlsplit
 
-from msvs.settings import DEMO_FILE, Insecure, Settings, SettingsError
+from msvs.settings import DEMO_FILE, LIVE_KEYS, Insecure, Settings, SettingsError
 
 SECRET_LENGTH = 16
 SECRET_LETTERS = 6
@@ -88,6 +88,7 @@ def refusals(settings: Settings) -> Iterator[str]:
             "MSVS_LIVE_CARRIER must not be virtual in production, where live messages are paid for and reach nobody; "
             f"on a staging machine set MSVS_ALLOW_INSECURE={Insecure.VIRTUAL_CARRIER}"
         )
+    yield from _payments(settings)
     if (settings.data_dir / DEMO_FILE).exists():
         yield (
             f"DATA_DIR must not hold {DEMO_FILE}, the printed keys and password of the demo workspace: choose another "
@@ -96,6 +97,26 @@ def refusals(settings: Settings) -> Iterator[str]:
 
 
 _ROTATES = {"MSVS_SECRET_KEY": ", and `msvs secrets rotate` puts it in the place of MSVS_SECRET_KEYS_PREVIOUS"}
+
+
+def _payments(settings: Settings) -> Iterator[str]:
+    """Return what is wrong with how credits are paid for: with pretended money they would be given away."""
+    if settings.stripe_key is None:
+        return
+    if not settings.stripe_webhook_secrets:
+        yield "MSVS_STRIPE_WEBHOOK_SECRETS must be set where MSVS_STRIPE_KEY is: nothing else tells of refunds at once"
+    if Insecure.TEST_PAYMENTS in settings.allow_insecure:
+        return
+    if not settings.stripe_key.startswith(LIVE_KEYS):
+        yield (
+            "MSVS_STRIPE_KEY must be a live key in production, where credits reach carriers; on a staging machine set "
+            f"MSVS_ALLOW_INSECURE={Insecure.TEST_PAYMENTS}"
+        )
+    if settings.stripe_url is not None:
+        yield (
+            "MSVS_STRIPE_URL must not be set in production, where it could stand in for Stripe; on a staging machine "
+            f"set MSVS_ALLOW_INSECURE={Insecure.TEST_PAYMENTS}"
+        )
 
 
 def _addresses(settings: Settings) -> Iterator[str]:

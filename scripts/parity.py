@@ -30,6 +30,7 @@ Both fronts call the same operations, so what one can do the other can. This tab
 READ_BY_LOADER: Mapping[str, str] = {
     "campaigns.get_campaign": "campaign",
     "canned_answers.get_canned_answer": "cannedAnswer",
+    "checkout.get_checkout": "checkout",
     "contacts.get_contact": "contact",
     "events.get_event": "event",
     "keywords.get_keyword": "joinKeyword",
@@ -262,9 +263,10 @@ def rest() -> dict[str, set[str]]:
     """Operation → the routes that reach it."""
     found: dict[str, set[str]] = defaultdict(set)
     for endpoint in import_module("msvs.rest_compat.endpoints").ENDPOINTS:
-        handler = inspect.unwrap(endpoint.handler)
-        for operation in reached(handler.__module__, handler.__qualname__):
-            found[operation].add(f"{endpoint.method} {endpoint.path}")
+        for step in filter(None, (endpoint.handler, endpoint.finish)):
+            handler = inspect.unwrap(step)
+            for operation in reached(handler.__module__, handler.__qualname__):
+                found[operation].add(f"{endpoint.method} {endpoint.path}")
     return found
 
 

@@ -17,7 +17,7 @@ SERVICES.keyring.hash_with(CONSENT_SECRET)
 @contextmanager
 def restored(services: Services) -> Iterator[None]:
     """Leave services as the block found them."""
-    parts = (services.carriers, services.rates, services.keyring, services.address_policy)
+    parts = (services.carriers, services.rates, services.keyring, services.address_policy, services.billing)
     before = [{name: getattr(part, name) for name in names_of(part)} for part in parts]
     try:
         yield

@@ -15,6 +15,7 @@ def test_nothing_need_be_set() -> None:
     assert from_environment({"DATABASE_URL": "", "REDIS_URL": "", "PORT": "", "MSVS_PUBLIC_URL": ""}) == Settings()
 
 
+WHSEC = "whsec_" + "a" * 24
 READ = {
     "MSVS_ENV": ("production", "environment", "production"),
     "DATA_DIR": ("/srv/msvs", "data_dir", Path("/srv/msvs")),
@@ -54,6 +55,10 @@ READ = {
     "MSVS_SIGN_UP": ("off", "sign_up", "off"),
     "MSVS_SMTP_URL": ("smtps://app:pw@mail", "smtp_url", "smtps://app:pw@mail"),
     "MSVS_MAIL_FROM": (" sms@cohortlabs.co ", "mail_from", "sms@cohortlabs.co"),
+    "MSVS_BILLING": ("/srv/packs.toml", "billing", Path("/srv/packs.toml")),
+    "MSVS_STRIPE_KEY": (" rk_test_1 ", "stripe_key", "rk_test_1"),
+    "MSVS_STRIPE_WEBHOOK_SECRETS": (f"{WHSEC}, {WHSEC}", "stripe_webhook_secrets", (WHSEC, WHSEC)),
+    "MSVS_STRIPE_URL": ("http://127.0.0.1:9", "stripe_url", "http://127.0.0.1:9"),
     "MSVS_LOG_LEVEL": ("warning", "log_level", "WARNING"),
 }
 

@@ -437,6 +437,26 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Have an owner or administrator of the workspace change the setting.",
     ),
     (ErrorCode.SANDBOX_ONLY, (403,), "The operation exists in the sandbox alone.", "Use a msvs_test_ key."),
+    # Buying credits.
+    (ErrorCode.LIVE_ONLY, (403,), "The operation exists in live alone: the sandbox buys nothing.", "Use a live key."),
+    (
+        ErrorCode.BILLING_CLOSED,
+        (409,),
+        "Credits are not sold here: the operator has set up no packs, or no account that takes payments.",
+        "Ask the operator for credits.",
+    ),
+    (
+        ErrorCode.PACK_UNKNOWN,
+        (400,),
+        "No pack that is sold now has this id.",
+        "Read the packs from GET /v1/credits/packs.",
+    ),
+    (
+        ErrorCode.PAYMENTS_UNAVAILABLE,
+        (503,),
+        "The service that takes payments cannot be reached, or refused the call; nothing was charged.",
+        "Send the request again with the same Idempotency-Key.",
+    ),
     # Money, law and limits.
     (
         ErrorCode.INSUFFICIENT_CREDITS,

@@ -12,6 +12,7 @@ from uuid import UUID
 from msvs.address_policy import AddressPolicy
 from msvs.api.crypto import Keyring
 from msvs.models import Role
+from msvs.packs import Billing
 from msvs.settings import PRODUCTION_URL, Settings
 
 T = TypeVar("T")
@@ -86,13 +87,14 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services of a process: carriers' names, rates, the keyring, the address policy, the base URL, the clock."""
+    """The services of a process: carriers' names, rates, keyring, address policy, base URL, billing and clock."""
 
     carriers: CarrierNames = field(default_factory=CarrierNames)
     rates: Rates = field(default_factory=Rates)
     keyring: Keyring = field(default_factory=Keyring)
     address_policy: AddressPolicy = field(default_factory=AddressPolicy)
     base_url: str = PRODUCTION_URL
+    billing: Billing = field(default_factory=Billing)
     clock: Callable[[], datetime] = utc_now
     _kept: dict[type, object] = field(default_factory=dict, repr=False, compare=False)
 
@@ -121,6 +123,7 @@ class Services:
             Keyring(),
             AddressPolicy.from_settings(settings),
             settings.base_url,
+            Billing.from_settings(settings),
         )
 
 

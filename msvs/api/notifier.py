@@ -28,6 +28,7 @@ class WorkQueue(StrEnum):
     REPORTS = "reports"
     WEBHOOKS = "webhooks"
     MAIL = "mail"
+    BILLING = "billing"
     MAINTENANCE = "maintenance"
 
 
@@ -45,6 +46,7 @@ JOBS: dict[WorkQueue, Job] = {
     WorkQueue.REPORTS: Job("msvs.workers.jobs.collect_reports", "Take in delivery reports and replies"),
     WorkQueue.WEBHOOKS: Job("msvs.workers.jobs.deliver_webhooks", "Deliver due webhooks"),
     WorkQueue.MAIL: Job("msvs.workers.jobs.send_mail", "Send due mail"),
+    WorkQueue.BILLING: Job("msvs.workers.jobs.settle_billing", "Settle what Stripe told of purchases"),
     WorkQueue.MAINTENANCE: Job(
         "msvs.workers.jobs.maintain",
         "Resolve expired leases, complete campaigns, drop what is past its keeping",

@@ -87,6 +87,11 @@ def is_single_statement() -> bool:
     return _alone.get()
 
 
+def is_in_transaction() -> bool:
+    """Return whether the caller is inside a unit of work, which must not wait for the network."""
+    return _waiting.get() is not None and not _alone.get()
+
+
 def notify_after_commit(queue: WorkQueue) -> None:
     """Have workers look at `queue`'s work once the current unit of work has committed."""
     waiting = _waiting.get()

@@ -18,7 +18,7 @@ COMMANDS: Mapping[str, Place] = {
     "run": Place("processes", "run", "Run the whole service on this machine: engines, API, workers and cron."),
     "api": Place("processes", "serve_api", "Serve the API."),
     "worker": Place(
-        "processes", "work", "Work on a queue: messages, campaigns, reports, webhooks, mail or maintenance."
+        "processes", "work", "Work on a queue: messages, campaigns, reports, webhooks, mail, billing or maintenance."
     ),
     "cron": Place("processes", "run_cron", "Wake the workers for due work, and schedule maintenance; run only one."),
     "binds": Place("processes", "hold_binds", "Hold the binds of carriers that need them; a second process stands by."),
@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Place] = {
     "consent": Place("consent", "consent", "Verify consent records; export or erase the data of a contact."),
     "secrets": Place("secrets", "secrets", "List and rotate the keys that MSVS_SECRET_KEY has been."),
     "suppressions": Place("suppressions", "suppressions", "Import and export suppressed phone numbers."),
+    "packs": Place("packs", "show_packs", "Show the packs of credits that are sold, or check a file of them."),
     "credits": Place("credits", "credits", "Show and add the credits of a workspace."),
 }
 # Command of an earlier release → its name now.

@@ -21,9 +21,10 @@ from msvs.cli.common import (
 from msvs.cli.database import migrate_schema, repair_what_is_due
 from msvs.cli.workspaces import new_workspace
 from msvs.local.embedded import EmbeddedEngines
+from msvs.local.pretend_stripe import KEY as PRETEND_KEY
 from msvs.settings import DEMO_FILE, Settings
 
-QUEUES = ("messages", "campaigns", "reports", "webhooks", "mail", "maintenance")
+QUEUES = ("messages", "campaigns", "reports", "webhooks", "mail", "billing", "maintenance")
 # What works in bulk leaves the processor to those who wait for an answer: the API, a pause or a cancellation, a STOP.
 BULK = frozenset(("messages", "campaigns", "maintenance"))
 BULK_NICENESS = 5
@@ -66,6 +67,7 @@ def _addresses(settings: Settings) -> list[str]:
         shown = "by name: `msvs operators list`"
     elif settings.is_production:
         shown = "password: MSVS_OPERATOR_PASSWORD, or operator.key in DATA_DIR"
+    pretends = settings.stripe_key == PRETEND_KEY
     return [
         f"  REST API        {base}/v1   ({base}/openapi.yaml)",
         f"  GraphQL         {base}/graphql",
@@ -74,6 +76,7 @@ def _addresses(settings: Settings) -> list[str]:
         f"  Handset         {base}/handset   (the sandbox's phones)",
         f"  Operators       {base}/ops   ({shown})",
         *([f"  Mail            {base}/dev/mail   (what would be sent)"] if settings.keeps_mail else []),
+        *([f"  Credits         {base}/dashboard/credits   (PRETEND CHECKOUT: NO CARD IS CHARGED)"] if pretends else []),
         f"  Readiness       {base}/readyz",
         "",
     ]

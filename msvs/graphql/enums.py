@@ -23,6 +23,7 @@ from msvs.models import (
     MessageStatus,
     OnUnknown,
     OptInStatus,
+    PurchaseStatus,
     Role,
     SenderKind,
 )
@@ -167,6 +168,24 @@ describe(
         "RESERVE": "A message took credits when it was accepted.",
         "CAPTURE": "A carrier took the message, which makes its reservation final; moves nothing.",
         "RELEASE": "A message that was not handed to a carrier gave its credits back.",
+        "REFUND": "A purchase was refunded, and its credits taken back as far as the balance went.",
+        "DISPUTE": "The bank of who bought took the money back, and the credits went with it.",
+        "RESTORE": "A refund failed or a dispute was won, and gave its credits back.",
+        "DEBT": "Credits that came in paid off what a refund or a dispute had left owing.",
+    },
+)
+describe(
+    PurchaseStatus,
+    "CheckoutStatus",
+    "Where a purchase stands.",
+    {
+        "OPENING": "The page where it is paid is being opened.",
+        "OPEN": "It can be paid.",
+        "PENDING": "A slow payment is on its way.",
+        "PAID": "It is paid, and the credits are there.",
+        "EXPIRED": "Nobody paid in time.",
+        "FAILED": "The payment did not go through.",
+        "REVIEW": "What was paid is not what was sold; the operator looks at it.",
     },
 )
 describe(

@@ -14,6 +14,7 @@ from tortoise.models import Model
 from msvs.api import ids
 from msvs.api.accounts.request_log import API_REQUEST
 from msvs.api.contacts.suppressions import SUPPRESSION
+from msvs.api.credits.gateway import PURCHASE
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.inbound.canned_answers import CANNED_ANSWER
 from msvs.api.pages import MAX_LIMIT
@@ -42,6 +43,7 @@ READS: Mapping[str, Permission] = {
     **dict.fromkeys((ids.WEBHOOK, ids.ATTEMPT), Permission.WEBHOOKS_READ),
     **dict.fromkeys((ids.EVENT, API_REQUEST), Permission.EVENTS_READ),
     **dict.fromkeys((ids.WORKSPACE, ids.SENDER), Permission.WORKSPACE_READ),
+    PURCHASE: Permission.CREDITS_READ,
     ids.API_KEY: Permission.KEYS_READ,
     ids.USER: Permission.MEMBERS_READ,
 }

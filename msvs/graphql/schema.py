@@ -15,6 +15,7 @@ from msvs.graphql import enums as enums
 from msvs.graphql.accounts import AccountMutation, AccountQuery
 from msvs.graphql.addresses import AddressMutation, AddressQuery
 from msvs.graphql.audit import AuditQuery
+from msvs.graphql.billing import BillingMutation, BillingQuery
 from msvs.graphql.campaigns import CampaignMutation, CampaignQuery
 from msvs.graphql.catalogue import CatalogueQuery
 from msvs.graphql.contacts import ContactMutation, ContactQuery
@@ -59,6 +60,7 @@ class Query(
     RequestQuery,
     SegmentQuery,
     CreditQuery,
+    BillingQuery,
     SenderQuery,
     InboundQuery,
     InboxQuery,
@@ -90,6 +92,7 @@ class Mutation(
     SegmentMutation,
     InboundMutation,
     InboxMutation,
+    BillingMutation,
     WebhookMutation,
     EventMutation,
     KeyMutation,

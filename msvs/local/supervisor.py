@@ -6,6 +6,7 @@ import ctypes
 import errno
 import http.client
 import os
+import secrets
 import select
 import signal
 import socket
@@ -16,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
 
+from msvs.local import pretend_stripe
 from msvs.local.embedded import EmbeddedEngines, EnginesError
 from msvs.settings import Settings
 
@@ -49,6 +51,7 @@ def processes(settings: Settings) -> list[ChildSpec]:
         "reports": 1,
         "webhooks": settings.webhook_workers,
         "mail": 1,
+        "billing": int(settings.stripe_key is not None),
         "maintenance": 1,
     }
     # One queue a worker: RQ then takes jobs atomically.
@@ -56,20 +59,48 @@ def processes(settings: Settings) -> list[ChildSpec]:
     commands = [("api", "api"), *workers, ("cron", "cron")]
     if _holds_binds(settings):
         commands.append(("binds", "binds"))
-    return [ChildSpec(name, (sys.executable, "-m", "msvs", *argv)) for name, *argv in commands]
+    specs = [ChildSpec(name, (sys.executable, "-m", "msvs", *argv)) for name, *argv in commands]
+    if settings.stripe_key == pretend_stripe.KEY:
+        specs.append(
+            ChildSpec("pretend stripe", (sys.executable, "-c", f"from {pretend_stripe.__name__} import main; main()"))
+        )
+    return specs
 
 
 def environment_of(spec: ChildSpec, settings: Settings) -> dict[str, str]:
     """Return what a process finds in its environment: of them all, the upkeep of partitions is the owner's work."""
     owner = settings.migrations_database_url if spec.name == MAINTENANCE else None
-    return os.environ | {
-        "DATABASE_URL": settings.database_url or "",
-        "MIGRATIONS_DATABASE_URL": owner or "",
-        "REDIS_URL": settings.redis_url or "",
-        "DATA_DIR": str(settings.data_dir),
-        "HOST": settings.host,
-        "PORT": str(settings.port),
-    }
+    billing = {}
+    if settings.stripe_key is not None:
+        billing = {
+            "MSVS_STRIPE_KEY": settings.stripe_key,
+            "MSVS_STRIPE_WEBHOOK_SECRETS": ",".join(settings.stripe_webhook_secrets),
+            "MSVS_STRIPE_URL": settings.stripe_url or "",
+        }
+    return (
+        os.environ
+        | billing
+        | {
+            "DATABASE_URL": settings.database_url or "",
+            "MIGRATIONS_DATABASE_URL": owner or "",
+            "REDIS_URL": settings.redis_url or "",
+            "DATA_DIR": str(settings.data_dir),
+            "HOST": settings.host,
+            "PORT": str(settings.port),
+        }
+    )
+
+
+def pretending(settings: Settings) -> Settings:
+    """Return the settings of development with a pretend Stripe where no account is set."""
+    if settings.is_production or settings.stripe_key is not None:
+        return settings
+    return replace(
+        settings,
+        stripe_key=pretend_stripe.KEY,
+        stripe_webhook_secrets=(f"whsec_{secrets.token_urlsafe(32)}",),
+        stripe_url=f"http://127.0.0.1:{_claim_port('127.0.0.1', 0)}",
+    )
 
 
 def _holds_binds(settings: Settings) -> bool:
@@ -207,7 +238,7 @@ class _Supervisor:
 
     def _start(self) -> Sequence[str]:
         settings = replace(self.settings, data_dir=self.settings.data_dir.resolve())
-        settings = replace(settings, port=_claim_port(settings.host, settings.port))
+        settings = pretending(replace(settings, port=_claim_port(settings.host, settings.port)))
         needs = {"postgresql": settings.database_url is None, "valkey": settings.redis_url is None}
         if any(needs.values()):
             self.engines = EmbeddedEngines(settings.data_dir, **needs)

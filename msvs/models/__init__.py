@@ -1,5 +1,14 @@
 """The tables, one file a resource."""
 
+from msvs.models.billing import (
+    BillingDay,
+    EventState,
+    Purchase,
+    PurchaseReturn,
+    PurchaseStatus,
+    ReturnKind,
+    StripeEvent,
+)
 from msvs.models.campaigns import Campaign, CampaignStatus
 from msvs.models.carriers import (
     CARRIER_GARBLED,
@@ -61,6 +70,7 @@ __all__ = [
     "ApiRequest",
     "AuditEntry",
     "AuthenticationEntry",
+    "BillingDay",
     "Campaign",
     "CampaignStatus",
     "CannedAnswer",
@@ -77,6 +87,7 @@ __all__ = [
     "DeliveryState",
     "ErasedSuppression",
     "Event",
+    "EventState",
     "IdempotencyRecord",
     "InboundMessage",
     "Invitation",
@@ -100,8 +111,12 @@ __all__ = [
     "OperatorSession",
     "OptInStatus",
     "Passkey",
+    "Purchase",
+    "PurchaseReturn",
+    "PurchaseStatus",
     "RecoveryCode",
     "Repair",
+    "ReturnKind",
     "Role",
     "Route",
     "SecretKey",
@@ -111,6 +126,7 @@ __all__ = [
     "Session",
     "StatusCallback",
     "StoredCarrierEvent",
+    "StripeEvent",
     "Suppression",
     "ThreadAssignment",
     "TwilioMessage",

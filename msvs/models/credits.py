@@ -11,20 +11,31 @@ from msvs.models.identity import new_id
 
 
 class LedgerKind(StrEnum):
-    """What moved credits: grants and purchases add; a message reserves, then captures or releases."""
+    """What moved credits: grants and purchases add; a message reserves, then captures or releases.
+
+    Refunds and disputes of purchases take credits back, or restore them; a debt is what later credits pay of the rest.
+    """
 
     GRANT = "grant"
     PURCHASE = "purchase"
     RESERVE = "reserve"
     CAPTURE = "capture"
     RELEASE = "release"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    RESTORE = "restore"
+    DEBT = "debt"
 
 
 class CreditBalance(Model):
-    """The workspace's live balance, in credits. The database refuses a negative one."""
+    """The workspace's live balance, in credits. The database refuses a negative one.
+
+    `debt` is what refunds and disputes took back of credits that were spent; who has one has no balance.
+    """
 
     workspace_id = fields.UUIDField(primary_key=True)
     balance = fields.BigIntField(default=0)
+    debt = fields.BigIntField(default=0, db_default=0)
     total_lifetime = fields.BigIntField(default=0)
     low_balance_threshold = fields.BigIntField(default=1000)
     low_notified = fields.BooleanField(default=False)

@@ -5,7 +5,7 @@ Generated from the models by scripts.build_rows; do not edit.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
@@ -180,6 +180,25 @@ class AuthenticationEntryRow(Protocol):
 
     @property
     def created_at(self) -> datetime: ...
+
+
+class BillingDayRow(Protocol):
+    """A row of `billing_days`."""
+
+    @property
+    def day(self) -> date: ...
+
+    @property
+    def lease_until(self) -> datetime: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+    @property
+    def looked_count(self) -> int: ...
+
+    @property
+    def repaired_count(self) -> int: ...
 
 
 class CampaignRow(Protocol):
@@ -590,6 +609,9 @@ class CreditBalanceRow(Protocol):
 
     @property
     def balance(self) -> int: ...
+
+    @property
+    def debt(self) -> int: ...
 
     @property
     def total_lifetime(self) -> int: ...
@@ -1180,6 +1202,131 @@ class PasskeyRow(Protocol):
     def last_used_at(self) -> datetime | None: ...
 
 
+class PurchaseRow(Protocol):
+    """A row of `purchases`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def actor(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def pack(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def credits(self) -> int: ...
+
+    @property
+    def amount(self) -> int: ...
+
+    @property
+    def currency(self) -> str: ...
+
+    @property
+    def price(self) -> str | None: ...
+
+    @property
+    def takes_money(self) -> bool: ...
+
+    @property
+    def success_url(self) -> str | None: ...
+
+    @property
+    def cancel_url(self) -> str | None: ...
+
+    @property
+    def session_id(self) -> str | None: ...
+
+    @property
+    def url(self) -> str | None: ...
+
+    @property
+    def payment_intent(self) -> str | None: ...
+
+    @property
+    def customer(self) -> str | None: ...
+
+    @property
+    def total(self) -> int | None: ...
+
+    @property
+    def tax(self) -> int | None: ...
+
+    @property
+    def invoice_url(self) -> str | None: ...
+
+    @property
+    def receipt_url(self) -> str | None: ...
+
+    @property
+    def problem(self) -> str | None: ...
+
+    @property
+    def refunded_amount(self) -> int: ...
+
+    @property
+    def disputed_amount(self) -> int: ...
+
+    @property
+    def returned_credits(self) -> int: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def check_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+    @property
+    def paid_at(self) -> datetime | None: ...
+
+
+class PurchaseReturnRow(Protocol):
+    """A row of `purchase_returns`."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def purchase_id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def amount(self) -> int: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def credits(self) -> int: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
 class RecoveryCodeRow(Protocol):
     """A row of `recovery_codes`."""
 
@@ -1448,6 +1595,46 @@ class StoredCarrierEventRow(Protocol):
 
     @property
     def due_at(self) -> datetime: ...
+
+
+class StripeEventRow(Protocol):
+    """A row of `stripe_events`."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def object_id(self) -> str: ...
+
+    @property
+    def payment_intent(self) -> str | None: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def attempt_count(self) -> int: ...
+
+    @property
+    def next_attempt_at(self) -> datetime: ...
+
+    @property
+    def lease_until(self) -> datetime | None: ...
+
+    @property
+    def error(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def received_at(self) -> datetime: ...
+
+    @property
+    def handled_at(self) -> datetime | None: ...
 
 
 class SuppressionRow(Protocol):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from msvs.api import ids
+from msvs.api.context import Context
+from msvs.api.credits import checkout as checkouts
 from msvs.api.credits import credits
+from msvs.api.credits.checkout import CheckoutResource, CreateCheckout, PackResource, checkout_resource, pack_resource
+from msvs.api.credits.gateway import PURCHASE
 from msvs.api.pages import PageQuery
 from msvs.api.resources import CreditsResource, LedgerEntryResource, ledger_entry_resource
 from msvs.rest_compat.endpoint import Call
@@ -25,3 +31,33 @@ async def purchases(call: Call[NoBody, PageQuery]) -> ListOf[LedgerEntryResource
     """List what was added to the balance."""
     page = await credits.list_purchases(call.ctx, call.query.page(ids.LEDGER_ENTRY))
     return list_of(call.path, page, ledger_entry_resource)
+
+
+async def packs(call: Call[NoBody, NoQuery]) -> ListOf[PackResource]:
+    """List the packs that are sold."""
+    data = [pack_resource(pack) for pack in await checkouts.list_packs(call.ctx)]
+    return ListOf(url=call.path, has_more=False, data=data)
+
+
+async def checkout(call: Call[CreateCheckout, NoQuery]) -> CheckoutResource:
+    """Begin to buy a pack; `open_checkout` goes on once this has been committed."""
+    return checkout_resource(await checkouts.create_checkout(call.ctx, call.body))
+
+
+async def open_checkout(ctx: Context, body: bytes) -> CheckoutResource:
+    """Open the page where what was begun is paid."""
+    begun = msgspec.json.decode(body, type=CheckoutResource)
+    id = ids.find_id(PURCHASE, begun.id, "checkout")
+    return checkout_resource(await checkouts.open_checkout(ctx, id))
+
+
+async def retrieve_checkout(call: Call[NoBody, NoQuery]) -> CheckoutResource:
+    """Retrieve a purchase."""
+    id = ids.find_id(PURCHASE, call.params["id"], "checkout")
+    return checkout_resource(await checkouts.get_checkout(call.ctx, id))
+
+
+async def list_checkouts(call: Call[NoBody, PageQuery]) -> ListOf[CheckoutResource]:
+    """List purchases with what was paid."""
+    page = await checkouts.list_checkouts(call.ctx, call.query.page(PURCHASE))
+    return list_of(call.path, page, checkout_resource)

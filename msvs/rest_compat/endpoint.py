@@ -68,7 +68,8 @@ class Endpoint:
 
     `response` is the shape of a success, `errors` are the refusals beyond those every endpoint may give (400, 401,
     429 and 5xx), `bucket` is the rate limit it draws on. `single_statement` marks an operation that
-    writes in one statement of its own and needs no transaction around it; `deprecated` one that is to go.
+    writes in one statement of its own and needs no transaction around it; `deprecated` one that is to go. `finish` goes
+    on with an answer, new or replayed, once its transaction has committed: what waits for the network.
     """
 
     method: Method
@@ -85,6 +86,7 @@ class Endpoint:
     bucket: Bucket = Bucket.REQUESTS
     single_statement: bool = False
     deprecated: Deprecation | None = None
+    finish: Callable[[Context, bytes], Awaitable[msgspec.Struct]] | None = None
 
     @property
     def idempotent(self) -> bool:

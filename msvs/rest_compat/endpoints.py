@@ -25,6 +25,7 @@ from msvs.api.contacts.suppressions import (
     SuppressionResource,
     SuppressionsImported,
 )
+from msvs.api.credits.checkout import CheckoutResource, CreateCheckout, PackResource
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
 from msvs.api.inbound.inbox import AnswerThread, InboxMessageResource, InboxThreadResource, ListThreads, ReadThread
 from msvs.api.inbound.keywords import CreateKeyword, ListKeywords, UpdateKeyword
@@ -730,6 +731,48 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=credits.purchases,
         query=PageQuery,
         response=ListOf[LedgerEntryResource],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/credits/packs",
+        operation_id="listCreditPacks",
+        tag="Credits",
+        summary="List the packs of credits that are sold",
+        handler=credits.packs,
+        response=ListOf[PackResource],
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/credits/checkout",
+        operation_id="createCheckout",
+        tag="Credits",
+        summary="Begin to buy a pack: answers the page where it is paid",
+        handler=credits.checkout,
+        finish=credits.open_checkout,
+        body=CreateCheckout,
+        response=CheckoutResource,
+        status=201,
+        errors=(Conflict,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/credits/checkouts",
+        operation_id="listCheckouts",
+        tag="Credits",
+        summary="List what was bought, with what was paid for it",
+        handler=credits.list_checkouts,
+        query=PageQuery,
+        response=ListOf[CheckoutResource],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/credits/checkouts/{id}",
+        operation_id="retrieveCheckout",
+        tag="Credits",
+        summary="Retrieve a purchase: whether it is paid",
+        handler=credits.retrieve_checkout,
+        response=CheckoutResource,
+        errors=(NotFound,),
     ),
     Endpoint(
         method="POST",

@@ -8,6 +8,7 @@ from typing import Any
 from msvs.api import ids
 from msvs.api.consent.consent import CONSENT_EVENT
 from msvs.api.contacts import contacts, segments, suppressions
+from msvs.api.credits.gateway import PURCHASE
 from msvs.api.permissions import Scope
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
@@ -36,7 +37,7 @@ TAGS: Mapping[str, str] = {
     "Lists": "Collections of contacts to send to as a group.",
     "Keywords": "Words with which anyone who texts one opts in and joins a list.",
     "Segments": "Saved filters over contacts.",
-    "Credits": "The balance and what moved it.",
+    "Credits": "The balance, what moved it, and how to buy more.",
     "Webhooks": "Subscriptions that push events to your URL.",
     "Webhook events": "What webhooks bring to your URL.",
     "Events": "What happened, as webhooks deliver it; kept to be read and delivered again.",
@@ -105,6 +106,10 @@ OPERATIONS: Mapping[str, str] = {
     "answerInboxThread": "Sends one SMS, from the sender that the contact wrote to, and marks the thread as read.",
     "readInboxThread": "Up to the reply `until`, or all of it.",
     "listCreditPurchases": "Newest first, bought or given.",
+    "listCreditPacks": "In the operator's order; none where nothing is sold.",
+    "createCheckout": "Send the buyer to `url`. The credits come once it is paid, at the figures of this answer. Only a"
+    " live key with the scope `credits:buy` may: the sandbox buys nothing. 409 `billing_closed` where nothing is sold.",
+    "listCheckouts": "Newest first. What was given, and what moved the balance, is in the ledger.",
     "retrieveCredits": "The balance is the workspace's, for both modes; only live messages move it.",
 }
 
@@ -139,6 +144,7 @@ PATH_IDS: Mapping[str, str] = {
     "keywords": ids.KEYWORD,
     "senders": ids.SENDER,
     "api_keys": ids.API_KEY,
+    "credits": PURCHASE,
 }
 RESOURCE_IDS: Mapping[str, str] = {
     "Message": ids.MESSAGE,
@@ -168,6 +174,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "CampaignTestSent": ids.CAMPAIGN,
     "MessageAttempt": ids.ATTEMPT,
     "Reconciliation": ids.CAMPAIGN,
+    "Checkout": PURCHASE,
 }
 REFERENCES: Mapping[str, str] = {
     "campaign_id": ids.CAMPAIGN,

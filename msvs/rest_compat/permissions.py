@@ -49,7 +49,14 @@ PERMISSIONS: Mapping[str, Permission] = {
         Permission.CONTACTS_WRITE,
     ),
     "eraseContact": Permission.CONTACTS_ERASE,
-    **dict.fromkeys(("retrieveCredits", "listLedger", "listCreditPurchases"), Permission.CREDITS_READ),
+    **dict.fromkeys(
+        (
+            *("retrieveCredits", "listLedger", "listCreditPurchases", "listCreditPacks"),
+            *("listCheckouts", "retrieveCheckout"),
+        ),
+        Permission.CREDITS_READ,
+    ),
+    "createCheckout": Permission.CREDITS_BUY,
     **dict.fromkeys(("listWebhooks", "retrieveWebhook", "listWebhookAttempts"), Permission.WEBHOOKS_READ),
     **dict.fromkeys(
         (

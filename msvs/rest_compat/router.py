@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Never, cast
 
 import msgspec
@@ -116,6 +117,8 @@ class PathRouter:
         allow(ctx, self._permissions[method])
         with sharing(ctx.workspace_id):
             answer = await self._answer(endpoint, ctx, scope, receive, headers)
+            if endpoint.finish is not None and answer.status < 400:
+                answer = replace(answer, body=encode(await endpoint.finish(ctx, answer.body)))
         extra: Headers = []
         if answer.replayed:
             extra.append(REPLAYED)

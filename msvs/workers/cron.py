@@ -22,8 +22,9 @@ from msvs.api.context import Services
 from msvs.api.dispatch.lanes import has_due
 from msvs.api.notifier import Notifier, WorkQueue
 from msvs.loops import new_runner
+from msvs.packs import Billing
 from msvs.settings import Settings, SettingsError
-from msvs.workers import maintenance, reports, status_callbacks
+from msvs.workers import billing, maintenance, reports, status_callbacks
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.REPORTS: reports.has_due,
     WorkQueue.WEBHOOKS: status_callbacks.has_due,
     WorkQueue.MAIL: lambda _, now: mail_outbox.has_due(now),
+    WorkQueue.BILLING: billing.has_due,
     WorkQueue.MAINTENANCE: maintenance.has_work,
 }
 
@@ -122,7 +124,7 @@ async def _run(settings: Settings, database_url: str, redis_url: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    services, notifier = Services(), Notifier(redis_url)
+    services, notifier = Services(billing=Billing.from_settings(settings)), Notifier(redis_url)
     try:
         async with (
             database.connected(database_url, pool_size=2, check=secret_keys.connection_check(services.keyring)),

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from msvs.api.notifier import WorkQueue
-from msvs.workers import campaigns, dispatch, mail, maintenance, reports, status_callbacks
+from msvs.workers import billing, campaigns, dispatch, mail, maintenance, reports, status_callbacks
 from msvs.workers.runtime import Runtime, current_runtime
 
 T = TypeVar("T")
@@ -77,6 +77,12 @@ def deliver_webhooks(runtime: Runtime) -> int:
 def send_mail(runtime: Runtime) -> int:
     """Send due mail. Return how many were settled."""
     return runtime.run(mail.send_mails(runtime.services, runtime.settings, stop=runtime.stop))
+
+
+@_answering(WorkQueue.BILLING)
+def settle_billing(runtime: Runtime) -> int:
+    """Settle what Stripe told of purchases. Return how many events and purchases were looked at."""
+    return runtime.run_bounded(billing.settle_billing(runtime.services, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAINTENANCE)

@@ -16,6 +16,7 @@ from msvs import database
 from msvs.api import notifier
 from msvs.api.accounts import secret_keys
 from msvs.api.context import Services
+from msvs.api.credits import gateway
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
 from msvs.http_client import HttpClient
@@ -133,6 +134,7 @@ class Runtime:
 
     async def _close(self) -> None:
         await self.http.close()
+        await gateway.close(self.services)
         for carrier in self.carriers.values():
             await carrier.close()
         await self._stack.aclose()

@@ -136,6 +136,15 @@ INBOX_OPERATIONS = (
         lambda s: {"deleteCannedAnswer.code": "resource_missing"},
         lambda s: {"id": "can_01HYZ8K5VQAE2N0PWQ6DC9V8MP"},
     ),
+    Operation("CreditPacks", 0, lambda s: {"creditPacks": []}),
+    Operation("Checkouts", 2, lambda s: {"checkouts.nodes": [], "checkouts.totalCount": 0}),
+    Operation("Checkout", 1, lambda s: {"checkout": None}, lambda s: {"id": "pur_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}),
+    Operation(
+        "CreateCheckout",
+        0,
+        lambda s: {"createCheckout.__typename": "PermissionError", "createCheckout.code": "live_only"},
+        lambda s: {"input": {"pack": "starter"}},
+    ),
     Operation(
         "CreditPurchases",
         5,

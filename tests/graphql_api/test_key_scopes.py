@@ -147,5 +147,4 @@ async def test_a_stream_takes_the_scopes_of_what_it_shows(
 
 def test_every_scope_is_asked_for_by_something() -> None:
     asked: set[Any] = {SCOPES.get(each) for each in (*FIELDS.values(), *MUTATIONS.values()) if each is not None}
-    # Nothing buys credits by a key yet.
-    assert set(Scope) - asked == {Scope.CREDITS_BUY}
+    assert set(Scope) - asked == set()

@@ -43,8 +43,15 @@ RESERVE_CAPPED = RESERVE_CREDITS.format(
     is_allowed=caps.WITHIN_CAP.format(day="($6::timestamptz AT TIME ZONE 'UTC')::date", credits="$2")
 )
 
+# Who owes credits pays them off with what comes in: the debt as it was is read with the balance locked.
+OWED = "FROM (SELECT workspace_id, debt FROM credit_balances WHERE workspace_id = $1 FOR NO KEY UPDATE) AS old"
+PAY_DEBT = """
+INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
+SELECT {id}, $1, 'debt', {reference}, -paid, '', {at} FROM moved WHERE paid > 0
+"""
+
 # What is given back counts for the day on which it was taken: a cancellation adds nothing to the cap of another day.
-RELEASE_CREDITS = """
+RELEASE_CREDITS = f"""
 WITH entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
     SELECT entry.id, $1, 'release', entry.reference, entry.amount, '', $5
@@ -58,11 +65,17 @@ WITH entries AS (
         AND reserved.reference = entries.reference
     GROUP BY 2
     ON CONFLICT (workspace_id, day) DO UPDATE SET credits = credit_usage.credits + excluded.credits
+), moved AS (
+    UPDATE credit_balances AS held SET
+        balance = balance + (SELECT sum(amount) FROM entries) - least(old.debt, (SELECT sum(amount) FROM entries)),
+        debt = old.debt - least(old.debt, (SELECT sum(amount) FROM entries)),
+        low_notified = low_notified AND balance + (SELECT sum(amount) FROM entries)
+            - least(old.debt, (SELECT sum(amount) FROM entries)) < low_balance_threshold
+    {OWED}
+    WHERE held.workspace_id = old.workspace_id AND EXISTS (SELECT FROM entries)
+    RETURNING least(old.debt, (SELECT sum(amount) FROM entries)) AS paid
 )
-UPDATE credit_balances SET
-    balance = balance + (SELECT sum(amount) FROM entries),
-    low_notified = low_notified AND balance + (SELECT sum(amount) FROM entries) < low_balance_threshold
-WHERE workspace_id = $1 AND EXISTS (SELECT FROM entries)
+{PAY_DEBT.format(id="$6::uuid", reference="$7::varchar", at="$5")}
 """
 
 CAPTURE = """
@@ -72,18 +85,39 @@ FROM unnest($2::uuid[], $3::varchar[]) AS entry (id, reference)
 ON CONFLICT (workspace_id, kind, reference) DO NOTHING
 """
 
-ADD_CREDITS = """
+ADD_CREDITS = f"""
 WITH entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
-    VALUES ($2, $1, $3, $4, $5, $6, $7)
+    VALUES ($2::uuid, $1, $3::varchar, $4::varchar, $5::bigint, $6::varchar, $7::timestamptz)
     ON CONFLICT (workspace_id, kind, reference) DO NOTHING
     RETURNING amount
+), moved AS (
+    UPDATE credit_balances AS held SET
+        balance = balance + $5::bigint - least(old.debt, $5::bigint),
+        debt = old.debt - least(old.debt, $5::bigint),
+        total_lifetime = total_lifetime + CASE WHEN $3::varchar IN ('grant', 'purchase') THEN $5::bigint ELSE 0 END,
+        low_notified = low_notified AND balance + $5::bigint - least(old.debt, $5::bigint) < low_balance_threshold
+    {OWED}
+    WHERE held.workspace_id = old.workspace_id AND EXISTS (SELECT FROM entries)
+    RETURNING least(old.debt, $5::bigint) AS paid
+), debts AS (
+    {PAY_DEBT.format(id="$8::uuid", reference="$9::varchar", at="$7")}
 )
-UPDATE credit_balances SET
-    balance = balance + (SELECT sum(amount) FROM entries),
-    total_lifetime = total_lifetime + (SELECT sum(amount) FROM entries),
-    low_notified = low_notified AND balance + (SELECT sum(amount) FROM entries) < low_balance_threshold
-WHERE workspace_id = $1 AND EXISTS (SELECT FROM entries)
+SELECT paid FROM moved
+"""
+# The entry says what was taken of the balance; what it did not cover is owed.
+TAKE_BACK = """
+WITH moved AS (
+    UPDATE credit_balances AS held SET balance = held.balance - least(old.balance, $5::bigint),
+        debt = held.debt + $5::bigint - least(old.balance, $5::bigint)
+    FROM (SELECT workspace_id, balance FROM credit_balances WHERE workspace_id = $1 FOR NO KEY UPDATE) AS old
+    WHERE held.workspace_id = old.workspace_id
+    RETURNING least(old.balance, $5::bigint) AS taken, held.balance < held.low_balance_threshold AS is_low
+), entries AS (
+    INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
+    SELECT $2::uuid, $1, $3::varchar, $4::varchar, -taken, $6::varchar, $7::timestamptz FROM moved
+)
+SELECT taken, is_low FROM moved
 """
 
 TRY_LOCK = "SELECT workspace_id FROM credit_balances WHERE workspace_id = $1 FOR NO KEY UPDATE SKIP LOCKED"
@@ -146,6 +180,7 @@ async def release(workspace_id: UUID, amounts: Mapping[UUID, int], now: datetime
             [message_reference(message_id) for message_id in amounts],
             list(amounts.values()),
             now,
+            *_debt_entry(),
         )
 
 
@@ -178,11 +213,48 @@ async def grant_credits(
     """Add credits. The same kind and reference again changes nothing. Return whether this call added them."""
     if credits <= 0:
         raise ValueError("only a positive number of credits can be granted")
-    added = await execute(ADD_CREDITS, workspace_id, ids.new_id(), kind.value, reference, credits, note, utc_now())
-    if added:
+    return await _add(workspace_id, credits, kind, reference, note)
+
+
+async def restore_credits(workspace_id: UUID, credits: int, *, reference: str, note: str = "") -> bool:
+    """Add credits that a refund or dispute had taken, and did not keep. Return whether this call added them."""
+    return await _add(workspace_id, credits, LedgerKind.RESTORE, reference, note)
+
+
+async def take_back(
+    workspace_id: UUID, credits: int, *, kind: LedgerKind, reference: str, note: str, now: datetime
+) -> int:
+    """Take credits as far as the balance goes; what it does not cover is a debt, which later credits pay first.
+
+    Return how many the balance covered. The reference must be new.
+    """
+    row = await fetch_row(TAKE_BACK, workspace_id, ids.new_id(), kind.value, reference, credits, note, now)
+    if row is None:
+        return 0
+    if row.is_low:
+        await tell_low(workspace_id, now)
+    return int(row.taken)
+
+
+async def _add(workspace_id: UUID, credits: int, kind: LedgerKind, reference: str, note: str) -> bool:
+    values = (ids.new_id(), kind.value, reference, credits, note, utc_now())
+    added = await fetch_row(ADD_CREDITS, workspace_id, *values, *_debt_entry())
+    if added is not None:
         # Campaigns that paused for want of credits go on.
         notify_after_commit(WorkQueue.CAMPAIGNS)
-    return added == 1
+    return added is not None
+
+
+def _debt_entry() -> tuple[UUID, str]:
+    """Return the id of the ledger's entry of a debt that is paid, should there be one, and its reference."""
+    id = ids.new_id()
+    return id, ids.encode_id(ids.LEDGER_ENTRY, id)
+
+
+async def read_debt(workspace_id: UUID) -> int:
+    """Return the credits that a workspace owes."""
+    row = await fetch_row("SELECT debt FROM credit_balances WHERE workspace_id = $1", workspace_id)
+    return 0 if row is None else int(row.debt)
 
 
 async def get_credits(ctx: Context) -> CreditsResource:

@@ -98,6 +98,10 @@ export const FLOW = {
   retrieveCredits: {},
   listLedger: { query: { limit: "5" } },
   listCreditPurchases: { query: { limit: "5" } },
+  listCreditPacks: {},
+  listCheckouts: { query: { limit: "5" }, saveAny: "checkout_id" },
+  retrieveCheckout: { path: { id: "checkout_id" }, needs: "checkout_id" },
+  createCheckout: { needs: "checkout_id" },
 
   createWebhook: { body: { url: "{{webhook_url}}" }, save: "webhook_id" },
   listWebhooks: { query: { limit: "5" } },

@@ -1,0 +1,211 @@
+"""Stripe's events: kept once by their ids and answered at once; what they are about is asked of Stripe afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from msvs.api.context import Services
+from msvs.api.credits import fulfilment
+from msvs.api.credits.gateway import GatewayError
+from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.notifier import WorkQueue
+from msvs.api.unit_of_work import in_unit_of_work, notify_after_commit
+from msvs.api.webhooks import signatures
+from msvs.database import execute, fetch, fetch_value
+from msvs.models import EventState, PurchaseStatus, rows
+
+log = structlog.get_logger(__name__)
+
+# What begins so is about a session, or about a payment. Others are answered and forgotten.
+SESSIONS = "checkout.session."
+PAYMENTS = ("charge.refunded", "charge.refund.", "refund.", "charge.dispute.", "payment_intent.")
+LEASE = timedelta(minutes=5)
+BATCH = 20
+AT_ONCE = 5
+# How long after each failed attempt the next follows, the last again and again for three days.
+RETRIES = tuple(timedelta(seconds=each) for each in (2, 10, 60, 300, 1800, 3600))
+GIVEN_UP_AFTER = timedelta(days=3)
+
+KEEP_EVENT = """
+INSERT INTO stripe_events (id, type, object_id, payment_intent, state, attempt_count, next_attempt_at, created_at,
+    received_at)
+VALUES ($1, $2, $3, $4, 'pending', 0, $5, $6, $5) ON CONFLICT (id) DO NOTHING
+"""
+CLAIM_EVENTS = """
+UPDATE stripe_events SET attempt_count = attempt_count + 1, lease_until = $2
+WHERE id = ANY (ARRAY(
+    SELECT id FROM stripe_events
+    WHERE state = 'pending' AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
+    ORDER BY next_attempt_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+))
+RETURNING *
+"""
+# The count of attempts is the claim's mark: another claim has changed it.
+SETTLE_EVENT = """
+UPDATE stripe_events SET state = $3::varchar, next_attempt_at = coalesce($4, next_attempt_at), error = $5,
+    lease_until = NULL, handled_at = CASE WHEN $3::varchar = 'pending' THEN NULL ELSE $6::timestamptz END
+WHERE id = $1 AND attempt_count = $2 AND state = 'pending'
+"""
+HAS_DUE_EVENT = """
+SELECT EXISTS (
+    SELECT FROM stripe_events
+    WHERE state = 'pending' AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
+) OR EXISTS (SELECT FROM purchases WHERE check_at <= $1)
+"""
+DUE_PURCHASES = "SELECT id FROM purchases WHERE check_at <= $1 ORDER BY check_at LIMIT $2"
+LOOK_LATER = "UPDATE purchases SET check_at = $2 WHERE id = $1 AND check_at IS NOT NULL"
+
+
+class _Object(msgspec.Struct):
+    """What an event is about: of all that it holds, the ids."""
+
+    id: str
+    payment_intent: str | dict[str, msgspec.Raw] | None = None
+
+
+class _Data(msgspec.Struct):
+    object: _Object
+
+
+class Told(msgspec.Struct):
+    """An event as Stripe sends it."""
+
+    id: str
+    type: str
+    livemode: bool
+    created: int
+    data: _Data
+
+
+def read_event(services: Services, body: bytes, header: str) -> Told:
+    """Return an event that Stripe signed. `body` are the bytes as they came.
+
+    Raises NotFound where no secret is set, InvalidRequest and PermissionDenied.
+    """
+    secrets = services.billing.webhook_secrets
+    if not secrets:
+        raise NotFound("No events are taken here.")
+    now = services.clock().timestamp()
+    if not any(signatures.verify(header, body, secret, now=now) for secret in secrets):
+        raise PermissionDenied("The event is not Stripe's, or too old.", code=ErrorCode.CALLBACK_REFUSED)
+    try:
+        told = msgspec.json.decode(body, type=Told)
+    except msgspec.MsgspecError:
+        raise InvalidRequest("The event cannot be read.", code=ErrorCode.CALLBACK_INVALID) from None
+    if told.livemode != services.billing.takes_money:
+        log.warning("an event of the other mode was refused", type=told.type[:80])
+        raise PermissionDenied("The event is of Stripe's other mode.", code=ErrorCode.CALLBACK_REFUSED)
+    return told
+
+
+async def keep_event(services: Services, told: Told) -> bool:
+    """Keep an event for the workers, once. Return whether this call did."""
+    if not told.type.startswith((SESSIONS, *PAYMENTS)):
+        return False
+    of = told.data.object
+    payment = of.id if told.type.startswith("payment_intent.") else of.payment_intent
+    payment_id = payment if isinstance(payment, str) else None
+    if max(len(told.id), len(of.id), len(payment_id or "")) > 255 or len(told.type) > 80:
+        return False
+
+    async def keep() -> bool:
+        at = datetime.fromtimestamp(told.created, UTC)
+        kept = await execute(KEEP_EVENT, told.id, told.type, of.id, payment_id, services.clock(), at)
+        if kept:
+            notify_after_commit(WorkQueue.BILLING)
+        return bool(kept)
+
+    return await in_unit_of_work(keep)
+
+
+async def has_due(now: datetime) -> bool:
+    """Return whether an event waits, or a purchase is to be looked at."""
+    return bool(await fetch_value(HAS_DUE_EVENT, now))
+
+
+async def work_events(services: Services, now: datetime) -> int:
+    """Work on the events that are due. Return how many."""
+
+    async def claim() -> Sequence[rows.StripeEventRow]:
+        return await fetch(rows.StripeEventRow, CLAIM_EVENTS, now, now + LEASE, BATCH)
+
+    events = await in_unit_of_work(claim)
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def work(event: rows.StripeEventRow) -> None:
+        async with slots:
+            await _work(services, event)
+
+    await asyncio.gather(*(work(event) for event in events))
+    return len(events)
+
+
+async def look_at_purchases(services: Services, now: datetime) -> int:
+    """Look at the purchases whose time has come, whether or not an event told of them. Return how many."""
+    due = await fetch(DUE_PURCHASES, now, BATCH)
+    for row in due:
+        await look_at(services, row.id, now)
+    return len(due)
+
+
+async def look_at(services: Services, purchase_id: UUID, now: datetime) -> PurchaseStatus | None:
+    """Settle one purchase; later where Stripe is away."""
+    try:
+        return await fulfilment.settle(services, purchase_id)
+    except GatewayError as error:
+        later = now + (timedelta(hours=24) if error.is_final else timedelta(minutes=10))
+
+        async def put_off() -> int:
+            return await execute(LOOK_LATER, purchase_id, later)
+
+        await in_unit_of_work(put_off)
+        return None
+
+
+async def _work(services: Services, event: rows.StripeEventRow) -> None:
+    try:
+        status = await handle(services, event)
+    except GatewayError as error:
+        await _retry(services, event, error.reason)
+    except Exception as error:
+        log.error("an event of Stripe's broke", type=event.type, error=type(error).__name__)
+        await _retry(services, event, type(error).__name__)
+    else:
+        await _settle(services, event, EventState.IGNORED if status is None else EventState.DONE)
+
+
+async def handle(services: Services, event: rows.StripeEventRow) -> PurchaseStatus | None:
+    """Bring the books of what an event is about up to date; None for what is not ours. Raises GatewayError."""
+    if event.type.startswith(SESSIONS):
+        return await fulfilment.fulfil(services, event.object_id)
+    if event.payment_intent is None:
+        return None
+    return await fulfilment.fulfil_payment(services, event.payment_intent)
+
+
+async def _retry(services: Services, event: rows.StripeEventRow, error: str) -> None:
+    now = services.clock()
+    delay = RETRIES[min(event.attempt_count, len(RETRIES)) - 1]
+    is_over = now - event.received_at >= GIVEN_UP_AFTER
+    await _settle(services, event, EventState.FAILED if is_over else EventState.PENDING, error=error, due=now + delay)
+
+
+async def _settle(
+    services: Services,
+    event: rows.StripeEventRow,
+    state: EventState,
+    *,
+    error: str | None = None,
+    due: datetime | None = None,
+) -> None:
+    async def write() -> int:
+        now = services.clock()
+        return await execute(SETTLE_EVENT, event.id, event.attempt_count, state.value, due, error, now)
+
+    await in_unit_of_work(write)

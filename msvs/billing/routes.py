@@ -1,0 +1,115 @@
+"""The routes of /billing: Stripe's events, kept before they are answered, and the pages that buyers come back to."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from msvs.api import ids
+from msvs.api.context import Services
+from msvs.api.credits import fulfilment
+from msvs.api.credits.checkout import CANCEL_PATH, SUCCESS_PATH
+from msvs.api.credits.gateway import PURCHASE, GatewayError
+from msvs.api.credits.stripe_events import keep_event, read_event
+from msvs.database import fetch_row
+from msvs.http.body import ClientGone, read_body
+from msvs.http.headers import header_text, read_headers
+from msvs.http.html import fill, render_page
+from msvs.models import PurchaseStatus, rows
+
+log = structlog.get_logger(__name__)
+
+PACKAGE = "msvs.billing"
+WEBHOOK_PATH = "/billing/stripe"
+MAX_BYTES = 512 * 1024
+SESSION_ID = re.compile(r"cs_(?:test|live)_[A-Za-z0-9]{1,200}")
+NOT_STORED = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
+PURCHASE_OF_SESSION = "SELECT * FROM purchases WHERE session_id = $1"
+PURCHASE_TURNED_BACK = "SELECT * FROM purchases WHERE id = $1"
+
+
+def billing_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes, with their full paths."""
+    pages = BuyerPages(services)
+    return [
+        Route(WEBHOOK_PATH, StripeWebhook(services), methods=["POST"]),
+        Route(SUCCESS_PATH, pages.success),
+        Route(CANCEL_PATH, pages.cancel),
+    ]
+
+
+class StripeWebhook:
+    """Takes Stripe's events as an ASGI app: verified on the bytes as they came, kept once, answered at once."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one event; errors are raised for the middleware to render."""
+        headers = read_headers(scope)
+        try:
+            body = await read_body(receive, headers, MAX_BYTES)
+        except ClientGone:
+            return
+        signature = header_text(headers.get(b"stripe-signature")) or ""
+        await keep_event(self._services, read_event(self._services, body, signature))
+        await Response(b'{"received": true}', 200, NOT_STORED, media_type="application/json")(scope, receive, send)
+
+
+class BuyerPages:
+    """Where Stripe sends the buyer: no cookie comes along, and what is shown is what the books say."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def success(self, request: Request) -> Response:
+        """Fulfill the purchase that was paid, and go on to the page that its buyer named."""
+        session_id = request.query_params.get("session_id", "")
+        row = await self._find(PURCHASE_OF_SESSION, session_id) if SESSION_ID.fullmatch(session_id) else None
+        if row is None:
+            return _page("Unknown payment", "unknown.html", 404, home=self._home())
+        if row.status != PurchaseStatus.PAID:
+            try:
+                await fulfilment.fulfil(self._services, session_id)
+            except GatewayError as error:
+                # The event or the nightly comparison comes to the same.
+                log.warning("a success page could not ask", reason=error.reason)
+            row = await self._find(PURCHASE_OF_SESSION, session_id) or row
+        if row.success_url is not None:
+            return RedirectResponse(row.success_url, 303, NOT_STORED)
+        words = PAID if row.status == PurchaseStatus.PAID else WAITING
+        return _page(words[0], "done.html", 200, home=self._home(), text=escape(words[1].format(credits=row.credits)))
+
+    async def cancel(self, request: Request) -> Response:
+        """Tell the buyer who turned back that nothing was charged, or go on to the page that they named."""
+        id = ids.decode_id(PURCHASE, request.query_params.get("purchase", ""))
+        row = None if id is None else await self._find(PURCHASE_TURNED_BACK, id)
+        if row is not None and row.cancel_url is not None:
+            return RedirectResponse(row.cancel_url, 303, NOT_STORED)
+        return _page("Nothing was charged", "done.html", 200, home=self._home(), text="You turned back before paying.")
+
+    async def _find(self, sql: str, value: object) -> rows.PurchaseRow | None:
+        return await fetch_row(rows.PurchaseRow, sql, value)
+
+    def _home(self) -> str:
+        return escape(f"{self._services.base_url}/dashboard/credits")
+
+
+PAID = ("Thank you", "{credits:,} credits are in your balance.")
+WAITING = (
+    "Thank you",
+    "Your payment is being processed. {credits:,} credits come to your balance as soon as it has gone through.",
+)
+
+
+def _page(title: str, name: str, status: int, **values: str) -> Response:
+    body = fill(PACKAGE, name, title=escape(title), **values)
+    text, headers = render_page(PACKAGE, "layout.html", title=title, body=body)
+    return HTMLResponse(text, status, {**headers, **NOT_STORED})

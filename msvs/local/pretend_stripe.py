@@ -1,0 +1,489 @@
+"""A pretend Stripe for development and tests: the few calls that billing makes, a page to pay at, and signed events.
+
+No money moves. It keeps the shapes and the habits of the real one that matter here: idempotency keys, sessions that
+expire, declines and slow payments, refunds and disputes, and events that are signed over the bytes that are sent.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+Object = dict[str, Any]
+
+KEY = "sk_test_pretend"
+KEPT_KINDS = ("sessions", "intents", "refunds", "disputes", "prices")
+# The cards of the page: what each does, in the words of Stripe's test cards.
+CARDS: Mapping[str, str] = {
+    "4242": "pays",
+    "0002": "is declined",
+    "3155": "asks the bank first, and pays",
+    "0341": "pays slowly: the money comes later",
+}
+DELIVERY_TRIES = 4
+BANNER = "THIS IS A PRETEND CHECKOUT. NO CARD IS CHARGED, NO MONEY MOVES."
+STYLE = (
+    "body{margin:0;font:1rem/1.5 system-ui,sans-serif;background:#f4f6f6;color:#10201f}"
+    "header{background:#b91c1c;color:#fff;font-size:1.6rem;font-weight:800;padding:1rem;text-align:center}"
+    "main{max-width:30rem;margin:2rem auto;padding:1.5rem;background:#fff;border-radius:.9rem}"
+    "button{display:block;width:100%;margin:.5rem 0;padding:.8rem;font:inherit;cursor:pointer}"
+    "p.bad{color:#b91c1c}"
+)
+
+
+class Refused(Exception):
+    """The call is refused as Stripe refuses it."""
+
+    def __init__(self, status: int, type: str, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": {"type": type, "message": message, "code": code}}
+
+
+@dataclass
+class PretendStripe:
+    """The account: its objects by id, the events that were told, and where they are told."""
+
+    key: str = KEY
+    secrets: tuple[str, ...] = ()
+    livemode: bool = False
+    webhook_url: str | None = None
+    path: Path | None = None
+    clock: Callable[[], float] = time.time
+    page_url: str = ""
+    sessions: dict[str, Object] = field(default_factory=dict)
+    intents: dict[str, Object] = field(default_factory=dict)
+    refunds: dict[str, Object] = field(default_factory=dict)
+    disputes: dict[str, Object] = field(default_factory=dict)
+    prices: dict[str, Object] = field(default_factory=dict)
+    events: list[Object] = field(default_factory=list)
+    calls: list[tuple[str, str, str | None]] = field(default_factory=list)
+    # Raised in place of the next answers, the first first: what a bad day looks like.
+    refusals: list[Refused] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _answers: dict[str, tuple[str, Object]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Read what an earlier process kept."""
+        if self.path is not None and self.path.exists():
+            with suppress(ValueError):
+                kept = json.loads(self.path.read_text())
+                for kind in KEPT_KINDS:
+                    getattr(self, kind).update(kept.get(kind, {}))
+
+    # What the API answers.
+
+    def answer(self, method: str, path: str, params: Object, key: str | None) -> Object:
+        """Answer a call. The same idempotency key answers the same. Raises Refused."""
+        with self.lock:
+            self.calls.append((method, path, key))
+            if self.refusals:
+                raise self.refusals.pop(0)
+            asked = json.dumps([path, params], sort_keys=True)
+            if key is not None and key in self._answers:
+                before, answer = self._answers[key]
+                if before != asked:
+                    raise Refused(400, "idempotency_error", "Keys for idempotent requests can only be used once.")
+                return answer
+            found = self._route(method, path.strip("/").split("/")[1:], params)
+            if key is not None and method == "POST":
+                self._answers[key] = (asked, found)
+            self._keep()
+            return found
+
+    def _route(self, method: str, parts: list[str], params: Object) -> Object:
+        match method, parts:
+            case "POST", ["checkout", "sessions"]:
+                return self._create_session(params)
+            case "GET", ["checkout", "sessions"]:
+                return self._list(self.sessions, params)
+            case "GET", ["checkout", "sessions", id]:
+                return self._expanded(self._find(self.sessions, id))
+            case "GET", ["payment_intents", id]:
+                return self._find(self.intents, id)
+            case "GET", ["refunds"]:
+                return self._list(self.refunds, params)
+            case "POST", ["refunds"]:
+                amount = params.get("amount")
+                return self.refund(params["payment_intent"], None if amount is None else int(amount))
+            case "GET", ["disputes"]:
+                return self._list(self.disputes, params)
+        raise Refused(404, "invalid_request_error", "Unrecognized request URL.")
+
+    def _find(self, kept: Mapping[str, Object], id: str) -> Object:
+        if id not in kept:
+            raise Refused(404, "invalid_request_error", f"No such object: '{id}'", "resource_missing")
+        found = kept[id]
+        if found["object"] == "checkout.session" and found["status"] == "open" and self.now >= found["expires_at"]:
+            self.expire(id)
+        return found
+
+    def _list(self, kept: Mapping[str, Object], params: Object) -> Object:
+        since = int(params.get("created", {}).get("gte", 0))
+        intent = params.get("payment_intent")
+        found = [
+            each
+            for each in reversed(list(kept.values()))
+            if each["created"] >= since and intent in (None, each["payment_intent"])
+        ]
+        ids = [each["id"] for each in found]
+        after = params.get("starting_after")
+        rest = found[ids.index(after) + 1 :] if after in ids else found
+        limit = int(params.get("limit", 10))
+        return {"object": "list", "url": "/v1/list", "has_more": len(rest) > limit, "data": rest[:limit]}
+
+    def _create_session(self, params: Object) -> Object:
+        item = params["line_items"]["0"]
+        data = item.get("price_data")
+        if data is None:
+            if item["price"] not in self.prices:
+                raise Refused(400, "invalid_request_error", f"No such price: '{item['price']}'", "resource_missing")
+            data = self.prices[item["price"]]
+        id = f"cs_{'live' if self.livemode else 'test'}_{secrets.token_hex(29)}"
+        amount = int(data["unit_amount"]) * int(item["quantity"])
+        session: Object = {
+            "id": id,
+            "object": "checkout.session",
+            "created": self.now,
+            "livemode": self.livemode,
+            "status": "open",
+            "payment_status": "unpaid",
+            "url": f"{self.page_url}/pay/{id}",
+            "expires_at": int(params["expires_at"]),
+            "client_reference_id": params.get("client_reference_id"),
+            "metadata": dict(params.get("metadata", {})),
+            "amount_subtotal": amount,
+            "amount_total": amount,
+            "currency": data["currency"],
+            "customer": params.get("customer"),
+            "payment_intent": None,
+            "invoice": None,
+            "total_details": {"amount_tax": 0},
+            "success_url": params["success_url"],
+            "cancel_url": params.get("cancel_url"),
+            "_line": {"quantity": int(item["quantity"]), "price": {"id": item.get("price") or f"price_{id[-16:]}"}},
+            "_name": data.get("product_data", {}).get("name", "Credits"),
+            "_payment_metadata": dict(params.get("payment_intent_data", {}).get("metadata", {})),
+        }
+        self.sessions[id] = session
+        return session
+
+    def _expanded(self, session: Object) -> Object:
+        intent = self.intents.get(session["payment_intent"] or "")
+        return {**session, "payment_intent": intent, "line_items": {"object": "list", "data": [session["_line"]]}}
+
+    # What buyers, banks and the operator do.
+
+    @property
+    def now(self) -> int:
+        """The time, in whole seconds."""
+        return int(self.clock())
+
+    def pay(self, session_id: str, *, slowly: bool = False) -> Object:
+        """Pay a session; `slowly` leaves it unpaid until `arrive` or `bounce`. Return the payment."""
+        with self.lock:
+            session = self._find(self.sessions, session_id)
+            if session["status"] != "open":
+                raise Refused(400, "invalid_request_error", "The session is not open.")
+            id = f"pi_{secrets.token_hex(12)}"
+            self.intents[id] = {
+                "id": id,
+                "object": "payment_intent",
+                "created": self.now,
+                "livemode": self.livemode,
+                "amount": session["amount_total"],
+                "currency": session["currency"],
+                "status": "processing" if slowly else "succeeded",
+                "metadata": dict(session["_payment_metadata"]),
+                "latest_charge": {"id": f"ch_{id[3:]}", "receipt_url": f"{self.page_url}/receipt/{id}"},
+            }
+            session |= {
+                "status": "complete",
+                "payment_status": "unpaid" if slowly else "paid",
+                "payment_intent": id,
+                "customer": session["customer"] or f"cus_{secrets.token_hex(7)}",
+            }
+            self._tell("checkout.session.completed", session)
+            return self.intents[id]
+
+    def arrive(self, session_id: str) -> None:
+        """Have the money of a slow payment come."""
+        self._end_slow(session_id, "paid", "succeeded", "checkout.session.async_payment_succeeded")
+
+    def bounce(self, session_id: str) -> None:
+        """Have the money of a slow payment never come."""
+        self._end_slow(session_id, "unpaid", "requires_payment_method", "checkout.session.async_payment_failed")
+
+    def _end_slow(self, session_id: str, paid: str, status: str, event: str) -> None:
+        with self.lock:
+            session = self.sessions[session_id]
+            session["payment_status"] = paid
+            self.intents[session["payment_intent"]]["status"] = status
+            self._tell(event, session)
+
+    def expire(self, session_id: str) -> None:
+        """End a session that nobody paid."""
+        with self.lock:
+            session = self.sessions[session_id]
+            session |= {"status": "expired", "url": None}
+            self._tell("checkout.session.expired", session)
+
+    def refund(self, payment_intent: str, amount: int | None = None, *, status: str = "succeeded") -> Object:
+        """Give money of a payment back: all that is left, or an amount."""
+        with self.lock:
+            intent = self._find(self.intents, payment_intent)
+            given = sum(
+                each["amount"]
+                for each in self.refunds.values()
+                if each["payment_intent"] == payment_intent and each["status"] not in ("failed", "canceled")
+            )
+            left = intent["amount"] - given
+            if not 0 < (left if amount is None else amount) <= left:
+                raise Refused(400, "invalid_request_error", "Refund amount is greater than unrefunded amount.")
+            refund = self._money("re", "refund", payment_intent, left if amount is None else amount, status)
+            self.refunds[refund["id"]] = refund
+            self._tell("refund.created", refund)
+            charge = intent["latest_charge"]["id"]
+            self._tell("charge.refunded", {"id": charge, "object": "charge", "payment_intent": payment_intent})
+            return refund
+
+    def end_refund(self, refund_id: str, status: str) -> None:
+        """Change how a refund stands, such as to `failed`."""
+        with self.lock:
+            refund = self.refunds[refund_id]
+            refund["status"] = status
+            self._tell("refund.failed" if status == "failed" else "refund.updated", refund)
+
+    def dispute(self, payment_intent: str, amount: int | None = None, *, status: str = "needs_response") -> Object:
+        """Have the buyer's bank take money back; with a `warning_…` it only asks."""
+        with self.lock:
+            intent = self._find(self.intents, payment_intent)
+            found = self._money("dp", "dispute", payment_intent, amount or intent["amount"], status)
+            self.disputes[found["id"]] = found
+            self._tell("charge.dispute.created", found)
+            return found
+
+    def close_dispute(self, dispute_id: str, status: str) -> None:
+        """Close a dispute as `won` or `lost`."""
+        with self.lock:
+            found = self.disputes[dispute_id]
+            found["status"] = status
+            self._tell("charge.dispute.closed", found)
+
+    def _money(self, prefix: str, kind: str, payment_intent: str, amount: int, status: str) -> Object:
+        return {
+            "id": f"{prefix}_{secrets.token_hex(12)}",
+            "object": kind,
+            "created": self.now,
+            "amount": amount,
+            "status": status,
+            "payment_intent": payment_intent,
+        }
+
+    # Events.
+
+    def _tell(self, type: str, of: Object) -> None:
+        shown = {name: value for name, value in of.items() if not name.startswith("_")}
+        event: Object = {
+            "id": f"evt_{secrets.token_hex(12)}",
+            "object": "event",
+            "type": type,
+            "created": self.now,
+            "livemode": self.livemode,
+            "data": {"object": shown},
+        }
+        self.events.append(json.loads(json.dumps(event)))
+        self._keep()
+        if self.webhook_url is not None:
+            threading.Thread(target=self._deliver, args=(event,), daemon=True).start()
+
+    def signed(self, event: Object, *, at: float | None = None) -> tuple[bytes, str]:
+        """Return an event's bytes and the header that signs them, by each secret."""
+        body = json.dumps(event, indent=2).encode()
+        stamp = int(self.clock() if at is None else at)
+        return body, signature_header(self.secrets, stamp, body)
+
+    def _deliver(self, event: Object) -> None:
+        """Bring an event to the webhook; a few times where nobody takes it."""
+        for attempt in range(DELIVERY_TRIES):
+            body, header = self.signed(event)
+            request = urllib.request.Request(  # noqa: S310
+                self.webhook_url or "", body, {"Content-Type": "application/json", "Stripe-Signature": header}
+            )
+            with suppress(OSError, urllib.error.URLError), urllib.request.urlopen(request, timeout=10):  # noqa: S310
+                return
+            time.sleep(2**attempt)
+
+    def _keep(self) -> None:
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_name(f"{self.path.name}.draft")
+        draft.write_text(json.dumps({kind: getattr(self, kind) for kind in KEPT_KINDS}))
+        draft.replace(self.path)
+
+    # The page.
+
+    def page(self, session_id: str, told: str = "") -> str:
+        """Return the page at which a session is paid."""
+        session = self._find(self.sessions, session_id)
+        price = f"{session['amount_total'] / 100:,.2f} {session['currency'].upper()}"
+        if session["status"] != "open":
+            body = f"<p>This session is {escape(session['status'])}.</p>"
+        else:
+            cards = "".join(
+                f'<button name="card" value="{card}">Card that ends in {card} ({does})</button>'
+                for card, does in CARDS.items()
+            )
+            back = escape(session["cancel_url"] or "#", quote=True)
+            body = f'<form method="post">{cards}</form><p><a href="{back}">Turn back</a></p>'
+        return (
+            f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Pretend checkout</title>'
+            f"<style>{STYLE}</style></head><body><header>{BANNER}</header><main><h1>{escape(session['_name'])}</h1>"
+            f"<p><strong>{price}</strong></p>{told and f'<p class=bad role=alert>{escape(told)}</p>'}{body}</main>"
+            "</body></html>"
+        )
+
+    def use_card(self, session_id: str, card: str) -> str | None:
+        """Pay with one of the cards. Return why it was declined, or None."""
+        if card not in CARDS or card == "0002":
+            return "Your card was declined."
+        self.pay(session_id, slowly=card == "0341")
+        return None
+
+
+def signature_header(secrets: tuple[str, ...], stamp: int, body: bytes) -> str:
+    """Return the header that signs a body by each secret, as Stripe does."""
+    signatures = [hmac.new(each.encode(), b"%d." % stamp + body, sha256).hexdigest() for each in secrets]
+    return ",".join([f"t={stamp}", *(f"v1={each}" for each in signatures)])
+
+
+def read_form(text: str) -> Object:
+    """Read a form whose names nest by brackets: `metadata[pack]`, `line_items[0][quantity]`."""
+    found: Object = {}
+    for name, value in urllib.parse.parse_qsl(text, keep_blank_values=True):
+        *parents, last = name.replace("]", "").split("[")
+        at = found
+        for part in parents:
+            at = at.setdefault(part, {})
+        at[last] = value
+    return found
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers the API's calls and the page's."""
+
+    account: PretendStripe
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer a call that reads, or show the page."""
+        path, _, query = self.path.partition("?")
+        if path.startswith("/pay/"):
+            self._show(path.removeprefix("/pay/"))
+        elif path.startswith("/receipt/"):
+            self._send(200, f"<h1>{BANNER}</h1><p>A pretend receipt.</p>".encode(), "text/html; charset=utf-8")
+        else:
+            self._call("GET", path, query)
+
+    def do_POST(self) -> None:
+        """Answer a call that changes something, or pay at the page."""
+        text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        path = self.path.partition("?")[0]
+        if not path.startswith("/pay/"):
+            self._call("POST", path, text)
+            return
+        session_id = path.removeprefix("/pay/")
+        try:
+            declined = self.account.use_card(session_id, read_form(text).get("card", ""))
+        except Refused as error:
+            declined = str(error)
+        if declined is not None:
+            self._show(session_id, declined)
+            return
+        url = self.account.sessions[session_id]["success_url"].replace("{CHECKOUT_SESSION_ID}", session_id)
+        self._send(303, b"", "text/plain", {"Location": url})
+
+    def _show(self, session_id: str, told: str = "") -> None:
+        try:
+            page = self.account.page(session_id, told)
+        except Refused:
+            self._send(404, b"No such session.", "text/plain")
+            return
+        self._send(200, page.encode(), "text/html; charset=utf-8")
+
+    def _call(self, method: str, path: str, text: str) -> None:
+        try:
+            if self.headers.get("Authorization") != f"Bearer {self.account.key}":
+                raise Refused(401, "invalid_request_error", "Invalid API Key provided.")
+            found = self.account.answer(method, path, read_form(text), self.headers.get("Idempotency-Key"))
+        except Refused as error:
+            self._send(error.status, json.dumps(error.body).encode(), "application/json")
+            return
+        shown = json.dumps(found).encode()
+        self._send(200, shown, "application/json", {"Request-Id": f"req_{secrets.token_hex(7)}"})
+
+    def _send(self, status: int, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: what is asked is the service's own."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+
+def server_of(account: PretendStripe, address: tuple[str, int], shown_url: str | None = None) -> ThreadingHTTPServer:
+    """Return a server of an account; `shown_url` is where a browser reaches its pages."""
+    server = _Server(address, type("Handler", (_Handler,), {"account": account}))
+    account.page_url = shown_url or f"http://{address[0]}:{server.server_address[1]}"
+    return server
+
+
+@contextmanager
+def serving(account: PretendStripe) -> Iterator[str]:
+    """Serve an account on a free port of this machine, from a thread; the URL of its API."""
+    server = server_of(account, ("127.0.0.1", 0))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield account.page_url
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+
+
+def main() -> None:
+    """Serve an account until a signal ends the process, as the supervisor's environment says."""
+    environ = os.environ
+    url = urllib.parse.urlsplit(environ["MSVS_STRIPE_URL"])
+    host = environ["HOST"]
+    near = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+    account = PretendStripe(
+        key=environ["MSVS_STRIPE_KEY"],
+        secrets=tuple(environ["MSVS_STRIPE_WEBHOOK_SECRETS"].split(",")),
+        webhook_url=None if host.startswith("unix:") else f"http://{near}:{environ['PORT']}/billing/stripe",
+        path=Path(environ["DATA_DIR"]) / "pretend_stripe.json",
+    )
+    server_of(account, (url.hostname or "127.0.0.1", url.port or 0)).serve_forever()

@@ -1,0 +1,132 @@
+"""Billing: what was bought and for how much, what of it was paid back, and what Stripe told."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class PurchaseStatus(StrEnum):
+    """Where a purchase stands. What is paid stays so; refunds and disputes are told beside it."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    PENDING = "pending"
+    PAID = "paid"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    REVIEW = "review"
+
+
+class ReturnKind(StrEnum):
+    """How money goes back: given back by the operator, or taken by the buyer's bank."""
+
+    REFUND = "refund"
+    DISPUTE = "dispute"
+
+
+class EventState(StrEnum):
+    """What became of an event of Stripe's; `ignored` is one that concerns nothing of ours."""
+
+    PENDING = "pending"
+    DONE = "done"
+    IGNORED = "ignored"
+    FAILED = "failed"
+
+
+class Purchase(Model):
+    """A pack that somebody set out to buy, with the figures that it was sold at.
+
+    Amounts are in the smallest unit of the currency; `total` is what was paid, with `tax`. `version` counts what was
+    learned of it from Stripe, so that what was read earlier never overwrites what was read later.
+    """
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    actor = fields.CharField(max_length=40)
+    status = fields.CharEnumField(PurchaseStatus, max_length=10, default=PurchaseStatus.OPENING)
+    pack = fields.CharField(max_length=40)
+    label = fields.CharField(max_length=80)
+    credits = fields.BigIntField()
+    amount = fields.BigIntField()
+    currency = fields.CharField(max_length=3)
+    price = fields.CharField(max_length=110, null=True)
+    takes_money = fields.BooleanField()
+    success_url = fields.CharField(max_length=2048, null=True)
+    cancel_url = fields.CharField(max_length=2048, null=True)
+    session_id = fields.CharField(max_length=255, null=True, unique=True)
+    url = fields.TextField(null=True)
+    payment_intent = fields.CharField(max_length=255, null=True, unique=True)
+    customer = fields.CharField(max_length=255, null=True)
+    total = fields.BigIntField(null=True)
+    tax = fields.BigIntField(null=True)
+    invoice_url = fields.TextField(null=True)
+    receipt_url = fields.TextField(null=True)
+    problem = fields.CharField(max_length=40, null=True)
+    refunded_amount = fields.BigIntField(default=0)
+    disputed_amount = fields.BigIntField(default=0)
+    returned_credits = fields.BigIntField(default=0)
+    version = fields.IntField(default=0)
+    # When it is looked at without an event; null once there is nothing left to wait for.
+    check_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(null=True)
+    paid_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "purchases"
+        indexes = (("workspace_id", "id"),)
+
+
+class PurchaseReturn(Model):
+    """A refund or dispute of a purchase by Stripe's id, and the credits that it has taken so far."""
+
+    id = fields.CharField(primary_key=True, max_length=255)
+    purchase_id = fields.UUIDField(db_index=True)
+    workspace_id = fields.UUIDField()
+    kind = fields.CharEnumField(ReturnKind, max_length=10)
+    amount = fields.BigIntField()
+    status = fields.CharField(max_length=40)
+    credits = fields.BigIntField(default=0)
+    created_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField()
+
+    class Meta:
+        table = "purchase_returns"
+
+
+class StripeEvent(Model):
+    """An event of Stripe's, once by its id: what it is about, and nothing of the buyer. The rest is asked of Stripe."""
+
+    id = fields.CharField(primary_key=True, max_length=255)
+    type = fields.CharField(max_length=80)
+    object_id = fields.CharField(max_length=255)
+    payment_intent = fields.CharField(max_length=255, null=True)
+    state = fields.CharEnumField(EventState, max_length=10, default=EventState.PENDING)
+    attempt_count = fields.IntField(default=0)
+    next_attempt_at = fields.DatetimeField()
+    lease_until = fields.DatetimeField(null=True)
+    error = fields.CharField(max_length=100, null=True)
+    created_at = fields.DatetimeField()
+    received_at = fields.DatetimeField(db_index=True)
+    handled_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "stripe_events"
+
+
+class BillingDay(Model):
+    """The nightly comparison with Stripe: one a day, by which process and until when, and what it found."""
+
+    day = fields.DateField(primary_key=True)
+    lease_until = fields.DatetimeField()
+    ended_at = fields.DatetimeField(null=True)
+    looked_count = fields.IntField(default=0)
+    repaired_count = fields.IntField(default=0)
+
+    class Meta:
+        table = "billing_days"

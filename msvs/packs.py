@@ -1,0 +1,142 @@
+"""Packs: what the operator sells, read from a TOML file, and how it is paid for."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from msvs.settings import LIVE_KEYS, Settings, SettingsError
+
+VARIABLE = "MSVS_BILLING"
+
+PackId = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,39}$")]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+Currency = Annotated[str, msgspec.Meta(pattern="^[a-z]{3}$")]
+# What fits Stripe's amounts and a ledger.
+Credits = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+Amount = Annotated[int, msgspec.Meta(ge=1, le=99_999_999)]
+
+
+class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Credits for money: `amount` in the smallest unit of the currency, or a price of Stripe's that says the same."""
+
+    id: PackId
+    credits: Credits
+    amount: Amount
+    currency: Currency
+    label: Label
+    price: Annotated[str, msgspec.Meta(pattern="^price_[A-Za-z0-9_]{1,100}$")] | None = None
+    badge: Annotated[str, msgspec.Meta(min_length=1, max_length=40)] | None = None
+    active: bool = True
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file holds."""
+
+    pack: tuple[Pack, ...] = ()
+    automatic_tax: bool = False
+    tax_behavior: Literal["exclusive", "inclusive"] | None = None
+    tax_code: Annotated[str, msgspec.Meta(pattern="^txcd_[0-9]{8}$")] | None = None
+    invoices: bool = False
+
+
+# What development sells where no file says otherwise.
+EXAMPLES = (
+    Pack("starter", 1_000, 1_900, "usd", "Starter"),
+    Pack("launch", 10_000, 14_900, "usd", "Launch", badge="Most popular"),
+    Pack("scale", 100_000, 1_190_00, "usd", "Scale", badge="Best price"),
+)
+EXAMPLE_FILE = """\
+# Amounts are in the smallest unit of the currency: 1900 is 19.00 USD.
+automatic_tax = false
+
+[[pack]]
+id = "starter"
+label = "Starter"
+credits = 1000
+amount = 1900
+currency = "usd"
+
+[[pack]]
+id = "launch"
+label = "Launch"
+credits = 10000
+amount = 14900
+currency = "usd"
+badge = "Most popular"
+"""
+
+
+@dataclass(slots=True)
+class Billing:
+    """What is sold, and the account at Stripe that takes the money; closed where no key or no pack is set."""
+
+    packs: Sequence[Pack] = ()
+    key: str | None = field(default=None, repr=False)
+    webhook_secrets: Sequence[str] = field(default=(), repr=False)
+    api_url: str | None = None
+    automatic_tax: bool = False
+    tax_behavior: str | None = None
+    tax_code: str | None = None
+    invoices: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether credits can be bought."""
+        return self.key is not None and bool(self.offered)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is an account at Stripe, so that what was sold can be followed."""
+        return self.key is not None
+
+    @property
+    def offered(self) -> Sequence[Pack]:
+        """The packs that are sold now, in the order of the file."""
+        return [pack for pack in self.packs if pack.active]
+
+    @property
+    def takes_money(self) -> bool:
+        """Whether payments are of Stripe's live mode: no other may move a balance then, and none of it otherwise."""
+        return self.key is not None and self.key.startswith(LIVE_KEYS)
+
+    def find(self, id: str) -> Pack | None:
+        """Return the pack with an id, if it is sold now."""
+        return next((pack for pack in self.offered if pack.id == id), None)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Billing:
+        """Read what the settings name. Raises SettingsError."""
+        known = _File(EXAMPLES if not settings.is_production else ()) if settings.billing is None else None
+        file = known or read_packs(settings.billing or Path())
+        return cls(
+            file.pack,
+            settings.stripe_key,
+            settings.stripe_webhook_secrets,
+            settings.stripe_url,
+            file.automatic_tax,
+            file.tax_behavior,
+            file.tax_code,
+            file.invoices,
+        )
+
+
+def read_packs(path: Path) -> _File:
+    """Read a file of packs. Raises SettingsError that names what is wrong in it."""
+    try:
+        file = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File)
+    except OSError as error:
+        raise SettingsError(f"{VARIABLE}: {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{VARIABLE}: {path}: not UTF-8") from None
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{VARIABLE}: {path}: {error}") from None
+    ids = [pack.id for pack in file.pack]
+    if repeated := sorted({id for id in ids if ids.count(id) > 1}):
+        raise SettingsError(f"{VARIABLE}: {path}: two packs have the id {repeated[0]}")
+    return file

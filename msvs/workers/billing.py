@@ -1,0 +1,41 @@
+"""Billing: work on Stripe's events, look at purchases that wait, and compare both once a night."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msvs import database
+from msvs.api.context import Services
+from msvs.api.credits import reconciliation, stripe_events
+from msvs.workers.retrying import Failures
+from msvs.workers.stopping import StopFlag
+
+
+async def settle_billing(services: Services, *, stop: StopFlag | None = None) -> int:
+    """Settle what is due, and compare once a night. Return how many events and purchases were looked at."""
+    count = await settle_due(services, stop=stop)
+    if services.billing.is_connected and (stop is None or not stop.is_set):
+        failures = Failures()
+        now = await database.now()
+        count += await failures.outlive("reconciliation", reconciliation.reconcile_tonight(services, now), 0)
+        failures.end()
+    return count
+
+
+async def settle_due(services: Services, *, stop: StopFlag | None = None) -> int:
+    """Work on events and look at purchases until none is due. Return how many."""
+    count = 0
+    while services.billing.is_connected and (stop is None or not stop.is_set):
+        now = await database.now()
+        found = await stripe_events.work_events(services, now) + await stripe_events.look_at_purchases(services, now)
+        if not found:
+            break
+        count += found
+    return count
+
+
+async def has_due(services: Services, now: datetime) -> bool:
+    """Return whether there is anything to settle, and an account to ask."""
+    if not services.billing.is_connected:
+        return False
+    return await stripe_events.has_due(now) or await reconciliation.is_due(services, now)

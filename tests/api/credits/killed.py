@@ -1,0 +1,104 @@
+"""The steps of fulfilment in a process that is killed at one of them: `python -m tests.api.credits.killed` is asked.
+
+It reads lines of JSON: a point and an event. For each it forks a child, which takes the event, works on it, and ends by
+SIGKILL at the point; then it says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msvs import database as db
+from msvs.api.context import Services
+from msvs.api.credits import fulfilment, gateway, stripe_events
+from msvs.loops import new_runner
+from msvs.packs import Billing
+from tests.fakes.stripe import PACKS, SECRET
+
+POINTS = (
+    "before the event is kept",
+    "before the event is claimed",
+    "before Stripe is asked",
+    "before the purchase is locked",
+    "before the credits are added",
+    "before the purchase is written",
+    "before the returns are written",
+    "before the commit",
+    "before the event is settled",
+)
+
+
+def die(*_: Any, **__: Any) -> Any:
+    """End without a chance to clean up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
+
+
+def arm(point: str) -> None:
+    """Have the process die at a point."""
+    module, name = {
+        "before the event is kept": (stripe_events, "keep_event"),
+        "before the event is claimed": (stripe_events, "work_events"),
+        "before Stripe is asked": (gateway, "read_session"),
+        "before the credits are added": (fulfilment.credits, "grant_credits"),
+    }.get(point, (None, ""))
+    if module is not None:
+        setattr(module, name, die)
+        return
+    number = {
+        "before the purchase is locked": "FOR UPDATE",
+        "before the purchase is written": "SET version",
+        "before the returns are written": "INSERT INTO purchase_returns",
+        "before the commit": "SET refunded_amount",
+        "before the event is settled": "UPDATE stripe_events SET state",
+    }[point]
+    for module, name in ((fulfilment, "execute"), (fulfilment, "fetch_row"), (stripe_events, "execute")):
+        setattr(module, name, dies_at(getattr(module, name), number, after=point == "before the commit"))
+
+
+def dies_at(run: Callable[..., Awaitable[Any]], mark: str, *, after: bool) -> Callable[..., Awaitable[Any]]:
+    """Run statements, and die before, or after, the one with a mark."""
+
+    async def statement(*values: Any) -> Any:
+        is_it = any(isinstance(each, str) and mark in each for each in values)
+        if is_it and not after:
+            die()
+        done = await run(*values)
+        return die() if is_it else done
+
+    return statement
+
+
+async def main(database_url: str, url: str, key: str, point: str, event: str) -> None:
+    """Take an event and work on it, up to the point."""
+    services = Services(billing=Billing(PACKS, key, (SECRET,), url))
+    told = stripe_events.msgspec.json.decode(event, type=stripe_events.Told)
+    arm(point)
+    async with db.connected(database_url, pool_size=2):
+        await stripe_events.keep_event(services, told)
+        await stripe_events.work_events(services, await db.now())
+    die()
+
+
+def serve(database_url: str, url: str, key: str) -> None:
+    """Fork a child a line, so that the modules are imported once."""
+    for line in sys.stdin:
+        point, event = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            with new_runner() as runner:
+                runner.run(main(database_url, url, key, point, event))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    import stripe
+
+    assert stripe.VERSION
+    serve(*sys.argv[1:])

@@ -238,7 +238,7 @@ async def test_a_campaign_canceled_in_mid_run_completes_once_when_its_messages_h
     await dispatch_messages(SERVICES, CARRIERS, seconds=0, batch=2)
     async with unit_of_work():
         await campaigns.cancel_campaign(live_ctx, campaign_id)
-    assert await has_work(await db.now())
+    assert await has_work(SERVICES, await db.now())
     await complete_campaigns()
     # Four are with the carrier, and have no report yet.
     assert await completions(live_ctx, campaign_id) == []
@@ -248,7 +248,7 @@ async def test_a_campaign_canceled_in_mid_run_completes_once_when_its_messages_h
     campaign = await campaigns.get_campaign(live_ctx, campaign_id)
     assert campaign.status == "canceled"
     assert campaign.completed_at is not None
-    assert not await has_work(await db.now())
+    assert not await has_work(SERVICES, await db.now())
 
 
 async def test_a_campaign_canceled_with_recipients_that_are_no_messages_yet_waits_for_them(ctx: Context) -> None:

@@ -526,12 +526,12 @@ async def test_what_was_not_handed_over_before_a_pause_waits_for_its_end(ctx: Co
     async with unit_of_work():
         await campaigns.pause_campaign(ctx, campaign_id)
     assert await resolve_expired(SERVICES, carriers) == 0
-    assert not await has_work(await db.now())
+    assert not await has_work(SERVICES, await db.now())
     await dispatch_messages(SERVICES, carriers)
     assert await acceptances() == Counter()
     async with unit_of_work():
         await campaigns.resume_campaign(ctx, campaign_id)
-    assert await has_work(await db.now())
+    assert await has_work(SERVICES, await db.now())
     assert await resolve_expired(SERVICES, carriers) == 3
     assert (await acceptances()).total() == 3
     assert await Message.filter(campaign_id=campaign_id, status=MessageStatus.SENT).count() == 3

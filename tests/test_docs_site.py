@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 from xml.etree import ElementTree
 
+import brotli
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -383,16 +384,19 @@ async def test_files_named_by_their_content_are_kept_for_ever(docs: httpx.AsyncC
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
+UNPACK = {"gzip": gzip.decompress, "br": brotli.decompress, None: bytes}
+
+
 @pytest.mark.parametrize(
-    ("accepted", "packed"), [("gzip", True), ("br, *;q=0.5", True), ("gzip;q=0", False), ("", False)]
+    ("accepted", "coding"), [("gzip", "gzip"), ("br, *;q=0.5", "br"), ("gzip;q=0", None), ("", None)]
 )
-async def test_it_is_packed_for_those_who_take_it(docs: httpx.AsyncClient, accepted: str, packed: bool) -> None:
+async def test_it_is_packed_for_those_who_take_it(docs: httpx.AsyncClient, accepted: str, coding: str | None) -> None:
     async with docs.stream("GET", "/docs/errors", headers={"Accept-Encoding": accepted}) as response:
         raw = b"".join([chunk async for chunk in response.aiter_raw()])
-    assert (response.headers.get("Content-Encoding") == "gzip") is packed
+    assert response.headers.get("Content-Encoding") == coding
     assert response.headers["Vary"] == "Accept-Encoding"
-    assert response.headers["ETag"].endswith('-gzip"') is packed
-    assert (gzip.decompress(raw) if packed else raw) == site()["errors"].content
+    assert response.headers["ETag"].endswith(f'-{coding}"') is (coding is not None)
+    assert UNPACK[coding](raw) == site()["errors"].content
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,8 @@ async def test_it_is_served_as_yaml_and_json(anonymous: httpx.AsyncClient) -> No
 @pytest.mark.parametrize("path", ["/openapi.yaml", "/openapi.json", "/postman.json"])
 async def test_it_is_served_compressed_and_not_again(anonymous: httpx.AsyncClient, path: str) -> None:
     plain = await anonymous.get(path, headers={"Accept-Encoding": "identity"})
+    smallest = await anonymous.get(path, headers={"Accept-Encoding": "gzip, br"})
+    assert (smallest.headers["Content-Encoding"], smallest.content) == ("br", plain.content)
     packed = await anonymous.get(path, headers={"Accept-Encoding": "gzip"})
     assert packed.content == plain.content
     assert "Content-Encoding" not in plain.headers

@@ -38,7 +38,8 @@ LONGEST_RECOVERY = timedelta(days=30)
 # Of events that came while an endpoint was disabled, as many as one statement makes deliveries of in a few seconds.
 MAX_MISSED = 100_000
 
-_secret_shape = re.compile(r"[\x20-\x7e]{8,256}", re.ASCII)
+# A blank one is no secret.
+_secret_shape = re.compile(r"(?=.*[!-~])[ -~]{8,256}", re.ASCII)
 
 # A delivery that is opened again goes through the whole schedule of attempts again.
 REOPEN = "state = 'pending', attempt_count = 0, next_attempt_at = $1, lease_until = NULL, ended_at = NULL"

@@ -93,6 +93,7 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     [
         *REFUSED,
         ({"secret": "a" * 7}, "webhook_secret_invalid", "secret"),
+        ({"secret": " " * 20}, "webhook_secret_invalid", "secret"),
         ({"secret": "a" * 257}, "webhook_secret_invalid", "secret"),
         ({"secret": "0123456789abcdef\n"}, "webhook_secret_invalid", "secret"),
         ({"secret": "0123456789abcdeé"}, "webhook_secret_invalid", "secret"),

@@ -58,10 +58,12 @@ MANY = "reads many at once for a list; a route reads one"
 COMMAND = "for operators, as a command of `msvs`: it reads or writes a file of any length"
 LONG_GONE = "for operators, as a command of `msvs`: the person who is asked for has no contact, and no id"
 TWILIO = "for code that comes from Twilio, through its front"
+OPERATORS = "for operators, who log in at /ops"
 OF_ONE = "the field reads the timelines of many at once"
 
 # Operation → why REST, or GraphQL, does not reach it.
 NO_REST: Mapping[str, str] = {
+    **dict.fromkeys(("operators.record", "operators.sign_in", "operators.sign_out"), OPERATORS),
     "audit.get_audit_entry": PEOPLE,
     "audit.list_audit": PEOPLE,
     "contact_export.stream_contact": COMMAND,
@@ -104,6 +106,7 @@ NO_REST: Mapping[str, str] = {
     "suppressions.import_file": COMMAND,
 }
 NO_GRAPHQL: Mapping[str, str] = {
+    **dict.fromkeys(("operators.record", "operators.sign_in", "operators.sign_out"), OPERATORS),
     "contact_export.stream_contact": COMMAND,
     "erasure.erase_phone": LONG_GONE,
     "suppressions.count_erased": COMMAND,
@@ -170,6 +173,7 @@ PARTS: Mapping[str, str] = {
     "second_factors.replace_codes": "setting up a second factor",
     "second_factors.limit_codes": "giving a code",
     "second_factors.tell_change": "every change of a second factor",
+    "consent_seals.seal_head": "every change of consent",
     "addresses.limit_mails": "asking for a mail",
     "addresses.tell_password_changed": "resetting a password",
     "login_sessions.open_session": "logging in and signing up",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 
 from msvs.api.accounts import totp
+from msvs.api.accounts.passkeys import relying_party
 from msvs.models import Role, Workspace
+from msvs.settings import Settings
 from tests.authenticator import Authenticator
 from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
 from tests.graphql_api.operations import SECOND_STEPS
@@ -67,14 +70,16 @@ async def test_every_document_of_second_factors_is_run(rosa: Person) -> None:
     await rosa.run("RequireSecondFactor", required=True)
     await rosa.run("RequireSecondFactor", required=False)
 
-    device = Authenticator()
+    (origin,) = relying_party(replace(SERVICES, base_url=Settings().base_url))[1]
+    device = Authenticator(origin)
     asked = await rosa.run("BeginPasskey", **BY_PASSWORD)
     added = await rosa.run(
         "AddPasskey", token=asked["token"], credential=device.create(asked["options"]), name="My phone"
     )
     passkey = added["passkey"]["id"]
     assert (await rosa.run("RenamePasskey", id=passkey, name="Old phone"))["name"] == "Old phone"
-    for token in (None, await rosa.first_step()):
+    for is_second in (False, True):
+        token = await rosa.first_step() if is_second else None
         asked = await rosa.run("BeginPasskeyLogin", token=token)
         credential = device.get(asked["options"])
         rosa.enter(await rosa.run("LogInWithPasskey", token=asked["token"], credential=credential))

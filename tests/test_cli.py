@@ -93,6 +93,7 @@ async def test_a_workspace_its_keys_and_its_credits(env: dict[str, str]) -> None
     assert (granted["granted"], granted["balance"]) == (25, 75)
     assert (again["granted"], again["balance"]) == (0, 75)
     assert (await shown("credits", "balance", *here, env=env))["balance"] == 75
+    assert await shown("credits", "purchases", *here, env=env) == []
     assert (await CreditBalance.get(workspace_id=row.id)).balance == 75
     assert await LedgerEntry.filter(workspace_id=row.id).count() == 2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,9 +13,11 @@ from msvs.cli.common import (
     Arguments,
     Whole,
     command,
+    contexts,
     find_workspace_of,
     group,
     in_database,
+    services_of_command,
     show,
     workspace_option,
 )
@@ -68,3 +72,43 @@ def show_balance(settings: Settings, arguments: Arguments) -> None:
         }
 
     show(arguments, in_database(settings, balance()))
+
+
+# The columns of the CSV, as an accountant reads them: amounts are in the smallest unit of the currency.
+COLUMNS = (
+    *("id", "paid_at", "status", "pack", "credits", "currency", "amount", "tax", "total", "refunded_amount"),
+    *("disputed_amount", "returned_credits", "invoice_url", "receipt_url", "created_at"),
+)
+
+
+@command(
+    "purchases",
+    "List what a workspace bought, newest first, with what was paid, refunded and disputed.",
+    workspace_option(),
+    click.Option(["--csv"], is_flag=True, help="print CSV, for accounting"),
+    JSON,
+    group=credits,
+)
+def list_purchases(settings: Settings, arguments: Arguments) -> None:
+    """Show the purchases."""
+
+    async def purchases() -> list[dict[str, object]]:
+        from msvs.api.credits.checkout import checkout_resource, list_checkouts
+        from msvs.api.pages import MAX_LIMIT, PageRequest
+
+        (ctx,) = contexts(services_of_command(), await find_workspace_of(arguments), "live")
+        found: list[dict[str, object]] = []
+        page, last = None, None
+        while page is None or page.has_more:
+            page = await list_checkouts(ctx, PageRequest(MAX_LIMIT, starting_after=last))
+            found += [{name: getattr(checkout_resource(row), name) for name in COLUMNS} for row in page.items]
+            last = page.items[-1].id if page.items else None
+        return found
+
+    rows = in_database(settings, purchases())
+    if not arguments.csv:
+        show(arguments, rows)
+        return
+    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)

@@ -177,6 +177,7 @@ class PretendStripe:
             "success_url": params["success_url"],
             "cancel_url": params.get("cancel_url"),
             "_line": {"quantity": int(item["quantity"]), "price": {"id": item.get("price") or f"price_{id[-16:]}"}},
+            "_asked": params,
             "_name": data.get("product_data", {}).get("name", "Credits"),
             "_payment_metadata": dict(params.get("payment_intent_data", {}).get("metadata", {})),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from msvs import database as db
 from msvs.api.campaigns import campaigns
 from msvs.api.context import Context
-from msvs.api.credits import credits
+from msvs.api.credits import credits, fulfilment, gateway
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
+from tests.fakes.stripe import begin, bring, running_stripe
 from tests.services import SERVICES
 from tests.workers.test_campaigns import CARRIERS, create, people, stats
 
@@ -77,6 +79,20 @@ async def test_a_top_up_is_shared_out_to_the_oldest_first(live_ctx: Context) -> 
     await turns(4)
     assert await sent(live_ctx, made) == [3, 3, 1, 0]
     assert (await told("resumed"), await told("paused")) == (3, 5)
+
+
+async def test_a_purchase_resumes_a_campaign_once_no_matter_how_often_it_is_told(live_ctx: Context) -> None:
+    made = await short_of_credits(live_ctx, 1, 3)
+    with running_stripe(SERVICES) as stripe:
+        row = await begin(live_ctx)
+        stripe.pay(row.session_id or "")
+        for _ in range(3):
+            await bring(SERVICES, stripe, random=Random(1))
+            await fulfilment.fulfil(SERVICES, row.session_id or "")
+            await turns(2)
+        await gateway.close(SERVICES)
+    assert (await told("resumed"), await told("paused"), await sent(live_ctx, made)) == (1, 1, [3])
+    assert await db.fetch_value("SELECT balance FROM credit_balances") == 1000 - 3
 
 
 async def test_what_is_given_back_does_not_flap(live_ctx: Context) -> None:

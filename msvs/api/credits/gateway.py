@@ -5,6 +5,7 @@ What Stripe answers is read into the few figures that the books need; nothing of
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -186,6 +187,8 @@ def client_of(services: Services) -> StripeClient:
     except ImportError:
         log.error("the package stripe is not installed; install massivesms-server[billing]")
         raise GatewayError("Payments are not set up.", is_final=True, reason="no_package") from None
+    # It tells of each call, with its parameters where it is told to say more.
+    logging.getLogger("stripe").setLevel(logging.WARNING)
     http = stripe.AIOHTTPClient(timeout=CALL_SECONDS)
     kept.client = stripe.StripeClient(
         billing.key,

@@ -67,6 +67,33 @@ func TestFieldsMayBeLeftOutClearedOrSet(t *testing.T) {
 	}
 }
 
+func TestFiltersAreListsMapsAndTimes(t *testing.T) {
+	transport := massivesmstest.NewTransport(massivesmstest.Answer{Status: 200, Body: `{"data": []}`})
+	params := massivesms.MessagesListParams{
+		Statuses:     []massivesms.MessageStatus{massivesms.MessageStatusFailed, massivesms.MessageStatusSkipped},
+		Metadata:     map[string]any{"campaign": "cohort 06"},
+		CreatedAtGte: massivesms.Ptr(time.Unix(1777680000, 0).UTC()),
+	}
+	if _, err := client(transport).Messages.List(background, params); err != nil {
+		t.Fatal(err)
+	}
+	expected := map[string]string{"statuses": "failed,skipped", "metadata[campaign]": "cohort 06", "created_at[gte]": "2026-05-02T00:00:00Z"}
+	if found := queryOf(t, transport.Requests()[0].URL); fmt.Sprint(found) != fmt.Sprint(expected) {
+		t.Errorf("query is %v", found)
+	}
+}
+
+func TestAPageThatIsShortGoesOnFromItsCursor(t *testing.T) {
+	transport := massivesmstest.NewTransport(
+		massivesmstest.Answer{Status: 200, Body: `{"has_more": true, "data": [], "next_cursor": "msg_5"}`},
+		massivesmstest.Answer{Status: 200, Body: `{"has_more": false, "data": [{"id": "msg_1"}]}`},
+	)
+	found, err := client(transport).Messages.ListAutoPaging(background, massivesms.MessagesListParams{}).Collect(0)
+	if err != nil || len(found) != 1 || queryOf(t, transport.Requests()[1].URL)["starting_after"] != "msg_5" {
+		t.Errorf("found %v, %v, %v", found, err, transport.Requests())
+	}
+}
+
 func TestAKeyThatIsNotPrintableIsRefused(t *testing.T) {
 	transport := massivesmstest.NewTransport()
 	for _, key := range []string{"", "a\nb", "é", strings.Repeat("x", 256)} {

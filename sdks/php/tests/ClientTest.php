@@ -72,6 +72,29 @@ final class ClientTest extends TestCase
         self::assertSame('{"contacts":[{"phone":"+14155550123","attributes":{}}]}', $transport->requests[1]->body);
     }
 
+    public function testFiltersAreListsMapsAndTimes(): void
+    {
+        $transport = new FakeTransport([['body' => '{"data": []}']]);
+        self::client($transport)->messages->list([
+            'statuses' => ['failed', 'skipped'],
+            'metadata' => ['campaign' => 'cohort 06'],
+            'created_at[gte]' => new \DateTimeImmutable('@1777680000'),
+        ]);
+        $expected = 'statuses=failed%2Cskipped&metadata%5Bcampaign%5D=cohort%2006&created_at%5Bgte%5D=2026-05-02T00%3A00%3A00Z';
+        self::assertSame($expected, parse_url($transport->requests[0]->url, PHP_URL_QUERY));
+    }
+
+    public function testAPageThatIsShortGoesOnFromItsCursor(): void
+    {
+        $transport = new FakeTransport([
+            ['body' => '{"has_more": true, "data": [], "next_cursor": "msg_5"}'],
+            ['body' => '{"has_more": false, "data": [{"id": "msg_1"}]}'],
+        ]);
+        $found = iterator_to_array(self::client($transport)->messages->list()->autoPagingIterator());
+        self::assertSame('msg_1', $found[0]->id);
+        self::assertStringEndsWith('?starting_after=msg_5', $transport->requests[1]->url);
+    }
+
     public function testWhatIsNotKnownIsRefusedBeforeAnythingIsSent(): void
     {
         $transport = new FakeTransport();

@@ -48,6 +48,24 @@ class ClientTest < Minitest::Test
     assert_equal '{"first_name":null,"last_name":"Silva"}', sent.requests.first.body
   end
 
+  def test_filters_are_lists_maps_and_times
+    sent = transport({ body: '{"data": []}' })
+    client(sent).messages.list(statuses: %w[failed skipped], metadata: { campaign: "cohort 06" },
+                               created_at_gte: Time.at(1_777_680_000, in: "UTC"))
+    query = URI.decode_www_form(URI(sent.requests.first.url).query).to_h
+
+    assert_equal({ "statuses" => "failed,skipped", "metadata[campaign]" => "cohort 06",
+                   "created_at[gte]" => "2026-05-02T00:00:00Z" }, query)
+  end
+
+  def test_a_page_that_is_short_goes_on_from_its_cursor
+    sent = transport({ body: '{"has_more": true, "data": [], "next_cursor": "msg_5"}' },
+                     { body: '{"has_more": false, "data": [{"id": "msg_1"}]}' })
+
+    assert_equal ["msg_1"], client(sent).messages.list.auto_paging_each.map(&:id)
+    assert_includes sent.requests.last.url, "starting_after=msg_5"
+  end
+
   def test_what_is_not_known_is_refused_before_anything_is_sent
     sent = transport
     assert_raises(ArgumentError) { client(sent).messages.create(**SMS, form: "X") }

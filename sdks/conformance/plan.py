@@ -171,6 +171,8 @@ def steps(round_: int) -> list[Step]:
         Step("retrieveCredits", just()),
         Step("listLedger", just(limit=2)),
         Step("listCreditPurchases", just(limit=2)),
+        Step("listCreditPacks", just()),
+        Step("listCheckouts", just(limit=2)),
         Step("listSenders", just(), "sender"),
         Step("retrieveSender", of("sender")),
         Step("listApiKeys", just(), "api_key"),

@@ -20,6 +20,8 @@ from sdks.generator import model
 from sdks.generator.vectors import sample_key
 
 Json = dict[str, Any]
+# What the sandbox refuses: it buys nothing.
+LIVE_ALONE = {"createCheckout", "retrieveCheckout"}
 # Less than the proxy's delay.
 TIMEOUT = 2.0
 
@@ -128,7 +130,7 @@ class Conformance:
             if step.keep and "result" in answer:
                 result = answer["result"]
                 known[step.keep] = result["id"] if "id" in result else result["data"][0]["id"]
-        missing = set(self.methods) - done
+        missing = set(self.methods) - done - LIVE_ALONE
         if missing:
             self.say(f"operations that no step calls: {sorted(missing)}")
         self.found.operations = len(done)
@@ -203,6 +205,22 @@ class Conformance:
         used = {"idempotency_key": f"{self.language.name}-key"}
         driver.call("createMessage", {"to": taken, "body": "One"}, **used)
         for where, operation_id, args, options, name, code in (
+            (
+                "a purchase in the sandbox",
+                "createCheckout",
+                {"pack": "launch"},
+                {},
+                "PermissionDeniedError",
+                "live_only",
+            ),
+            (
+                "a purchase that is not",
+                "retrieveCheckout",
+                {"id": gone.replace("msg", "pur")},
+                {},
+                "InvalidRequestError",
+                "resource_missing",
+            ),
             ("a message that is not", "retrieveMessage", {"id": gone}, {}, "InvalidRequestError", "resource_missing"),
             (
                 "a phone that is none",

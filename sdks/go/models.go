@@ -35,6 +35,20 @@ const (
 	CampaignStatusFailed    CampaignStatus = "failed"
 )
 
+// CheckoutStatus is one of the values below, or one that came later.
+type CheckoutStatus string
+
+// Values of CheckoutStatus that this version knows.
+const (
+	CheckoutStatusOpening CheckoutStatus = "opening"
+	CheckoutStatusOpen    CheckoutStatus = "open"
+	CheckoutStatusPending CheckoutStatus = "pending"
+	CheckoutStatusPaid    CheckoutStatus = "paid"
+	CheckoutStatusExpired CheckoutStatus = "expired"
+	CheckoutStatusFailed  CheckoutStatus = "failed"
+	CheckoutStatusReview  CheckoutStatus = "review"
+)
+
 // ContactListKind is one of the values below, or one that came later.
 type ContactListKind string
 
@@ -74,6 +88,7 @@ const (
 	ErrorCodeAPIKeyMalformed        ErrorCode = "api_key_malformed"
 	ErrorCodeAPIKeyMissing          ErrorCode = "api_key_missing"
 	ErrorCodeAPIKeyRevoked          ErrorCode = "api_key_revoked"
+	ErrorCodeBillingClosed          ErrorCode = "billing_closed"
 	ErrorCodeBodyEmpty              ErrorCode = "body_empty"
 	ErrorCodeBodyTooLong            ErrorCode = "body_too_long"
 	ErrorCodeCallbackInvalid        ErrorCode = "callback_invalid"
@@ -115,6 +130,7 @@ const (
 	ErrorCodeKeywordReserved        ErrorCode = "keyword_reserved"
 	ErrorCodeLimitNotLifted         ErrorCode = "limit_not_lifted"
 	ErrorCodeListSynced             ErrorCode = "list_synced"
+	ErrorCodeLiveOnly               ErrorCode = "live_only"
 	ErrorCodeMessageInProgress      ErrorCode = "message_in_progress"
 	ErrorCodeMethodNotAllowed       ErrorCode = "method_not_allowed"
 	ErrorCodeNoRoute                ErrorCode = "no_route"
@@ -123,10 +139,12 @@ const (
 	ErrorCodeNumberTypeBlocked      ErrorCode = "number_type_blocked"
 	ErrorCodeOptInRevoked           ErrorCode = "opt_in_revoked"
 	ErrorCodePaceConflict           ErrorCode = "pace_conflict"
+	ErrorCodePackUnknown            ErrorCode = "pack_unknown"
 	ErrorCodeParameterInvalid       ErrorCode = "parameter_invalid"
 	ErrorCodeParameterMissing       ErrorCode = "parameter_missing"
 	ErrorCodeParameterOutOfRange    ErrorCode = "parameter_out_of_range"
 	ErrorCodeParameterUnknown       ErrorCode = "parameter_unknown"
+	ErrorCodePaymentsUnavailable    ErrorCode = "payments_unavailable"
 	ErrorCodePhoneNumberInvalid     ErrorCode = "phone_number_invalid"
 	ErrorCodePrefixVelocityExceeded ErrorCode = "prefix_velocity_exceeded"
 	ErrorCodeRateLimitExceeded      ErrorCode = "rate_limit_exceeded"
@@ -152,6 +170,7 @@ const (
 	ErrorCodeURLInvalid             ErrorCode = "url_invalid"
 	ErrorCodeVariableBlank          ErrorCode = "variable_blank"
 	ErrorCodeVariableMissing        ErrorCode = "variable_missing"
+	ErrorCodeVersionConflict        ErrorCode = "version_conflict"
 	ErrorCodeWebhookDisabled        ErrorCode = "webhook_disabled"
 	ErrorCodeWebhookExists          ErrorCode = "webhook_exists"
 	ErrorCodeWebhookLimit           ErrorCode = "webhook_limit"
@@ -247,6 +266,10 @@ const (
 	LedgerEntryKindReserve  LedgerEntryKind = "reserve"
 	LedgerEntryKindCapture  LedgerEntryKind = "capture"
 	LedgerEntryKindRelease  LedgerEntryKind = "release"
+	LedgerEntryKindRefund   LedgerEntryKind = "refund"
+	LedgerEntryKindDispute  LedgerEntryKind = "dispute"
+	LedgerEntryKindRestore  LedgerEntryKind = "restore"
+	LedgerEntryKindDebt     LedgerEntryKind = "debt"
 )
 
 // ListMessagesOrder is one of the values below, or one that came later.
@@ -584,6 +607,9 @@ type Campaign struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome.
 	OnUnknown OnUnknown `json:"on_unknown"`
+	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+	// not overwritten.
+	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -833,6 +859,8 @@ type CampaignUpdate struct {
 	// What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
 	// alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
 	OnUnknown *Opt[OnUnknown] `json:"on_unknown,omitempty"`
+	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	Version *string `json:"version,omitempty"`
 	// Who it goes to instead.
 	Audience *Audience `json:"audience,omitempty"`
 }
@@ -868,6 +896,53 @@ type CharacterExplanation struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *CharacterExplanation) UnmarshalJSON(text []byte) error {
 	type plain CharacterExplanation
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// Checkout: A purchase of credits, with the figures it was sold at.
+type Checkout struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Where the buyer pays: send them there. Null unless it is open.
+	URL *string `json:"url"`
+	// The id of the pack.
+	Pack string `json:"pack"`
+	// `opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid`
+	// once the credits are there; `failed`; or in `review` where what was paid is not what was sold.
+	Status CheckoutStatus `json:"status"`
+	// How many credits it holds.
+	Credits int64 `json:"credits"`
+	// The price without tax, in the smallest unit of the currency.
+	Amount int64 `json:"amount"`
+	// The currency, ISO 4217 in lower case.
+	Currency string `json:"currency"`
+	// What was paid, with tax; null until it is paid.
+	Total *int64 `json:"total"`
+	// What of it is tax; null until it is paid.
+	Tax *int64 `json:"tax"`
+	// What was refunded of it, in the smallest unit.
+	RefundedAmount int64 `json:"refunded_amount"`
+	// What the buyer's bank took back of it.
+	DisputedAmount int64 `json:"disputed_amount"`
+	// The credits that refunds and disputes took back.
+	ReturnedCredits int64 `json:"returned_credits"`
+	// The invoice; null where there is none.
+	InvoiceURL *string `json:"invoice_url"`
+	// The receipt; null until it is paid.
+	ReceiptURL *string `json:"receipt_url"`
+	// When it was begun.
+	CreatedAt time.Time `json:"created_at"`
+	// Until when it can be paid; null before it is open.
+	ExpiresAt *time.Time `json:"expires_at"`
+	// When it was paid; null until then.
+	PaidAt *time.Time `json:"paid_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Checkout) UnmarshalJSON(text []byte) error {
+	type plain Checkout
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -1178,6 +1253,19 @@ func (v *ContactsImported) UnmarshalJSON(text []byte) error {
 	type plain ContactsImported
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
+
+// CreateCheckout: What is bought, and where the buyer goes afterwards.
+type CreateCheckout struct {
+	// The id of the pack.
+	Pack string `json:"pack"`
+	// Where the buyer goes once it is paid; a page of ours where none is given.
+	SuccessURL *string `json:"success_url,omitempty"`
+	// Where the buyer goes who turns back; a page of ours where none is given.
+	CancelURL *string `json:"cancel_url,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v CreateCheckout) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // Credits: The workspace's credit balance.
 type Credits struct {
@@ -1871,6 +1959,31 @@ type OptInState struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *OptInState) UnmarshalJSON(text []byte) error {
 	type plain OptInState
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// Pack: Credits that are sold for a price.
+type Pack struct {
+	// The id of the pack.
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// What it is called.
+	Label string `json:"label"`
+	// How many credits it holds.
+	Credits int64 `json:"credits"`
+	// The price without tax, in the smallest unit of the currency: 14900 is 149.00.
+	Amount int64 `json:"amount"`
+	// The currency, ISO 4217 in lower case.
+	Currency string `json:"currency"`
+	// A word of praise beside it; null where there is none.
+	Badge *string `json:"badge"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Pack) UnmarshalJSON(text []byte) error {
+	type plain Pack
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 

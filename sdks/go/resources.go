@@ -26,7 +26,7 @@ type resources struct {
 	Keywords *KeywordsService
 	// Saved filters over contacts.
 	Segments *SegmentsService
-	// The balance and what moved it.
+	// The balance, what moved it, and how to buy more.
 	Credits *CreditsService
 	// Subscriptions that push events to your URL.
 	Webhooks *WebhooksService
@@ -605,7 +605,7 @@ func (s *SegmentsService) Delete(ctx context.Context, id string, options ...Requ
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/segments/%s", id), nil, nil, options)
 }
 
-// CreditsService: The balance and what moved it.
+// CreditsService: The balance, what moved it, and how to buy more.
 type CreditsService struct{ client *Client }
 
 // Retrieve: Get current balance. The balance is the workspace's, for both modes; only live messages move it.
@@ -651,6 +651,52 @@ func (s *CreditsService) ListPurchases(ctx context.Context, params CreditsListPu
 // ListPurchasesAutoPaging goes through all pages of ListPurchases.
 func (s *CreditsService) ListPurchasesAutoPaging(ctx context.Context, params CreditsListPurchasesParams, options ...RequestOption) *Iterator[LedgerEntry] {
 	return iterate[LedgerEntry](ctx, s.client, "/v1/credits/purchases", queryOf(params), options)
+}
+
+// CreditsListPacksParams says which page of a list, and of what.
+type CreditsListPacksParams struct{}
+
+// ListPacks: List the packs of credits that are sold. In the operator's order; none where nothing is sold.
+func (s *CreditsService) ListPacks(ctx context.Context, params CreditsListPacksParams, options ...RequestOption) (*Page[Pack], error) {
+	return list[Pack](ctx, s.client, "/v1/credits/packs", queryOf(params), options)
+}
+
+// ListPacksAutoPaging goes through all pages of ListPacks.
+func (s *CreditsService) ListPacksAutoPaging(ctx context.Context, params CreditsListPacksParams, options ...RequestOption) *Iterator[Pack] {
+	return iterate[Pack](ctx, s.client, "/v1/credits/packs", queryOf(params), options)
+}
+
+// CreateCheckout: Begin to buy a pack: answers the page where it is paid. Send the buyer to `url`. The credits come
+// once it is paid, at the figures of this answer. Only a live key with the scope `credits:buy` may: the sandbox buys
+// nothing. 409 `billing_closed` where nothing is sold.
+func (s *CreditsService) CreateCheckout(ctx context.Context, params CreateCheckout, options ...RequestOption) (*Checkout, error) {
+	return call[Checkout](ctx, s.client, "POST", "/v1/credits/checkout", nil, params, options)
+}
+
+// CreditsListCheckoutsParams says which page of a list, and of what.
+type CreditsListCheckoutsParams struct {
+	// How many resources a page holds.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+}
+
+// ListCheckouts: List what was bought, with what was paid for it. Newest first. What was given, and what moved the
+// balance, is in the ledger.
+func (s *CreditsService) ListCheckouts(ctx context.Context, params CreditsListCheckoutsParams, options ...RequestOption) (*Page[Checkout], error) {
+	return list[Checkout](ctx, s.client, "/v1/credits/checkouts", queryOf(params), options)
+}
+
+// ListCheckoutsAutoPaging goes through all pages of ListCheckouts.
+func (s *CreditsService) ListCheckoutsAutoPaging(ctx context.Context, params CreditsListCheckoutsParams, options ...RequestOption) *Iterator[Checkout] {
+	return iterate[Checkout](ctx, s.client, "/v1/credits/checkouts", queryOf(params), options)
+}
+
+// RetrieveCheckout: Retrieve a purchase: whether it is paid.
+func (s *CreditsService) RetrieveCheckout(ctx context.Context, id string, options ...RequestOption) (*Checkout, error) {
+	return call[Checkout](ctx, s.client, "GET", pathOf("/v1/credits/checkouts/%s", id), nil, nil, options)
 }
 
 // WebhooksService: Subscriptions that push events to your URL.

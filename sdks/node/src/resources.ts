@@ -89,7 +89,7 @@ export abstract class Resources {
     return (this.#segments ??= new SegmentsResource(this.caller));
   }
 
-  /** The balance and what moved it. */
+  /** The balance, what moved it, and how to buy more. */
   get credits(): CreditsResource {
     return (this.#credits ??= new CreditsResource(this.caller));
   }

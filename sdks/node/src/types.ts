@@ -24,6 +24,16 @@ export type CampaignStatus =
   | "failed"
   | Open;
 
+export type CheckoutStatus =
+  | "opening"
+  | "open"
+  | "pending"
+  | "paid"
+  | "expired"
+  | "failed"
+  | "review"
+  | Open;
+
 export type ContactListKind =
   | "static"
   | "synced"
@@ -47,6 +57,7 @@ export type ErrorCode =
   | "api_key_malformed"
   | "api_key_missing"
   | "api_key_revoked"
+  | "billing_closed"
   | "body_empty"
   | "body_too_long"
   | "callback_invalid"
@@ -88,6 +99,7 @@ export type ErrorCode =
   | "keyword_reserved"
   | "limit_not_lifted"
   | "list_synced"
+  | "live_only"
   | "message_in_progress"
   | "method_not_allowed"
   | "no_route"
@@ -96,10 +108,12 @@ export type ErrorCode =
   | "number_type_blocked"
   | "opt_in_revoked"
   | "pace_conflict"
+  | "pack_unknown"
   | "parameter_invalid"
   | "parameter_missing"
   | "parameter_out_of_range"
   | "parameter_unknown"
+  | "payments_unavailable"
   | "phone_number_invalid"
   | "prefix_velocity_exceeded"
   | "rate_limit_exceeded"
@@ -125,6 +139,7 @@ export type ErrorCode =
   | "url_invalid"
   | "variable_blank"
   | "variable_missing"
+  | "version_conflict"
   | "webhook_disabled"
   | "webhook_exists"
   | "webhook_limit"
@@ -200,6 +215,10 @@ export type LedgerEntryKind =
   | "reserve"
   | "capture"
   | "release"
+  | "refund"
+  | "dispute"
+  | "restore"
+  | "debt"
   | Open;
 
 export type ListMessagesOrder =
@@ -535,6 +554,11 @@ export interface Campaign {
   created_at: string;
   /** Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome. */
   on_unknown: OnUnknown;
+  /**
+   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
+   * overwritten.
+   */
+  version: string;
 }
 
 /** Who a campaign goes to: the union of lists, a segment and single contacts. */
@@ -704,6 +728,47 @@ export interface CharacterExplanation {
   character: string;
   /** Its Unicode name. */
   name: string;
+}
+
+/** A purchase of credits, with the figures it was sold at. */
+export interface Checkout {
+  id: string;
+  object: "checkout";
+  /** Where the buyer pays: send them there. Null unless it is open. */
+  url: string | null;
+  /** The id of the pack. */
+  pack: string;
+  /**
+   * `opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid` once
+   * the credits are there; `failed`; or in `review` where what was paid is not what was sold.
+   */
+  status: CheckoutStatus;
+  /** How many credits it holds. */
+  credits: number;
+  /** The price without tax, in the smallest unit of the currency. */
+  amount: number;
+  /** The currency, ISO 4217 in lower case. */
+  currency: string;
+  /** What was paid, with tax; null until it is paid. */
+  total: number | null;
+  /** What of it is tax; null until it is paid. */
+  tax: number | null;
+  /** What was refunded of it, in the smallest unit. */
+  refunded_amount: number;
+  /** What the buyer's bank took back of it. */
+  disputed_amount: number;
+  /** The credits that refunds and disputes took back. */
+  returned_credits: number;
+  /** The invoice; null where there is none. */
+  invoice_url: string | null;
+  /** The receipt; null until it is paid. */
+  receipt_url: string | null;
+  /** When it was begun. */
+  created_at: string;
+  /** Until when it can be paid; null before it is open. */
+  expires_at: string | null;
+  /** When it was paid; null until then. */
+  paid_at: string | null;
 }
 
 /**
@@ -1386,6 +1451,23 @@ export interface OptInState {
   ip: string | null;
   /** Since when; null while it is unknown. */
   at: string | null;
+}
+
+/** Credits that are sold for a price. */
+export interface Pack {
+  /** The id of the pack. */
+  id: string;
+  object: "credit_pack";
+  /** What it is called. */
+  label: string;
+  /** How many credits it holds. */
+  credits: number;
+  /** The price without tax, in the smallest unit of the currency: 14900 is 149.00. */
+  amount: number;
+  /** The currency, ISO 4217 in lower case. */
+  currency: string;
+  /** A word of praise beside it; null where there is none. */
+  badge: string | null;
 }
 
 /** Credits that were added to the balance. */

@@ -8,7 +8,8 @@ use MassiveSMS\Exception\APIConnectionError;
 use MassiveSMS\Exception\APITimeoutError;
 
 /**
- * Sends requests with the curl extension, over a connection that is kept.
+ * Sends requests with the curl extension, each over a connection of its own: over a kept one that is cut, curl sends the
+ * request again by itself, so that attempts are not what the client says. CURLOPT_FRESH_CONNECT false keeps connections.
  */
 final class CurlTransport implements Transport
 {
@@ -34,6 +35,7 @@ final class CurlTransport implements Transport
             CURLOPT_HTTPHEADER => self::lines($request->headers),
             CURLOPT_RETURNTRANSFER => true,
             CURLOPT_FOLLOWLOCATION => false,
+            CURLOPT_FRESH_CONNECT => true,
             CURLOPT_PROTOCOLS => CURLPROTO_HTTP | CURLPROTO_HTTPS,
             CURLOPT_CONNECTTIMEOUT_MS => max(1, (int) round($this->connectTimeout * 1000)),
             CURLOPT_TIMEOUT_MS => max(1, (int) round($timeout * 1000)),

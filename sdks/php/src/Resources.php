@@ -16,7 +16,7 @@ namespace MassiveSMS;
  * @property-read Resource\Lists $lists Collections of contacts to send to as a group.
  * @property-read Resource\Keywords $keywords Words with which anyone who texts one opts in and joins a list.
  * @property-read Resource\Segments $segments Saved filters over contacts.
- * @property-read Resource\Credits $credits The balance and what moved it.
+ * @property-read Resource\Credits $credits The balance, what moved it, and how to buy more.
  * @property-read Resource\Webhooks $webhooks Subscriptions that push events to your URL.
  * @property-read Resource\Events $events What happened, as webhooks deliver it; kept to be read and delivered again.
  * @property-read Resource\Senders $senders What the workspace owns and may send from, live.

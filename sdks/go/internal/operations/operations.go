@@ -326,6 +326,30 @@ var Calls = map[string]Call{
 		}
 		return c.Credits.ListPurchases(ctx, params, options...)
 	},
+	"listCreditPacks": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CreditsListPacksParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Credits.ListPacks(ctx, params, options...)
+	},
+	"createCheckout": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CreateCheckout
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Credits.CreateCheckout(ctx, params, options...)
+	},
+	"listCheckouts": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CreditsListCheckoutsParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Credits.ListCheckouts(ctx, params, options...)
+	},
+	"retrieveCheckout": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Credits.RetrieveCheckout(ctx, args.text("id"), options...)
+	},
 	"createWebhook": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.WebhookCreate
 		if err := args.body(&params); err != nil {
@@ -561,6 +585,20 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Credits.ListPurchasesAutoPaging(ctx, params), take)
+	},
+	"listCreditPacks": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.CreditsListPacksParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Credits.ListPacksAutoPaging(ctx, params), take)
+	},
+	"listCheckouts": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.CreditsListCheckoutsParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Credits.ListCheckoutsAutoPaging(ctx, params), take)
 	},
 	"listWebhooks": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.WebhooksListParams

@@ -122,6 +122,8 @@ export interface CampaignsUpdateParams {
    * alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
    */
   on_unknown?: OnUnknown | null;
+  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  version?: string;
   /** Who it goes to instead. */
   audience?: AudienceParams;
 }

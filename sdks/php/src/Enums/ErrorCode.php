@@ -17,6 +17,7 @@ final class ErrorCode
     public const API_KEY_MALFORMED = 'api_key_malformed';
     public const API_KEY_MISSING = 'api_key_missing';
     public const API_KEY_REVOKED = 'api_key_revoked';
+    public const BILLING_CLOSED = 'billing_closed';
     public const BODY_EMPTY = 'body_empty';
     public const BODY_TOO_LONG = 'body_too_long';
     public const CALLBACK_INVALID = 'callback_invalid';
@@ -58,6 +59,7 @@ final class ErrorCode
     public const KEYWORD_RESERVED = 'keyword_reserved';
     public const LIMIT_NOT_LIFTED = 'limit_not_lifted';
     public const LIST_SYNCED = 'list_synced';
+    public const LIVE_ONLY = 'live_only';
     public const MESSAGE_IN_PROGRESS = 'message_in_progress';
     public const METHOD_NOT_ALLOWED = 'method_not_allowed';
     public const NO_ROUTE = 'no_route';
@@ -66,10 +68,12 @@ final class ErrorCode
     public const NUMBER_TYPE_BLOCKED = 'number_type_blocked';
     public const OPT_IN_REVOKED = 'opt_in_revoked';
     public const PACE_CONFLICT = 'pace_conflict';
+    public const PACK_UNKNOWN = 'pack_unknown';
     public const PARAMETER_INVALID = 'parameter_invalid';
     public const PARAMETER_MISSING = 'parameter_missing';
     public const PARAMETER_OUT_OF_RANGE = 'parameter_out_of_range';
     public const PARAMETER_UNKNOWN = 'parameter_unknown';
+    public const PAYMENTS_UNAVAILABLE = 'payments_unavailable';
     public const PHONE_NUMBER_INVALID = 'phone_number_invalid';
     public const PREFIX_VELOCITY_EXCEEDED = 'prefix_velocity_exceeded';
     public const RATE_LIMIT_EXCEEDED = 'rate_limit_exceeded';
@@ -95,6 +99,7 @@ final class ErrorCode
     public const URL_INVALID = 'url_invalid';
     public const VARIABLE_BLANK = 'variable_blank';
     public const VARIABLE_MISSING = 'variable_missing';
+    public const VERSION_CONFLICT = 'version_conflict';
     public const WEBHOOK_DISABLED = 'webhook_disabled';
     public const WEBHOOK_EXISTS = 'webhook_exists';
     public const WEBHOOK_LIMIT = 'webhook_limit';

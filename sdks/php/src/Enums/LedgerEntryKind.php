@@ -16,4 +16,8 @@ final class LedgerEntryKind
     public const RESERVE = 'reserve';
     public const CAPTURE = 'capture';
     public const RELEASE = 'release';
+    public const REFUND = 'refund';
+    public const DISPUTE = 'dispute';
+    public const RESTORE = 'restore';
+    public const DEBT = 'debt';
 }

@@ -36,6 +36,8 @@ use MassiveSMS\Model;
  * @property-read \DateTimeImmutable $created_at When it was made.
  * @property-read string $on_unknown Whether it is handed over once more (`resend`) or `never` where its carrier
  * cannot be asked for its outcome.
+ * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
+ * somebody else's in between is not overwritten.
  */
 final class Campaign extends Model
 {

@@ -179,6 +179,7 @@ final class Campaigns extends Resource
      *     spread_hours?: float|null,
      *     quiet_hours?: bool|null,
      *     on_unknown?: 'never'|'resend'|string|null,
+     *     version?: string,
      *     audience?: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
      * } $params
      * - `name`: Internal name (your team only).
@@ -196,6 +197,8 @@ final class Campaigns extends Resource
      * - `on_unknown`: What is done where the carrier cannot be asked whether it has a message: `never` waits for the
      * delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is
      * given.
+     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
+     * `version_conflict` says so.
      * - `audience`: Who it goes to instead.
      * @param RequestOptions $options
      */

@@ -12,7 +12,7 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * The balance and what moved it.
+ * The balance, what moved it, and how to buy more.
  *
  * @phpstan-import-type RequestOptions from Client
  */
@@ -73,5 +73,85 @@ final class Credits extends Resource
     public function listPurchases(array $params = [], array $options = []): Page
     {
         return $this->fetchList(Model\LedgerEntry::class, '/v1/credits/purchases', [], $params, $options);
+    }
+
+    /**
+     * List the packs of credits that are sold. In the operator's order; none where nothing is sold.
+     *
+     * @param RequestOptions $options
+     * @return Page<Model\Pack>
+     */
+    public function listPacks(array $options = []): Page
+    {
+        return $this->fetchList(Model\Pack::class, '/v1/credits/packs', [], [], $options);
+    }
+
+    /**
+     * Begin to buy a pack: answers the page where it is paid. Send the buyer to `url`. The credits come once it is
+     * paid, at the figures of this answer. Only a live key with the scope `credits:buy` may: the sandbox buys
+     * nothing. 409 `billing_closed` where nothing is sold.
+     *
+     * @param array{
+     *     pack: string,
+     *     success_url?: string|null,
+     *     cancel_url?: string|null,
+     * } $params
+     * - `pack`: The id of the pack.
+     * - `success_url`: Where the buyer goes once it is paid; a page of ours where none is given.
+     * - `cancel_url`: Where the buyer goes who turns back; a page of ours where none is given.
+     * @param RequestOptions $options
+     */
+    public function createCheckout(array $params, array $options = []): Model\Checkout
+    {
+        return $this->fetch(
+            Model\Checkout::class,
+            'POST',
+            '/v1/credits/checkout',
+            [],
+            [],
+            $params,
+            [],
+            $options,
+        );
+    }
+
+    /**
+     * List what was bought, with what was paid for it. Newest first. What was given, and what moved the balance, is
+     * in the ledger.
+     *
+     * @param array{
+     *     limit?: int,
+     *     starting_after?: string,
+     *     ending_before?: string,
+     * } $params
+     * - `limit`: How many resources a page holds.
+     * - `starting_after`: The id after which the page starts: older resources.
+     * - `ending_before`: The id before which the page ends: newer resources.
+     * @param RequestOptions $options
+     * @return Page<Model\Checkout>
+     */
+    public function listCheckouts(array $params = [], array $options = []): Page
+    {
+        return $this->fetchList(Model\Checkout::class, '/v1/credits/checkouts', [], $params, $options);
+    }
+
+    /**
+     * Retrieve a purchase: whether it is paid.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function retrieveCheckout(string $id, array $options = []): Model\Checkout
+    {
+        return $this->fetch(
+            Model\Checkout::class,
+            'GET',
+            '/v1/credits/checkouts/{id}',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
     }
 }

@@ -82,7 +82,7 @@ class Resources(Calls):
 
     @cached_property
     def credits(self) -> Credits:
-        """The balance and what moved it."""
+        """The balance, what moved it, and how to buy more."""
         from massivesms.resources.credits import Credits
 
         return Credits(self)
@@ -198,7 +198,7 @@ class AsyncResources(AsyncCalls):
 
     @cached_property
     def credits(self) -> AsyncCredits:
-        """The balance and what moved it."""
+        """The balance, what moved it, and how to buy more."""
         from massivesms.resources.credits import AsyncCredits
 
         return AsyncCredits(self)

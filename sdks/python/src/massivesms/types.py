@@ -32,6 +32,18 @@ CampaignStatus = (
     ]
     | str
 )
+CheckoutStatus = (
+    Literal[
+        "opening",
+        "open",
+        "pending",
+        "paid",
+        "expired",
+        "failed",
+        "review",
+    ]
+    | str
+)
 ContactListKind = (
     Literal[
         "static",
@@ -62,6 +74,7 @@ ErrorCode = (
         "api_key_malformed",
         "api_key_missing",
         "api_key_revoked",
+        "billing_closed",
         "body_empty",
         "body_too_long",
         "callback_invalid",
@@ -103,6 +116,7 @@ ErrorCode = (
         "keyword_reserved",
         "limit_not_lifted",
         "list_synced",
+        "live_only",
         "message_in_progress",
         "method_not_allowed",
         "no_route",
@@ -111,10 +125,12 @@ ErrorCode = (
         "number_type_blocked",
         "opt_in_revoked",
         "pace_conflict",
+        "pack_unknown",
         "parameter_invalid",
         "parameter_missing",
         "parameter_out_of_range",
         "parameter_unknown",
+        "payments_unavailable",
         "phone_number_invalid",
         "prefix_velocity_exceeded",
         "rate_limit_exceeded",
@@ -140,6 +156,7 @@ ErrorCode = (
         "url_invalid",
         "variable_blank",
         "variable_missing",
+        "version_conflict",
         "webhook_disabled",
         "webhook_exists",
         "webhook_limit",
@@ -225,6 +242,10 @@ LedgerEntryKind = (
         "reserve",
         "capture",
         "release",
+        "refund",
+        "dispute",
+        "restore",
+        "debt",
     ]
     | str
 )
@@ -599,6 +620,9 @@ class Campaign(Model):
     """When it was made."""
     on_unknown: OnUnknown
     """Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome."""
+    version: str
+    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    not overwritten."""
 
 
 class CampaignAudience(Model):
@@ -796,6 +820,46 @@ class CharacterExplanation(Model):
     character: str
     name: str
     """Its Unicode name."""
+
+
+class Checkout(Model):
+    """A purchase of credits, with the figures it was sold at."""
+
+    id: str
+    object: Literal["checkout"]
+    url: str | None
+    """Where the buyer pays: send them there. Null unless it is open."""
+    pack: str
+    """The id of the pack."""
+    status: CheckoutStatus
+    """`opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid`
+    once the credits are there; `failed`; or in `review` where what was paid is not what was sold."""
+    credits: int
+    """How many credits it holds."""
+    amount: int
+    """The price without tax, in the smallest unit of the currency."""
+    currency: str
+    """The currency, ISO 4217 in lower case."""
+    total: int | None
+    """What was paid, with tax; null until it is paid."""
+    tax: int | None
+    """What of it is tax; null until it is paid."""
+    refunded_amount: int
+    """What was refunded of it, in the smallest unit."""
+    disputed_amount: int
+    """What the buyer's bank took back of it."""
+    returned_credits: int
+    """The credits that refunds and disputes took back."""
+    invoice_url: str | None
+    """The invoice; null where there is none."""
+    receipt_url: str | None
+    """The receipt; null until it is paid."""
+    created_at: str
+    """When it was begun."""
+    expires_at: str | None
+    """Until when it can be paid; null before it is open."""
+    paid_at: str | None
+    """When it was paid; null until then."""
 
 
 class ConsentEntry(Model):
@@ -1553,6 +1617,24 @@ class OptInState(Model):
     """From which IP address; null where that is not known."""
     at: str | None
     """Since when; null while it is unknown."""
+
+
+class Pack(Model):
+    """Credits that are sold for a price."""
+
+    id: str
+    """The id of the pack."""
+    object: Literal["credit_pack"]
+    label: str
+    """What it is called."""
+    credits: int
+    """How many credits it holds."""
+    amount: int
+    """The price without tax, in the smallest unit of the currency: 14900 is 149.00."""
+    currency: str
+    """The currency, ISO 4217 in lower case."""
+    badge: str | None
+    """A word of praise beside it; null where there is none."""
 
 
 class Purchase(Model):

@@ -24,6 +24,17 @@ module MassiveSMS
     FAILED = "failed"
   end
 
+  # Values of CheckoutStatus.
+  module CheckoutStatus
+    OPENING = "opening"
+    OPEN = "open"
+    PENDING = "pending"
+    PAID = "paid"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    REVIEW = "review"
+  end
+
   # Values of ContactListKind.
   module ContactListKind
     STATIC = "static"
@@ -51,6 +62,7 @@ module MassiveSMS
     API_KEY_MALFORMED = "api_key_malformed"
     API_KEY_MISSING = "api_key_missing"
     API_KEY_REVOKED = "api_key_revoked"
+    BILLING_CLOSED = "billing_closed"
     BODY_EMPTY = "body_empty"
     BODY_TOO_LONG = "body_too_long"
     CALLBACK_INVALID = "callback_invalid"
@@ -92,6 +104,7 @@ module MassiveSMS
     KEYWORD_RESERVED = "keyword_reserved"
     LIMIT_NOT_LIFTED = "limit_not_lifted"
     LIST_SYNCED = "list_synced"
+    LIVE_ONLY = "live_only"
     MESSAGE_IN_PROGRESS = "message_in_progress"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NO_ROUTE = "no_route"
@@ -100,10 +113,12 @@ module MassiveSMS
     NUMBER_TYPE_BLOCKED = "number_type_blocked"
     OPT_IN_REVOKED = "opt_in_revoked"
     PACE_CONFLICT = "pace_conflict"
+    PACK_UNKNOWN = "pack_unknown"
     PARAMETER_INVALID = "parameter_invalid"
     PARAMETER_MISSING = "parameter_missing"
     PARAMETER_OUT_OF_RANGE = "parameter_out_of_range"
     PARAMETER_UNKNOWN = "parameter_unknown"
+    PAYMENTS_UNAVAILABLE = "payments_unavailable"
     PHONE_NUMBER_INVALID = "phone_number_invalid"
     PREFIX_VELOCITY_EXCEEDED = "prefix_velocity_exceeded"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
@@ -129,6 +144,7 @@ module MassiveSMS
     URL_INVALID = "url_invalid"
     VARIABLE_BLANK = "variable_blank"
     VARIABLE_MISSING = "variable_missing"
+    VERSION_CONFLICT = "version_conflict"
     WEBHOOK_DISABLED = "webhook_disabled"
     WEBHOOK_EXISTS = "webhook_exists"
     WEBHOOK_LIMIT = "webhook_limit"
@@ -209,6 +225,10 @@ module MassiveSMS
     RESERVE = "reserve"
     CAPTURE = "capture"
     RELEASE = "release"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    RESTORE = "restore"
+    DEBT = "debt"
   end
 
   # Values of ListMessagesOrder.

@@ -119,6 +119,9 @@ module MassiveSMS
     field :created_at, :time
     # Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome.
     field :on_unknown
+    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    # not overwritten.
+    field :version
   end
 
   # Who a campaign goes to: the union of lists, a segment and single contacts.
@@ -286,6 +289,45 @@ module MassiveSMS
     field :character
     # Its Unicode name.
     field :name
+  end
+
+  # A purchase of credits, with the figures it was sold at.
+  class Checkout < Model
+    field :id
+    field :object
+    # Where the buyer pays: send them there. Null unless it is open.
+    field :url
+    # The id of the pack.
+    field :pack
+    # `opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid`
+    # once the credits are there; `failed`; or in `review` where what was paid is not what was sold.
+    field :status
+    # How many credits it holds.
+    field :credits
+    # The price without tax, in the smallest unit of the currency.
+    field :amount
+    # The currency, ISO 4217 in lower case.
+    field :currency
+    # What was paid, with tax; null until it is paid.
+    field :total
+    # What of it is tax; null until it is paid.
+    field :tax
+    # What was refunded of it, in the smallest unit.
+    field :refunded_amount
+    # What the buyer's bank took back of it.
+    field :disputed_amount
+    # The credits that refunds and disputes took back.
+    field :returned_credits
+    # The invoice; null where there is none.
+    field :invoice_url
+    # The receipt; null until it is paid.
+    field :receipt_url
+    # When it was begun.
+    field :created_at, :time
+    # Until when it can be paid; null before it is open.
+    field :expires_at, :time
+    # When it was paid; null until then.
+    field :paid_at, :time
   end
 
   # One change of a phone's consent, with its evidence. `phone`, `ip`, `user_agent` and `text` are null once they are
@@ -948,6 +990,23 @@ module MassiveSMS
     field :ip
     # Since when; null while it is unknown.
     field :at, :time
+  end
+
+  # Credits that are sold for a price.
+  class Pack < Model
+    # The id of the pack.
+    field :id
+    field :object
+    # What it is called.
+    field :label
+    # How many credits it holds.
+    field :credits
+    # The price without tax, in the smallest unit of the currency: 14900 is 149.00.
+    field :amount
+    # The currency, ISO 4217 in lower case.
+    field :currency
+    # A word of praise beside it; null where there is none.
+    field :badge
   end
 
   # Credits that were added to the balance.

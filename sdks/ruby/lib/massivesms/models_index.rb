@@ -19,6 +19,7 @@ module MassiveSMS
     CampaignTestSent
     CarrierExplanation
     CharacterExplanation
+    Checkout
     ConsentEntry
     ConsentExplanation
     ConsentRecord
@@ -61,6 +62,7 @@ module MassiveSMS
     MessageTimeline
     MissingVariable
     OptInState
+    Pack
     Purchase
     QuietHoursExplanation
     Reconciliation
@@ -92,6 +94,7 @@ module MassiveSMS
   %i[
     CampaignPauseReason
     CampaignStatus
+    CheckoutStatus
     ContactListKind
     Direction
     Engagement

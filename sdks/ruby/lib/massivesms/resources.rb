@@ -59,7 +59,7 @@ module MassiveSMS
     # @return [Resources::Segments]
     def segments = Resources::Segments.new(self)
 
-    # The balance and what moved it.
+    # The balance, what moved it, and how to buy more.
     #
     # @return [Resources::Credits]
     def credits = Resources::Credits.new(self)

@@ -103,7 +103,7 @@ _samples = {
         'arnings": [], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null, "schedul'
         'ed_at": "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z'
         '", "completed_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_un'
-        'known": "never"}}'
+        'known": "never", "version": "5f3a9c01d2e4b687"}}'
     ),
     "campaign.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.completed", '
@@ -117,7 +117,7 @@ _samples = {
         'nings": [], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null, "scheduled'
         '_at": "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z",'
         ' "completed_at": "2026-05-01T20:00:00Z", "canceled_at": null, "created_at": "2026-05-01T20'
-        ':00:00Z", "on_unknown": "never"}}'
+        ':00:00Z", "on_unknown": "never", "version": "5f3a9c01d2e4b687"}}'
     ),
     "credits.low": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "credits.low", "livemo'
@@ -180,7 +180,8 @@ _samples = {
         'ted_out": 0, "credits_used": 0}, "metadata": {"campaign": "cohort_06_close"}, "warnings": '
         '[], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null, "scheduled_at": "2'
         '026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "ca'
-        'nceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never"}}'
+        'nceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "version": '
+        '"5f3a9c01d2e4b687"}}'
     ),
     "campaign.paused": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.paused", "li'
@@ -194,7 +195,7 @@ _samples = {
         'rnings": [], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null, "schedule'
         'd_at": "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z"'
         ', "completed_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unk'
-        'nown": "never"}}'
+        'nown": "never", "version": "5f3a9c01d2e4b687"}}'
     ),
     "campaign.resumed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.resumed", "l'
@@ -208,7 +209,7 @@ _samples = {
         'ings": [], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null, "scheduled_'
         'at": "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", '
         '"completed_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unkno'
-        'wn": "never"}}'
+        'wn": "never", "version": "5f3a9c01d2e4b687"}}'
     ),
     "campaign.canceled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.canceled", "'
@@ -222,7 +223,7 @@ _samples = {
         'nings": [], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null, "scheduled'
         '_at": "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z",'
         ' "completed_at": null, "canceled_at": "2026-05-01T20:00:00Z", "created_at": "2026-05-01T20'
-        ':00:00Z", "on_unknown": "never"}}'
+        ':00:00Z", "on_unknown": "never", "version": "5f3a9c01d2e4b687"}}'
     ),
     "webhook.disabled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "webhook.disabled", "l'

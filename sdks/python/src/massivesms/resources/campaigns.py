@@ -217,6 +217,7 @@ class Campaigns:
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -242,6 +243,8 @@ class Campaigns:
         on_unknown: What is done where the carrier cannot be asked whether it has a message: `never` waits for
             the delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where
             none is given.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         audience: Who it goes to instead.
         """
         return self._client.call(
@@ -262,6 +265,7 @@ class Campaigns:
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
                 "on_unknown": on_unknown,
+                "version": version,
                 "audience": audience,
             },
             idempotency_key=idempotency_key,
@@ -666,6 +670,7 @@ class AsyncCampaigns:
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -691,6 +696,8 @@ class AsyncCampaigns:
         on_unknown: What is done where the carrier cannot be asked whether it has a message: `never` waits for
             the delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where
             none is given.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         audience: Who it goes to instead.
         """
         return await self._client.call(
@@ -711,6 +718,7 @@ class AsyncCampaigns:
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
                 "on_unknown": on_unknown,
+                "version": version,
                 "audience": audience,
             },
             idempotency_key=idempotency_key,

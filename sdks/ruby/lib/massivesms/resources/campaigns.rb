@@ -122,16 +122,18 @@ module MassiveSMS
       # @param on_unknown [String, nil] What is done where the carrier cannot be asked whether it has a message:
       # `never` waits for the delivery report alone; `resend` hands it over once more, so that it may arrive twice.
       # `never` where none is given.
+      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
+      # `version_conflict` says so.
       # @param audience [Hash<Object, Object>] Who it goes to instead.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
       def update(id, name: UNSET, body: UNSET, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
-                 rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, on_unknown: UNSET, audience: UNSET,
-                 request_options: {})
+                 rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, on_unknown: UNSET, version: UNSET,
+                 audience: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}", { "id" => id },
              {}, { name: name, body: body, from: from, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
-               quiet_hours: quiet_hours, on_unknown: on_unknown, audience: audience }, request_options)
+               quiet_hours: quiet_hours, on_unknown: on_unknown, version: version, audience: audience }, request_options)
       end
 
       # Delete a draft. A campaign that was launched answers 409.

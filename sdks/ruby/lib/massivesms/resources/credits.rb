@@ -4,7 +4,7 @@
 
 module MassiveSMS
   module Resources
-    # The balance and what moved it.
+    # The balance, what moved it, and how to buy more.
     class Credits < Resource
       # Get current balance. The balance is the workspace's, for both modes; only live messages move it.
       #
@@ -37,6 +37,52 @@ module MassiveSMS
       def list_purchases(limit: UNSET, starting_after: UNSET, ending_before: UNSET, request_options: {})
         fetch_list(MassiveSMS::LedgerEntry, "/v1/credits/purchases", {},
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
+      end
+
+      # List the packs of credits that are sold. In the operator's order; none where nothing is sold.
+      #
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [Page<Pack>]
+      def list_packs(request_options: {})
+        fetch_list(MassiveSMS::Pack, "/v1/credits/packs", {},
+             {}, request_options)
+      end
+
+      # Begin to buy a pack: answers the page where it is paid. Send the buyer to `url`. The credits come once it is
+      # paid, at the figures of this answer. Only a live key with the scope `credits:buy` may: the sandbox buys
+      # nothing. 409 `billing_closed` where nothing is sold.
+      #
+      # @param pack [String] The id of the pack.
+      # @param success_url [String, nil] Where the buyer goes once it is paid; a page of ours where none is given.
+      # @param cancel_url [String, nil] Where the buyer goes who turns back; a page of ours where none is given.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [Checkout]
+      def create_checkout(pack:, success_url: UNSET, cancel_url: UNSET, request_options: {})
+        fetch(MassiveSMS::Checkout, "POST", "/v1/credits/checkout", {},
+             {}, { pack: pack, success_url: success_url, cancel_url: cancel_url }, request_options)
+      end
+
+      # List what was bought, with what was paid for it. Newest first. What was given, and what moved the balance, is
+      # in the ledger.
+      #
+      # @param limit [Integer] How many resources a page holds.
+      # @param starting_after [String] The id after which the page starts: older resources.
+      # @param ending_before [String] The id before which the page ends: newer resources.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [Page<Checkout>]
+      def list_checkouts(limit: UNSET, starting_after: UNSET, ending_before: UNSET, request_options: {})
+        fetch_list(MassiveSMS::Checkout, "/v1/credits/checkouts", {},
+             { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
+      end
+
+      # Retrieve a purchase: whether it is paid.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [Checkout]
+      def retrieve_checkout(id, request_options: {})
+        fetch(MassiveSMS::Checkout, "GET", "/v1/credits/checkouts/{id}", { "id" => id },
+             {}, nil, request_options)
       end
     end
   end

@@ -145,7 +145,7 @@ def _rbs(api: Api, type_: Type, sent: bool) -> str:
     if type_.kind == "const":
         return "bool" if isinstance(type_.value, bool) else "String"
     if type_.kind == "datetime" and sent:
-        return "(Time | DateTime | String)"
+        return "(Time | String)"
     return RBS[type_.kind]
 
 

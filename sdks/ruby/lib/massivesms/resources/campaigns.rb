@@ -15,12 +15,11 @@ module MassiveSMS
       # @param audience [Hash<Object, Object>] Who it goes to.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's where none is given.
-      # @param scheduled_at [Time, DateTime, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit
-      # to send now.
+      # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
+      # now.
       # @param metadata [Hash<String, Object>, nil] Free-form keys, at most 20. Values are strings of at most 500
       # characters, numbers, booleans or null. Stored, and returned in webhooks as given.
-      # @param expires_at [Time, DateTime, String, nil] ISO-8601 time with an offset after which nothing is handed to
-      # a carrier.
+      # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
       # @param rate_per_minute [Integer, nil] At most so many messages a minute.
       # @param spread_hours [Numeric, nil] Spread the messages evenly over so many hours.
       # @param quiet_hours [Boolean, nil] Whether to hold messages through the recipients' quiet hours; the
@@ -66,11 +65,10 @@ module MassiveSMS
       # @param audience [Hash<Object, Object>] Who it would go to.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's where none is given.
-      # @param scheduled_at [Time, DateTime, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit
-      # to send now.
+      # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
+      # now.
       # @param metadata [Hash<String, Object>, nil] Its metadata, which does not count.
-      # @param expires_at [Time, DateTime, String, nil] ISO-8601 time with an offset after which nothing is handed to
-      # a carrier.
+      # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
       # @param rate_per_minute [Integer, nil] At most so many messages a minute.
       # @param spread_hours [Numeric, nil] Spread the messages evenly over so many hours.
       # @param quiet_hours [Boolean, nil] Whether to hold messages through the recipients' quiet hours; the
@@ -109,12 +107,11 @@ module MassiveSMS
       # {firstName|there}.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's where none is given.
-      # @param scheduled_at [Time, DateTime, String, nil] ISO-8601 time with an offset, at most 365 days ahead; null,
-      # to send at once, only in a draft.
+      # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead; null, to send at
+      # once, only in a draft.
       # @param metadata [Hash<String, Object>] Free-form keys, at most 20. Values are strings of at most 500
       # characters, numbers, booleans or null. Stored, and returned in webhooks as given.
-      # @param expires_at [Time, DateTime, String, nil] ISO-8601 time with an offset after which nothing is handed to
-      # a carrier.
+      # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
       # @param rate_per_minute [Integer, nil] At most so many messages a minute.
       # @param spread_hours [Numeric, nil] Spread the messages evenly over so many hours.
       # @param quiet_hours [Boolean, nil] Whether to hold messages through the recipients' quiet hours; the
@@ -150,8 +147,8 @@ module MassiveSMS
       # draft answers 409.
       #
       # @param id [String] The resource's id.
-      # @param scheduled_at [Time, DateTime, String, nil] ISO-8601 time with an offset, at most 365 days ahead; null
-      # for now, left out for the draft's own time.
+      # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead; null for now,
+      # left out for the draft's own time.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
       def launch(id, scheduled_at: UNSET, request_options: {})

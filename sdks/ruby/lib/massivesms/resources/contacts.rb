@@ -45,9 +45,9 @@ module MassiveSMS
       # @param opt_in_status [String] Only contacts of this opt-in status.
       # @param attributes [Hash<String, Object>] Only contacts whose attributes have these values under these keys.
       # Text finds the number and the boolean that it writes, too.
-      # @param created_at_gte [Time, DateTime, String] Only contacts made at this time or later.
-      # @param created_at_lt [Time, DateTime, String] Only contacts made before this time.
-      # @param updated_at_gte [Time, DateTime, String] Only contacts changed at this time or later.
+      # @param created_at_gte [Time, String] Only contacts made at this time or later.
+      # @param created_at_lt [Time, String] Only contacts made before this time.
+      # @param updated_at_gte [Time, String] Only contacts changed at this time or later.
       # @param order [String] Which come first; `newest` where it is not said.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Contact>]

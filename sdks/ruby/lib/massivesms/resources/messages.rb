@@ -17,10 +17,9 @@ module MassiveSMS
       # @param variables [Hash<String, Object>, nil] Map of {key: value} substituted into the body.
       # @param metadata [Hash<String, Object>, nil] Free-form keys, at most 20. Values are strings of at most 500
       # characters, numbers, booleans or null. Stored, and returned in webhooks as given.
-      # @param scheduled_at [Time, DateTime, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit
-      # to send now.
-      # @param expires_at [Time, DateTime, String, nil] ISO-8601 time with an offset after which nothing is handed to
-      # a carrier.
+      # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
+      # now.
+      # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
       # @param on_unknown [String, nil] What is done where the carrier cannot be asked whether it has a message:
       # `never` waits for the delivery report alone; `resend` hands it over once more, so that it may arrive twice.
       # `never` where none is given.
@@ -49,8 +48,8 @@ module MassiveSMS
       # @param from [String] Only messages of this sender.
       # @param q [String] Only messages whose body holds this text, in any case.
       # @param error_code [String] Only messages that failed, or were skipped, with this code.
-      # @param created_at_gte [Time, DateTime, String] Only messages made at this time or later.
-      # @param created_at_lt [Time, DateTime, String] Only messages made before this time.
+      # @param created_at_gte [Time, String] Only messages made at this time or later.
+      # @param created_at_lt [Time, String] Only messages made before this time.
       # @param order [String] Which come first; `newest` where it is not said.
       # @param metadata [Hash<String, Object>] Only messages whose metadata has these values under these keys. Text
       # finds the number and the boolean that it writes, too.
@@ -76,10 +75,9 @@ module MassiveSMS
       # @param variables [Hash<String, Object>, nil] Map of {key: value} substituted into the body.
       # @param metadata [Hash<String, Object>, nil] Free-form keys, at most 20. Values are strings of at most 500
       # characters, numbers, booleans or null. Stored, and returned in webhooks as given.
-      # @param scheduled_at [Time, DateTime, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit
-      # to send now.
-      # @param expires_at [Time, DateTime, String, nil] ISO-8601 time with an offset after which nothing is handed to
-      # a carrier.
+      # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
+      # now.
+      # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
       # @param on_unknown [String, nil] What is done where the carrier cannot be asked whether it has a message:
       # `never` waits for the delivery report alone; `resend` hands it over once more, so that it may arrive twice.
       # `never` where none is given.

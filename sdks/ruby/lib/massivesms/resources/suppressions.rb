@@ -75,8 +75,7 @@ module MassiveSMS
       # @param user_agent [String, nil] The browser it was given with.
       # @param text [String, nil] What the person agreed to, word for word.
       # @param version [String, nil] Your version of that text.
-      # @param at [Time, DateTime, String, nil] ISO-8601 time with an offset at which the person agreed; not in the
-      # future.
+      # @param at [Time, String, nil] ISO-8601 time with an offset at which the person agreed; not in the future.
       # @param renewed [Boolean] Whether the person agreed again: with an `at` after a STOP, that undoes the STOP. No
       # other evidence does.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers

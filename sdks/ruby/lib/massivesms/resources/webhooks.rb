@@ -106,7 +106,7 @@ module MassiveSMS
       # so call again until `delivery_count` is 0.
       #
       # @param id [String] The resource's id.
-      # @param since [Time, DateTime, String] ISO-8601 time with an offset, at most 30 days ago.
+      # @param since [Time, String] ISO-8601 time with an offset, at most 30 days ago.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Redelivery]
       def recover(id, since:, request_options: {})

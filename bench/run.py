@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, campaign, halting, latency, smpp, upkeep, webhooks
+from bench import accept, campaign, halting, imports, latency, smpp, upkeep, webhooks
 from bench.engines import Bench, bench
 
 Measure = Callable[[Bench, int, int], dict[str, float]]
@@ -22,6 +22,7 @@ BENCHES: dict[str, Measure] = {
     "latency": lambda place, recipients, _: latency.measure(place, recipients=recipients),
     "halting": halting.measure,
     "upkeep": lambda place, *_: upkeep.measure(place),
+    "imports": lambda place, recipients, _: imports.measure(place, recipients),
     "smpp": lambda *_: smpp.measure(),
 }
 
@@ -47,6 +48,8 @@ GOALS = (
     ("cancel: request → the carrier's last message, ms", "halting", "cancel_loaded_hold_worst_ms", "<=", 1000.0),
     ("cancel: messages sent after canceled_at", "halting", "sent_after_canceled", "<=", 0.0),
     ("upkeep: a send beside the worst, p99, times idle", "upkeep", "worst_ratio", "<=", 3.0),
+    ("imports: a file of contacts, times its floor", "imports", "ratio", "<=", 1.5),
+    ("memory: a worker and its processes that import, MB", "imports", "memory_mb", "<=", 300.0),
     ("smpp: submits and receipts/s, one bind", "smpp", "both_ratio", ">=", 1.0),
     ("memory: a worker that runs a whole campaign, MB", "campaign", "memory_mb", "<=", 250.0),
 )

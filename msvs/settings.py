@@ -27,6 +27,8 @@ DEMO_FILE = "demo.json"
 LIVE_KEYS = ("sk_live_", "rk_live_")
 # Where the API is served to the public, and its documentation found.
 PRODUCTION_URL = "https://api.massivesms.com"
+# Of a file of contacts to be imported, in bytes.
+IMPORT_BYTES = 256 * 1024**2
 
 
 def version() -> str:
@@ -305,6 +307,10 @@ class Settings:
         "whole months that attempts, at carriers and webhooks, are kept", _months)
     authentication_days: int = setting("MSVS_AUTHENTICATION_DAYS", 180,
         "days that the authentication log is kept", partial(_number, low=1, high=3650))
+    import_bytes: int = setting("MSVS_IMPORT_BYTES", IMPORT_BYTES, "bytes of a file of contacts to be imported",
+        partial(_number, low=1024, high=4 * 1024**3))
+    import_processes: int = setting("MSVS_IMPORT_PROCESSES", 2,
+        "processes that read the phones of a large file; 0 reads them in the worker", partial(_number, low=0, high=64))
     persisted_operations: Path | None = setting("MSVS_PERSISTED_OPERATIONS", None,
         "a JSON file of ids and GraphQL documents; in production no others are run", _path,
         shown="none: any operation is run")

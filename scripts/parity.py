@@ -32,6 +32,7 @@ READ_BY_LOADER: Mapping[str, str] = {
     "canned_answers.get_canned_answer": "cannedAnswer",
     "checkout.get_checkout": "checkout",
     "contacts.get_contact": "contact",
+    "import_jobs.get_import": "contactImport",
     "events.get_event": "event",
     "keywords.get_keyword": "joinKeyword",
     "lists.get_list": "contactList",
@@ -59,6 +60,7 @@ COMMAND = "for operators, as a command of `msvs`: it reads or writes a file of a
 LONG_GONE = "for operators, as a command of `msvs`: the person who is asked for has no contact, and no id"
 TWILIO = "for code that comes from Twilio, through its front"
 OPERATORS = "for operators, who log in at /ops"
+WHOLE = "a file in one request; a field takes it in parts, by `createImport` and `addImportPart`"
 OF_ONE = "the field reads the timelines of many at once"
 
 # Operation → why REST, or GraphQL, does not reach it.
@@ -108,6 +110,7 @@ NO_REST: Mapping[str, str] = {
 NO_GRAPHQL: Mapping[str, str] = {
     **dict.fromkeys(("operators.record", "operators.sign_in", "operators.sign_out"), OPERATORS),
     "contact_export.stream_contact": COMMAND,
+    "import_jobs.import_file": WHOLE,
     "erasure.erase_phone": LONG_GONE,
     "suppressions.count_erased": COMMAND,
     "suppressions.export_rows": COMMAND,
@@ -126,6 +129,11 @@ PARTS: Mapping[str, str] = {
     "audiences.check_audience": "creating, changing and launching a campaign",
     "audiences.count_eligible": "launching and previewing a campaign",
     "audiences.members_sql": "previewing and expanding a campaign",
+    "import_merge.check_batch": "a dry run of an import",
+    "import_merge.merge_batch": "running an import",
+    "import_merge.undo_batch": "undoing an import",
+    "imports.hold_list": "importing contacts",
+    "imports.opt_in_imported": "importing contacts",
     "audit.record_audit": "every change that the log holds",
     "autoreplies.send_auto": "keyword replies and double opt-in",
     "previews.campaign_warnings": "creating, changing, cloning and launching a campaign",
@@ -267,7 +275,7 @@ def rest() -> dict[str, set[str]]:
     """Operation → the routes that reach it."""
     found: dict[str, set[str]] = defaultdict(set)
     for endpoint in import_module("msvs.rest_compat.endpoints").ENDPOINTS:
-        for step in filter(None, (endpoint.handler, endpoint.finish)):
+        for step in filter(None, (endpoint.handler, endpoint.form_handler, endpoint.finish)):
             handler = inspect.unwrap(step)
             for operation in reached(handler.__module__, handler.__qualname__):
                 found[operation].add(f"{endpoint.method} {endpoint.path}")

@@ -86,6 +86,7 @@ PEOPLE = {
 
 # Module whose SQL may touch the tables of several workspaces → why.
 UNSCOPED_SQL = {
+    "msvs/api/contacts/import_merge.py": "its statements join contacts by OF_ROW, which has the scope",
     "msvs/api/campaigns/audiences.py": "expands the campaign whose row it holds",
     "msvs/api/accounts/auth.py": "finds the workspace by the key's hash",
     "msvs/api/dispatch/campaign_stats.py": "sums tallies of campaigns that the caller has checked",
@@ -468,7 +469,7 @@ def test_a_statement_is_found(source: str, names: list[str]) -> None:
 
 
 # A box is a room of msvs/api or a module of its core; so many of the pairs of them may be joined by an import.
-MOST_ARROWS = 159
+MOST_ARROWS = 161
 
 
 def boxes_imported(tree: ast.Module) -> Iterator[str]:

@@ -51,6 +51,8 @@ READ = {
     "MSVS_EVENT_MONTHS": ("1", "event_months", 1),
     "MSVS_ATTEMPT_MONTHS": ("2", "attempt_months", 2),
     "MSVS_AUTHENTICATION_DAYS": ("30", "authentication_days", 30),
+    "MSVS_IMPORT_BYTES": ("1048576", "import_bytes", 1_048_576),
+    "MSVS_IMPORT_PROCESSES": ("0", "import_processes", 0),
     "MSVS_PERSISTED_OPERATIONS": ("kept.json", "persisted_operations", Path("kept.json")),
     "MSVS_SIGN_UP": ("off", "sign_up", "off"),
     "MSVS_SMTP_URL": ("smtps://app:pw@mail", "smtp_url", "smtps://app:pw@mail"),

@@ -329,6 +329,18 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Change it in that service, or make a list of your own.",
     ),
     (
+        ErrorCode.IMPORT_STATE,
+        (409,),
+        "The import is not where it can do that.",
+        "Look at its `status`: a dry run is run once it is `checked`, and what ended is undone within seven days.",
+    ),
+    (
+        ErrorCode.IMPORT_OFFSET_WRONG,
+        (409,),
+        "A part of the file does not follow the one before.",
+        "Send the part that begins at `file_size`.",
+    ),
+    (
         ErrorCode.KEYWORD_RESERVED,
         (400,),
         "The word means the same to every sender, such as STOP, START, HELP or YES, or asks to opt out.",

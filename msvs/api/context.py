@@ -13,7 +13,7 @@ from msvs.address_policy import AddressPolicy
 from msvs.api.crypto import Keyring
 from msvs.models import Role
 from msvs.packs import Billing
-from msvs.settings import PRODUCTION_URL, Settings
+from msvs.settings import IMPORT_BYTES, PRODUCTION_URL, Settings
 
 T = TypeVar("T")
 
@@ -95,6 +95,8 @@ class Services:
     address_policy: AddressPolicy = field(default_factory=AddressPolicy)
     base_url: str = PRODUCTION_URL
     billing: Billing = field(default_factory=Billing)
+    # What a file to be imported may hold.
+    import_bytes: int = IMPORT_BYTES
     clock: Callable[[], datetime] = utc_now
     _kept: dict[type, object] = field(default_factory=dict, repr=False, compare=False)
 
@@ -124,6 +126,7 @@ class Services:
             AddressPolicy.from_settings(settings),
             settings.base_url,
             Billing.from_settings(settings),
+            settings.import_bytes,
         )
 
 

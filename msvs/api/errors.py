@@ -60,6 +60,8 @@ class ErrorCode(StrEnum):
     EMAIL_INVALID = "email_invalid"
     IP_INVALID = "ip_invalid"
     LIST_SYNCED = "list_synced"
+    IMPORT_STATE = "import_state"
+    IMPORT_OFFSET_WRONG = "import_offset_wrong"
     KEYWORD_RESERVED = "keyword_reserved"
     KEYWORD_EXISTS = "keyword_exists"
     CANNED_ANSWER_EXISTS = "canned_answer_exists"

@@ -29,6 +29,7 @@ class WorkQueue(StrEnum):
     WEBHOOKS = "webhooks"
     MAIL = "mail"
     BILLING = "billing"
+    IMPORTS = "imports"
     MAINTENANCE = "maintenance"
 
 
@@ -47,6 +48,7 @@ JOBS: dict[WorkQueue, Job] = {
     WorkQueue.WEBHOOKS: Job("msvs.workers.jobs.deliver_webhooks", "Deliver due webhooks"),
     WorkQueue.MAIL: Job("msvs.workers.jobs.send_mail", "Send due mail"),
     WorkQueue.BILLING: Job("msvs.workers.jobs.settle_billing", "Settle what Stripe told of purchases"),
+    WorkQueue.IMPORTS: Job("msvs.workers.jobs.run_imports", "Read files of contacts, and import them"),
     WorkQueue.MAINTENANCE: Job(
         "msvs.workers.jobs.maintain",
         "Resolve expired leases, complete campaigns, drop what is past its keeping",

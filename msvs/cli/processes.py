@@ -24,9 +24,9 @@ from msvs.local.embedded import EmbeddedEngines
 from msvs.local.pretend_stripe import KEY as PRETEND_KEY
 from msvs.settings import DEMO_FILE, Settings
 
-QUEUES = ("messages", "campaigns", "reports", "webhooks", "mail", "billing", "maintenance")
+QUEUES = ("messages", "campaigns", "reports", "webhooks", "mail", "billing", "imports", "maintenance")
 # What works in bulk leaves the processor to those who wait for an answer: the API, a pause or a cancellation, a STOP.
-BULK = frozenset(("messages", "campaigns", "maintenance"))
+BULK = frozenset(("messages", "campaigns", "imports", "maintenance"))
 BULK_NICENESS = 5
 DEMO_NAME = "Cohort Labs (demo)"
 DEMO_CREDITS = 10_000

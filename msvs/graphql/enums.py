@@ -17,6 +17,7 @@ from msvs.api.text.words import Keyword
 from msvs.api.webhooks.events import EventType
 from msvs.models import (
     CampaignStatus,
+    ImportStatus,
     LedgerKind,
     MessageKind,
     MessageOrigin,
@@ -86,6 +87,26 @@ describe(
         "CAMPAIGN": "A campaign.",
         "AUTOMATIC": "The service itself: a confirmation, a welcome or a question. It costs credits like any other.",
         "DASHBOARD": "Somebody who had logged in.",
+    },
+)
+describe(
+    ImportStatus,
+    "ImportStatus",
+    "How far an import of contacts is.",
+    {
+        "UPLOADING": "Its file is still to come.",
+        "QUEUED": "It waits for a worker.",
+        "READING": "Its file is being read.",
+        "NEEDS_MAPPING": "No column is known to hold phones: say which one does.",
+        "CHECKING": "It is found out what would come of it.",
+        "CHECKED": "A dry run is over; it waits to be run.",
+        "RUNNING": "Contacts are being made and changed.",
+        "COMPLETED": "It is done.",
+        "CANCELED": "It was ended; what it had done stays.",
+        "FAILED": "It could not go on; its error says why.",
+        "EXPIRED": "Nobody ran it for seven days.",
+        "UNDOING": "What it made is being deleted.",
+        "UNDONE": "What it made is deleted.",
     },
 )
 describe(
@@ -232,6 +253,7 @@ describe(
         "CAMPAIGN_PAUSED": "A campaign was paused.",
         "CAMPAIGN_RESUMED": "A campaign goes on.",
         "CAMPAIGN_CANCELED": "A campaign was canceled.",
+        "IMPORT_COMPLETED": "An import of contacts ended; its status says how.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
         "TEST_PING": "A test of one webhook.",
     },

@@ -18,10 +18,14 @@ from uuid import UUID
 
 import structlog
 
+from msvs.api.contacts.import_jobs import DUE
+from msvs.api.context import Context
 from msvs.api.dispatch.campaign_stats import campaign_stats
 from msvs.api.errors import ApiError, ErrorCode, InvalidRequest, RateLimited
 from msvs.api.resources import CampaignStats
+from msvs.api.scope import scoped
 from msvs.database import Row, fetch
+from msvs.models import ContactImport
 
 log = structlog.get_logger(__name__)
 
@@ -239,6 +243,18 @@ class Feed:
                 watchers.remove(inbox)
                 if not watchers and self._campaigns.get(watched) is watchers:
                     del self._campaigns[watched]
+
+    async def contact_import(self, ctx: Context, first: ContactImport) -> AsyncGenerator[ContactImport, None]:
+        """Yield an import now, and then whenever it has gone on; ends when no worker has to do with it."""
+        with self._counted(first.workspace_id):
+            last: ContactImport | None = first
+            yield first
+            while last is not None and last.status in DUE:
+                await asyncio.sleep(POLL_SECONDS)
+                now = await scoped(ctx, ContactImport).filter(id=first.id).first()
+                if now is not None and now.updated_at != last.updated_at:
+                    yield now
+                last = now
 
     async def poll(self) -> None:
         """Read what is new and hand it out."""

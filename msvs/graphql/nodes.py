@@ -38,7 +38,8 @@ READS: Mapping[str, Permission] = {
     **dict.fromkeys((ids.MESSAGE, ids.INBOUND, CANNED_ANSWER), Permission.MESSAGES_READ),
     ids.CAMPAIGN: Permission.CAMPAIGNS_READ,
     **dict.fromkeys(
-        (ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION, CONTACT_NOTE), Permission.CONTACTS_READ
+        (ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION, CONTACT_NOTE, ids.IMPORT),
+        Permission.CONTACTS_READ,
     ),
     **dict.fromkeys((ids.WEBHOOK, ids.ATTEMPT), Permission.WEBHOOKS_READ),
     **dict.fromkeys((ids.EVENT, API_REQUEST), Permission.EVENTS_READ),

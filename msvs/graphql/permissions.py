@@ -13,6 +13,8 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("cloneCampaign", "deleteCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.CONTACTS_WRITE),
     "importContacts": Permission.CONTACTS_WRITE,
+    **dict.fromkeys(("createImport", "addImportPart", "updateImport"), Permission.CONTACTS_WRITE),
+    **dict.fromkeys(("runImport", "cancelImport", "undoImport"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("createList", "updateList", "deleteList"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("createSuppression", "importSuppressions", "liftSuppression"), Permission.CONTACTS_WRITE),

@@ -23,6 +23,7 @@ from msvs.graphql.credits import CreditQuery
 from msvs.graphql.errors import Error
 from msvs.graphql.events import EventMutation, EventQuery
 from msvs.graphql.handset import HandsetQuery
+from msvs.graphql.imports import ImportMutation, ImportQuery
 from msvs.graphql.inbound import InboundMutation, InboundQuery
 from msvs.graphql.inbox import InboxMutation, InboxQuery
 from msvs.graphql.keys import KeyMutation, KeyQuery
@@ -54,6 +55,7 @@ class Query(
     MessageQuery,
     CampaignQuery,
     ContactQuery,
+    ImportQuery,
     ListQuery,
     KeywordQuery,
     SuppressionQuery,
@@ -86,6 +88,7 @@ class Mutation(
     MessageMutation,
     CampaignMutation,
     ContactMutation,
+    ImportMutation,
     ListMutation,
     KeywordMutation,
     SuppressionMutation,

@@ -12,6 +12,7 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.campaigns import campaigns
+from msvs.api.contacts import import_jobs
 from msvs.api.permissions import Permission, allow
 from msvs.api.webhooks.events import EventType
 from msvs.database import Row
@@ -19,6 +20,7 @@ from msvs.graphql.campaigns import Campaign
 from msvs.graphql.context import Info
 from msvs.graphql.events import Event
 from msvs.graphql.fields import F
+from msvs.graphql.imports import ContactImport
 from msvs.graphql.inbound import InboundMessage
 from msvs.graphql.inputs import optional_ref
 from msvs.graphql.live import Topic, Watched
@@ -49,6 +51,21 @@ class Subscription:
                 request.forget()
                 request.loaders.keep_stats(progress.row, progress.stats)
                 yield Campaign.from_row(progress.row)
+
+    @subscription(
+        "An import of contacts as it is now, and again whenever it has gone on, at most once a second. Ends when it"
+        " waits for its owner or is over."
+    )
+    async def import_progress(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The import's id.")]
+    ) -> AsyncGenerator[ContactImport, None]:
+        request = info.context
+        allow(request.ctx, Permission.CONTACTS_READ)
+        row = await import_jobs.get_import(request.ctx, ids.find_id(ids.IMPORT, id, "import"))
+        async with aclosing(request.live.contact_import(request.ctx, row)) as found:
+            async for now in found:
+                request.forget()
+                yield ContactImport.from_row(now)
 
     @subscription("Messages that recipients send, as they arrive.")
     async def new_replies(

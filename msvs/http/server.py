@@ -35,6 +35,9 @@ from msvs.settings import PRODUCTION_URL
 HEADER_SECONDS = 10.0
 # The largest body, should each of its bytes come in a chunk of its own; what is more is trailers.
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+# … and where a file may be uploaded, which the operation bounds further.
+UPLOAD = "/v1/imports"
+MAX_UPLOAD_BYTES = 4 * 1024**3 + MAX_MESSAGE_BYTES
 KEEP_ALIVE_SECONDS = 65
 # How long a client may leave unread, or unacknowledged, what it was sent.
 UNREAD_SECONDS = 20.0
@@ -159,12 +162,16 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._feed(data)
         self._message_bytes += len(data)
-        if self._message_bytes > MAX_MESSAGE_BYTES:
+        if self._message_bytes > MAX_MESSAGE_BYTES and self._message_bytes > self._most_bytes():
             self._refuse(_too_large())
         if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEADER_BYTES:
                 self._refuse(_too_large())
+
+    def _most_bytes(self) -> int:
+        is_upload = self._reading is not None and self._reading.scope.get("path") == UPLOAD
+        return MAX_UPLOAD_BYTES if is_upload else MAX_MESSAGE_BYTES
 
     def shutdown(self) -> None:
         """End after what is being answered."""

@@ -52,6 +52,7 @@ def processes(settings: Settings) -> list[ChildSpec]:
         "webhooks": settings.webhook_workers,
         "mail": 1,
         "billing": int(settings.stripe_key is not None),
+        "imports": 1,
         "maintenance": 1,
     }
     # One queue a worker: RQ then takes jobs atomically.

@@ -31,6 +31,7 @@ from msvs.models.contacts import (
 from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
 from msvs.models.events import Event
 from msvs.models.idempotency import IdempotencyRecord
+from msvs.models.imports import ContactImport, ImportStatus
 from msvs.models.inbound import InboundMessage
 from msvs.models.inbox import CannedAnswer, ContactNote, ThreadAssignment
 from msvs.models.keys import ApiKey
@@ -81,6 +82,7 @@ __all__ = [
     "ConsentEvent",
     "ConsentRegister",
     "Contact",
+    "ContactImport",
     "ContactList",
     "ContactNote",
     "CreditBalance",
@@ -89,6 +91,7 @@ __all__ = [
     "Event",
     "EventState",
     "IdempotencyRecord",
+    "ImportStatus",
     "InboundMessage",
     "Invitation",
     "Keyword",

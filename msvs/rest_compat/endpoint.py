@@ -13,6 +13,7 @@ import msgspec
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.limits import Bucket
+from msvs.http.multipart import Upload
 from msvs.rest_compat.schemas import NoBody, NoQuery
 
 B = TypeVar("B", bound=msgspec.Struct, covariant=True)
@@ -22,14 +23,23 @@ Method = Literal["GET", "POST", "DELETE"]
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """A form that came as a body: its options and its file."""
+
+    options: Mapping[str, object]
+    upload: Upload
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Generic[B, Q]):
-    """A decoded request: the caller, the path with its parameters, the body and the query."""
+    """A decoded request: the caller, the path with its parameters, the body and the query, and a form in its place."""
 
     ctx: Context
     path: str
     params: Mapping[str, str]
     body: B
     query: Q
+    upload: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,9 @@ class Endpoint:
     single_statement: bool = False
     deprecated: Deprecation | None = None
     finish: Callable[[Context, bytes], Awaitable[msgspec.Struct]] | None = None
+    # What answers where the body is a form with a file, and the struct of its options.
+    form_handler: Handler | None = None
+    form: type[msgspec.Struct] | None = None
 
     @property
     def idempotent(self) -> bool:

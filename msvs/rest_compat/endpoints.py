@@ -16,6 +16,17 @@ from msvs.api.campaigns.requests import (
 )
 from msvs.api.consent.consent import ConsentEntryResource, ListByPhone
 from msvs.api.contacts.contacts import CreateContact, ListContacts, OptInEvidence, UpdateContact
+from msvs.api.contacts.import_jobs import (
+    CreateImport,
+    ImportFile,
+    ImportOptions,
+    ImportResource,
+    ListImportRows,
+    ListImports,
+    ListInvalidRows,
+    UpdateImport,
+    UploadPart,
+)
 from msvs.api.contacts.imports import ContactsImported, ImportContacts
 from msvs.api.contacts.lists import AddContacts, ContactsAdded, CreateList, UpdateList
 from msvs.api.contacts.segments import CreateSegment, PreviewSegment, UpdateSegment
@@ -61,6 +72,7 @@ from msvs.rest_compat import (
     contacts,
     credits,
     events,
+    imports,
     inbound,
     inbox,
     keys,
@@ -76,6 +88,7 @@ from msvs.rest_compat import (
     workspace,
 )
 from msvs.rest_compat.endpoint import Endpoint
+from msvs.rest_compat.imports import ImportRows
 from msvs.rest_compat.schemas import CampaignTestSent, ContactUpsert, Deleted, FilteredListOf, ListOf, SegmentPreview
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -438,6 +451,114 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=suppressions.consent_history,
         query=ListByPhone,
         response=ListOf[ConsentEntryResource],
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/imports",
+        operation_id="createImport",
+        tag="Imports",
+        summary="Import contacts from a file",
+        handler=imports.create,
+        body=CreateImport,
+        form_handler=imports.create_of_file,
+        form=ImportOptions,
+        response=ImportResource,
+        status=201,
+        errors=(Conflict,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/imports",
+        operation_id="listImports",
+        tag="Imports",
+        summary="List imports",
+        handler=imports.list_,
+        query=ListImports,
+        response=ListOf[ImportResource],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/imports/{id}",
+        operation_id="retrieveImport",
+        tag="Imports",
+        summary="Retrieve an import",
+        handler=imports.retrieve,
+        response=ImportResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/imports/{id}",
+        operation_id="updateImport",
+        tag="Imports",
+        summary="Change how a file is imported",
+        handler=imports.update,
+        body=UpdateImport,
+        response=ImportResource,
+        errors=(NotFound, Conflict),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/imports/{id}/parts",
+        operation_id="addImportPart",
+        tag="Imports",
+        summary="Add a part to an import's file",
+        handler=imports.add_part,
+        body=UploadPart,
+        response=ImportResource,
+        errors=(NotFound, Conflict),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/imports/{id}/rows",
+        operation_id="listImportRows",
+        tag="Imports",
+        summary="List the rows of an import",
+        handler=imports.rows,
+        query=ListImportRows,
+        response=ImportRows,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/imports/{id}/invalid_rows",
+        operation_id="retrieveInvalidRows",
+        tag="Imports",
+        summary="Retrieve the rows of an import that could not be taken, as a file",
+        handler=imports.invalid_rows,
+        query=ListInvalidRows,
+        response=ImportFile,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/imports/{id}/run",
+        operation_id="runImport",
+        tag="Imports",
+        summary="Import what a dry run has checked",
+        handler=imports.run,
+        response=ImportResource,
+        errors=(NotFound, Conflict),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/imports/{id}/cancel",
+        operation_id="cancelImport",
+        tag="Imports",
+        summary="End an import; what is done stays",
+        handler=imports.cancel,
+        response=ImportResource,
+        errors=(NotFound, Conflict),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/imports/{id}/undo",
+        operation_id="undoImport",
+        tag="Imports",
+        summary="Delete the contacts that an import made",
+        handler=imports.undo,
+        response=ImportResource,
+        errors=(NotFound, Conflict),
     ),
     Endpoint(
         method="POST",

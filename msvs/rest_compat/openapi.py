@@ -200,6 +200,7 @@ class _Document:
         self.endpoints = endpoints
         shapes = [*(endpoint.response for endpoint in endpoints), InboundReceivedResource]
         bodies = [endpoint.body for endpoint in endpoints if endpoint.body is not NoBody]
+        bodies += [endpoint.form for endpoint in endpoints if endpoint.form is not None]
         self.names = {_raw_name(struct): _public_name(struct) for struct in _structs([*shapes, *bodies])}
         _, raw = msgspec.json.schema_components([*shapes, *bodies], ref_template=COMPONENT + "{name}")
         requests = {_raw_name(struct) for struct in _structs(bodies)}
@@ -305,7 +306,21 @@ class _Document:
             "schema": {"$ref": COMPONENT + name},
             "example": example_of(endpoint.body),
         }
-        return {"required": bool(schema["required"]), "content": {JSON_TYPE: content}}
+        contents = {JSON_TYPE: content} | self._form(endpoint)
+        return {"required": bool(schema["required"]), "content": contents}
+
+    def _form(self, endpoint: Endpoint) -> Schema:
+        """Return the body of an endpoint that also takes a form with a file."""
+        if endpoint.form is None:
+            return {}
+        options = COMPONENT + self.names[_raw_name(endpoint.form)]
+        properties = {"file": {"type": "string", "format": "binary"}, "options": {"$ref": options}}
+        return {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["file"], "properties": properties},
+                "encoding": {"options": {"contentType": JSON_TYPE}},
+            }
+        }
 
     def _success(self, endpoint: Endpoint) -> Schema:
         name = self.names[_raw_name(endpoint.response)]

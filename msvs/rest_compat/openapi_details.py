@@ -33,6 +33,7 @@ TAGS: Mapping[str, str] = {
     "Messages": "One SMS to one phone.",
     "Campaigns": "One body to many contacts: lists, a segment, or contacts by id.",
     "Contacts": "The people you send SMS to, with their consent and attributes.",
+    "Imports": "Contacts from files: read, mapped, tried, run, and undone.",
     "Suppressions": "Phones that nothing is sent to, and how consent came and went.",
     "Lists": "Collections of contacts to send to as a group.",
     "Keywords": "Words with which anyone who texts one opts in and joins a list.",
@@ -50,6 +51,17 @@ TAGS: Mapping[str, str] = {
 }
 
 OPERATIONS: Mapping[str, str] = {
+    "createImport": "As `multipart/form-data` with a `file` and `options`, or as JSON with a `file_name`, whose bytes"
+    " follow in parts. CSV in any dialect and encoding, XLSX, also as gzip. Columns that are not mapped are known by"
+    " their titles; where none is known to hold phones, the import is `needs_mapping`. With `dry_run` it stops"
+    " `checked`.",
+    "addImportPart": "The bytes at `offset`, in base64. What breaks off goes on at `file_size`.",
+    "updateImport": "For imports that are `uploading`, `needs_mapping` or `checked`; the file is read again.",
+    "listImportRows": "In their order. Rows that cannot be taken come with their `reason` and their `cells`.",
+    "retrieveInvalidRows": "CSV with the titles of the file and a column `reason`, at most 10,000 rows at once. Mended,"
+    " it can be imported as it is.",
+    "cancelImport": "What is done stays, and can be undone. An import that has ended is returned unchanged.",
+    "undoImport": "Within seven days of its end. Contacts that were used since stay; consent and opt-outs always do.",
     "createMessage": "Sends one SMS now, or at `scheduled_at`. Charged 1 credit a segment; sandbox messages are not"
     " charged. The first message to a number makes its contact.",
     "listMessages": "Newest first. `status=delivered` includes messages that were replied to.",
@@ -132,6 +144,7 @@ URL: Schema = {"format": "uri", "maxLength": 2048, "description": "A public http
 # The id prefix of what a path or page names.
 PATH_IDS: Mapping[str, str] = {
     "messages": ids.MESSAGE,
+    "imports": ids.IMPORT,
     "campaigns": ids.CAMPAIGN,
     "contacts": ids.CONTACT,
     "lists": ids.CONTACT_LIST,
@@ -151,6 +164,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "Campaign": ids.CAMPAIGN,
     "Contact": ids.CONTACT,
     "ContactList": ids.CONTACT_LIST,
+    "Import": ids.IMPORT,
     "ContactExport": ids.CONTACT,
     "ConsentEntry": CONSENT_EVENT,
     "Erasure": ids.CONTACT,

@@ -28,6 +28,7 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_PAUSED: "Campaign paused; `data.pause_reason` says why.",
     EventType.CAMPAIGN_RESUMED: "Campaign goes on.",
     EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
+    EventType.IMPORT_COMPLETED: "Import of contacts ended; its `status` says how.",
     EventType.WEBHOOK_DISABLED: "Webhook disabled after 410 Gone, or three days of nothing but failures.",
     EventType.TEST_PING: "You asked for a test event.",
 }
@@ -37,6 +38,7 @@ EVENT_DATA: Mapping[str, str] = {
     "message": "Message",
     "contact": "Contact",
     "campaign": "Campaign",
+    "import": "Import",
     "credits": "Credits",
     "webhook": "Webhook",
     "test": "Webhook",
@@ -105,6 +107,7 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
         "canceled_at": AT,
         "stats": {"recipients": 412, "delivered": 105, "skipped": 7, "canceled": 300, "credits_used": 105},
     },
+    EventType.IMPORT_COMPLETED: {"status": "completed", "started_at": AT, "ended_at": AT},
     EventType.CREDITS_LOW: {"balance": 940, "estimated_runway_days": 2},
     EventType.WEBHOOK_DISABLED: {"status": "disabled", "disabled_reason": "gone"},
     EventType.TEST_PING: {},

@@ -34,6 +34,7 @@ PERMISSIONS: Mapping[str, Permission] = {
         (
             *("listContacts", "retrieveContact", "listContactConsent", "exportContact", "listConsent"),
             *("listSuppressions", "retrieveSuppression", "listLists", "retrieveList", "listListContacts"),
+            *("listImports", "retrieveImport", "listImportRows", "retrieveInvalidRows"),
             *("listKeywords", "retrieveKeyword", "previewSegment", "listSegments", "retrieveSegment"),
         ),
         Permission.CONTACTS_READ,
@@ -41,6 +42,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         (
             *("createContact", "importContacts", "updateContact", "deleteContact", "optOutContact"),
+            *("createImport", "updateImport", "addImportPart", "runImport", "cancelImport", "undoImport"),
             *("createSuppression", "importSuppressions", "liftSuppression"),
             *("createList", "updateList", "deleteList", "addListContacts", "removeListContact"),
             *("createKeyword", "updateKeyword", "deleteKeyword"),

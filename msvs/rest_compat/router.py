@@ -22,11 +22,13 @@ from msvs.http.callers import address_of
 from msvs.http.errors import error_body
 from msvs.http.headers import REPLAYED, Headers, header_text, read_accept, read_headers, tell_allowance, weight_of
 from msvs.http.middleware import ANSWER_HEADERS, CALLER, REQUEST_ID, send_whole
+from msvs.http.multipart import is_form, read_form
 from msvs.http.templates import ROUTE_PATH
 from msvs.pool import sharing
-from msvs.rest_compat.endpoint import Call, Endpoint
+from msvs.rest_compat.endpoint import Call, Endpoint, Form
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.permissions import PERMISSIONS
+from msvs.rest_compat.schemas import NoBody
 from msvs.rest_compat.unknown import LINKS, ROOT, UnknownPath, admit_if_known, show_index
 
 encode = msgspec.json.encode
@@ -134,11 +136,30 @@ class PathRouter:
         path: str = scope["path"]
         if endpoint.method == "GET":
             return await _run(endpoint, Call(ctx, path, scope["path_params"], convert({}, endpoint.body), query))
+        if endpoint.form_handler is not None and is_form(headers):
+            async with read_form(receive, headers, self._services.import_bytes) as (options, upload):
+                body = convert({}, NoBody)
+                form_call = Call(ctx, path, scope["path_params"], body, query, Form(options, upload))
+                asked = {"options": options, "file": upload.hash, "name": upload.name}
+                return await self._change(
+                    replace(endpoint, handler=endpoint.form_handler), form_call, scope, headers, asked
+                )
         values = parse_body(await read_body(receive, headers), headers)
+        call = Call(ctx, path, scope["path_params"], convert(values, endpoint.body), query)
+        return await self._change(endpoint, call, scope, headers, values)
+
+    async def _change(
+        self,
+        endpoint: Endpoint,
+        call: Call[msgspec.Struct, msgspec.Struct],
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        values: Mapping[str, object],
+    ) -> Answer:
+        """Answer a request that changes something: once, where it has an idempotency key."""
         key = header_text(headers.get(b"idempotency-key"))
         if key is not None:
             check_key(key)
-        call = Call(ctx, path, scope["path_params"], convert(values, endpoint.body), query)
         if key is None:
             if not endpoint.single_statement:
                 return await in_unit_of_work(lambda: _run(endpoint, call))
@@ -150,9 +171,9 @@ class PathRouter:
             return Answer(error.status, error_body(error, request_id, self._services.base_url))
 
         return await answer_once(
-            ctx,
+            call.ctx,
             key,
-            fingerprint(endpoint.method, _asked(path, scope["query_string"]), values),
+            fingerprint(endpoint.method, _asked(call.path, scope["query_string"]), values),
             lambda: _run(endpoint, call),
             render,
         )

@@ -24,7 +24,7 @@ from msvs.api.notifier import Notifier, WorkQueue
 from msvs.loops import new_runner
 from msvs.packs import Billing
 from msvs.settings import Settings, SettingsError
-from msvs.workers import billing, maintenance, reports, status_callbacks
+from msvs.workers import billing, imports, maintenance, reports, status_callbacks
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,7 @@ QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.WEBHOOKS: status_callbacks.has_due,
     WorkQueue.MAIL: lambda _, now: mail_outbox.has_due(now),
     WorkQueue.BILLING: billing.has_due,
+    WorkQueue.IMPORTS: imports.has_due,
     WorkQueue.MAINTENANCE: maintenance.has_work,
 }
 

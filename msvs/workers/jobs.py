@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from msvs.api.notifier import WorkQueue
-from msvs.workers import billing, campaigns, dispatch, mail, maintenance, reports, status_callbacks
+from msvs.workers import billing, campaigns, dispatch, imports, mail, maintenance, reports, status_callbacks
 from msvs.workers.runtime import Runtime, current_runtime
 
 T = TypeVar("T")
@@ -83,6 +83,12 @@ def send_mail(runtime: Runtime) -> int:
 def settle_billing(runtime: Runtime) -> int:
     """Settle what Stripe told of purchases. Return how many events and purchases were looked at."""
     return runtime.run_bounded(billing.settle_billing(runtime.services, stop=runtime.stop))
+
+
+@_answering(WorkQueue.IMPORTS)
+def run_imports(runtime: Runtime) -> int:
+    """Read files of contacts and import them. Return how many rows."""
+    return runtime.run(imports.run_imports(runtime.services, runtime.settings, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAINTENANCE)

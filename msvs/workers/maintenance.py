@@ -16,6 +16,7 @@ import structlog
 from msvs import database
 from msvs.api.accounts import authentication_log, login_sessions, operators, secret_keys, tokens
 from msvs.api.campaigns import lifecycle
+from msvs.api.contacts import import_jobs
 from msvs.api.context import Services
 from msvs.api.dispatch import delivery_reports, open_months
 from msvs.api.dispatch.campaign_stats import fold_tallies
@@ -130,6 +131,7 @@ def _chores(
             partial(authentication_log.forget_old_authentication, now, days=settings.authentication_days),
         ),
         "tokens": partial(in_unit_of_work, partial(tokens.forget_expired, now)),
+        "imports": partial(in_unit_of_work, partial(import_jobs.forget_imports, now)),
         "secret_keys": partial(in_unit_of_work, partial(secret_keys.forget_retired, now)),
         "folded": fold_tallies,
         "counted": partial(in_unit_of_work, count_messages),

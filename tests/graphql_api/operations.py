@@ -347,6 +347,7 @@ RUN_ELSEWHERE = (
     "CreateWorkspace",
     "EndSession",
     "EventTail",
+    "ImportProgress",
     "InvitationPreview",
     "LogIn",
     "LogOut",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from msvs.api.accounts import users
 from msvs.api.accounts.login_sessions import SESSION, open_session
 from msvs.api.accounts.tokens import TokenPurpose, make_token
 from msvs.api.campaigns import campaigns
+from msvs.api.contacts import import_jobs
 from msvs.api.context import Context, Visitor
 from msvs.api.inbound import replies
 from msvs.api.limits import Limiter
 from msvs.api.unit_of_work import unit_of_work
+from msvs.graphql import live
 from msvs.graphql.context import RequestContext
 from msvs.graphql.documents import Documents
 from msvs.graphql.live import Feed
@@ -88,7 +91,7 @@ ASKED = [
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),
     Ask("AcceptInvitation", 6, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
 ]
-FOLLOWED = ("CampaignProgress", "EventTail", "NewReplies")
+FOLLOWED = ("CampaignProgress", "EventTail", "ImportProgress", "NewReplies")
 
 
 @pytest.fixture
@@ -208,6 +211,23 @@ async def test_what_is_told_as_it_happens(
             followed.ask()
         with statements(monkeypatch) as run:
             await followed.feed.poll()
+        assert len(run) == 1, "\n".join(run)
+
+
+async def test_an_import_that_is_followed(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "POLL_SECONDS", 0)
+    async with unit_of_work():
+        row = await import_jobs.import_file(
+            ctx, io.BytesIO(b"phone\n+12125550123\n"), "people.csv", import_jobs.ImportOptions()
+        )
+    async with following(ctx, "ImportProgress", {"id": ids.encode_id(ids.IMPORT, row.id)}) as followed:
+        with statements(monkeypatch) as run:
+            assert (await followed.item())["status"] == "QUEUED"
+        assert len(run) == 1, "\n".join(run)
+        async with unit_of_work():
+            await import_jobs.cancel_import(ctx, row.id)
+        with statements(monkeypatch) as run:
+            assert (await followed.item())["status"] == "CANCELED"
         assert len(run) == 1, "\n".join(run)
 
 

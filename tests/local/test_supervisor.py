@@ -124,6 +124,7 @@ def test_the_table_of_processes() -> None:
         "worker reports",
         *["worker webhooks"] * 2,
         "worker mail",
+        "worker imports",
         "worker maintenance",
         "cron",
     ]

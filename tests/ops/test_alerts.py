@@ -38,7 +38,7 @@ WELL = {
     'msvs_carrier_sessions{carrier="smsc",state="wanted"}': 2.0,
     **{
         f'msvs_workers{{queue="{queue}"}}': 1.0
-        for queue in ["messages", "campaigns", "reports", "webhooks", "mail", "maintenance"]
+        for queue in ["messages", "campaigns", "reports", "webhooks", "mail", "imports", "maintenance"]
     },
 }
 

@@ -146,6 +146,9 @@ def check_request(request: httpx.Request, operation: Schema, what: str) -> None:
         assert told in parameters, f"{what}: {name} accepted"
         schema = parameters[told]["schema"]
         check(_parameter(name, text, schema), schema, f"{what}: {name}")
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        assert "multipart/form-data" in operation["requestBody"]["content"], f"{what}: a form accepted"
+        return
     body = json.loads(request.content) if request.content else {}
     if "requestBody" in operation:
         check(body, operation["requestBody"]["content"]["application/json"]["schema"], f"{what}: the request")

@@ -38,6 +38,7 @@ NOUNS = {
     "keywords": "keyword",
     "suppressions": "suppression",
     "api_keys": "api_key",
+    "imports": "import",
 }
 
 
@@ -90,6 +91,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     inbound = await post(client, "/v1/test/inbound", from_=to, body="Thanks")
     suppression = await post(client, "/v1/suppressions", phone="+12125550199", source="complaint")
     consent = await get(client, "/v1/consent", phone="+12125550199")
+    import_ = await post(client, "/v1/imports", file_name="people.csv")
     workspace_id = ids.decode_id(ids.WORKSPACE, (await get(client, "/v1/workspace"))["id"])
     assert workspace_id is not None
     sender = await senders.add_sender(SERVICES, workspace_id, "+12125550100", is_shared=True)
@@ -108,6 +110,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         "webhook": webhook["id"],
         "event": event["id"],
         "inbound": inbound["id"],
+        "import": import_["id"],
     }
 
 

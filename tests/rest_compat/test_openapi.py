@@ -17,6 +17,8 @@ from msvs.api.catalogue import ERRORS
 from msvs.api.webhooks.events import EventType
 from msvs.cli import main
 from msvs.fields import AT, ULID
+from msvs.models import ContactImport
+from msvs.models.identity import new_id
 from msvs.rest_compat import openapi, openapi_details
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
@@ -170,6 +172,8 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
     elif subject == "inbound":
         assert (data["message_id"], data["message"]["status"]) == (data["message"]["id"], "replied")
         assert (data["reply"]["id"], data["reply"]["body"]) == (data["id"], data["body"])
+    elif subject == "import":
+        assert data["status"] == verb
     elif subject == "credits":
         assert data["balance"] < data["low_balance_threshold"]
     else:
@@ -238,6 +242,9 @@ async def test_an_example_is_accepted_as_it_stands(api: httpx.AsyncClient, endpo
     if endpoint.operation_id == "createWebhook":
         # One of the same URL would be in its way.
         await api.delete(f"/v1/webhooks/{known['webhook']}")
+    if status := {"runImport": "checked", "undoImport": "completed"}.get(endpoint.operation_id):
+        at = datetime.now(UTC)
+        await ContactImport.all().update(status=status, reading_id=new_id(), started_at=at, ended_at=at)
     if endpoint.operation_id == "liftSuppression":
         # The suppression is of this moment, and evidence of the example is newer.
         body["at"] = datetime.now(UTC).isoformat()

@@ -119,6 +119,11 @@ async def cancel_campaign(client: httpx.AsyncClient) -> None:
     await post(client, f"{await campaign(client, scheduled_at=in_future(days=1))}/cancel", 200)
 
 
+async def cancel_import(client: httpx.AsyncClient) -> None:
+    row = await post(client, "/v1/imports", file_name="people.csv")
+    await post(client, f"/v1/imports/{row['id']}/cancel", 200)
+
+
 async def lose_a_webhook(client: httpx.AsyncClient) -> None:
     async def gone(post: Received) -> web.Response:
         return web.Response(status=410)
@@ -152,6 +157,7 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.CAMPAIGN_PAUSED: pause_and_resume,
     EventType.CAMPAIGN_RESUMED: pause_and_resume,
     EventType.CAMPAIGN_CANCELED: cancel_campaign,
+    EventType.IMPORT_COMPLETED: cancel_import,
     EventType.WEBHOOK_DISABLED: lose_a_webhook,
     EventType.TEST_PING: ask_for_a_test,
 }

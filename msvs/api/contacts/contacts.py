@@ -653,7 +653,7 @@ def read_evidence(evidence: OptInEvidence, now: datetime) -> Evidence:
     source = read_name(evidence.source, param="opt_in.source", maximum=MAX_SOURCE)
     return Evidence(
         source,
-        None if evidence.ip is None else _read_ip(evidence.ip),
+        None if evidence.ip is None else read_ip(evidence.ip),
         _read_detail(evidence.user_agent, param="opt_in.user_agent", maximum=MAX_USER_AGENT),
         _read_agreed(evidence.text),
         _read_detail(evidence.version, param="opt_in.version", maximum=MAX_VERSION),
@@ -662,7 +662,8 @@ def read_evidence(evidence: OptInEvidence, now: datetime) -> Evidence:
     )
 
 
-def _read_ip(text: str) -> str:
+def read_ip(text: str) -> str:
+    """Return an IP address in its usual spelling. Raises InvalidRequest."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -208,7 +208,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
         known |= await _lock(ctx, people.keys() - known.keys() - made.keys())
     if list_id is not None:
         # Contacts are held before lists, here and wherever both are.
-        await _hold_list(ctx, list_id)
+        await hold_list(ctx, list_id)
     done.created = len(made)
     await _update(ctx, people, known, done, now)
     imported = {phone: made.get(phone) or known[phone] for phone in sorted(people)}
@@ -248,14 +248,14 @@ def _read_row(
 ) -> _Person:
     if isinstance(row, InvalidRequest):
         raise row
-    text = _trim(row.phone)
+    text = trim(row.phone)
     phone = parse_phone(text, param="phone") if region is None else read_phone(text, region, param="phone")
     given = {name: _said(getattr(row, name)) for name in DETAILS}
     details = read_details(msgspec.structs.replace(row, **given))
     attributes: dict[str, object] = {
-        name: _trim(value) if isinstance(value, str) else value
+        name: trim(value) if isinstance(value, str) else value
         for name, value in (row.attributes or {}).items()
-        if not (isinstance(value, str) and not _trim(value))
+        if not (isinstance(value, str) and not trim(value))
     }
     merge_attributes({}, attributes)
     return _Person(
@@ -271,16 +271,16 @@ def _trimmed(opt_in: OptInEvidence) -> OptInEvidence:
     """Return evidence without the edges of its texts; a blank one is no evidence, and stays."""
     texts = {name: getattr(opt_in, name) for name in OptInEvidence.__struct_fields__}
     return msgspec.structs.replace(
-        opt_in, **{name: _trim(value) for name, value in texts.items() if isinstance(value, str)}
+        opt_in, **{name: trim(value) for name, value in texts.items() if isinstance(value, str)}
     )
 
 
 def _said(text: str | None) -> str | None:
     """Return what a cell says, without its edges; a blank one says nothing."""
-    return None if text is None else _trim(text) or None
+    return None if text is None else trim(text) or None
 
 
-def _trim(text: str) -> str:
+def trim(text: str) -> str:
     """Return a cell without the spaces and the invisible characters at its edges."""
     start, end = 0, len(text)
     while start < end and _is_edge(text[start]):
@@ -331,7 +331,8 @@ async def _lock(ctx: Context, phones: Collection[str]) -> dict[str, Row]:
     return {row.canonical: row for row in await fetch(LOCK_BY_PHONES, ctx.workspace_id, ctx.livemode, list(phones))}
 
 
-async def _hold_list(ctx: Context, id: UUID) -> None:
+async def hold_list(ctx: Context, id: UUID) -> None:
+    """Hold the list that contacts are put on. Raises InvalidRequest, and Conflict `list_synced`."""
     row = await scoped(ctx, ContactList).filter(id=id).select_for_update().first()
     if row is None:
         raise InvalidRequest(
@@ -396,29 +397,53 @@ async def _opt_in(
     done: ContactsImported,
     now: datetime,
 ) -> None:
+    given = {phone: evidence for phone in imported if (evidence := people[phone].evidence) is not None}
+    came = await opt_in_imported(ctx, imported, given, now)
+    done.opted_in, done.pending, done.opted_out = came
+
+
+class OptedIn(NamedTuple):
+    """How many contacts of an import were opted in, are asked to confirm, and had opted out and stay so."""
+
+    opted_in: int = 0
+    pending: int = 0
+    opted_out: int = 0
+
+
+class ImportedRow(Protocol):
+    """A contact that an import made or changed, which its transaction holds."""
+
+    id: UUID
+    opt_in_status: str
+
+
+async def opt_in_imported(
+    ctx: Context, imported: Mapping[str, ImportedRow], given: Mapping[str, Evidence], now: datetime
+) -> OptedIn:
+    """Opt in the contacts of an import, by their canonical numbers, that are unknown and have evidence.
+
+    An import undoes no opt-out, no matter what its evidence says: not one that is yet to be told by a carrier either.
+    """
     out = await revocation.find_opt_outs(ctx, list(imported)) if imported else {}
-    done.opted_out = len(out)
-    # An import undoes no opt-out, no matter what its evidence says: not one that is yet to be told by a carrier either.
     evidence = {
-        row.id: replace(given, is_renewed=False)
+        row.id: replace(given[phone], is_renewed=False)
         for phone, row in imported.items()
-        if row.opt_in_status == OptInStatus.UNKNOWN
-        and phone not in out
-        and (given := people[phone].evidence) is not None
+        if row.opt_in_status == OptInStatus.UNKNOWN and phone not in out and phone in given
     }
     if not evidence:
-        return
+        return OptedIn(opted_out=len(out))
     if (await find_settings(ctx)).double_opt_in:
         # Each is asked by an SMS of its own.
+        pending, opted_out = 0, len(out)
         for contact in await scoped(ctx, Contact).filter(id__in=list(evidence)).order_by("phone"):
             try:
-                done.pending += await _ask(ctx, contact, evidence[contact.id], now)
+                pending += await _ask(ctx, contact, evidence[contact.id], now)
             except Conflict:
                 # Suppressed meanwhile, when nobody saw the contact yet.
-                done.opted_out += 1
-        return
+                opted_out += 1
+        return OptedIn(0, pending, opted_out)
     changed = await consent.opt_in_many(ctx, evidence, now=now)
-    done.opted_in = len(changed)
+    return OptedIn(len(changed), 0, len(out))
 
 
 async def _ask(ctx: Context, contact: Contact, given: Evidence, now: datetime) -> bool:

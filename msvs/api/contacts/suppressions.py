@@ -32,6 +32,7 @@ from msvs.api.resources import Resource, moment
 from msvs.api.scope import find, scoped
 from msvs.api.text.cells import CellUnreadable, clean_text, looks_like_phone, may_hold_phone, read_phone_cell
 from msvs.api.text.columns import fold_name
+from msvs.api.text.countries import read_country
 from msvs.api.text.phones import canonical, parse_phone
 from msvs.api.text.tables import Row, Table, open_table
 from msvs.api.unit_of_work import unit_of_work
@@ -239,7 +240,7 @@ async def export_rows(ctx: Context) -> AsyncIterator[Sequence[tuple[str, str, st
     """
     after = UUID(int=0)
     while rows := await scoped(ctx, Suppression).filter(id__gt=after).order_by("id").limit(5000):
-        yield [(row.phone, _as_text(row.source), moment(row.created_at)) for row in rows]
+        yield [(row.phone, as_text(row.source), moment(row.created_at)) for row in rows]
         after = rows[-1].id
 
 
@@ -315,7 +316,7 @@ def read_people(table: Table, phones_at: Sequence[int], *, source: str, region: 
         for row in table.rows():
             line = row.line
             person = Person(source=source)
-            home = _read_country(row.cell(country_at), region) if country_at >= 0 else region
+            home = read_country(row.cell(country_at), region) if country_at >= 0 else region
             _read_phones(person, row, phones_at, home, is_ours=is_ours)
             if table.header is None and any(map(clean_text, row.cells[1:])):
                 person.lost.append(LineNote(line, "it has several columns, and the file has no header"))
@@ -337,20 +338,6 @@ def _read_phones(person: Person, row: Row, phones_at: Sequence[int], region: str
             person.phones.append(read_phone_cell(text, region, is_international=is_ours).e164)
         except CellUnreadable as error:
             person.lost.append(LineNote(row.line, error.reason))
-
-
-def _read_country(text: str, region: str | None) -> str | None:
-    """Read the region that a row names by its ISO code or calling code.
-
-    `region` where it names none, None where unknown.
-    """
-    text = clean_text(text).upper()
-    if not text:
-        return region
-    found = "GB" if text == "UK" else text
-    if re.fullmatch(r"\+?[0-9]{1,3}", text):
-        found = phonenumbers.region_code_for_country_code(int(text))
-    return found if found in phonenumbers.SUPPORTED_REGIONS else None
 
 
 def _read_source(person: Person, row: Row, at: int) -> None:
@@ -386,7 +373,8 @@ def _digits(text: str) -> str:
     return "".join(filter(str.isdigit, text))
 
 
-def _as_text(cell: str) -> str:
+def as_text(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
     return f"'{cell}" if cell.lstrip("'").startswith(FORMULAS) else cell
 
 

@@ -145,6 +145,27 @@ ERASE_CALLBACKS = """
 UPDATE twilio_messages SET callback_url = NULL, signatures = NULL
 WHERE workspace_id = $1 AND livemode = $2 AND message_id = ANY($3::uuid[])
 """
+# Of imports: the rows of the phones, and those that could not be read with the digits of one. A file that waits to be
+# imported goes as a whole, as do the samples of its cells.
+ERASE_IMPORT_ROWS = """
+DELETE FROM import_rows
+WHERE reading_id IN (
+    SELECT reading_id FROM contact_imports WHERE workspace_id = $1 AND livemode = $2 AND reading_id IS NOT NULL
+) AND (
+    canonical = ANY($3::varchar[])
+    OR cells IS NOT NULL AND EXISTS (
+        SELECT FROM unnest($4::text[]) AS digits
+        WHERE strpos(regexp_replace(cells::text, '[^0-9]', '', 'g'), digits) > 0
+    )
+)
+"""
+ERASE_IMPORT_FILES = """
+WITH waiting AS (
+    UPDATE contact_imports SET columns = '[]'
+    WHERE workspace_id = $1 AND livemode = $2 AND status IN ('uploading', 'needs_mapping', 'checked') RETURNING id
+)
+DELETE FROM import_chunks WHERE import_id IN (SELECT id FROM waiting)
+"""
 ERASE_ATTEMPTS = """
 UPDATE webhook_attempts SET response_head = ''
 WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[])
@@ -378,6 +399,9 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     await execute(ERASE_VIRTUAL_EVENTS, *scope, own, stand_ins)
     await execute(ERASE_CARRIER_EVENTS, messages)
     await execute(ERASE_CALLBACKS, *scope, messages)
+    digits = [phone.removeprefix("+") for phone in own]
+    await execute(ERASE_IMPORT_ROWS, *scope, [canonical(phone) for phone in own], digits, timeout=READ_SECONDS)
+    await execute(ERASE_IMPORT_FILES, *scope)
     events = sorted(found.events)
     for start in range(0, len(events), BATCH):
         rows = await fetch(READ_EVENTS, *scope, events[start : start + BATCH])

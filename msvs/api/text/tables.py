@@ -96,6 +96,11 @@ class Table:
     header_line: int
     fields: dict[str, list[int]]
     _rows: Iterator[Row] = field(repr=False)
+    _text: io.TextIOWrapper = field(repr=False)
+
+    def close(self) -> None:
+        """Close the file that the rows are read from."""
+        self._text.close()
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows that are not blank. Raises InvalidRequest where the file is damaged."""
@@ -150,9 +155,12 @@ def open_table(file: BinaryIO, *, encoding: str | None = None, columns: Sequence
     if layout.header is None and not (layout.is_column or layout.is_blank):
         raise _refused(_no_header(layout))
     data.seek(0)
-    rows = _rows(_Lines(_decode(data, chosen)), layout.delimiter)
+    text = _decode(data, chosen)
+    rows = _rows(_Lines(text), layout.delimiter)
     after = (row for row in rows if row.line > layout.header_line)
-    return Table(chosen[0], layout.delimiter, layout.header, layout.header_line, _fields(layout.header or ()), after)
+    return Table(
+        chosen[0], layout.delimiter, layout.header, layout.header_line, _fields(layout.header or ()), after, text
+    )
 
 
 def _no_header(layout: _Layout) -> str:

@@ -46,6 +46,7 @@ class EventType(StrEnum):
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
+    IMPORT_COMPLETED = "import.completed"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
 

@@ -1,0 +1,199 @@
+"""The files that contacts are imported from: unpacked, and read as rows in bounded memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from typing import BinaryIO, cast
+
+import python_calamine
+
+from msvs.api.contacts.import_rows import Plan, RawRow
+from msvs.api.errors import InvalidRequest
+from msvs.api.text.cells import clean_text, looks_like_phone
+from msvs.api.text.tables import BLOCK, SAMPLE_LINES, Row, Table, open_table
+
+CSV, WORKBOOK = "csv", "xlsx"
+# What a file may hold once it is unpacked, beyond its own size.
+MOST_UNPACKED = 4 * 1024**3
+MOST_WORKBOOK = 1024**3
+MAX_SHEET_ROWS = 1_048_576
+GZIP = b"\x1f\x8b"
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+SWALLOWED = "the line stands inside a quoted cell of the row that begins in line {line}"
+CUT = "the line is too long, and was not read to its end"
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A file as a table of text, and what it was before."""
+
+    file: BinaryIO
+    kind: str
+
+
+@contextmanager
+def unpack(file: BinaryIO) -> Iterator[Unpacked]:
+    """Provide a file that is read as text: of gzip its contents, of a workbook its first sheet that holds something.
+
+    Raises InvalidRequest for what is no table.
+    """
+    with ExitStack() as stack:
+        if _starts_with(file, GZIP):
+            packed, file = file, stack.enter_context(_new_file())
+            _gunzip(packed, file)
+        if _starts_with(file, *_WORKBOOKS):
+            book, file = file, stack.enter_context(_new_file())
+            _write_sheet(book, file)
+            yield Unpacked(file, WORKBOOK)
+        else:
+            yield Unpacked(file, CSV)
+
+
+def _starts_with(file: BinaryIO, *marks: bytes) -> bool:
+    file.seek(0)
+    start = file.read(8)
+    file.seek(0)
+    return start.startswith(marks)
+
+
+def _new_file() -> AbstractContextManager[BinaryIO]:
+    return cast("AbstractContextManager[BinaryIO]", tempfile.TemporaryFile())
+
+
+@contextmanager
+def open_rows(unpacked: Unpacked) -> Iterator[Table]:
+    """Open the table of a file, one at a time. Raises InvalidRequest."""
+    unpacked.file.flush()
+    # The reader of a table closes what it reads.
+    with os.fdopen(os.dup(unpacked.file.fileno()), "rb") as again:
+        again.seek(0)
+        with closing(open_table(again, encoding="utf-8" if unpacked.kind == WORKBOOK else None)) as table:
+            yield table
+
+
+def size_of(unpacked: Unpacked) -> int:
+    """Return how many bytes of text a file has."""
+    return os.fstat(unpacked.file.fileno()).st_size
+
+
+def header_of(table: Table) -> Sequence[str]:
+    """Return the titles of a table's columns; a file of nothing but phones has one."""
+    return ["phone"] if table.header is None else table.header
+
+
+def sample(unpacked: Unpacked) -> list[Sequence[str]]:
+    """Return the cells of the first rows of a file."""
+    with open_rows(unpacked) as table:
+        return [row.cells for row in islice(table.rows(), SAMPLE_LINES)]
+
+
+def read_raw(table: Table, plan: Plan, *, after: int = 0) -> Iterator[RawRow]:
+    """Yield the rows of a table with their numbers, those up to number `after` left out.
+
+    Raises InvalidRequest where the file is damaged.
+    """
+    number = 0
+    for row in table.rows():
+        number += 1
+        if number > after:
+            yield RawRow(number, row.line, row.cells, CUT if row.is_cut else None)
+        for line, cells in _swallowed(table, plan, row) if len(row.lines) > 1 else ():
+            number += 1
+            if number > after:
+                yield RawRow(number, line, cells, SWALLOWED.format(line=row.line))
+
+
+def _swallowed(table: Table, plan: Plan, row: Row) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield the lines inside the quotes of a row that are rows themselves: with a phone where phones stand."""
+    for line, text in enumerate(row.lines[1:], row.line + 1):
+        cells = table.split(text)
+        if any(column.at < len(cells) and looks_like_phone(cells[column.at]) for column in plan.phones) and (
+            len(cells) > 1 or plan.width == 1
+        ):
+            yield line, cells
+
+
+def _gunzip(file: BinaryIO, plain: BinaryIO) -> None:
+    unzip = zlib.decompressobj(wbits=47)
+    size = 0
+    try:
+        while block := file.read(BLOCK):
+            while block:
+                data = unzip.decompress(block, BLOCK)
+                size += len(data)
+                if size > MOST_UNPACKED:
+                    raise _refused("The file holds more than can be imported at once: divide it.")
+                plain.write(data)
+                block = unzip.unconsumed_tail
+                if unzip.eof and (rest := unzip.unused_data):
+                    # Several files, one after the other.
+                    unzip, block = zlib.decompressobj(wbits=47), rest
+    except zlib.error:
+        raise _refused("The file is damaged: its compressed data cannot be read to the end.") from None
+    if not unzip.eof:
+        raise _refused("The file is damaged: its compressed data cannot be read to the end.")
+
+
+def _write_sheet(file: BinaryIO, plain: BinaryIO) -> None:
+    _check_archive(file)
+    try:
+        book = python_calamine.CalamineWorkbook.from_filelike(file)
+        sheets = (book.get_sheet_by_name(name) for name in book.sheet_names)
+        sheet = next((each for each in sheets if each.total_height and each.total_width), None)
+    except Exception:
+        raise _refused("The workbook cannot be read: save it again as XLSX or CSV.") from None
+    if sheet is None:
+        raise _refused("The workbook is empty.")
+    text = io.TextIOWrapper(plain, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\n")
+    for row in islice(sheet.iter_rows(), MAX_SHEET_ROWS):
+        writer.writerow([_cell_as_text(value) for value in row])
+    text.detach()
+
+
+def _check_archive(file: BinaryIO) -> None:
+    """Refuse an archive that is no workbook, or that is far larger than it seems. Raises InvalidRequest."""
+    file.seek(0)
+    if file.read(2) == b"PK":
+        file.seek(0)
+        try:
+            entries = zipfile.ZipFile(file).infolist()
+        except (zipfile.BadZipFile, ValueError, NotImplementedError):
+            raise _refused("The file is a damaged archive.") from None
+        names = {entry.filename for entry in entries}
+        if not any(name.startswith(("xl/", "content.xml")) for name in names):
+            raise _refused("The file is an archive: unpack it, and upload its files one by one.")
+        if sum(entry.file_size for entry in entries) > MOST_WORKBOOK:
+            raise _refused("The workbook is too large: save it as CSV.")
+    file.seek(0)
+
+
+def _cell_as_text(value: object) -> str:
+    """Return what a spreadsheet shows of a cell; a number keeps all of its digits."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        case datetime():
+            return value.isoformat(sep=" ", timespec="seconds")
+        case date() | time() | timedelta():
+            return str(value)
+        case None:
+            return ""
+    # A line break would make the row's number another than the sheet's.
+    return " ".join(clean_text(str(value)).splitlines())
+
+
+def _refused(message: str) -> InvalidRequest:
+    return InvalidRequest(message, param="file")

@@ -1,0 +1,113 @@
+"""A process beside a worker that reads the rows of a large file: frames of rows in, frames of encoded rows out.
+
+It ends with its input, whatever became of the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import islice
+from typing import BinaryIO
+
+import msgspec
+
+from msvs.api.contacts.import_rows import Encoded, Plan, RawRow, encode_rows
+
+# Rows of a frame, which are one transaction when they are written.
+FRAME_ROWS = 5000
+# Frames that each process has before it, so that it never waits.
+AHEAD = 2
+SIZE = 4
+
+_packer = msgspec.msgpack.Encoder()
+_rows = msgspec.msgpack.Decoder(list[RawRow])
+_encoded = msgspec.msgpack.Decoder(Encoded)
+
+
+def serve(source: BinaryIO, target: BinaryIO) -> None:
+    """Read a plan and then frames of rows; answer each, until the input ends."""
+    plan: Plan | None = None
+    while len(head := source.read(SIZE)) == SIZE:
+        frame = source.read(int.from_bytes(head))
+        if plan is None:
+            plan = msgspec.msgpack.decode(frame, type=Plan)
+            continue
+        answer = _packer.encode(encode_rows(plan, _rows.decode(frame)))
+        target.write(len(answer).to_bytes(SIZE))
+        target.write(answer)
+        target.flush()
+
+
+class _Reader:
+    """A process, to which frames are sent and whose answers are read in their order."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None, "it is a pipe"
+        assert process.stdout is not None, "it is a pipe"
+        self._in, self._out = process.stdin, process.stdout
+
+    async def send(self, data: bytes) -> None:
+        self._in.write(len(data).to_bytes(SIZE) + data)
+        await self._in.drain()
+
+    async def receive(self) -> Encoded:
+        head = await self._out.readexactly(SIZE)
+        return _encoded.decode(await self._out.readexactly(int.from_bytes(head)))
+
+
+@asynccontextmanager
+async def _started(plan: bytes) -> AsyncIterator[_Reader]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"from {__name__} import main; main()"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 20,
+    )
+    try:
+        reader = _Reader(process)
+        await reader.send(plan)
+        yield reader
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def encode_all(plan: Plan, rows: Iterable[RawRow], processes: int) -> AsyncGenerator[Encoded, None]:
+    """Yield the rows encoded, frame by frame in their order; in this process, or spread over others."""
+    rows = iter(rows)
+    if processes == 0:
+        while frame := list(islice(rows, FRAME_ROWS)):
+            yield encode_rows(plan, frame)
+        return
+    async with AsyncExitStack() as stack:
+        packed = _packer.encode(plan)
+        readers = [await stack.enter_async_context(_started(packed)) for _ in range(processes)]
+        waiting: deque[_Reader] = deque()
+        turn = 0
+        has_more = True
+        while has_more or waiting:
+            while has_more and len(waiting) < AHEAD * processes:
+                frame = list(islice(rows, FRAME_ROWS))
+                has_more = bool(frame)
+                if frame:
+                    reader = readers[turn % processes]
+                    turn += 1
+                    await reader.send(_packer.encode(frame))
+                    waiting.append(reader)
+            if waiting:
+                yield await waiting.popleft().receive()
+
+
+def main() -> int:
+    """Serve until the input ends; 0."""
+    # Whoever stops the worker lets it finish its frame, for which it needs this process.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(sys.stdin.buffer, sys.stdout.buffer)
+    return 0

@@ -1,0 +1,375 @@
+"""Imports of contacts: read files into the database, and make contacts of their rows, a batch in each transaction.
+
+A worker holds an import by a lease. Each transaction checks that it still does, does a batch, and says how far the
+import is: what a worker that was killed had not committed is done by the next, once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import BinaryIO, cast
+from uuid import UUID
+
+import structlog
+
+from msvs import database
+from msvs.api import ids
+from msvs.api.contacts import import_columns, import_files, import_jobs, import_merge
+from msvs.api.contacts.import_files import Unpacked
+from msvs.api.contacts.import_jobs import DUE
+from msvs.api.contacts.import_rows import COLUMNS, Encoded, Plan, RawRow, keep_text, make_plan
+from msvs.api.context import Context, Services
+from msvs.api.errors import ApiError, InvalidRequest
+from msvs.api.unit_of_work import in_unit_of_work
+from msvs.database import copy_encoded, execute, fetch_value
+from msvs.json_types import JSONObject
+from msvs.models import ContactImport, ImportStatus
+from msvs.settings import Settings
+from msvs.workers import import_reader
+from msvs.workers.stopping import StopFlag
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=60)
+# Rows of one transaction; of those that write to the chain of consent, fewer, as everyone who says STOP waits for it.
+BATCH = 5000
+CONSENT_BATCH = 500
+UNDO_BATCH = 500
+# From so many bytes on, a file is read by processes beside the worker.
+MANY_BYTES = 2_000_000
+# What a statement over all rows of a reading may take.
+WHOLE_SECONDS = 900.0
+# How long an import goes on while another waits.
+TURN_SECONDS = 15.0
+MAX_ROWS = 10_000_000
+# Of so many rows that were refused late, the cells are kept.
+MAX_FILLED = 100_000
+
+CLAIM = """
+UPDATE contact_imports SET lease_token = $1, lease_until = $3, turn_at = $2
+WHERE id = (
+    SELECT id FROM contact_imports
+    WHERE status = ANY ($4::varchar[]) AND (lease_until IS NULL OR lease_until < $2)
+    ORDER BY turn_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
+HAS_DUE_IMPORT = """
+SELECT EXISTS (
+    SELECT FROM contact_imports WHERE status = ANY ($2::varchar[]) AND (lease_until IS NULL OR lease_until < $1)
+)
+"""
+RELEASE = "UPDATE contact_imports SET lease_token = NULL, lease_until = NULL WHERE id = $1 AND lease_token = $2"
+FIND_REFUSED_LATE = """
+SELECT number FROM import_rows WHERE reading_id = $1 AND status = 'invalid' AND cells IS NULL ORDER BY number LIMIT $2
+"""
+FILL_CELLS = """
+UPDATE import_rows SET cells = named.cells FROM unnest($2::int[], $3::jsonb[]) AS named (number, cells)
+WHERE import_rows.reading_id = $1 AND import_rows.number = named.number
+"""
+
+
+class LeaseLost(Exception):
+    """The import is another worker's by now, or its owner ended it."""
+
+
+async def has_due(_: Services, now: datetime) -> bool:
+    """Return whether an import waits for a worker."""
+    return bool(await fetch_value(HAS_DUE_IMPORT, now, list(DUE)))
+
+
+async def run_imports(services: Services, settings: Settings, *, stop: StopFlag | None = None) -> int:
+    """Bring imports forward, one after the other, until none is due. Return how many rows were dealt with."""
+    stop = stop or StopFlag()
+    done = 0
+    while not stop.is_set:
+        turn = await _claim(services, settings, stop)
+        if turn is None:
+            break
+        done += await turn.run()
+    return done
+
+
+async def _claim(services: Services, settings: Settings, stop: StopFlag) -> _Turn | None:
+    now = await database.now()
+    token = ids.new_id()
+    id = await fetch_value(CLAIM, token, now, now + LEASE, list(DUE))
+    return None if id is None else _Turn(services, settings, stop, id, token)
+
+
+class _Turn:
+    """A worker's turn at an import."""
+
+    def __init__(self, services: Services, settings: Settings, stop: StopFlag, id: UUID, token: UUID) -> None:
+        self._services, self._settings, self._stop = services, settings, stop
+        self._id, self._token = id, token
+        self._done = 0
+        self._until = time.monotonic() + TURN_SECONDS
+
+    async def run(self) -> int:
+        """Go on with the import until it waits for its owner, ends, or another is to have its turn."""
+        steps: dict[ImportStatus, Callable[[], Awaitable[object]]] = {
+            ImportStatus.QUEUED: self._read,
+            ImportStatus.READING: self._read,
+            ImportStatus.CHECKING: self._check,
+            ImportStatus.RUNNING: self._merge,
+            ImportStatus.UNDOING: self._undo,
+        }
+        try:
+            while not self._stop.is_set and (row := await ContactImport.get(id=self._id)).status in steps:
+                await steps[row.status]()
+                if await self._is_over():
+                    break
+        except LeaseLost:
+            return self._done
+        except ApiError as error:
+            await self._fail(error)
+        await execute(RELEASE, self._id, self._token)
+        return self._done
+
+    async def _is_over(self) -> bool:
+        """Return whether the worker is to end, or another import to have its turn."""
+        return self._stop.is_set or (
+            time.monotonic() >= self._until and await has_due(self._services, await database.now())
+        )
+
+    async def _hold(self, now: datetime, *statuses: ImportStatus) -> ContactImport:
+        """Hold the import for the transaction, and for as long again as a lease is. Raises LeaseLost."""
+        row = await ContactImport.filter(id=self._id).select_for_update().first()
+        if row is None or row.lease_token != self._token or row.status not in statuses:
+            raise LeaseLost
+        row.lease_until = now + LEASE
+        return row
+
+    def _ctx(self, row: ContactImport) -> Context:
+        return Context(row.workspace_id, row.livemode, row.actor, services=self._services)
+
+    async def _fail(self, error: ApiError) -> None:
+        """End an import whose file or options turn out to be impossible."""
+
+        async def fail() -> None:
+            now = await database.now()
+            row = await self._hold(now, *DUE)
+            await import_jobs.end_import(
+                row, ImportStatus.FAILED, now, {"code": str(error.code), "message": error.message}
+            )
+
+        try:
+            await in_unit_of_work(fail)
+        except LeaseLost:
+            return
+        log.info("import failed", import_id=str(self._id), code=str(error.code))
+
+    # Reading
+
+    async def _read(self) -> None:
+        with tempfile.TemporaryFile() as file:
+            async for block in import_jobs.read_chunks(self._id):
+                file.write(block)
+            file.seek(0)
+            with import_files.unpack(cast(BinaryIO, file)) as unpacked:
+                plan, after = await self._begin_reading(unpacked)
+                if plan is not None:
+                    await self._stage(unpacked, plan, after)
+
+    async def _begin_reading(self, unpacked: Unpacked) -> tuple[Plan | None, int]:
+        """Find the columns and what they are, unless that is known. Return how rows are read, and after which one."""
+        row = await ContactImport.get(id=self._id)
+        if row.status is ImportStatus.QUEUED:
+            row = await in_unit_of_work(partial(self._look, unpacked))
+        if row.status is not ImportStatus.READING:
+            return None, 0
+        return _plan_of(row, await database.now()), row.rows_read
+
+    async def _look(self, unpacked: Unpacked) -> ContactImport:
+        now = await database.now()
+        row = await self._hold(now, ImportStatus.QUEUED)
+        rows = import_files.sample(unpacked)
+        with import_files.open_rows(unpacked) as table:
+            columns = import_columns.describe_columns(import_files.header_of(table), rows)
+            row.encoding, row.delimiter = table.encoding, table.delimiter
+        region = import_jobs.options_of(row).default_region
+        if row.mapping:
+            row.mapping = import_columns.check_mapping(columns, row.mapping)
+        else:
+            row.mapping = import_columns.propose_mapping(columns, rows, region=region)
+        row.file_kind = unpacked.kind
+        row.columns = [_shape(column) for column in columns]
+        row.rows_read = row.rows_done = 0
+        row.is_read = False
+        row.counts = {}
+        if "phone" in row.mapping.values():
+            row.status = ImportStatus.READING
+            row.reading_id = ids.new_id()
+        else:
+            row.status = ImportStatus.NEEDS_MAPPING
+        await row.save()
+        return row
+
+    async def _stage(self, unpacked: Unpacked, plan: Plan, after: int) -> None:
+        """Write what the rows say into the database, a batch a transaction, and then join those of one phone."""
+        processes = self._settings.import_processes if import_files.size_of(unpacked) >= MANY_BYTES else 0
+        with import_files.open_rows(unpacked) as table:
+            rows = import_files.read_raw(table, plan, after=after)
+            async with aclosing(import_reader.encode_all(plan, rows, processes)) as frames:
+                async for encoded in frames:
+                    await in_unit_of_work(partial(self._write, encoded, after))
+                    after += encoded.rows
+                    self._done += encoded.rows
+                    if after > MAX_ROWS:
+                        raise InvalidRequest(f"A file has at most {MAX_ROWS} rows.", param="file")
+                    if await self._is_over():
+                        return
+        await in_unit_of_work(self._end_reading)
+
+    async def _write(self, encoded: Encoded, after: int) -> None:
+        now = await database.now()
+        row = await self._hold(now, ImportStatus.READING)
+        if row.rows_read != after:
+            raise LeaseLost
+        await copy_encoded("import_rows", COLUMNS, [encoded.data])
+        row.rows_read += encoded.rows
+        row.counts = _added(
+            row.counts,
+            {"rows": encoded.rows, "invalid": encoded.invalid, "without_opt_in": encoded.without_opt_in},
+        )
+        await row.save()
+
+    async def _end_reading(self) -> None:
+        now = await database.now()
+        row = await self._hold(now, ImportStatus.READING)
+        row.lease_until = now + timedelta(seconds=WHOLE_SECONDS)
+        repeated, refused = await import_merge.join_duplicates(import_jobs.merge_of(row, now), WHOLE_SECONDS)
+        row.counts = _added(row.counts, {"duplicate": repeated, "invalid": refused})
+        row.is_read = True
+        row.lease_until = now + LEASE
+        if import_jobs.options_of(row).dry_run:
+            row.status = ImportStatus.CHECKING
+        else:
+            row.status = ImportStatus.RUNNING
+            row.started_at = now
+        await row.save()
+
+    # Checking, running, undoing
+
+    async def _check(self) -> None:
+        async def check(row: ContactImport, until: int, now: datetime) -> dict[str, int]:
+            merge = import_jobs.merge_of(row, now)
+            return await import_merge.check_batch(self._ctx(row), merge, row.rows_done, until)
+
+        async def finish(row: ContactImport, now: datetime) -> None:
+            row.status = ImportStatus.CHECKED
+            row.lease_token = row.lease_until = None
+            await row.save()
+
+        await self._batches(ImportStatus.CHECKING, lambda _: BATCH, check, self._fill_cells, finish)
+
+    async def _merge(self) -> None:
+        async def merge(row: ContactImport, until: int, now: datetime) -> dict[str, int]:
+            how = import_jobs.merge_of(row, now)
+            return await import_merge.merge_batch(self._ctx(row), how, row.rows_done, until, now)
+
+        def size(row: ContactImport) -> int:
+            has_consent = import_jobs.merge_of(row, self._services.clock()).has_consent
+            return CONSENT_BATCH if has_consent else BATCH
+
+        async def finish(row: ContactImport, now: datetime) -> None:
+            await import_jobs.end_import(row, ImportStatus.COMPLETED, now)
+
+        await self._batches(ImportStatus.RUNNING, size, merge, self._fill_cells, finish)
+
+    async def _undo(self) -> None:
+        async def undo(row: ContactImport, until: int, now: datetime) -> dict[str, int]:
+            assert row.reading_id is not None, "its rows are kept"
+            assert row.ended_at is not None, "it has ended"
+            return await import_merge.undo_batch(self._ctx(row), row.reading_id, row.rows_done, until, row.ended_at)
+
+        async def finish(row: ContactImport, now: datetime) -> None:
+            row.status = ImportStatus.UNDONE
+            row.lease_token = row.lease_until = None
+            await row.save()
+
+        await self._batches(ImportStatus.UNDOING, lambda _: UNDO_BATCH, undo, None, finish)
+
+    async def _batches(
+        self,
+        status: ImportStatus,
+        size: Callable[[ContactImport], int],
+        work: Callable[[ContactImport, int, datetime], Awaitable[dict[str, int]]],
+        before_end: Callable[[ContactImport], Awaitable[None]] | None,
+        finish: Callable[[ContactImport, datetime], Awaitable[None]],
+    ) -> None:
+        """Work on the rows of an import, a batch a transaction, from where it is on to its last."""
+
+        async def step() -> int:
+            now = await database.now()
+            row = await self._hold(now, status)
+            until = min(row.rows_done + size(row), row.rows_read)
+            count = int(until - row.rows_done)
+            if count > 0:
+                row.counts = _added(row.counts, await work(row, until, now))
+                row.rows_done = until
+                await row.save()
+            return count
+
+        while count := await in_unit_of_work(step):
+            self._done += count
+            if await self._is_over():
+                return
+        if before_end is not None:
+            await before_end(await ContactImport.get(id=self._id))
+
+        async def end() -> None:
+            now = await database.now()
+            await finish(await self._hold(now, status), now)
+
+        await in_unit_of_work(end)
+
+    async def _fill_cells(self, row: ContactImport) -> None:
+        """Keep the cells of rows that were refused only when they were compared with others, while there is a file."""
+        found = await database.fetch(FIND_REFUSED_LATE, row.reading_id, MAX_FILLED)
+        wanted = {each.number for each in found}
+        if not wanted:
+            return
+        with tempfile.TemporaryFile() as file:
+            async for block in import_jobs.read_chunks(self._id):
+                file.write(block)
+            file.seek(0)
+            plan = _plan_of(row, await database.now())
+            with import_files.unpack(cast(BinaryIO, file)) as unpacked, import_files.open_rows(unpacked) as table:
+                late = (raw for raw in import_files.read_raw(table, plan) if raw.number in wanted)
+                while part := list(islice(late, BATCH)):
+                    await self._fill(row, part)
+
+    async def _fill(self, row: ContactImport, part: Sequence[RawRow]) -> None:
+        cells = [[keep_text(cell) for cell in raw.cells] for raw in part]
+        await execute(
+            FILL_CELLS, row.reading_id, [raw.number for raw in part], [database.encode_json(each) for each in cells]
+        )
+
+
+def _plan_of(row: ContactImport, now: datetime) -> Plan:
+    assert row.reading_id is not None, "it is read"
+    options = import_jobs.options_of(row)
+    return make_plan(
+        import_jobs.columns_of(row),
+        row.mapping,
+        reading_id=row.reading_id,
+        now=now,
+        region=options.default_region,
+        is_agreed=options.evidence is not None,
+    )
+
+
+def _added(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    return {name: counts.get(name, 0) + more.get(name, 0) for name in {**counts, **more}}
+
+
+def _shape(column: import_columns.Column) -> JSONObject:
+    return {name: getattr(column, name) for name in column.__struct_fields__}

@@ -1,0 +1,454 @@
+"""Imports of contacts from files: each row is told, nobody who said STOP is brought back, and a kill costs nothing."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msvs import database as db
+from msvs.api import ids
+from msvs.api.consent import consent_chain
+from msvs.api.contacts import import_jobs, import_merge
+from msvs.api.contacts.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
+from msvs.api.contacts.import_jobs import CreateImport, ImportOptions, ListImportRows, UpdateImport, UploadPart
+from msvs.api.contacts.suppressions import create_suppression
+from msvs.api.context import Context
+from msvs.api.errors import Conflict
+from msvs.api.privacy.erasure import erase_contact
+from msvs.api.unit_of_work import unit_of_work
+from msvs.models import (
+    ConsentEvent,
+    Contact,
+    ContactImport,
+    ContactList,
+    Event,
+    ImportStatus,
+    ListMember,
+    Role,
+    Suppression,
+)
+from msvs.settings import Settings
+from msvs.workers.imports import run_imports
+from msvs.workers.stopping import StopFlag
+from tests.factories import make_list
+from tests.services import SERVICES
+
+EXPORTS = Path(__file__).parent.parent / "data" / "exports"
+SETTINGS = Settings(import_processes=0)
+EVIDENCE = OptInEvidence("webinar", text="Text me about Cohort 06.")
+MARIA, JOAO, ZOE = "+12125550140", "+5511961234567", "+14155550123"
+
+
+async def upload(ctx: Context, data: bytes | str, name: str = "people.csv", **options: Any) -> ContactImport:
+    content = data.encode() if isinstance(data, str) else data
+    async with unit_of_work():
+        return await import_jobs.import_file(ctx, io.BytesIO(content), name, ImportOptions(**options))
+
+
+async def import_(ctx: Context, data: bytes | str, name: str = "people.csv", **options: Any) -> ContactImport:
+    row = await upload(ctx, data, name, **options)
+    await run_imports(SERVICES, SETTINGS)
+    return await ContactImport.get(id=row.id)
+
+
+def counts(row: ContactImport) -> dict[str, int]:
+    """The counts that are not zero."""
+    told = import_jobs.counts_of(row)
+    found = {name: getattr(told, name) for name in told.__struct_fields__}
+    seven = ("created", "updated", "unchanged", "duplicate", "suppressed", "invalid", "remaining")
+    assert sum(found[name] for name in seven) == found["rows"]
+    return {name: count for name, count in found.items() if count}
+
+
+async def people() -> dict[str, tuple[str | None, str | None, str]]:
+    return {row.phone: (row.first_name, row.last_name, row.opt_in_status.value) for row in await Contact.all()}
+
+
+async def told(ctx: Context, row: ContactImport, status: str | None = None) -> list[tuple[int, str, str | None]]:
+    found, _ = await import_jobs.list_import_rows(ctx, row.id, ListImportRows(status=status, limit=100))
+    return [(each.number, each.status, each.reason) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses"),
+    [
+        ("activecampaign.csv", {MARIA: "opted_in"}),
+        ("calendly.csv", {}),
+        ("eventbrite.csv", {MARIA: "opted_in"}),
+        ("google_contacts.csv", {}),
+        ("hubspot.csv", {}),
+        ("kajabi.csv", {}),
+        ("kit.csv", {}),
+        ("mailchimp.csv", {}),
+        ("typeform.csv", {MARIA: "opted_in"}),
+        ("woocommerce.csv", {}),
+    ],
+)
+async def test_exports_of_other_tools_map_themselves(ctx: Context, name: str, statuses: dict[str, str]) -> None:
+    row = await import_(ctx, (EXPORTS / name).read_bytes(), name, default_region="US")
+
+    assert (row.status, row.error) == ("completed", None)
+    assert counts(row)["created"] == 3
+    assert await people() == {
+        MARIA: ("Maria", "Silva", statuses.get(MARIA, "unknown")),
+        JOAO: ("João", "D'Ávila", "unknown"),
+        ZOE: ("Zoë", "O’Neil", "unknown"),
+    }
+    assert {each.email for each in await Contact.all()} >= {"maria.silva@example.com", "zoe@example.com"}
+    if statuses:
+        entry = await ConsentEvent.get()
+        assert (entry.phone, entry.source, entry.status) == (MARIA, f"import of {name}", "opted_in")
+
+
+async def test_each_row_is_told_and_counted_once(ctx: Context) -> None:
+    async with unit_of_work():
+        await create_contact(ctx, CreateContact(MARIA, first_name="Mary", attributes={"tier": "vip"}))
+        await create_contact(ctx, CreateContact(JOAO, first_name="João"))
+        await create_suppression(ctx, ZOE, source="complaint")
+    members = await make_list(ctx)
+    data = (
+        "phone,first_name,Tier,Joined\n"
+        f"{MARIA},Maria,,2026-04-22\n"
+        f"{JOAO},João,,\n"
+        f"{ZOE},Zoë,gold,\n"
+        "+12125550199,Ana,7,2026-04-22\n"
+        "(212) 555-0199,Anna,8,\n"
+        "12345,Eva,,\n"
+        ",Nobody,,\n"
+    )
+
+    row = await import_(
+        ctx, data, default_region="US", list_id=ids.encode_id(ids.CONTACT_LIST, members.id), evidence=EVIDENCE
+    )
+
+    assert row.status == ImportStatus.COMPLETED
+    assert counts(row) == {
+        "rows": 7,
+        "created": 1,
+        "updated": 1,
+        "unchanged": 1,
+        "duplicate": 1,
+        "suppressed": 1,
+        "invalid": 2,
+        "opted_in": 3,
+        "added_to_list": 4,
+    }
+    assert await told(ctx, row) == [
+        (1, "updated", None),
+        (2, "unchanged", None),
+        (3, "suppressed", None),
+        (4, "created", None),
+        (5, "duplicate", None),
+        (6, "invalid", "it is not a valid phone number"),
+        (7, "invalid", "it has no phone number"),
+    ]
+    assert await people() == {
+        MARIA: ("Maria", None, "opted_in"),
+        JOAO: ("João", None, "opted_in"),
+        ZOE: ("Zoë", None, "opted_out"),
+        "+12125550199": ("Anna", None, "opted_in"),
+    }
+    ana = await Contact.get(phone="+12125550199")
+    assert ana.attributes == {"tier": "8", "joined": "2026-04-22"}
+    assert (await Contact.get(phone=MARIA)).attributes == {"tier": "vip", "joined": "2026-04-22"}
+    assert (await ContactList.get()).contact_count == 4
+    assert {each.source for each in await ConsentEvent.filter(status="opted_in")} == {"webinar"}
+    assert (await consent_chain.verify(SERVICES)).is_whole
+    assert await db.fetch_value("SELECT count(*) FROM import_chunks") == 0
+    assert (await Event.get(type="import.completed")).resource_id == row.id
+
+
+async def test_a_dry_run_changes_nothing_and_is_then_run(ctx: Context) -> None:
+    async with unit_of_work():
+        await create_contact(ctx, CreateContact(MARIA, first_name="Mary"))
+        await create_suppression(ctx, ZOE, source="complaint")
+    data = f"Mobile;Nome\n{MARIA};Maria\n{ZOE};Zoë\n{JOAO};João\n{JOAO};João\n5;Eva\n"
+
+    row = await import_(ctx, data, dry_run=True)
+
+    told_counts = {"rows": 5, "created": 1, "updated": 1, "suppressed": 1, "duplicate": 1, "invalid": 1}
+    assert (row.status, row.delimiter, row.started_at) == ("checked", ";", None)
+    assert counts(row) == told_counts
+    assert await people() == {MARIA: ("Mary", None, "unknown")}
+
+    async with unit_of_work():
+        await import_jobs.run_import(ctx, row.id)
+    await run_imports(SERVICES, SETTINGS)
+    row = await ContactImport.get(id=row.id)
+
+    assert (row.status, counts(row)) == ("completed", told_counts)
+    assert await people() == {
+        MARIA: ("Maria", None, "unknown"),
+        JOAO: ("João", None, "unknown"),
+        ZOE: ("Zoë", None, "opted_out"),
+    }
+    assert await ConsentEvent.filter(status="opted_in").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "tier"), [("overwrite", "Maria", "gold"), ("fill", "Mary", "vip"), ("skip", "Mary", "vip")]
+)
+async def test_the_rule_says_what_becomes_of_contacts_that_are_there(
+    ctx: Context, rule: str, name: str, tier: str
+) -> None:
+    async with unit_of_work():
+        await create_contact(ctx, CreateContact(MARIA, first_name="Mary", attributes={"tier": "vip"}))
+
+    row = await import_(ctx, f"phone,first name,last name,tier\n{MARIA},Maria,Silva,gold\n", update=rule)
+
+    maria = await Contact.get()
+    assert (maria.first_name, maria.attributes) == (name, {"tier": tier})
+    assert maria.last_name == (None if rule == "skip" else "Silva")
+    assert counts(row) == {"rows": 1, ("unchanged" if rule == "skip" else "updated"): 1}
+
+
+async def test_who_said_stop_stays_out_whatever_the_file_says(ctx: Context) -> None:
+    async with unit_of_work():
+        contact = await create_contact(ctx, CreateContact(MARIA))
+        await opt_out_contact(ctx, contact.id, source="keyword")
+    renewed = OptInEvidence("webinar", renewed=True)
+
+    row = await import_(ctx, f"phone,SMS Consent\n{MARIA},Yes\n{JOAO},Unsubscribed\n{ZOE},No\n", evidence=renewed)
+
+    assert counts(row) == {"rows": 3, "created": 1, "suppressed": 2}
+    assert {phone: status for phone, (_, _, status) in (await people()).items()} == {
+        MARIA: "opted_out",
+        JOAO: "opted_out",
+        ZOE: "unknown",
+    }
+    assert {(each.phone, each.source) for each in await Suppression.all()} == {(MARIA, "keyword"), (JOAO, "import")}
+    assert (await consent_chain.verify(SERVICES)).is_whole
+
+
+async def test_who_left_is_not_opted_in_by_the_evidence_for_all(ctx: Context) -> None:
+    data = f"phone,status\n{MARIA},Active\n{JOAO},Unsubscribed\n{ZOE},bounced\n"
+
+    row = await import_(ctx, data, evidence=EVIDENCE)
+
+    assert counts(row) == {"rows": 3, "created": 3, "opted_in": 1, "without_opt_in": 2}
+    assert {phone: status for phone, (_, _, status) in (await people()).items()} == {
+        MARIA: "opted_in",
+        JOAO: "unknown",
+        ZOE: "unknown",
+    }
+
+
+async def test_a_file_without_phones_waits_for_its_mapping(ctx: Context) -> None:
+    row = await import_(ctx, f"who,how\nMaria,{MARIA.replace('+', '')}\n")
+    assert (row.status, row.mapping) == ("needs_mapping", {"who": "attributes.who", "how": "attributes.how"})
+
+    async with unit_of_work():
+        await import_jobs.update_import(ctx, row.id, UpdateImport(mapping={"how": "phone", "WHO": "full_name"}))
+    await run_imports(SERVICES, SETTINGS)
+
+    assert await people() == {MARIA: ("Maria", None, "unknown")}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"%PDF-1.7 what is this", "The file is a PDF document, not a table as text: save it as CSV."),
+        (
+            gzip.compress(b"phone\n+12125550140\n")[:-9],
+            "The file is damaged: its compressed data cannot be read to the end.",
+        ),
+        (b"PK\x03\x04 nothing", "The file is a damaged archive."),
+    ],
+)
+async def test_what_is_no_table_fails_with_its_reason(ctx: Context, data: bytes, message: str) -> None:
+    row = await import_(ctx, data)
+
+    assert (row.status, row.error) == ("failed", {"code": "parameter_invalid", "message": message})
+    assert await Contact.all().count() == 0
+    assert await db.fetch_value("SELECT count(*) FROM import_chunks") == 0
+
+
+class Killed(BaseException):
+    """A process that ends between two statements."""
+
+
+class Fuse:
+    """Ends a job after a number of statements."""
+
+    def __init__(self) -> None:
+        self.length = self.burnt = 0
+
+    def light(self, length: int) -> None:
+        """Let so many statements pass."""
+        self.length, self.burnt = length, 0
+
+    def burn(self) -> None:
+        """Count a statement. Raises Killed."""
+        self.burnt += 1
+        if self.burnt > self.length:
+            raise Killed
+
+
+async def test_a_kill_at_any_statement_costs_nothing_and_doubles_nothing(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is broken off at its first statement, then at its second, until it gets through."""
+    monkeypatch.setattr("msvs.workers.imports.CONSENT_BATCH", 2)
+    monkeypatch.setattr("msvs.workers.import_reader.FRAME_ROWS", 2)
+    monkeypatch.setattr("msvs.workers.imports.LEASE", import_jobs.UNDO * 0)
+    members = await make_list(ctx)
+    data = f"phone,name\n{MARIA},Maria\n{JOAO},João\n{MARIA},Mary\n1,Eva\n{ZOE},Zoë\n"
+    async with unit_of_work():
+        await create_contact(ctx, CreateContact(ZOE))
+    row = await upload(ctx, data, evidence=EVIDENCE, list_id=ids.encode_id(ids.CONTACT_LIST, members.id))
+    fuse = Fuse()
+    real = {name: getattr(db, name) for name in ("fetch", "fetch_row", "fetch_value", "execute", "copy_encoded")}
+
+    def dying(name: str) -> Any:
+        async def call(*values: Any, **options: Any) -> Any:
+            fuse.burn()
+            return await real[name](*values, **options)
+
+        return call
+
+    names = ("workers.imports", "api.contacts.import_merge", "api.contacts.import_jobs", "api.consent.consent")
+    for module in names:
+        for name in real:
+            monkeypatch.setattr(f"msvs.{module}.{name}", dying(name), raising=False)
+    for length in range(200):
+        fuse.light(length)
+        try:
+            await run_imports(SERVICES, SETTINGS)
+        except Killed:
+            continue
+        if (await ContactImport.get(id=row.id)).status == ImportStatus.COMPLETED:
+            break
+
+    row = await ContactImport.get(id=row.id)
+    assert fuse.length > 15, "each statement was the last once"
+    assert counts(row) == {
+        "rows": 5,
+        "created": 2,
+        "updated": 1,
+        "duplicate": 1,
+        "invalid": 1,
+        "opted_in": 3,
+        "added_to_list": 3,
+    }
+    assert {phone: (first, status) for phone, (first, _, status) in (await people()).items()} == {
+        MARIA: ("Mary", "opted_in"),
+        JOAO: ("João", "opted_in"),
+        ZOE: ("Zoë", "opted_in"),
+    }
+    assert await ListMember.all().count() == 3
+    assert await ConsentEvent.all().count() == 3
+    assert await Event.filter(type="import.completed").count() == 1
+
+
+async def test_canceling_keeps_what_is_done_and_undoing_takes_it_back(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msvs.workers.imports.BATCH", 1)
+    async with unit_of_work():
+        await create_contact(ctx, CreateContact(ZOE))
+    row = await upload(ctx, f"phone\n{MARIA}\n{ZOE}\n{JOAO}\n12\n")
+    real = import_merge.merge_batch
+    stop = StopFlag()
+
+    async def stop_after_two(ctx: Context, merge: Any, after: int, until: int, now: datetime) -> dict[str, int]:
+        if until == 2:
+            stop.set()
+        return await real(ctx, merge, after, until, now)
+
+    monkeypatch.setattr(import_merge, "merge_batch", stop_after_two)
+    await run_imports(SERVICES, SETTINGS, stop=stop)
+    async with unit_of_work():
+        await import_jobs.cancel_import(ctx, row.id)
+        again = await import_jobs.cancel_import(ctx, row.id)
+    await run_imports(SERVICES, SETTINGS)
+
+    row = await ContactImport.get(id=row.id)
+    assert (row.status, again.status) == ("canceled", "canceled")
+    assert counts(row) == {"rows": 4, "created": 1, "unchanged": 1, "invalid": 1, "remaining": 1}
+    assert set(await people()) == {MARIA, ZOE}
+
+    async with unit_of_work():
+        await import_jobs.undo_import(ctx, row.id)
+    await run_imports(SERVICES, SETTINGS)
+
+    row = await ContactImport.get(id=row.id)
+    assert (row.status, counts(row)["undone"]) == ("undone", 1)
+    assert set(await people()) == {ZOE}
+
+
+async def test_undoing_leaves_consent_and_whom_somebody_used_since(ctx: Context) -> None:
+    row = await import_(ctx, f"phone\n{MARIA}\n{JOAO}\n{ZOE}\n", evidence=EVIDENCE)
+    async with unit_of_work():
+        await opt_out_contact(ctx, (await Contact.get(phone=MARIA)).id)
+        await import_jobs.undo_import(ctx, row.id)
+    await run_imports(SERVICES, SETTINGS)
+
+    row = await ContactImport.get(id=row.id)
+    assert (row.status, counts(row)["undone"], counts(row)["kept"]) == ("undone", 2, 1)
+    assert set(await people()) == {MARIA}
+    assert await Suppression.all().count() == 1
+    assert await ConsentEvent.filter(status="opted_in").count() == 3
+    assert (await consent_chain.verify(SERVICES)).is_whole
+
+    await import_jobs.forget_imports(datetime.now(UTC))
+    assert await import_jobs.forget_imports(datetime.now(UTC)) == 0
+    assert await db.fetch_value("SELECT count(*) FROM import_rows") == 0
+
+
+async def test_a_large_file_is_read_by_processes_beside_the_worker(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msvs.workers.imports.MANY_BYTES", 0)
+    monkeypatch.setattr("msvs.workers.import_reader.FRAME_ROWS", 7)
+    lines = [f"+1212555{number:04},P{number}" for number in range(100, 200)]
+    row = await upload(ctx, "phone,first_name\n" + "\n".join(lines))
+
+    await run_imports(SERVICES, Settings(import_processes=2))
+
+    row = await ContactImport.get(id=row.id)
+    assert counts(row) == {"rows": 100, "created": 100}
+    assert (await people())["+12125550100"] == ("P100", None, "unknown")
+
+
+async def test_erasing_a_person_erases_them_from_imports_and_waiting_files(ctx: Context) -> None:
+    done = await import_(ctx, f"phone,name\n{MARIA},Maria\n{JOAO},João\n")
+    faulty = await import_(ctx, f"phone,name\n5,call {MARIA}\n{ZOE},Zoë\n", dry_run=True)
+    maria = await Contact.get(phone=MARIA)
+
+    async with unit_of_work():
+        await erase_contact(replace(ctx, role=Role.OWNER), maria.id)
+
+    assert [number for number, *_ in await told(ctx, done)] == [2]
+    assert [number for number, *_ in await told(ctx, faulty)] == [2]
+    assert await db.fetch_value("SELECT count(*) FROM import_chunks") == 0
+    assert MARIA not in str(await db.fetch("SELECT * FROM contact_imports"))
+    with pytest.raises(Conflict) as refused:
+        async with unit_of_work():
+            await import_jobs.update_import(ctx, faulty.id, UpdateImport(update="fill"))
+    assert refused.value.code == "import_state"
+
+
+async def test_a_file_comes_in_parts_that_may_come_again(ctx: Context) -> None:
+    def part(offset: int, content: bytes, *, last: bool = False) -> UploadPart:
+        return UploadPart(offset=offset, content=base64.b64encode(content).decode(), last=last)
+
+    async with unit_of_work():
+        row = await import_jobs.create_import(ctx, CreateImport(file_name="C:\\lists\\people.csv"))
+    for each in (part(0, b"phone\n"), part(0, b"phone\n"), part(6, MARIA.encode(), last=True)):
+        async with unit_of_work():
+            row = await import_jobs.add_part(ctx, row.id, each)
+    assert (row.status, row.file_name, row.file_size) == ("queued", "people.csv", 18)
+    with pytest.raises(Conflict):
+        async with unit_of_work():
+            await import_jobs.add_part(ctx, row.id, part(18, b"more"))
+
+    await run_imports(SERVICES, SETTINGS)
+
+    assert set(await people()) == {MARIA}

@@ -150,3 +150,15 @@ def test_no_route_of_production_leads_nowhere(tmp_path: Path) -> None:
     require_real_route(from_environment({}), "virtual")
     require_real_route(from_environment(GOOD | {"MSVS_ALLOW_INSECURE": "virtual_carrier"}), "virtual")
     require_safe(settings)
+
+
+def test_production_takes_money_and_nothing_that_stands_in_for_it(tmp_path: Path) -> None:
+    """With a test key anybody would buy credits for nothing."""
+    live = {"MSVS_STRIPE_KEY": "_".join(("rk", "live", "1" * 9)), "MSVS_STRIPE_WEBHOOK_SECRETS": "whsec_" + "a" * 20}
+    assert told(tmp_path, **live) == []
+    assert told(tmp_path, **live | {"MSVS_STRIPE_WEBHOOK_SECRETS": ""}) == ["MSVS_STRIPE_WEBHOOK_SECRETS"]
+    assert told(tmp_path, **live | {"MSVS_STRIPE_URL": "http://127.0.0.1:9"}) == ["MSVS_STRIPE_URL"]
+    tests = live | {"MSVS_STRIPE_KEY": "sk_test_1"}
+    assert told(tmp_path, **tests) == ["MSVS_STRIPE_KEY"]
+    assert told(tmp_path, **tests, MSVS_ALLOW_INSECURE="test_payments") == []
+    assert told(tmp_path, **tests, MSVS_ENV="development") == []

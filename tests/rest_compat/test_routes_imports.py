@@ -54,7 +54,7 @@ async def test_a_file_is_tried_then_run_then_undone(api: httpx.AsyncClient) -> N
     assert (await post(api, f"/v1/imports/{id}/run", 200))["status"] == "running"
     row = await run(api, id)
     assert (row["status"], row["counts"]["created"], row["counts"]["invalid"]) == ("completed", 1, 1)  # type: ignore[index]
-    rows = await get(api, f"/v1/imports/{id}/rows?status=invalid")
+    rows = await get(api, f"/v1/imports/{id}/rows", status="invalid")
     assert [(each["number"], each["reason"], each["cells"]) for each in rows["data"]] == [
         (2, "it is not a valid phone number", ["12", "Eva"])
     ]
@@ -63,9 +63,9 @@ async def test_a_file_is_tried_then_run_then_undone(api: httpx.AsyncClient) -> N
         "a-invalid.csv",
         "Mobile;Vorname;reason\n12;Eva;it is not a valid phone number\n",
     )
-    made = await get(api, f"/v1/imports/{id}/rows?status=created")
+    made = await get(api, f"/v1/imports/{id}/rows", status="created")
     assert [each["phone"] for each in made["data"]] == ["+12125550140"]
-    assert [each["id"] for each in (await get(api, "/v1/imports?status=completed"))["data"]] == [id]
+    assert [each["id"] for each in (await get(api, "/v1/imports", status="completed"))["data"]] == [id]
 
     await post(api, f"/v1/imports/{id}/undo", 200)
     assert (await run(api, id))["status"] == "undone"

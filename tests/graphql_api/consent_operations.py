@@ -22,13 +22,13 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "CreateSuppression",
-        10,
+        12,
         lambda s: {"createSuppression.phone": "+12125550103", "createSuppression.source": "complaint"},
         lambda s: {"input": {"phone": "+12125550103", "source": "complaint"}},
     ),
     Operation(
         "ImportSuppressions",
-        10,
+        12,
         lambda s: {
             "importSuppressions": {
                 "__typename": "SuppressionsImported",
@@ -41,7 +41,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "LiftSuppression",
-        11,
+        13,
         lambda s: {"liftSuppression.phone": SUPPRESSED, "liftSuppression.optIn.status": "OPTED_IN"},
         lambda s: {
             "id": s.suppression,
@@ -79,7 +79,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "EraseContact",
-        48,
+        51,
         lambda s: {"eraseContact.__typename": "ContactErased", "eraseContact.id": s.maria},
         lambda s: {"id": s.maria},
     ),

@@ -119,12 +119,12 @@ OPERATIONS = (
         "contact.id": s.maria, "contact.phone": "+12125550101", "contact.lists.totalCount": 1,
         "contact.messages.nodes.0.id": s.message, "contact.consentHistory.totalCount": 0},
               lambda s: {"id": s.maria}),
-    Operation("CreateContact", 9, lambda s: {
+    Operation("CreateContact", 11, lambda s: {
         "createContact.phone": "+12125550199",
         "createContact.optIn": {"status": "OPTED_IN", "source": "checkout", "ip": "203.0.113.4"}},
               lambda s: {"input": {"phone": "+12125550199", "firstName": "Eva",
                                    "optIn": {"source": "checkout", "ip": "203.0.113.4"}}}),
-    Operation("ImportContacts", 13, lambda s: {
+    Operation("ImportContacts", 15, lambda s: {
         "importContacts": {
             "__typename": "ContactsImported", "created": 1, "updated": 1, "unchanged": 0, "duplicates": 1,
             "addedToList": 1, "optedIn": 1, "pending": 0, "optedOut": 0,
@@ -141,7 +141,7 @@ OPERATIONS = (
         "updateContact.attributes": {"city": "Porto"}},
               lambda s: {"id": s.maria, "input": {"lastName": "Silva", "email": None,
                                                   "attributes": {"tier": None, "city": "Porto"}}}),
-    Operation("OptOutContact", 9, lambda s: {
+    Operation("OptOutContact", 11, lambda s: {
         "optOutContact.optIn.status": "OPTED_OUT",
         "optOutContact.consentHistory.nodes": [{"status": "OPTED_OUT", "source": "api"}]},
               lambda s: {"id": s.ana}),
@@ -201,7 +201,7 @@ OPERATIONS = (
         "unflagInboundMessage.intent": None}, lambda s: {"id": s.inbound}),
     Operation("InboundMessage", 1, lambda s: {"inboundMessage.from": "+12125550101", "inboundMessage.keyword": None},
               lambda s: {"id": s.inbound}),
-    Operation("SimulateReply", 16, lambda s: {
+    Operation("SimulateReply", 18, lambda s: {
         "simulateReply.keyword": "STOP", "simulateReply.contact.optIn.status": "OPTED_OUT"},
               lambda s: {"input": {"from": "+12125550103", "body": "stop"}}),
     Operation("Webhooks", 3, lambda s: {

@@ -85,7 +85,7 @@ ASKED = [
     Ask("Viewer", 1),
     Ask("LogOut", 2),
     Ask("ChangePassword", 13, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
-    Ask("CreateWorkspace", 10, lambda scene: {"name": "Cohort 08"}),
+    Ask("CreateWorkspace", 8, lambda scene: {"name": "Cohort 08"}),
     Ask("UpdateProfile", 2, lambda scene: {"name": "Rosa Lima"}),
     Ask("ChangeEmail", 11, lambda scene: {"email": "rosa@elsewhere.example", "currentPassword": PASSWORD}),
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),

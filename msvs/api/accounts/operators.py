@@ -16,7 +16,7 @@ from msvs.api.accounts.authentication_log import MAX_DEVICE_LENGTH
 from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.tokens import digest_token
 from msvs.api.context import Services, Visitor
-from msvs.api.errors import Conflict, InvalidRequest, NotFound
+from msvs.api.errors import InvalidRequest, NotFound
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.models.rows import OperatorEntryRow, OperatorRow
@@ -109,12 +109,12 @@ class Credentials:
 
 
 async def add_operator(services: Services, name: str, password: str | None = None) -> Credentials:
-    """Add an operator, with a password of their own or one that is made. Raises InvalidRequest, Conflict."""
+    """Add an operator, with a password of their own or one that is made. Raises InvalidRequest."""
     made = _make_credentials(name, password)
     hash, sealed = await passwords.hash_password(made.password), services.keyring.seal(made.totp_secret)
     async with unit_of_work():
         if not await execute(ADD_OPERATOR, ids.new_id(), made.name, hash, sealed, services.clock()):
-            raise Conflict("There is an operator of this name already.", param="name")
+            raise InvalidRequest("There is an operator of this name already.", param="name")
         await record(Visitor(services=services), made.name, OperatorAction.ADDED)
     return made
 

@@ -19,7 +19,7 @@ from msvs import database as db
 from msvs.api.accounts import operators, totp
 from msvs.api.accounts.operators import Credentials
 from msvs.api.context import Visitor
-from msvs.api.errors import Conflict, InvalidRequest, NotFound
+from msvs.api.errors import InvalidRequest, NotFound
 from msvs.models import Operator, OperatorEntry, OperatorSession
 from msvs.ops.routes import ops_routes
 from msvs.settings import PRODUCTION, Settings
@@ -262,7 +262,7 @@ async def test_a_name_is_of_plain_letters(clean: None, name: str) -> None:
 async def test_a_name_is_there_once_and_nobody_resets_who_is_not(clock: Clock) -> None:
     await add(clock)
     before = (await Operator.get()).password_hash
-    with pytest.raises(Conflict):
+    with pytest.raises(InvalidRequest):
         await operators.add_operator(SERVICES, "ADA")
     for change in (operators.reset_operator, operators.disable_operator):
         with pytest.raises(NotFound):

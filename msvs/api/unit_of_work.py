@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import asyncpg
 
-from msvs.api.notifier import WorkQueue, notify_now
+from msvs.api.notifier import WorkQueue as WorkQueue
+from msvs.api.notifier import notify_now
 from msvs.database import transaction
 
 T = TypeVar("T")

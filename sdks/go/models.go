@@ -58,6 +58,16 @@ const (
 	ContactListKindSynced ContactListKind = "synced"
 )
 
+// CreateImportUpdate is one of the values below, or one that came later.
+type CreateImportUpdate string
+
+// Values of CreateImportUpdate that this version knows.
+const (
+	CreateImportUpdateOverwrite CreateImportUpdate = "overwrite"
+	CreateImportUpdateFill      CreateImportUpdate = "fill"
+	CreateImportUpdateSkip      CreateImportUpdate = "skip"
+)
+
 // Direction is one of the values below, or one that came later.
 type Direction string
 
@@ -122,6 +132,8 @@ const (
 	ErrorCodeIdempotencyKeyInUse    ErrorCode = "idempotency_key_in_use"
 	ErrorCodeIdempotencyKeyInvalid  ErrorCode = "idempotency_key_invalid"
 	ErrorCodeIdempotencyKeyReused   ErrorCode = "idempotency_key_reused"
+	ErrorCodeImportOffsetWrong      ErrorCode = "import_offset_wrong"
+	ErrorCodeImportState            ErrorCode = "import_state"
 	ErrorCodeInsufficientCredits    ErrorCode = "insufficient_credits"
 	ErrorCodeInternalError          ErrorCode = "internal_error"
 	ErrorCodeIPInvalid              ErrorCode = "ip_invalid"
@@ -216,6 +228,7 @@ const (
 	EventTypeCampaignPaused     EventType = "campaign.paused"
 	EventTypeCampaignResumed    EventType = "campaign.resumed"
 	EventTypeCampaignCanceled   EventType = "campaign.canceled"
+	EventTypeImportCompleted    EventType = "import.completed"
 	EventTypeWebhookDisabled    EventType = "webhook.disabled"
 	EventTypeTestPing           EventType = "test.ping"
 )
@@ -245,6 +258,61 @@ const (
 	FailureCodeSenderRejected      FailureCode = "sender_rejected"
 	FailureCodeUnreachable         FailureCode = "unreachable"
 	FailureCodeVariableMissing     FailureCode = "variable_missing"
+)
+
+// ImportColumnType is one of the values below, or one that came later.
+type ImportColumnType string
+
+// Values of ImportColumnType that this version knows.
+const (
+	ImportColumnTypeInteger ImportColumnType = "integer"
+	ImportColumnTypeNumber  ImportColumnType = "number"
+	ImportColumnTypeBoolean ImportColumnType = "boolean"
+	ImportColumnTypeDate    ImportColumnType = "date"
+	ImportColumnTypeTime    ImportColumnType = "time"
+	ImportColumnTypeText    ImportColumnType = "text"
+)
+
+// ImportFileKind is one of the values below, or one that came later.
+type ImportFileKind string
+
+// Values of ImportFileKind that this version knows.
+const (
+	ImportFileKindCsv  ImportFileKind = "csv"
+	ImportFileKindXlsx ImportFileKind = "xlsx"
+)
+
+// ImportRowStatus is one of the values below, or one that came later.
+type ImportRowStatus string
+
+// Values of ImportRowStatus that this version knows.
+const (
+	ImportRowStatusCreated    ImportRowStatus = "created"
+	ImportRowStatusUpdated    ImportRowStatus = "updated"
+	ImportRowStatusUnchanged  ImportRowStatus = "unchanged"
+	ImportRowStatusDuplicate  ImportRowStatus = "duplicate"
+	ImportRowStatusSuppressed ImportRowStatus = "suppressed"
+	ImportRowStatusInvalid    ImportRowStatus = "invalid"
+)
+
+// ImportStatus is one of the values below, or one that came later.
+type ImportStatus string
+
+// Values of ImportStatus that this version knows.
+const (
+	ImportStatusUploading    ImportStatus = "uploading"
+	ImportStatusQueued       ImportStatus = "queued"
+	ImportStatusReading      ImportStatus = "reading"
+	ImportStatusNeedsMapping ImportStatus = "needs_mapping"
+	ImportStatusChecking     ImportStatus = "checking"
+	ImportStatusChecked      ImportStatus = "checked"
+	ImportStatusRunning      ImportStatus = "running"
+	ImportStatusCompleted    ImportStatus = "completed"
+	ImportStatusCanceled     ImportStatus = "canceled"
+	ImportStatusFailed       ImportStatus = "failed"
+	ImportStatusExpired      ImportStatus = "expired"
+	ImportStatusUndoing      ImportStatus = "undoing"
+	ImportStatusUndone       ImportStatus = "undone"
 )
 
 // InboxThreadStatus is one of the values below, or one that came later.
@@ -480,6 +548,7 @@ const (
 	SubscribedEventCampaignPaused     SubscribedEvent = "campaign.paused"
 	SubscribedEventCampaignResumed    SubscribedEvent = "campaign.resumed"
 	SubscribedEventCampaignCanceled   SubscribedEvent = "campaign.canceled"
+	SubscribedEventImportCompleted    SubscribedEvent = "import.completed"
 	SubscribedEventWebhookDisabled    SubscribedEvent = "webhook.disabled"
 	SubscribedEventTestPing           SubscribedEvent = "test.ping"
 )
@@ -1267,6 +1336,30 @@ type CreateCheckout struct {
 // MarshalJSON writes the fields that are set.
 func (v CreateCheckout) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// CreateImport: A file to be imported, whose bytes follow in parts.
+type CreateImport struct {
+	// The list that all of them go on.
+	ListID *string `json:"list_id,omitempty"`
+	// The ISO 3166-1 region of numbers without a country code, where their row names no country.
+	DefaultRegion *string `json:"default_region,omitempty"`
+	// What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
+	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
+	// `status`, `attributes.` and a key, or `ignore`.
+	Mapping map[string]any `json:"mapping,omitempty"`
+	// How all of them agreed to be texted. Without it, and without a column that says so, nobody is opted in.
+	Evidence *OptIn `json:"evidence,omitempty"`
+	// What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,
+	// `skip` nothing. `overwrite` unless told.
+	Update *CreateImportUpdate `json:"update,omitempty"`
+	// Whether to stop once it is known what would come of it.
+	DryRun *bool `json:"dry_run,omitempty"`
+	// What the file is called.
+	FileName string `json:"file_name"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v CreateImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // Credits: The workspace's credit balance.
 type Credits struct {
 	Object string `json:"object"`
@@ -1420,6 +1513,219 @@ type ForcingCharacter struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *ForcingCharacter) UnmarshalJSON(text []byte) error {
 	type plain ForcingCharacter
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// Import: An import of contacts from a file.
+type Import struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// How far it is.
+	Status ImportStatus `json:"status"`
+	// What the file is called.
+	FileName string `json:"file_name"`
+	// How many bytes of it have come.
+	FileSize int64 `json:"file_size"`
+	// What the file is.
+	FileKind *ImportFileKind `json:"file_kind"`
+	// How its characters are encoded.
+	Encoding *string `json:"encoding"`
+	// What stands between its cells.
+	Delimiter *string `json:"delimiter"`
+	// Its columns; none until it was looked at.
+	Columns []ImportColumn `json:"columns"`
+	// What each column is, by its key.
+	Mapping map[string]any `json:"mapping"`
+	// The list that all of them go on.
+	ListID *string `json:"list_id"`
+	// The region of numbers without a country code.
+	DefaultRegion *string `json:"default_region"`
+	Evidence      *OptIn  `json:"evidence"`
+	// What becomes of contacts that are there.
+	Update CreateImportUpdate `json:"update"`
+	// Whether it stops before it changes anything.
+	DryRun bool `json:"dry_run"`
+	// What came of its rows, or would.
+	Counts ImportCounts `json:"counts"`
+	// How many rows were read so far.
+	RowsRead int64 `json:"rows_read"`
+	// How many rows were tried, imported or undone so far.
+	RowsDone int64        `json:"rows_done"`
+	Error    *ImportFault `json:"error"`
+	// When it was made.
+	CreatedAt time.Time `json:"created_at"`
+	// When it last went on.
+	UpdatedAt time.Time `json:"updated_at"`
+	// When contacts were first changed.
+	StartedAt *time.Time `json:"started_at"`
+	// When it ended.
+	EndedAt *time.Time `json:"ended_at"`
+	// Until when it can be undone.
+	UndoUntil *string `json:"undo_until"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Import) UnmarshalJSON(text []byte) error {
+	type plain Import
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ImportColumn: A column of the file.
+type ImportColumn struct {
+	// Its title.
+	Name string `json:"name"`
+	// By which it is mapped; titles that are there twice are told apart.
+	Key string `json:"key"`
+	// What its first cells are.
+	Type ImportColumnType `json:"type"`
+	// What it is taken for.
+	Field string `json:"field"`
+	// Some of its cells.
+	Samples []string `json:"samples"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ImportColumn) UnmarshalJSON(text []byte) error {
+	type plain ImportColumn
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ImportCounts: What came of the rows, or would: those of `rows` are each counted once, in the seven that follow.
+type ImportCounts struct {
+	// How many rows there are.
+	Rows int64 `json:"rows"`
+	// Contacts that were made.
+	Created int64 `json:"created"`
+	// Contacts that were changed.
+	Updated int64 `json:"updated"`
+	// Contacts that were so already.
+	Unchanged int64 `json:"unchanged"`
+	// Rows of a phone that a row before them has.
+	Duplicate int64 `json:"duplicate"`
+	// Contacts that opted out, and stay so.
+	Suppressed int64 `json:"suppressed"`
+	// Rows that cannot be taken.
+	Invalid int64 `json:"invalid"`
+	// Rows whose turn has not come, or never came.
+	Remaining int64 `json:"remaining"`
+	// Contacts that were opted in.
+	OptedIn int64 `json:"opted_in"`
+	// Contacts that are asked to confirm.
+	Pending int64 `json:"pending"`
+	// Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in.
+	WithoutOptIn int64 `json:"without_opt_in"`
+	// Contacts that were put on the list.
+	AddedToList int64 `json:"added_to_list"`
+	// Contacts that undoing deleted.
+	Undone int64 `json:"undone"`
+	// Contacts that undoing left, as they were used since.
+	Kept int64 `json:"kept"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ImportCounts) UnmarshalJSON(text []byte) error {
+	type plain ImportCounts
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ImportFault: Why an import failed.
+type ImportFault struct {
+	// The code of the catalogue.
+	Code string `json:"code"`
+	// What is wrong, for people.
+	Message string `json:"message"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ImportFault) UnmarshalJSON(text []byte) error {
+	type plain ImportFault
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ImportFile: Rows that could not be taken, as the file that they came from, with a column that says why.
+type ImportFile struct {
+	Object string `json:"object"`
+	// What to call it.
+	FileName string `json:"file_name"`
+	// What it is.
+	MediaType string `json:"media_type"`
+	// Its text. A spreadsheet runs none of its cells.
+	Content string `json:"content"`
+	// Whether more follow: go on `after` `last`.
+	HasMore bool `json:"has_more"`
+	// The number of its last row.
+	Last *int64 `json:"last"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ImportFile) UnmarshalJSON(text []byte) error {
+	type plain ImportFile
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ImportOptions: How a file is imported.
+type ImportOptions struct {
+	// The list that all of them go on.
+	ListID *string `json:"list_id,omitempty"`
+	// The ISO 3166-1 region of numbers without a country code, where their row names no country.
+	DefaultRegion *string `json:"default_region,omitempty"`
+	// What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
+	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
+	// `status`, `attributes.` and a key, or `ignore`.
+	Mapping map[string]any `json:"mapping,omitempty"`
+	// How all of them agreed to be texted. Without it, and without a column that says so, nobody is opted in.
+	Evidence *OptIn `json:"evidence,omitempty"`
+	// What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,
+	// `skip` nothing. `overwrite` unless told.
+	Update *CreateImportUpdate `json:"update,omitempty"`
+	// Whether to stop once it is known what would come of it.
+	DryRun *bool `json:"dry_run,omitempty"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ImportOptions) UnmarshalJSON(text []byte) error {
+	type plain ImportOptions
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ImportRow: A row of an import, and what came of it.
+type ImportRow struct {
+	Object string `json:"object"`
+	// Which row, from 1.
+	Number int64 `json:"number"`
+	// The line of the file on which it begins.
+	Line int64 `json:"line"`
+	// What came of it, or would.
+	Status ImportRowStatus `json:"status"`
+	// Why it cannot be taken.
+	Reason *string `json:"reason"`
+	// Its phone in E.164 format.
+	Phone *string `json:"phone"`
+	// The contact of its phone, if there is one.
+	ContactID *string `json:"contact_id"`
+	// Its cells, where it cannot be taken.
+	Cells []string `json:"cells"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ImportRow) UnmarshalJSON(text []byte) error {
+	type plain ImportRow
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -2506,6 +2812,38 @@ func (v *TimelineEntry) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// UpdateImport: What to change of an import that waits for its mapping or its run; the file is then read again.
+type UpdateImport struct {
+	// The list that all of them go on.
+	ListID *string `json:"list_id,omitempty"`
+	// The ISO 3166-1 region of numbers without a country code, where their row names no country.
+	DefaultRegion *string `json:"default_region,omitempty"`
+	// What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
+	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
+	// `status`, `attributes.` and a key, or `ignore`.
+	Mapping  map[string]any `json:"mapping,omitempty"`
+	Evidence *OptIn         `json:"evidence,omitempty"`
+	// What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,
+	// `skip` nothing. `overwrite` unless told.
+	Update *CreateImportUpdate `json:"update,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v UpdateImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// UploadPart: A part of a file.
+type UploadPart struct {
+	// How many bytes stand before it, which is `file_size` so far.
+	Offset int64 `json:"offset"`
+	// Its bytes in base64.
+	Content string `json:"content"`
+	// Whether the file ends with it.
+	Last *bool `json:"last,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v UploadPart) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // Webhook: A webhook subscription. `secret` is there only in the answer that creates or rotates it.
 type Webhook struct {
 	ID     string `json:"id"`
@@ -2702,6 +3040,8 @@ func newEventData(kind EventType) any {
 		return new(Credits)
 	case EventTypeInboundReceived:
 		return new(InboundReceived)
+	case EventTypeImportCompleted:
+		return new(Import)
 	case EventTypeWebhookDisabled, EventTypeTestPing:
 		return new(Webhook)
 	}

@@ -20,6 +20,8 @@ type resources struct {
 	Contacts *ContactsService
 	// Phones that nothing is sent to, and how consent came and went.
 	Suppressions *SuppressionsService
+	// Contacts from files: read, mapped, tried, run, and undone.
+	Imports *ImportsService
 	// Collections of contacts to send to as a group.
 	Lists *ListsService
 	// Words with which anyone who texts one opts in and joins a list.
@@ -52,6 +54,7 @@ func newResources(c *Client) resources {
 	r.Campaigns = &CampaignsService{c}
 	r.Contacts = &ContactsService{c}
 	r.Suppressions = &SuppressionsService{c}
+	r.Imports = &ImportsService{c}
 	r.Lists = &ListsService{c}
 	r.Keywords = &KeywordsService{c}
 	r.Segments = &SegmentsService{c}
@@ -436,6 +439,104 @@ func (s *SuppressionsService) Retrieve(ctx context.Context, id string, options .
 // stands until the person confirms.
 func (s *SuppressionsService) Lift(ctx context.Context, id string, params OptIn, options ...RequestOption) (*Contact, error) {
 	return call[Contact](ctx, s.client, "POST", pathOf("/v1/suppressions/%s/lift", id), nil, params, options)
+}
+
+// ImportsService: Contacts from files: read, mapped, tried, run, and undone.
+type ImportsService struct{ client *Client }
+
+// Create: Import contacts from a file. As `multipart/form-data` with a `file` and `options`, or as JSON with a
+// `file_name`, whose bytes follow in parts. CSV in any dialect and encoding, XLSX, also as gzip. Columns that are not
+// mapped are known by their titles; where none is known to hold phones, the import is `needs_mapping`. With `dry_run`
+// it stops `checked`.
+func (s *ImportsService) Create(ctx context.Context, params CreateImport, options ...RequestOption) (*Import, error) {
+	return call[Import](ctx, s.client, "POST", "/v1/imports", nil, params, options)
+}
+
+// ImportsListParams says which page of a list, and of what.
+type ImportsListParams struct {
+	// How many resources a page holds.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+	// Only those of this status.
+	Status *ImportStatus `url:"status"`
+}
+
+// List: List imports.
+func (s *ImportsService) List(ctx context.Context, params ImportsListParams, options ...RequestOption) (*Page[Import], error) {
+	return list[Import](ctx, s.client, "/v1/imports", queryOf(params), options)
+}
+
+// ListAutoPaging goes through all pages of List.
+func (s *ImportsService) ListAutoPaging(ctx context.Context, params ImportsListParams, options ...RequestOption) *Iterator[Import] {
+	return iterate[Import](ctx, s.client, "/v1/imports", queryOf(params), options)
+}
+
+// Retrieve: Retrieve an import.
+func (s *ImportsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Import, error) {
+	return call[Import](ctx, s.client, "GET", pathOf("/v1/imports/%s", id), nil, nil, options)
+}
+
+// Update: Change how a file is imported. For imports that are `uploading`, `needs_mapping` or `checked`; the file is
+// read again.
+func (s *ImportsService) Update(ctx context.Context, id string, params UpdateImport, options ...RequestOption) (*Import, error) {
+	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s", id), nil, params, options)
+}
+
+// AddPart: Add a part to an import's file. The bytes at `offset`, in base64. What breaks off goes on at `file_size`.
+func (s *ImportsService) AddPart(ctx context.Context, id string, params UploadPart, options ...RequestOption) (*Import, error) {
+	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s/parts", id), nil, params, options)
+}
+
+// ImportsListRowsParams says which page of a list, and of what.
+type ImportsListRowsParams struct {
+	// Only those of this status.
+	Status *ImportRowStatus `url:"status"`
+	// The number of the row after which to go on.
+	After *int64 `url:"after"`
+	// How many at most.
+	Limit *int64 `url:"limit"`
+}
+
+// ListRows: List the rows of an import. In their order. Rows that cannot be taken come with their `reason` and their
+// `cells`.
+func (s *ImportsService) ListRows(ctx context.Context, id string, params ImportsListRowsParams, options ...RequestOption) (*Page[ImportRow], error) {
+	return list[ImportRow](ctx, s.client, pathOf("/v1/imports/%s/rows", id), queryOf(params), options)
+}
+
+// ListRowsAutoPaging goes through all pages of ListRows.
+func (s *ImportsService) ListRowsAutoPaging(ctx context.Context, id string, params ImportsListRowsParams, options ...RequestOption) *Iterator[ImportRow] {
+	return iterate[ImportRow](ctx, s.client, pathOf("/v1/imports/%s/rows", id), queryOf(params), options)
+}
+
+// WithAfter is an option of Imports.RetrieveInvalidRows: The number of the row after which to go on.
+func WithAfter(after int64) RequestOption {
+	return WithQuery("after", fmt.Sprint(after))
+}
+
+// RetrieveInvalidRows: Retrieve the rows of an import that could not be taken, as a file. CSV with the titles of the
+// file and a column `reason`, at most 10,000 rows at once. Mended, it can be imported as it is.
+func (s *ImportsService) RetrieveInvalidRows(ctx context.Context, id string, options ...RequestOption) (*ImportFile, error) {
+	return call[ImportFile](ctx, s.client, "GET", pathOf("/v1/imports/%s/invalid_rows", id), nil, nil, options)
+}
+
+// Run: Import what a dry run has checked.
+func (s *ImportsService) Run(ctx context.Context, id string, options ...RequestOption) (*Import, error) {
+	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s/run", id), nil, nil, options)
+}
+
+// Cancel: End an import; what is done stays. What is done stays, and can be undone. An import that has ended is
+// returned unchanged.
+func (s *ImportsService) Cancel(ctx context.Context, id string, options ...RequestOption) (*Import, error) {
+	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s/cancel", id), nil, nil, options)
+}
+
+// Undo: Delete the contacts that an import made. Within seven days of its end. Contacts that were used since stay;
+// consent and opt-outs always do.
+func (s *ImportsService) Undo(ctx context.Context, id string, options ...RequestOption) (*Import, error) {
+	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s/undo", id), nil, nil, options)
 }
 
 // ListsService: Collections of contacts to send to as a group.

@@ -10,8 +10,7 @@ from uuid import UUID
 from msvs.api import ids
 from msvs.api.accounts.mail_letters import LANGUAGES, Letter, MailKind
 from msvs.api.context import Services
-from msvs.api.notifier import WorkQueue
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.json_types import JSONObject
 from msvs.models import MailState

@@ -18,13 +18,12 @@ from msvs.api.context import Context, Services
 from msvs.api.credits.credits import grant_credits, low_balance_threshold
 from msvs.api.dispatch.senders import check_sender, claim_default
 from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied
-from msvs.api.notifier import WorkQueue
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import optional_moment
 from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
 from msvs.api.text.compliance import ALWAYS_BLOCKED
 from msvs.api.text.quiet_hours import check_timezone
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.database import Row, execute, fetch, fetch_value
 from msvs.fields import REGION_PATTERN, Request, Sender, about, named
 from msvs.models import CreditBalance, LedgerKind, Workspace

@@ -21,7 +21,6 @@ from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
-from msvs.api.notifier import WorkQueue
 from msvs.api.scope import scoped
 from msvs.api.text import quiet_hours
 from msvs.api.text.compliance import check_destination, is_in_blocked_range
@@ -29,7 +28,7 @@ from msvs.api.text.phones import Phone, parse_phone
 from msvs.api.text.rendering import CONTACT_FIELDS, HasAttributes, NotRenderable, contact_values, render
 from msvs.api.text.sms import Encoding, measure
 from msvs.api.text.templates import Template, compile_template
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, record_encoded
 from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
 from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment

@@ -33,7 +33,6 @@ from msvs.api.messages.messages import (
     check_schedule,
     send_message,
 )
-from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_ordered, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import CampaignStats, campaign_resource, campaign_version
@@ -41,7 +40,7 @@ from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.phones import by_canonical
 from msvs.api.text.rendering import check_metadata, read_template
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch_row, fetch_value
 from msvs.models import Campaign, CampaignStatus, OnUnknown, Workspace, rows

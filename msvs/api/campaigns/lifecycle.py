@@ -13,8 +13,7 @@ from msvs.api.dispatch import open_months
 from msvs.api.dispatch.campaign_stats import count_open
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.lane_bounds import NONE, Bound
-from msvs.api.notifier import WorkQueue
-from msvs.api.unit_of_work import notify_after_commit, unit_of_work
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import Campaign, CampaignStatus

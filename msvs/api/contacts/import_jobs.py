@@ -23,12 +23,11 @@ from msvs.api.contacts.import_merge import OVERWRITE, RULES, Merge
 from msvs.api.contacts.suppressions import as_text
 from msvs.api.context import Context, Services
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, RequestTooLarge
-from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import Resource, moment, optional_moment
 from msvs.api.scope import find, scoped
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import execute, fetch, fetch_value
 from msvs.fields import LIST_ID, REGION_PATTERN, ULID, Ref, Request, about, id_pattern

@@ -10,10 +10,9 @@ from msvs.api import ids
 from msvs.api.context import Context, utc_now
 from msvs.api.credits import caps
 from msvs.api.errors import ComplianceRefused, PaymentRequired
-from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import CreditsResource, PurchaseResource, moment
-from msvs.api.unit_of_work import notify_after_commit, unit_of_work
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, execute, fetch, fetch_row
 from msvs.models import LedgerEntry, LedgerKind

@@ -14,8 +14,7 @@ from msvs.api.context import Services
 from msvs.api.credits import fulfilment
 from msvs.api.credits.gateway import GatewayError
 from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, PermissionDenied
-from msvs.api.notifier import WorkQueue
-from msvs.api.unit_of_work import in_unit_of_work, notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import EventState, PurchaseStatus, rows

@@ -15,10 +15,9 @@ from msvs.api.credits import caps, credits
 from msvs.api.dispatch.batching import Batcher
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.errors import ComplianceRefused, PaymentRequired
-from msvs.api.notifier import WorkQueue
 from msvs.api.resources import message_resource
 from msvs.api.text.rendering import Rendered
-from msvs.api.unit_of_work import is_single_statement, notify_after_commit, single_statement, unit_of_work
+from msvs.api.unit_of_work import WorkQueue, is_single_statement, notify_after_commit, single_statement, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.database import encode_json, execute, fetch_row
 from msvs.models import MessageKind, MessageStatus, OnUnknown

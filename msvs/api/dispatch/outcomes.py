@@ -16,8 +16,7 @@ from msvs.api.dispatch.claims import Claim
 from msvs.api.dispatch.lane_bounds import LaneBounds
 from msvs.api.dispatch.message_events import events_of
 from msvs.api.dispatch.routing import FAILOVER_CODES
-from msvs.api.notifier import WorkQueue
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, record_events
 from msvs.database import execute, fetch
 from msvs.models.rows import MessageRow

@@ -10,9 +10,8 @@ from uuid import UUID
 
 from msvs import looks
 from msvs.api import ids
-from msvs.api.notifier import WorkQueue
 from msvs.api.resources import webhook_resource
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import execute, fetch, fetch_value

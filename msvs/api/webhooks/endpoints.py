@@ -16,12 +16,11 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
-from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import webhook_resource
 from msvs.api.scope import find, scoped
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, get_event
 from msvs.database import execute, fetch_value

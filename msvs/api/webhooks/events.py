@@ -14,11 +14,10 @@ import msgspec
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
-from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.resources import Resource
 from msvs.api.scope import find, scoped
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.status_callbacks import CALLED, WRITE_CALLBACKS, WRITE_CALLBACKS_OF_MANY
 from msvs.database import copy_encoded, copy_rows, fetch, fetch_value
 from msvs.fields import about

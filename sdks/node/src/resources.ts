@@ -5,6 +5,7 @@ import { MessagesResource } from "./resources/messages.js";
 import { CampaignsResource } from "./resources/campaigns.js";
 import { ContactsResource } from "./resources/contacts.js";
 import { SuppressionsResource } from "./resources/suppressions.js";
+import { ImportsResource } from "./resources/imports.js";
 import { ListsResource } from "./resources/lists.js";
 import { KeywordsResource } from "./resources/keywords.js";
 import { SegmentsResource } from "./resources/segments.js";
@@ -21,6 +22,7 @@ export * from "./resources/messages.js";
 export * from "./resources/campaigns.js";
 export * from "./resources/contacts.js";
 export * from "./resources/suppressions.js";
+export * from "./resources/imports.js";
 export * from "./resources/lists.js";
 export * from "./resources/keywords.js";
 export * from "./resources/segments.js";
@@ -41,6 +43,7 @@ export abstract class Resources {
   #campaigns?: CampaignsResource;
   #contacts?: ContactsResource;
   #suppressions?: SuppressionsResource;
+  #imports?: ImportsResource;
   #lists?: ListsResource;
   #keywords?: KeywordsResource;
   #segments?: SegmentsResource;
@@ -72,6 +75,11 @@ export abstract class Resources {
   /** Phones that nothing is sent to, and how consent came and went. */
   get suppressions(): SuppressionsResource {
     return (this.#suppressions ??= new SuppressionsResource(this.caller));
+  }
+
+  /** Contacts from files: read, mapped, tried, run, and undone. */
+  get imports(): ImportsResource {
+    return (this.#imports ??= new ImportsResource(this.caller));
   }
 
   /** Collections of contacts to send to as a group. */

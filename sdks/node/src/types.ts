@@ -39,6 +39,12 @@ export type ContactListKind =
   | "synced"
   | Open;
 
+export type CreateImportUpdate =
+  | "overwrite"
+  | "fill"
+  | "skip"
+  | Open;
+
 export type Direction =
   | "inbound"
   | "outbound"
@@ -91,6 +97,8 @@ export type ErrorCode =
   | "idempotency_key_in_use"
   | "idempotency_key_invalid"
   | "idempotency_key_reused"
+  | "import_offset_wrong"
+  | "import_state"
   | "insufficient_credits"
   | "internal_error"
   | "ip_invalid"
@@ -177,6 +185,7 @@ export type EventType =
   | "campaign.paused"
   | "campaign.resumed"
   | "campaign.canceled"
+  | "import.completed"
   | "webhook.disabled"
   | "test.ping"
   | Open;
@@ -202,6 +211,45 @@ export type FailureCode =
   | "sender_rejected"
   | "unreachable"
   | "variable_missing"
+  | Open;
+
+export type ImportColumnType =
+  | "integer"
+  | "number"
+  | "boolean"
+  | "date"
+  | "time"
+  | "text"
+  | Open;
+
+export type ImportFileKind =
+  | "csv"
+  | "xlsx"
+  | Open;
+
+export type ImportRowStatus =
+  | "created"
+  | "updated"
+  | "unchanged"
+  | "duplicate"
+  | "suppressed"
+  | "invalid"
+  | Open;
+
+export type ImportStatus =
+  | "uploading"
+  | "queued"
+  | "reading"
+  | "needs_mapping"
+  | "checking"
+  | "checked"
+  | "running"
+  | "completed"
+  | "canceled"
+  | "failed"
+  | "expired"
+  | "undoing"
+  | "undone"
   | Open;
 
 export type InboxThreadStatus =
@@ -365,6 +413,7 @@ export type SubscribedEvent =
   | "campaign.paused"
   | "campaign.resumed"
   | "campaign.canceled"
+  | "import.completed"
   | "webhook.disabled"
   | "test.ping"
   | Open;
@@ -1062,6 +1111,155 @@ export interface ForcingCharacter {
   replacement: string | null;
   /** How many segments replacing it alone saves. */
   segments_saved: number;
+}
+
+/** An import of contacts from a file. */
+export interface Import {
+  id: string;
+  object: "import";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** How far it is. */
+  status: ImportStatus;
+  /** What the file is called. */
+  file_name: string;
+  /** How many bytes of it have come. */
+  file_size: number;
+  /** What the file is. */
+  file_kind: ImportFileKind | null;
+  /** How its characters are encoded. */
+  encoding: string | null;
+  /** What stands between its cells. */
+  delimiter: string | null;
+  /** Its columns; none until it was looked at. */
+  columns: Array<ImportColumn>;
+  /** What each column is, by its key. */
+  mapping: Record<string, string>;
+  /** The list that all of them go on. */
+  list_id: string | null;
+  /** The region of numbers without a country code. */
+  default_region: string | null;
+  evidence: OptIn | null;
+  /** What becomes of contacts that are there. */
+  update: CreateImportUpdate;
+  /** Whether it stops before it changes anything. */
+  dry_run: boolean;
+  /** What came of its rows, or would. */
+  counts: ImportCounts;
+  /** How many rows were read so far. */
+  rows_read: number;
+  /** How many rows were tried, imported or undone so far. */
+  rows_done: number;
+  error: ImportFault | null;
+  /** When it was made. */
+  created_at: string;
+  /** When it last went on. */
+  updated_at: string;
+  /** When contacts were first changed. */
+  started_at: string | null;
+  /** When it ended. */
+  ended_at: string | null;
+  /** Until when it can be undone. */
+  undo_until: string | null;
+}
+
+/** A column of the file. */
+export interface ImportColumn {
+  /** Its title. */
+  name: string;
+  /** By which it is mapped; titles that are there twice are told apart. */
+  key: string;
+  /** What its first cells are. */
+  type: ImportColumnType;
+  /** What it is taken for. */
+  field: string;
+  /** Some of its cells. */
+  samples: Array<string>;
+}
+
+/** Import of contacts ended; its `status` says how. */
+export interface ImportCompletedEvent {
+  id: string;
+  object: "event";
+  type: "import.completed";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Import;
+}
+
+/** What came of the rows, or would: those of `rows` are each counted once, in the seven that follow. */
+export interface ImportCounts {
+  /** How many rows there are. */
+  rows: number;
+  /** Contacts that were made. */
+  created: number;
+  /** Contacts that were changed. */
+  updated: number;
+  /** Contacts that were so already. */
+  unchanged: number;
+  /** Rows of a phone that a row before them has. */
+  duplicate: number;
+  /** Contacts that opted out, and stay so. */
+  suppressed: number;
+  /** Rows that cannot be taken. */
+  invalid: number;
+  /** Rows whose turn has not come, or never came. */
+  remaining: number;
+  /** Contacts that were opted in. */
+  opted_in: number;
+  /** Contacts that are asked to confirm. */
+  pending: number;
+  /** Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in. */
+  without_opt_in: number;
+  /** Contacts that were put on the list. */
+  added_to_list: number;
+  /** Contacts that undoing deleted. */
+  undone: number;
+  /** Contacts that undoing left, as they were used since. */
+  kept: number;
+}
+
+/** Why an import failed. */
+export interface ImportFault {
+  /** The code of the catalogue. */
+  code: string;
+  /** What is wrong, for people. */
+  message: string;
+}
+
+/** Rows that could not be taken, as the file that they came from, with a column that says why. */
+export interface ImportFile {
+  object: "import_file";
+  /** What to call it. */
+  file_name: string;
+  /** What it is. */
+  media_type: string;
+  /** Its text. A spreadsheet runs none of its cells. */
+  content: string;
+  /** Whether more follow: go on `after` `last`. */
+  has_more: boolean;
+  /** The number of its last row. */
+  last: number | null;
+}
+
+/** A row of an import, and what came of it. */
+export interface ImportRow {
+  object: "import_row";
+  /** Which row, from 1. */
+  number: number;
+  /** The line of the file on which it begins. */
+  line: number;
+  /** What came of it, or would. */
+  status: ImportRowStatus;
+  /** Why it cannot be taken. */
+  reason: string | null;
+  /** Its phone in E.164 format. */
+  phone: string | null;
+  /** The contact of its phone, if there is one. */
+  contact_id: string | null;
+  /** Its cells, where it cannot be taken. */
+  cells: Array<string> | null;
 }
 
 /**
@@ -1862,6 +2060,7 @@ export type KnownEvent =
   | CampaignPausedEvent
   | CampaignResumedEvent
   | CampaignCanceledEvent
+  | ImportCompletedEvent
   | WebhookDisabledEvent
   | TestPingEvent;
 
@@ -1887,6 +2086,7 @@ export const EVENT_TYPES: readonly string[] = [
   "campaign.paused",
   "campaign.resumed",
   "campaign.canceled",
+  "import.completed",
   "webhook.disabled",
   "test.ping",
 ];

@@ -13,6 +13,7 @@ namespace MassiveSMS;
  * @property-read Resource\Campaigns $campaigns One body to many contacts: lists, a segment, or contacts by id.
  * @property-read Resource\Contacts $contacts The people you send SMS to, with their consent and attributes.
  * @property-read Resource\Suppressions $suppressions Phones that nothing is sent to, and how consent came and went.
+ * @property-read Resource\Imports $imports Contacts from files: read, mapped, tried, run, and undone.
  * @property-read Resource\Lists $lists Collections of contacts to send to as a group.
  * @property-read Resource\Keywords $keywords Words with which anyone who texts one opts in and joins a list.
  * @property-read Resource\Segments $segments Saved filters over contacts.
@@ -34,6 +35,7 @@ abstract class Resources
         'campaigns' => Resource\Campaigns::class,
         'contacts' => Resource\Contacts::class,
         'suppressions' => Resource\Suppressions::class,
+        'imports' => Resource\Imports::class,
         'lists' => Resource\Lists::class,
         'keywords' => Resource\Keywords::class,
         'segments' => Resource\Segments::class,

@@ -204,6 +204,59 @@ var Calls = map[string]Call{
 		}
 		return c.Suppressions.Lift(ctx, args.text("id"), params, options...)
 	},
+	"createImport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CreateImport
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Imports.Create(ctx, params, options...)
+	},
+	"listImports": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ImportsListParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Imports.List(ctx, params, options...)
+	},
+	"retrieveImport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Imports.Retrieve(ctx, args.text("id"), options...)
+	},
+	"updateImport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.UpdateImport
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Imports.Update(ctx, args.text("id"), params, options...)
+	},
+	"addImportPart": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.UploadPart
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Imports.AddPart(ctx, args.text("id"), params, options...)
+	},
+	"listImportRows": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ImportsListRowsParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Imports.ListRows(ctx, args.text("id"), params, options...)
+	},
+	"retrieveInvalidRows": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		if args.has("after") {
+			options = append(options, massivesms.WithAfter(args.boolean("after")))
+		}
+		return c.Imports.RetrieveInvalidRows(ctx, args.text("id"), options...)
+	},
+	"runImport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Imports.Run(ctx, args.text("id"), options...)
+	},
+	"cancelImport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Imports.Cancel(ctx, args.text("id"), options...)
+	},
+	"undoImport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Imports.Undo(ctx, args.text("id"), options...)
+	},
 	"createList": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.ListCreate
 		if err := args.body(&params); err != nil {
@@ -543,6 +596,20 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Suppressions.ListAutoPaging(ctx, params), take)
+	},
+	"listImports": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.ImportsListParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Imports.ListAutoPaging(ctx, params), take)
+	},
+	"listImportRows": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.ImportsListRowsParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Imports.ListRowsAutoPaging(ctx, args.text("id"), params), take)
 	},
 	"listLists": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.ListsListParams

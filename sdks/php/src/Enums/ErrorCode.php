@@ -51,6 +51,8 @@ final class ErrorCode
     public const IDEMPOTENCY_KEY_IN_USE = 'idempotency_key_in_use';
     public const IDEMPOTENCY_KEY_INVALID = 'idempotency_key_invalid';
     public const IDEMPOTENCY_KEY_REUSED = 'idempotency_key_reused';
+    public const IMPORT_OFFSET_WRONG = 'import_offset_wrong';
+    public const IMPORT_STATE = 'import_state';
     public const INSUFFICIENT_CREDITS = 'insufficient_credits';
     public const INTERNAL_ERROR = 'internal_error';
     public const IP_INVALID = 'ip_invalid';

@@ -28,6 +28,7 @@ final class EventType
     public const CAMPAIGN_PAUSED = 'campaign.paused';
     public const CAMPAIGN_RESUMED = 'campaign.resumed';
     public const CAMPAIGN_CANCELED = 'campaign.canceled';
+    public const IMPORT_COMPLETED = 'import.completed';
     public const WEBHOOK_DISABLED = 'webhook.disabled';
     public const TEST_PING = 'test.ping';
 }

@@ -42,6 +42,7 @@ class Event extends Model
         'campaign.paused' => CampaignPausedEvent::class,
         'campaign.resumed' => CampaignResumedEvent::class,
         'campaign.canceled' => CampaignCanceledEvent::class,
+        'import.completed' => ImportCompletedEvent::class,
         'webhook.disabled' => WebhookDisabledEvent::class,
         'test.ping' => TestPingEvent::class,
     ];

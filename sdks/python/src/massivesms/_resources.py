@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from massivesms.resources.contacts import AsyncContacts, Contacts
     from massivesms.resources.credits import AsyncCredits, Credits
     from massivesms.resources.events import AsyncEvents, Events
+    from massivesms.resources.imports import AsyncImports, Imports
     from massivesms.resources.inbound import AsyncInbound, Inbound
     from massivesms.resources.inbox import AsyncInbox, Inbox
     from massivesms.resources.keywords import AsyncKeywords, Keywords
@@ -58,6 +59,13 @@ class Resources(Calls):
         from massivesms.resources.suppressions import Suppressions
 
         return Suppressions(self)
+
+    @cached_property
+    def imports(self) -> Imports:
+        """Contacts from files: read, mapped, tried, run, and undone."""
+        from massivesms.resources.imports import Imports
+
+        return Imports(self)
 
     @cached_property
     def lists(self) -> Lists:
@@ -174,6 +182,13 @@ class AsyncResources(AsyncCalls):
         from massivesms.resources.suppressions import AsyncSuppressions
 
         return AsyncSuppressions(self)
+
+    @cached_property
+    def imports(self) -> AsyncImports:
+        """Contacts from files: read, mapped, tried, run, and undone."""
+        from massivesms.resources.imports import AsyncImports
+
+        return AsyncImports(self)
 
     @cached_property
     def lists(self) -> AsyncLists:

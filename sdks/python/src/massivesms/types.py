@@ -51,6 +51,14 @@ ContactListKind = (
     ]
     | str
 )
+CreateImportUpdate = (
+    Literal[
+        "overwrite",
+        "fill",
+        "skip",
+    ]
+    | str
+)
 Direction = (
     Literal[
         "inbound",
@@ -108,6 +116,8 @@ ErrorCode = (
         "idempotency_key_in_use",
         "idempotency_key_invalid",
         "idempotency_key_reused",
+        "import_offset_wrong",
+        "import_state",
         "insufficient_credits",
         "internal_error",
         "ip_invalid",
@@ -198,6 +208,7 @@ EventType = (
         "campaign.paused",
         "campaign.resumed",
         "campaign.canceled",
+        "import.completed",
         "webhook.disabled",
         "test.ping",
     ]
@@ -225,6 +236,53 @@ FailureCode = (
         "sender_rejected",
         "unreachable",
         "variable_missing",
+    ]
+    | str
+)
+ImportColumnType = (
+    Literal[
+        "integer",
+        "number",
+        "boolean",
+        "date",
+        "time",
+        "text",
+    ]
+    | str
+)
+ImportFileKind = (
+    Literal[
+        "csv",
+        "xlsx",
+    ]
+    | str
+)
+ImportRowStatus = (
+    Literal[
+        "created",
+        "updated",
+        "unchanged",
+        "duplicate",
+        "suppressed",
+        "invalid",
+    ]
+    | str
+)
+ImportStatus = (
+    Literal[
+        "uploading",
+        "queued",
+        "reading",
+        "needs_mapping",
+        "checking",
+        "checked",
+        "running",
+        "completed",
+        "canceled",
+        "failed",
+        "expired",
+        "undoing",
+        "undone",
     ]
     | str
 )
@@ -424,6 +482,7 @@ SubscribedEvent = (
         "campaign.paused",
         "campaign.resumed",
         "campaign.canceled",
+        "import.completed",
         "webhook.disabled",
         "test.ping",
     ]
@@ -1182,6 +1241,169 @@ class ForcingCharacter(Model):
     """What reads the same in GSM-7; null where nothing does."""
     segments_saved: int
     """How many segments replacing it alone saves."""
+
+
+class Import(Model):
+    """An import of contacts from a file."""
+
+    _nested: ClassVar[Mapping[str, str]] = {
+        "columns": "ImportColumn",
+        "evidence": "OptIn",
+        "counts": "ImportCounts",
+        "error": "ImportFault",
+    }
+    id: str
+    object: Literal["import"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    status: ImportStatus
+    """How far it is."""
+    file_name: str
+    """What the file is called."""
+    file_size: int
+    """How many bytes of it have come."""
+    file_kind: ImportFileKind | None
+    """What the file is."""
+    encoding: str | None
+    """How its characters are encoded."""
+    delimiter: str | None
+    """What stands between its cells."""
+    columns: list[ImportColumn]
+    """Its columns; none until it was looked at."""
+    mapping: dict[str, str]
+    """What each column is, by its key."""
+    list_id: str | None
+    """The list that all of them go on."""
+    default_region: str | None
+    """The region of numbers without a country code."""
+    evidence: OptIn | None
+    update: CreateImportUpdate
+    """What becomes of contacts that are there."""
+    dry_run: bool
+    """Whether it stops before it changes anything."""
+    counts: ImportCounts
+    """What came of its rows, or would."""
+    rows_read: int
+    """How many rows were read so far."""
+    rows_done: int
+    """How many rows were tried, imported or undone so far."""
+    error: ImportFault | None
+    created_at: str
+    """When it was made."""
+    updated_at: str
+    """When it last went on."""
+    started_at: str | None
+    """When contacts were first changed."""
+    ended_at: str | None
+    """When it ended."""
+    undo_until: str | None
+    """Until when it can be undone."""
+
+
+class ImportColumn(Model):
+    """A column of the file."""
+
+    name: str
+    """Its title."""
+    key: str
+    """By which it is mapped; titles that are there twice are told apart."""
+    type: ImportColumnType
+    """What its first cells are."""
+    field: str
+    """What it is taken for."""
+    samples: list[str]
+    """Some of its cells."""
+
+
+class ImportCompletedEvent(Model):
+    """Import of contacts ended; its `status` says how."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Import"}
+    id: str
+    object: Literal["event"]
+    type: Literal["import.completed"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Import
+
+
+class ImportCounts(Model):
+    """What came of the rows, or would: those of `rows` are each counted once, in the seven that follow."""
+
+    rows: int
+    """How many rows there are."""
+    created: int
+    """Contacts that were made."""
+    updated: int
+    """Contacts that were changed."""
+    unchanged: int
+    """Contacts that were so already."""
+    duplicate: int
+    """Rows of a phone that a row before them has."""
+    suppressed: int
+    """Contacts that opted out, and stay so."""
+    invalid: int
+    """Rows that cannot be taken."""
+    remaining: int
+    """Rows whose turn has not come, or never came."""
+    opted_in: int
+    """Contacts that were opted in."""
+    pending: int
+    """Contacts that are asked to confirm."""
+    without_opt_in: int
+    """Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in."""
+    added_to_list: int
+    """Contacts that were put on the list."""
+    undone: int
+    """Contacts that undoing deleted."""
+    kept: int
+    """Contacts that undoing left, as they were used since."""
+
+
+class ImportFault(Model):
+    """Why an import failed."""
+
+    code: str
+    """The code of the catalogue."""
+    message: str
+    """What is wrong, for people."""
+
+
+class ImportFile(Model):
+    """Rows that could not be taken, as the file that they came from, with a column that says why."""
+
+    object: Literal["import_file"]
+    file_name: str
+    """What to call it."""
+    media_type: str
+    """What it is."""
+    content: str
+    """Its text. A spreadsheet runs none of its cells."""
+    has_more: bool
+    """Whether more follow: go on `after` `last`."""
+    last: int | None
+    """The number of its last row."""
+
+
+class ImportRow(Model):
+    """A row of an import, and what came of it."""
+
+    object: Literal["import_row"]
+    number: int
+    """Which row, from 1."""
+    line: int
+    """The line of the file on which it begins."""
+    status: ImportRowStatus
+    """What came of it, or would."""
+    reason: str | None
+    """Why it cannot be taken."""
+    phone: str | None
+    """Its phone in E.164 format."""
+    contact_id: str | None
+    """The contact of its phone, if there is one."""
+    cells: list[str] | None
+    """Its cells, where it cannot be taken."""
 
 
 class InboundMessage(Model):
@@ -2058,6 +2280,7 @@ Event = Union[  # noqa: UP007
     CampaignPausedEvent,
     CampaignResumedEvent,
     CampaignCanceledEvent,
+    ImportCompletedEvent,
     WebhookDisabledEvent,
     TestPingEvent,
     UnknownEvent,
@@ -2080,6 +2303,7 @@ EVENTS: Mapping[str, type[Model]] = {
     "campaign.paused": CampaignPausedEvent,
     "campaign.resumed": CampaignResumedEvent,
     "campaign.canceled": CampaignCanceledEvent,
+    "import.completed": ImportCompletedEvent,
     "webhook.disabled": WebhookDisabledEvent,
     "test.ping": TestPingEvent,
 }

@@ -41,6 +41,13 @@ module MassiveSMS
     SYNCED = "synced"
   end
 
+  # Values of CreateImportUpdate.
+  module CreateImportUpdate
+    OVERWRITE = "overwrite"
+    FILL = "fill"
+    SKIP = "skip"
+  end
+
   # Values of Direction.
   module Direction
     INBOUND = "inbound"
@@ -96,6 +103,8 @@ module MassiveSMS
     IDEMPOTENCY_KEY_IN_USE = "idempotency_key_in_use"
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    IMPORT_OFFSET_WRONG = "import_offset_wrong"
+    IMPORT_STATE = "import_state"
     INSUFFICIENT_CREDITS = "insufficient_credits"
     INTERNAL_ERROR = "internal_error"
     IP_INVALID = "ip_invalid"
@@ -184,6 +193,7 @@ module MassiveSMS
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
+    IMPORT_COMPLETED = "import.completed"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
   end
@@ -210,6 +220,49 @@ module MassiveSMS
     SENDER_REJECTED = "sender_rejected"
     UNREACHABLE = "unreachable"
     VARIABLE_MISSING = "variable_missing"
+  end
+
+  # Values of ImportColumnType.
+  module ImportColumnType
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIME = "time"
+    TEXT = "text"
+  end
+
+  # Values of ImportFileKind.
+  module ImportFileKind
+    CSV = "csv"
+    XLSX = "xlsx"
+  end
+
+  # Values of ImportRowStatus.
+  module ImportRowStatus
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    DUPLICATE = "duplicate"
+    SUPPRESSED = "suppressed"
+    INVALID = "invalid"
+  end
+
+  # Values of ImportStatus.
+  module ImportStatus
+    UPLOADING = "uploading"
+    QUEUED = "queued"
+    READING = "reading"
+    NEEDS_MAPPING = "needs_mapping"
+    CHECKING = "checking"
+    CHECKED = "checked"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    UNDOING = "undoing"
+    UNDONE = "undone"
   end
 
   # Values of InboxThreadStatus.
@@ -391,6 +444,7 @@ module MassiveSMS
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
+    IMPORT_COMPLETED = "import.completed"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
   end

@@ -42,6 +42,7 @@ module MassiveSMS
       "campaign.paused" => :CampaignPausedEvent,
       "campaign.resumed" => :CampaignResumedEvent,
       "campaign.canceled" => :CampaignCanceledEvent,
+      "import.completed" => :ImportCompletedEvent,
       "webhook.disabled" => :WebhookDisabledEvent,
       "test.ping" => :TestPingEvent
     }.freeze
@@ -615,6 +616,155 @@ module MassiveSMS
     field :segments_saved
   end
 
+  # An import of contacts from a file.
+  class Import < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # How far it is.
+    field :status
+    # What the file is called.
+    field :file_name
+    # How many bytes of it have come.
+    field :file_size
+    # What the file is.
+    field :file_kind
+    # How its characters are encoded.
+    field :encoding
+    # What stands between its cells.
+    field :delimiter
+    # Its columns; none until it was looked at.
+    field :columns, [:ImportColumn]
+    # What each column is, by its key.
+    field :mapping
+    # The list that all of them go on.
+    field :list_id
+    # The region of numbers without a country code.
+    field :default_region
+    field :evidence, :OptIn
+    # What becomes of contacts that are there.
+    field :update
+    # Whether it stops before it changes anything.
+    field :dry_run
+    # What came of its rows, or would.
+    field :counts, :ImportCounts
+    # How many rows were read so far.
+    field :rows_read
+    # How many rows were tried, imported or undone so far.
+    field :rows_done
+    field :error, :ImportFault
+    # When it was made.
+    field :created_at, :time
+    # When it last went on.
+    field :updated_at, :time
+    # When contacts were first changed.
+    field :started_at, :time
+    # When it ended.
+    field :ended_at, :time
+    # Until when it can be undone.
+    field :undo_until
+  end
+
+  # A column of the file.
+  class ImportColumn < Model
+    # Its title.
+    field :name
+    # By which it is mapped; titles that are there twice are told apart.
+    field :key
+    # What its first cells are.
+    field :type
+    # What it is taken for.
+    field :field
+    # Some of its cells.
+    field :samples
+  end
+
+  # Import of contacts ended; its `status` says how.
+  class ImportCompletedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Import
+  end
+
+  # What came of the rows, or would: those of `rows` are each counted once, in the seven that follow.
+  class ImportCounts < Model
+    # How many rows there are.
+    field :rows
+    # Contacts that were made.
+    field :created
+    # Contacts that were changed.
+    field :updated
+    # Contacts that were so already.
+    field :unchanged
+    # Rows of a phone that a row before them has.
+    field :duplicate
+    # Contacts that opted out, and stay so.
+    field :suppressed
+    # Rows that cannot be taken.
+    field :invalid
+    # Rows whose turn has not come, or never came.
+    field :remaining
+    # Contacts that were opted in.
+    field :opted_in
+    # Contacts that are asked to confirm.
+    field :pending
+    # Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in.
+    field :without_opt_in
+    # Contacts that were put on the list.
+    field :added_to_list
+    # Contacts that undoing deleted.
+    field :undone
+    # Contacts that undoing left, as they were used since.
+    field :kept
+  end
+
+  # Why an import failed.
+  class ImportFault < Model
+    # The code of the catalogue.
+    field :code
+    # What is wrong, for people.
+    field :message
+  end
+
+  # Rows that could not be taken, as the file that they came from, with a column that says why.
+  class ImportFile < Model
+    field :object
+    # What to call it.
+    field :file_name
+    # What it is.
+    field :media_type
+    # Its text. A spreadsheet runs none of its cells.
+    field :content
+    # Whether more follow: go on `after` `last`.
+    field :has_more
+    # The number of its last row.
+    field :last
+  end
+
+  # A row of an import, and what came of it.
+  class ImportRow < Model
+    field :object
+    # Which row, from 1.
+    field :number
+    # The line of the file on which it begins.
+    field :line
+    # What came of it, or would.
+    field :status
+    # Why it cannot be taken.
+    field :reason
+    # Its phone in E.164 format.
+    field :phone
+    # The contact of its phone, if there is one.
+    field :contact_id
+    # Its cells, where it cannot be taken.
+    field :cells
+  end
+
   # A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask for no more:
   # `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
   class InboundMessage < Model
@@ -978,6 +1128,24 @@ module MassiveSMS
     field :name
     # How many.
     field :recipient_count
+  end
+
+  # How a person agreed to be texted.
+  class OptIn < Model
+    # Where consent was given, such as `checkout`.
+    field :source
+    # The IPv4 or IPv6 address it was given from.
+    field :ip
+    # The browser it was given with.
+    field :user_agent
+    # What the person agreed to, word for word.
+    field :text
+    # Your version of that text.
+    field :version
+    # ISO-8601 time with an offset at which the person agreed; not in the future.
+    field :at, :time
+    # Whether the person agreed again: with an `at` after a STOP, that undoes the STOP. No other evidence does.
+    field :renewed
   end
 
   # Where a contact's consent stands, and the evidence for it.

@@ -40,6 +40,13 @@ module MassiveSMS
     Erasure
     ErrorDetail
     ForcingCharacter
+    Import
+    ImportColumn
+    ImportCompletedEvent
+    ImportCounts
+    ImportFault
+    ImportFile
+    ImportRow
     InboundMessage
     InboundReceived
     InboundReceivedEvent
@@ -61,6 +68,7 @@ module MassiveSMS
     MessageSkippedEvent
     MessageTimeline
     MissingVariable
+    OptIn
     OptInState
     Pack
     Purchase
@@ -96,12 +104,17 @@ module MassiveSMS
     CampaignStatus
     CheckoutStatus
     ContactListKind
+    CreateImportUpdate
     Direction
     Engagement
     ErrorCode
     ErrorType
     EventType
     FailureCode
+    ImportColumnType
+    ImportFileKind
+    ImportRowStatus
+    ImportStatus
     InboxThreadStatus
     LedgerEntryKind
     ListMessagesOrder

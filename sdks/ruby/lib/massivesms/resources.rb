@@ -11,6 +11,7 @@ module MassiveSMS
     autoload :Campaigns, "massivesms/resources/campaigns"
     autoload :Contacts, "massivesms/resources/contacts"
     autoload :Suppressions, "massivesms/resources/suppressions"
+    autoload :Imports, "massivesms/resources/imports"
     autoload :Lists, "massivesms/resources/lists"
     autoload :Keywords, "massivesms/resources/keywords"
     autoload :Segments, "massivesms/resources/segments"
@@ -43,6 +44,11 @@ module MassiveSMS
     #
     # @return [Resources::Suppressions]
     def suppressions = Resources::Suppressions.new(self)
+
+    # Contacts from files: read, mapped, tried, run, and undone.
+    #
+    # @return [Resources::Imports]
+    def imports = Resources::Imports.new(self)
 
     # Collections of contacts to send to as a group.
     #

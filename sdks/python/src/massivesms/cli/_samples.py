@@ -225,6 +225,22 @@ _samples = {
         ' "completed_at": null, "canceled_at": "2026-05-01T20:00:00Z", "created_at": "2026-05-01T20'
         ':00:00Z", "on_unknown": "never", "version": "5f3a9c01d2e4b687"}}'
     ),
+    "import.completed": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "import.completed", "l'
+        'ivemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": '
+        '"imp_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "import", "livemode": true, "status": "complet'
+        'ed", "file_name": "members.csv", "file_size": 1042, "file_kind": "csv", "encoding": "utf-8'
+        '", "delimiter": ",", "columns": [{"name": "Mobile", "key": "Mobile", "type": "text", "fiel'
+        'd": "phone", "samples": ["+1 212-555-0123"]}], "mapping": {"Mobile": "phone"}, "list_id": '
+        '"lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "default_region": "US", "evidence": {"source": null}, "u'
+        'pdate": "overwrite", "dry_run": false, "counts": {"rows": 3, "created": 1, "updated": 1, "'
+        'unchanged": 0, "duplicate": 0, "suppressed": 0, "invalid": 1, "remaining": 0, "opted_in": '
+        '1, "pending": 0, "without_opt_in": 0, "added_to_list": 2, "undone": 0, "kept": 0}, "rows_r'
+        'ead": 3, "rows_done": 3, "error": {"code": "parameter_invalid", "message": "The workbook i'
+        's empty."}, "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "s'
+        'tarted_at": "2026-05-01T20:00:00Z", "ended_at": "2026-05-01T20:00:00Z", "undo_until": null'
+        "}}"
+    ),
     "webhook.disabled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "webhook.disabled", "l'
         'ivemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": '

@@ -78,7 +78,11 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     readiness = Readiness(database_url, settings.redis_url)
     traffic = Traffic()
     metrics = Metrics(
-        settings, lambda: read_metric_families(carriers.values(), readiness.redis, readiness.disk), traffic.families
+        settings,
+        lambda: read_metric_families(
+            carriers.values(), readiness.redis, readiness.disk, sells_credits=services.billing.is_connected
+        ),
+        traffic.families,
     )
 
     @asynccontextmanager

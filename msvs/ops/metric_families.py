@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -207,11 +207,15 @@ LATE: Mapping[str, tuple[str, str]] = {
 }
 
 
-async def read_metric_families(carriers: Iterable[Carrier], redis: Redis | None, disk: DiskCheck) -> list[MetricFamily]:
+async def read_metric_families(
+    carriers: Iterable[Carrier], redis: Redis | None, disk: DiskCheck, *, sells_credits: bool = False
+) -> list[MetricFamily]:
     """Return every metric that can be read now; `up` says whether PostgreSQL and Redis could be asked."""
+    # Where nothing is sold nobody works on it, which is no trouble.
+    queues = [queue for queue in WorkQueue if sells_credits or queue is not WorkQueue.BILLING]
     families: dict[str, list[MetricFamily]] = {"postgresql": [], "redis": []}
     up = dict.fromkeys(families, 1.0)
-    for engine, source in (("postgresql", _read_database(carriers, disk)), ("redis", _read_redis(redis))):
+    for engine, source in (("postgresql", _read_database(carriers, disk)), ("redis", _read_redis(redis, queues))):
         try:
             async with asyncio.timeout(ENGINE_SECONDS):
                 families[engine] = [family async for family in source]
@@ -298,18 +302,18 @@ def _family(name: str, help: str, rows: Iterable[database.Row], kind: str = "gau
     return MetricFamily(name, help, tuple(samples), kind)
 
 
-async def _read_redis(redis: Redis | None) -> AsyncIterator[MetricFamily]:
+async def _read_redis(redis: Redis | None, queues: Sequence[WorkQueue]) -> AsyncIterator[MetricFamily]:
     if redis is None:
         raise RedisError("not configured")
-    workers = dict.fromkeys(WorkQueue, 0)
+    workers = dict.fromkeys(queues, 0)
     async for key in redis.scan_iter(f"{WORKER_KEY}*", count=1000):
         queue = key.decode().removeprefix(WORKER_KEY).partition("-")[0]
         if queue in workers:
             workers[WorkQueue(queue)] += 1
     crons = [key async for key in redis.scan_iter(f"{CRON_KEY}*", count=1000)]
     yield MetricFamily("crons", "Crons whose last tick ended well, ten seconds ago at most.", (Sample(len(crons)),))
-    jobs = {queue: await redis.llen(f"rq:queue:{queue}") for queue in WorkQueue}
-    failed = {queue: await redis.zcard(f"rq:failed:{queue}") for queue in WorkQueue}
+    jobs = {queue: await redis.llen(f"rq:queue:{queue}") for queue in queues}
+    failed = {queue: await redis.zcard(f"rq:failed:{queue}") for queue in queues}
     for name, help, counts in (
         ("workers", "Workers that said in the last ten seconds that they live.", workers),
         ("jobs_waiting", "Queues that no worker has answered; see messages_waiting for what waits.", jobs),

@@ -352,3 +352,13 @@ async def test_scrapes_that_come_at_once_read_once(tmp_path: Path) -> None:
     seconds = KEPT_SECONDS
     await metrics.show(request)
     assert reads == 2
+
+
+async def test_the_queue_of_billing_is_there_only_where_credits_are_sold(clean: None, engines: Engines) -> None:
+    """Its missing worker would call out everyone who sells nothing."""
+    redis = Redis.from_url(engines.redis_url)
+    queue = 'msvs_workers{queue="billing"} 0.0'
+    for sells in (False, True):
+        text = render(await read_metric_families([], redis, DiskCheck(), sells_credits=sells)).decode()
+        assert (queue in text.splitlines()) is sells
+    await redis.aclose()

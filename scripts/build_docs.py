@@ -119,7 +119,7 @@ def _operations() -> str:
     return text.replace(
         "[Settings](settings.md) lists every setting, [commands](commands.md) every command.",
         "[Settings](#settings) lists every setting.",
-    )
+    ).replace("](billing.md)", "](credits.md)")
 
 
 def _carriers() -> str:
@@ -131,7 +131,7 @@ def _carriers() -> str:
 def _settings() -> str:
     text = (ROOT / "docs" / "settings.md").read_text().split("\n", 1)[1]
     # On the site, the settings stand at the end of the page on operations.
-    return text.strip().replace("](operations.md#", "](#")
+    return text.strip().replace("](operations.md#", "](#").replace("](billing.md)", "](credits.md)")
 
 
 def _glossary() -> str:

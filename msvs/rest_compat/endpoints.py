@@ -88,7 +88,7 @@ from msvs.rest_compat import (
     workspace,
 )
 from msvs.rest_compat.endpoint import Endpoint
-from msvs.rest_compat.imports import ImportRows
+from msvs.rest_compat.imports import ImportRowPage
 from msvs.rest_compat.schemas import CampaignTestSent, ContactUpsert, Deleted, FilteredListOf, ListOf, SegmentPreview
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -516,7 +516,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="List the rows of an import",
         handler=imports.rows,
         query=ListImportRows,
-        response=ImportRows,
+        response=ImportRowPage,
         errors=(NotFound,),
     ),
     Endpoint(

@@ -29,7 +29,7 @@ from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, list_of
 
 
-class ImportRows(msgspec.Struct, kw_only=True):
+class ImportRowPage(msgspec.Struct, kw_only=True):
     """Rows of an import in their order."""
 
     object: Literal["list"] = "list"
@@ -67,10 +67,10 @@ async def list_(call: Call[NoBody, ListImports]) -> ListOf[ImportResource]:
     return list_of(call.path, page, import_resource)
 
 
-async def rows(call: Call[NoBody, ListImportRows]) -> ImportRows:
+async def rows(call: Call[NoBody, ListImportRows]) -> ImportRowPage:
     """List the rows of an import."""
     found, has_more = await import_jobs.list_import_rows(call.ctx, _id(call.params["id"]), call.query)
-    return ImportRows(url=call.path, has_more=has_more, data=[import_row_resource(row) for row in found])
+    return ImportRowPage(url=call.path, has_more=has_more, data=[import_row_resource(row) for row in found])
 
 
 async def invalid_rows(call: Call[NoBody, ListInvalidRows]) -> ImportFile:

@@ -1,7 +1,7 @@
 // What a generated request cannot know: what it needs made first, what it names, and what it leaves for the next one.
 
 export const FOLDERS = [
-  "API keys", "Contacts", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Messages", "Sandbox", "Inbound",
+  "API keys", "Contacts", "Imports", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Messages", "Sandbox", "Inbound",
   "Inbox", "Credits", "Webhooks", "Events", "Workspace",
 ];
 
@@ -25,6 +25,18 @@ export const FLOW = {
   listContactConsent: { path: { id: "contact_id" }, query: { limit: "5" } },
   exportContact: { path: { id: "contact_id" } },
   eraseContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
+
+  createImport: { body: { list_id: "{{spare_list_id}}" }, before: ["spareList"], save: "import_id" },
+  listImports: { query: { limit: "5", status: "checked" }, saveAny: "checked_import_id" },
+  retrieveImport: { path: { id: "import_id" } },
+  // The file of one that was checked has been looked at by a worker.
+  updateImport: { path: { id: "checked_import_id" }, needs: "checked_import_id" },
+  addImportPart: { path: { id: "spare_import_id" }, before: ["spareImport"] },
+  listImportRows: { path: { id: "import_id" }, query: { limit: "5" } },
+  retrieveInvalidRows: { path: { id: "checked_import_id" }, needs: "checked_import_id" },
+  runImport: { path: { id: "checked_import_id" }, needs: "checked_import_id" },
+  cancelImport: { path: { id: "spare_import_id" }, before: ["spareImport"] },
+  undoImport: { path: { id: "checked_import_id" }, needs: "checked_import_id" },
 
   listConsent: { query: { limit: "5", phone: "{{phone_in_query}}" } },
   createSuppression: { body: { phone: "{{spare_phone}}" }, save: "suppression_id" },
@@ -124,6 +136,7 @@ export const FLOW = {
 // Made by a request of its own just before the one that uses it up.
 export const SPARES = {
   spareContact: { path: "/v1/contacts", variable: "spare_contact_id", body: { phone: "{{spare_phone}}" } },
+  spareImport: { path: "/v1/imports", variable: "spare_import_id", body: { file_name: "members.csv" } },
   spareList: { path: "/v1/lists", variable: "spare_list_id", body: { name: "To be deleted" } },
   spareSegment: {
     path: "/v1/segments",

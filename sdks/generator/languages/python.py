@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sdks.generator.model import Api, Field, Type
+from sdks.generator.model import Api, Field, Schema, Type
 from sdks.generator.render import wrapped
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,6 +52,12 @@ def nested(fields: tuple[Field, ...], api: Api) -> dict[str, str]:
         if inner.kind == "ref" and not (api.by_name[inner.name].is_union and not api.by_name[inner.name].discriminator):
             found[each.name] = inner.name
     return found
+
+
+def models(api: Api) -> list[Schema]:
+    """Return the schemas that answers are read into; members of a union that is also sent stay plain."""
+    plain = {member for schema in api.inputs for member in schema.members}
+    return [schema for schema in api.outputs if not schema.is_union and not schema.is_page and schema.name not in plain]
 
 
 def text_of(text: str) -> str:
@@ -108,6 +114,7 @@ FILTERS = {
     "py_given": given,
     "py_parameter": parameter,
     "py_nested": nested,
+    "py_models": models,
     "py_docs": docs,
     "py_text": text_of,
 }

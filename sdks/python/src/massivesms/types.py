@@ -1828,6 +1828,25 @@ class MissingVariable(Model):
     """How many."""
 
 
+class OptIn(Model):
+    """How a person agreed to be texted."""
+
+    source: str | None
+    """Where consent was given, such as `checkout`."""
+    ip: str | None
+    """The IPv4 or IPv6 address it was given from."""
+    user_agent: str | None
+    """The browser it was given with."""
+    text: str | None
+    """What the person agreed to, word for word."""
+    version: str | None
+    """Your version of that text."""
+    at: str | None
+    """ISO-8601 time with an offset at which the person agreed; not in the future."""
+    renewed: bool | None
+    """Whether the person agreed again: with an `at` after a STOP, that undoes the STOP. No other evidence does."""
+
+
 class OptInState(Model):
     """Where a contact's consent stands, and the evidence for it."""
 

@@ -38,6 +38,7 @@ const STALE: Record<string, readonly string[]> = {
   unflagInboundMessage: ["inboundMessages"],
   simulateReply: ["inboxThreads", "inboundMessages", "threadMessages", "handsetMessages"],
   sendMessage: ["messages", "credits"],
+  createCheckout: ["checkouts"],
   createWebhook: ["webhooks"],
   deleteWebhook: ["webhooks"],
   createApiKey: ["apiKeys"],

@@ -122,6 +122,7 @@ function Frame() {
             </span>
             <UserMenu />
           </header>
+          {livemode && path !== "/" && path !== "/credits" && <LowBalance balance={data?.credits.balance} low={data?.credits.lowBalanceThreshold} />}
           <main id="page" className="mx-auto max-w-[1400px] px-4 pt-6 pb-24 sm:px-6 lg:px-8">
             <Outlet />
           </main>
@@ -236,11 +237,31 @@ function Balance({ balance, low, isLive }: { balance: number | undefined; low: n
   const exact = whole(balance);
   const isLow = isLive && low !== undefined && balance < low;
   return (
-    <span title={t`${exact} credits`} className={classes("hidden items-center gap-1.5 rounded-full border px-3 py-1 text-sm tabular sm:flex", isLow ? "border-warn bg-warn-soft text-warn" : "border-line text-muted")}>
+    <Link
+      to="/credits"
+      title={t`${exact} credits`}
+      className={classes("hidden items-center gap-1.5 rounded-full border px-3 py-1 text-sm no-underline tabular sm:flex", isLow ? "border-warn bg-warn-soft text-warn" : "border-line text-muted hover:border-line-strong")}
+    >
       <Icon name="credits" className="size-4" />
       {compact(balance)}
       <span className="sr-only">{t`credits`}</span>
-    </span>
+    </Link>
+  );
+}
+
+/** Home and the page of credits say it in their own words. */
+function LowBalance({ balance, low }: { balance: number | undefined; low: number | undefined }) {
+  const { t } = useLingui();
+  const { whole } = useNumbers();
+  if (balance === undefined || low === undefined || balance >= low) return null;
+  const left = whole(balance);
+  return (
+    <section aria-label={t`Low balance`} className="border-b border-line bg-warn-soft px-4 py-2 text-center text-sm text-warn">
+      <Trans>Credits run low: {left} left.</Trans>{" "}
+      <Link to="/credits" className="font-medium text-warn">
+        <Trans>Add credits</Trans>
+      </Link>
+    </section>
   );
 }
 

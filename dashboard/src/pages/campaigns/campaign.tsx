@@ -226,7 +226,7 @@ function Held({ campaign: { status, pauseReason, warnings } }: { campaign: Campa
   const lines: ReactNode[] = [];
   if (status === "PAUSED")
     lines.push(
-      <Callout key="paused" tone="warn">
+      <Callout key="paused" tone="warn" action={pauseReason === "insufficient_credits" ? <ButtonLink to="/credits" size="small">{t`Add credits`}</ButtonLink> : undefined}>
         {reasons[pauseReason ?? "manual"] ?? pauseReason}
       </Callout>,
     );

@@ -1,6 +1,6 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useMemo, type ReactNode } from "react";
+import { useCallback, useMemo, useState, type ReactNode } from "react";
 import { useData, useFeed } from "@/api/hooks";
 import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
@@ -11,10 +11,15 @@ import { Badge, Callout, Card, Count, Credits, PageHead, Time, useNumbers, useZo
 import { EmptyState, Loading, ProblemState, Skeleton, States } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { Tabs } from "@/ui/tabs";
+import { useIsAdmin } from "@/ui/tell";
+import { Packs } from "./packs";
+import { PurchaseList } from "./purchases";
+import { Returned } from "./watch";
 
 const CreditsData = graphql(`
   query CreditsPage($since: DateTime!, $until: DateTime!) {
     credits { balance totalLifetime lowBalanceThreshold estimatedRunwayDays }
+    creditPacks { ...CreditPackCard }
     activity(interval: DAY, since: $since, until: $until) { startAt messageCount credits }
   }
 `);
@@ -31,8 +36,8 @@ const Ledger = graphql(`
     }
   }
 `);
-const Purchases = graphql(`
-  query CreditsPurchases($first: Int, $after: String) {
+const Added = graphql(`
+  query CreditsAdded($first: Int, $after: String) {
     credits {
       purchases(first: $first, after: $after) {
         nodes { ...LedgerRow }
@@ -57,35 +62,42 @@ export function CreditsPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
   const { livemode } = useSession();
-  const { tab = "ledger", days = "30" } = useSearch({ from: "/shell/credits" });
+  const isAdmin = useIsAdmin();
+  const { tab = "ledger", days = "30", checkout } = useSearch({ from: "/shell/credits" });
   const period = useMemo(() => periodOf(Number(days)), [days]);
   const reading = useData(CreditsData, period, { every: 60_000 });
+  // What a purchase that has ended changed in the lists is read again.
+  const [ended, setEnded] = useState(0);
+  const end = useCallback(() => setEnded((count) => count + 1), []);
   const choices = [
     { value: "7", label: t`7 days` },
     { value: "30", label: t`30 days` },
     { value: "90", label: t`90 days` },
   ] as const;
-  const go = (next: { tab?: "ledger" | "purchases"; days?: "7" | "30" | "90" }) => {
-    const { tab: part, days: span } = { tab, days, ...next };
-    void navigate({ to: "/credits", search: { ...(part === "ledger" ? {} : { tab: part }), ...(span === "30" ? {} : { days: span }) }, replace: true, resetScroll: false });
+  const go = (next: { tab?: "ledger" | "purchases" | "added"; days?: "7" | "30" | "90"; checkout?: undefined }) => {
+    const { tab: part, days: span, checkout: back } = { tab, days, checkout, ...next };
+    const search = { ...(part === "ledger" ? {} : { tab: part }), ...(span === "30" ? {} : { days: span }), ...(back === undefined ? {} : { checkout: back }) };
+    void navigate({ to: "/credits", search, replace: true, resetScroll: false });
   };
   return (
     <>
       <PageHead title={t`Credits`} lead={t`A message takes one credit for each segment, when it is accepted. What is not sent gives them back.`} />
+      {checkout !== undefined && <Returned key={checkout} isCanceled={checkout === "canceled"} onEnd={end} onClose={() => go({ checkout: undefined })} />}
       <States of={reading} loading={<CreditsLoading />}>
         {(data) => (
           <div className="space-y-6">
-            {!livemode && (
+            {!livemode && !(isAdmin && data.creditPacks.length > 0) && (
               <Callout tone="info">
                 <Trans>The balance is of the whole workspace. Messages in the sandbox take nothing of it.</Trans>
               </Callout>
             )}
             <Figures credits={data.credits} />
-            <div className="grid gap-6 xl:grid-cols-[2fr_1fr]">
+            {data.creditPacks.length > 0 && <Packs packs={data.creditPacks} />}
+            <div className={data.creditPacks.length > 0 ? "" : "grid gap-6 xl:grid-cols-[2fr_1fr]"}>
               <Card title={t`Used by day`} tools={<Segmented label={t`Period`} hideLabel choices={choices} value={days} onChange={(next) => go({ days: next })} />}>
                 <Burn points={data.activity} isLive={livemode} />
               </Card>
-              <HowTheyCome />
+              {data.creditPacks.length === 0 && <HowTheyCome />}
             </div>
           </div>
         )}
@@ -95,12 +107,15 @@ export function CreditsPage() {
           label={t`Parts`}
           tabs={[
             { value: "ledger", label: t`Ledger` },
-            { value: "purchases", label: t`Purchases and gifts` },
+            { value: "purchases", label: t`Purchases` },
+            { value: "added", label: t`Purchases and gifts` },
           ]}
           value={tab}
           onChange={(next) => go({ tab: next as "ledger" })}
         />
-        {tab === "ledger" ? <LedgerList /> : <PurchaseList />}
+        {tab === "ledger" && <LedgerList key={ended} />}
+        {tab === "purchases" && <PurchaseList key={ended} isSold={(reading.data?.creditPacks.length ?? 0) > 0} />}
+        {tab === "added" && <AddedList key={ended} />}
       </div>
     </>
   );
@@ -138,7 +153,7 @@ function Figures({ credits: { balance, totalLifetime, lowBalanceThreshold, estim
   return (
     <div className="grid gap-4 sm:grid-cols-2 xl:grid-cols-4">
       <Figure label={t`Balance`} value={<Credits value={balance} />} {...(isLow ? { tone: "warn" as const } : {})}>
-        {isLow ? <Trans>Below {threshold}, where we warn you.</Trans> : <Trans>We warn you below {threshold}.</Trans>} <Link to="/credits" search={{ tab: "purchases" }}>{t`What was added`}</Link>
+        {isLow ? <Trans>Below {threshold}, where we warn you.</Trans> : <Trans>We warn you below {threshold}.</Trans>} <Link to="/credits" search={{ tab: "added" }}>{t`What was added`}</Link>
       </Figure>
       <Figure label={t`What it buys`} value={<Plural value={balance} one={`${short} message`} other={`${short} messages`} />}>
         <Trans>
@@ -186,9 +201,6 @@ function HowTheyCome() {
           <Trans>If you run it yourself, this adds 10,000:</Trans>
         </p>
         <HowCommand />
-        <p>
-          <Trans>Buying them here comes later.</Trans>
-        </p>
       </div>
     </Card>
   );
@@ -204,13 +216,33 @@ function HowCommand() {
   );
 }
 
-const TONES: Record<LedgerKind, Tone> = { GRANT: "good", PURCHASE: "good", RESERVE: "neutral", CAPTURE: "info", RELEASE: "brand" };
+const TONES: Record<LedgerKind, Tone> = {
+  GRANT: "good",
+  PURCHASE: "good",
+  RESERVE: "neutral",
+  CAPTURE: "info",
+  RELEASE: "brand",
+  REFUND: "warn",
+  DISPUTE: "danger",
+  RESTORE: "good",
+  DEBT: "warn",
+};
 
 function useColumns(): TableColumn<LedgerRowFragment>[] {
   const { t } = useLingui();
   const { whole } = useNumbers();
   return useMemo(() => {
-    const names: Record<LedgerKind, string> = { GRANT: t`Given`, PURCHASE: t`Bought`, RESERVE: t`Taken`, CAPTURE: t`Final`, RELEASE: t`Given back` };
+    const names: Record<LedgerKind, string> = {
+      GRANT: t`Given`,
+      PURCHASE: t`Bought`,
+      RESERVE: t`Taken`,
+      CAPTURE: t`Final`,
+      RELEASE: t`Given back`,
+      REFUND: t`Refunded`,
+      DISPUTE: t`Disputed`,
+      RESTORE: t`Restored`,
+      DEBT: t`Debt paid off`,
+    };
     return [
       { id: "kind", header: t`What`, cell: ({ kind }) => <Badge tone={TONES[kind]}>{names[kind]}</Badge>, text: ({ kind }) => kind },
       {
@@ -251,19 +283,19 @@ function LedgerList() {
   return <DataTable label={t`Ledger`} rows={feed.rows} columns={columns} rowKey={({ id }) => id} hasMore={feed.hasMore} onMore={feed.loadMore} isLoading={feed.isLoading} fileName="ledger" />;
 }
 
-function PurchaseList() {
+function AddedList() {
   const { t } = useLingui();
   const columns = useColumns();
-  const feed = useFeed(Purchases, {}, ({ credits }) => credits.purchases);
+  const feed = useFeed(Added, {}, ({ credits }) => credits.purchases);
   if (feed.problem !== null && feed.rows === undefined) return <ProblemState problem={feed.problem} onRetry={feed.retry} />;
   if (feed.rows === undefined) return <Loading />;
   if (feed.rows.length === 0)
     return (
       <Card>
         <EmptyState icon="credits" title={t`Nothing was added yet`}>
-          <Trans>What the operator adds shows here.</Trans>
+          <Trans>What you buy and what the operator adds shows here.</Trans>
         </EmptyState>
       </Card>
     );
-  return <DataTable label={t`Purchases and gifts`} rows={feed.rows} columns={columns} rowKey={({ id }) => id} totalCount={feed.totalCount} hasMore={feed.hasMore} onMore={feed.loadMore} isLoading={feed.isLoading} fileName="purchases" />;
+  return <DataTable label={t`Purchases and gifts`} rows={feed.rows} columns={columns} rowKey={({ id }) => id} totalCount={feed.totalCount} hasMore={feed.hasMore} onMore={feed.loadMore} isLoading={feed.isLoading} fileName="added" />;
 }

@@ -6,7 +6,7 @@ import { shellRoute } from "@/shell/route";
 export const creditsRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/credits",
-  validateSearch: search({ tab: oneOf(["ledger", "purchases"]), days: oneOf(["7", "30", "90"]) }),
+  validateSearch: search({ tab: oneOf(["ledger", "purchases", "added"]), days: oneOf(["7", "30", "90"]), checkout: oneOf(["done", "canceled"]) }),
   component: lazyPage("credits", () => import("./credits"), "CreditsPage"),
 });
 

@@ -1,4 +1,5 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
+import { ButtonLink } from "@/ui/button";
 import { Callout, Credits } from "@/ui/show";
 import type { HomeData } from "./home";
 
@@ -12,7 +13,7 @@ export function Alerts({ data, isLive }: { data: HomeData; isLive: boolean }) {
   return (
     <section aria-label={t`Needs a look`} className="space-y-2">
       {isLow && (
-        <Callout tone="warn">
+        <Callout tone="warn" action={<ButtonLink to="/credits" size="small">{t`Add credits`}</ButtonLink>}>
           <Trans>
             <Credits value={balance} /> are left, less than you asked to be warned of.
           </Trans>{" "}

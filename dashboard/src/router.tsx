@@ -6,6 +6,7 @@ import { contactRoutes } from "./pages/contacts/routes";
 import { creditsRoutes } from "./pages/credits/routes";
 import { developersRoutes } from "./pages/developers/routes";
 import { homeRoutes } from "./pages/home/routes";
+import { importRoutes } from "./pages/imports/routes";
 import { inboxRoutes } from "./pages/inbox/routes";
 import { messagesRoutes } from "./pages/messages/routes";
 import { settingsRoutes } from "./pages/settings/routes";
@@ -20,6 +21,7 @@ const tree = rootRoute.addChildren([
     ...ownAccountRoutes,
     ...campaignRoutes,
     ...contactRoutes,
+    ...importRoutes,
     ...creditsRoutes,
     ...developersRoutes,
     ...settingsRoutes,

@@ -51,12 +51,14 @@ async function importPeople(page: Page, t: (text: string) => string, hand: Hand,
   await hand.press(page.getByRole("button", { name: t("New list") }).first());
   await page.getByRole("dialog").getByLabel(t("Name")).fill("Cohort 07");
   await page.keyboard.press("Enter");
-  await hand.press(page.getByRole("button", { name: t("Import contacts") }));
-  await page.getByLabel(t("Or paste rows")).fill(phones.map((phone, index) => `${phone}, Student ${index + 1}`).join("\n"));
-  await page.getByLabel(t("Where they agreed to be texted")).fill("web_form");
+  await hand.press(page.getByRole("link", { name: t("Import contacts") }));
+  await page.getByLabel(t("Or paste rows")).fill(["phone,first name", ...phones.map((phone, index) => `${phone},Student ${index + 1}`)].join("\n"));
+  await hand.press(page.getByRole("button", { name: t("Go on with these rows") }));
+  await page.getByLabel(t("Where all of them agreed")).fill("web_form");
   await checkPage(page);
-  await hand.press(page.getByRole("dialog").getByRole("button").last());
-  await hand.press(page.getByRole("button", { name: t("Done") }));
+  await hand.press(page.getByRole("button", { name: t("See what would come of it") }));
+  await hand.press(page.getByRole("button", { name: t("Run the import") }));
+  await hand.press(page.getByRole("link", { name: t("See the list") }));
   await expect(page.getByRole("grid").locator("tbody tr")).toHaveCount(phones.length);
 }
 

@@ -98,6 +98,8 @@ test("pictures of every page", async ({ page }) => {
     ["segment", `/segments/${at(made.segment)}`],
     ["suppressions", "/suppressions"],
     ["keywords", "/keywords"],
+    ["imports", "/imports"],
+    ["import-new", "/imports/new"],
     ["credits", "/credits"],
     ["credits-purchases", "/credits?tab=purchases"],
     ["developers", "/developers"],

@@ -12,7 +12,10 @@ const STALE: Record<string, readonly string[]> = {
   sendCampaignTest: ["messages", "credits", "handsetMessages"],
   createContact: ["contacts"],
   deleteContact: ["contacts"],
-  importContacts: ["contacts", "contactLists", "contactList"],
+  createImport: ["contactImports"],
+  runImport: ["contactImports"],
+  cancelImport: ["contactImports"],
+  undoImport: ["contactImports"],
   optOutContact: ["contact", "suppressions"],
   eraseContact: ["contacts"],
   createList: ["contactLists"],
@@ -65,6 +68,8 @@ const STALE_BY_EVENT: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^WEBHOOK_/, ["webhooks"]],
 ];
 
+const STALE_BY_IMPORT = ["contactImports", "contacts", "contactLists", "contactList", "suppressions"] as const;
+
 export function makeStale(cache: Cache, fields: readonly string[]) {
   for (const { fieldName, arguments: given } of cache.inspectFields("Query")) {
     if (fields.includes(fieldName)) cache.invalidate("Query", fieldName, given ?? undefined);
@@ -89,6 +94,10 @@ export const cacheRules: Partial<CacheExchangeOpts> = {
     Mutation: Object.fromEntries(Object.entries(STALE).map(([name, fields]) => [name, stale(fields)])),
     Subscription: {
       newReplies: stale(STALE_BY_REPLY),
+      importProgress: (result, _arguments, cache) => {
+        const status = String((result["importProgress"] as { status?: string } | null)?.status);
+        if (/^(COMPLETED|CANCELED|FAILED|UNDONE)$/.test(status)) makeStale(cache, STALE_BY_IMPORT);
+      },
       eventTail: (result, _arguments, cache) => {
         const type = String((result["eventTail"] as { type?: string } | null)?.type);
         for (const [pattern, fields] of STALE_BY_EVENT) if (pattern.test(type)) makeStale(cache, fields);

@@ -33,6 +33,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
       { label: msg`Contacts`, icon: "contacts", to: "/contacts" },
       { label: msg`Lists`, icon: "lists", to: "/lists" },
       { label: msg`Segments`, icon: "segment", to: "/segments" },
+      { label: msg`Imports`, icon: "imports", to: "/imports" },
       { label: msg`Keywords`, icon: "keyword", to: "/keywords" },
       { label: msg`Suppressions`, icon: "suppression", to: "/suppressions" },
     ],

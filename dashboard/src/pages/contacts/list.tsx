@@ -5,14 +5,13 @@ import { useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ContactRowFragment, OptInStatus } from "@/gql/graphql";
 import { OptInBadge, useStatusNames } from "@/status";
-import { Button } from "@/ui/button";
+import { Button, ButtonLink } from "@/ui/button";
 import { Field, Select } from "@/ui/fields";
 import { Card, PageHead, Time, useZone } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { daysOf } from "../messages/filter";
 import { AddContact } from "./add";
-import { ImportDialog } from "./import";
 import { CONSENTS } from "./routes";
 import { nameOf, SearchField, useLists, useMayWrite, useSourceName } from "./shared";
 
@@ -37,15 +36,16 @@ export function ContactsPage() {
   const zone = useZone();
   const names = useStatusNames().optIns;
   const lists = useLists();
-  const [open, setOpen] = useState<"add" | "import" | null>(null);
+  const [open, setOpen] = useState<"add" | null>(null);
   const filter = { ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { optInStatus: consent }), ...(list === undefined ? {} : { listId: list }), ...daysOf(since, until, zone), ...(attribute === undefined || value === undefined ? {} : { attributes: { [attribute]: value } }) };
   const isFiltered = Object.keys(filter).length > 0;
   const feed = useFeed(ContactRowsQuery, { ...(isFiltered ? { filter } : {}), ...(order === undefined ? {} : { orderBy: "OLDEST" as const }) } as never, ({ contacts }) => contacts);
   const go = (changes: Partial<typeof search>) => void navigate({ to: "/contacts", search: { ...search, ...changes }, replace: true });
   const isFirst = feed.rows?.length === 0 && !isFiltered;
+  const onto = list === undefined ? {} : { list };
   const adding = (
     <>
-      <Button onPress={() => setOpen("import")}>{t`Import`}</Button>
+      <ButtonLink to="/imports/new" search={onto}>{t`Import`}</ButtonLink>
       <Button look="primary" icon="plus" onPress={() => setOpen("add")}>{t`Add contact`}</Button>
     </>
   );
@@ -85,8 +85,8 @@ export function ContactsPage() {
         <Loading rows={8} />
       ) : isFirst ? (
         <Card>
-          <EmptyState icon="contacts" title={t`Bring your first contacts`} action={mayWrite ? <div className="flex flex-wrap justify-center gap-2"><Button look="primary" onPress={() => setOpen("import")}>{t`Import contacts`}</Button><Button look="quiet" onPress={() => setOpen("add")}>{t`Add one by hand`}</Button></div> : undefined}>
-            <Trans>Paste rows or choose a CSV file. Say how people agreed to be texted: it is kept with each of them.</Trans>
+          <EmptyState icon="contacts" title={t`Bring your first contacts`} action={mayWrite ? <div className="flex flex-wrap justify-center gap-2"><ButtonLink look="primary" to="/imports/new">{t`Import contacts`}</ButtonLink><Button look="quiet" onPress={() => setOpen("add")}>{t`Add one by hand`}</Button></div> : undefined}>
+            <Trans>Choose a CSV or Excel file, or paste rows. Say how people agreed to be texted: it is kept with each of them.</Trans>
           </EmptyState>
         </Card>
       ) : feed.rows.length === 0 ? (
@@ -95,7 +95,6 @@ export function ContactsPage() {
         <ContactTable feed={feed} />
       )}
       {open === "add" && <AddContact onClose={() => setOpen(null)} />}
-      {open === "import" && <ImportDialog list={list} onClose={() => setOpen(null)} />}
     </>
   );
 }

@@ -10,7 +10,6 @@ import { Badge, Card, CopyId, Count, PageHead, Time } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState, States } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { TakeOff } from "./contact";
-import { ImportDialog } from "./import";
 import { ContactRowsQuery, ContactTable } from "./list";
 import { NameDialog } from "./name";
 import { SearchField, useMayWrite, useTell } from "./shared";
@@ -161,7 +160,7 @@ function Shown({ list }: { list: ListRowFragment }) {
   const rename = useChange(Rename);
   const remove = useChange(Delete);
   const takeOff = useChange(TakeOff);
-  const [open, setOpen] = useState<"rename" | "delete" | "import" | null>(null);
+  const [open, setOpen] = useState<"rename" | "delete" | null>(null);
   const { id, name, kind, contactCount } = list;
   const feed = useFeed(ContactRowsQuery, { filter: { listId: id, ...(q === undefined ? {} : { q }) } }, ({ contacts }) => contacts);
   const mayChange = mayWrite && kind === STATIC;
@@ -202,7 +201,7 @@ function Shown({ list }: { list: ListRowFragment }) {
           mayWrite && (
             <>
               <ButtonLink look="primary" icon="campaign" to="/campaigns/new" search={{ list: id }}>{t`Write to them`}</ButtonLink>
-              {mayChange && <Button onPress={() => setOpen("import")}>{t`Import`}</Button>}
+              {mayChange && <ButtonLink to="/imports/new" search={{ list: id }}>{t`Import`}</ButtonLink>}
               {mayChange && <Button onPress={() => setOpen("rename")}>{t`Rename`}</Button>}
               <Button look="danger" onPress={() => setOpen("delete")}>{t`Delete`}</Button>
             </>
@@ -223,7 +222,7 @@ function Shown({ list }: { list: ListRowFragment }) {
           <FilteredEmpty onClear={() => void navigate({ to: "/lists/$id", params: { id }, search: {} })} />
         ) : (
           <Card>
-            <EmptyState icon="contacts" title={t`Nobody is on it yet`} action={mayChange ? <Button look="primary" onPress={() => setOpen("import")}>{t`Import contacts`}</Button> : undefined}>
+            <EmptyState icon="contacts" title={t`Nobody is on it yet`} action={mayChange ? <ButtonLink look="primary" to="/imports/new" search={{ list: id }}>{t`Import contacts`}</ButtonLink> : undefined}>
               <Trans>Import contacts onto it, or put one on it on the contact's page.</Trans>
             </EmptyState>
           </Card>
@@ -231,7 +230,6 @@ function Shown({ list }: { list: ListRowFragment }) {
       ) : (
         <ContactTable feed={feed} label={t`Members`} fileName={`list-${id}`} {...(removing === undefined ? {} : { action: removing })} />
       )}
-      {open === "import" && <ImportDialog list={id} onClose={close} />}
       {open === "rename" && (
         <NameDialog title={t`Rename list`} action={t`Rename`} name={name} isPending={rename.isRunning} onClose={close} onSave={async (next) => (await rename.run({ id, name: next })).problem} />
       )}

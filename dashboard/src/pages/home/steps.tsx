@@ -10,7 +10,7 @@ import type { HomeData } from "./home";
 export function FirstSteps({ data, isLive }: { data: HomeData; isLive: boolean }) {
   const { t } = useLingui();
   const steps = [
-    { name: t`Bring your contacts`, hint: t`With how each of them agreed to be texted.`, to: "/contacts" as const, isDone: data.contacts.totalCount > 0 },
+    { name: t`Bring your contacts`, hint: t`With how each of them agreed to be texted.`, to: "/imports/new" as const, isDone: data.contacts.totalCount > 0 },
     { name: t`Send a first campaign`, hint: isLive ? t`You see its cost and who is skipped before it goes.` : t`In the sandbox it reaches the handset, and no one else.`, to: "/campaigns/new" as const, isDone: data.everything.totalCount > 0 },
     { name: t`Read a reply`, hint: t`Answers land in the inbox, STOP is obeyed by itself.`, to: "/inbox" as const, isDone: data.now.some(({ replies }) => replies > 0) },
   ];

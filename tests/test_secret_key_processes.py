@@ -21,7 +21,8 @@ from tests.engines import Engines, create_database
 from tests.test_cli import Done, environment, msvs
 from tests.workers.sessions_carrier import KIND
 
-pytestmark = pytest.mark.processes
+# Fifteen processes on a busy machine take longer than a test may.
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(480)]
 
 RIGHT, WRONG, NEXT = "the-right-key-of-the-tests", "the-wrong-key-of-the-tests", "the-next-key-of-the-tests"
 MODULE = "tests.workers.sessions_carrier"

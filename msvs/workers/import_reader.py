@@ -1,6 +1,6 @@
 """A process beside a worker that reads the rows of a large file: frames of rows in, frames of encoded rows out.
 
-It ends with its input, whatever became of the worker.
+It ends with its input, also where the worker was killed.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ async def encode_all(plan: Plan, rows: Iterable[RawRow], processes: int) -> Asyn
 
 def main() -> int:
     """Serve until the input ends; 0."""
-    # Whoever stops the worker lets it finish its frame, for which it needs this process.
+    # A worker that is stopped finishes its frame first, for which it needs this process.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 
 from msvs import database as db
 from msvs.api import ids
+from msvs.api.credits.gateway import PURCHASE
 from msvs.api.dispatch import senders
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
-from msvs.models import ContactList
+from msvs.models import ContactList, Purchase
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import complete_campaigns
@@ -39,6 +41,7 @@ NOUNS = {
     "suppressions": "suppression",
     "api_keys": "api_key",
     "imports": "import",
+    "credits": "checkout",
 }
 
 
@@ -65,6 +68,22 @@ async def refused(response: httpx.Response) -> tuple[int, str, str | None]:
     """Status, code and param of a refusal."""
     error = response.json()["error"]
     return response.status_code, error["code"], error.get("param")
+
+
+async def make_checkout(workspace_id: UUID) -> str:
+    """A purchase that somebody set out to make; its id."""
+    row = await Purchase.create(
+        workspace_id=workspace_id,
+        actor="test",
+        pack="starter",
+        label="Starter",
+        credits=1000,
+        amount=1900,
+        currency="usd",
+        takes_money=True,
+        created_at=datetime.now(UTC),
+    )
+    return ids.encode_id(PURCHASE, row.id)
 
 
 async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -> dict[str, str]:
@@ -111,6 +130,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         "event": event["id"],
         "inbound": inbound["id"],
         "import": import_["id"],
+        "checkout": await make_checkout(workspace_id),
     }
 
 

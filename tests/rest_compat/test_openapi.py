@@ -232,7 +232,15 @@ def substituted(value: Any, known: dict[str, str]) -> Any:
     return json.loads(text.replace(AT, in_future(hours=-1)))
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.operation_id)
+# A sandbox buys no credits: test_routes_billing has the example of this.
+ON_LIVE = ("createCheckout",)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [each for each in ENDPOINTS if each.operation_id not in ON_LIVE],
+    ids=lambda endpoint: endpoint.operation_id,
+)
 async def test_an_example_is_accepted_as_it_stands(api: httpx.AsyncClient, endpoint: Endpoint) -> None:
     known = await make_everything(api)
     operation = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]

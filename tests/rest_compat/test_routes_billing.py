@@ -17,6 +17,7 @@ from msvs.local.pretend_stripe import PretendStripe, Refused
 from msvs.models import Purchase
 from tests.fakes.stripe import PACKS, bring, running_stripe
 from tests.rest_compat.conftest import Client
+from tests.rest_compat.contract import DOCUMENT
 from tests.services import SERVICES
 
 CHECKOUT = "/v1/credits/checkout"
@@ -88,6 +89,14 @@ async def test_a_live_key_buys(live_ctx: Context, client: Client, stripe: Preten
         begun["id"],
         "Starter",
     )
+
+
+async def test_the_example_of_the_document_buys(live_ctx: Context, client: Client, stripe: PretendStripe) -> None:
+    http = await client(live_ctx)
+    body = DOCUMENT["paths"][CHECKOUT]["post"]["requestBody"]["content"]["application/json"]["example"]
+    answer = await http.post(CHECKOUT, json={**body, "pack": "starter"})
+    assert (answer.status_code, answer.json()["status"]) == (201, "open")
+    assert len(stripe.sessions) == 1
 
 
 async def test_a_purchase_keeps_the_figures_it_was_sold_at(

@@ -13,7 +13,7 @@ from msvs.api.dispatch import senders
 from msvs.api.pages import PageQuery
 from msvs.rest_compat.endpoints import ENDPOINTS
 from tests.rest_compat.conftest import Client
-from tests.rest_compat.making import EVERY, WEBHOOK_URL, get, post
+from tests.rest_compat.making import EVERY, WEBHOOK_URL, get, make_checkout, post
 from tests.services import SERVICES
 
 PATHS = sorted(endpoint.path for endpoint in ENDPOINTS if issubclass(endpoint.query, PageQuery))
@@ -29,6 +29,9 @@ async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
             ctx.workspace_id,
             COUNT - 1,
         )
+    elif path == "/v1/credits/checkouts":
+        for _ in range(COUNT):
+            await make_checkout(ctx.workspace_id)
     elif path == "/v1/senders":
         for number in range(COUNT):
             await senders.add_sender(SERVICES, ctx.workspace_id, f"1234{number}", is_shared=True)
@@ -81,6 +84,8 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
             await post(api, path, name="Close", body="Hi", audience=audience)
         case "/v1/contacts":
             await post(api, path, phone=phone)
+        case "/v1/imports":
+            await post(api, path, file_name=f"people{number}.csv")
         case "/v1/lists":
             await post(api, path, name=f"List {number}")
         case "/v1/keywords":

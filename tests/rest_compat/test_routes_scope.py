@@ -15,7 +15,10 @@ from tests.rest_compat.making import get, make_everything, path_of, post
 from tests.services import SERVICES
 
 # The settings, the credits and their ledger, and the senders are the workspace's, for both modes.
-SHARED = ("/v1/workspace", "/v1/credits", "/v1/credits/ledger", "/v1/credits/purchases", "/v1/senders")
+SHARED = (
+    *("/v1/workspace", "/v1/senders", "/v1/credits", "/v1/credits/ledger", "/v1/credits/purchases"),
+    *("/v1/credits/packs", "/v1/credits/checkouts"),
+)
 ON_ONE = [
     endpoint
     for endpoint in ENDPOINTS
@@ -72,6 +75,8 @@ async def test_a_resource_of_another_is_not_there(
     body = example_of(endpoint.body)
     if endpoint.operation_id == "resendEvent":
         body = {"webhook_id": known["webhook"]}
+    if endpoint.operation_id == "updateImport":
+        body = {"update": "fill"}
     if endpoint.operation_id == "addListContacts":
         body = {"contact_ids": [known["contact"]]}
     if endpoint.operation_id == "recoverWebhook":
@@ -97,6 +102,9 @@ async def test_a_list_holds_nothing_of_another(
     own = await get(api, endpoint.path)
     if endpoint.path in SHARED:
         assert await get(strangers[0], endpoint.path) == own
+        if endpoint.path == "/v1/credits/checkouts":
+            assert [row["id"] for row in own["data"]] == [known["checkout"]]
+            assert (await get(strangers[1], endpoint.path))["data"] == []
         return
     assert set(known.values()) & {row["id"] for row in own["data"]}
     for stranger in strangers:

@@ -341,7 +341,7 @@ def _paired(pair: tuple[str, int], column: Column, rows: Sequence[Sequence[str]]
     kind, other = pair
     if kind == "question":
         asked = {clean_text(row[other]) for row in rows if other < len(row)}
-        # Whatever a questionnaire asks besides: its question stands in another column.
+        # Anything else that a questionnaire asks: its question stands in another column.
         return ("phone", 2) if any(map(is_about_phone, filter(None, asked))) else (None, 0)
     known = find_field(column.name)
     if known is not None and known[0] in ("phone", "email"):

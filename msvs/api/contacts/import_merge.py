@@ -183,7 +183,7 @@ WITH {_known(rule)}, {MARK}, changed AS (
 """
     for rule in RULES
 }
-# A row that is made into a contact is staged, whatever a dry run found.
+# A row that is made into a contact is staged, no matter what a dry run found.
 MARK_NEW = f"""
 WITH marked AS (
     UPDATE import_rows AS rows

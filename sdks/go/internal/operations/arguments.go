@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 
 	massivesms "github.com/massivesms/massivesms-go"
@@ -30,6 +31,14 @@ func (a Arguments) text(name string) string {
 }
 
 func (a Arguments) boolean(name string) bool { return strings.Trim(string(a[name]), `"`) == "true" }
+
+func (a Arguments) integer(name string) int64 {
+	number, err := strconv.ParseInt(strings.Trim(string(a[name]), `"`), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return number
+}
 
 // query reads arguments into a struct of query parameters.
 func (a Arguments) query(params any) error {

@@ -244,7 +244,7 @@ var Calls = map[string]Call{
 	},
 	"retrieveInvalidRows": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		if args.has("after") {
-			options = append(options, massivesms.WithAfter(args.boolean("after")))
+			options = append(options, massivesms.WithAfter(args.integer("after")))
 		}
 		return c.Imports.RetrieveInvalidRows(ctx, args.text("id"), options...)
 	},

@@ -1,6 +1,6 @@
 // The balance, what it buys, how credits come, what became of a purchase, and each movement.
 import { expect, test, type Page } from "@playwright/test";
-import { checkPage, logIn } from "./steps";
+import { checkPage, logIn, rest } from "./steps";
 
 /** Change what the service answers, before the page reads it. */
 async function answerWith(page: Page, change: (answer: string) => string) {
@@ -62,4 +62,78 @@ test("low credits are told on each page in live mode", async ({ page }) => {
   await page.getByRole("link", { name: "Add credits" }).click();
   await expect(page).toHaveURL(/\/credits$/);
   await expect(page.getByText("Credits run low", { exact: false })).toHaveCount(0);
+});
+
+const pays = (page: Page, card: string) => page.getByRole("button", { name: `Card that ends in ${card}` }).click();
+
+/** Go to the page of credits in live mode; return the balance. */
+async function openLive(page: Page): Promise<number> {
+  await logIn(page);
+  await page.getByRole("radio", { name: "Live" }).check({ force: true });
+  await page.goto("/dashboard/credits");
+  await expect(page.getByRole("button", { name: "Buy Launch" })).toBeVisible();
+  return Number((await rest(page, "GET", "/credits"))["balance"]);
+}
+
+test("a pack is bought, and the balance rises", async ({ page }) => {
+  const before = await openLive(page);
+  await page.getByRole("button", { name: "Buy Launch" }).focus();
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("NO CARD IS CHARGED", { exact: false })).toBeVisible();
+  await expect(page.getByText("149.00 USD")).toBeVisible();
+  await pays(page, "4242");
+  await expect(page).toHaveURL(/\/dashboard\/credits\?checkout=done/);
+  const told = page.getByRole("status").filter({ hasText: "Thank you: it is paid" });
+  await expect(told).toContainText(`10,000 credits were added. Your balance is ${(before + 10_000).toLocaleString("en")}.`);
+  await expect(page.getByText(`${(before + 10_000).toLocaleString("en")} credits`, { exact: true })).toBeVisible();
+  await checkPage(page);
+  await told.getByRole("button", { name: "Close" }).click();
+  await expect(page).toHaveURL(/\/dashboard\/credits$/);
+  await page.getByRole("button", { name: "Purchases", exact: true }).click();
+  const bought = page.getByRole("grid", { name: "Purchases" }).locator("tbody tr").first();
+  await expect(bought).toContainText("Launch");
+  await expect(bought).toContainText("Paid");
+  await expect(bought).toContainText("$149.00");
+  await expect(bought.getByRole("link", { name: "Receipt of Launch" })).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Ledger" }).click();
+  await expect(page.getByRole("grid", { name: "Ledger" }).locator("tbody tr").first()).toContainText("Bought+10,000");
+});
+
+test("a buyer turns back, is declined, and pays after all", async ({ page }) => {
+  const before = await openLive(page);
+  await page.getByRole("button", { name: "Buy Starter" }).click();
+  await page.getByRole("link", { name: "Turn back" }).click();
+  await expect(page).toHaveURL(/\/dashboard\/credits\?checkout=canceled/);
+  await expect(page.getByText("You turned back before paying for Starter.")).toBeVisible();
+  expect(Number((await rest(page, "GET", "/credits"))["balance"])).toBe(before);
+  await checkPage(page);
+  await page.getByRole("link", { name: "Pay after all" }).click();
+  await pays(page, "0002");
+  await expect(page.getByText("Your card was declined.")).toBeVisible();
+  await pays(page, "4242");
+  await expect(page.getByRole("status").filter({ hasText: "1,000 credits were added." })).toBeVisible();
+});
+
+test("a slow payment is told, and so is each other end", async ({ page }) => {
+  await openLive(page);
+  await page.getByRole("button", { name: "Buy Scale" }).click();
+  await pays(page, "0341");
+  await expect(page.getByText("The payment is on its way")).toBeVisible();
+  await checkPage(page);
+  await page.goto("/dashboard/credits?checkout=done&tab=purchases");
+  await expect(page.getByRole("grid", { name: "Purchases" }).locator("tbody tr").first()).toContainText("On its way");
+  let status = "";
+  await answerWith(page, (answer) => answer.replace(/"status":\s*"PENDING"/g, `"status":"${status}"`));
+  for (const [end, text] of [
+    ["FAILED", "The payment did not go through"],
+    ["EXPIRED", "The checkout has expired"],
+    ["REVIEW", "The operator looks at this payment"],
+    ["OPEN", "We ask whether it is paid"],
+  ] as const) {
+    status = end;
+    await page.reload();
+    await expect(page.getByText(text)).toBeVisible();
+    await checkPage(page);
+  }
 });

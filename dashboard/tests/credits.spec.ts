@@ -10,7 +10,7 @@ async function answerWith(page: Page, change: (answer: string) => string) {
   });
 }
 
-// What is still on its way when a test ends is nobody's.
+// What is still on its way when a test ends has no owner.
 test.afterEach(({ page }) => page.unrouteAll({ behavior: "ignoreErrors" }));
 
 test("credits: balance, packs, ledger and purchases in the address", async ({ page }) => {

@@ -54,7 +54,7 @@ def test_every_operation_has_its_method(language: str) -> None:
 
 
 def _path_in(text: str, path: str) -> bool:
-    """Whether a text has a path, whatever stands for its ids."""
+    """Whether a text has a path, with anything in the place of its ids."""
     pieces = [re.escape(piece) for piece in re.split(r"\{\w+\}", path)]
     return re.search(r".{1,60}?".join(pieces), text) is not None
 

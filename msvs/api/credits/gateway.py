@@ -201,7 +201,7 @@ def client_of(services: Services) -> StripeClient:
 
 
 async def close(services: Services) -> None:
-    """Let go of the connections to Stripe."""
+    """Close the connections to Stripe."""
     kept = services.keep(Kept)
     if kept.close is not None:
         await kept.close()

@@ -89,7 +89,7 @@ async def test_an_address_counts_once_its_link_was_opened(clean: None) -> None:
     ((to, subject, token),) = await mailed()
     assert (to, subject) == (EMAIL, "Confirm your e-mail address")
     assert await confirm(token) == made.user_id
-    # Whoever holds the link is not logged in by it.
+    # The link logs nobody in.
     assert await Session.all().count() == 1
     user = await User.get()
     assert (user.email, user.pending_email) == (EMAIL, None)

@@ -42,7 +42,7 @@ FORM = frozenset(
 # least one part of an audience, evidence for an opt-in, what a filter's field may be compared with, the codes of
 # regions and the names of time zones.
 UNSAID = re.compile(
-    r"since|scheduled_at|expires_at|timezone|audience|(?:contacts\[\d+\]\.)?opt_in\.(?:source|at)|filter\.?.*"
+    r"since|scheduled_at|expires_at|timezone|audience|(?:(?:contacts\[\d+\]\.)?opt_in|evidence)\.(?:source|at)|mapping\.?.*|filter\.?.*"
     r"|(?:blocked|enabled)_regions\[\d+\]|default_region|word"
 ).fullmatch
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -136,7 +136,13 @@ class UploadPart(Request, frozen=True, kw_only=True):
 
     offset: Annotated[int, about("How many bytes stand before it, which is `file_size` so far.", example=0, minimum=0)]
     content: Annotated[
-        str, about("Its bytes in base64.", example="cGhvbmUKKzEyMTI1NTUwMTIzCg==", maxLength=MAX_PART_TEXT)
+        str,
+        about(
+            "Its bytes in base64.",
+            example="cGhvbmUKKzEyMTI1NTUwMTIzCg==",
+            maxLength=MAX_PART_TEXT,
+            pattern="^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        ),
     ]
     last: Annotated[bool, about("Whether the file ends with it.", example=True)] = False
 

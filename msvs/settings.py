@@ -27,6 +27,9 @@ DEMO_FILE = "demo.json"
 LIVE_KEYS = ("sk_live_", "rk_live_")
 # Where the API is served to the public, and its documentation found.
 PRODUCTION_URL = "https://api.massivesms.com"
+# Posts to one host that a webhook worker begins in a second, and has under way at once.
+HOST_RATE = 5000
+HOST_AT_ONCE = 50
 # Of a file of contacts to be imported, in bytes.
 IMPORT_BYTES = 256 * 1024**2
 
@@ -271,10 +274,10 @@ class Settings:
     webhook_ports: tuple[int, ...] = setting("MSVS_WEBHOOK_PORTS", (443, 80, 8443),
         "comma-separated ports that webhooks may reach; in development also all ports of loopback from 1024 on",
         _ports, shown="`443,80,8443`")
-    webhook_host_rate: int = setting("MSVS_WEBHOOK_HOST_RATE", 5000,
+    webhook_host_rate: int = setting("MSVS_WEBHOOK_HOST_RATE", HOST_RATE,
         "posts a second to one host that a webhook worker begins, for all workspaces together",
         partial(_number, low=1, high=1_000_000))
-    webhook_host_at_once: int = setting("MSVS_WEBHOOK_HOST_AT_ONCE", 50,
+    webhook_host_at_once: int = setting("MSVS_WEBHOOK_HOST_AT_ONCE", HOST_AT_ONCE,
         "posts to one host that a webhook worker has under way at once, for all workspaces together",
         partial(_number, low=1, high=1000))
     webhook_show_private_answers: bool = setting("MSVS_WEBHOOK_SHOW_PRIVATE_ANSWERS", False,

@@ -13,7 +13,7 @@ from msvs.address_policy import AddressPolicy
 from msvs.api.crypto import Keyring
 from msvs.models import Role
 from msvs.packs import Billing
-from msvs.settings import IMPORT_BYTES, PRODUCTION_URL, Settings
+from msvs.settings import HOST_AT_ONCE, HOST_RATE, IMPORT_BYTES, PRODUCTION_URL, Settings
 
 T = TypeVar("T")
 
@@ -63,8 +63,8 @@ class Rates:
     carriers: Mapping[str, float] = field(default_factory=dict)
     senders: Mapping[str, float] = field(default_factory=dict)
     # Webhooks to one host from a process: posts a second, and at once.
-    host_per_second: float = 500.0
-    host_at_once: int = 50
+    host_per_second: float = HOST_RATE
+    host_at_once: int = HOST_AT_ONCE
 
     def of_carrier(self, name: str) -> float | None:
         """Return what a carrier takes; None is no limit."""

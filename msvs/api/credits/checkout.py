@@ -6,7 +6,7 @@ Writing it down is one transaction and asks nobody; opening asks Stripe, holds n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 from uuid import UUID
@@ -18,7 +18,7 @@ from msvs.api.credits.gateway import PURCHASE
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import Resource, moment
+from msvs.api.resources import Resource, moment, optional_moment
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import execute, fetch_row
 from msvs.fields import Request, about
@@ -148,8 +148,8 @@ def checkout_resource(row: rows.PurchaseRow) -> CheckoutResource:
         invoice_url=row.invoice_url,
         receipt_url=row.receipt_url,
         created_at=moment(row.created_at),
-        expires_at=_moment(row.expires_at),
-        paid_at=_moment(row.paid_at),
+        expires_at=optional_moment(row.expires_at),
+        paid_at=optional_moment(row.paid_at),
     )
 
 
@@ -285,7 +285,3 @@ def _read_url(text: str | None, param: str) -> str | None:
             code=ErrorCode.URL_INVALID,
         )
     return text
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else moment(value)

@@ -16,11 +16,19 @@ from msvs import database as db
 from msvs.api import ids
 from msvs.api.consent import consent_chain
 from msvs.api.contacts import import_jobs, import_merge
-from msvs.api.contacts.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
+from msvs.api.contacts.contacts import (
+    CreateContact,
+    ListContacts,
+    OptInEvidence,
+    create_contact,
+    list_contacts,
+    opt_out_contact,
+)
 from msvs.api.contacts.import_jobs import CreateImport, ImportOptions, ListImportRows, UpdateImport, UploadPart
 from msvs.api.contacts.suppressions import create_suppression
 from msvs.api.context import Context
 from msvs.api.errors import Conflict
+from msvs.api.pages import PageRequest
 from msvs.api.privacy.erasure import erase_contact
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import (
@@ -163,6 +171,23 @@ async def test_each_row_is_told_and_counted_once(ctx: Context) -> None:
     assert (await consent_chain.verify(SERVICES)).is_whole
     assert await db.fetch_value("SELECT count(*) FROM import_chunks") == 0
     assert (await Event.get(type="import.completed")).resource_id == row.id
+
+
+async def test_who_is_made_long_after_the_file_was_read_is_as_new_as_said(ctx: Context) -> None:
+    before = datetime.now(UTC)
+    row = await import_(ctx, f"phone\n{MARIA}\n{ZOE}\n", dry_run=True)
+    old = "(left(id_floor(now() - interval '3 days')::text, 13) || substr(contact_id::text, 14))::uuid"
+    await db.execute(f"UPDATE import_rows SET contact_id = {old}")
+    async with unit_of_work():
+        await import_jobs.run_import(ctx, row.id)
+    await run_imports(SERVICES, SETTINGS)
+
+    found = await list_contacts(ctx, PageRequest(), ListContacts(created_from=before))
+    assert {each.phone for each in found.items} == {MARIA, ZOE}
+    async with unit_of_work():
+        await import_jobs.undo_import(ctx, row.id)
+    await run_imports(SERVICES, SETTINGS)
+    assert await Contact.all().count() == 0
 
 
 async def test_a_dry_run_changes_nothing_and_is_then_run(ctx: Context) -> None:

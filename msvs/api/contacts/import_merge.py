@@ -102,6 +102,12 @@ JOIN erased_suppressions AS erased ON erased.workspace_id = $1 AND erased.livemo
     AND erased.phone_hash = named.phone_hash
 """
 
+# A contact is as old as its id says, to the minute: lists are found by it. Rows may have waited since they were read.
+RENEW_IDS = f"""
+UPDATE import_rows AS rows SET contact_id = (left(id_floor($6)::text, 13) || substr(contact_id::text, 14))::uuid
+WHERE {BATCH} AND contact_id < id_floor($6::timestamptz - interval '30 seconds')
+    AND NOT EXISTS (SELECT FROM contacts WHERE {OF_ROW})
+"""
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
 INSERT_NEW = f"""
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, attributes, opt_in_status, opt_in_source,
@@ -291,6 +297,7 @@ async def merge_batch(ctx: Context, merge: Merge, after: int, until: int, now: d
     await consent.hold_suppressions(ctx)
     if await fetch_value(HAS_ERASED, ctx.workspace_id, ctx.livemode):
         await consent.restore_suppressions(ctx, [row.phone for row in await fetch(READ_PHONES, *scope[2:])])
+    await execute(RENEW_IDS, *scope, now)
     created = await execute(INSERT_NEW, *scope, now)
     # Whom somebody else made meanwhile is known by now.
     await fetch_value(LOCK_KNOWN, *scope)

@@ -269,7 +269,7 @@ async def _list(services: Services, kind: type[L], path: str, which: Mapping[str
     """Walk a list of Stripe's, page by page."""
     params = {**which, "limit": PAGE}
     while True:
-        page = msgspec.json.decode(await _call(services, "get", path, params), type=_Page)
+        page = _read(_Page, await _call(services, "get", path, params))
         items = [_read(kind, each) for each in page.data]
         for item in items:
             yield item
@@ -279,7 +279,14 @@ async def _list(services: Services, kind: type[L], path: str, which: Mapping[str
 
 
 def _read(kind: type[S], text: str | msgspec.Raw) -> S:
-    return msgspec.json.decode(text, type=kind)
+    """Return what was answered. Raises GatewayError, a final one, where that is not what Stripe documents."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as error:
+        log.error("an answer of Stripe's cannot be read", what=kind.__name__, error=type(error).__name__)
+        raise GatewayError(
+            "The payment service answered with something unknown.", is_final=True, reason="unreadable"
+        ) from None
 
 
 def _since(time: datetime) -> Mapping[str, object]:

@@ -11,7 +11,7 @@ import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.credits import credits, fulfilment, gateway
+from msvs.api.credits import credits, fulfilment, gateway, stripe_events
 from msvs.api.credits.gateway import GatewayError, Return
 from msvs.api.unit_of_work import unit_of_work
 from msvs.local.pretend_stripe import PretendStripe, Refused
@@ -362,6 +362,21 @@ async def test_no_call_is_made_inside_a_transaction(live_ctx: Context, stripe: P
         with pytest.raises(RuntimeError):
             await gateway.read_session(live_ctx.services, row.session_id or "")
     assert len(stripe.calls) == calls
+
+
+async def test_an_answer_that_cannot_be_read_holds_up_no_other(live_ctx: Context, stripe: PretendStripe) -> None:
+    broken, good = await begin(live_ctx), await begin(live_ctx)
+    assert broken.session_id is not None
+    assert good.session_id is not None
+    stripe.pay(good.session_id)
+    stripe.sessions[broken.session_id]["amount_total"] = "many"
+    late = datetime.now(UTC) + timedelta(days=2)
+    assert await stripe_events.look_at_purchases(live_ctx.services, late) == 2
+    assert (await reread(good.id)).status == "paid"
+    assert (await reread(broken.id)).check_at == late + timedelta(days=1)
+    with pytest.raises(GatewayError) as caught:
+        await fulfilment.fulfil(live_ctx.services, broken.session_id)
+    assert (caught.value.is_final, caught.value.reason) == (True, "unreadable")
 
 
 async def test_a_missing_object_is_final(live_ctx: Context, stripe: PretendStripe) -> None:

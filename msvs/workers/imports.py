@@ -6,10 +6,11 @@ import is: what a worker that was killed had not committed is done by the next, 
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -169,27 +170,36 @@ class _Turn:
     # Reading
 
     async def _read(self) -> None:
+        async with self._file() as (unpacked, hash):
+            plan, after = await self._begin_reading(unpacked, hash)
+            if plan is not None:
+                await self._stage(unpacked, plan, after)
+
+    @asynccontextmanager
+    async def _file(self) -> AsyncIterator[tuple[Unpacked, str]]:
+        """Provide the import's file, and the hash of its bytes as they came."""
+        hash = hashlib.sha256()
         with tempfile.TemporaryFile() as file:
             async for block in import_jobs.read_chunks(self._id):
                 file.write(block)
+                hash.update(block)
             file.seek(0)
             with import_files.unpack(cast(BinaryIO, file)) as unpacked:
-                plan, after = await self._begin_reading(unpacked)
-                if plan is not None:
-                    await self._stage(unpacked, plan, after)
+                yield unpacked, hash.hexdigest()
 
-    async def _begin_reading(self, unpacked: Unpacked) -> tuple[Plan | None, int]:
+    async def _begin_reading(self, unpacked: Unpacked, hash: str) -> tuple[Plan | None, int]:
         """Find the columns and what they are, unless that is known. Return how rows are read, and after which one."""
         row = await ContactImport.get(id=self._id)
         if row.status is ImportStatus.QUEUED:
-            row = await in_unit_of_work(partial(self._look, unpacked))
+            row = await in_unit_of_work(partial(self._look, unpacked, hash))
         if row.status is not ImportStatus.READING:
             return None, 0
         return _plan_of(row, await database.now()), row.rows_read
 
-    async def _look(self, unpacked: Unpacked) -> ContactImport:
+    async def _look(self, unpacked: Unpacked, hash: str) -> ContactImport:
         now = await database.now()
         row = await self._hold(now, ImportStatus.QUEUED)
+        row.file_hash = hash
         rows = import_files.sample(unpacked)
         with import_files.open_rows(unpacked) as table:
             columns = import_columns.describe_columns(import_files.header_of(table), rows)
@@ -337,12 +347,9 @@ class _Turn:
         wanted = {each.number for each in found}
         if not wanted:
             return
-        with tempfile.TemporaryFile() as file:
-            async for block in import_jobs.read_chunks(self._id):
-                file.write(block)
-            file.seek(0)
-            plan = _plan_of(row, await database.now())
-            with import_files.unpack(cast(BinaryIO, file)) as unpacked, import_files.open_rows(unpacked) as table:
+        plan = _plan_of(row, await database.now())
+        async with self._file() as (unpacked, _):
+            with import_files.open_rows(unpacked) as table:
                 late = (raw for raw in import_files.read_raw(table, plan) if raw.number in wanted)
                 while part := list(islice(late, BATCH)):
                     await self._fill(row, part)

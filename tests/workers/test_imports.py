@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -103,6 +104,7 @@ async def test_exports_of_other_tools_map_themselves(ctx: Context, name: str, st
     row = await import_(ctx, (EXPORTS / name).read_bytes(), name, default_region="US")
 
     assert (row.status, row.error) == ("completed", None)
+    assert row.file_hash == hashlib.sha256((EXPORTS / name).read_bytes()).hexdigest()
     assert counts(row)["created"] == 3
     assert await people() == {
         MARIA: ("Maria", "Silva", statuses.get(MARIA, "unknown")),

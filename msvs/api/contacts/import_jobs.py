@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
-import hashlib
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -471,10 +470,6 @@ async def import_file(ctx: Context, file: BinaryIO, file_name: str, options: Imp
 async def _finish_upload(row: ContactImport) -> None:
     if row.file_size == 0 or not await fetch_value(HAS_CHUNKS, row.id):
         raise InvalidRequest("The file is empty.", param="file")
-    hash = hashlib.sha256()
-    async for block in read_chunks(row.id):
-        hash.update(block)
-    row.file_hash = hash.hexdigest()
     await _queue(row)
 
 

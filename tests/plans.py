@@ -18,14 +18,17 @@ from msvs.api.context import Context
 
 METHODS = ("fetch", "fetchrow", "fetchval", "execute")
 EXPLAINED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-SCANS = frozenset(("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Tid Scan", "Tid Range Scan"))
+SCANS = frozenset(
+    ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Bitmap Index Scan", "Tid Scan", "Tid Range Scan")
+)
 REMOVED = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+COMPARED = "Rows Removed by Join Filter"
 BUFFERS = ("Shared Hit Blocks", "Shared Read Blocks")
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement that ran, the rows its scans read and the buffers it touched."""
+    """A statement that ran, the rows its scans read or its joins compared, and the buffers it touched."""
 
     sql: str
     rows: int
@@ -52,8 +55,12 @@ class Reading:
 
 
 @contextmanager
-def reading(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reading]:
-    """Note what every statement reads within the block; whatever explaining it changes is rolled back."""
+def reading(monkeypatch: pytest.MonkeyPatch, *, is_generic: bool = False) -> Iterator[Reading]:
+    """Note what every statement reads within the block; what explaining it changes is rolled back.
+
+    `is_generic`: by the plan for any values, which a connection takes from the sixth time on.
+    """
+    explain = _explain_generic if is_generic else _explain
     found = Reading()
 
     def explain_first(method: str) -> None:
@@ -61,7 +68,7 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reading]:
 
         async def explained(self: Any, query: str, *values: Any, **options: Any) -> Any:
             if query.lstrip("( \n").startswith(EXPLAINED):
-                found.statements.append(await _explain(self, run if method == "fetchval" else fetchval, query, values))
+                found.statements.append(await explain(self, run if method == "fetchval" else fetchval, query, values))
             return await run(self, query, *values, **options)
 
         patch.setattr(asyncpg.Connection, method, explained)
@@ -80,6 +87,32 @@ async def _explain(connection: Any, fetchval: Any, query: str, values: Sequence[
         plan = await fetchval(connection, f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", *values)
     finally:
         await transaction.rollback()
+    return _read(query, plan)
+
+
+async def _explain_generic(connection: Any, fetchval: Any, query: str, values: Sequence[Any]) -> Statement:
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await fetchval(connection, "SET LOCAL plan_cache_mode = force_generic_plan")
+        await fetchval(connection, f"PREPARE explained AS {query}")
+        given = f"({', '.join(map(_literal, values))})" if values else ""
+        plan = await fetchval(connection, f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained{given}")
+    finally:
+        await transaction.rollback()
+        await fetchval(connection, "DEALLOCATE explained")
+    return _read(query, plan)
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, (list, tuple)):
+        return "'{" + ", ".join("NULL" if each is None else str(each) for each in value) + "}'"
+    return f"'{value}'"
+
+
+def _read(query: str, plan: Any) -> Statement:
     top = (msgspec.json.decode(plan) if isinstance(plan, str) else plan)[0]["Plan"]
     rows = sum(_rows(node) for node in _nodes(top))
     return Statement(query, rows, sum(top.get(name, 0) for name in BUFFERS))
@@ -92,10 +125,11 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _rows(node: dict[str, Any]) -> int:
+    compared = int(node.get(COMPARED, 0) * node["Actual Loops"])
     if node["Node Type"] not in SCANS:
-        return 0
+        return compared
     each = node["Actual Rows"] + sum(node.get(name, 0) for name in REMOVED)
-    return int(each * node["Actual Loops"])
+    return int(each * node["Actual Loops"]) + compared
 
 
 # Ids of this moment, so that rows lie in the partition of this month.

@@ -23,7 +23,7 @@ from msvs.api.dispatch.outcomes import (
     THROTTLED,
     UNKNOWN,
     Outcome,
-    conclusion_of,
+    conclude,
     give_back,
     record_outcomes,
 )
@@ -63,7 +63,7 @@ async def test_a_claim_locks_no_month_that_is_settled(two_years: None, ctx: Cont
     """At hundreds of locks a claim, some hundred workers use up PostgreSQL's table of locks."""
     assert await open_months.find_open_months() == 1
     found = []
-    # Prepared statements are planned anew for all values from the sixth time on.
+    # Prepared statements are planned again for all values from the sixth time on.
     for _ in range(8):
         await send(ctx)
         async with unit_of_work():
@@ -73,8 +73,7 @@ async def test_a_claim_locks_no_month_that_is_settled(two_years: None, ctx: Cont
             found.append(await db.fetch_value(LOCKS))
         assert claim is not None
         async with unit_of_work():
-            statement = conclusion_of(claim.token)
-            await db.execute(statement, [claim.messages[0].id], ["accepted"], [None], now, claim.token)
+            await conclude(claim.token, [Outcome(claim.messages[0].id, "accepted")], now)
             found.append(await db.fetch_value(LOCKS))
         async with unit_of_work():
             await record_outcomes(claim, [Outcome(row.id, "accepted") for row in claim.messages], now)
@@ -221,7 +220,9 @@ async def test_a_range_names_whole_months(database: str) -> None:
     )
     assert found == IdRange(await month(-1), await month(1))
     low, high = [await db.fetch_value("SELECT id_floor($1::timestamptz)", await month(ahead)) for ahead in (-1, 1)]
-    assert found.of("messages") == f"messages.id >= '{low}' AND messages.id < '{high}'"
+    bounds = ((">=", low), ("<", high))
+    words = [f"messages.id {sign} ANY (ARRAY['{bound}'::uuid])" for sign, bound in bounds]
+    assert found.of("messages") == " AND ".join(words)
     assert EVERYWHERE.of("messages") == "true"
 
 

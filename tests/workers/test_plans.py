@@ -129,6 +129,52 @@ async def test_a_hand_over_reads_its_batch(
     returning.check(MOST)
 
 
+LARGE_BATCH = 300
+
+
+async def test_a_large_batch_is_found_by_its_keys_in_a_month_without_statistics(
+    live_ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan for any values takes an array for ten rows, and a new month for nearly empty."""
+    campaign_id = await make_campaign(live_ctx)
+    await db.execute("UPDATE credit_balances SET balance = 1000000")
+    contact = await factories.make_contact(live_ctx)
+    await make_messages(live_ctx, 10 * LARGE_BATCH, "queued", campaign_id=campaign_id, contact_id=contact.id)
+    lane = Lane(live_ctx.workspace_id, True, campaign_id)
+
+    async def claim() -> claims.Claim:
+        async with unit_of_work():
+            taken = await claims.claim(SERVICES, lane, carrier="virtual", limit=LARGE_BATCH, now=await db.now())
+        assert taken is not None
+        assert len(taken.messages) == LARGE_BATCH
+        return taken
+
+    with reading(monkeypatch, is_generic=True) as recording:
+        accepted = await claim()
+        ids = [row.id for row in accepted.messages]
+        for result in (ACCEPTED, REFUSED, THROTTLED, UNKNOWN):
+            taken = accepted if result == ACCEPTED else await claim()
+            async with unit_of_work():
+                await record_outcomes(taken, [Outcome(row.id, result) for row in taken.messages], await db.now())
+        async with unit_of_work():
+            await give_back(SERVICES, await claim(), await db.now())
+        async with unit_of_work():
+            told = [DeliveryReport(id, number % 2 == 0, "unreachable") for number, id in enumerate(ids)]
+            assert await delivery_reports.take_reports(told, await db.now()) == LARGE_BATCH
+    recording.check(10 * LARGE_BATCH)
+    found = await db.fetch("SELECT outcome, count(*) AS n FROM message_attempts GROUP BY 1")
+    named = ("accepted", "refused", "throttled", "unknown", "unused")
+    assert {row.outcome: row.n for row in found} == dict.fromkeys(named, LARGE_BATCH)
+
+
+def test_no_statement_names_the_rows_of_a_join_twice() -> None:
+    """An array beside a join is compared with each of its rows."""
+    twice = re.compile(r"\b(\w+\.\w+) = ANY ?\(\$\d\) AND \1 = \w+\.\w+")
+    root = Path(db.__file__).parent
+    found = [str(path.relative_to(root)) for path in root.rglob("*.py") if twice.search(path.read_text())]
+    assert found == ["api/dispatch/throughput.py"], "its rows are few, and their names no ids"
+
+
 async def test_what_is_looked_for_again_and_again_is_found_by_its_index(
     live_ctx: Context, crowd: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:

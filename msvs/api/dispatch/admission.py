@@ -36,7 +36,7 @@ WHERE EXISTS (
 
 PUT_OFF = """
 UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)
-WHERE messages.id = ANY ($1) AND messages.id = later.id AND {in_months}
+WHERE messages.id = later.id AND {in_months}
 """
 
 
@@ -133,7 +133,7 @@ REFUSED_BY_CONSENT = """
 UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,
     canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END
 FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code)
-WHERE messages.id = ANY ($1) AND messages.id = refusal.id AND {in_months}
+WHERE messages.id = refusal.id AND {in_months}
 RETURNING messages.*
 """
 

@@ -232,8 +232,14 @@ async def take(
     token = ids.new_id()
     message_ids = [row.id for row in rows]
     take = open_months.within(TAKE_MESSAGES, message_ids)
-    await execute(take, [ids.new_id() for _ in rows], message_ids, token, carrier, now, LEASE, is_resend)
+    attempts = [attempt_of(token, message_id) for message_id in message_ids]
+    await execute(take, attempts, message_ids, token, carrier, now, LEASE, is_resend)
     return Claim(token, carrier, rows, is_repeat)
+
+
+def attempt_of(token: UUID, message_id: UUID) -> UUID:
+    """Return the id of a claim's attempt at a message: of the claim's time, and found by its key."""
+    return UUID(int=token.int >> 64 << 64 | message_id.int & (1 << 64) - 1)
 
 
 async def _afford(lane: Lane, rows: list[PickedMessage], now: datetime) -> list[PickedMessage]:

@@ -26,7 +26,7 @@ WITH proven AS (
 )
 UPDATE messages SET status = CASE WHEN replied_at IS NULL THEN 'sent' ELSE 'replied' END, sent_at = $2,
     claim_token = NULL, lease_until = NULL
-FROM proven WHERE messages.id = ANY ($1) AND messages.id = proven.id AND {in_months} RETURNING messages.*
+FROM proven WHERE messages.id = proven.id AND {in_months} RETURNING messages.*
 """
 
 MARK_DELIVERED = """
@@ -37,17 +37,17 @@ WITH reported AS (
 )
 UPDATE messages SET status = CASE WHEN status = 'sent' THEN 'delivered' ELSE status END,
     delivered_at = $2, delivery = NULL
-FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id AND {in_months} RETURNING messages.*
+FROM reported WHERE messages.id = reported.id AND {in_months} RETURNING messages.*
 """
 
 REPORT_FAILED = """
 WITH reported AS (
     SELECT messages.id, report.code FROM messages
     JOIN unnest($1::uuid[], $2::varchar[]) AS report (id, code) ON report.id = messages.id
-    WHERE messages.id = ANY ($1) AND status = 'sent' AND {in_months} ORDER BY messages.id FOR UPDATE OF messages
+    WHERE messages.status || '' = 'sent' AND {in_months} ORDER BY messages.id FOR UPDATE OF messages
 )
 UPDATE messages SET status = 'failed', failed_at = $3, error_code = reported.code, delivery = NULL
-FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id AND {in_months} RETURNING messages.*
+FROM reported WHERE messages.id = reported.id AND {in_months} RETURNING messages.*
 """
 
 LOCK_FREE_MESSAGES = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months} ORDER BY id FOR UPDATE SKIP LOCKED"

@@ -34,10 +34,12 @@ class IdRange:
         """Return the condition on the ids of a partitioned table.
 
         It is made of literals, which prune partitions from every plan, and changes but once a month, so that a
-        statement stays prepared.
+        statement stays prepared. Each bound is an array of one: as a plain pair the planner takes them, in a month it
+        has no statistics of yet, for so few rows that it reads the whole month to find a batch by its ids.
         """
         bounds = ((">=", self.since), ("<", self.until))
-        return " AND ".join(f"{table}.id {sign} '{floor(day)}'" for sign, day in bounds if day is not None) or "true"
+        found = (f"{table}.id {sign} ANY (ARRAY['{floor(day)}'::uuid])" for sign, day in bounds if day is not None)
+        return " AND ".join(found) or "true"
 
 
 EVERYWHERE = IdRange()
@@ -106,13 +108,6 @@ def recent(moment: datetime, message_ids: Iterable[UUID] = ()) -> IdRange:
     named = months_of(message_ids).since
     since = _month_start(moment - MARGIN)
     return IdRange(since if named is None else min(since, named))
-
-
-def months_since(made: UUID) -> IdRange:
-    """Return the range of the months from an id to those that this process makes now."""
-    found = months_of([made])
-    tomorrow = _month_start(datetime.now(UTC) + MARGIN, 1)
-    return IdRange(found.since, max(tomorrow, found.until or tomorrow))
 
 
 def floor(moment: datetime) -> UUID:

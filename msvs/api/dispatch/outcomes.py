@@ -12,7 +12,7 @@ from msvs.api import ids
 from msvs.api.context import Services
 from msvs.api.credits import credits
 from msvs.api.dispatch import open_months
-from msvs.api.dispatch.claims import Claim
+from msvs.api.dispatch.claims import Claim, attempt_of
 from msvs.api.dispatch.lane_bounds import LaneBounds
 from msvs.api.dispatch.message_events import events_of
 from msvs.api.dispatch.routing import FAILOVER_CODES
@@ -38,14 +38,15 @@ UNUSED = "unused"
 
 RECIPIENT_OPTED_OUT = "recipient_opted_out"
 
-# The ids stand twice so that the planner finds rows by their key alone. With wrong statistics it might read every row
-# that is `sending`.
+# Rows are found by their key, one by one. The status is no plain column here, as with wrong statistics the planner
+# might read every row that is `sending` by the index of leases; and the ids do not stand twice, as an array beside a
+# join is compared with each row.
 RECORD_SENT = """
 UPDATE messages SET status = CASE WHEN replied_at IS NULL THEN 'sent' ELSE 'replied' END, sent_at = $4,
     carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
-WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
-    AND messages.status = 'sending' AND {in_months}
+WHERE messages.id = outcome.id AND messages.claim_token = $3
+    AND messages.status || '' = 'sending' AND {in_months}
 RETURNING messages.*
 """
 
@@ -53,35 +54,34 @@ RECORD_FAILED = """
 WITH held AS (
     SELECT messages.id, messages.credits_used, outcome.code
     FROM messages JOIN unnest($1::uuid[], $2::varchar[]) AS outcome (id, code) ON outcome.id = messages.id
-    WHERE messages.id = ANY ($1) AND messages.status = 'sending' AND messages.claim_token = $3 AND {in_months}
+    WHERE messages.claim_token = $3 AND messages.status || '' = 'sending' AND {in_months}
     FOR UPDATE OF messages
 )
 UPDATE messages SET status = 'failed', failed_at = $4, error_code = held.code, credits_used = 0,
     claim_token = NULL, lease_until = NULL
-FROM held WHERE messages.id = ANY ($1) AND messages.id = held.id AND {in_months}
+FROM held WHERE messages.id = held.id AND {in_months}
 RETURNING messages.*, held.credits_used AS credits_held
 """
 
 REQUEUED = """
 UPDATE messages SET status = 'queued', due_at = outcome.due_at, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::timestamptz[]) AS outcome (id, due_at)
-WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
-    AND messages.status = 'sending' AND {in_months}
+WHERE messages.id = outcome.id AND messages.claim_token = $3
+    AND messages.status || '' = 'sending' AND {in_months}
 """
 
 ADD_PARTS = """
 INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
 SELECT part.id, part.message_id, messages.carrier, part.ref, part.number, $5
 FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::smallint[]) AS part (id, message_id, ref, number)
-JOIN messages ON messages.id = part.message_id AND messages.id = ANY ($6) AND {in_months}
+JOIN messages ON messages.id = part.message_id AND {in_months}
+WHERE part.message_id = ANY ($6)
 """
 
 CONCLUDE = """
 UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ended_at = $4
-FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (message_id, outcome, code)
-WHERE message_attempts.message_id = ANY ($1) AND message_attempts.message_id = done.message_id
-    AND message_attempts.claim_token = $5
-    AND {is_recent}
+FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (id, outcome, code)
+WHERE message_attempts.id = done.id AND {in_attempts}
 """
 
 
@@ -122,14 +122,7 @@ async def record_outcomes(
         await execute(open_months.within(UNSURE, unknown), unknown, claim.token, UNKNOWN_WAIT, LONGEST_UNKNOWN_WAIT)
         opted_out = {each.message_id for each in by_result[UNKNOWN] if each.code == RECIPIENT_OPTED_OUT}
         await _note_opt_outs([row for row in claim.messages if row.id in opted_out], now)
-    await execute(
-        conclusion_of(claim.token),
-        [outcome.message_id for outcome in concluded],
-        [outcome.result for outcome in concluded],
-        [outcome.code for outcome in concluded],
-        now,
-        claim.token,
-    )
+    await conclude(claim.token, concluded, now)
 
 
 def _sort(
@@ -171,9 +164,12 @@ async def _requeue(claim: Claim, throttled: Sequence[Outcome], passed_on: Sequen
         notify_after_commit(WorkQueue.MESSAGES)
 
 
-def conclusion_of(token: UUID) -> str:
-    """CONCLUDE for the attempts of a claim: this process made their ids just after its token."""
-    return CONCLUDE.format(is_recent=open_months.months_since(token).of("message_attempts"))
+async def conclude(token: UUID, outcomes: Iterable[Outcome], now: datetime) -> None:
+    """Write down what became of a claim's attempts."""
+    given = list(outcomes)
+    statement = CONCLUDE.format(in_attempts=open_months.months_of([token]).of("message_attempts"))
+    attempts = [attempt_of(token, outcome.message_id) for outcome in given]
+    await execute(statement, attempts, [each.result for each in given], [each.code for each in given], now)
 
 
 def _pause(outcome: Outcome, attempt: int) -> timedelta:
@@ -240,7 +236,7 @@ async def give_back(services: Services, claim: Claim, now: datetime) -> None:
     services.keep(LaneBounds).forget()
     again = open_months.within(REQUEUED, unused)
     await execute(again, unused, [row.due_at for row in claim.messages], claim.token)
-    await execute(conclusion_of(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
+    await conclude(claim.token, [Outcome(message_id, UNUSED) for message_id in unused], now)
     notify_after_commit(WorkQueue.MESSAGES)
 
 
@@ -254,7 +250,7 @@ WHERE id = ANY ($1) AND claim_token = $2 AND status = 'sending' AND {in_months}
 async def _give_back_resend(claim: Claim, now: datetime) -> None:
     unused = [row.id for row in claim.messages]
     await execute(open_months.within(RETURNED, unused), unused, claim.token)
-    await execute(conclusion_of(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
+    await conclude(claim.token, [Outcome(message_id, UNUSED) for message_id in unused], now)
 
 
 async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, sent_at: datetime) -> None:
@@ -289,7 +285,7 @@ WITH late AS (
 UPDATE messages SET status = CASE WHEN status <> 'sending' THEN status WHEN replied_at IS NULL THEN 'sent'
         ELSE 'replied' END,
     sent_at = coalesce(sent_at, $3), claim_token = NULL, lease_until = NULL
-FROM late WHERE messages.id = ANY ($1) AND messages.id = late.id AND {in_months}
+FROM late WHERE messages.id = late.id AND {in_months}
     AND (messages.status = 'sending' OR messages.sent_at IS NOT NULL)
 RETURNING messages.*, messages.sent_at = $3 AS is_sent_now
 """

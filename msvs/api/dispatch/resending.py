@@ -47,7 +47,7 @@ ORDER BY messages.lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 
 WAIT = """
 UPDATE messages SET lease_until = later.at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, at)
-WHERE messages.id = ANY ($1) AND messages.id = later.id AND {in_months}
+WHERE messages.id = later.id AND {in_months}
 """
 SUSPENDED_WAIT = timedelta(minutes=1)
 

@@ -137,15 +137,14 @@ DROP_DELIVERIES = (
 )
 
 # The count of attempts and the end of the lease are the claim's mark: another claim, or anyone who opened the
-# delivery again or ended it meanwhile, has changed them. The ids stand twice so that the planner finds rows by
-# their key alone, even with wrong statistics.
+# delivery again or ended it meanwhile, has changed them.
 SETTLE = """
 UPDATE webhook_deliveries SET state = outcome.state, lease_until = NULL,
     next_attempt_at = coalesce(outcome.next_attempt_at, webhook_deliveries.next_attempt_at),
     ended_at = CASE WHEN outcome.state = 'pending' THEN NULL ELSE $6::timestamptz END
 FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::varchar[], $5::timestamptz[])
     AS outcome (id, attempt_count, lease_until, state, next_attempt_at)
-WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = outcome.id
+WHERE webhook_deliveries.id = outcome.id
     AND webhook_deliveries.attempt_count = outcome.attempt_count
     AND webhook_deliveries.lease_until = outcome.lease_until
 """
@@ -153,7 +152,7 @@ WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = outcome.id
 RELEASE_DELIVERIES = """
 UPDATE webhook_deliveries SET attempt_count = webhook_deliveries.attempt_count - 1, lease_until = NULL
 FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS claimed (id, attempt_count, lease_until)
-WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = claimed.id
+WHERE webhook_deliveries.id = claimed.id
     AND webhook_deliveries.attempt_count = claimed.attempt_count
     AND webhook_deliveries.lease_until = claimed.lease_until
 """

@@ -183,3 +183,14 @@ def _metas(kind: object) -> Iterator[msgspec.Meta]:
             yield meta
     for each in get_args(kind):
         yield from _metas(each)
+
+
+MAX_VERSION = 64
+# What a change names where it must not overwrite another's.
+Version = Annotated[
+    str,
+    about(
+        "The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.",
+        **named(MAX_VERSION),
+    ),
+]

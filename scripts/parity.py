@@ -55,6 +55,7 @@ PEOPLE = "for people: an API key has no user behind it"
 KEYS = "a leaked key must not make or end keys"
 DASHBOARD = "a number for the dashboard; REST serves resources and their events"
 HANDSET = "for the page at /handset; a program reads messages and inbound messages"
+SEARCH = "for the dashboard's search; a program filters each list by `q`, `phone` and `email`"
 MANY = "reads many at once for a list; a route reads one"
 COMMAND = "for operators, as a command of `msvs`: it reads or writes a file of any length"
 LONG_GONE = "for operators, as a command of `msvs`: the person who is asked for has no contact, and no id"
@@ -69,6 +70,7 @@ NO_REST: Mapping[str, str] = {
     "audit.get_audit_entry": PEOPLE,
     "audit.list_audit": PEOPLE,
     "contact_export.stream_contact": COMMAND,
+    "contact_pages.count_matching": DASHBOARD,
     "erasure.erase_phone": LONG_GONE,
     "explanations.message_timelines": MANY,
     "handset.count_handset_messages": HANDSET,
@@ -102,6 +104,11 @@ NO_REST: Mapping[str, str] = {
     "request_log.count_requests": DASHBOARD,
     "request_log.list_requests": DASHBOARD,
     "segments.segment_fields": DASHBOARD,
+    "search.search_campaigns": SEARCH,
+    "search.search_contacts": SEARCH,
+    "search.search_lists": SEARCH,
+    "search.search_messages": SEARCH,
+    "search.search_segments": SEARCH,
     "statistics.read_usage": TWILIO,
     "suppressions.count_erased": COMMAND,
     "suppressions.export_rows": COMMAND,
@@ -122,7 +129,7 @@ NO_GRAPHQL: Mapping[str, str] = {
     "statistics.read_usage": TWILIO,
 }
 # Modules all of whose operations are for people.
-FOR_PEOPLE = ("addresses", "login_sessions", "passkeys", "second_factors", "users")
+FOR_PEOPLE = ("addresses", "login_sessions", "notifications", "passkeys", "second_factors", "users")
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
     "settings_of_mode.find_settings": "everything the settings decide",
@@ -156,6 +163,7 @@ PARTS: Mapping[str, str] = {
     "consent.repeat_opt_out": "a STOP that is said again",
     "consent.restore_suppressions": "importing contacts",
     "consent.suppress": "creating and importing suppressions",
+    "contacts.list_contacts": "listing contacts",
     "contacts.ensure_contact": "sending to a new number, and replies from one",
     "events.record_encoded": "expanding a campaign",
     "halting.halt": "pausing and canceling a campaign",

@@ -9,6 +9,7 @@ import { homeRoutes } from "./pages/home/routes";
 import { importRoutes } from "./pages/imports/routes";
 import { inboxRoutes } from "./pages/inbox/routes";
 import { messagesRoutes } from "./pages/messages/routes";
+import { notificationsRoutes } from "./pages/notifications/routes";
 import { settingsRoutes } from "./pages/settings/routes";
 import { parseSearch, stringifySearch } from "./search";
 import { Broken, NotFound, Pending } from "./shell/fallbacks";
@@ -25,6 +26,7 @@ const tree = rootRoute.addChildren([
     ...creditsRoutes,
     ...developersRoutes,
     ...settingsRoutes,
+    ...notificationsRoutes,
     ...inboxRoutes,
     ...messagesRoutes,
   ]),

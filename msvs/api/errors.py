@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+from msgspec import UNSET, UnsetType
+
 from msvs.json_types import JSON
 
 
@@ -297,3 +299,16 @@ class JsonInvalid(InvalidRequest):
     """400: the body is not a strict JSON object."""
 
     default_code = ErrorCode.JSON_INVALID
+
+
+def check_version(given: str | UnsetType, standing: str, noun: str) -> None:
+    """Refuse a change of what somebody changed since it was read; a version that is not given is not asked for.
+
+    Raises Conflict code `version_conflict`.
+    """
+    if given not in (UNSET, standing):
+        raise Conflict(
+            f"The {noun} was changed meanwhile: its version is {standing}.",
+            code=ErrorCode.VERSION_CONFLICT,
+            param="version",
+        )

@@ -58,6 +58,16 @@ class ReplyResource(Resource, kw_only=True):
     received_at: str
 
 
+ShownVersion = Annotated[
+    str,
+    about(
+        "Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is"
+        " not overwritten.",
+        example="5f3a9c01d2e4b687",
+    ),
+]
+
+
 class SendWarning(Resource, kw_only=True):
     """What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people."""
 
@@ -203,14 +213,7 @@ class CampaignResource(Resource, kw_only=True):
     canceled_at: Annotated[str, about("When it was canceled; null unless it was.")] | None = None
     created_at: Annotated[str, about("When it was made.")]
     on_unknown: ShownOnUnknown = OnUnknown.NEVER.value
-    version: Annotated[
-        str,
-        about(
-            "Differs once something of it was edited. Give it with a change, and a change of somebody else's in between"
-            " is not overwritten.",
-            example="5f3a9c01d2e4b687",
-        ),
-    ] = ""
+    version: ShownVersion = ""
 
 
 class OptInResource(Resource, kw_only=True):
@@ -261,6 +264,7 @@ class ContactResource(Resource, kw_only=True):
     ]
     created_at: Annotated[str, about("When it was made.")]
     updated_at: Annotated[str, about("When it was last changed.")]
+    version: ShownVersion = ""
     warnings: (
         Annotated[
             list[SendWarning],
@@ -292,6 +296,7 @@ class ContactListResource(Resource, kw_only=True):
     contact_count: Annotated[int, about("How many contacts are on it.", example=412, minimum=0)]
     created_at: Annotated[str, about("When it was made.")]
     updated_at: Annotated[str, about("When it was last renamed.")]
+    version: ShownVersion = ""
 
 
 class SegmentResource(Resource, kw_only=True):
@@ -311,6 +316,7 @@ class SegmentResource(Resource, kw_only=True):
     ]
     created_at: Annotated[str, about("When it was made.")]
     updated_at: Annotated[str, about("When it was last changed.")]
+    version: ShownVersion = ""
 
 
 class PurchaseResource(Resource, kw_only=True):
@@ -380,6 +386,7 @@ class WorkspaceResource(Resource, kw_only=True):
         str, about("The SMS that answers HELP.", example="Reply STOP to opt out, START to resubscribe.")
     ]
     created_at: Annotated[str, about("When it was made.")]
+    version: ShownVersion = ""
 
 
 class CreditsResource(Resource, kw_only=True):
@@ -429,6 +436,7 @@ class WebhookResource(Resource, kw_only=True):
             example="usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP",
         ),
     ] = None
+    version: ShownVersion = ""
     secret: str | UnsetType = UNSET
 
 
@@ -523,6 +531,7 @@ class KeywordResource(Resource, kw_only=True):
         | None
     ) = None
     created_at: Annotated[str, about("When it was made.")]
+    version: ShownVersion = ""
 
 
 class ApiKeyResource(Resource, kw_only=True):
@@ -806,7 +815,47 @@ def campaign_version(row: rows.CampaignRow) -> str:
         optional_moment(row.expires_at),
         str(row.on_unknown),
     )
+    return version_of(*told)
+
+
+def version_of(*told: object) -> str:
+    """Return what changes with each thing that can be edited of a row."""
     return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()[:16]
+
+
+def contact_version(row: rows.ContactRow) -> str:
+    """Return the version of a contact: its details and its consent."""
+    details = (row.phone, row.first_name, row.last_name, row.email, row.timezone, row.external_id, row.attributes)
+    return version_of(*details, str(row.opt_in_status), optional_moment(row.opt_in_at))
+
+
+def workspace_version(row: rows.WorkspaceRow, low_balance_threshold: int) -> str:
+    """Return the version of the settings of a mode."""
+    switches = (row.double_opt_in, row.campaigns_admit_unknown, row.quiet_hours)
+    regions = (row.blocked_regions, row.enabled_regions)
+    caps = (row.daily_credit_cap, row.prefix_hourly_cap, low_balance_threshold)
+    texts = (row.opt_in_text, row.opt_out_text, row.welcome_text, row.help_text)
+    return version_of(row.name, row.default_sender, row.timezone, *switches, *regions, *caps, *texts)
+
+
+def webhook_version(row: rows.WebhookEndpointRow) -> str:
+    """Return the version of a webhook endpoint."""
+    return version_of(row.url, row.events, row.description, row.enabled)
+
+
+def keyword_version(row: rows.KeywordRow) -> str:
+    """Return the version of a keyword."""
+    return version_of(row.word, str(row.list_id), row.reply)
+
+
+def segment_version(row: rows.SegmentRow) -> str:
+    """Return the version of a segment."""
+    return version_of(row.name, row.conditions)
+
+
+def contact_list_version(row: rows.ContactListRow) -> str:
+    """Return the version of a list: its name, not who is on it."""
+    return version_of(row.name)
 
 
 def changed_contact_resource(row: rows.ContactRow) -> ContactResource:
@@ -839,6 +888,7 @@ def contact_resource(row: rows.ContactRow) -> ContactResource:
         attributes=row.attributes,
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
+        version=contact_version(row),
     )
 
 
@@ -852,6 +902,7 @@ def contact_list_resource(row: rows.ContactListRow) -> ContactListResource:
         contact_count=row.contact_count,
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
+        version=contact_list_version(row),
     )
 
 
@@ -864,6 +915,7 @@ def segment_resource(row: rows.SegmentRow) -> SegmentResource:
         filter=row.conditions,
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
+        version=segment_version(row),
     )
 
 
@@ -887,6 +939,7 @@ def workspace_resource(row: rows.WorkspaceRow, *, low_balance_threshold: int) ->
         welcome_text=row.welcome_text,
         help_text=row.help_text,
         created_at=moment(row.created_at),
+        version=workspace_version(row, low_balance_threshold),
     )
 
 
@@ -903,6 +956,7 @@ def webhook_resource(row: rows.WebhookEndpointRow, *, secret: str | UnsetType = 
         verified=row.unverified_since is None,
         created_at=moment(row.created_at),
         created_by=row.created_by,
+        version=webhook_version(row),
         secret=secret,
     )
 
@@ -999,6 +1053,7 @@ def keyword_resource(row: rows.KeywordRow) -> KeywordResource:
         list_id=ids.encode_id(ids.CONTACT_LIST, row.list_id),
         reply=row.reply,
         created_at=moment(row.created_at),
+        version=keyword_version(row),
     )
 
 

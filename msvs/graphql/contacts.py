@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, cast
 from uuid import UUID
 
@@ -13,11 +14,11 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.consent.consent import CONSENT_EVENT, ConsentEntryResource, hashes_of
-from msvs.api.contacts import contacts, imports
+from msvs.api.contacts import contact_pages, contacts, imports
 from msvs.api.contacts.contacts import CreateContact, ListContacts, OptInEvidence, UpdateContact
 from msvs.api.contacts.imports import ImportContacts
 from msvs.api.pages import Order
-from msvs.api.resources import ContactResource, OptInResource, contact_warnings
+from msvs.api.resources import ContactResource, OptInResource, contact_version, contact_warnings
 from msvs.api.text.phones import spellings
 from msvs.graphql.connections import After, Before, Connection, First, Last, OrderBy, connect, read_page
 from msvs.graphql.context import Info
@@ -99,6 +100,7 @@ class Contact(Node):
     attributes: JSONObject
     created_at: datetime
     updated_at: datetime
+    version: str
     warnings: list[Annotated[SendWarning, strawberry.lazy("msvs.graphql.messages")]]
 
     @classmethod
@@ -112,6 +114,7 @@ class Contact(Node):
                 status=OptInStatus(row.opt_in_status), source=row.opt_in_source, ip=row.opt_in_ip, at=row.opt_in_at
             ),
             attributes=json_object(row.attributes),
+            version=contact_version(row),
             # The fields of the type are those of the shape, by the same names.
             warnings=cast("list[SendWarning]", contact_warnings(row)),
         )
@@ -269,8 +272,9 @@ class ContactQuery:
         which = read_filter(ListContacts, filter)
         request = read_page(ids.CONTACT, first, after, last, before)
         which = msgspec.structs.replace(which, order=order_by)
-        page = await contacts.list_contacts(ctx, request, which)
-        return connect(ids.CONTACT, request, page, Contact.from_row, contacts.contact_query(ctx, which).count)
+        page = await contact_pages.list_matching(ctx, request, which)
+        count = partial(contact_pages.count_matching, ctx, which)
+        return connect(ids.CONTACT, request, page, Contact.from_row, count)
 
 
 @strawberry.type

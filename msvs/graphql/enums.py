@@ -15,6 +15,7 @@ from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
 from msvs.api.webhooks.events import EventType
+from msvs.api.webhooks.member_notifications import NotificationKind
 from msvs.models import (
     CampaignStatus,
     ImportStatus,
@@ -256,6 +257,22 @@ describe(
         "IMPORT_COMPLETED": "An import of contacts ended; its status says how.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
         "TEST_PING": "A test of one webhook.",
+    },
+)
+describe(
+    NotificationKind,
+    "NotificationKind",
+    "What a notification tells.",
+    {
+        "CREDITS_LOW": "The balance fell below its threshold.",
+        "CAMPAIGN_COMPLETED": "All messages of a campaign are in a final state.",
+        "CAMPAIGN_PAUSED": "The service paused a campaign; `reason` says why.",
+        "IMPORT_ENDED": "An import of contacts ended; `reason` says how.",
+        "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
+        "SENDER_REMOVED": "The workspace lost a sender.",
+        "MEMBER_JOINED": "Somebody took a place in the workspace.",
+        "THREAD_ASSIGNED": "A thread of the inbox is the member's to answer.",
+        "NEW_DEVICE": "Somebody logged in as the member from a device that is new.",
     },
 )
 describe(

@@ -12,7 +12,7 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.inbound import assignments, canned_answers, inbox, notes
-from msvs.api.inbound.canned_answers import CANNED_ANSWER
+from msvs.api.inbound.canned_answers import CANNED_ANSWER, canned_answer_version
 from msvs.api.resources import CONTACT_NOTE, MAX_NOTE
 from msvs.api.scope import scoped
 from msvs.fields import descriptions
@@ -49,11 +49,12 @@ class CannedAnswer(Node):
     body: str = strawberry.field(description=TOLD["body"])
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
+    version: str = strawberry.field(description="Differs once it was edited; see `UpdateCannedAnswerInput`.")
 
     @classmethod
     def from_row(cls, row: rows.CannedAnswerRow) -> CannedAnswer:
         """Return the type of a row."""
-        return from_row(cls, row, id=ID(ids.encode_id(CANNED_ANSWER, row.id)))
+        return from_row(cls, row, id=ID(ids.encode_id(CANNED_ANSWER, row.id)), version=canned_answer_version(row))
 
 
 register_rows(CONTACT_NOTE, ContactNoteRow, ContactNote.from_row)

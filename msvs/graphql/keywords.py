@@ -12,7 +12,7 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.inbound import keywords
 from msvs.api.inbound.keywords import CreateKeyword, ListKeywords, UpdateKeyword
-from msvs.api.resources import KeywordResource
+from msvs.api.resources import KeywordResource, keyword_version
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -34,11 +34,12 @@ class JoinKeyword(Node):
     word: str
     reply: str | None
     created_at: datetime
+    version: str
 
     @classmethod
     def from_row(cls, row: rows.KeywordRow) -> JoinKeyword:
         """Return the type of a row."""
-        return from_row(cls, row, id=ID(ids.encode_id(ids.KEYWORD, row.id)))
+        return from_row(cls, row, id=ID(ids.encode_id(ids.KEYWORD, row.id)), version=keyword_version(row))
 
     @field("The list it adds to; null where that was deleted a moment ago.")
     async def contact_list(self, info: Info) -> ContactList | None:

@@ -53,6 +53,7 @@ MUTATION_COST = 90
 HEAVY: Mapping[str, int] = {
     **dict.fromkeys(("campaignPreview", "campaignReconciliation", "contactExport"), 500),
     **dict.fromkeys(("activity", "audienceGrowth", "campaignActivity", "deliverability"), 300),
+    "search": 200,
     **dict.fromkeys(("conversationOverview", "errorCatalogue", "segmentFields"), 100),
 }
 # A list whose length no argument bounds.

@@ -7,13 +7,14 @@ from typing import Annotated
 from uuid import UUID
 
 import strawberry
+from msgspec import UNSET
 from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.contacts import lists
-from msvs.api.contacts.lists import AddContacts, CreateList
+from msvs.api.contacts.lists import AddContacts, CreateList, UpdateList
 from msvs.api.context import Context
-from msvs.api.resources import ContactListResource
+from msvs.api.resources import ContactListResource, contact_list_version
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
@@ -37,11 +38,12 @@ class ContactList(Node):
     contact_count: int
     created_at: datetime
     updated_at: datetime
+    version: str
 
     @classmethod
     def from_row(cls, row: rows.ContactListRow) -> ContactList:
         """Return the type of a row."""
-        return from_row(cls, row, id=ID(ids.encode_id(ids.CONTACT_LIST, row.id)))
+        return from_row(cls, row, id=ID(ids.encode_id(ids.CONTACT_LIST, row.id)), version=contact_list_version(row))
 
     @field("The contacts on it, newest contact first.")
     async def members(
@@ -112,8 +114,13 @@ class ListMutation:
         return await mutate(info, lambda ctx: lists.create_list(ctx, name), ContactList.from_row)
 
     @mutation(UpdateListResult, "Rename a list.")
-    async def update_list(self, info: Info, id: ListId, name: Name) -> object:
-        return await mutate(info, lambda ctx: lists.update_list(ctx, _id(id), name), ContactList.from_row)
+    async def update_list(
+        self, info: Info, id: ListId, name: Name, version: Annotated[str | None, argument(UpdateList, "version")] = None
+    ) -> object:
+        known = UNSET if version is None else version
+        return await mutate(
+            info, lambda ctx: lists.update_list(ctx, _id(id), name, version=known), ContactList.from_row
+        )
 
     @mutation(DeleteListResult, "Delete a list, but none of its contacts.")
     async def delete_list(self, info: Info, id: ListId) -> object:

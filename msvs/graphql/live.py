@@ -74,7 +74,7 @@ class SubscriptionTooSlow(ApiError):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """The new rows of one table (`events` or `inbound_messages`) in one workspace and mode."""
+    """The new rows of one table (`events`, `inbound_messages` or `notifications`) in one workspace and mode."""
 
     table: str
     workspace_id: UUID
@@ -221,6 +221,27 @@ class Feed:
                 state.inboxes.remove(inbox)
                 if not state.inboxes:
                     self._topics.pop(topic, None)
+
+    async def rows_of(self, topics: Sequence[Topic], *, wanted: Callable[[Row], bool]) -> AsyncGenerator[Row, None]:
+        """Yield the rows of topics of one workspace that are committed from now on.
+
+        Raises RateLimited, SubscriptionTooSlow.
+        """
+        inbox: Inbox[Row] = Inbox(wanted, keep=MAX_QUEUE)
+        with self._counted(topics[0].workspace_id):
+            states = [self._topics.setdefault(topic, _Rows(topic)) for topic in topics]
+            for state in states:
+                state.inboxes.append(inbox)
+            try:
+                for state in states:
+                    await self._start(state)
+                while True:
+                    yield await inbox.get()
+            finally:
+                for state in states:
+                    state.inboxes.remove(inbox)
+                    if not state.inboxes and self._topics.get(state.topic) is state:
+                        del self._topics[state.topic]
 
     async def campaign(self, watched: Watched) -> AsyncGenerator[Progress, None]:
         """Yield a campaign now, and then whenever its numbers have changed; ends when it is over."""

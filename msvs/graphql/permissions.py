@@ -34,6 +34,8 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         ("inviteMember", "resendInvitation", "revokeInvitation", "changeMemberRole"), Permission.MEMBERS_WRITE
     ),
+    # Those of the member who asks; the operation refuses keys.
+    **dict.fromkeys(("markNotificationsRead", "chooseNotificationMail"), Permission.WORKSPACE_READ),
     # Anyone may take themselves; the operation sees to others.
     "removeMember": Permission.WORKSPACE_READ,
 }

@@ -31,9 +31,11 @@ from msvs.graphql.keywords import KeywordMutation, KeywordQuery
 from msvs.graphql.lists import ListMutation, ListQuery
 from msvs.graphql.messages import MessageMutation, MessageQuery
 from msvs.graphql.nodes import NodeQuery
+from msvs.graphql.notifications import NotificationMutation, NotificationQuery
 from msvs.graphql.previews import PreviewQuery
 from msvs.graphql.requests import RequestQuery
 from msvs.graphql.scalars import SCALARS
+from msvs.graphql.search import SearchQuery
 from msvs.graphql.second_factors import SecondFactorMutation, SecondFactorQuery
 from msvs.graphql.segments import SegmentMutation, SegmentQuery
 from msvs.graphql.senders import SenderQuery
@@ -71,9 +73,11 @@ class Query(
     EventQuery,
     KeyQuery,
     UserQuery,
+    NotificationQuery,
     AuditQuery,
     PreviewQuery,
     StatisticsQuery,
+    SearchQuery,
     CatalogueQuery,
 ):
     pass
@@ -100,6 +104,7 @@ class Mutation(
     EventMutation,
     KeyMutation,
     UserMutation,
+    NotificationMutation,
 ):
     pass
 

@@ -23,6 +23,7 @@ from msvs.api.permissions import Permission
 FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("node", "nodes", "viewer", "invitationPreview", "errorCatalogue")),
     **dict.fromkeys(("sessions", "secondFactors", "authenticationLog")),
+    **dict.fromkeys(("notifications", "notificationMails", "newNotifications", "search")),
     **dict.fromkeys(("explainMessage", "message", "messages", "inboundMessage"), Permission.MESSAGES_READ),
     **dict.fromkeys(("inboundMessages", "inboxThreads", "inboxThread", "threadMessages"), Permission.MESSAGES_READ),
     **dict.fromkeys(("cannedAnswer", "cannedAnswers"), Permission.MESSAGES_READ),

@@ -7,17 +7,18 @@ from typing import Annotated
 from uuid import UUID
 
 import strawberry
+from msgspec import UNSET
 from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.contacts import segments
 from msvs.api.contacts.segments import CreateSegment, FieldType, UpdateSegment
-from msvs.api.resources import SegmentResource
+from msvs.api.resources import SegmentResource, segment_version
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
-from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, argument
 from msvs.graphql.nodes import Node, load_kind, register_rows
@@ -35,11 +36,18 @@ class Segment(Node):
     filter: JSONObject
     created_at: datetime
     updated_at: datetime
+    version: str
 
     @classmethod
     def from_row(cls, row: rows.SegmentRow) -> Segment:
         """Return the type of a row."""
-        return from_row(cls, row, id=ID(ids.encode_id(ids.SEGMENT, row.id)), filter=json_object(row.conditions))
+        return from_row(
+            cls,
+            row,
+            id=ID(ids.encode_id(ids.SEGMENT, row.id)),
+            filter=json_object(row.conditions),
+            version=segment_version(row),
+        )
 
     @field("How many contacts it holds at this moment. Counted only where you ask for it.")
     async def contact_count(self, info: Info) -> int:
@@ -73,7 +81,7 @@ CreateSegmentResult = Annotated[
     strawberry.union("CreateSegmentResult", description="The segment made, or why not."),
 ]
 UpdateSegmentResult = Annotated[
-    Segment | InvalidRequestError | NotFoundError | PermissionRefusedError,
+    Segment | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union("UpdateSegmentResult", description="The segment as it now is, or why it did not change."),
 ]
 DeleteSegmentResult = Annotated[
@@ -131,9 +139,13 @@ class SegmentMutation:
         id: SegmentId,
         name: Annotated[str | None, argument(UpdateSegment, "name")] = None,
         filter: Annotated[JSONObject | None, argument(UpdateSegment, "filter")] = None,
+        version: Annotated[str | None, argument(UpdateSegment, "version")] = None,
     ) -> object:
+        known = UNSET if version is None else version
         return await mutate(
-            info, lambda ctx: segments.update_segment(ctx, _id(id), name=name, filter=filter), Segment.from_row
+            info,
+            lambda ctx: segments.update_segment(ctx, _id(id), name=name, filter=filter, version=known),
+            Segment.from_row,
         )
 
     @mutation(DeleteSegmentResult, "Delete a segment.")

@@ -11,6 +11,7 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids
+from msvs.api.accounts.notifications import member_of, modes_shown
 from msvs.api.campaigns import campaigns
 from msvs.api.contacts import import_jobs
 from msvs.api.permissions import Permission, allow
@@ -24,6 +25,7 @@ from msvs.graphql.imports import ContactImport
 from msvs.graphql.inbound import InboundMessage
 from msvs.graphql.inputs import optional_ref
 from msvs.graphql.live import Topic, Watched
+from msvs.graphql.notifications import Notification
 
 After = "The id of the last one you have; what came since is sent first, and some that you have may be sent again."
 
@@ -77,6 +79,18 @@ class Subscription:
         async with aclosing(_rows(info, Permission.MESSAGES_READ, "inbound_messages", last, lambda row: True)) as found:
             async for row in found:
                 yield InboundMessage.from_row(row)
+
+    @subscription(
+        "What the member who asks is told, as it happens. After a break read `notifications`: what came meanwhile is"
+        " there."
+    )
+    async def new_notifications(self, info: Info) -> AsyncGenerator[Notification, None]:
+        request = info.context
+        user_id = member_of(request.ctx)
+        topics = [Topic("notifications", request.ctx.workspace_id, mode) for mode in modes_shown(request.ctx)]
+        async with aclosing(request.live.rows_of(topics, wanted=lambda row: row.user_id == user_id)) as found:
+            async for row in found:
+                yield Notification.from_row(row)
 
     @subscription("Events as they happen: at least once each, nearly in the order of their ids.")
     async def event_tail(

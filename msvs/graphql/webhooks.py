@@ -13,7 +13,7 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
-from msvs.api.resources import WebhookAttemptResource, WebhookResource
+from msvs.api.resources import WebhookAttemptResource, WebhookResource, webhook_version
 from msvs.api.scope import scoped
 from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.endpoints import CreateWebhook, RecoverWebhook, UpdateWebhook
@@ -72,6 +72,7 @@ class Webhook(Node):
     )
     created_at: datetime
     created_by: str | None
+    version: str
 
     @classmethod
     def from_row(cls, row: rows.WebhookEndpointRow) -> Webhook:
@@ -81,6 +82,7 @@ class Webhook(Node):
             row,
             id=ID(ids.encode_id(ids.WEBHOOK, row.id)),
             verified=row.unverified_since is None,
+            version=webhook_version(row),
             every_event=endpoints.EVERY_EVENT in row.events,
             events=[EventType(name) for name in row.events if name != endpoints.EVERY_EVENT],
         )

@@ -13,9 +13,9 @@ from msvs.api import ids
 from msvs.api.accounts import workspaces
 from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.credits import credits
-from msvs.api.resources import WorkspaceResource
+from msvs.api.resources import WorkspaceResource, workspace_version
 from msvs.graphql.context import Info
-from msvs.graphql.errors import ComplianceError, InvalidRequestError, PermissionRefusedError, mutate
+from msvs.graphql.errors import ComplianceError, ConflictError, InvalidRequestError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import read_input, request_input
 from msvs.graphql.nodes import Node, register
@@ -28,6 +28,7 @@ from msvs.models import rows
     WorkspaceResource, "A tenant, with the settings of this mode. The sandbox's are live's until it changes them."
 )
 class Workspace(Node):
+    row: strawberry.Private[rows.WorkspaceRow]
     name: str
     default_sender: str
     double_opt_in: bool
@@ -53,6 +54,10 @@ class Workspace(Node):
     async def low_balance_threshold(self, info: Info) -> BigInt:
         return BigInt(await credits.low_balance_threshold(info.context.ctx))
 
+    @field("Differs once a setting was edited. Give it with a change, and another's in between is not overwritten.")
+    async def version(self, info: Info) -> str:
+        return workspace_version(self.row, await credits.low_balance_threshold(info.context.ctx))
+
 
 async def _load(info: Info, id: UUID) -> Workspace | None:
     ctx = info.context.ctx
@@ -73,7 +78,7 @@ class UpdateWorkspaceInput:
 
 
 UpdateWorkspaceResult = Annotated[
-    Workspace | InvalidRequestError | ComplianceError | PermissionRefusedError,
+    Workspace | InvalidRequestError | ComplianceError | ConflictError | PermissionRefusedError,
     strawberry.union("UpdateWorkspaceResult", description="The workspace as it now is, or why it did not change."),
 ]
 

@@ -39,6 +39,7 @@ from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.mail import Mail, MailState
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageOrigin, MessageStatus, OnUnknown
+from msvs.models.notifications import Notification
 from msvs.models.operators import Operator, OperatorEntry, OperatorSession
 from msvs.models.repairs import Repair
 from msvs.models.requests import ApiRequest
@@ -108,6 +109,7 @@ __all__ = [
     "MessageOrigin",
     "MessagePart",
     "MessageStatus",
+    "Notification",
     "OnUnknown",
     "Operator",
     "OperatorEntry",

@@ -1015,6 +1015,9 @@ class MembershipRow(Protocol):
     @property
     def created_at(self) -> datetime: ...
 
+    @property
+    def mailed_kinds(self) -> list[str] | None: ...
+
 
 class MessageRow(Protocol):
     """A row of `messages`."""
@@ -1185,6 +1188,37 @@ class MessagePartRow(Protocol):
 
     @property
     def created_at(self) -> datetime: ...
+
+
+class NotificationRow(Protocol):
+    """A row of `notifications`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def user_id(self) -> UUID: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def subject_id(self) -> str | None: ...
+
+    @property
+    def data(self) -> JSONObject: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def read_at(self) -> datetime | None: ...
 
 
 class OperatorRow(Protocol):

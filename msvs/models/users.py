@@ -46,13 +46,17 @@ class User(Model):
 
 
 class Membership(Model):
-    """A user's place in a workspace."""
+    """A user's place in a workspace.
+
+    `mailed_kinds` are the notifications that also come by mail; null as the role has it.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     user_id = fields.UUIDField()
     workspace_id = fields.UUIDField()
     role = fields.CharEnumField(Role, max_length=10)
     created_at = fields.DatetimeField(auto_now_add=True)
+    mailed_kinds: fields.Field[list[str] | None] = fields.JSONField(null=True)
 
     class Meta:
         table = "memberships"

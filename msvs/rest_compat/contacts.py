@@ -7,7 +7,7 @@ from uuid import UUID
 from msvs.api import ids
 from msvs.api.consent import consent
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource
-from msvs.api.contacts import contacts
+from msvs.api.contacts import contact_pages, contacts
 from msvs.api.contacts.contacts import CreateContact, ListContacts, UpdateContact
 from msvs.api.contacts.imports import ContactsImported, ImportContacts, import_contacts
 from msvs.api.pages import PageQuery
@@ -48,7 +48,7 @@ async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
 
 async def list_(call: Call[NoBody, ListContacts]) -> ListOf[ContactResource]:
     """List/search contacts."""
-    page = await contacts.list_contacts(call.ctx, call.query.page(ids.CONTACT), call.query)
+    page = await contact_pages.list_matching(call.ctx, call.query.page(ids.CONTACT), call.query)
     return list_of(call.path, page, contact_resource)
 
 

@@ -25,7 +25,9 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> ContactListResource:
 
 async def update(call: Call[UpdateList, NoQuery]) -> ContactListResource:
     """Rename a list."""
-    return contact_list_resource(await lists.update_list(call.ctx, _id(call.params["id"]), call.body.name))
+    return contact_list_resource(
+        await lists.update_list(call.ctx, _id(call.params["id"]), call.body.name, version=call.body.version)
+    )
 
 
 async def delete(call: Call[NoBody, NoQuery]) -> Deleted:

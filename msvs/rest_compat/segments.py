@@ -31,6 +31,7 @@ async def update(call: Call[UpdateSegment, NoQuery]) -> SegmentResource:
         _id(call.params["id"]),
         name=None if body.name is UNSET else body.name,
         filter=None if body.filter is UNSET else body.filter,
+        version=body.version,
     )
     return segment_resource(row)
 

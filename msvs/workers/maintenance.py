@@ -59,6 +59,7 @@ RETENTION = {
         UUID(int=0),
     ),
     "api_requests": Retention("id < id_floor(now() - interval '7 days')", "id", UUID(int=0)),
+    "notifications": Retention("id < id_floor(now() - interval '90 days')", "id", UUID(int=0)),
     "mails": Retention("created_at < now() - interval '7 days'", "created_at"),
     "status_callbacks": Retention("created_at < now() - interval '7 days' AND state <> 'pending'", "created_at"),
     # They go with their messages, whose months go as a whole.

@@ -1126,6 +1126,9 @@ type Contact struct {
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
+	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+	// not overwritten.
+	Version string `json:"version"`
 	// What the change did and may not have been meant, such as `consent_not_carried_over` for another phone; only in
 	// the answer that makes or changes it.
 	Warnings []SendWarning `json:"warnings,omitempty"`
@@ -1220,6 +1223,9 @@ type ContactList struct {
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last renamed.
 	UpdatedAt time.Time `json:"updated_at"`
+	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+	// not overwritten.
+	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -1268,6 +1274,8 @@ type ContactUpdate struct {
 	Timezone *Opt[string] `json:"timezone,omitempty"`
 	// What the contact is called in your own system; no two have one.
 	ExternalID *Opt[string] `json:"external_id,omitempty"`
+	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	Version *string `json:"version,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -1904,6 +1912,9 @@ type Keyword struct {
 	Reply *string `json:"reply"`
 	// When it was made.
 	CreatedAt time.Time `json:"created_at"`
+	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+	// not overwritten.
+	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -1935,6 +1946,8 @@ type KeywordUpdate struct {
 	ListID *string `json:"list_id,omitempty"`
 	// The SMS that answers anyone who joins; null for the workspace's welcome text.
 	Reply *Opt[string] `json:"reply,omitempty"`
+	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	Version *string `json:"version,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -1987,6 +2000,8 @@ func (v ListCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 type ListUpdate struct {
 	// Its name.
 	Name string `json:"name"`
+	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	Version *string `json:"version,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -2498,6 +2513,9 @@ type Segment struct {
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
+	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+	// not overwritten.
+	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -2567,6 +2585,8 @@ type SegmentUpdate struct {
 	Name *string `json:"name,omitempty"`
 	// The condition that its contacts meet.
 	Filter *SegmentCondition `json:"filter,omitempty"`
+	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	Version *string `json:"version,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -2865,7 +2885,10 @@ type Webhook struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Who made it: the id of a user or of a key, or `system`; null where that was not kept.
 	CreatedBy *string `json:"created_by"`
-	Secret    *string `json:"secret,omitempty"`
+	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+	// not overwritten.
+	Version string  `json:"version"`
+	Secret  *string `json:"secret,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -2938,6 +2961,8 @@ type WebhookUpdate struct {
 	Description *string `json:"description,omitempty"`
 	// Whether events are delivered to it.
 	Enabled *bool `json:"enabled,omitempty"`
+	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	Version *string `json:"version,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -2979,6 +3004,9 @@ type Workspace struct {
 	HelpText string `json:"help_text"`
 	// When it was made.
 	CreatedAt time.Time `json:"created_at"`
+	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+	// not overwritten.
+	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -3022,6 +3050,8 @@ type WorkspaceUpdate struct {
 	WelcomeText *string `json:"welcome_text,omitempty"`
 	// The SMS that answers HELP.
 	HelpText *string `json:"help_text,omitempty"`
+	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	Version *string `json:"version,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.

@@ -280,6 +280,8 @@ type ContactsListParams struct {
 	Email *string `url:"email"`
 	// Only contacts on this list.
 	ListID *string `url:"list_id"`
+	// Only contacts that this segment holds at this moment.
+	SegmentID *string `url:"segment_id"`
 	// Only contacts of this opt-in status.
 	OptInStatus *OptInStatus `url:"opt_in_status"`
 	// Only contacts whose attributes have these values under these keys. Text finds the number and the boolean that it

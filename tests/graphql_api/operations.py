@@ -351,6 +351,7 @@ RUN_ELSEWHERE = (
     "InvitationPreview",
     "LogIn",
     "LogOut",
+    "NewNotifications",
     "NewReplies",
     "RequestPasswordReset",
     "ResendConfirmation",

@@ -91,7 +91,7 @@ ASKED = [
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),
     Ask("AcceptInvitation", 6, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
 ]
-FOLLOWED = ("CampaignProgress", "EventTail", "ImportProgress", "NewReplies")
+FOLLOWED = ("CampaignProgress", "EventTail", "ImportProgress", "NewNotifications", "NewReplies")
 
 
 @pytest.fixture

@@ -49,6 +49,8 @@ const STALE: Record<string, readonly string[]> = {
   inviteMember: ["invitations"],
   revokeInvitation: ["invitations"],
   removeMember: ["members"],
+  markNotificationsRead: ["notifications"],
+  chooseNotificationMail: ["notificationMails"],
   updateWorkspace: ["credits"],
   endSession: ["sessions", "authenticationLog"],
   changePassword: ["sessions", "authenticationLog"],
@@ -94,6 +96,7 @@ export const cacheRules: Partial<CacheExchangeOpts> = {
     Mutation: Object.fromEntries(Object.entries(STALE).map(([name, fields]) => [name, stale(fields)])),
     Subscription: {
       newReplies: stale(STALE_BY_REPLY),
+      newNotifications: stale(["notifications"]),
       importProgress: (result, _arguments, cache) => {
         const status = String((result["importProgress"] as { status?: string } | null)?.status);
         if (/^(COMPLETED|CANCELED|FAILED|UNDONE)$/.test(status)) makeStale(cache, STALE_BY_IMPORT);

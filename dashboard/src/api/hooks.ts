@@ -100,6 +100,16 @@ export function useLive<Data, Variables extends AnyVariables>(
   return result.data;
 }
 
+/** Return what reads once from the service, and not from what is kept; undefined where it does not answer. */
+export function useReadNow() {
+  const client = useClient();
+  return useCallback(
+    async <Data, Variables extends AnyVariables>(query: TypedDocumentNode<Data, Variables>, variables: Variables): Promise<Data | undefined> =>
+      (await client.query(query, variables, { requestPolicy: "network-only" }).toPromise()).data,
+    [client],
+  );
+}
+
 /** Return a key under which a request does its work once, however often it is sent. */
 export const newKey = (): string => crypto.randomUUID();
 

@@ -1,4 +1,4 @@
-// ⌘K: pages and actions at once, contacts and campaigns by their names, messages by their words, anything by its id.
+// ⌘K: pages and actions at once; what the workspace holds by name, by phone as people write it, by e-mail address or by id.
 import { useLingui } from "@lingui/react/macro";
 import { useNavigate, useRouter } from "@tanstack/react-router";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
@@ -13,19 +13,12 @@ import { BUILT } from "./navigation";
 
 const PaletteSearch = graphql(`
   query PaletteSearch($q: String!) {
-    contacts(filter: { q: $q }, first: 5) { nodes { id phone firstName lastName } }
-    campaigns(q: $q, statuses: [DRAFT, SCHEDULED, PREPARING, SENDING, PAUSED, COMPLETED, CANCELED, FAILED], first: 5) { nodes { id name status } }
-    messages(filter: { q: $q }, first: 5) { nodes { id to body } }
-  }
-`);
-const PaletteNode = graphql(`
-  query PaletteNode($id: ID!) {
-    node(id: $id) {
-      __typename
-      id
-      ... on Message { to body }
-      ... on Campaign { name }
-      ... on Contact { phone }
+    search(q: $q) {
+      contacts { id phone firstName lastName }
+      campaigns { id name status }
+      messages { id to body }
+      lists { id name contactCount }
+      segments { id name }
     }
   }
 `);
@@ -39,7 +32,7 @@ interface Hit {
 }
 
 const DELAY_MS = 150;
-const ID = /^(msg|cmp|ct|con|lst|seg)_[0-9A-Za-z]{20,}$/;
+const LONGEST = 100;
 const plain = (text: string) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 export default function Palette({ onClose }: { onClose: () => void }) {
@@ -84,29 +77,17 @@ export default function Palette({ onClose }: { onClose: () => void }) {
     }
     let isOver = false;
     const look = async () => {
+      const { data } = await client.query(PaletteSearch, { q: asked.slice(0, LONGEST) }).toPromise();
       const hits: Hit[] = [];
-      if (ID.test(asked)) {
-        const { data } = await client.query(PaletteNode, { id: asked }).toPromise();
-        const node = data?.node;
-        if (node?.__typename === "Message" && has("/messages")) hits.push({ key: node.id, icon: "message", name: node.to, more: node.body, act: () => open(`/messages?id=${node.id}`) });
-        if (node?.__typename === "Campaign" && has("/campaigns/$id")) hits.push({ key: node.id, icon: "campaign", name: node.name, act: () => open(`/campaigns/${node.id}`) });
-        if (node?.__typename === "Contact" && has("/contacts/$id")) hits.push({ key: node.id, icon: "contacts", name: node.phone, act: () => open(`/contacts/${node.id}`) });
-      } else {
-        const { data } = await client.query(PaletteSearch, { q: asked }).toPromise();
-        const campaigns = data?.campaigns.nodes ?? [];
-        if (has("/campaigns/$id")) hits.push(...campaigns.map((each) => ({ key: each.id, icon: "campaign" as const, name: each.name, more: t`Campaign`, act: () => open(each.status === "DRAFT" ? `/campaigns/new?id=${each.id}` : `/campaigns/${each.id}`) })));
-        if (has("/contacts/$id"))
-          hits.push(
-            ...(data?.contacts.nodes ?? []).map((each) => ({
-              key: each.id,
-              icon: "contacts" as const,
-              name: [each.firstName, each.lastName].filter(Boolean).join(" ") || each.phone,
-              more: each.phone,
-              act: () => open(`/contacts/${each.id}`),
-            })),
-          );
-        if (has("/messages")) hits.push(...(data?.messages.nodes ?? []).map(({ id: of, to, body }) => ({ key: of, icon: "message" as const, name: body, more: to, act: () => open(`/messages?id=${of}`) })));
-      }
+      const add = (path: string, rows: Hit[] | undefined) => {
+        if (has(path)) hits.push(...(rows ?? []));
+      };
+      const of = data?.search;
+      add("/contacts/$id", of?.contacts.map(({ id: key, phone, firstName, lastName }) => ({ key, icon: "contacts", name: [firstName, lastName].filter(Boolean).join(" ") || phone, more: phone, act: () => open(`/contacts/${key}`) })));
+      add("/campaigns/$id", of?.campaigns.map(({ id: key, name, status }) => ({ key, icon: "campaign", name, more: t`Campaign`, act: () => open(status === "DRAFT" ? `/campaigns/new?id=${key}` : `/campaigns/${key}`) })));
+      add("/messages", of?.messages.map(({ id: key, to, body }) => ({ key, icon: "message", name: body, more: to, act: () => open(`/messages?id=${key}`) })));
+      add("/lists/$id", of?.lists.map(({ id: key, name }) => ({ key, icon: "lists", name, more: t`List`, act: () => open(`/lists/${key}`) })));
+      add("/segments/$id", of?.segments.map(({ id: key, name }) => ({ key, icon: "segment", name, more: t`Segment`, act: () => open(`/segments/${key}`) })));
       if (!isOver) setFound(hits);
     };
     const timer = setTimeout(() => void look(), DELAY_MS);

@@ -13,6 +13,7 @@ import { classes } from "@/ui/classes";
 import { Dialog } from "@/ui/dialog";
 import { Icon } from "@/ui/icons";
 import { useNumbers, ZoneContext } from "@/ui/show";
+import { Bell } from "./bell";
 import { ModeStripe, ModeSwitch, UserMenu, WorkspaceMenu } from "./menus";
 import { NAVIGATION } from "./navigation";
 
@@ -120,6 +121,7 @@ function Frame() {
             <span className="hidden sm:block">
               <ModeSwitch />
             </span>
+            <Bell />
             <UserMenu />
           </header>
           {livemode && path !== "/" && path !== "/credits" && <LowBalance balance={data?.credits.balance} low={data?.credits.lowBalanceThreshold} />}

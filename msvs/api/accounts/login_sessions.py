@@ -30,6 +30,7 @@ from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, Per
 from msvs.api.resources import moment
 from msvs.api.text.emails import read_email
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.database import Row, client, execute, fetch, fetch_row, fetch_value
 from msvs.models import Role, Session, User
 from msvs.models.rows import UserRow
@@ -236,9 +237,18 @@ async def begin_session(visitor: Visitor, user: Account, *, password_changed_at:
             data = {"device": device or "-", "network": network or "-", "at": moment(visitor.services.clock())}
             kind, language = MailKind.NEW_DEVICE, user.language
             await queue_mail(visitor.services, kind, user.email, language=language, data=data)
+            await _notify_new_device(visitor, user.id, device)
     is_new = known is None or not known.is_known
     log.info("logged in", user=ids.encode_id(ids.USER, user.id), ip=visitor.ip, new_device=is_new)
     return session
+
+
+async def _notify_new_device(visitor: Visitor, user_id: UUID, device: str | None) -> None:
+    """Tell a user of a new device in each of their workspaces."""
+    rows = await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1 ORDER BY workspace_id", user_id)
+    kind = NotificationKind.NEW_DEVICE
+    notices = [Notice(kind, row.workspace_id, True, name=device, only=[user_id]) for row in rows]
+    await notify_members(notices, visitor.services.clock())
 
 
 async def _check_password(visitor: Visitor, address: str | None, password: str) -> UserRow:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
 
-from msvs.api.accounts.mail_texts import BODIES, CLOSING
+from msvs.api.accounts.mail_texts import BODIES, CLOSING, NOTIFICATIONS
 
 # The first stands in for every other.
 LANGUAGES = ("en", "pt-BR", "es")
@@ -32,6 +32,7 @@ class MailKind(StrEnum):
     INVITATION = "invitation"
     NEW_DEVICE = "new_device"
     SECOND_FACTOR_CHANGED = "second_factor_changed"
+    NOTIFICATION = "notification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,15 @@ class Letter:
     html: str
 
 
-def write_letter(kind: MailKind, language: str, values: Mapping[str, str], link: str | None = None) -> Letter:
-    """Write a letter in a language. What the values say of people and workspaces stays text."""
+def write_letter(
+    kind: MailKind, language: str, values: Mapping[str, str], link: str | None = None, *, of: str | None = None
+) -> Letter:
+    """Write a letter in a language; a notification's text is that `of` its kind.
+
+    What the values say of people and workspaces stays text.
+    """
     language = language if language in LANGUAGES else LANGUAGES[0]
-    subject, *paragraphs = BODIES[kind.value][language]
+    subject, *paragraphs = NOTIFICATIONS[of][language] if of else BODIES[kind.value][language]
     given = {name: " ".join(value.split()) for name, value in values.items()}
     subject = subject.format_map(given)
     lines = [line.format_map(given) for line in paragraphs]

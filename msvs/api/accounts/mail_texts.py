@@ -165,3 +165,71 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
         ),
     },
 }
+
+# Notifications by mail; the last paragraph of each says where they are turned off.
+_WHY: Mapping[str, str] = {
+    "en": "You get this because you chose to, or by your role. Notifications, By mail in the dashboard changes it.",
+    "pt-BR": "Você recebe isto porque escolheu, ou pelo seu papel. Mude em Notificações, Por e-mail no painel.",
+    "es": "Recibes esto porque lo elegiste, o por tu rol. Cámbialo en Notificaciones, Por correo en el panel.",
+}
+_NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "credits_low": {
+        "en": ("{workspace}: credits are low", "The workspace {workspace} has {count} credits left."),
+        "pt-BR": ("{workspace}: poucos créditos", "O espaço de trabalho {workspace} tem {count} créditos."),
+        "es": ("{workspace}: quedan pocos créditos", "Al espacio de trabajo {workspace} le quedan {count} créditos."),
+    },
+    "campaign_completed": {
+        "en": (
+            "{name} is complete",
+            "The campaign {name} of {workspace} is complete: {count} messages were delivered.",
+        ),
+        "pt-BR": (
+            "{name} terminou",
+            "A campanha {name} de {workspace} terminou: {count} mensagens foram entregues.",
+        ),
+        "es": ("{name} ha terminado", "La campaña {name} de {workspace} ha terminado: {count} mensajes entregados."),
+    },
+    "campaign_paused": {
+        "en": ("{name} was paused", "The campaign {name} of {workspace} was paused by the service ({reason})."),
+        "pt-BR": ("{name} foi pausada", "A campanha {name} de {workspace} foi pausada pelo serviço ({reason})."),
+        "es": ("{name} está en pausa", "El servicio puso en pausa la campaña {name} de {workspace} ({reason})."),
+    },
+    "import_ended": {
+        "en": ("Import ended: {name}", "The import of {name} into {workspace} ended ({reason})."),
+        "pt-BR": ("Importação encerrada: {name}", "A importação de {name} em {workspace} terminou ({reason})."),
+        "es": ("Importación terminada: {name}", "La importación de {name} en {workspace} terminó ({reason})."),
+    },
+    "webhook_disabled": {
+        "en": ("A webhook was disabled", "The webhook to {name} of {workspace} was disabled ({reason})."),
+        "pt-BR": ("Um webhook foi desativado", "O webhook para {name} de {workspace} foi desativado ({reason})."),
+        "es": ("Un webhook fue desactivado", "El webhook a {name} de {workspace} fue desactivado ({reason})."),
+    },
+    "sender_removed": {
+        "en": (
+            "{workspace} lost a sender",
+            "The sender {name} is not {workspace}'s any more; nothing is sent from it.",
+        ),
+        "pt-BR": (
+            "{workspace} perdeu um remetente",
+            "O remetente {name} não é mais de {workspace}; nada é enviado por ele.",
+        ),
+        "es": (
+            "{workspace} perdió un remitente",
+            "El remitente {name} ya no es de {workspace}; no se envía nada desde él.",
+        ),
+    },
+    "member_joined": {
+        "en": ("{name} joined {workspace}", "{name} took a place in the workspace {workspace}."),
+        "pt-BR": ("{name} entrou em {workspace}", "{name} aceitou um lugar no espaço de trabalho {workspace}."),
+        "es": ("{name} se unió a {workspace}", "{name} tomó un lugar en el espacio de trabajo {workspace}."),
+    },
+    "thread_assigned": {
+        "en": ("A conversation is yours", "Somebody of {workspace} gave you a conversation to answer."),
+        "pt-BR": ("Uma conversa é sua", "Alguém de {workspace} passou uma conversa para você responder."),
+        "es": ("Una conversación es tuya", "Alguien de {workspace} te pasó una conversación para responder."),
+    },
+}
+NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    kind: {language: (*texts, _WHY[language]) for language, texts in written.items()}
+    for kind, written in _NOTIFICATIONS.items()
+}

@@ -20,6 +20,7 @@ CONFIRM_PAGE = "/dashboard/confirm#"
 RESET_PAGE = "/dashboard/reset#"
 INVITATION_PAGE = "/dashboard/invitation#"
 LOGIN_PAGE = "/dashboard/login"
+NOTIFICATIONS_PAGE = "/dashboard/notifications"
 
 FIND_ADDRESSED = "SELECT id, email, pending_email, language FROM users WHERE id = $1"
 FIND_OWNER_OF_ADDRESS = "SELECT id, language FROM users WHERE email = $1"
@@ -33,6 +34,14 @@ LIMIT 1
 OFFER_MAILED = """
 UPDATE invitations SET mailed_digest = $2
 WHERE id = $1 AND email = $4 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $3 RETURNING id
+"""
+
+# Who has lost their place, or read it meanwhile, is not written to.
+FIND_NOTIFICATION = """
+SELECT notifications.kind, notifications.data, workspaces.name AS workspace
+FROM notifications JOIN workspaces ON workspaces.id = notifications.workspace_id
+JOIN users ON users.id = notifications.user_id AND users.email = $2
+WHERE notifications.id = $1 AND notifications.read_at IS NULL
 """
 
 Writer: TypeAlias = Callable[[Services, MailRow], Awaitable[Letter | None]]
@@ -81,6 +90,16 @@ async def _invitation(services: Services, mail: MailRow) -> Letter | None:
     return write_letter(MailKind.INVITATION, mail.language, _values(mail), link)
 
 
+async def _notification(services: Services, mail: MailRow) -> Letter | None:
+    row = await fetch_row(FIND_NOTIFICATION, mail.subject_id, mail.recipient)
+    if row is None:
+        return None
+    values = {"workspace": row.workspace, "name": "-", "reason": "-", "count": "0"}
+    values |= {name: str(value) for name, value in row.data.items()}
+    link = services.base_url + NOTIFICATIONS_PAGE
+    return write_letter(MailKind.NOTIFICATION, mail.language, values, link, of=row.kind)
+
+
 def _values(mail: MailRow) -> Mapping[str, str]:
     return {name: str(value) for name, value in mail.data.items()}
 
@@ -90,4 +109,5 @@ WRITERS: Mapping[MailKind, Writer] = {
     MailKind.EMAIL_CHANGE: _confirm_email,
     MailKind.PASSWORD_RESET: _password_reset,
     MailKind.INVITATION: _invitation,
+    MailKind.NOTIFICATION: _notification,
 }

@@ -25,8 +25,9 @@ from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.permissions import Permission, allow, may, require, require_confirmed
 from msvs.api.webhooks.endpoints import UpdateWebhook, update_webhook
+from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.database import Row, execute, fetch, fetch_row
-from msvs.models import ApiKey, Invitation, Membership, Role, User, WebhookEndpoint
+from msvs.models import ApiKey, Invitation, Membership, Notification, Role, User, WebhookEndpoint
 
 INVITATION = "inv"
 INVITATION_LIFETIME = timedelta(days=7)
@@ -351,6 +352,7 @@ async def remove_member(ctx: Context, user_id: UUID, *, end_holdings: bool = Fal
     if end_holdings:
         await _end_holdings(ctx, await find_holdings(ctx, user_id))
     await target.delete()
+    await Notification.filter(workspace_id=ctx.workspace_id, user_id=user_id).delete()
     await _end_invitations_of(ctx, user_id)
     await record_audit(
         ctx,
@@ -384,6 +386,9 @@ async def _join(visitor: Visitor, user_id: UUID, email: str, token: str, now: da
         ids.encode_id(ids.USER, user_id),
         changed({}, {"role": row.role.value}),
     )
+    named = await User.get(id=user_id)
+    about = (ids.encode_id(ids.USER, user_id), named.name)
+    await notify_members([Notice(NotificationKind.MEMBER_JOINED, row.workspace_id, True, *about, but=user_id)], now)
     return row.workspace_id
 
 

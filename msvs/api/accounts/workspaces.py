@@ -17,15 +17,15 @@ from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context, Services
 from msvs.api.credits.credits import grant_credits, low_balance_threshold
 from msvs.api.dispatch.senders import check_sender, claim_default
-from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied
+from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied, check_version
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import optional_moment
+from msvs.api.resources import optional_moment, workspace_version
 from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
 from msvs.api.text.compliance import ALWAYS_BLOCKED
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.database import Row, execute, fetch, fetch_value
-from msvs.fields import REGION_PATTERN, Request, Sender, about, named
+from msvs.fields import REGION_PATTERN, Request, Sender, Version, about, named
 from msvs.models import CreditBalance, LedgerKind, Workspace
 
 LIST = """
@@ -108,6 +108,7 @@ class UpdateWorkspace(Request, frozen=True, kw_only=True):
         UNSET
     )
     help_text: Annotated[str, about("The SMS that answers HELP.", **named(MAX_TEXT_LENGTH))] | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
 
 
 async def create_workspace(
@@ -149,13 +150,17 @@ async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
     or regions that bind it.
     """
     allow(ctx, Permission.WORKSPACE_WRITE)
-    changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
+    told = msgspec.structs.asdict(data)
+    version = told.pop("version")
+    changes = {name: value for name, value in told.items() if value is not msgspec.UNSET}
     checked = {name: _checked(name, value) for name, value in changes.items()}
     if isinstance(sender := checked.get("default_sender"), str):
         await claim_default(ctx, sender, param="default_sender")
     # Of two changes at once, the later is measured by what the other left.
     await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR NO KEY UPDATE", ctx.workspace_id)
     row = await get_workspace(ctx)
+    if version is not msgspec.UNSET:
+        check_version(version, workspace_version(row, await low_balance_threshold(ctx)), "workspace")
     before = {name: getattr(row, name, None) for name in checked}
     if "low_balance_threshold" in checked:
         before["low_balance_threshold"] = await low_balance_threshold(ctx)

@@ -25,7 +25,7 @@ from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MISSED
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_usable
-from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest
+from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.messages.messages import (
     SendMessage,
     Variables,
@@ -109,13 +109,7 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
         raise Conflict(
             f"The campaign is {campaign.status}: it cannot be changed any more.", code=ErrorCode.CAMPAIGN_BEGUN
         )
-    standing = campaign_version(campaign)
-    if data.version not in (msgspec.UNSET, standing):
-        raise Conflict(
-            f"The campaign was changed meanwhile: its version is {standing}.",
-            code=ErrorCode.VERSION_CONFLICT,
-            param="version",
-        )
+    check_version(data.version, campaign_version(campaign), "campaign")
     is_draft = campaign.status == CampaignStatus.DRAFT
     if data == UpdateCampaign(version=data.version):
         return campaign

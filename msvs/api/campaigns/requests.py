@@ -24,13 +24,12 @@ from msvs.api.messages.messages import (
     Variables,
 )
 from msvs.api.pages import OrderField, PageQuery
-from msvs.fields import LIST_ID, PHONE_PATTERN, Ref, Request, about, id_pattern, named
+from msvs.fields import LIST_ID, PHONE_PATTERN, Ref, Request, Version, about, id_pattern, named
 from msvs.models import CampaignStatus
 from msvs.models.messages import MetadataValue
 
 MAX_NAME = 200
 MAX_TEST_RECIPIENTS = 5
-MAX_VERSION = 64
 
 CampaignName = Annotated[str, about("Internal name (your team only).", **named(MAX_NAME))]
 Rate = Annotated[int, about("At most so many messages a minute.", minimum=1, maximum=MAX_RATE)]
@@ -123,17 +122,7 @@ class _Changes(Request, frozen=True, kw_only=True):
     spread_hours: Spread | UnsetType | None = UNSET
     quiet_hours: Annotated[QuietHours, about(example=True)] | UnsetType | None = UNSET
     on_unknown: OnUnknownField | UnsetType | None = UNSET
-    version: (
-        Annotated[
-            str,
-            about(
-                "The version that was read: where another stands by now, nothing changes, and 409 `version_conflict`"
-                " says so.",
-                **named(MAX_VERSION),
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+    version: Version | UnsetType = UNSET
 
 
 class CampaignUpdate(_Changes, frozen=True, kw_only=True):

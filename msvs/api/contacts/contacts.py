@@ -25,9 +25,10 @@ from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
-from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import OrderField, Page, PageQuery, PageRequest, fetch_ordered, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.resources import contact_version
 from msvs.api.scope import find, holds, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.emails import MAX_EMAIL, read_email
@@ -35,7 +36,7 @@ from msvs.api.text.phones import Phone, canonical, parse_phone
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import can_keep, encode_json, execute, fetch_row, fetch_value
-from msvs.fields import E164, REQUIRED, AwareTime, Ref, Request, about, id_pattern, named
+from msvs.fields import E164, REQUIRED, AwareTime, Ref, Request, Version, about, id_pattern, named
 from msvs.json_types import JSONObject
 from msvs.models import Contact, ListMember, OptInStatus
 from msvs.models.messages import KeptWarning
@@ -186,6 +187,7 @@ class UpdateContact(Request, frozen=True):
     ) = UNSET
     timezone: Timezone | UnsetType | None = UNSET
     external_id: ExternalId | UnsetType | None = UNSET
+    version: Version | UnsetType = UNSET
 
 
 class ListContacts(PageQuery, frozen=True, kw_only=True):
@@ -199,6 +201,14 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
     list_id: (
         Annotated[
             str, Ref(ids.CONTACT_LIST), about("Only contacts on this list.", pattern=id_pattern(ids.CONTACT_LIST))
+        ]
+        | None
+    ) = None
+    segment_id: (
+        Annotated[
+            str,
+            Ref(ids.SEGMENT),
+            about("Only contacts that this segment holds at this moment.", pattern=id_pattern(ids.SEGMENT)),
         ]
         | None
     ) = None
@@ -429,6 +439,7 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
     if holder is not None and holder.id != id:
         raise _taken(holder, "external_id")
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
+    check_version(data.version, contact_version(contact), "contact")
     now = ctx.services.clock()
     details = {**{name: getattr(contact, name) for name in DETAILS}, **told}
     attributes = (
@@ -615,7 +626,7 @@ def _read_conflict(text: str | None) -> bool:
 
 def _change_of(data: CreateContact) -> UpdateContact:
     """Return what a contact to be made says of one that is there; what it does not say stays."""
-    told = {name: getattr(data, name) for name in UpdateContact.__struct_fields__}
+    told = {name: getattr(data, name) for name in UpdateContact.__struct_fields__ if name != "version"}
     return UpdateContact(**{name: value for name, value in told.items() if value is not None})
 
 

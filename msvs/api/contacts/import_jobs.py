@@ -28,6 +28,7 @@ from msvs.api.resources import Resource, moment, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.database import execute, fetch, fetch_value
 from msvs.fields import LIST_ID, REGION_PATTERN, ULID, Ref, Request, about, id_pattern
 from msvs.models import ContactImport, ContactList, ImportStatus, rows
@@ -707,6 +708,12 @@ async def end_import(
     await execute(DROP_CHUNKS, row.id)
     resource = import_resource(row)
     await record_events([NewEvent(EventType.IMPORT_COMPLETED, row.workspace_id, row.livemode, row.id, resource)], now)
+    # Who began it is told, or all who may import where that was a key.
+    user_id = ids.decode_id(ids.USER, row.actor)
+    only = None if user_id is None else [user_id]
+    about = (ids.encode_id(ids.IMPORT, row.id), row.file_name, status.value)
+    kind = NotificationKind.IMPORT_ENDED
+    await notify_members([Notice(kind, row.workspace_id, row.livemode, *about, only=only)], now)
 
 
 def _can_undo(row: rows.ContactImportRow, now: datetime) -> bool:

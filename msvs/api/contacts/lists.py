@@ -7,17 +7,19 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from tortoise.expressions import Subquery
 
 from msvs.api import ids
 from msvs.api.contacts.contacts import read_name
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.resources import contact_list_version
 from msvs.api.scope import find, scoped
 from msvs.database import execute, fetch
-from msvs.fields import ULID, Request, about, named
+from msvs.fields import ULID, Request, Version, about, named
 from msvs.models import Contact, ContactList, Keyword, ListMember
 
 MAX_NAME = 200
@@ -52,6 +54,7 @@ class UpdateList(Request, frozen=True):
     """A list's new name."""
 
     name: Annotated[Name, about(example="Cohort 06 — closed cart")]
+    version: Version | UnsetType = UNSET
 
 
 class AddContacts(Request, frozen=True):
@@ -85,11 +88,12 @@ async def list_lists(ctx: Context, page: PageRequest) -> Page[ContactList]:
     return await fetch_page(scoped(ctx, ContactList), page)
 
 
-async def update_list(ctx: Context, id: UUID, name: str) -> ContactList:
-    """Rename a list. Raises NotFound, and Conflict `list_synced` for a synced one."""
+async def update_list(ctx: Context, id: UUID, name: str, *, version: str | UnsetType = UNSET) -> ContactList:
+    """Rename a list. Raises NotFound, and Conflict `list_synced` for a synced one, and `version_conflict`."""
     allow(ctx, Permission.CONTACTS_WRITE)
     name = read_name(name, param="name", maximum=MAX_NAME)
     row = await _find_static(ctx, id)
+    check_version(version, contact_list_version(row), "list")
     row.name = name
     await row.save(update_fields=["name", "updated_at"])
     return row

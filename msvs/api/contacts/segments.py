@@ -31,13 +31,14 @@ from msvs import times
 from msvs.api import ids
 from msvs.api.contacts.contacts import MAX_ATTRIBUTE_KEY, MAX_INTEGER, read_name
 from msvs.api.context import Context
-from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.resources import segment_version
 from msvs.api.scope import find, scoped
 from msvs.api.text.phones import canonical
 from msvs.database import can_keep, fetch, fetch_value
-from msvs.fields import VIPS, Request, about, named
+from msvs.fields import VIPS, Request, Version, about, named
 from msvs.json_types import JSON, JSONObject
 from msvs.models import ContactList, OptInStatus, Segment
 
@@ -113,6 +114,7 @@ class UpdateSegment(Request, frozen=True):
 
     name: Annotated[Name, about(example="VIPs")] | UnsetType = UNSET
     filter: Filter | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
 
 
 class PreviewSegment(Request, frozen=True):
@@ -197,11 +199,17 @@ async def list_segments(ctx: Context, page: PageRequest) -> Page[Segment]:
 
 
 async def update_segment(
-    ctx: Context, id: UUID, *, name: str | None = None, filter: Mapping[str, JSON] | None = None
+    ctx: Context,
+    id: UUID,
+    *,
+    name: str | None = None,
+    filter: Mapping[str, JSON] | None = None,
+    version: str | UnsetType = UNSET,
 ) -> Segment:
-    """Rename a segment, replace its filter, or both. Raises NotFound, InvalidRequest."""
+    """Rename a segment, replace its filter, or both. Raises NotFound, InvalidRequest, Conflict `version_conflict`."""
     allow(ctx, Permission.CONTACTS_WRITE)
     row = await find(ctx, Segment, id, prefix=ids.SEGMENT, noun="segment", lock=True)
+    check_version(version, segment_version(row), "segment")
     if name is not None:
         row.name = read_name(name, param="name", maximum=MAX_NAME)
     if filter is not None:

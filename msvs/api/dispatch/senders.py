@@ -22,6 +22,7 @@ from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest, NotFou
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.text.phones import with_spellings
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.database import Row, encode_json, execute, fetch, fetch_row, fetch_value
 from msvs.json_types import JSONObject
 from msvs.models import Sender, SenderKind, Workspace
@@ -454,7 +455,11 @@ async def _reset_defaults(services: Services, value: str) -> None:
 
 
 async def _tell(ctx: Context, action: AuditAction, id: UUID, change: Sequence[str | None]) -> None:
-    await record_audit(ctx, action, ids.encode_id(ids.SENDER, id), {"value": list(change)})
+    sender_id = ids.encode_id(ids.SENDER, id)
+    await record_audit(ctx, action, sender_id, {"value": list(change)})
+    if action is AuditAction.SENDER_REMOVED:
+        notice = Notice(NotificationKind.SENDER_REMOVED, ctx.workspace_id, True, sender_id, change[0])
+        await notify_members([notice], ctx.services.clock())
 
 
 async def find_owners(sender: str) -> Sequence[Row]:

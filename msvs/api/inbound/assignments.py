@@ -10,6 +10,7 @@ from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.inbound.inbox import Thread, get_thread
 from msvs.api.permissions import Permission, allow, may
 from msvs.api.scope import find, scoped
+from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.database import execute
 from msvs.models import Contact, Membership, ThreadAssignment
 
@@ -43,7 +44,8 @@ async def assign_thread(ctx: Context, contact_id: UUID, user_id: UUID | None) ->
         )
     if not may(member.role, Permission.INBOX_WRITE):
         raise InvalidRequest(f"A member of the role {member.role} may not answer.", param="user_id")
-    await execute(
+    now = ctx.services.clock()
+    is_new = await execute(
         ASSIGN,
         ids.new_id(),
         ctx.workspace_id,
@@ -51,6 +53,9 @@ async def assign_thread(ctx: Context, contact_id: UUID, user_id: UUID | None) ->
         contact_id,
         user_id,
         ctx.actor,
-        ctx.services.clock(),
+        now,
     )
+    if is_new and ids.encode_id(ids.USER, user_id) != ctx.actor:
+        about = (ctx.workspace_id, ctx.livemode, ids.encode_id(ids.CONTACT, contact_id))
+        await notify_members([Notice(NotificationKind.THREAD_ASSIGNED, *about, only=[user_id])], now)
     return await get_thread(ctx, contact_id)

@@ -10,16 +10,17 @@ from tortoise.exceptions import IntegrityError
 
 from msvs.api.contacts.contacts import read_name
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, ErrorCode
+from msvs.api.errors import Conflict, ErrorCode, check_version
 from msvs.api.inbound.notes import read_text
 from msvs.api.messages.messages import Body
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.resources import version_of
 from msvs.api.scope import find, scoped
 from msvs.api.text.rendering import MAX_BODY
 from msvs.api.unit_of_work import unit_of_work
-from msvs.fields import Request, about, named
-from msvs.models import CannedAnswer
+from msvs.fields import Request, Version, about, named
+from msvs.models import CannedAnswer, rows
 
 CANNED_ANSWER = "can"
 MAX_NAME = 60
@@ -39,6 +40,12 @@ class UpdateCannedAnswer(Request, frozen=True):
 
     name: AnswerName | UnsetType = UNSET
     body: Body | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+
+
+def canned_answer_version(row: rows.CannedAnswerRow) -> str:
+    """Return the version of a canned answer."""
+    return version_of(row.name, row.body)
 
 
 async def create_canned_answer(ctx: Context, data: CreateCannedAnswer) -> CannedAnswer:
@@ -69,6 +76,7 @@ async def update_canned_answer(ctx: Context, id: UUID, data: UpdateCannedAnswer)
     """Change a canned answer. Raises NotFound, and what create_canned_answer raises."""
     allow(ctx, Permission.INBOX_WRITE)
     row = await find(ctx, CannedAnswer, id, prefix=CANNED_ANSWER, noun="canned answer", lock=True)
+    check_version(data.version, canned_answer_version(row), "canned answer")
     if data.name is not UNSET:
         row.name = read_name(data.name.strip(), param="name", maximum=MAX_NAME)
     if data.body is not UNSET:

@@ -15,16 +15,17 @@ from msvs.api.consent.revocation import OWN_ACT
 from msvs.api.contacts import lists
 from msvs.api.contacts.contacts import read_name
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.resources import keyword_version
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
 from msvs.api.text.opt_out_phrases import wants_out
 from msvs.api.text.words import classify_reply, fold
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, execute, fetch_row
-from msvs.fields import LIST_ID, Ref, Request, about, id_pattern, named
+from msvs.fields import LIST_ID, Ref, Request, Version, about, id_pattern, named
 from msvs.models import Contact, ContactList, Keyword, OptInStatus
 
 MAX_WORD = 30
@@ -72,6 +73,7 @@ class UpdateKeyword(Request, frozen=True):
     word: Annotated[Word, about(example="COHORT7")] | UnsetType = UNSET
     list_id: ListRef | UnsetType = UNSET
     reply: JoinReply | UnsetType | None = UNSET
+    version: Version | UnsetType = UNSET
 
 
 class ListKeywords(PageQuery, frozen=True, kw_only=True):
@@ -115,6 +117,7 @@ async def update_keyword(ctx: Context, id: UUID, data: UpdateKeyword) -> Keyword
     # Lists are locked before their keywords, here and where a list is deleted.
     list_id = UNSET if data.list_id is UNSET else await _hold_list(ctx, data.list_id)
     row = await find(ctx, Keyword, id, prefix=ids.KEYWORD, noun="keyword", lock=True)
+    check_version(data.version, keyword_version(row), "keyword")
     changes: dict[str, object] = {}
     if data.word is not UNSET:
         changes["word"], changes["folded"] = _read_word(data.word)

@@ -15,16 +15,16 @@ from msvs.address_policy import canonical_url, check_url
 from msvs.api import ids
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import webhook_resource
+from msvs.api.resources import webhook_resource, webhook_version
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, get_event
 from msvs.database import execute, fetch_value
-from msvs.fields import AT, ULID, AwareTime, Ref, Request, about, id_pattern
+from msvs.fields import AT, ULID, AwareTime, Ref, Request, Version, about, id_pattern
 from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 EVERY_EVENT = "*"
@@ -109,6 +109,7 @@ class UpdateWebhook(Request, frozen=True):
     events: Annotated[EventNames, about(example=["*"])] | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     enabled: Annotated[bool, about("Whether events are delivered to it.", example=True)] | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
 
 
 class RecoverWebhook(Request, frozen=True):
@@ -190,6 +191,7 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
     description = None if data.description is UNSET else _read_description(data.description)
     there = [] if url is None else await _hold_endpoints(ctx)
     row = await _find(ctx, id, lock=True)
+    check_version(data.version, webhook_version(row), "webhook")
     before = _settings(row)
     is_elsewhere = url is not None and canonical_url(url) != canonical_url(row.url)
     if url is not None:

@@ -18,6 +18,7 @@ from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.resources import Resource
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
+from msvs.api.webhooks.member_notifications import notice_of, notify_members
 from msvs.api.webhooks.status_callbacks import CALLED, WRITE_CALLBACKS, WRITE_CALLBACKS_OF_MANY
 from msvs.database import copy_encoded, copy_rows, fetch, fetch_value
 from msvs.fields import about
@@ -114,10 +115,15 @@ class _EnabledEndpoint(Protocol):
 
 
 async def record_events(events: Iterable[NewEvent], now: datetime) -> None:
-    """Write events, and a delivery for each endpoint that subscribed to them, in the current transaction."""
+    """Write events, and a delivery for each endpoint that subscribed to them, in the current transaction.
+
+    What members are told of is written with them.
+    """
     rows = list(events)
     if not rows:
         return
+    notices = (notice_of(row.type, row.workspace_id, row.livemode, row.data) for row in rows)
+    await notify_members(filter(None, notices), now)
     if len(rows) >= MANY:
         await _copy_events(rows, now)
         return

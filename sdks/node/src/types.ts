@@ -912,6 +912,11 @@ export interface Contact {
   /** When it was last changed. */
   updated_at: string;
   /**
+   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
+   * overwritten.
+   */
+  version: string;
+  /**
    * What the change did and may not have been meant, such as `consent_not_carried_over` for another phone; only in the
    * answer that makes or changes it.
    */
@@ -950,6 +955,11 @@ export interface ContactList {
   created_at: string;
   /** When it was last renamed. */
   updated_at: string;
+  /**
+   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
+   * overwritten.
+   */
+  version: string;
 }
 
 /** What somebody of the workspace wrote down about a contact. */
@@ -1384,6 +1394,11 @@ export interface Keyword {
   reply: string | null;
   /** When it was made. */
   created_at: string;
+  /**
+   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
+   * overwritten.
+   */
+  version: string;
 }
 
 /** One movement of credits; `reference` names what caused it. */
@@ -1801,6 +1816,11 @@ export interface Segment {
   created_at: string;
   /** When it was last changed. */
   updated_at: string;
+  /**
+   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
+   * overwritten.
+   */
+  version: string;
 }
 
 /** How many contacts a filter finds now. */
@@ -1958,6 +1978,11 @@ export interface Webhook {
   created_at: string;
   /** Who made it: the id of a user or of a key, or `system`; null where that was not kept. */
   created_by: string | null;
+  /**
+   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
+   * overwritten.
+   */
+  version: string;
   secret?: string;
 }
 
@@ -2028,6 +2053,11 @@ export interface Workspace {
   help_text: string;
   /** When it was made. */
   created_at: string;
+  /**
+   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
+   * overwritten.
+   */
+  version: string;
 }
 
 /** An event of a type that this version of the package does not know; nothing of it is lost. */

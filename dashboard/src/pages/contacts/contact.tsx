@@ -31,6 +31,7 @@ export const ContactFull = graphql(`
     optIn { status source ip at }
     createdAt
     updatedAt
+    version
   }
 `);
 const ContactData = graphql(`

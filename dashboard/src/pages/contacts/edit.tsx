@@ -1,9 +1,10 @@
 import { useLingui } from "@lingui/react/macro";
 import { useState } from "react";
-import { useChange } from "@/api/hooks";
+import { useChange, useReadNow } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import { Button } from "@/ui/button";
+import { Conflict, useVersioned } from "@/ui/conflict";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/fields";
 import { Callout } from "@/ui/show";
@@ -22,6 +23,16 @@ const Update = graphql(`
   }
 `);
 
+const Now = graphql(`
+  query ContactNow($id: ID!) { contact(id: $id) { ...ContactFull } }
+`);
+
+/** The contact as the editor found it, against what stands there when it is saved. */
+function useContact(contact: Contact) {
+  const readNow = useReadNow();
+  return useVersioned(contact, async () => (await readNow(Now, { id: contact.id }))?.contact ?? null);
+}
+
 const FIELDS = ["firstName", "lastName", "phone", "email", "timezone", "externalId"] as const;
 type Name = (typeof FIELDS)[number];
 
@@ -31,17 +42,17 @@ export function DetailsDialog({ contact, onClose }: { contact: Contact; onClose:
   const update = useChange(Update);
   const [values, setValues] = useState<Record<Name, string>>(() => Object.fromEntries(FIELDS.map((name) => [name, contact[name] ?? ""])) as Record<Name, string>);
   const [problem, setProblem] = useState<Problem | null>(null);
+  const { base, theirs, isConflict, settle } = useContact(contact);
   const labels: Record<Name, string> = { firstName: t`First name`, lastName: t`Last name`, phone: t`Phone`, email: t`E-mail`, timezone: t`Time zone`, externalId: t`Your own id` };
   const at = problem?.param?.split(".").pop();
-  const save = async () => {
-    const input: Partial<Record<Name, string | null>> = {};
-    for (const name of FIELDS) {
-      const value = values[name].trim();
-      if (value !== (contact[name] ?? "")) input[name] = value === "" ? null : value;
-    }
-    if (Object.keys(input).length === 0) return onClose();
-    const { done, problem: found } = await update.run({ id: contact.id, input: input as never });
-    setProblem(found);
+  const isMine = (name: Name) => values[name].trim() !== (base[name] ?? "");
+  const save = async (version = base.version) => {
+    const mine = FIELDS.filter(isMine);
+    if (mine.length === 0) return onClose();
+    const input = Object.fromEntries(mine.map((name) => [name, values[name].trim() || null]));
+    const { done, problem: found } = await update.run({ id: contact.id, input: { ...input, version } as never });
+    const isTheirs = await isConflict(found);
+    setProblem(isTheirs ? null : found);
     if (done === null) return;
     const [warning] = done.warnings;
     toast(warning === undefined ? { text: t`Saved.` } : { text: warning.message, tone: "info" });
@@ -55,7 +66,7 @@ export function DetailsDialog({ contact, onClose }: { contact: Contact; onClose:
       actions={
         <>
           <Button onPress={onClose}>{t`Not now`}</Button>
-          <Button look="primary" isPending={update.isRunning} onPress={save}>{t`Save`}</Button>
+          <Button look="primary" isPending={update.isRunning} onPress={() => void save()}>{t`Save`}</Button>
         </>
       }
     >
@@ -66,6 +77,19 @@ export function DetailsDialog({ contact, onClose }: { contact: Contact; onClose:
           void save();
         }}
       >
+        {theirs !== null && (
+          <div className="sm:col-span-2">
+            <Conflict
+              differences={FIELDS.filter((name) => isMine(name) || (base[name] ?? "") !== (theirs[name] ?? "")).map((name) => ({ label: labels[name], mine: values[name], theirs: theirs[name] ?? "" }))}
+              isPending={update.isRunning}
+              onMine={() => void save(theirs.version)}
+              onTheirs={() => {
+                setValues(Object.fromEntries(FIELDS.map((name) => [name, theirs[name] ?? ""])) as Record<Name, string>);
+                settle(theirs);
+              }}
+            />
+          </div>
+        )}
         {FIELDS.map((name) => (
           <Field
             key={name}
@@ -98,22 +122,27 @@ const valueOf = (text: string): string | number | boolean => {
   return text !== "" && String(Number(text)) === text ? Number(text) : text;
 };
 
+const rowsOf = (attributes: Record<string, unknown>): Row[] => [...Object.entries(attributes).map(([name, value], key) => ({ key, name, value: String(value) })), { key: -1, name: "", value: "" }];
+const written = (attributes: Record<string, unknown>) => Object.entries(attributes).map(([name, value]) => `${name}: ${String(value)}`).join(", ");
+
 export function AttributesDialog({ contact, onClose }: { contact: Contact; onClose: () => void }) {
   const { t } = useLingui();
   const textOf = useProblemText();
   const update = useChange(Update);
-  const before = contact.attributes as Record<string, unknown>;
-  const [rows, setRows] = useState<Row[]>(() => [...Object.entries(before).map(([name, value], key) => ({ key, name, value: String(value) })), { key: -1, name: "", value: "" }]);
+  const { base, theirs, isConflict, settle } = useContact(contact);
+  const before = base.attributes as Record<string, unknown>;
+  const [rows, setRows] = useState<Row[]>(() => rowsOf(before));
   const [problem, setProblem] = useState<Problem | null>(null);
   const change = (key: number, changes: Partial<Row>) => setRows(rows.map((row) => (row.key === key ? { ...row, ...changes } : row)));
-  const save = async () => {
+  const save = async (version = base.version) => {
     const attributes: Record<string, unknown> = {};
     const kept = rows.filter(({ name, value }) => name.trim() !== "" && value.trim() !== "");
     for (const name of Object.keys(before)) if (!kept.some((row) => row.name.trim() === name)) attributes[name] = null;
     for (const { name, value } of kept) if (String(before[name.trim()] ?? "") !== value.trim()) attributes[name.trim()] = valueOf(value.trim());
     if (Object.keys(attributes).length === 0) return onClose();
-    const { done, problem: found } = await update.run({ id: contact.id, input: { attributes } });
-    setProblem(found);
+    const { done, problem: found } = await update.run({ id: contact.id, input: { attributes, version } });
+    const isTheirs = await isConflict(found);
+    setProblem(isTheirs ? null : found);
     if (done === null) return;
     toast({ text: t`Saved.` });
     onClose();
@@ -126,11 +155,22 @@ export function AttributesDialog({ contact, onClose }: { contact: Contact; onClo
       actions={
         <>
           <Button onPress={onClose}>{t`Not now`}</Button>
-          <Button look="primary" isPending={update.isRunning} onPress={save}>{t`Save`}</Button>
+          <Button look="primary" isPending={update.isRunning} onPress={() => void save()}>{t`Save`}</Button>
         </>
       }
     >
       <div className="space-y-3">
+        {theirs !== null && (
+          <Conflict
+            differences={[{ label: t`Attributes`, mine: written(Object.fromEntries(rows.filter(({ name }) => name !== "").map(({ name, value }) => [name, value]))), theirs: written(theirs.attributes as Record<string, unknown>) }]}
+            isPending={update.isRunning}
+            onMine={() => void save(theirs.version)}
+            onTheirs={() => {
+              setRows(rowsOf(theirs.attributes as Record<string, unknown>));
+              settle(theirs);
+            }}
+          />
+        )}
         {rows.map(({ key, name, value }, index) => (
           <div key={key} role="group" aria-label={t`Attribute ${index + 1}`} className="grid grid-cols-[1fr_1fr_auto] items-end gap-2">
             <Field label={t`Name`} value={name} onChange={(next) => change(key, { name: next })} />

@@ -1,11 +1,12 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { useChange, useFeed } from "@/api/hooks";
+import { useChange, useFeed, useReadNow } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { KeywordRowFragment } from "@/gql/graphql";
 import { Button } from "@/ui/button";
+import { Conflict, useVersioned } from "@/ui/conflict";
 import { Confirm, Dialog } from "@/ui/dialog";
 import { Field, Select, TextArea } from "@/ui/fields";
 import { Callout, Card, PageHead, Time } from "@/ui/show";
@@ -20,6 +21,7 @@ export const KeywordRow = graphql(`
     reply
     createdAt
     contactList { id name }
+    version
   }
 `);
 const KeywordFeed = graphql(`
@@ -57,6 +59,10 @@ const Delete = graphql(`
       ... on Error { code message }
     }
   }
+`);
+
+const Now = graphql(`
+  query KeywordNow($id: ID!) { joinKeyword(id: $id) { ...KeywordRow } }
 `);
 
 const ALL = "-";
@@ -159,11 +165,15 @@ function KeywordDialog({ keyword, list, onClose }: { keyword: KeywordRowFragment
   const [reply, setReply] = useState(keyword?.reply ?? "");
   const [problem, setProblem] = useState<Problem | null>(null);
   const at = problem?.param?.split(".").pop();
-  const save = async () => {
+  const readNow = useReadNow();
+  const { base, theirs, isConflict, settle } = useVersioned(keyword, async () => (keyword === null ? null : ((await readNow(Now, { id: keyword.id }))?.joinKeyword ?? null)));
+  const nameOfList = (id: string | null | undefined) => lists.find((each) => each.id === id)?.name ?? "";
+  const save = async (version = base?.version) => {
     if (listId === null) return;
     const input = { word: word.trim(), listId, reply: reply.trim() === "" ? null : reply.trim() };
-    const { problem: found } = keyword === null ? await create.run({ input }) : await update.run({ id: keyword.id, input });
-    setProblem(found);
+    const { problem: found } = keyword === null || version === undefined ? await create.run({ input }) : await update.run({ id: keyword.id, input: { ...input, version } });
+    const isTheirs = await isConflict(found);
+    setProblem(isTheirs ? null : found);
     if (found === null) {
       tell(null, t`Saved.`);
       onClose();
@@ -177,7 +187,7 @@ function KeywordDialog({ keyword, list, onClose }: { keyword: KeywordRowFragment
       actions={
         <>
           <Button onPress={onClose}>{t`Not now`}</Button>
-          <Button look="primary" isDisabled={word.trim() === "" || listId === null} isPending={create.isRunning || update.isRunning} onPress={save}>{t`Save`}</Button>
+          <Button look="primary" isDisabled={word.trim() === "" || listId === null} isPending={create.isRunning || update.isRunning} onPress={() => void save()}>{t`Save`}</Button>
         </>
       }
     >
@@ -188,6 +198,23 @@ function KeywordDialog({ keyword, list, onClose }: { keyword: KeywordRowFragment
               A keyword adds to a list. <Link to="/lists">Make one first.</Link>
             </Trans>
           </Callout>
+        )}
+        {theirs !== null && (
+          <Conflict
+            differences={[
+              { label: t`Word`, mine: word, theirs: theirs.word },
+              { label: t`List`, mine: nameOfList(listId), theirs: theirs.contactList?.name ?? "" },
+              { label: t`Answer`, mine: reply, theirs: theirs.reply ?? "" },
+            ].filter(({ mine, theirs: other }) => mine !== other)}
+            isPending={update.isRunning}
+            onMine={() => void save(theirs.version)}
+            onTheirs={() => {
+              setWord(theirs.word);
+              setListId(theirs.contactList?.id ?? null);
+              setReply(theirs.reply ?? "");
+              settle(theirs);
+            }}
+          />
         )}
         <Field label={t`Word`} hint={t`Case and accents do not count.`} value={word} onChange={setWord} autoFocus error={at === "word" ? textOf(problem!) : undefined} />
         <Select label={t`List`} placeholder={t`Choose a list`} choices={lists.map(({ id, name }) => ({ value: id, label: name }))} value={listId} onChange={setListId} error={at === "listId" ? textOf(problem!) : undefined} />

@@ -1,7 +1,7 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { useChange, useData, useFeed } from "@/api/hooks";
+import { useChange, useData, useFeed, useReadNow } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ContactRowFragment, ListRowFragment } from "@/gql/graphql";
 import { Button, ButtonLink } from "@/ui/button";
@@ -22,6 +22,7 @@ export const ListRow = graphql(`
     contactCount
     createdAt
     updatedAt
+    version
   }
 `);
 const ListFeed = graphql(`
@@ -48,8 +49,8 @@ const Create = graphql(`
   }
 `);
 const Rename = graphql(`
-  mutation PageRenameList($id: ID!, $name: String!) {
-    updateList(id: $id, name: $name) {
+  mutation PageRenameList($id: ID!, $name: String!, $version: String) {
+    updateList(id: $id, name: $name, version: $version) {
       __typename
       ... on ContactList { ...ListRow }
       ... on Error { code message param }
@@ -158,6 +159,7 @@ function Shown({ list }: { list: ListRowFragment }) {
   const mayWrite = useMayWrite();
   const { q } = useSearch({ from: "/shell/lists/$id" });
   const rename = useChange(Rename);
+  const readNow = useReadNow();
   const remove = useChange(Delete);
   const takeOff = useChange(TakeOff);
   const [open, setOpen] = useState<"rename" | "delete" | null>(null);
@@ -231,7 +233,7 @@ function Shown({ list }: { list: ListRowFragment }) {
         <ContactTable feed={feed} label={t`Members`} fileName={`list-${id}`} {...(removing === undefined ? {} : { action: removing })} />
       )}
       {open === "rename" && (
-        <NameDialog title={t`Rename list`} action={t`Rename`} name={name} isPending={rename.isRunning} onClose={close} onSave={async (next) => (await rename.run({ id, name: next })).problem} />
+        <NameDialog title={t`Rename list`} action={t`Rename`} name={name} isPending={rename.isRunning} onClose={close} of={list} readNow={async () => (await readNow(ListData, { id }))?.contactList ?? null} onSave={async (next, version) => (await rename.run({ id, name: next, ...(version === undefined ? {} : { version }) })).problem} />
       )}
       <Confirm
         isOpen={open === "delete"}

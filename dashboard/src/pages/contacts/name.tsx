@@ -2,6 +2,7 @@ import { useLingui } from "@lingui/react/macro";
 import { useState } from "react";
 import type { Problem } from "@/api/problems";
 import { Button } from "@/ui/button";
+import { Conflict, useVersioned } from "@/ui/conflict";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/fields";
 import { useProblemText } from "@/ui/states";
@@ -12,19 +13,26 @@ interface Props {
   name?: string;
   isPending: boolean;
   onClose: () => void;
-  onSave: (name: string) => Promise<Problem | null>;
+  onSave: (name: string, version?: string) => Promise<Problem | null>;
+  /** What is named, and how it is read as it stands now, where somebody else may name it too. */
+  of?: { name: string; version: string } | null;
+  readNow?: () => Promise<{ name: string; version: string } | null>;
 }
 
+const readNothing = () => Promise.resolve(null);
+
 /** Asks for a name. */
-export function NameDialog({ title, action, name = "", isPending, onClose, onSave }: Props) {
+export function NameDialog({ title, action, name = "", isPending, onClose, onSave, of = null, readNow = readNothing }: Props) {
   const { t } = useLingui();
   const textOf = useProblemText();
   const [typed, setTyped] = useState(name);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const save = async () => {
+  const { base, theirs, isConflict, settle } = useVersioned(of, readNow);
+  const save = async (version = base?.version) => {
     if (typed.trim() === "") return;
-    const found = await onSave(typed.trim());
-    setProblem(found);
+    const found = await onSave(typed.trim(), version);
+    const isTheirs = await isConflict(found);
+    setProblem(isTheirs ? null : found);
     if (found === null) onClose();
   };
   return (
@@ -35,7 +43,7 @@ export function NameDialog({ title, action, name = "", isPending, onClose, onSav
       actions={
         <>
           <Button onPress={onClose}>{t`Not now`}</Button>
-          <Button look="primary" isDisabled={typed.trim() === ""} isPending={isPending} onPress={save}>
+          <Button look="primary" isDisabled={typed.trim() === ""} isPending={isPending} onPress={() => void save()}>
             {action}
           </Button>
         </>
@@ -47,6 +55,19 @@ export function NameDialog({ title, action, name = "", isPending, onClose, onSav
           void save();
         }}
       >
+        {theirs !== null && (
+          <div className="mb-4">
+            <Conflict
+              differences={[{ label: t`Name`, mine: typed, theirs: theirs.name }]}
+              isPending={isPending}
+              onMine={() => void save(theirs.version)}
+              onTheirs={() => {
+                setTyped(theirs.name);
+                settle(theirs);
+              }}
+            />
+          </div>
+        )}
         <Field label={t`Name`} value={typed} onChange={setTyped} maxLength={200} autoFocus error={problem === null ? undefined : textOf(problem)} />
       </form>
     </Dialog>

@@ -1,11 +1,12 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
-import { useChange, useData, useFeed } from "@/api/hooks";
+import { useChange, useData, useFeed, useReadNow } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { SegmentRowFragment } from "@/gql/graphql";
 import { Button, ButtonLink } from "@/ui/button";
+import { Conflict, useVersioned } from "@/ui/conflict";
 import { Confirm } from "@/ui/dialog";
 import { Field } from "@/ui/fields";
 import { Callout, Card, CopyId, Count, PageHead, Time } from "@/ui/show";
@@ -25,6 +26,7 @@ export const SegmentRow = graphql(`
     contactCount
     createdAt
     updatedAt
+    version
   }
 `);
 const SegmentFeed = graphql(`
@@ -74,8 +76,8 @@ const Create = graphql(`
   }
 `);
 const Update = graphql(`
-  mutation PageUpdateSegment($id: ID!, $name: String!, $filter: JSONObject!) {
-    updateSegment(id: $id, name: $name, filter: $filter) {
+  mutation PageUpdateSegment($id: ID!, $name: String!, $filter: JSONObject!, $version: String) {
+    updateSegment(id: $id, name: $name, filter: $filter, version: $version) {
       __typename
       ... on Segment { ...SegmentRow }
       ... on Error { code message param }
@@ -90,6 +92,10 @@ const Delete = graphql(`
       ... on Error { code message }
     }
   }
+`);
+
+const Now = graphql(`
+  query SegmentNow($id: ID!) { segment(id: $id) { ...SegmentRow } }
 `);
 
 const NOTHING = { nodes: [], pageInfo: { hasNextPage: false, endCursor: null }, totalCount: 0 };
@@ -208,6 +214,8 @@ function Shown({ segment, fields }: { segment: SegmentRowFragment; fields: Field
   const update = useChange(Update);
   const remove = useChange(Delete);
   const [isLeaving, setLeaving] = useState(false);
+  // The editor begins again once it has saved, and not when another did: what is written in it stays.
+  const [saved, setSaved] = useState(0);
   const { id, name, contactCount } = segment;
   const feed = useFeed(MemberFeed, { id }, (data) => data.segment?.members ?? NOTHING);
   return (
@@ -237,13 +245,14 @@ function Shown({ segment, fields }: { segment: SegmentRowFragment; fields: Field
       {mayWrite && (
         <div className="mb-6">
           <Editor
-            key={segment.updatedAt}
+            key={`${id} ${saved}`}
             fields={fields}
             segment={segment}
             isPending={update.isRunning}
-            onSave={async (next, filter) => {
-              const { problem } = await update.run({ id, name: next, filter });
+            onSave={async (next, filter, version) => {
+              const { problem } = await update.run({ id, name: next, filter, ...(version === undefined ? {} : { version }) });
               if (problem === null) {
+                setSaved((count) => count + 1);
                 toast({ text: t`The segment is saved.` });
                 feed.retry();
               }
@@ -288,7 +297,7 @@ interface EditorProps {
   fields: Fields;
   segment: SegmentRowFragment | null;
   isPending: boolean;
-  onSave: (name: string, filter: Filter) => Promise<Problem | null>;
+  onSave: (name: string, filter: Filter, version?: string) => Promise<Problem | null>;
 }
 
 function Editor({ fields, segment, isPending, onSave }: EditorProps) {
@@ -298,10 +307,33 @@ function Editor({ fields, segment, isPending, onSave }: EditorProps) {
   const [root, setRoot] = useState<Group>(() => (segment === null ? newGroup("all", fields[0] === undefined ? [] : [newComparison(fields[0])]) : readFilter(segment.filter as Filter)));
   const [problem, setProblem] = useState<Problem | null>(null);
   const filter = useMemo(() => writeFilter(root, fields), [root, fields]);
+  const readNow = useReadNow();
+  const { base, theirs, isConflict, settle } = useVersioned(segment, async () => (segment === null ? null : ((await readNow(Now, { id: segment.id }))?.segment ?? null)));
+  const save = async (version = base?.version) => {
+    if (filter === null) return;
+    const found = await onSave(name.trim(), filter, version);
+    const isTheirs = await isConflict(found);
+    setProblem(isTheirs ? null : found);
+  };
   const at = problem?.param;
   return (
     <Card>
       <div className="space-y-5">
+        {theirs !== null && (
+          <Conflict
+            differences={[
+              { label: t`Name`, mine: name, theirs: theirs.name },
+              { label: t`Conditions`, mine: <code>{JSON.stringify(filter)}</code>, theirs: <code>{JSON.stringify(theirs.filter)}</code> },
+            ]}
+            isPending={isPending}
+            onMine={() => void save(theirs.version)}
+            onTheirs={() => {
+              setName(theirs.name);
+              setRoot(readFilter(theirs.filter as Filter));
+              settle(theirs);
+            }}
+          />
+        )}
         <Field label={t`Name`} value={name} onChange={setName} maxLength={200} className="max-w-md" error={at === "name" ? textOf(problem!) : undefined} />
         <GroupEditor item={root} fields={fields} onChange={(next) => setRoot(next as Group)} />
         {problem !== null && at !== "name" && <Callout tone="danger">{textOf(problem)}</Callout>}
@@ -311,9 +343,7 @@ function Editor({ fields, segment, isPending, onSave }: EditorProps) {
             look="primary"
             isDisabled={filter === null || name.trim() === ""}
             isPending={isPending}
-            onPress={async () => {
-              if (filter !== null) setProblem(await onSave(name.trim(), filter));
-            }}
+            onPress={() => void save()}
           >{t`Save segment`}</Button>
         </div>
       </div>

@@ -15,7 +15,7 @@ const AnswerPreview = graphql(`
   }
 `);
 export const CannedRow = graphql(`
-  fragment CannedRow on CannedAnswer { id name body updatedAt }
+  fragment CannedRow on CannedAnswer { id name body updatedAt version }
 `);
 export const CannedList = graphql(`
   query CannedList { cannedAnswers(first: 100) { nodes { ...CannedRow } } }

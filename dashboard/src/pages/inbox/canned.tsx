@@ -1,10 +1,11 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useState } from "react";
-import { useChange, useData } from "@/api/hooks";
+import { useChange, useData, useReadNow } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { CannedRowFragment } from "@/gql/graphql";
 import { Button } from "@/ui/button";
+import { Conflict, useVersioned } from "@/ui/conflict";
 import { Dialog } from "@/ui/dialog";
 import { Field, TextArea } from "@/ui/fields";
 import { Callout } from "@/ui/show";
@@ -37,6 +38,10 @@ const Delete = graphql(`
       ... on Error { code message }
     }
   }
+`);
+
+const Now = graphql(`
+  query InboxCannedNow($id: ID!) { cannedAnswer(id: $id) { ...CannedRow } }
 `);
 
 const MOST = 1600;
@@ -109,22 +114,40 @@ function Form({ of, onDone }: { of: CannedRowFragment | null; onDone: () => void
   const [name, setName] = useState(of?.name ?? "");
   const [body, setBody] = useState(of?.body ?? "");
   const [problem, setProblem] = useState<Problem | null>(null);
+  const readNow = useReadNow();
+  const { base, theirs, isConflict, settle } = useVersioned(of, async () => (of === null ? null : ((await readNow(Now, { id: of.id }))?.cannedAnswer ?? null)));
   const example = "{firstName|there}";
-  const save = async () => {
+  const save = async (version = base?.version) => {
     const input = { name: name.trim(), body };
-    const { problem: found } = of === null ? await create.run({ input }) : await update.run({ id: of.id, input });
-    setProblem(found);
+    const { problem: found } = of === null || version === undefined ? await create.run({ input }) : await update.run({ id: of.id, input: { ...input, version } });
+    const isTheirs = await isConflict(found);
+    setProblem(isTheirs ? null : found);
     if (found === null) onDone();
   };
   const errorOf = (param: string) => (problem?.param === param ? textOf(problem) : undefined);
   return (
     <div className="space-y-4">
       {problem !== null && problem.param !== "name" && problem.param !== "body" && <Callout tone="danger">{textOf(problem)}</Callout>}
+      {theirs !== null && (
+        <Conflict
+          differences={[
+            { label: t`Name`, mine: name, theirs: theirs.name },
+            { label: t`Text`, mine: body, theirs: theirs.body },
+          ].filter(({ mine, theirs: other }) => mine !== other)}
+          isPending={update.isRunning}
+          onMine={() => void save(theirs.version)}
+          onTheirs={() => {
+            setName(theirs.name);
+            setBody(theirs.body);
+            settle(theirs);
+          }}
+        />
+      )}
       <Field label={t`Name`} value={name} onChange={setName} error={errorOf("name")} autoFocus />
       <TextArea label={t`Text`} hint={t`${example} becomes the contact's first name.`} value={body} onChange={setBody} maxLength={MOST} rows={5} error={errorOf("body")} />
       <div className="flex justify-end gap-2">
         <Button onPress={onDone}>{t`Back`}</Button>
-        <Button look="primary" isDisabled={name.trim() === "" || body.trim() === ""} isPending={create.isRunning || update.isRunning} onPress={save}>
+        <Button look="primary" isDisabled={name.trim() === "" || body.trim() === ""} isPending={create.isRunning || update.isRunning} onPress={() => void save()}>
           {t`Save`}
         </Button>
       </div>

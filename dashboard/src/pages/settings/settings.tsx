@@ -30,6 +30,7 @@ export const WorkspaceFields = graphql(`
     optOutText
     welcomeText
     helpText
+    version
   }
 `);
 const SettingsData = graphql(`

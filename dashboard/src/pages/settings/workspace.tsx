@@ -1,12 +1,13 @@
 // The workspace's own settings, in three parts; each saves what was changed in it, and nothing else.
 import { useLingui } from "@lingui/react/macro";
 import { useEffect, useMemo, useState, type FormEvent, type ReactNode } from "react";
-import { useChange, useData } from "@/api/hooks";
+import { useChange, useData, useReadNow } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { UpdateWorkspaceInput, WorkspaceFieldsFragment } from "@/gql/graphql";
 import { unitsOf } from "@/pages/campaigns/draft";
 import { Button } from "@/ui/button";
+import { Conflict, useVersioned } from "@/ui/conflict";
 import { Field, Select, Switch, TextArea } from "@/ui/fields";
 import { SegmentMeter } from "@/ui/phone";
 import { Callout, Card } from "@/ui/show";
@@ -22,6 +23,9 @@ const Update = graphql(`
     }
   }
 `);
+const Now = graphql(`
+  query SettingsNow { workspace { ...WorkspaceFields } }
+`);
 const SenderNames = graphql(`
   query SettingsSenderNames { senders(first: 100) { nodes { id value } } }
 `);
@@ -32,7 +36,7 @@ const TextPreview = graphql(`
 `);
 
 type Workspace = WorkspaceFieldsFragment;
-type Name = Exclude<keyof Workspace & keyof UpdateWorkspaceInput, "id">;
+type Name = Exclude<keyof Workspace & keyof UpdateWorkspaceInput, "id" | "version">;
 
 /** Hold changes beside what is saved, and save them alone. */
 function useForm(workspace: Workspace) {
@@ -44,17 +48,42 @@ function useForm(workspace: Workspace) {
   const [changes, setChanges] = useState<Partial<Workspace>>({});
   const [problem, setProblem] = useState<Problem | null>(null);
   const param = problem?.param?.split(".").pop()?.replace(/\[.*/, "");
+  const names: Partial<Record<Name, string>> = {
+    name: t`Name`,
+    timezone: t`Time zone`,
+    defaultSender: t`Default sender`,
+    quietHours: t`Keep quiet hours`,
+    doubleOptIn: t`Double opt-in`,
+    campaignsAdmitUnknown: t`Campaigns also go to contacts whose consent is unknown`,
+    dailyCreditCap: t`Credits a day`,
+    prefixHourlyCap: t`Messages an hour to one range of numbers`,
+    lowBalanceThreshold: t`Warn below so many credits`,
+    blockedRegions: t`Never send to`,
+    enabledRegions: t`Also send to`,
+    optInText: t`Asks for a YES`,
+    welcomeText: t`Confirms an opt-in`,
+    optOutText: t`Answers STOP`,
+    helpText: t`Answers HELP`,
+  };
+  const shown = (value: unknown): string => (typeof value === "boolean" ? (value ? t`on` : t`off`) : Array.isArray(value) ? value.join(", ") : String(value ?? ""));
   const isChanged = Object.keys(changes).length > 0;
+  const readNow = useReadNow();
+  const { base, theirs, isConflict, settle } = useVersioned(workspace, async () => (await readNow(Now, {}))?.workspace ?? null);
   const set = <Key extends Name>(name: Key, value: Workspace[Key]) =>
     setChanges(({ [name]: _old, ...rest }) => (JSON.stringify(value) === JSON.stringify(workspace[name]) ? (rest as Partial<Workspace>) : ({ ...rest, [name]: value } as Partial<Workspace>)));
-  const save = async (event: FormEvent) => {
-    event.preventDefault();
-    const { problem: found } = await update.run({ input: changes as UpdateWorkspaceInput });
-    setProblem(found);
-    if (found === null) {
+  const keep = async (version: string) => {
+    const { done, problem: found } = await update.run({ input: { ...changes, version } as UpdateWorkspaceInput });
+    const isTheirs = await isConflict(found);
+    setProblem(isTheirs ? null : found);
+    if (done !== null) {
+      settle(done);
       setChanges({});
       tell(null, t`Saved.`);
     }
+  };
+  const save = (event: FormEvent) => {
+    event.preventDefault();
+    void keep(base.version);
   };
   const errorOf = (name: Name) => (param === name ? problem?.message : undefined);
   const foot = isAdmin && (
@@ -70,7 +99,24 @@ function useForm(workspace: Workspace) {
       )}
     </div>
   );
-  const note = problem !== null && !(param !== undefined && param in workspace) && <Callout tone="danger">{textOf(problem)}</Callout>;
+  const conflict = theirs !== null && (
+    <Conflict
+      differences={Object.entries(changes).map(([name, value]) => ({ label: names[name as Name] ?? name, mine: shown(value), theirs: shown(theirs[name as Name]) }))}
+      isPending={update.isRunning}
+      onMine={() => void keep(theirs.version)}
+      onTheirs={() => {
+        setChanges({});
+        settle(theirs);
+      }}
+    />
+  );
+  const told = problem !== null && !(param !== undefined && param in workspace) && <Callout tone="danger">{textOf(problem)}</Callout>;
+  const note = (
+    <>
+      {conflict}
+      {told}
+    </>
+  );
   return { values: { ...workspace, ...changes }, set, save, errorOf, foot, note, isOff: !isAdmin };
 }
 

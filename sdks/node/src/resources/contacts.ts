@@ -47,6 +47,8 @@ export interface ContactsListParams {
   email?: string;
   /** Only contacts on this list. */
   list_id?: string;
+  /** Only contacts that this segment holds at this moment. */
+  segment_id?: string;
   /** Only contacts of this opt-in status. */
   opt_in_status?: OptInStatus;
   /**
@@ -97,6 +99,8 @@ export interface ContactsUpdateParams {
   timezone?: string | null;
   /** What the contact is called in your own system; no two have one. */
   external_id?: string | null;
+  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  version?: string;
 }
 
 /** Parameters of contacts.listConsent. */

@@ -34,6 +34,8 @@ export interface KeywordsUpdateParams {
   list_id?: string;
   /** The SMS that answers anyone who joins; null for the workspace's welcome text. */
   reply?: string | null;
+  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  version?: string;
 }
 
 /** Words with which anyone who texts one opts in and joins a list. */

@@ -24,6 +24,8 @@ export interface ListsListParams {
 export interface ListsUpdateParams {
   /** Its name. */
   name: string;
+  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  version?: string;
 }
 
 /** Parameters of lists.addContacts. */

@@ -34,6 +34,8 @@ export interface SegmentsUpdateParams {
   name?: string;
   /** The condition that its contacts meet. */
   filter?: SegmentConditionParams;
+  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  version?: string;
 }
 
 /** Saved filters over contacts. */

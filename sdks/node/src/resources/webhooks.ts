@@ -36,6 +36,8 @@ export interface WebhooksUpdateParams {
   description?: string;
   /** Whether events are delivered to it. */
   enabled?: boolean;
+  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  version?: string;
 }
 
 /** Parameters of webhooks.listAttempts. */

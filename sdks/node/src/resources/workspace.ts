@@ -38,6 +38,8 @@ export interface WorkspaceUpdateParams {
   welcome_text?: string;
   /** The SMS that answers HELP. */
   help_text?: string;
+  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  version?: string;
 }
 
 /** Your settings in this mode. The sandbox's are live's until it changes them for itself. */

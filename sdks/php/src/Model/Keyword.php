@@ -18,6 +18,8 @@ use MassiveSMS\Model;
  * @property-read string $list_id The list that it adds to.
  * @property-read string|null $reply The SMS that answers anyone who joins; null for the workspace's welcome text.
  * @property-read \DateTimeImmutable $created_at When it was made.
+ * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
+ * somebody else's in between is not overwritten.
  */
 final class Keyword extends Model
 {

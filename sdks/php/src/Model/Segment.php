@@ -19,6 +19,8 @@ use MassiveSMS\Model;
  * "op": "eq", "value": "vip"}`.
  * @property-read \DateTimeImmutable $created_at When it was made.
  * @property-read \DateTimeImmutable $updated_at When it was last changed.
+ * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
+ * somebody else's in between is not overwritten.
  */
 final class Segment extends Model
 {

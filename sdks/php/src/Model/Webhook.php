@@ -24,6 +24,8 @@ use MassiveSMS\Model;
  * @property-read \DateTimeImmutable $created_at When it was made.
  * @property-read string|null $created_by Who made it: the id of a user or of a key, or `system`; null where that was
  * not kept.
+ * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
+ * somebody else's in between is not overwritten.
  * @property-read string|null $secret
  */
 final class Webhook extends Model

@@ -74,6 +74,7 @@ final class Contacts extends Resource
      *     phone?: string,
      *     email?: string,
      *     list_id?: string,
+     *     segment_id?: string,
      *     opt_in_status?: 'unknown'|'pending'|'opted_in'|'opted_out'|string,
      *     attributes?: array<string, mixed>,
      *     'created_at[gte]'?: \DateTimeInterface|string,
@@ -88,6 +89,7 @@ final class Contacts extends Resource
      * - `phone`: Only the contact of this phone, in E.164 format.
      * - `email`: The whole e-mail address, in any case.
      * - `list_id`: Only contacts on this list.
+     * - `segment_id`: Only contacts that this segment holds at this moment.
      * - `opt_in_status`: Only contacts of this opt-in status.
      * - `attributes`: Only contacts whose attributes have these values under these keys. Text finds the number and
      * the boolean that it writes, too.
@@ -170,6 +172,7 @@ final class Contacts extends Resource
      *     attributes?: array<string, mixed>,
      *     timezone?: string|null,
      *     external_id?: string|null,
+     *     version?: string,
      * } $params
      * - `phone`: Another phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out`
      * where that number opted out, unless `opt_in` brings evidence for it; `warnings` of the answer say so.
@@ -180,6 +183,8 @@ final class Contacts extends Resource
      * - `attributes`: Values of your own to set; a value of null removes that one.
      * - `timezone`: An IANA time zone such as America/New_York.
      * - `external_id`: What the contact is called in your own system; no two have one.
+     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
+     * `version_conflict` says so.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Contact

@@ -94,10 +94,13 @@ final class Keywords extends Resource
      *     word?: string,
      *     list_id?: string,
      *     reply?: string|null,
+     *     version?: string,
      * } $params
      * - `word`: The word. Case, accents and punctuation do not count when a message is compared with it.
      * - `list_id`: The list that it adds to.
      * - `reply`: The SMS that answers anyone who joins; null for the workspace's welcome text.
+     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
+     * `version_conflict` says so.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Keyword

@@ -86,8 +86,11 @@ final class Lists extends Resource
      * @param string $id The resource's id.
      * @param array{
      *     name: string,
+     *     version?: string,
      * } $params
      * - `name`: Its name.
+     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
+     * `version_conflict` says so.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params, array $options = []): Model\ContactList

@@ -112,9 +112,12 @@ final class Segments extends Resource
      * @param array{
      *     name?: string,
      *     filter?: array<string, mixed>,
+     *     version?: string,
      * } $params
      * - `name`: Its name.
      * - `filter`: The condition that its contacts meet.
+     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
+     * `version_conflict` says so.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Segment

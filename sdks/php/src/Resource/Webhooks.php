@@ -97,11 +97,14 @@ final class Webhooks extends Resource
      *     events?: list<string>,
      *     description?: string,
      *     enabled?: bool,
+     *     version?: string,
      * } $params
      * - `url`: A public https URL.
      * - `events`: The events to subscribe to, or `*` for all.
      * - `description`: What it is for.
      * - `enabled`: Whether events are delivered to it.
+     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
+     * `version_conflict` says so.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Webhook

@@ -56,6 +56,7 @@ final class Workspace extends Resource
      *     opt_out_text?: string,
      *     welcome_text?: string,
      *     help_text?: string,
+     *     version?: string,
      * } $params
      * - `name`: Its name.
      * - `default_sender`: The sender of messages that name none: one of the workspace's senders, or the platform's. A
@@ -73,6 +74,8 @@ final class Workspace extends Resource
      * - `opt_out_text`: The SMS that answers STOP.
      * - `welcome_text`: The SMS that confirms an opt-in.
      * - `help_text`: The SMS that answers HELP.
+     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
+     * `version_conflict` says so.
      * @param RequestOptions $options
      */
     public function update(array $params = [], array $options = []): Model\Workspace

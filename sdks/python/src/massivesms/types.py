@@ -1014,6 +1014,9 @@ class Contact(Model):
     """When it was made."""
     updated_at: str
     """When it was last changed."""
+    version: str
+    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    not overwritten."""
     warnings: list[SendWarning] | None
     """What the change did and may not have been meant, such as `consent_not_carried_over` for another phone; only in
     the answer that makes or changes it."""
@@ -1062,6 +1065,9 @@ class ContactList(Model):
     """When it was made."""
     updated_at: str
     """When it was last renamed."""
+    version: str
+    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    not overwritten."""
 
 
 class ContactNote(Model):
@@ -1536,6 +1542,9 @@ class Keyword(Model):
     """The SMS that answers anyone who joins; null for the workspace's welcome text."""
     created_at: str
     """When it was made."""
+    version: str
+    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    not overwritten."""
 
 
 class LedgerEntry(Model):
@@ -2020,6 +2029,9 @@ class Segment(Model):
     """When it was made."""
     updated_at: str
     """When it was last changed."""
+    version: str
+    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    not overwritten."""
 
 
 class SegmentPreview(Model):
@@ -2193,6 +2205,9 @@ class Webhook(Model):
     """When it was made."""
     created_by: str | None
     """Who made it: the id of a user or of a key, or `system`; null where that was not kept."""
+    version: str
+    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    not overwritten."""
     secret: str | None
 
 
@@ -2267,6 +2282,9 @@ class Workspace(Model):
     """The SMS that answers HELP."""
     created_at: str
     """When it was made."""
+    version: str
+    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    not overwritten."""
 
 
 class UnknownEvent(Model):

@@ -418,6 +418,9 @@ module MassiveSMS
     field :created_at, :time
     # When it was last changed.
     field :updated_at, :time
+    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    # not overwritten.
+    field :version
     # What the change did and may not have been meant, such as `consent_not_carried_over` for another phone; only in
     # the answer that makes or changes it.
     field :warnings, [:SendWarning]
@@ -455,6 +458,9 @@ module MassiveSMS
     field :created_at, :time
     # When it was last renamed.
     field :updated_at, :time
+    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    # not overwritten.
+    field :version
   end
 
   # What somebody of the workspace wrote down about a contact.
@@ -881,6 +887,9 @@ module MassiveSMS
     field :reply
     # When it was made.
     field :created_at, :time
+    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    # not overwritten.
+    field :version
   end
 
   # One movement of credits; `reference` names what caused it.
@@ -1308,6 +1317,9 @@ module MassiveSMS
     field :created_at, :time
     # When it was last changed.
     field :updated_at, :time
+    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    # not overwritten.
+    field :version
   end
 
   # How many contacts a filter finds now.
@@ -1461,6 +1473,9 @@ module MassiveSMS
     field :created_at, :time
     # Who made it: the id of a user or of a key, or `system`; null where that was not kept.
     field :created_by
+    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    # not overwritten.
+    field :version
     field :secret
   end
 
@@ -1531,5 +1546,8 @@ module MassiveSMS
     field :help_text
     # When it was made.
     field :created_at, :time
+    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    # not overwritten.
+    field :version
   end
 end

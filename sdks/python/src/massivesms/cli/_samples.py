@@ -79,7 +79,7 @@ _samples = {
         'ne": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in", '
         '"source": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "attributes": {"'
         'tier": "vip", "joined_at": "2026-04-22"}, "created_at": "2026-05-01T20:00:00Z", "updated_a'
-        't": "2026-05-01T20:00:00Z", "warnings": []}}'
+        't": "2026-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
     ),
     "contact.opted_out": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "contact.opted_out", "'
@@ -89,7 +89,7 @@ _samples = {
         'one": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_out"'
         ', "source": "keyword", "ip": null, "at": "2026-05-01T20:00:00Z"}, "attributes": {"tier": "'
         'vip", "joined_at": "2026-04-22"}, "created_at": "2026-05-01T20:00:00Z", "updated_at": "202'
-        '6-05-01T20:00:00Z", "warnings": []}}'
+        '6-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
     ),
     "campaign.dispatched": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.dispatched",'
@@ -248,7 +248,7 @@ _samples = {
         'pi.cohortlabs.co/webhooks/sms", "events": ["message.delivered", "message.failed", "message'
         '.replied", "contact.opted_out"], "description": "", "status": "disabled", "disabled_reason'
         '": "gone", "verified": true, "created_at": "2026-05-01T20:00:00Z", "created_by": "usr_01HY'
-        'Z8K5VQAE2N0PWQ6DC9V8MP"}}'
+        'Z8K5VQAE2N0PWQ6DC9V8MP", "version": "5f3a9c01d2e4b687"}}'
     ),
     "test.ping": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "test.ping", "livemode'
@@ -257,7 +257,7 @@ _samples = {
         'rtlabs.co/webhooks/sms", "events": ["message.delivered", "message.failed", "message.replie'
         'd", "contact.opted_out"], "description": "", "status": "enabled", "disabled_reason": null,'
         ' "verified": true, "created_at": "2026-05-01T20:00:00Z", "created_by": "usr_01HYZ8K5VQAE2N'
-        '0PWQ6DC9V8MP"}}'
+        '0PWQ6DC9V8MP", "version": "5f3a9c01d2e4b687"}}'
     ),
 }
 TYPES = tuple(_samples)

@@ -87,6 +87,7 @@ class Contacts:
         phone: str | NotGiven = NOT_GIVEN,
         email: str | NotGiven = NOT_GIVEN,
         list_id: str | NotGiven = NOT_GIVEN,
+        segment_id: str | NotGiven = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven = NOT_GIVEN,
         created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
@@ -106,6 +107,7 @@ class Contacts:
         phone: Only the contact of this phone, in E.164 format.
         email: The whole e-mail address, in any case.
         list_id: Only contacts on this list.
+        segment_id: Only contacts that this segment holds at this moment.
         opt_in_status: Only contacts of this opt-in status.
         attributes: Only contacts whose attributes have these values under these keys. Text finds the number and
             the boolean that it writes, too.
@@ -126,6 +128,7 @@ class Contacts:
                 "phone": phone,
                 "email": email,
                 "list_id": list_id,
+                "segment_id": segment_id,
                 "opt_in_status": opt_in_status,
                 "attributes": attributes,
                 "created_at[gte]": created_at_gte,
@@ -204,6 +207,7 @@ class Contacts:
         attributes: Mapping[str, str | float | bool | None] | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven | None = NOT_GIVEN,
         external_id: str | NotGiven | None = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Contact:
@@ -222,6 +226,8 @@ class Contacts:
         attributes: Values of your own to set; a value of null removes that one.
         timezone: An IANA time zone such as America/New_York.
         external_id: What the contact is called in your own system; no two have one.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return self._client.call(
             "POST",
@@ -239,6 +245,7 @@ class Contacts:
                 "attributes": attributes,
                 "timezone": timezone,
                 "external_id": external_id,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -435,6 +442,7 @@ class AsyncContacts:
         phone: str | NotGiven = NOT_GIVEN,
         email: str | NotGiven = NOT_GIVEN,
         list_id: str | NotGiven = NOT_GIVEN,
+        segment_id: str | NotGiven = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven = NOT_GIVEN,
         created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
@@ -454,6 +462,7 @@ class AsyncContacts:
         phone: Only the contact of this phone, in E.164 format.
         email: The whole e-mail address, in any case.
         list_id: Only contacts on this list.
+        segment_id: Only contacts that this segment holds at this moment.
         opt_in_status: Only contacts of this opt-in status.
         attributes: Only contacts whose attributes have these values under these keys. Text finds the number and
             the boolean that it writes, too.
@@ -474,6 +483,7 @@ class AsyncContacts:
                 "phone": phone,
                 "email": email,
                 "list_id": list_id,
+                "segment_id": segment_id,
                 "opt_in_status": opt_in_status,
                 "attributes": attributes,
                 "created_at[gte]": created_at_gte,
@@ -552,6 +562,7 @@ class AsyncContacts:
         attributes: Mapping[str, str | float | bool | None] | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven | None = NOT_GIVEN,
         external_id: str | NotGiven | None = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Contact:
@@ -570,6 +581,8 @@ class AsyncContacts:
         attributes: Values of your own to set; a value of null removes that one.
         timezone: An IANA time zone such as America/New_York.
         external_id: What the contact is called in your own system; no two have one.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return await self._client.call(
             "POST",
@@ -587,6 +600,7 @@ class AsyncContacts:
                 "attributes": attributes,
                 "timezone": timezone,
                 "external_id": external_id,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,

@@ -108,6 +108,7 @@ class Keywords:
         word: str | NotGiven = NOT_GIVEN,
         list_id: str | NotGiven = NOT_GIVEN,
         reply: str | NotGiven | None = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Keyword:
@@ -118,6 +119,8 @@ class Keywords:
         word: The word. Case, accents and punctuation do not count when a message is compared with it.
         list_id: The list that it adds to.
         reply: The SMS that answers anyone who joins; null for the workspace's welcome text.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return self._client.call(
             "POST",
@@ -130,6 +133,7 @@ class Keywords:
                 "word": word,
                 "list_id": list_id,
                 "reply": reply,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -252,6 +256,7 @@ class AsyncKeywords:
         word: str | NotGiven = NOT_GIVEN,
         list_id: str | NotGiven = NOT_GIVEN,
         reply: str | NotGiven | None = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Keyword:
@@ -262,6 +267,8 @@ class AsyncKeywords:
         word: The word. Case, accents and punctuation do not count when a message is compared with it.
         list_id: The list that it adds to.
         reply: The SMS that answers anyone who joins; null for the workspace's welcome text.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return await self._client.call(
             "POST",
@@ -274,6 +281,7 @@ class AsyncKeywords:
                 "word": word,
                 "list_id": list_id,
                 "reply": reply,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,

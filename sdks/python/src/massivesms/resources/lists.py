@@ -98,6 +98,7 @@ class Lists:
         id: str,
         *,
         name: str,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.ContactList:
@@ -106,6 +107,8 @@ class Lists:
         Rename a list.
 
         name: Its name.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return self._client.call(
             "POST",
@@ -116,6 +119,7 @@ class Lists:
             },
             body={
                 "name": name,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -311,6 +315,7 @@ class AsyncLists:
         id: str,
         *,
         name: str,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.ContactList:
@@ -319,6 +324,8 @@ class AsyncLists:
         Rename a list.
 
         name: Its name.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return await self._client.call(
             "POST",
@@ -329,6 +336,7 @@ class AsyncLists:
             },
             body={
                 "name": name,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,

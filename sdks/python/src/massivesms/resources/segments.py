@@ -125,6 +125,7 @@ class Segments:
         *,
         name: str | NotGiven = NOT_GIVEN,
         filter: t.SegmentConditionParam | NotGiven = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Segment:
@@ -134,6 +135,8 @@ class Segments:
 
         name: Its name.
         filter: The condition that its contacts meet.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return self._client.call(
             "POST",
@@ -145,6 +148,7 @@ class Segments:
             body={
                 "name": name,
                 "filter": filter,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -284,6 +288,7 @@ class AsyncSegments:
         *,
         name: str | NotGiven = NOT_GIVEN,
         filter: t.SegmentConditionParam | NotGiven = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Segment:
@@ -293,6 +298,8 @@ class AsyncSegments:
 
         name: Its name.
         filter: The condition that its contacts meet.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return await self._client.call(
             "POST",
@@ -304,6 +311,7 @@ class AsyncSegments:
             body={
                 "name": name,
                 "filter": filter,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,

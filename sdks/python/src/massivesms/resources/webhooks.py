@@ -113,6 +113,7 @@ class Webhooks:
         events: Sequence[t.SubscribedEvent] | NotGiven = NOT_GIVEN,
         description: str | NotGiven = NOT_GIVEN,
         enabled: bool | NotGiven = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Webhook:
@@ -124,6 +125,8 @@ class Webhooks:
         events: The events to subscribe to, or `*` for all.
         description: What it is for.
         enabled: Whether events are delivered to it.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return self._client.call(
             "POST",
@@ -137,6 +140,7 @@ class Webhooks:
                 "events": events,
                 "description": description,
                 "enabled": enabled,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -368,6 +372,7 @@ class AsyncWebhooks:
         events: Sequence[t.SubscribedEvent] | NotGiven = NOT_GIVEN,
         description: str | NotGiven = NOT_GIVEN,
         enabled: bool | NotGiven = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Webhook:
@@ -379,6 +384,8 @@ class AsyncWebhooks:
         events: The events to subscribe to, or `*` for all.
         description: What it is for.
         enabled: Whether events are delivered to it.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return await self._client.call(
             "POST",
@@ -392,6 +399,7 @@ class AsyncWebhooks:
                 "events": events,
                 "description": description,
                 "enabled": enabled,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,

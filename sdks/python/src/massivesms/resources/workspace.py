@@ -54,6 +54,7 @@ class Workspace:
         opt_out_text: str | NotGiven = NOT_GIVEN,
         welcome_text: str | NotGiven = NOT_GIVEN,
         help_text: str | NotGiven = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Workspace:
@@ -77,6 +78,8 @@ class Workspace:
         opt_out_text: The SMS that answers STOP.
         welcome_text: The SMS that confirms an opt-in.
         help_text: The SMS that answers HELP.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return self._client.call(
             "POST",
@@ -98,6 +101,7 @@ class Workspace:
                 "opt_out_text": opt_out_text,
                 "welcome_text": welcome_text,
                 "help_text": help_text,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -144,6 +148,7 @@ class AsyncWorkspace:
         opt_out_text: str | NotGiven = NOT_GIVEN,
         welcome_text: str | NotGiven = NOT_GIVEN,
         help_text: str | NotGiven = NOT_GIVEN,
+        version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Workspace:
@@ -167,6 +172,8 @@ class AsyncWorkspace:
         opt_out_text: The SMS that answers STOP.
         welcome_text: The SMS that confirms an opt-in.
         help_text: The SMS that answers HELP.
+        version: The version that was read: where another stands by now, nothing changes, and 409
+            `version_conflict` says so.
         """
         return await self._client.call(
             "POST",
@@ -188,6 +195,7 @@ class AsyncWorkspace:
                 "opt_out_text": opt_out_text,
                 "welcome_text": welcome_text,
                 "help_text": help_text,
+                "version": version,
             },
             idempotency_key=idempotency_key,
             options=options,

@@ -42,6 +42,7 @@ module MassiveSMS
       # @param phone [String] Only the contact of this phone, in E.164 format.
       # @param email [String] The whole e-mail address, in any case.
       # @param list_id [String] Only contacts on this list.
+      # @param segment_id [String] Only contacts that this segment holds at this moment.
       # @param opt_in_status [String] Only contacts of this opt-in status.
       # @param attributes [Hash<String, Object>] Only contacts whose attributes have these values under these keys.
       # Text finds the number and the boolean that it writes, too.
@@ -52,12 +53,12 @@ module MassiveSMS
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Contact>]
       def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, q: UNSET, phone: UNSET, email: UNSET,
-               list_id: UNSET, opt_in_status: UNSET, attributes: UNSET, created_at_gte: UNSET, created_at_lt: UNSET,
-               updated_at_gte: UNSET, order: UNSET, request_options: {})
+               list_id: UNSET, segment_id: UNSET, opt_in_status: UNSET, attributes: UNSET, created_at_gte: UNSET,
+               created_at_lt: UNSET, updated_at_gte: UNSET, order: UNSET, request_options: {})
         fetch_list(MassiveSMS::Contact, "/v1/contacts", {},
              { limit: limit, starting_after: starting_after, ending_before: ending_before, q: q, phone: phone,
-               email: email, list_id: list_id, opt_in_status: opt_in_status, attributes: attributes,
-               "created_at[gte]": created_at_gte, "created_at[lt]": created_at_lt,
+               email: email, list_id: list_id, segment_id: segment_id, opt_in_status: opt_in_status,
+               attributes: attributes, "created_at[gte]": created_at_gte, "created_at[lt]": created_at_lt,
                "updated_at[gte]": updated_at_gte, order: order }, request_options)
       end
 
@@ -104,13 +105,15 @@ module MassiveSMS
       # @param attributes [Hash<String, Object>] Values of your own to set; a value of null removes that one.
       # @param timezone [String, nil] An IANA time zone such as America/New_York.
       # @param external_id [String, nil] What the contact is called in your own system; no two have one.
+      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
+      # `version_conflict` says so.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Contact]
       def update(id, phone: UNSET, first_name: UNSET, last_name: UNSET, email: UNSET, opt_in: UNSET,
-                 attributes: UNSET, timezone: UNSET, external_id: UNSET, request_options: {})
+                 attributes: UNSET, timezone: UNSET, external_id: UNSET, version: UNSET, request_options: {})
         fetch(MassiveSMS::Contact, "POST", "/v1/contacts/{id}", { "id" => id },
              {}, { phone: phone, first_name: first_name, last_name: last_name, email: email, opt_in: opt_in,
-               attributes: attributes, timezone: timezone, external_id: external_id }, request_options)
+               attributes: attributes, timezone: timezone, external_id: external_id, version: version }, request_options)
       end
 
       # Delete a contact. The contact leaves its lists. The history of its consent stays, so a number that said STOP

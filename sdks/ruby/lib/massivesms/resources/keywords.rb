@@ -47,11 +47,13 @@ module MassiveSMS
       # @param word [String] The word. Case, accents and punctuation do not count when a message is compared with it.
       # @param list_id [String] The list that it adds to.
       # @param reply [String, nil] The SMS that answers anyone who joins; null for the workspace's welcome text.
+      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
+      # `version_conflict` says so.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Keyword]
-      def update(id, word: UNSET, list_id: UNSET, reply: UNSET, request_options: {})
+      def update(id, word: UNSET, list_id: UNSET, reply: UNSET, version: UNSET, request_options: {})
         fetch(MassiveSMS::Keyword, "POST", "/v1/keywords/{id}", { "id" => id },
-             {}, { word: word, list_id: list_id, reply: reply }, request_options)
+             {}, { word: word, list_id: list_id, reply: reply, version: version }, request_options)
       end
 
       # Delete a keyword; who joined by it stays.

@@ -42,11 +42,13 @@ module MassiveSMS
       #
       # @param id [String] The resource's id.
       # @param name [String] Its name.
+      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
+      # `version_conflict` says so.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [ContactList]
-      def update(id, name:, request_options: {})
+      def update(id, name:, version: UNSET, request_options: {})
         fetch(MassiveSMS::ContactList, "POST", "/v1/lists/{id}", { "id" => id },
-             {}, { name: name }, request_options)
+             {}, { name: name, version: version }, request_options)
       end
 
       # Delete a list, but none of its contacts.

@@ -54,11 +54,13 @@ module MassiveSMS
       # @param id [String] The resource's id.
       # @param name [String] Its name.
       # @param filter [Hash<Object, Object>] The condition that its contacts meet.
+      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
+      # `version_conflict` says so.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Segment]
-      def update(id, name: UNSET, filter: UNSET, request_options: {})
+      def update(id, name: UNSET, filter: UNSET, version: UNSET, request_options: {})
         fetch(MassiveSMS::Segment, "POST", "/v1/segments/{id}", { "id" => id },
-             {}, { name: name, filter: filter }, request_options)
+             {}, { name: name, filter: filter, version: version }, request_options)
       end
 
       # Delete a segment.

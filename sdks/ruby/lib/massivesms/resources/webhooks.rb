@@ -50,11 +50,14 @@ module MassiveSMS
       # @param events [Array<String>] The events to subscribe to, or `*` for all.
       # @param description [String] What it is for.
       # @param enabled [Boolean] Whether events are delivered to it.
+      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
+      # `version_conflict` says so.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Webhook]
-      def update(id, url: UNSET, events: UNSET, description: UNSET, enabled: UNSET, request_options: {})
+      def update(id, url: UNSET, events: UNSET, description: UNSET, enabled: UNSET, version: UNSET,
+                 request_options: {})
         fetch(MassiveSMS::Webhook, "POST", "/v1/webhooks/{id}", { "id" => id },
-             {}, { url: url, events: events, description: description, enabled: enabled }, request_options)
+             {}, { url: url, events: events, description: description, enabled: enabled, version: version }, request_options)
       end
 
       # Delete a webhook subscription.

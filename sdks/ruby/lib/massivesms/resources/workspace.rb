@@ -34,19 +34,21 @@ module MassiveSMS
       # @param opt_out_text [String] The SMS that answers STOP.
       # @param welcome_text [String] The SMS that confirms an opt-in.
       # @param help_text [String] The SMS that answers HELP.
+      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
+      # `version_conflict` says so.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Workspace]
       def update(name: UNSET, default_sender: UNSET, double_opt_in: UNSET, campaigns_admit_unknown: UNSET,
                  blocked_regions: UNSET, enabled_regions: UNSET, daily_credit_cap: UNSET, prefix_hourly_cap: UNSET,
                  quiet_hours: UNSET, timezone: UNSET, low_balance_threshold: UNSET, opt_in_text: UNSET,
-                 opt_out_text: UNSET, welcome_text: UNSET, help_text: UNSET, request_options: {})
+                 opt_out_text: UNSET, welcome_text: UNSET, help_text: UNSET, version: UNSET, request_options: {})
         fetch(MassiveSMS::Workspace, "POST", "/v1/workspace", {},
              {}, { name: name, default_sender: default_sender, double_opt_in: double_opt_in,
                campaigns_admit_unknown: campaigns_admit_unknown, blocked_regions: blocked_regions,
                enabled_regions: enabled_regions, daily_credit_cap: daily_credit_cap,
                prefix_hourly_cap: prefix_hourly_cap, quiet_hours: quiet_hours, timezone: timezone,
                low_balance_threshold: low_balance_threshold, opt_in_text: opt_in_text, opt_out_text: opt_out_text,
-               welcome_text: welcome_text, help_text: help_text }, request_options)
+               welcome_text: welcome_text, help_text: help_text, version: version }, request_options)
       end
     end
   end

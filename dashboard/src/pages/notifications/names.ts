@@ -1,0 +1,101 @@
+// What notifications say and where each leads.
+import { useLingui } from "@lingui/react/macro";
+import { graphql } from "@/gql";
+import type { NotificationKind, NotificationRowFragment } from "@/gql/graphql";
+import type { IconName } from "@/ui/icons";
+import { useNumbers } from "@/ui/show";
+
+export const NotificationRow = graphql(`
+  fragment NotificationRow on Notification { id kind livemode subjectId name reason count createdAt readAt }
+`);
+
+export const ICONS: Record<NotificationKind, IconName> = {
+  CREDITS_LOW: "credits",
+  CAMPAIGN_COMPLETED: "campaign",
+  CAMPAIGN_PAUSED: "pause",
+  IMPORT_ENDED: "imports",
+  WEBHOOK_DISABLED: "developers",
+  SENDER_REMOVED: "phone",
+  MEMBER_JOINED: "user",
+  THREAD_ASSIGNED: "inbox",
+  NEW_DEVICE: "warning",
+};
+
+export function useKindNames(): Record<NotificationKind, string> {
+  const { t } = useLingui();
+  return {
+    CREDITS_LOW: t`Credits run low`,
+    CAMPAIGN_COMPLETED: t`A campaign is complete`,
+    CAMPAIGN_PAUSED: t`The service paused a campaign`,
+    IMPORT_ENDED: t`An import ended`,
+    WEBHOOK_DISABLED: t`A webhook was disabled`,
+    SENDER_REMOVED: t`A sender was taken away`,
+    MEMBER_JOINED: t`Somebody joined`,
+    THREAD_ASSIGNED: t`A conversation was given to you`,
+    NEW_DEVICE: t`A new device logged in`,
+  };
+}
+
+/** Return what a notification says, in one sentence. */
+export function useTextOf() {
+  const { t } = useLingui();
+  const { whole } = useNumbers();
+  const reasons: Record<string, string> = {
+    insufficient_credits: t`the credits do not cover it`,
+    daily_cap: t`the day's cap is reached`,
+    missed: t`its time went by while the service was away`,
+    gone: t`its address says that it is gone`,
+    failing: t`it failed for three days`,
+  };
+  return ({ kind, name, reason, count }: Pick<NotificationRowFragment, "kind" | "name" | "reason" | "count">): string => {
+    const what = name ?? "–";
+    const number = whole(Number(count ?? 0));
+    const why = reasons[reason ?? ""] ?? reason ?? "";
+    switch (kind) {
+      case "CREDITS_LOW":
+        return t`Credits run low: ${number} left.`;
+      case "CAMPAIGN_COMPLETED":
+        return t`${what} is complete: ${number} delivered.`;
+      case "CAMPAIGN_PAUSED":
+        return t`${what} was paused: ${why}.`;
+      case "IMPORT_ENDED":
+        return reason === "completed" ? t`${what} is imported.` : reason === "failed" ? t`${what} could not be imported.` : t`The import of ${what} ended.`;
+      case "WEBHOOK_DISABLED":
+        return t`The webhook to ${what} was disabled: ${why}.`;
+      case "SENDER_REMOVED":
+        return t`The sender ${what} is not yours any more. Nothing is sent from it.`;
+      case "MEMBER_JOINED":
+        return t`${what} joined the workspace.`;
+      case "THREAD_ASSIGNED":
+        return t`A conversation was given to you to answer.`;
+      case "NEW_DEVICE":
+        return t`Somebody logged in as you on a new device: ${what}. If it was not you, end that session.`;
+      default:
+        return what;
+    }
+  };
+}
+
+/** Where a notification leads, and whether that is in a mode of its own. */
+export function placeOf({ kind, subjectId }: Pick<NotificationRowFragment, "kind" | "subjectId">): { to: string; isOfMode: boolean } {
+  const id = subjectId ?? "";
+  switch (kind) {
+    case "CAMPAIGN_COMPLETED":
+    case "CAMPAIGN_PAUSED":
+      return { to: `/campaigns/${id}`, isOfMode: true };
+    case "IMPORT_ENDED":
+      return { to: `/imports/${id}`, isOfMode: true };
+    case "WEBHOOK_DISABLED":
+      return { to: `/developers/webhooks/${id}`, isOfMode: true };
+    case "THREAD_ASSIGNED":
+      return { to: `/inbox?id=${id}`, isOfMode: true };
+    case "SENDER_REMOVED":
+      return { to: "/settings?tab=senders", isOfMode: false };
+    case "MEMBER_JOINED":
+      return { to: "/settings?tab=members", isOfMode: false };
+    case "NEW_DEVICE":
+      return { to: "/account?part=sessions", isOfMode: false };
+    default:
+      return { to: "/credits", isOfMode: false };
+  }
+}

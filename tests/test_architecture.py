@@ -74,6 +74,8 @@ UNSCOPED = {
     "msvs/api/campaigns/lifecycle.py:_pause_missed": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/campaigns/lifecycle.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/campaigns/lifecycle.py:complete_campaign": "the engine's step on a campaign that ending_campaigns found",
+    "msvs/api/accounts/notifications.py:own_notifications": "of the member who asks; the sandbox shows live's too",
+    "msvs/api/accounts/users.py:remove_member": "a member's notifications go with their place, in both modes",
     "msvs/api/accounts/users.py:_find_offer": "finds an invitation by the hash of its token",
     "msvs/api/accounts/workspaces.py:find_workspace": "the command line names a workspace; no caller reaches it",
 }

@@ -93,7 +93,7 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "AssignThread",
-        11,
+        14,
         lambda s: {"assignThread.assigneeId": s.member, "assignThread.waiting": True},
         lambda s: {"contactId": s.maria, "userId": s.member},
     ),
@@ -197,7 +197,7 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "Search",
-        9,
+        11,
         lambda s: {
             "search.contacts.0.id": s.maria,
             "search.campaigns": [],

@@ -305,7 +305,7 @@ OPERATIONS = (
         by_owner=True,
     ),
     Operation(
-        "RemoveMember", 4, lambda s: {"removeMember.id": s.member}, lambda s: {"id": s.member}, by_owner=True
+        "RemoveMember", 5, lambda s: {"removeMember.id": s.member}, lambda s: {"id": s.member}, by_owner=True
     ),
     Operation(
         "AuditLog",

@@ -69,7 +69,7 @@ class Ask:
 
 ASKED = [
     Ask("SignUp", 11, lambda scene: {"input": NEW}, lambda scene: None),
-    Ask("LogIn", 10, lambda scene: {"email": scene.rosa.email, "password": PASSWORD}, lambda scene: None),
+    Ask("LogIn", 14, lambda scene: {"email": scene.rosa.email, "password": PASSWORD}, lambda scene: None),
     Ask("AuthenticationLog", 2, lambda scene: {"first": 5}),
     Ask("RequestPasswordReset", 2, lambda scene: {"email": scene.rosa.email}, lambda scene: None),
     Ask("ResendConfirmation", 2),
@@ -89,7 +89,7 @@ ASKED = [
     Ask("UpdateProfile", 2, lambda scene: {"name": "Rosa Lima"}),
     Ask("ChangeEmail", 11, lambda scene: {"email": "rosa@elsewhere.example", "currentPassword": PASSWORD}),
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),
-    Ask("AcceptInvitation", 6, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
+    Ask("AcceptInvitation", 10, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
 ]
 FOLLOWED = ("CampaignProgress", "EventTail", "ImportProgress", "NewNotifications", "NewReplies")
 

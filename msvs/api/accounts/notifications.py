@@ -20,7 +20,7 @@ from msvs.models import Membership, Notification
 MOST_MARKED = 200
 
 # What tells of a new device stands in each of the user's workspaces, and is read once.
-MARK_READ = """
+MARK_NOTIFICATIONS_READ = """
 UPDATE notifications SET read_at = $5
 WHERE user_id = $1 AND read_at IS NULL AND (
     (workspace_id = $2 AND (livemode OR NOT $3) AND ($4::uuid[] IS NULL OR id = ANY ($4)))
@@ -78,7 +78,7 @@ async def mark_notifications_read(ctx: Context, wanted: Collection[UUID] | None 
             f"ids holds at most {MOST_MARKED} ids.", param="ids", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     marked = None if wanted is None else list(wanted)
-    await execute(MARK_READ, user_id, ctx.workspace_id, ctx.livemode, marked, ctx.services.clock())
+    await execute(MARK_NOTIFICATIONS_READ, user_id, ctx.workspace_id, ctx.livemode, marked, ctx.services.clock())
     return await own_notifications(ctx, unread=True).count()
 
 

@@ -1,7 +1,7 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { useFeed } from "@/api/hooks";
+import { useData, useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ContactRowFragment, OptInStatus } from "@/gql/graphql";
 import { OptInBadge, useStatusNames } from "@/status";
@@ -25,6 +25,10 @@ export const ContactRowsQuery = graphql(`
   }
 `);
 
+const SegmentNames = graphql(`
+  query ContactSegmentNames { segments(first: 100) { nodes { id name } } }
+`);
+
 const ALL = "-";
 
 export function ContactsPage() {
@@ -32,12 +36,13 @@ export function ContactsPage() {
   const navigate = useNavigate();
   const mayWrite = useMayWrite();
   const search = useSearch({ from: "/shell/contacts" });
-  const { q, consent, list, since, until, attribute, value, order } = search;
+  const { q, consent, list, segment, since, until, attribute, value, order } = search;
   const zone = useZone();
   const names = useStatusNames().optIns;
   const lists = useLists();
+  const segments = useData(SegmentNames, {}).data?.segments.nodes ?? [];
   const [open, setOpen] = useState<"add" | null>(null);
-  const filter = { ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { optInStatus: consent }), ...(list === undefined ? {} : { listId: list }), ...daysOf(since, until, zone), ...(attribute === undefined || value === undefined ? {} : { attributes: { [attribute]: value } }) };
+  const filter = { ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { optInStatus: consent }), ...(list === undefined ? {} : { listId: list }), ...(segment === undefined ? {} : { segmentId: segment }), ...daysOf(since, until, zone), ...(attribute === undefined || value === undefined ? {} : { attributes: { [attribute]: value } }) };
   const isFiltered = Object.keys(filter).length > 0;
   const feed = useFeed(ContactRowsQuery, { ...(isFiltered ? { filter } : {}), ...(order === undefined ? {} : { orderBy: "OLDEST" as const }) } as never, ({ contacts }) => contacts);
   const go = (changes: Partial<typeof search>) => void navigate({ to: "/contacts", search: { ...search, ...changes }, replace: true });
@@ -53,7 +58,7 @@ export function ContactsPage() {
     <>
       <PageHead title={t`Contacts`} lead={t`The people you may text, and the proof that they agreed.`} actions={mayWrite && !isFirst ? adding : undefined} />
       {!isFirst && (
-        <div className="mb-4 grid gap-3 sm:grid-cols-[minmax(12rem,1fr)_11rem_14rem] sm:items-end" role="search" aria-label={t`Filters`}>
+        <div className="mb-4 grid gap-3 sm:grid-cols-[minmax(12rem,1fr)_10rem_12rem_12rem] sm:items-end" role="search" aria-label={t`Filters`}>
           <SearchField label={t`Search`} placeholder={t`Name, e-mail or digits of a phone`} value={q ?? ""} onChange={(next) => go({ q: next || undefined })} />
           <Select
             label={t`Consent`}
@@ -67,7 +72,13 @@ export function ContactsPage() {
             value={list ?? ALL}
             onChange={(next) => go({ list: next === ALL ? undefined : next })}
           />
-          <details className="sm:col-span-3" open={[since, until, attribute, order].some((each) => each !== undefined) || undefined}>
+          <Select
+            label={t`Segment`}
+            choices={[{ value: ALL, label: t`Any segment` }, ...segments.map(({ id, name }) => ({ value: id, label: name })), ...(segment !== undefined && !segments.some(({ id }) => id === segment) ? [{ value: segment, label: segment }] : [])]}
+            value={segment ?? ALL}
+            onChange={(next) => go({ segment: next === ALL ? undefined : next })}
+          />
+          <details className="sm:col-span-4" open={[since, until, attribute, order].some((each) => each !== undefined) || undefined}>
             <summary className="cursor-pointer py-1 text-sm text-muted">{t`More filters`}</summary>
             <div className="mt-2 grid gap-3 sm:grid-cols-2 lg:grid-cols-5">
               <Field label={t`Added from day`} type={"date" as "text"} value={since ?? ""} onChange={(next) => go({ since: next || undefined })} />

@@ -12,6 +12,7 @@ import { Callout, CopyId, Time } from "@/ui/show";
 import { States, useProblemText, useRoleName } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { useIsAdmin, useTell } from "@/ui/tell";
+import { SecondFactorDemand } from "./demand";
 
 export const MemberRow = graphql(`
   fragment MemberRow on Member { id email name role createdAt }
@@ -107,6 +108,7 @@ export function Members() {
               <h2 className="text-lg font-semibold">{t`Members`}</h2>
               {isAdmin && <Button look="primary" icon="plus" onPress={() => setInviting(true)}>{t`Invite`}</Button>}
             </div>
+            <SecondFactorDemand />
             <MemberTable members={members} onRemove={setRemoved} />
           </section>
           <section>

@@ -11,7 +11,8 @@ import { Icon } from "@/ui/icons";
 import { Badge, Time } from "@/ui/show";
 import { EmptyState, Loading, ProblemState } from "@/ui/states";
 import { useTell } from "@/ui/tell";
-import { ICONS, placeOf, useTextOf } from "./names";
+import { useTextOf } from "./names";
+import { ICONS, placeOf } from "./places";
 
 const NotificationList = graphql(`
   query NotificationList($unread: Boolean, $first: Int, $after: String) {

@@ -1,25 +1,12 @@
-// What notifications say and where each leads.
+// What notifications say.
 import { useLingui } from "@lingui/react/macro";
 import { graphql } from "@/gql";
 import type { NotificationKind, NotificationRowFragment } from "@/gql/graphql";
-import type { IconName } from "@/ui/icons";
 import { useNumbers } from "@/ui/show";
 
 export const NotificationRow = graphql(`
   fragment NotificationRow on Notification { id kind livemode subjectId name reason count createdAt readAt }
 `);
-
-export const ICONS: Record<NotificationKind, IconName> = {
-  CREDITS_LOW: "credits",
-  CAMPAIGN_COMPLETED: "campaign",
-  CAMPAIGN_PAUSED: "pause",
-  IMPORT_ENDED: "imports",
-  WEBHOOK_DISABLED: "developers",
-  SENDER_REMOVED: "phone",
-  MEMBER_JOINED: "user",
-  THREAD_ASSIGNED: "inbox",
-  NEW_DEVICE: "warning",
-};
 
 export function useKindNames(): Record<NotificationKind, string> {
   const { t } = useLingui();
@@ -74,28 +61,4 @@ export function useTextOf() {
         return what;
     }
   };
-}
-
-/** Where a notification leads, and whether that is in a mode of its own. */
-export function placeOf({ kind, subjectId }: Pick<NotificationRowFragment, "kind" | "subjectId">): { to: string; isOfMode: boolean } {
-  const id = subjectId ?? "";
-  switch (kind) {
-    case "CAMPAIGN_COMPLETED":
-    case "CAMPAIGN_PAUSED":
-      return { to: `/campaigns/${id}`, isOfMode: true };
-    case "IMPORT_ENDED":
-      return { to: `/imports/${id}`, isOfMode: true };
-    case "WEBHOOK_DISABLED":
-      return { to: `/developers/webhooks/${id}`, isOfMode: true };
-    case "THREAD_ASSIGNED":
-      return { to: `/inbox?id=${id}`, isOfMode: true };
-    case "SENDER_REMOVED":
-      return { to: "/settings?tab=senders", isOfMode: false };
-    case "MEMBER_JOINED":
-      return { to: "/settings?tab=members", isOfMode: false };
-    case "NEW_DEVICE":
-      return { to: "/account?part=sessions", isOfMode: false };
-    default:
-      return { to: "/credits", isOfMode: false };
-  }
 }

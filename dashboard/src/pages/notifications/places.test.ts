@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ICONS, placeOf } from "./names";
+import { ICONS, placeOf } from "./places";
 
 test("every kind leads somewhere", () => {
   for (const kind of Object.keys(ICONS) as (keyof typeof ICONS)[]) {

@@ -14,6 +14,7 @@ from msvs.api.accounts import workspaces
 from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.credits import credits
 from msvs.api.resources import WorkspaceResource, workspace_version
+from msvs.fields import descriptions
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ComplianceError, ConflictError, InvalidRequestError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
@@ -54,7 +55,7 @@ class Workspace(Node):
     async def low_balance_threshold(self, info: Info) -> BigInt:
         return BigInt(await credits.low_balance_threshold(info.context.ctx))
 
-    @field("Differs once a setting was edited. Give it with a change, and another's in between is not overwritten.")
+    @field(descriptions(WorkspaceResource)["version"])
     async def version(self, info: Info) -> str:
         return workspace_version(self.row, await credits.low_balance_threshold(info.context.ctx))
 

@@ -80,8 +80,10 @@ DELETE FROM notifications WHERE id = ANY (ARRAY(
     SELECT old.id FROM unnest($1::uuid[]) AS told (user_id) CROSS JOIN LATERAL (
         SELECT id FROM notifications
         WHERE user_id = told.user_id AND workspace_id = $2 AND livemode = $3
-        ORDER BY id DESC OFFSET $4 FOR UPDATE SKIP LOCKED
-    ) AS old
+        ORDER BY id DESC OFFSET $4 LIMIT 1
+    ) AS last JOIN notifications AS old
+        ON old.user_id = told.user_id AND old.workspace_id = $2 AND old.livemode = $3 AND old.id <= last.id
+    FOR UPDATE OF old SKIP LOCKED
 ))
 """
 WRITE_MAILS = """

@@ -44,6 +44,7 @@ from msvs.http.request_log import noting
 from msvs.http.server import BACKLOG, server_config
 from msvs.loops import new_runner
 from msvs.mailbox.routes import mailbox_routes
+from msvs.ops.console import Watched
 from msvs.ops.metric_families import read_metric_families
 from msvs.ops.metrics import Metrics
 from msvs.ops.operator_sessions import tell_shared_password
@@ -140,7 +141,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/healthz", show_health),
         Route("/readyz", show_readiness(readiness, settings.base_url)),
         Route("/metrics", metrics.show),
-        *ops_routes(settings, redis=readiness.redis, services=services),
+        *ops_routes(settings, redis=readiness.redis, services=services, watched=Watched(readiness, metrics, carriers)),
     ]
     trusted = settings.trusted_proxies
     proxies = [Middleware(TrustedProxies, networks=trusted)] if trusted else []

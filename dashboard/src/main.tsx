@@ -5,7 +5,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { resume } from "./api/session";
 import { startLanguage } from "./i18n";
-import { makeRouter } from "./router";
+import { makeRouter, preloadPage } from "./router";
 import { startTheme } from "./theme";
 import "./style.css";
 
@@ -24,8 +24,10 @@ async function resumed(): Promise<void> {
 }
 
 startTheme();
-await Promise.all([startLanguage(), resumed()]);
 const router = makeRouter();
+// The page's code and texts are on their way while it is asked who is there.
+preloadPage(router);
+await Promise.all([startLanguage(), resumed()]);
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <I18nProvider i18n={i18n}>

@@ -10,6 +10,7 @@ import { importRoutes } from "./pages/imports/routes";
 import { inboxRoutes } from "./pages/inbox/routes";
 import { messagesRoutes } from "./pages/messages/routes";
 import { notificationsRoutes } from "./pages/notifications/routes";
+import { operatorRoutes } from "./pages/operators/routes";
 import { settingsRoutes } from "./pages/settings/routes";
 import { parseSearch, stringifySearch } from "./search";
 import { Broken, NotFound, Pending } from "./shell/fallbacks";
@@ -17,6 +18,7 @@ import { rootRoute, shellRoute } from "./shell/route";
 
 const tree = rootRoute.addChildren([
   ...accountRoutes,
+  ...operatorRoutes,
   shellRoute.addChildren([
     ...homeRoutes,
     ...ownAccountRoutes,
@@ -44,6 +46,17 @@ export function makeRouter() {
     defaultNotFoundComponent: NotFound,
     scrollRestoration: true,
   });
+}
+
+/** Load the code and the texts of the page that the address names. */
+export function preloadPage(router: ReturnType<typeof makeRouter>) {
+  const routes: Record<string, { options: unknown }> = router.routesById;
+  const matched: readonly { routeId: string }[] = router.matchRoutes(router.latestLocation);
+  for (const { routeId } of matched) {
+    const { component } = routes[routeId]!.options as { component?: { preload?: () => Promise<unknown> } };
+    // What could not be loaded is told when the page is shown.
+    component?.preload?.().catch(() => undefined);
+  }
 }
 
 declare module "@tanstack/react-router" {

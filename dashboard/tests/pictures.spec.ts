@@ -2,7 +2,7 @@
 // They are taken only where MSVS_SHOTS names a folder: MSVS_SHOTS=/tmp/shots make dashboard-test ARGS=pictures
 import { mkdirSync, writeFileSync } from "node:fs";
 import { expect, test, type Page } from "@playwright/test";
-import { logIn, makeList, rest } from "./steps";
+import { demo, logIn, makeList, operatorPassword, rest } from "./steps";
 
 const FOLDER = process.env["MSVS_SHOTS"];
 const SIZES = [[1440, 900], [390, 844]] as const;
@@ -62,7 +62,7 @@ async function makeThings(page: Page) {
   return { list, segment, campaign, draft, contact: contact!, sent, webhook };
 }
 
-test("pictures of every page", async ({ page }) => {
+test("pictures of every page", async ({ page, baseURL }) => {
   test.skip(FOLDER === undefined, "MSVS_SHOTS names no folder");
   test.setTimeout(900_000);
   mkdirSync(FOLDER!, { recursive: true });
@@ -111,6 +111,10 @@ test("pictures of every page", async ({ page }) => {
     ["unknown", "/nothing-here"],
   ];
   for (const [name, path] of pages) await shoot(page, name, path);
+  await shoot(page, "operators-sign-in", "/operators");
+  const signed = await page.request.post("/ops/api/session", { data: { password: operatorPassword() }, headers: { Origin: baseURL! } });
+  expect(signed.ok()).toBeTruthy();
+  for (const name of ["", "jobs", "carriers", "routes", "workspaces", `workspaces/${demo().workspace_id}`, "log"]) await shoot(page, `operators-${name.split("_")[0]!.replace("/", "-")}`, `/operators/${name}`.replace(/\/$/, ""));
   writeFileSync(`${FOLDER}/measured.json`, JSON.stringify(measured, null, 1));
   expect(measured.filter(({ overflow }) => overflow > 0)).toEqual([]);
   expect(measured.filter(({ lcp }) => lcp > 1500)).toEqual([]);

@@ -8,9 +8,12 @@ interface Demo {
   owner_password: string;
   test_key: string;
   workspace_id: string;
+  operator_password: string;
 }
 
 export const demo = (): Demo => JSON.parse(readFileSync(process.env["MSVS_DEMO"]!, "utf8")) as Demo;
+
+export const operatorPassword = (): string => demo().operator_password;
 
 export async function logIn(page: Page) {
   const { owner_email, owner_password } = demo();

@@ -45,28 +45,35 @@ class Login:
             return refused_as_cross_site
         form = await _form(request)
         wanted = local_path(form.get("next"))
+        name = form.get("name", "").strip()
+        token, wait = await self.enter(request, name, form.get("password", ""), form.get("code", ""))
+        if token is None and wait > 0:
+            answer = login_page(wanted, "Too many wrong passwords. Wait a minute, then try again.", 429)
+            answer.headers["Retry-After"] = str(wait)
+            return answer
+        if token is None:
+            problem = "The name, the password or the code is wrong." if name else "That is not the operator password."
+            return login_page(wanted, problem, 401)
+        opened = RedirectResponse(wanted, status_code=303)
+        self._sessions.open(opened, token)
+        return opened
+
+    async def enter(self, request: Request, name: str, password: str, code: str) -> tuple[str | None, int]:
+        """Return the token of a new session, or None and in how many seconds one may try again; 0 is at once."""
         address = request.client.host if request.client else ""
         # Who signed in here before is not held back for what others in the network tried.
         who = self._sessions.device(request) or address
         wait = self._tries.seconds_to_wait(who)
-        name = form.get("name", "").strip()
-        token = await self._sessions.sign_in(
-            request, name, form.get("password", ""), form.get("code", ""), is_held_back=wait > 0
-        )
-        if token is None and wait > 0:
+        token = await self._sessions.sign_in(request, name, password, code, is_held_back=wait > 0)
+        if token is not None:
+            log.info("operator signed in from %s", address)
+            return token, 0
+        if wait > 0:
             log.warning("operator sign-in held back after too many wrong passwords from %s", address)
-            answer = login_page(wanted, "Too many wrong passwords. Wait a minute, then try again.", 429)
-            answer.headers["Retry-After"] = str(math.ceil(wait))
-            return answer
-        if token is None:
+        else:
             self._tries.add(who)
             log.warning("operator sign-in refused: wrong password from %s", address)
-            problem = "The name, the password or the code is wrong." if name else "That is not the operator password."
-            return login_page(wanted, problem, 401)
-        log.info("operator signed in from %s", address)
-        opened = RedirectResponse(wanted, status_code=303)
-        self._sessions.open(opened, token)
-        return opened
+        return None, math.ceil(max(wait, 0.0))
 
     async def sign_out(self, request: Request) -> Response:
         """POST /ops/logout: close the session."""

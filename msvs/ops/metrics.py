@@ -40,6 +40,7 @@ class Metrics:
         self._began = time.time()
         self._read = read
         self._now = now
+        self._families: list[MetricFamily] = []
         self._kept = b""
         self._kept_until = float("-inf")
         self._reading = asyncio.Lock()
@@ -49,14 +50,20 @@ class Metrics:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not is_secret(token.strip(), self._settings.metrics_secret()):
             raise AuthenticationFailed("Send Authorization: Bearer and the token of the metrics.")
-        async with self._reading:
-            if self._now() >= self._kept_until:
-                self._kept = render(await self._read())
-                self._kept_until = self._now() + KEPT_SECONDS
+        await self.look()
         return Response(
             self._kept + render(self._of_process()),
             headers={"cache-control": "no-store", "content-type": CONTENT_TYPE_PLAIN_0_0_4},
         )
+
+    async def look(self) -> list[MetricFamily]:
+        """Return the families of the service, as they were five seconds ago at most."""
+        async with self._reading:
+            if self._now() >= self._kept_until:
+                self._families = await self._read()
+                self._kept = render(self._families)
+                self._kept_until = self._now() + KEPT_SECONDS
+            return self._families
 
     def _of_process(self) -> list[MetricFamily]:
         labels = {"version": version(), "environment": self._settings.environment}

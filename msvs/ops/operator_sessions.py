@@ -97,7 +97,7 @@ class Sessions:
         The shared password of a network that tried too many is not looked at.
         """
         if name and self._services is not None:
-            visitor = self._visitor(connection)
+            visitor = self.visitor(connection)
             token = await operators.sign_in(visitor, name, password, code, is_held_back=is_held_back)
             return None if token is None else NAMED + token
         if name or code or is_held_back or not self.password_matches(password) or not await self.takes_shared():
@@ -115,17 +115,24 @@ class Sessions:
             return True
 
     async def find_operator(self, connection: HTTPConnection) -> str | None:
-        """Return the name of the operator who makes a request; None of who is not signed in."""
+        """Return the name of the operator who makes a request; None of who is not signed in.
+
+        Where the database is away nobody is, by name.
+        """
+        try:
+            return await self.look_up_operator(connection)
+        except DATABASE_AWAY:
+            return None
+
+    async def look_up_operator(self, connection: HTTPConnection) -> str | None:
+        """Return the same, but raise what is wrong with the database where it cannot be asked."""
         token = self._token(connection)
         if token is None or not token.startswith(NAMED):
             is_signed_in = await self._is_shared(token) and await self.takes_shared()
             return operators.SHARED if is_signed_in else None
         if self._services is None:
             return None
-        try:
-            return await operators.find_signed_in(self._services, token.removeprefix(NAMED))
-        except DATABASE_AWAY:
-            return None
+        return await operators.find_signed_in(self._services, token.removeprefix(NAMED))
 
     async def is_signed_in(self, connection: HTTPConnection) -> bool:
         """Return whether the request carries a valid session that nobody has signed out of."""
@@ -138,11 +145,12 @@ class Sessions:
         if self._services is None:
             return
         try:
-            await operators.record(self._visitor(connection), name, action, detail)
+            await operators.record(self.visitor(connection), name, action, detail)
         except DATABASE_AWAY as error:
             log.warning("not in the log of operators: %s", type(error).__name__)
 
-    def _visitor(self, connection: HTTPConnection) -> Visitor:
+    def visitor(self, connection: HTTPConnection) -> Visitor:
+        """Return from where a request comes, for the log."""
         assert self._services is not None, "the caller looked"
         ip = connection.client.host if connection.client else None
         return Visitor(ip, user_agent=connection.headers.get("user-agent"), services=self._services)
@@ -161,7 +169,7 @@ class Sessions:
         """End the session that the request carries, on every process and for anyone else who may have its token."""
         token = self._token(connection)
         if token is not None and token.startswith(NAMED) and self._services is not None:
-            await operators.sign_out(self._visitor(connection), token.removeprefix(NAMED))
+            await operators.sign_out(self.visitor(connection), token.removeprefix(NAMED))
             return
         if token is None or not self.is_valid(token):
             return

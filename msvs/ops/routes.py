@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from msvs.api.context import Services
+from msvs.ops.console import Console, Watched
 from msvs.ops.guard import HOME, LOGIN, OperatorsOnly, SecurityHeaders
 from msvs.ops.login import Login
 from msvs.ops.operator_sessions import FailedTries, Sessions
@@ -29,11 +30,12 @@ def ops_routes(
     now: Callable[[], float] = time.time,
     redis: Redis | None = None,
     services: Services | None = None,
+    watched: Watched | None = None,
 ) -> list[BaseRoute]:
-    """Return the routes of /ops, /ops/login, /ops/logout and /ops/rq, with their full paths.
+    """Return the routes of /ops, /ops/login, /ops/logout, /ops/rq and /ops/api, with their full paths.
 
     `now` gives the Unix time in seconds; `redis` is a connection that the process keeps. With `services` operators sign
-    in by name.
+    in by name; /ops/api needs them, and what there is to watch.
     """
     sessions = Sessions(settings, now, redis, services)
     login = Login(settings, sessions, FailedTries(now))
@@ -53,7 +55,8 @@ def ops_routes(
         exception_handlers={HTTPException: _show_error},
     )
     guarded = [Middleware(SecurityHeaders)]
-    return [Route("/ops", enter, middleware=guarded), Mount("/ops", app=front, middleware=guarded)]
+    console = [] if watched is None or services is None else Console(settings, sessions, login, watched).routes()
+    return [*console, Route("/ops", enter, middleware=guarded), Mount("/ops", app=front, middleware=guarded)]
 
 
 async def _show_error(request: Request, error: Exception) -> Response:

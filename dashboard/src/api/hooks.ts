@@ -1,11 +1,12 @@
 // How pages read and change things.
-import { createRequest, type AnyVariables, type OperationResult, type TypedDocumentNode } from "@urql/core";
-import { createContext, useCallback, useContext, useEffect, useState } from "react";
+import { createRequest, type AnyVariables, type CombinedError, type OperationResult, type TypedDocumentNode } from "@urql/core";
+import { createContext, useCallback, useContext, useEffect, useMemo, useState } from "react";
 import { useClient, useQuery, useSubscription, type UseQueryArgs } from "urql";
 import { pipe, subscribe } from "wonka";
 import type { Connection } from "./client";
 import { RECONNECTED } from "./live";
 import { problemOf, problemOfResult, type Problem } from "./problems";
+import { useTrouble } from "./troubles";
 
 export const ConnectionContext = createContext<Connection | null>(null);
 
@@ -45,13 +46,18 @@ export function useData<Data, Variables extends AnyVariables>(
     const timer = setInterval(() => document.visibilityState === "visible" && retry(), every);
     return () => clearInterval(timer);
   }, [pause, every, retry]);
+  const problem = useProblem(result.error);
+  useTrouble(problem, retry);
   return {
     data: result.data,
-    problem: result.error === undefined ? null : problemOf(result.error),
+    problem,
     isLoading: result.fetching || result.stale,
     retry,
   };
 }
+
+/** Return what an error tells: one object as long as it is the same error. */
+const useProblem = (error: CombinedError | undefined): Problem | null => useMemo(() => (error === undefined ? null : problemOf(error)), [error]);
 
 type Success<Result> = Exclude<Result, { __typename: `${string}Error` }>;
 type ResultOf<Data> = Data extends { __typename?: unknown } & infer Fields ? Exclude<Fields[Exclude<keyof Fields, "__typename">], null> : never;
@@ -181,10 +187,12 @@ export function useFeed<Data, Variables extends AnyVariables, Row>(
   const failed = results.find((each) => each?.error !== undefined);
   const last = read.at(-1);
   const loadMore = useCallback(() => setPages((count) => count + 1), []);
+  const problem = useProblem(failed?.error);
+  useTrouble(problem, retry);
   return {
     rows: read.length === 0 ? undefined : read.flatMap(({ nodes }) => nodes),
     totalCount: read[0]?.totalCount,
-    problem: failed?.error === undefined ? null : problemOf(failed.error),
+    problem,
     isLoading: read.length < pages || results.some((each) => each?.stale),
     hasMore: last?.pageInfo.hasNextPage ?? false,
     loadMore,

@@ -13,6 +13,7 @@ import { classes } from "@/ui/classes";
 import { Dialog } from "@/ui/dialog";
 import { Icon } from "@/ui/icons";
 import { useNumbers, ZoneContext } from "@/ui/show";
+import { Troubles } from "@/ui/states";
 import { Bell } from "./bell";
 import { ModeStripe, ModeSwitch, UserMenu, WorkspaceMenu } from "./menus";
 import { NAVIGATION } from "./navigation";
@@ -126,6 +127,7 @@ function Frame() {
           </header>
           {livemode && path !== "/" && path !== "/credits" && <LowBalance balance={data?.credits.balance} low={data?.credits.lowBalanceThreshold} />}
           <main id="page" className="mx-auto max-w-[1400px] px-4 pt-6 pb-24 sm:px-6 lg:px-8">
+            <Troubles />
             <Outlet />
           </main>
         </div>

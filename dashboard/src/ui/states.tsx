@@ -4,6 +4,7 @@ import { useEffect, useState, type ReactNode } from "react";
 import type { Reading } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { useSessionState } from "@/api/session";
+import { useTold, useTroubles } from "@/api/troubles";
 import { Button, ButtonLink } from "./button";
 import { Icon, type IconName } from "./icons";
 import { CopyId } from "./show";
@@ -98,6 +99,7 @@ export function useProblemText() {
 
 export function ProblemState({ problem, onRetry }: { problem: Problem; onRetry: () => void }) {
   const { t } = useLingui();
+  useTold(problem);
   const textOf = useProblemText();
   const titles = {
     offline: t`You are offline`,
@@ -144,25 +146,39 @@ interface StatesProps<Data> {
   children: (data: Data) => ReactNode;
 }
 
-/** Show what was read, or why not: loading, a problem, or both data and a note that not all of it could be read. */
-export function States<Data>({ of, loading, children }: StatesProps<Data>) {
+/** A problem of what is shown all the same, with a retry. */
+function Note({ problem, onRetry }: { problem: Problem; onRetry: () => void }) {
   const { t } = useLingui();
   const textOf = useProblemText();
+  return (
+    <div role="alert" className="mb-4 flex flex-wrap items-center justify-between gap-3 rounded-xl bg-warn-soft px-4 py-2 text-sm text-warn">
+      <span className="min-w-0 break-words">
+        {textOf(problem)} {problem.requestId !== undefined && <CopyId id={problem.requestId} />}
+      </span>
+      <Button size="small" icon="refresh" onPress={onRetry}>{t`Try again`}</Button>
+    </div>
+  );
+}
+
+/** What no part of the page tells of: a list that was not read to its end, or a part that is missing. */
+export function Troubles() {
+  const troubles = useTroubles();
+  const [first] = troubles;
+  if (first === undefined) return null;
+  return <Note problem={first.problem} onRetry={() => troubles.forEach(({ retry }) => retry())} />;
+}
+
+/** Show what was read, or why not: loading, a problem, or both data and a note that not all of it could be read. */
+export function States<Data>({ of, loading, children }: StatesProps<Data>) {
   const { data, problem, retry } = of;
+  useTold(problem);
   if (data === undefined || data === null) {
     if (problem !== null) return <ProblemState problem={problem} onRetry={retry} />;
     return <>{loading ?? <Loading />}</>;
   }
   return (
     <>
-      {problem !== null && (
-        <div role="alert" className="mb-4 flex flex-wrap items-center justify-between gap-3 rounded-xl bg-warn-soft px-4 py-2 text-sm text-warn">
-          <span>
-            {textOf(problem)} {problem.requestId !== undefined && <CopyId id={problem.requestId} />}
-          </span>
-          <Button size="small" icon="refresh" onPress={retry}>{t`Try again`}</Button>
-        </div>
-      )}
+      {problem !== null && <Note problem={problem} onRetry={retry} />}
       {children(data)}
     </>
   );

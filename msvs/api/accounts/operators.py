@@ -65,7 +65,11 @@ WHERE digest = $1 AND expires_at > $2 AND disabled_at IS NULL
 END_OPERATOR_SESSION = """
 DELETE FROM operator_sessions USING operators WHERE digest = $1 AND operators.id = operator_id RETURNING operators.name
 """
-LIST_OPERATOR_ENTRIES = "SELECT * FROM operator_entries ORDER BY id DESC LIMIT $1"
+LIST_OPERATOR_ENTRIES = """
+SELECT * FROM operator_entries
+WHERE ($2::uuid IS NULL OR id < $2) AND ($3::varchar IS NULL OR operator = $3) AND ($4::varchar IS NULL OR action = $4)
+ORDER BY id DESC LIMIT $1
+"""
 FORGET_OPERATOR_SESSIONS = "DELETE FROM operator_sessions WHERE expires_at <= $1"
 RECORD_OPERATOR_ENTRY = """
 INSERT INTO operator_entries (id, operator, action, detail, network, device, created_at)
@@ -90,8 +94,15 @@ class OperatorAction(StrEnum):
     SIGNED_IN = "signed_in"
     SIGN_IN_REFUSED = "sign_in_refused"
     SIGNED_OUT = "signed_out"
-    # A change on a page of the operators; the detail says which.
+    # A change on the page of RQ; the detail says which.
     CHANGED = "changed"
+    # Acts of their area; the detail says of what, and why.
+    CREDITS_GRANTED = "credits_granted"
+    WORKSPACE_HELD = "workspace_held"
+    WORKSPACE_RELEASED = "workspace_released"
+    ROUTE_ADDED = "route_added"
+    ROUTE_REMOVED = "route_removed"
+    JOB_REQUEUED = "job_requeued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +157,11 @@ async def list_operators(services: Services) -> Sequence[Row]:
     return await fetch(LIST_OPERATORS, services.clock())
 
 
-async def list_entries(limit: int) -> Sequence[OperatorEntryRow]:
-    """List the last entries of the log, the newest first."""
-    return await fetch(OperatorEntryRow, LIST_OPERATOR_ENTRIES, limit)
+async def list_entries(
+    limit: int, *, after: UUID | None = None, operator: str | None = None, action: OperatorAction | None = None
+) -> Sequence[OperatorEntryRow]:
+    """List the last entries of the log, the newest first: those before the entry `after`, of an operator, of an act."""
+    return await fetch(OperatorEntryRow, LIST_OPERATOR_ENTRIES, limit, after, operator, action and action.value)
 
 
 async def has_operators() -> bool:

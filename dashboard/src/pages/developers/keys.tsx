@@ -66,18 +66,18 @@ export function Keys() {
   const [rolled, setRolled] = useState<KeyRowFragment | null>(null);
   const [revoked, setRevoked] = useState<KeyRowFragment | null>(null);
   const make = <Button look="primary" icon="plus" onPress={() => setMaking(true)}>{t`Create key`}</Button>;
+  const lead = livemode ? <Trans>Live keys reach real phones and take credits.</Trans> : <Trans>Sandbox keys reach no real phone and cost nothing. Live keys show in live mode.</Trans>;
   return (
+    <>
+    <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
+      <p className="max-w-xl text-muted">{lead}</p>
+      {isAdmin && (reading.data?.apiKeys.length ?? 0) > 0 && make}
+    </div>
     <States of={reading}>
       {({ apiKeys }) => {
         const shown = ended === "1" ? apiKeys : apiKeys.filter((key) => !hasEnded(key));
         return (
           <>
-            <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
-              <p className="max-w-xl text-muted">
-                {livemode ? <Trans>Live keys reach real phones and take credits.</Trans> : <Trans>Sandbox keys reach no real phone and cost nothing. Live keys show in live mode.</Trans>}
-              </p>
-              {isAdmin && apiKeys.length > 0 && make}
-            </div>
             {apiKeys.length === 0 ? (
               <Card>
                 <EmptyState icon="developers" title={t`Make your first API key`} action={isAdmin ? make : undefined}>
@@ -121,6 +121,7 @@ export function Keys() {
         );
       }}
     </States>
+    </>
   );
 }
 

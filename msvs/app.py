@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 import uvicorn
@@ -28,6 +28,7 @@ from msvs.api.limits import Limiter
 from msvs.api.notifier import Notifier
 from msvs.billing.routes import billing_routes
 from msvs.callbacks.routes import callback_routes
+from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
 from msvs.dashboard import routes as dashboard
 from msvs.docs.routes import docs_routes
@@ -37,6 +38,7 @@ from msvs.home.routes import home_routes, unknown_pages
 from msvs.http.compression import Compressed
 from msvs.http.errors import error_body
 from msvs.http.hosts import AllowedHosts
+from msvs.http.html import NOT_STORED
 from msvs.http.middleware import REQUEST_ID, RequestMiddleware, as_refusal
 from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
@@ -71,69 +73,62 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     """
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set")
-    database_url = settings.database_url
     carriers = make_carriers(settings, owns_binds=False)
     own_rates = {name: each.rate for name, each in carriers.items()}
     services = replace(services or Services.from_settings(settings, own_rates), base_url=settings.base_url)
-    limiter = Limiter(settings.redis_url)
-    readiness = Readiness(database_url, settings.redis_url)
-    traffic = Traffic()
+    parts = Parts(
+        services,
+        carriers,
+        Limiter(settings.redis_url),
+        Readiness(settings.database_url, settings.redis_url),
+        Traffic(),
+    )
+    app = Starlette(
+        routes=_routes(settings, parts),
+        middleware=_middleware(settings, parts),
+        exception_handlers={HTTPException: _raise_refusal},
+        lifespan=lambda app: _lifespan(app, settings, parts),
+    )
+    app.state.limiter = parts.limiter
+    app.state.readiness = parts.readiness
+    app.state.refused = None
+    app.state.notifier = None
+    app.state.base_url = settings.base_url
+    app.state.end = lambda: signal.raise_signal(signal.SIGTERM)
+    app.router.redirect_slashes = False
+    app.router.default = unknown_pages()
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the fronts of one application share."""
+
+    services: Services
+    carriers: Mapping[str, Carrier]
+    limiter: Limiter
+    readiness: Readiness
+    traffic: Traffic
+
+
+def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
+    """Return the routes of every front, with their full paths."""
+    services, limiter, readiness = parts.services, parts.limiter, parts.readiness
     metrics = Metrics(
         settings,
         lambda: read_metric_families(
-            carriers.values(), readiness.redis, readiness.disk, sells_credits=services.billing.is_connected
+            parts.carriers.values(), readiness.redis, readiness.disk, sells_credits=services.billing.is_connected
         ),
-        traffic.families,
+        parts.traffic.families,
     )
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        notifier = None if settings.redis_url is None else Notifier(settings.redis_url)
-        async with (
-            database.connected(
-                database_url,
-                pool_size=settings.database_pool_size,
-                end=lambda: app.state.end(),
-                check=secret_keys.connection_check(services.keyring),
-            ),
-            watching(app),
-            request_log.writing(services),
-        ):
-            app.state.notifier = notifier
-            await tell_shared_password(settings, services)
-            try:
-                yield
-            finally:
-                app.state.notifier = None
-                if notifier is not None:
-                    await asyncio.to_thread(notifier.close)
-                await auth.settle(services)
-                await gateway.close(services)
-                await limiter.close()
-                await readiness.close()
-
-    @asynccontextmanager
-    async def watching(app: Starlette) -> AsyncIterator[None]:
-        """Hold the secret key against the database; a refusal ends the server, and `serve` tells it."""
-        is_up = False
-        try:
-            async with secret_keys.watching(services.keyring, settings, lambda: app.state.end()):
-                is_up = True
-                yield
-        except SettingsError as refused:
-            app.state.refused = refused
-            if not is_up:
-                raise
-
-    # The fronts, each with the full paths of its routes.
-    routes: list[BaseRoute] = [
+    return [
         *rest_routes(services, limiter),
         *openapi_routes(settings.base_url),
         *graphql_routes(services, settings, limiter, {**operations(), **dashboard.operations()}),
         *twilio_routes(services, limiter),
         *handset_routes(services, settings),
         *dashboard.dashboard_routes(),
-        *callback_routes(carriers, base_url=settings.base_url),
+        *callback_routes(parts.carriers, base_url=settings.base_url),
         *billing_routes(services),
         *docs_routes(),
         *mailbox_routes(keeps_mail=settings.keeps_mail),
@@ -143,36 +138,69 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/metrics", metrics.show),
         *ops_routes(settings, redis=readiness.redis, services=services, watched=Watched(readiness, metrics, carriers)),
     ]
+
+
+def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
+    """Return what stands before every front, the outermost first."""
     trusted = settings.trusted_proxies
-    proxies = [Middleware(TrustedProxies, networks=trusted)] if trusted else []
-    app = Starlette(
-        routes=routes,
-        middleware=[
-            Middleware(
-                Observed,
-                traffic=traffic,
-                request_id=REQUEST_ID,
-                logs_requests=settings.is_production,
-                note=noting(services),
-            ),
-            *proxies,
-            Middleware(Notifying),
-            Middleware(RequestMiddleware, https_only=settings.is_production, base_url=settings.base_url),
-            Middleware(AllowedHosts, base_url=settings.base_url, names=settings.allowed_hosts),
-            Middleware(Compressed, prefix="/v1"),
-        ],
-        exception_handlers={HTTPException: _raise_refusal},
-        lifespan=lifespan,
-    )
-    app.state.limiter = limiter
-    app.state.readiness = readiness
-    app.state.refused = None
-    app.state.notifier = None
-    app.state.base_url = settings.base_url
-    app.state.end = lambda: signal.raise_signal(signal.SIGTERM)
-    app.router.redirect_slashes = False
-    app.router.default = unknown_pages()
-    return app
+    return [
+        Middleware(
+            Observed,
+            traffic=parts.traffic,
+            request_id=REQUEST_ID,
+            logs_requests=settings.is_production,
+            note=noting(parts.services),
+        ),
+        *([Middleware(TrustedProxies, networks=trusted)] if trusted else []),
+        Middleware(Notifying),
+        Middleware(RequestMiddleware, https_only=settings.is_production, base_url=settings.base_url),
+        Middleware(AllowedHosts, base_url=settings.base_url, names=settings.allowed_hosts),
+        Middleware(Compressed, prefix="/v1"),
+    ]
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette, settings: Settings, parts: Parts) -> AsyncIterator[None]:
+    """Hold the connections and the notifier of the process while it serves."""
+    assert settings.database_url is not None
+    services = parts.services
+    notifier = None if settings.redis_url is None else Notifier(settings.redis_url)
+    async with (
+        database.connected(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            end=lambda: app.state.end(),
+            check=secret_keys.connection_check(services.keyring),
+        ),
+        _watching(app, settings, services),
+        request_log.writing(services),
+    ):
+        app.state.notifier = notifier
+        await tell_shared_password(settings, services)
+        try:
+            yield
+        finally:
+            app.state.notifier = None
+            if notifier is not None:
+                await asyncio.to_thread(notifier.close)
+            await auth.settle(services)
+            await gateway.close(services)
+            await parts.limiter.close()
+            await parts.readiness.close()
+
+
+@asynccontextmanager
+async def _watching(app: Starlette, settings: Settings, services: Services) -> AsyncIterator[None]:
+    """Hold the secret key against the database; a refusal ends the server, and `serve` tells it."""
+    is_up = False
+    try:
+        async with secret_keys.watching(services.keyring, settings, lambda: app.state.end()):
+            is_up = True
+            yield
+    except SettingsError as refused:
+        app.state.refused = refused
+        if not is_up:
+            raise
 
 
 def serve(settings: Settings) -> None:
@@ -246,8 +274,7 @@ def show_readiness(readiness: Readiness, base_url: str) -> Callable[[Request], A
 
 
 def _json(value: object, status: int = 200) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+    return Response(msgspec.json.encode(value), status, NOT_STORED, media_type="application/json")
 
 
 async def _raise_refusal(_request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from html import escape
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -18,9 +18,9 @@ from msvs.api.credits.checkout import CANCEL_PATH, SUCCESS_PATH
 from msvs.api.credits.gateway import PURCHASE, GatewayError
 from msvs.api.credits.stripe_events import keep_event, read_event
 from msvs.database import fetch_row
-from msvs.http.body import ClientGone, read_body
+from msvs.http.body import read_body
 from msvs.http.headers import header_text, read_headers
-from msvs.http.html import fill, render_page
+from msvs.http.html import NOT_STORED, PAGE_HEADERS, card_response, fill
 from msvs.models import PurchaseStatus, rows
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ PACKAGE = "msvs.billing"
 WEBHOOK_PATH = "/billing/stripe"
 MAX_BYTES = 512 * 1024
 SESSION_ID = re.compile(r"cs_(?:test|live)_[A-Za-z0-9]{1,200}")
-NOT_STORED = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+HEADERS = {**PAGE_HEADERS, **NOT_STORED}
 
 PURCHASE_OF_SESSION = "SELECT * FROM purchases WHERE session_id = $1"
 PURCHASE_TURNED_BACK = "SELECT * FROM purchases WHERE id = $1"
@@ -54,10 +54,7 @@ class StripeWebhook:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one event; errors are raised for the middleware to render."""
         headers = read_headers(scope)
-        try:
-            body = await read_body(receive, headers, MAX_BYTES)
-        except ClientGone:
-            return
+        body = await read_body(receive, headers, MAX_BYTES)
         signature = header_text(headers.get(b"stripe-signature")) or ""
         await keep_event(self._services, read_event(self._services, body, signature))
         await Response(b'{"received": true}', 200, NOT_STORED, media_type="application/json")(scope, receive, send)
@@ -83,7 +80,7 @@ class BuyerPages:
                 log.warning("a success page could not ask", reason=error.reason)
             row = await self._find(PURCHASE_OF_SESSION, session_id) or row
         if row.success_url is not None:
-            return RedirectResponse(row.success_url, 303, NOT_STORED)
+            return RedirectResponse(row.success_url, 303, HEADERS)
         words = PAID if row.status == PurchaseStatus.PAID else WAITING
         return _page(words[0], "done.html", 200, home=self._home(), text=escape(words[1].format(credits=row.credits)))
 
@@ -92,7 +89,7 @@ class BuyerPages:
         id = ids.decode_id(PURCHASE, request.query_params.get("purchase", ""))
         row = None if id is None else await self._find(PURCHASE_TURNED_BACK, id)
         if row is not None and row.cancel_url is not None:
-            return RedirectResponse(row.cancel_url, 303, NOT_STORED)
+            return RedirectResponse(row.cancel_url, 303, HEADERS)
         return _page("Nothing was charged", "done.html", 200, home=self._home(), text="You turned back before paying.")
 
     async def _find(self, sql: str, value: object) -> rows.PurchaseRow | None:
@@ -111,5 +108,4 @@ WAITING = (
 
 def _page(title: str, name: str, status: int, **values: str) -> Response:
     body = fill(PACKAGE, name, title=escape(title), **values)
-    text, headers = render_page(PACKAGE, "layout.html", title=title, body=body)
-    return HTMLResponse(text, status, {**headers, **NOT_STORED})
+    return card_response(PACKAGE, title=f"{title} · MassiveSMS", body=body, status=status)

@@ -22,15 +22,15 @@ from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import in_unit_of_work, notify_after_commit
 from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.protocol import Callback, CallbackAnswer, CallbackRefused, Carrier
-from msvs.http.body import ClientGone, read_body
+from msvs.http.body import read_body
 from msvs.http.headers import read_headers
+from msvs.http.html import NOT_STORED
 
 log = structlog.get_logger(__name__)
 
 PATH = "/carriers/{name}/{kind}"
 KINDS = frozenset(("reports", "inbound"))
 MAX_BYTES = 64 * 1024
-NOT_STORED = {"cache-control": "no-store"}
 
 
 def callback_routes(carriers: Mapping[str, Carrier], *, base_url: str) -> list[BaseRoute]:
@@ -53,10 +53,7 @@ class CallbackRoute:
         if carrier is None or kind not in KINDS:
             raise NotFound("No carrier brings anything here.")
         headers = read_headers(scope)
-        try:
-            body = await read_body(receive, headers, MAX_BYTES)
-        except ClientGone:
-            return
+        body = await read_body(receive, headers, MAX_BYTES)
         try:
             answer = carrier.read_callback(
                 Callback(kind, request.method, self._url(scope), _texts(headers), body, datetime.now(UTC))

@@ -12,18 +12,23 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from msvs.http.static import FOR_EVER, StaticFile, make_file
+from msvs.http.html import content_security_policy
+from msvs.http.static import StaticFile, read_folder
 
 PREFIX = "/docs"
 FOLDERS: Mapping[str, str] = {"site": "", "reference": "reference/"}
 NOT_FOUND = "404"
 
-FEED_TYPE = "application/atom+xml; charset=utf-8"
+MEDIA_TYPES: Mapping[str, str] = {"changelog.xml": "application/atom+xml; charset=utf-8"}
 # Swagger UI's style sheet holds its icons as data: URLs, and Material draws its icons with inline styles.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
-    " connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+CONTENT_SECURITY_POLICY = content_security_policy(
+    "script-src 'self'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "worker-src 'self'",
 )
+# Other sites may show its pictures and files.
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -64,19 +69,15 @@ def site() -> Mapping[str, StaticFile]:
 
     Pages go without .html, and first pages of folders by the slash.
     """
-    package = files("msvs.docs")
-    found: dict[str, StaticFile] = {}
-    for folder, prefix in FOLDERS.items():
-        waiting = [(package / folder, PurePosixPath(prefix))]
-        while waiting:
-            place, path = waiting.pop()
-            for child in place.iterdir():
-                here = path / child.name
-                if child.is_dir():
-                    waiting.append((child, here))
-                else:
-                    found[_address(here)] = _page(here, child.read_bytes())
-    return MappingProxyType(found)
+    return MappingProxyType(
+        {
+            _address(PurePosixPath(prefix + path)): file
+            for folder, prefix in FOLDERS.items()
+            for path, file in read_folder(
+                files("msvs.docs") / folder, cache_control=REVALIDATED, hashed=HASHED, media_types=MEDIA_TYPES
+            ).items()
+        }
+    )
 
 
 def _address(path: PurePosixPath) -> str:
@@ -85,12 +86,3 @@ def _address(path: PurePosixPath) -> str:
     if path.stem == "index":
         return "" if path.parent == PurePosixPath() else f"{path.parent.as_posix()}/"
     return path.with_suffix("").as_posix()
-
-
-def _page(path: PurePosixPath, content: bytes) -> StaticFile:
-    return make_file(
-        path.name,
-        content,
-        media_type=FEED_TYPE if path.name == "changelog.xml" else None,
-        cache_control=FOR_EVER if path.as_posix().startswith(HASHED) else REVALIDATED,
-    )

@@ -26,10 +26,11 @@ from msvs.graphql.permissions import OPEN_FIELDS, RETURNING_FIELDS
 from msvs.graphql.schema import DOCUMENT, schema
 from msvs.http.body import ClientGone, read_body
 from msvs.http.callers import Caller, Callers
-from msvs.http.errors import as_api_error, error_headers
+from msvs.http.errors import error_headers
 from msvs.http.headers import JSON_TYPE, Headers, negotiate, read_accept, read_headers, tell_allowance
-from msvs.http.middleware import ANSWER_HEADERS, request_id_of, send_whole
-from msvs.http.static import StaticFile, make_file
+from msvs.http.html import content_security_policy
+from msvs.http.middleware import ANSWER_HEADERS, refuse, request_id_of, send_whole
+from msvs.http.static import StaticFile, read_folder
 from msvs.pool import sharing
 
 log = structlog.get_logger(__name__)
@@ -51,9 +52,12 @@ ASSETS = (
     "page.js",
     "page.css",
 )
-PAGE_POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src data:; "
-    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+PAGE_POLICY = content_security_policy(
+    "script-src 'self'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src data:",
+    "connect-src 'self'",
 )
 
 
@@ -83,8 +87,10 @@ class GraphQLEndpoint:
         more: Headers = scope.get(ANSWER_HEADERS, [])
         is_page = self._pages and scope["method"] in ("GET", "HEAD") and not scope["query_string"]
         if is_page and negotiate(accept, (PAGE_TYPE, *self.offers)) == PAGE_TYPE:
-            policy = (b"content-security-policy", PAGE_POLICY)
-            await send_whole(send, 200, _asset("graphiql.html"), [policy], media_type=b"text/html; charset=utf-8")
+            policy = (b"content-security-policy", PAGE_POLICY.encode())
+            await send_whole(
+                send, 200, _static()["graphiql.html"].content, [policy], media_type=b"text/html; charset=utf-8"
+            )
             return
         if (
             self._streams is not None
@@ -101,9 +107,7 @@ class GraphQLEndpoint:
         except ClientGone:
             return
         except Exception as error:
-            refusal = as_api_error(error)
-            if refusal.status >= 500:
-                log.error("request failed", status=refusal.status, exc_info=error)
+            refusal = refuse(scope, error)
             status = self.status_of(refusal, media_type)
             answer = {"errors": entries_of(refusal, request_id)}
             more += error_headers(refusal)
@@ -228,16 +232,12 @@ async def send_static(request: Request) -> Response:
     name: str = request.path_params["name"]
     if name not in ASSETS:
         raise HTTPException(404)
-    return _static_file(name).answer(request.headers, {})
+    return _static()[name].answer(request.headers, {})
 
 
 @cache
-def _static_file(name: str) -> StaticFile:
-    return make_file(name, _asset(name), cache_control="public, max-age=3600")
-
-
-def _asset(name: str) -> bytes:
-    return (importlib.resources.files("msvs.graphql") / "static" / name).read_bytes()
+def _static() -> Mapping[str, StaticFile]:
+    return read_folder(importlib.resources.files("msvs.graphql") / "static", cache_control="public, max-age=3600")
 
 
 def entries_of(refusal: ApiError, request_id: str) -> list[dict[str, object]]:

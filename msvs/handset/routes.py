@@ -14,24 +14,22 @@ from msvs.api.accounts.login_sessions import authenticate_session
 from msvs.api.context import Services
 from msvs.api.errors import AuthenticationFailed
 from msvs.http.callers import Callers
-from msvs.http.static import make_file
+from msvs.http.html import NOT_STORED, PAGE_HEADERS, content_security_policy
+from msvs.http.static import StaticFile, read_folder
 from msvs.settings import Settings
 
 PATH = "/handset"
 PAGE = "index.html"
 # What people sent is shown here: no script but the page's own runs, and no text becomes markup.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+CONTENT_SECURITY_POLICY = content_security_policy(
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src data:",
+    "connect-src 'self'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
 )
-HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+HEADERS: Mapping[str, str] = {**PAGE_HEADERS, "Content-Security-Policy": CONTENT_SECURITY_POLICY}
 
 
 def handset_routes(services: Services, settings: Settings) -> list[BaseRoute]:
@@ -50,14 +48,15 @@ def handset_routes(services: Services, settings: Settings) -> list[BaseRoute]:
         except AuthenticationFailed:
             csrf_token = None
         answer = msgspec.json.encode({"csrf_token": csrf_token})
-        more = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Origin, Sec-Fetch-Site"}
+        more = {**HEADERS, **NOT_STORED, "Vary": "Cookie, Origin, Sec-Fetch-Site"}
         return Response(answer, 200, more, media_type="application/json")
 
+    pages = read_folder(files("msvs.handset") / "static")
     return [
-        Route(PATH, _file(PAGE)),
+        Route(PATH, show_file(pages.pop(PAGE))),
         Route(f"{PATH}/", _enter),
         Route(f"{PATH}/session", show_session),
-        *(Route(f"{PATH}/{name}", _file(name)) for name in _names() if name != PAGE),
+        *(Route(f"{PATH}/{name}", show_file(page)) for name, page in pages.items()),
     ]
 
 
@@ -75,13 +74,8 @@ async def _enter(_request: Request) -> Response:
     return RedirectResponse(PATH, 308)
 
 
-def _names() -> list[str]:
-    return sorted(entry.name for entry in (files("msvs.handset") / "static").iterdir())
-
-
-def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
-    """Answers with a file of the page, held in memory; a browser asks each time whether it has changed."""
-    page = make_file(name, (files("msvs.handset") / "static" / name).read_bytes())
+def show_file(page: StaticFile) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers with a file of the page; a browser asks each time whether it has changed."""
 
     async def show(request: Request) -> Response:
         return page.answer(request.headers, HEADERS)

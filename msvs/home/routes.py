@@ -7,12 +7,12 @@ from html import escape
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from msvs.http.headers import read_accept, read_headers
-from msvs.http.html import fill, render_page
+from msvs.http.html import NOT_STORED, fill, page_response
 from msvs.http.middleware import request_id_of, route_unknown
 
 PACKAGE = "msvs.home"
@@ -36,7 +36,7 @@ METAS: Mapping[int, str] = {
     200: f'<meta name="description" content="{DESCRIPTION}">',
     404: '<meta name="robots" content="noindex">',
 }
-VARIES: Mapping[str, str] = {"Cache-Control": "no-store", "Vary": "Accept"}
+VARIES: Mapping[str, str] = {**NOT_STORED, "Vary": "Accept"}
 
 
 def home_routes(base_url: str, *, is_production: bool) -> list[BaseRoute]:
@@ -91,11 +91,16 @@ def _is_for_people(scope: Scope) -> bool:
 
 def _page(name: str, status: int, *, title: str, **values: str) -> Response:
     body = fill(PACKAGE, name, **values)
-    text, headers = render_page(
-        PACKAGE, "layout.html", title=title, style=_part("style.css"), meta=METAS[status], body=body
+    return page_response(
+        PACKAGE,
+        "layout.html",
+        title=title,
+        status=status,
+        headers={**VARIES, "Referrer-Policy": "same-origin"},
+        style=_part("style.css"),
+        meta=METAS[status],
+        body=body,
     )
-    more = {"Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin"}
-    return HTMLResponse(text, status, {**headers, **VARIES, **more})
 
 
 def _part(name: str) -> str:

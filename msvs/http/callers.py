@@ -23,6 +23,7 @@ from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.limits import Bucket
 from msvs.http.cookies import find_cookie
+from msvs.http.headers import header_text
 from msvs.http.middleware import CALLER
 from msvs.settings import Settings
 
@@ -88,7 +89,7 @@ class Callers:
         visitor = replace(
             visitor_of(self.services, scope, request_id),
             sign_up=self._sign_up,
-            user_agent=_text(headers.get(b"user-agent")),
+            user_agent=header_text(headers.get(b"user-agent")),
         )
         authorization = headers.get(b"authorization")
         if authorization is not None:
@@ -105,15 +106,15 @@ class Callers:
             # A cookie that has run out must not keep its owner from logging in.
             return Caller(visitor, refusal=refusal)
         try:
-            check_csrf(identity, _text(headers.get(b"x-csrf-token")))
+            check_csrf(identity, header_text(headers.get(b"x-csrf-token")))
         except PermissionDenied as refusal:
             if b"x-csrf-token" in headers or b"origin" not in headers:
                 raise
             return Caller(visitor, refusal=refusal, returning=identity)
-        livemode = _text(headers.get(b"x-livemode"))
+        livemode = header_text(headers.get(b"x-livemode"))
         if livemode not in (None, "true", "false"):
             raise InvalidRequest("X-Livemode must be true or false.", param="X-Livemode")
-        return enter(identity, visitor, _text(headers.get(b"x-workspace")), livemode=livemode == "true")
+        return enter(identity, visitor, header_text(headers.get(b"x-workspace")), livemode=livemode == "true")
 
     async def by_key(self, authorization: str, visitor: Visitor) -> Caller:
         """Return the caller with this Authorization header. Raises AuthenticationFailed."""
@@ -196,7 +197,3 @@ def _origin(url: str) -> tuple[str, str] | None:
     except ValueError:
         return None
     return parts.scheme, parts.netloc.lower()
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")

@@ -1,20 +1,17 @@
-"""Static files: compressed once, with strong validators, and kept for ever where a name holds a hash of the content."""
+"""Static files in memory: compressed once, with strong validators, kept forever where a name holds a content hash."""
 
 from __future__ import annotations
 
 import gzip
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path, PurePath
+from importlib.resources.abc import Traversable
+from pathlib import PurePath
 
 import brotli
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from msvs.http.headers import read_weight
 
@@ -90,56 +87,40 @@ def make_file(
     return StaticFile(content, kind, cache_control, smaller, sha256(content).hexdigest()[:20])
 
 
-class StaticFolder(StaticFiles):
-    """Starlette's StaticFiles with compression and caching; each file is read once for each time it changes.
+def read_folder(
+    folder: Traversable,
+    *,
+    cache_control: str = REVALIDATED,
+    hashed: tuple[str, ...] = (),
+    media_types: Mapping[str, str] | None = None,
+) -> dict[str, StaticFile]:
+    """Return every file below a folder by its path, ready to serve.
 
-    Files under a path of `hashed` never change. `fallback` is the page of an application that reads its own path: it
-    answers for every path whose last part has no dot. `headers` go with every file, such as a Content-Security-Policy.
+    A file under a prefix of `hashed` never changes. One that was compressed at build time is served in that coding, and
+    its compressed form is no file of its own. `media_types` are those of files by name that their suffix does not tell.
     """
+    contents = dict(_contents(folder))
+    found: dict[str, StaticFile] = {}
+    for path, content in contents.items():
+        plain, ending = path.rpartition(".")[0], path[path.rfind(".") :]
+        if ending in BESIDE.values() and plain in contents:
+            continue
+        found[path] = make_file(
+            path,
+            content,
+            media_type=(media_types or {}).get(path),
+            cache_control=FOR_EVER if path.startswith(hashed) else cache_control,
+            packed={coding: contents[path + end] for coding, end in BESIDE.items() if path + end in contents},
+        )
+    return found
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        headers: Mapping[str, str] | None = None,
-        hashed: tuple[str, ...] = (),
-        fallback: str | None = None,
-    ) -> None:
-        super().__init__(directory=directory)
-        self._root = Path(os.path.realpath(directory))
-        self._headers = dict(headers or {})
-        self._hashed = hashed
-        self._fallback = fallback
-        self._files: dict[str, tuple[tuple[int, int], StaticFile]] = {}
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return the file at a path, or the fallback for a page's path. Raises HTTPException 404 and 405."""
-        try:
-            return await super().get_response(path, scope)
-        except HTTPException as missing:
-            is_page = path == "." or "." not in PurePath(path).name
-            if missing.status_code != 404 or self._fallback is None or not is_page or "\0" in path:
-                raise
-        return await super().get_response(self._fallback, scope)
-
-    def file_response(
-        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
-    ) -> Response:
-        """Return a file in the best coding that the client takes."""
-        found = self._file(Path(full_path), (stat_result.st_mtime_ns, stat_result.st_size))
-        return found.answer(Headers(scope=scope), self._headers, status_code)
-
-    def _file(self, path: Path, version: tuple[int, int]) -> StaticFile:
-        name = path.relative_to(self._root).as_posix()
-        kept = self._files.get(name)
-        if kept is not None and kept[0] == version:
-            return kept[1]
-        beside = {coding: path.with_name(path.name + ending) for coding, ending in BESIDE.items()}
-        packed = {coding: other.read_bytes() for coding, other in beside.items() if other.is_file()}
-        cache_control = FOR_EVER if self._hashed and name.startswith(self._hashed) else REVALIDATED
-        made = make_file(name, path.read_bytes(), cache_control=cache_control, packed=packed)
-        self._files[name] = version, made
-        return made
+def _contents(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _contents(entry, f"{prefix}{entry.name}/")
+        else:
+            yield prefix + entry.name, entry.read_bytes()
 
 
 def choose_coding(accepted: str, packed: Mapping[str, object]) -> str | None:

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from msvs.api.accounts.mail_outbox import get_kept, list_kept
 from msvs.api.resources import moment
-from msvs.http.html import fill, render_page
+from msvs.http.html import card_response, fill
 from msvs.models.rows import MailRow
 
 PACKAGE = "msvs.mailbox"
@@ -73,5 +73,4 @@ def _anchor(found: re.Match[str]) -> str:
 
 
 def _page(title: str, body: str) -> Response:
-    text, headers = render_page(PACKAGE, "layout.html", title=title, body=body)
-    return HTMLResponse(text, headers={**headers, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    return card_response(PACKAGE, title=f"{title} · MassiveSMS · mailbox", body=body)

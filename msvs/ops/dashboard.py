@@ -32,6 +32,7 @@ from rq_dashboard import web
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
+from msvs.http.html import content_security_policy
 from msvs.ops.guard import LOGOUT, SAFE_METHODS
 from msvs.ops.pages import notice
 
@@ -48,10 +49,13 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 # rq-dashboard's scripts compile their underscore templates, which counts as eval; the nonce keeps out any script
 # that a job's text might carry.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+CONTENT_SECURITY_POLICY = content_security_policy(
+    "script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
 )
 
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from msvs.api.accounts.operators import OperatorAction
 from msvs.http.headers import read_accept
+from msvs.http.html import NOT_STORED, PAGE_HEADERS, content_security_policy
 from msvs.ops.operator_sessions import Sessions
 from msvs.settings import Settings
 
@@ -19,13 +20,9 @@ HOME = "/ops/rq/"
 LOGIN = "/ops/login"
 LOGOUT = "/ops/logout"
 
-SECURITY_HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-DEFAULT_CONTENT_SECURITY_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+# A form names the page it was sent from, by which its origin is checked.
+SECURITY_HEADERS = {**PAGE_HEADERS, **NOT_STORED, "Referrer-Policy": "same-origin"}
+DEFAULT_CONTENT_SECURITY_POLICY = content_security_policy()
 
 
 class SecurityHeaders:

@@ -12,7 +12,8 @@ PACKAGE = "msvs.ops"
 
 def page(title: str, body: str) -> tuple[str, Mapping[str, str]]:
     """Return a whole page around `body`, and the headers to send with it."""
-    return html.render_page(PACKAGE, "page.html", title=title, body=body)
+    whole = {"title": f"{title} · MassiveSMS · operators", "body": fill("page.html", body=body)}
+    return html.render_page("msvs.http", "layout.html", style=html.card_style(PACKAGE), **whole)
 
 
 def notice(title: str, text: str) -> tuple[str, Mapping[str, str]]:

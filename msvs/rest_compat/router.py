@@ -12,16 +12,16 @@ from starlette.types import Receive, Scope, Send
 
 from msvs.api.accounts.auth import authenticate
 from msvs.api.context import Context, Services
-from msvs.api.errors import ApiError, MethodNotAllowed, NotAcceptable
-from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
+from msvs.api.errors import ApiError, NotAcceptable
+from msvs.api.idempotency import Answer
 from msvs.api.limits import Limiter
-from msvs.api.permissions import Permission, allow
-from msvs.api.unit_of_work import in_unit_of_work, single_statement
+from msvs.api.permissions import allow
 from msvs.http.body import JSON, convert, parse_body, parse_query, read_body
 from msvs.http.callers import address_of
+from msvs.http.calls import admit, change, method_not_allowed, replay_headers, with_head
 from msvs.http.errors import error_body
-from msvs.http.headers import REPLAYED, Headers, header_text, read_accept, read_headers, tell_allowance, weight_of
-from msvs.http.middleware import ANSWER_HEADERS, CALLER, REQUEST_ID, send_whole
+from msvs.http.headers import header_text, read_accept, read_headers, weight_of
+from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, send_whole
 from msvs.http.multipart import is_form, read_form
 from msvs.http.templates import ROUTE_PATH
 from msvs.pool import sharing
@@ -87,14 +87,7 @@ class PathRouter:
 
     def __init__(self, services: Services, endpoints: Iterable[Endpoint], limiter: Limiter) -> None:
         self._services = services
-        self._endpoints: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
-        self._permissions: dict[str, Permission] = {
-            each.method: PERMISSIONS[each.operation_id] for each in self._endpoints.values()
-        }
-        if "GET" in self._endpoints:
-            self._permissions["HEAD"] = self._permissions["GET"]
-            self._endpoints["HEAD"] = self._endpoints["GET"]
-        self._allow = ", ".join(sorted(self._endpoints))
+        self._endpoints: Mapping[str, Endpoint] = with_head({endpoint.method: endpoint for endpoint in endpoints})
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +96,7 @@ class PathRouter:
         endpoint = self._endpoints.get(method)
         if endpoint is None:
             await admit_if_known(self._services, self._limiter, scope)
-            raise MethodNotAllowed(f"{method[:20]} is not allowed here; allowed: {self._allow}.", allow=self._allow)
+            raise method_not_allowed(method, self._endpoints)
         if endpoint.deprecated is not None:
             scope[ANSWER_HEADERS].extend(
                 (name.lower().encode(), value.encode()) for name, value in endpoint.deprecated.headers().items()
@@ -111,23 +104,15 @@ class PathRouter:
         headers = read_headers(scope)
         authorization = header_text(headers.get(b"authorization"))
         ctx = await authenticate(self._services, authorization, scope[REQUEST_ID], ip=address_of(scope))
-        scope[CALLER] = ctx
-        allowance = await self._limiter.take(ctx.workspace_id, endpoint.bucket)
-        tell_allowance(allowance, scope[ANSWER_HEADERS])
+        await admit(scope, ctx, self._limiter, endpoint.bucket)
         check_accept(headers)
         # Before what was stored under an idempotency key is shown again.
-        allow(ctx, self._permissions[method])
+        allow(ctx, PERMISSIONS[endpoint.operation_id])
         with sharing(ctx.workspace_id):
             answer = await self._answer(endpoint, ctx, scope, receive, headers)
             if endpoint.finish is not None and answer.status < 400:
                 answer = replace(answer, body=encode(await endpoint.finish(ctx, answer.body)))
-        extra: Headers = []
-        if answer.replayed:
-            extra.append(REPLAYED)
-            if answer.status >= 400:
-                # The stored error names the request that it first answered.
-                scope[REQUEST_ID] = msgspec.json.decode(answer.body)["error"]["request_id"]
-        await send_whole(send, answer.status, answer.body, extra)
+        await send_whole(send, answer.status, answer.body, replay_headers(scope, answer, "error"))
 
     async def _answer(
         self, endpoint: Endpoint, ctx: Context, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]
@@ -157,25 +142,18 @@ class PathRouter:
         values: Mapping[str, object],
     ) -> Answer:
         """Answer a request that changes something: once, where it has an idempotency key."""
-        key = header_text(headers.get(b"idempotency-key"))
-        if key is not None:
-            check_key(key)
-        if key is None:
-            if not endpoint.single_statement:
-                return await in_unit_of_work(lambda: _run(endpoint, call))
-            async with single_statement():
-                return await _run(endpoint, call)
         request_id: str = scope[REQUEST_ID]
 
-        def render(error: ApiError) -> Answer:
+        def error_answer(error: ApiError) -> Answer:
             return Answer(error.status, error_body(error, request_id, self._services.base_url))
 
-        return await answer_once(
+        return await change(
             call.ctx,
-            key,
-            fingerprint(endpoint.method, _asked(call.path, scope["query_string"]), values),
+            headers.get(b"idempotency-key"),
+            (endpoint.method, _asked(call.path, scope["query_string"]), values),
             lambda: _run(endpoint, call),
-            render,
+            error_answer,
+            is_single_statement=endpoint.single_statement,
         )
 
 

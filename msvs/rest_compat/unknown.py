@@ -12,11 +12,12 @@ from starlette.types import Receive, Scope, Send
 from msvs.api.accounts.auth import authenticate
 from msvs.api.context import Services
 from msvs.api.errors import RouteUnknown
-from msvs.api.limits import Bucket, Limiter
+from msvs.api.limits import Limiter
 from msvs.http.body import JSON
 from msvs.http.callers import address_of
-from msvs.http.headers import header_text, read_headers, tell_allowance
-from msvs.http.middleware import ANSWER_HEADERS, CALLER, REQUEST_ID
+from msvs.http.calls import admit
+from msvs.http.headers import header_text, read_headers
+from msvs.http.middleware import REQUEST_ID
 
 ROOT = "/v1"
 LINKS: Mapping[str, str] = {"docs": "/docs/", "reference": "/docs/reference/", "openapi": "/openapi.yaml"}
@@ -63,5 +64,4 @@ async def admit_if_known(services: Services, limiter: Limiter, scope: Scope) -> 
     authorization = header_text(read_headers(scope).get(b"authorization"))
     if authorization is not None:
         ctx = await authenticate(services, authorization, scope[REQUEST_ID], ip=address_of(scope))
-        scope[CALLER] = ctx
-        tell_allowance(await limiter.take(ctx.workspace_id, Bucket.REQUESTS), scope[ANSWER_HEADERS])
+        await admit(scope, ctx, limiter)

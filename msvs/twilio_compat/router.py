@@ -18,19 +18,19 @@ from msvs.api.errors import (
     ApiError,
     AuthenticationFailed,
     ErrorCode,
-    MethodNotAllowed,
     NotFound,
     RouteUnknown,
 )
-from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
+from msvs.api.idempotency import Answer
 from msvs.api.limits import Limiter
 from msvs.api.permissions import Permission, allow
-from msvs.api.unit_of_work import in_unit_of_work, single_statement
+from msvs.api.unit_of_work import in_unit_of_work
 from msvs.http.body import ClientGone, read_body
 from msvs.http.callers import address_of
+from msvs.http.calls import admit, change, method_not_allowed, replay_headers, with_head
 from msvs.http.errors import error_headers
-from msvs.http.headers import REPLAYED, Headers, read_headers, tell_allowance
-from msvs.http.middleware import ANSWER_HEADERS, CALLER, REQUEST_ID, refuse, request_id_of, send_empty, send_whole
+from msvs.http.headers import read_headers
+from msvs.http.middleware import refuse, request_id_of, send_empty, send_whole
 from msvs.pool import sharing
 from msvs.twilio_compat import accounts, messages, usage
 from msvs.twilio_compat.call import API_VERSION, Call, Handler
@@ -78,24 +78,16 @@ class PathRouter:
 
     def __init__(self, services: Services, handlers: Mapping[str, Handled], limiter: Limiter) -> None:
         self._services = services
-        self._handlers = dict(handlers)
-        if "GET" in self._handlers:
-            self._handlers["HEAD"] = self._handlers["GET"]
-        self._allow = ", ".join(sorted(self._handlers))
+        self._handlers = with_head(handlers)
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request_id: str = request_id_of(scope)
-        extra: Headers = []
         try:
             answer = await self._answer(scope, receive, request_id)
             status, body = answer.status, answer.body
-            if answer.replayed:
-                extra.append(REPLAYED)
-                if status >= 400:
-                    # The stored error names the request that it first answered.
-                    scope[REQUEST_ID] = msgspec.json.decode(body)["details"]["request_id"]
+            extra = replay_headers(scope, answer, "details")
         except ClientGone:
             raise
         except Exception as error:
@@ -113,13 +105,12 @@ class PathRouter:
         method: str = scope["method"]
         handled = self._handlers.get(method)
         if handled is None:
-            raise MethodNotAllowed(_refusal(method, self._allow), allow=self._allow)
+            raise method_not_allowed(method, self._handlers)
         handler, permission = handled
         headers = read_headers(scope)
         authorization = headers.get(b"authorization")
         ctx = await identify(self._services, authorization, request_id, address_of(scope))
-        scope[CALLER] = ctx
-        tell_allowance(await self._limiter.take(ctx.workspace_id), scope.get(ANSWER_HEADERS, []))
+        await admit(scope, ctx, self._limiter)
         allow(ctx, permission)
         path: Mapping[str, str] = scope["path_params"]
         if "account" in path and path["account"] != encode_sid(ACCOUNT, ctx.workspace_id):
@@ -141,22 +132,17 @@ class PathRouter:
         self, handler: Handler, call: Call, scope: Scope, headers: Mapping[bytes, bytes], request_id: str
     ) -> Answer:
         """Run what changes something, once an idempotency token."""
-        key = headers.get(IDEMPOTENCY_HEADER)
-        if key is None:
-            if handler is not messages.create or any(call.form.get(name) for name in messages.KEPT):
-                return await in_unit_of_work(lambda: _run(handler, call))
-            async with single_statement():
-                return await _run(handler, call)
 
-        def render(error: ApiError) -> Answer:
+        def error_answer(error: ApiError) -> Answer:
             return Answer(status_of(error), error_body(error, request_id, self._services.base_url))
 
-        return await answer_once(
+        return await change(
             call.ctx,
-            check_key(key.decode("latin-1")),
-            fingerprint(scope["method"], scope["path"], call.form),
+            headers.get(IDEMPOTENCY_HEADER),
+            (scope["method"], scope["path"], call.form),
             lambda: _run(handler, call),
-            render,
+            error_answer,
+            is_single_statement=handler is messages.create and not any(call.form.get(each) for each in messages.KEPT),
         )
 
 
@@ -193,10 +179,6 @@ def _credentials(authorization: bytes | None) -> tuple[str, str]:
             "The Authorization header must be that of HTTP basic authentication.", code=ErrorCode.API_KEY_MALFORMED
         ) from None
     return username, key
-
-
-def _refusal(method: str, allow: str) -> str:
-    return f"{method[:20]} is not allowed here; allowed: {allow}."
 
 
 async def _run(handler: Handler, call: Call) -> Answer:

@@ -37,7 +37,7 @@ def _replace(module: Any, name: str, old: str, new: str) -> None:
 def _no_fence() -> None:
     """Without the fence, and with workers that now and then sleep through their lease before they write."""
     claims, dispatch = _module("msvs.api.dispatch.claims"), _module("msvs.workers.dispatch")
-    submit = dispatch._submit
+    submit = dispatch.submit
 
     async def drowsy(carrier: Any, submissions: Any, stop: Any) -> Any:
         answers = await submit(carrier, submissions, stop)
@@ -45,7 +45,7 @@ def _no_fence() -> None:
             await asyncio.sleep(1.5 * claims.LEASE.total_seconds())
         return answers
 
-    dispatch._submit = drowsy
+    dispatch.submit = drowsy
     for name in ("RECORD_SENT", "REQUEUED"):
         fence = "messages.claim_token = $3\n    AND messages.status = 'sending'"
         _replace(_module("msvs.api.dispatch.outcomes"), name, fence, "$3::uuid IS NOT NULL")
@@ -91,7 +91,7 @@ def _blind_resend() -> None:
         LOOKUP = Capability.LOOKUP
         NONE = object()
 
-    dispatch._resolve = resend
+    dispatch.resolve = resend
     dispatch.protocol.Capability = Blind
 
 

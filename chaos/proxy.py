@@ -18,7 +18,7 @@ class Proxy:
         self.delay = 0.0
         self.swallows = False
         self.port = 0
-        self._pairs: set[_Side] = set()
+        self.pairs: set[_Side] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> Proxy:
@@ -36,7 +36,7 @@ class Proxy:
 
     def cut(self) -> int:
         """Break every open connection at once; how many."""
-        sides = list(self._pairs)
+        sides = list(self.pairs)
         for side in sides:
             side.abort()
         return len(sides) // 2
@@ -71,7 +71,7 @@ class _Side(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.proxy._pairs.add(self)
+        self.proxy.pairs.add(self)
         if self.other is None:
             self.connecting = asyncio.ensure_future(self._connect())
 
@@ -122,7 +122,7 @@ class _Side(asyncio.Protocol):
             self.other.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.proxy._pairs.discard(self)
+        self.proxy.pairs.discard(self)
         if self.other is not None:
             self.other.close()
 

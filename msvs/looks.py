@@ -42,19 +42,19 @@ D = TypeVar("D", bound=Due)
 
 
 class Pace:
-    """Tells when the next full look is."""
+    """Tells when the next full look is: at `next_full` of the monotonic clock."""
 
     def __init__(self) -> None:
-        self._next_full = 0.0
+        self.next_full = 0.0
 
     @property
     def is_full(self) -> bool:
         """Return whether the next look is a full one."""
-        return time.monotonic() >= self._next_full
+        return time.monotonic() >= self.next_full
 
     def note(self, seconds: float) -> None:
         """Note how long a full look took."""
-        self._next_full = time.monotonic() + max(FULL_SECONDS, FULL_SHARE * seconds)
+        self.next_full = time.monotonic() + max(FULL_SECONDS, FULL_SHARE * seconds)
 
 
 class InOrder:
@@ -62,14 +62,14 @@ class InOrder:
 
     def __init__(self) -> None:
         self._since = BEGINNING
-        self._pace = Pace()
+        self.pace = Pace()
 
     async def find(self, now: datetime, search: Callable[[datetime], Awaitable[Sequence[D]]]) -> Sequence[D]:
         """Return what a search finds that begins at the time it is passed; the rows are in the order of their times."""
-        is_full, began = self._pace.is_full, time.monotonic()
+        is_full, began = self.pace.is_full, time.monotonic()
         rows = await search(BEGINNING if is_full else self._since)
         if is_full:
-            self._pace.note(time.monotonic() - began)
+            self.pace.note(time.monotonic() - began)
         self._since = min([now - LAG, *(row.due_at for row in rows[:1])])
         return rows
 
@@ -146,7 +146,7 @@ class ByKey(Generic[K]):
     """The looks of a process at a queue whose rows wait by a key, such as their receiver."""
 
     def __init__(self) -> None:
-        self._pace = Pace()
+        self.pace = Pace()
         self._since: dict[K, datetime] = {}
         # When something waited for a key last, those longest ago first.
         self._waited: dict[K, float] = {}
@@ -154,7 +154,7 @@ class ByKey(Generic[K]):
     @property
     def is_full(self) -> bool:
         """Return whether the next look is a full one."""
-        return self._pace.is_full
+        return self.pace.is_full
 
     async def find(
         self, now: datetime, statement: str, *values: object, likely: Collection[K] = ()
@@ -163,11 +163,11 @@ class ByKey(Generic[K]):
 
         `likely` names keys that had rows of late: what those left behind is passed by full looks alone.
         """
-        is_full, began = self._pace.is_full, time.monotonic()
+        is_full, began = self.pace.is_full, time.monotonic()
         known = dict.fromkeys([*self._since, *likely], BEGINNING) if is_full else dict(self._since)
         rows = await fetch(_First, statement, list(known), list(known.values()), *values)
         if is_full:
-            self._pace.note(time.monotonic() - began)
+            self.pace.note(time.monotonic() - began)
         self._remember(rows, now - LAG)
         return {cast("K", row.key): row.due_at for row in rows if row.due_at is not None}
 

@@ -14,13 +14,16 @@ from redis import Redis
 
 from msvs import database as db
 from msvs import looks
-from msvs.api.context import Context
+from msvs.address_policy import AddressPolicy
+from msvs.api.context import SANDBOX_CARRIER, Context
 from msvs.api.dispatch import lane_bounds
 from msvs.api.dispatch.lane_bounds import LaneBounds
+from msvs.http_client import HttpClient
 from msvs.loops import new_loop
 from msvs.models import Workspace
 from tests import factories
 from tests.engines import Engines, create_database, running_engines
+from tests.receiver import Receiver, configured_webhooks, receiving
 from tests.services import SERVICES, restored
 
 # Processes that tests start find their modules compiled, in a folder of their own: to compile them is half of a start.
@@ -57,6 +60,39 @@ def process_state() -> Iterator[None]:
     with restored(SERVICES):
         yield
     SERVICES.keep(LaneBounds).forget()
+
+
+@pytest.fixture
+def virtual_live() -> None:
+    """Let live messages leave by the virtual carrier; `process_state` takes it back."""
+    SERVICES.carriers.live = SANDBOX_CARRIER
+
+
+@pytest.fixture
+def real_carrier() -> None:
+    """Let the process have a real carrier, `main`, beside the virtual one; `process_state` takes it back."""
+    SERVICES.carriers.names = frozenset((SANDBOX_CARRIER, "main"))
+
+
+@pytest.fixture
+def loopback_webhooks() -> Iterator[None]:
+    """Let webhooks lead to loopback, their secrets sealed with a key of the tests."""
+    with configured_webhooks():
+        yield
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver of webhooks on loopback."""
+    async with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[HttpClient]:
+    """An HTTP client that may post to loopback."""
+    async with HttpClient(AddressPolicy(allow_loopback=True)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

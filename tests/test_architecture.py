@@ -622,15 +622,41 @@ PRIVATE_OF_LIBRARIES = {
 }
 
 
+def is_private(name: str) -> bool:
+    """Whether the last part of a name begins with an underscore, and is no special name of Python's."""
+    last = name.rpartition(".")[2]
+    return last.startswith("_") and not last.endswith("__")
+
+
 def patched_privates(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """The private names that a test sets by `monkeypatch`, each with what it belongs to."""
+    """The private names that a test sets, by `monkeypatch` or by itself, each with what it belongs to."""
     for node in ast.walk(tree):
         match node:
+            case ast.Attribute(value=target, attr=name, ctx=ast.Store() | ast.Del()):
+                if is_private(name) and ast.unparse(target) not in ("self", "cls"):
+                    yield ast.unparse(target), name
+            case ast.Subscript(value=ast.Attribute(value=target, attr=name), ctx=ast.Store() | ast.Del()):
+                if is_private(name) and ast.unparse(target) not in ("self", "cls"):
+                    yield ast.unparse(target), name
+            case (
+                ast.Call(
+                    func=ast.Attribute(attr="setitem" | "delitem" | "pop" | "clear" | "update"),
+                    args=[ast.Attribute(value=target, attr=name), *_],
+                )
+                | ast.Call(
+                    func=ast.Attribute(
+                        value=ast.Attribute(value=target, attr=name),
+                        attr="pop" | "clear" | "update" | "add" | "append" | "remove",
+                    )
+                )
+            ):
+                if is_private(name) and ast.unparse(target) not in ("self", "cls"):
+                    yield ast.unparse(target), name
             case ast.Call(func=ast.Attribute(attr="setattr"), args=[target, ast.Constant(value=str() as name), *_]):
-                if name.rpartition(".")[2].startswith("_"):
+                if is_private(name):
                     yield ast.unparse(target), name
             case ast.Call(func=ast.Attribute(attr="setattr"), args=[ast.Constant(value=str() as name), *_]):
-                if name.rpartition(".")[2].startswith("_"):
+                if is_private(name):
                     yield "", name
 
 
@@ -638,7 +664,8 @@ def test_no_test_patches_a_private_name() -> None:
     """What a test must set is a parameter, a setting, a field of the services or a public name."""
     found = {
         (name_of(path), *private)
-        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for folder in ("tests", "chaos", "bench")
+        for path in sorted((ROOT / folder).rglob("*.py"))
         for private in patched_privates(tree_of(path))
         if private not in PRIVATE_OF_LIBRARIES
     }
@@ -651,6 +678,13 @@ def test_no_test_patches_a_private_name() -> None:
         ('monkeypatch.setattr(limiter, "_script", 1)', True),
         ('patch.setattr("msvs.app._secret", 1)', True),
         ('monkeypatch.setattr(limiter, "script", 1)', False),
+        ("limiter._script = 1", True),
+        ("del limiter._script", True),
+        ("services._kept['a'] = 1", True),
+        ("services._kept.clear()", True),
+        ("monkeypatch.setitem(services._kept, 'a', 1)", True),
+        ("self._script = 1", False),
+        ("limiter.script = 1", False),
     ],
 )
 def test_a_patched_private_name_is_found(source: str, is_found: bool) -> None:

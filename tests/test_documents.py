@@ -628,6 +628,11 @@ def test_a_lost_redis_loses_no_message(service: Service) -> None:
     eventually(lambda: is_ready(service.address))
 
 
+def test_no_conflict_marker_is_tracked() -> None:
+    marker = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
+    assert [name_of(path) for path in tracked() if path.suffix in READ and marker.search(path.read_text())] == []
+
+
 # Words that read as translated. A word list of what people text has one of them; the launch guide is held elsewhere.
 # In two halves each, so that this file is not among those that have them.
 DATED_WORDS = ("whoever", "whatever", "whosoever", "anew", "nobody's any more")

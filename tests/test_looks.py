@@ -83,10 +83,10 @@ def _one_full_look(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Only the first look is a full one."""
     monkeypatch.setattr(looks, "FULL_SECONDS", 3600.0)
     for kind in LOOKS:
-        SERVICES._kept.pop(kind, None)
+        SERVICES.forget(kind)
     yield
     for kind in LOOKS:
-        SERVICES._kept.pop(kind, None)
+        SERVICES.forget(kind)
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ async def test_what_senders_have_sent_is_passed_by_full_looks_alone(
     await db.execute(DONE["messages"])
     await db.execute("UPDATE messages SET status = 'sent' WHERE sender = 'DONE'")
     await db.execute("ANALYZE messages")
-    looked_at.of(lane)._pace = looks.Pace()
+    looked_at.of(lane).pace = looks.Pace()
     # Nothing is left of what they may send.
     await db.execute("UPDATE throughput_buckets SET tokens = 5")
 
@@ -283,7 +283,7 @@ async def test_what_comes_to_lie_before_a_look_is_found_by_the_next_full_one(liv
     assert await found() == (0, 0)
     assert not by_key.is_full
     for each in (in_order, by_key):
-        each._pace._next_full = 0.0
+        each.pace.next_full = 0.0
     assert await found() == (1, 1)
 
 

@@ -107,6 +107,10 @@ class Services:
             kept = self._kept[kind] = kind()
         return cast("T", kept)
 
+    def forget(self, kind: type) -> None:
+        """Drop the one object of a class that this process keeps: the next is made when it is asked for."""
+        self._kept.pop(kind, None)
+
     @classmethod
     def from_settings(cls, settings: Settings, carriers: Mapping[str, float | None]) -> Services:
         """Make the services of a process. `carriers` are all there are, each with the rate of its own, if any.

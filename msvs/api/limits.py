@@ -97,17 +97,18 @@ class _Take:
 class Limiter:
     """Takes tokens from Redis, all that are asked for meanwhile in one call; from itself while Redis is away.
 
-    It goes on from what Redis said last, and what it gave away by itself is taken off when Redis is back.
+    It goes on from what Redis said last, and what it gave away by itself is taken off when Redis is back. Until
+    `quiet_until`, a time of the monotonic clock, it asks its `local` buckets alone.
     """
 
     def __init__(self, redis_url: str | None) -> None:
         self._redis = None if redis_url is None else _connect(redis_url)
         self.script = None if self._redis is None else self._redis.register_script(TAKE)
-        self._local = LocalBuckets()
+        self.local = LocalBuckets()
         self._owed: dict[str, int] = {}
         self._waiting: list[_Take] = []
         self._flusher: asyncio.Task[None] | None = None
-        self._quiet_until = 0.0
+        self.quiet_until = 0.0
         self._is_well = False
 
     async def take(self, workspace_id: UUID, bucket: Bucket = Bucket.REQUESTS, cost: int = 1) -> Allowance:
@@ -115,7 +116,7 @@ class Limiter:
         rate = RATES[bucket]
         cost = min(cost, rate.capacity)
         key = f"msvs:rate:{bucket.value}:{workspace_id}"
-        if self.script is None or time.monotonic() < self._quiet_until:
+        if self.script is None or time.monotonic() < self.quiet_until:
             return self._take_here(key, rate, cost)
         loop = asyncio.get_running_loop()
         take = _Take(key, rate, cost, loop.create_future())
@@ -125,7 +126,7 @@ class Limiter:
         return await take.answer
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Close the Redis connection."""
         if self._flusher is not None:
             await self._flusher
         if self._redis is not None:
@@ -145,9 +146,9 @@ class Limiter:
 
     async def _ask(self, takes: list[_Take]) -> list[Allowance]:
         assert self.script is not None
-        if time.monotonic() >= self._quiet_until:
+        if time.monotonic() >= self.quiet_until:
             # What has flowed back into the process's own bucket meanwhile is owed no more.
-            owed = [min(self._owed.pop(take.key, 0), self._local.missing(take.key, take.rate)) for take in takes]
+            owed = [min(self._owed.pop(take.key, 0), self.local.missing(take.key, take.rate)) for take in takes]
             try:
                 async with asyncio.timeout(REDIS_SECONDS):
                     rows = await self.script(
@@ -160,7 +161,7 @@ class Limiter:
                     )
                 answers = []
                 for take, (taken, tokens, now) in zip(takes, rows, strict=True):
-                    self._local.put(take.key, float(tokens))
+                    self.local.put(take.key, float(tokens))
                     answers.append(_allowance(take.rate, take.cost, bool(taken), float(tokens), float(now)))
                 self._is_well = True
                 return answers
@@ -169,20 +170,21 @@ class Limiter:
                 if not is_late:
                     # A call that is only late will still be done; this one never was.
                     for take, debt in zip(takes, owed, strict=True):
-                        self._owe(take.key, take.rate, debt)
+                        self.owe(take.key, take.rate, debt)
                 quiet = QUIET_AFTER_DELAY_SECONDS if is_late and self._is_well else QUIET_AFTER_ERROR_SECONDS
-                self._quiet_until = time.monotonic() + quiet
+                self.quiet_until = time.monotonic() + quiet
                 self._is_well = False
                 log.warning("rate limits kept by this process", error=type(error).__name__)
         return [self._take_here(take.key, take.rate, take.cost) for take in takes]
 
     def _take_here(self, key: str, rate: Rate, cost: int) -> Allowance:
-        allowance = self._local.take(key, rate, cost)
+        allowance = self.local.take(key, rate, cost)
         if allowance.retry_after is None and self.script is not None:
-            self._owe(key, rate, cost)
+            self.owe(key, rate, cost)
         return allowance
 
-    def _owe(self, key: str, rate: Rate, tokens: int) -> None:
+    def owe(self, key: str, rate: Rate, tokens: int) -> None:
+        """Note tokens that this process gave away by itself, to be taken off in Redis."""
         if tokens and (key in self._owed or len(self._owed) < MAX_LOCAL_BUCKETS):
             self._owed[key] = min(rate.capacity, self._owed.get(key, 0) + tokens)
 

@@ -250,7 +250,7 @@ class Feed:
             watchers = self._campaigns.setdefault(watched, [])
             watchers.append(inbox)
             try:
-                self._run()
+                self.keep_polling()
                 last: Progress | None = next(iter((await _read_progress([watched])).values()), None)
                 while last is not None:
                     yield last
@@ -315,9 +315,10 @@ class Feed:
                 found = await _read_ids(state.topic.table, {state.topic: low})
                 state.seen = set(found[state.topic])
                 state.read_until = now
-        self._run()
+        self.keep_polling()
 
-    def _run(self) -> None:
+    def keep_polling(self) -> None:
+        """Start the poller where it does not run."""
         if self._poller is None:
             # Not in the context of the request that happens to come first.
             self._poller = asyncio.get_running_loop().create_task(self._serve(), context=Variables())

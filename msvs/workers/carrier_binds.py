@@ -300,7 +300,7 @@ class HandOverServer:
         self.address = ""
         self._carrier = carrier
         self._server: asyncio.Server | None = None
-        self._takes = False
+        self.takes = False
         # Messages that have begun, of all batches: more would only wait, and be in doubt if this process were killed.
         self._room = asyncio.Semaphore(getattr(carrier, "capacity", carrier.concurrency))
         self._lines: dict[Line, asyncio.Task[None]] = {}
@@ -320,11 +320,11 @@ class HandOverServer:
 
     def begin(self) -> None:
         """Take batches from now on."""
-        self._takes = True
+        self.takes = True
 
     async def drain(self, seconds: float) -> None:
         """Begin no more submissions, and give those under way so long to end."""
-        self._takes = False
+        self.takes = False
         if self._server is not None:
             self._server.close()
         if self._batches and seconds > 0:
@@ -378,7 +378,7 @@ class HandOverServer:
     async def _answer(self, line: Line) -> None:
         """Read one request and see it to its end."""
         frame = await line.receive(FROM_WORKER, limit=MAX_FRAME)
-        if isinstance(frame, Offer) and self._takes:
+        if isinstance(frame, Offer) and self.takes:
             offered = time.monotonic()
             await line.send(Taken())
             async with asyncio.timeout(GO_SECONDS):
@@ -391,7 +391,7 @@ class HandOverServer:
             self._batches.add(batch)
             batch.add_done_callback(self._batches.discard)
             await asyncio.wait({batch})
-        elif isinstance(frame, Ask) and self._takes:
+        elif isinstance(frame, Ask) and self.takes:
             await line.send(Found(await self._carrier.look_up(frame.message_ids)))
         elif isinstance(frame, Offer | Ask):
             await line.send(Declined())
@@ -424,8 +424,8 @@ class HandOverServer:
             nonlocal begun
             while begun < len(submissions):
                 count = await self.take_room(len(submissions) - begun)
-                is_told = self._takes and await _tell(line, Progress(begun + count, []))
-                if not is_told or not self._takes:
+                is_told = self.takes and await _tell(line, Progress(begun + count, []))
+                if not is_told or not self.takes:
                     for _ in range(count):
                         self._room.release()
                     for number in range(begun, len(submissions)):

@@ -292,7 +292,7 @@ async def hand_over(
         return
     submissions = _submissions(claim)
     began = time.monotonic()
-    answers = await _submit(carrier, submissions, stop)
+    answers = await submit(carrier, submissions, stop)
     if paces is not None:
         paces.learn(carrier.name, len(submissions), time.monotonic() - began)
     outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
@@ -362,7 +362,8 @@ def _fault(answer: protocol.Outcome) -> str | None:
     return answer.code if isinstance(answer, protocol.Refused) and answer.is_fault else None
 
 
-async def _submit(carrier: Carrier, submissions: Sequence[Submission], stop: StopFlag) -> Sequence[protocol.Outcome]:
+async def submit(carrier: Carrier, submissions: Sequence[Submission], stop: StopFlag) -> Sequence[protocol.Outcome]:
+    """Submit messages to a carrier and return what it made of each; what raises or takes too long is unknown."""
     try:
         async with stop.limit(HAND_OVER_SHARE * claims.LEASE.total_seconds()):
             return await carrier.submit_many(submissions)
@@ -440,13 +441,14 @@ async def _resolve_all(services: Services, carrier: Carrier, batch: int, seconds
             break
         total += len(claim.messages)
         if claim.messages:
-            await _resolve(services, carrier, claim, claimed)
+            await resolve(services, carrier, claim, claimed)
         if time.monotonic() >= until:
             break
     return total
 
 
-async def _resolve(services: Services, carrier: Carrier, claim: expired_leases.ExpiredClaim, claimed: float) -> None:
+async def resolve(services: Services, carrier: Carrier, claim: expired_leases.ExpiredClaim, claimed: float) -> None:
+    """Resolve the unknown outcomes of an expired claim by what the carrier can do: submit again, ask, or wait."""
     if carrier.capability is protocol.Capability.DEDUPE:
         await hand_over(services, carrier, claim, claimed=claimed)
         return

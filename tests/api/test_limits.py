@@ -126,7 +126,7 @@ async def test_a_redis_that_is_away_is_not_asked_for_each_request(monkeypatch: p
     answers = [await limiter.take(workspace) for _ in range(20)]
     assert asked == 1
     assert [answer.retry_after for answer in answers] == [None] * 20
-    limiter._quiet_until = 0.0
+    limiter.quiet_until = 0.0
     await limiter.take(workspace)
     assert asked == 2
     await limiter.close()
@@ -137,24 +137,24 @@ async def test_a_redis_that_does_not_answer_costs_its_budget_and_no_more(monkeyp
         limiter = Limiter(f"redis://127.0.0.1:{server.getsockname()[1]}/0")
         answers = await asyncio.gather(*(limiter.take(uuid4()) for _ in range(20)))
         assert [answer.remaining for answer in answers] == [199] * 20
-        assert limiter._quiet_until > 0
+        assert limiter.quiet_until > 0
         await limiter.close()
 
 
 async def test_a_redis_that_comes_back_is_used_again(limiter: Limiter, redis: Redis) -> None:
     workspace = uuid4()
-    limiter._local = LocalBuckets(lambda: 0.0)
-    limiter._quiet_until = time.monotonic() + 60
+    limiter.local = LocalBuckets(lambda: 0.0)
+    limiter.quiet_until = time.monotonic() + 60
     await limiter.take(workspace, cost=5)
     assert await redis.exists(f"msvs:rate:requests:{workspace}") == 0
-    limiter._quiet_until = 0.0
+    limiter.quiet_until = 0.0
     assert (await limiter.take(workspace)).remaining == 194
 
 
 async def test_a_late_redis_gives_no_fresh_bucket(limiter: Limiter, redis: Redis) -> None:
     workspace = uuid4()
     assert (await limiter.take(workspace, cost=200)).retry_after is None
-    limiter._quiet_until = time.monotonic() + 60
+    limiter.quiet_until = time.monotonic() + 60
     refused = await limiter.take(workspace, cost=150)
     assert refused.retry_after is not None
     assert refused.remaining < 150
@@ -163,13 +163,13 @@ async def test_a_late_redis_gives_no_fresh_bucket(limiter: Limiter, redis: Redis
 
 async def test_what_a_process_gave_by_itself_is_settled(limiter: Limiter, redis: Redis) -> None:
     workspace = uuid4()
-    limiter._local = LocalBuckets(lambda: 0.0)
+    limiter.local = LocalBuckets(lambda: 0.0)
     key = f"msvs:rate:requests:{workspace}"
-    limiter._quiet_until = time.monotonic() + 60
+    limiter.quiet_until = time.monotonic() + 60
     answers = [await limiter.take(workspace, cost=50) for _ in range(3)]
     assert [answer.retry_after for answer in answers] == [None] * 3
     assert await redis.exists(key) == 0
-    limiter._quiet_until = 0.0
+    limiter.quiet_until = 0.0
     assert (await limiter.take(workspace)).remaining == 200 - 150 - 1
     # Once is enough.
     assert (await limiter.take(workspace)).remaining >= 48
@@ -178,11 +178,11 @@ async def test_what_a_process_gave_by_itself_is_settled(limiter: Limiter, redis:
 async def test_a_debt_that_time_has_paid_is_not_settled(limiter: Limiter, redis: Redis) -> None:
     workspace = uuid4()
     seconds = 0.0
-    limiter._local = LocalBuckets(lambda: seconds)
-    limiter._quiet_until = time.monotonic() + 60
+    limiter.local = LocalBuckets(lambda: seconds)
+    limiter.quiet_until = time.monotonic() + 60
     assert (await limiter.take(workspace, cost=200)).retry_after is None
     seconds = 1.5
-    limiter._quiet_until = 0.0
+    limiter.quiet_until = 0.0
     assert (await limiter.take(workspace)).remaining == 200 - 50 - 1
 
 
@@ -190,7 +190,7 @@ async def test_a_debt_is_never_more_than_the_bucket_holds(limiter: Limiter, redi
     workspace = uuid4()
     now = await redis_time(redis)
     await redis.hset(f"msvs:rate:requests:{workspace}", mapping={"tokens": "0", "at": f"{now + 3600:.6f}"})
-    limiter._owed[f"msvs:rate:requests:{workspace}"] = CAPACITY
+    limiter.owe(f"msvs:rate:requests:{workspace}", RATES[Bucket.REQUESTS], CAPACITY)
     refused = await limiter.take(workspace)
     assert (refused.remaining, refused.retry_after) == (0, 3)
     assert now + 3 <= refused.reset_epoch <= await redis_time(redis) + 5
@@ -204,7 +204,7 @@ async def test_a_debt_outlives_a_redis_that_is_away() -> None:
     limiter = Limiter(f"redis://127.0.0.1:{port}/0")
     workspace = uuid4()
     for _ in range(3):
-        limiter._quiet_until = 0.0
+        limiter.quiet_until = 0.0
         await limiter.take(workspace, cost=20)
     assert limiter._owed == {f"msvs:rate:requests:{workspace}": 60}
     await limiter.close()

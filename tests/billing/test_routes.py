@@ -18,8 +18,9 @@ from msvs.api.credits import gateway
 from msvs.api.credits.gateway import PURCHASE
 from msvs.local.pretend_stripe import PretendStripe, Refused
 from msvs.models import StripeEvent
+from tests.apps import BASE_URL
 from tests.fakes.stripe import SECRET, begin, books, reread, running_stripe, work
-from tests.rest_compat.conftest import BASE_URL, app
+from tests.rest_compat.conftest import app
 from tests.services import SERVICES
 
 __all__ = ["app"]

@@ -183,7 +183,7 @@ async def test_the_carrier_can_be_asked(server: HandOverServer, remote: RemoteCa
     await remote.submit_many(batch(2))
     asked = [UUID(int=number) for number in (1, 2, 3)]
     assert await remote.look_up(asked) == dict(zip(asked, (True, True, False), strict=True))
-    server._takes = False
+    server.takes = False
     with pytest.raises(OwnerAway):
         await remote.look_up(asked)
 
@@ -222,7 +222,7 @@ async def test_a_process_that_does_not_take_batches_declines(
     server: HandOverServer, remote: RemoteCarrier, books: Books
 ) -> None:
     assert await remote.submit_many(batch(1)) == accepted(batch(1))
-    server._takes = False
+    server.takes = False
     assert await remote.submit_many(batch(1, first=2)) == [AWAY]
     server.begin()
     assert await remote.submit_many(batch(1, first=3)) == accepted(batch(1, first=3))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -35,16 +34,7 @@ TAKEN = Taken(
     {"webhook_url": f"{REPORTS}?message={MESSAGE_ID.hex}"},
 )
 FAKE = FakeTelnyx()
-
-
-@pytest.fixture
-async def under_test() -> AsyncIterator[TelnyxUnderTest]:
-    under_test = TelnyxUnderTest()
-    await under_test.set_up()
-    try:
-        yield under_test
-    finally:
-        await under_test.tear_down()
+UNDER_TEST = TelnyxUnderTest
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -30,16 +29,7 @@ TAKEN = Taken(
     {"StatusCallback": f"{PUBLIC_URL}/carriers/cohort-live/reports?message={MESSAGE_ID.hex}"},
 )
 FAKE = FakeTwilio()
-
-
-@pytest.fixture
-async def under_test() -> AsyncIterator[TwilioUnderTest]:
-    under_test = TwilioUnderTest()
-    await under_test.set_up()
-    try:
-        yield under_test
-    finally:
-        await under_test.tear_down()
+UNDER_TEST = TwilioUnderTest
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -36,16 +35,7 @@ TAKEN = Taken(
 )
 FAKE = FakeVonage()
 FORMS = ["json", "form", "get"]
-
-
-@pytest.fixture
-async def under_test() -> AsyncIterator[VonageUnderTest]:
-    under_test = VonageUnderTest()
-    await under_test.set_up()
-    try:
-        yield under_test
-    finally:
-        await under_test.tear_down()
+UNDER_TEST = VonageUnderTest
 
 
 @pytest.fixture

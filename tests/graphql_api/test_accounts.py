@@ -19,9 +19,10 @@ from msvs.app import create_app
 from msvs.database import execute, fetch_value
 from msvs.models import AuditEntry, Role, User, Workspace
 from tests import factories
+from tests.apps import settings_for
 from tests.engines import Engines
 from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
-from tests.graphql_api.conftest import Caller, settings_for
+from tests.graphql_api.conftest import Caller
 from tests.services import SERVICES
 
 Browsers = Callable[..., Browser]

@@ -17,8 +17,9 @@ from msvs.graphql.documents import MAX_KEPT, Documents
 from msvs.graphql.endpoint import ASSETS
 from msvs.graphql.limits import DocumentRefused
 from msvs.graphql.schema import schema
+from tests.apps import BASE_URL, settings_for
 from tests.engines import Engines
-from tests.graphql_api.conftest import BASE_URL, Caller, settings_for
+from tests.graphql_api.conftest import Caller
 from tests.services import SERVICES
 
 

@@ -15,9 +15,9 @@ from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
 from msvs.app import create_app
 from msvs.settings import SettingsError
+from tests.apps import BASE_URL, settings_for
 from tests.engines import Engines
 from tests.graphql_api.browser import DOCUMENTS
-from tests.graphql_api.conftest import BASE_URL, settings_for
 from tests.services import SERVICES
 
 KEPT = {

@@ -22,7 +22,8 @@ from msvs.graphql.schema import schema
 from msvs.graphql.scopes import FIELDS, TYPES
 from msvs.models import Message
 from tests import factories
-from tests.graphql_api.conftest import BASE_URL, Caller
+from tests.apps import BASE_URL
+from tests.graphql_api.conftest import Caller
 from tests.services import SERVICES
 
 Scoped = Callable[..., Awaitable[Caller]]

@@ -33,9 +33,9 @@ from msvs.graphql import guard, live, streams
 from msvs.http.server import server_config
 from msvs.models import Membership, Role, Workspace
 from tests import factories
+from tests.apps import settings_for
 from tests.engines import Engines
 from tests.graphql_api.browser import Browser, document, make_user
-from tests.graphql_api.conftest import settings_for
 from tests.services import SERVICES
 
 PATIENCE = 20.0

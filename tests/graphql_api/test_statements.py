@@ -137,7 +137,7 @@ class Followed:
         self.feed = Feed()
         # Set once what happens from then on is told.
         self.begun = asyncio.Event()
-        self.feed._run = self.begun.set  # type: ignore[method-assign]
+        self.feed.keep_polling = self.begun.set  # type: ignore[method-assign]
         self._stream = results(operation, RequestContext(ctx, Limiter(None), self.feed))
         self._next: asyncio.Task[dict[str, Any]] | None = None
 

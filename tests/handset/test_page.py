@@ -22,9 +22,9 @@ from msvs.app import create_app
 from msvs.handset.routes import CONTENT_SECURITY_POLICY, operations
 from msvs.http.static import TYPES
 from msvs.models import Role, User, Workspace
+from tests.apps import settings_for
 from tests.engines import Engines
 from tests.graphql_api.browser import HOST, Browser, make_user
-from tests.graphql_api.conftest import settings_for
 from tests.graphql_api.test_operations import statements
 from tests.services import SERVICES
 

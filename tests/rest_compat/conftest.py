@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,19 +14,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from msvs.address_policy import AddressPolicy
 from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.app import create_app
-from msvs.settings import Settings
+from tests.apps import BASE_URL, running_app, settings_for
 from tests.engines import Engines
 from tests.http.test_server import port_of, serving
 from tests.http.wire import Seen
 from tests.rest_compat.contract import ContractTransport
-from tests.services import SERVICES, use_address_policy
-
-BASE_URL = "http://api.cohortlabs.co"
+from tests.services import SERVICES
 
 Client = Callable[[Context], Awaitable[httpx.AsyncClient]]
 
@@ -35,20 +30,8 @@ Client = Callable[[Context], Awaitable[httpx.AsyncClient]]
 @pytest.fixture(scope="session")
 async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Starlette]:
     """The whole application on the test database and Valkey."""
-    data_dir: Path = tmp_path_factory.mktemp("data")
-    settings = Settings(
-        database_url=database,
-        redis_url=engines.redis_url,
-        data_dir=data_dir,
-        operator_password="not-a-secret",
-        allowed_hosts=("api.cohortlabs.co",),
-    )
-    use_address_policy(AddressPolicy.from_settings(settings))
-    SERVICES.keyring.seal_with(settings.encryption_secret())
-    app = create_app(settings, SERVICES)
-    yield app
-    await app.state.limiter.close()
-    await app.state.readiness.close()
+    async with running_app(settings_for(database, engines, tmp_path_factory.mktemp("data"))) as app:
+        yield app
 
 
 @pytest.fixture

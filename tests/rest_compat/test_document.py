@@ -14,7 +14,6 @@ import yaml
 from msvs.api.context import Context
 from tests.contract.matching import filled, mismatches
 from tests.rest_compat.conftest import Client
-from tests.services import SERVICES
 
 EXAMPLES = yaml.safe_load((Path(__file__).parents[1] / "contract" / "document.yaml").read_text())
 NEW_YORK = timezone(timedelta(hours=-4))
@@ -55,11 +54,10 @@ async def test_an_example_of_the_document(
     client: Client,
     ctx: Context,
     live_ctx: Context,
-    monkeypatch: pytest.MonkeyPatch,
+    virtual_live: None,
     example: dict[str, Any],
     livemode: bool,
 ) -> None:
-    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     caller = await client(live_ctx if livemode else ctx)
     known = await make_known(caller, str(example))
     request, expected = filled(example["request"], known), filled(example["response"], known)

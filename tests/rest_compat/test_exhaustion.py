@@ -174,4 +174,3 @@ async def test_a_full_disk_stops_workers_and_loses_and_doubles_nothing(
         "message.sent": 5,
         "message.delivered": 5,
     }
-    SERVICES.carriers.live = None

@@ -20,7 +20,8 @@ from msvs.models import Role, Workspace
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.permissions import PERMISSIONS
-from tests.rest_compat.conftest import BASE_URL, Client
+from tests.apps import BASE_URL
+from tests.rest_compat.conftest import Client
 from tests.rest_compat.contract import ContractTransport
 from tests.rest_compat.making import EVERY, get, make_everything, path_of, post, refused
 from tests.services import SERVICES
@@ -55,11 +56,6 @@ async def keyed(app: Starlette, clean: None) -> AsyncIterator[Keyed]:
 
         yield make
         await auth.settle(SERVICES)
-
-
-@pytest.fixture
-def _virtual_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
 
 
 def body_of(endpoint: Endpoint, known: dict[str, str], since: str) -> dict[str, Any] | None:
@@ -215,7 +211,7 @@ async def make_live(live: httpx.AsyncClient) -> dict[str, str]:
     }
 
 
-@pytest.mark.usefixtures("_virtual_live")
+@pytest.mark.usefixtures("virtual_live")
 @pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.method != "GET"], ids=name)
 async def test_a_sandbox_key_changes_nothing_of_live(
     api: httpx.AsyncClient, client: Client, live_ctx: Context, endpoint: Endpoint
@@ -233,7 +229,7 @@ async def test_a_sandbox_key_changes_nothing_of_live(
     assert has_done(endpoint, answers[1])
 
 
-@pytest.mark.usefixtures("_virtual_live")
+@pytest.mark.usefixtures("virtual_live")
 async def test_each_mode_obeys_its_own_settings(api: httpx.AsyncClient, client: Client, live_ctx: Context) -> None:
     live = await client(live_ctx)
     at_first = await get(live, "/v1/workspace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,16 +13,13 @@ from msvs.api.resources import moment
 from msvs.models import Message
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import get, post, refused
-from tests.services import SERVICES
 
 NIGERIA = "+2348021234567"
 
 
 @pytest.fixture
-async def live(client: Client, live_ctx: Context) -> AsyncIterator[httpx.AsyncClient]:
-    SERVICES.carriers.live = "virtual"
-    yield await client(live_ctx)
-    SERVICES.carriers.live = None
+async def live(client: Client, live_ctx: Context, virtual_live: None) -> httpx.AsyncClient:
+    return await client(live_ctx)
 
 
 async def test_the_settings_are_read_and_changed(api: httpx.AsyncClient) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,8 @@ DOCUMENTED = yaml.safe_load((Path(__file__).parents[1] / "contract" / "event.yam
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as running:
-        yield running
-
-
-@pytest.fixture
-async def live(client: Client, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+async def live(client: Client, live_ctx: Context, virtual_live: None) -> httpx.AsyncClient:
     """A client of the live mode, with the virtual carrier behind it."""
-    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     return await client(live_ctx)
 
 

@@ -25,7 +25,7 @@ from msvs.models import ApiKey, Role
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.permissions import PERMISSIONS
-from tests.rest_compat.conftest import BASE_URL
+from tests.apps import BASE_URL
 from tests.rest_compat.making import make_everything, path_of
 from tests.services import SERVICES
 
@@ -42,9 +42,9 @@ def name(endpoint: Endpoint) -> str:
 @pytest.fixture(autouse=True)
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks start without a try."""
-    known = auth.KnownKeys()
-    known._strangers = LocalBuckets(lambda: 1000.0)
-    monkeypatch.setitem(SERVICES._kept, auth.KnownKeys, known)
+    known = SERVICES.keep(auth.KnownKeys)
+    known.forget()
+    monkeypatch.setattr(known, "strangers", LocalBuckets(lambda: 1000.0))
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ async def test_a_key_ends_when_it_was_made_to(coming: From, ctx: Context) -> Non
     row, key = await create_key(ctx.workspace_id, livemode=False, expires_at=soon)
     assert (await (await coming(key)).get("/v1/workspace")).status_code == 200
     await ApiKey.filter(id=row.id).update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    SERVICES.keep(auth.KnownKeys)._known.clear()
+    SERVICES.keep(auth.KnownKeys).forget()
     assert (await (await coming(key)).get("/v1/workspace")).json()["error"]["code"] == "api_key_expired"
     owner = replace(ctx, role=Role.OWNER)
     with pytest.raises(InvalidRequest):
@@ -265,7 +265,7 @@ async def test_one_holder_of_an_ipv6_network_is_one_caller(coming: From, monkeyp
 
 async def test_new_keys_that_exist_cost_nothing(coming: From, ctx: Context) -> None:
     for _ in range(auth.STRANGERS.capacity + 5):
-        SERVICES.keep(auth.KnownKeys)._known.clear()
+        SERVICES.keep(auth.KnownKeys).forget()
         _, key = await create_key(ctx.workspace_id, livemode=False)
         assert (await (await coming(key)).get("/v1/workspace")).status_code == 200
     assert await db.fetch_value("SELECT count(*) FROM api_keys") == auth.STRANGERS.capacity + 5

@@ -25,9 +25,8 @@ TO = "+12125550111"
 
 
 @pytest.fixture
-async def live(client: Client, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+async def live(client: Client, live_ctx: Context, virtual_live: None) -> httpx.AsyncClient:
     """A client of the live mode, with the virtual carrier behind it."""
-    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     return await client(live_ctx)
 
 

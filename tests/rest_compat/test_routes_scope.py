@@ -12,7 +12,6 @@ from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import get, make_everything, path_of, post
-from tests.services import SERVICES
 
 # The settings, the credits and their ledger, and the senders are the workspace's, for both modes.
 SHARED = (
@@ -61,9 +60,7 @@ async def strangers(client: Client, live_ctx: Context, other_ctx: Context) -> li
     return [await client(live_ctx), await client(other_ctx)]
 
 
-@pytest.fixture(autouse=True)
-def _virtual_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 @pytest.mark.parametrize("endpoint", ON_ONE, ids=name)

@@ -37,10 +37,9 @@ async def test_another_workspaces_sender_is_not_there(api: httpx.AsyncClient, ct
 
 
 async def test_a_campaign_from_anothers_sender_is_refused_as_documented(
-    client: Client, live_ctx: Context, other_ctx: Context
+    client: Client, live_ctx: Context, other_ctx: Context, real_carrier: None
 ) -> None:
     """The client holds each answer against openapi.yaml."""
-    SERVICES.carriers.names = frozenset(("virtual", "main"))
     await senders.add_sender(SERVICES, other_ctx.workspace_id, "ACMEBANK", registration="C0HORT")
     contact = await factories.make_contact(live_ctx)
     audience = {"contact_ids": [ids.encode_id(ids.CONTACT, contact.id)]}

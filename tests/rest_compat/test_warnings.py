@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,17 +16,12 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.models import OptInStatus
 from tests import factories
 from tests.rest_compat.conftest import Client
-from tests.services import SERVICES
 from tests.workers.test_campaigns import run_through
 
 SHORT = "{{contact.first_name}} it’s on: bit.ly/x " + "a" * 300
 
 
-@pytest.fixture(autouse=True)
-def _virtual_live() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 def codes(answer: httpx.Response) -> list[str]:

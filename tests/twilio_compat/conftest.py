@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
-from msvs.address_policy import AddressPolicy
 from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.app import create_app
-from msvs.settings import Settings
+from tests.apps import BASE_URL, running_app, settings_for
 from tests.engines import Engines
-from tests.services import SERVICES, use_address_policy
-
-BASE_URL = "http://api.cohortlabs.co"
+from tests.services import SERVICES
 
 Json = dict[str, Any]
 
@@ -58,20 +53,8 @@ Accounts = Callable[[Context], Awaitable[Account]]
 @pytest.fixture(scope="session")
 async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Starlette]:
     """The whole application on the test database and Valkey."""
-    data_dir: Path = tmp_path_factory.mktemp("data")
-    settings = Settings(
-        database_url=database,
-        redis_url=engines.redis_url,
-        data_dir=data_dir,
-        operator_password="not-a-secret",
-        allowed_hosts=("api.cohortlabs.co",),
-    )
-    use_address_policy(AddressPolicy.from_settings(settings))
-    SERVICES.keyring.seal_with(settings.encryption_secret())
-    app = create_app(settings, SERVICES)
-    yield app
-    await app.state.limiter.close()
-    await app.state.readiness.close()
+    async with running_app(settings_for(database, engines, tmp_path_factory.mktemp("data"))) as app:
+        yield app
 
 
 @pytest.fixture

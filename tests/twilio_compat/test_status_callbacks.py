@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
@@ -30,7 +29,7 @@ from msvs.workers.host_budgets import HostBudgets, host_of
 from msvs.workers.maintenance import drop_expired
 from msvs.workers.status_callbacks import deliver_all, deliver_callbacks
 from msvs.workers.stopping import StopFlag
-from tests.receiver import Received, Receiver, Thing, configured_webhooks, make_endpoint, receiving
+from tests.receiver import Received, Receiver, Thing, make_endpoint
 from tests.rest_compat.making import work
 from tests.services import SERVICES
 from tests.twilio_compat.conftest import Account
@@ -40,22 +39,7 @@ SERVICE = "MG" + "0123456789abcdef" * 2
 FAILS, UNDELIVERED = "+14155550101", "+14155550103"
 
 
-@pytest.fixture(autouse=True)
-def _webhooks(app: object) -> Iterator[None]:
-    with configured_webhooks():
-        yield
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as made:
-        yield made
-
-
-@pytest.fixture
-async def outbound() -> AsyncIterator[HttpClient]:
-    async with HttpClient(AddressPolicy(allow_loopback=True)) as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("app", "loopback_webhooks")
 
 
 def forms(receiver: Receiver) -> list[dict[str, str]]:
@@ -82,13 +66,13 @@ def test_the_example_of_twilios_documentation() -> None:
 
 
 async def test_each_change_is_told_and_signed_with_the_callers_key(
-    account: Account, receiver: Receiver, outbound: HttpClient
+    account: Account, receiver: Receiver, http: HttpClient
 ) -> None:
     url = receiver.url("/sms?order=7&name=a%20b")
     sent = await account.send(From="COHORT", StatusCallback=url, MessagingServiceSid=SERVICE)
     assert (sent["from"], sent["messaging_service_sid"]) == ("COHORT", SERVICE)
     await work()
-    assert await deliver_callbacks(SERVICES, outbound) == 2
+    assert await deliver_callbacks(SERVICES, http) == 2
     sid = sent["sid"]
     told = {
         "AccountSid": account.sid,
@@ -105,7 +89,7 @@ async def test_each_change_is_told_and_signed_with_the_callers_key(
         assert not is_signed(post, url, account.key + "x")
         assert post.headers["Content-Type"] == "application/x-www-form-urlencoded"
         assert "MSVS-Signature" not in post.headers
-    assert await deliver_callbacks(SERVICES, outbound) == 0
+    assert await deliver_callbacks(SERVICES, http) == 0
     kept = await TwilioMessage.get()
     assert (kept.callback_url, kept.signatures, kept.service_sid) == (None, None, SERVICE)
 
@@ -115,23 +99,23 @@ async def test_each_change_is_told_and_signed_with_the_callers_key(
     [(FAILS, [("failed", "30005")]), (UNDELIVERED, [("sent", None), ("undelivered", "30003")])],
 )
 async def test_a_failure_is_told_with_its_number(
-    account: Account, receiver: Receiver, outbound: HttpClient, phone: str, told: list[tuple[str, str | None]]
+    account: Account, receiver: Receiver, http: HttpClient, phone: str, told: list[tuple[str, str | None]]
 ) -> None:
     await account.send(phone, StatusCallback=receiver.url())
     await work()
-    await deliver_callbacks(SERVICES, outbound)
+    await deliver_callbacks(SERVICES, http)
     assert [(form["MessageStatus"], form.get("ErrorCode")) for form in forms(receiver)] == told
     assert all(is_signed(post, receiver.url(), account.key) for post in receiver.posts)
 
 
 async def test_a_message_for_later_is_told_when_it_is_canceled(
-    account: Account, receiver: Receiver, outbound: HttpClient
+    account: Account, receiver: Receiver, http: HttpClient
 ) -> None:
     later = (datetime.now(UTC) + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
     sent = await account.send(ScheduleType="fixed", SendAt=later, StatusCallback=receiver.origin)
-    assert await deliver_callbacks(SERVICES, outbound) == 0
+    assert await deliver_callbacks(SERVICES, http) == 0
     assert (await account.post(f"Messages/{sent['sid']}.json", Status="canceled")).status_code == 200
-    await deliver_callbacks(SERVICES, outbound)
+    await deliver_callbacks(SERVICES, http)
     assert [form["MessageStatus"] for form in forms(receiver)] == ["canceled"]
     # A URL without a path is called, and signed, with one.
     assert is_signed(receiver.posts[0], receiver.url("/"), account.key)
@@ -158,7 +142,7 @@ async def test_the_key_is_not_kept(account: Account, receiver: Receiver) -> None
     ],
 )
 async def test_a_callback_is_made_again_as_its_url_says(
-    account: Account, receiver: Receiver, outbound: HttpClient, overrides: str, status: int, calls: int
+    account: Account, receiver: Receiver, http: HttpClient, overrides: str, status: int, calls: int
 ) -> None:
     async def answer(_: Received) -> web.Response:
         return web.Response(status=status)
@@ -166,17 +150,17 @@ async def test_a_callback_is_made_again_as_its_url_says(
     receiver.answer = answer
     await account.send(FAILS, StatusCallback=receiver.url() + overrides)
     await work()
-    assert await deliver_callbacks(SERVICES, outbound) == calls
+    assert await deliver_callbacks(SERVICES, http) == calls
     assert len(receiver.posts) == calls
     assert all(is_signed(post, receiver.url(), account.key) for post in receiver.posts)
     row = await StatusCallback.get()
     assert (row.state, row.attempt_count, row.status_code, row.lease_until) == ("exhausted", calls, status, None)
 
 
-async def test_a_connection_that_fails_is_tried_once_more(account: Account, outbound: HttpClient) -> None:
+async def test_a_connection_that_fails_is_tried_once_more(account: Account, http: HttpClient) -> None:
     await account.send(FAILS, StatusCallback="http://127.0.0.1:9/hook")
     await work()
-    assert await deliver_callbacks(SERVICES, outbound) == 2
+    assert await deliver_callbacks(SERVICES, http) == 2
     row = await StatusCallback.get()
     assert (row.state, row.error, row.status_code) == ("exhausted", "connect", None)
 
@@ -190,28 +174,28 @@ async def test_a_refused_address_is_not_tried_again(account: Account, receiver: 
     assert (row.state, row.error, receiver.posts) == ("exhausted", "address_refused", [])
 
 
-async def test_a_claim_that_ran_out_is_made_again(account: Account, receiver: Receiver, outbound: HttpClient) -> None:
+async def test_a_claim_that_ran_out_is_made_again(account: Account, receiver: Receiver, http: HttpClient) -> None:
     await account.send(FAILS, StatusCallback=receiver.url())
     await work()
     now = await db.now()
     async with unit_of_work():
         [claimed] = await status_callbacks.claim_callbacks(limit=10, busy={}, now=now)
     assert not await status_callbacks.has_due(now)
-    assert await deliver_callbacks(SERVICES, outbound) == 0
+    assert await deliver_callbacks(SERVICES, http) == 0
     assert await status_callbacks.has_due(now + status_callbacks.LEASE)
     await StatusCallback.all().update(lease_until=now)
-    assert await deliver_callbacks(SERVICES, outbound) == 1
+    assert await deliver_callbacks(SERVICES, http) == 1
     async with unit_of_work():
         # Who claimed it first has lost it.
         await status_callbacks.settle(claimed, status_callbacks.Called(status=500), now)
     assert (await StatusCallback.get()).state == "succeeded"
 
 
-async def test_two_workers_make_each_callback_once(account: Account, receiver: Receiver, outbound: HttpClient) -> None:
+async def test_two_workers_make_each_callback_once(account: Account, receiver: Receiver, http: HttpClient) -> None:
     for number in range(12):
         await account.send(f"+121255501{number:02}", StatusCallback=receiver.url())
     await work()
-    counts = await asyncio.gather(*(deliver_callbacks(SERVICES, outbound) for _ in range(3)))
+    counts = await asyncio.gather(*(deliver_callbacks(SERVICES, http) for _ in range(3)))
     assert sum(counts) == len(receiver.posts) == 24
     told = [(form["MessageSid"], form["MessageStatus"]) for form in forms(receiver)]
     assert len(set(told)) == 24
@@ -229,23 +213,23 @@ async def test_a_workspace_has_so_many_on_their_way(account: Account, receiver: 
         assert len(await status_callbacks.claim_callbacks(limit=10, busy=busy, now=now)) == 0
 
 
-async def test_after_the_flag_nothing_is_claimed(account: Account, receiver: Receiver, outbound: HttpClient) -> None:
+async def test_after_the_flag_nothing_is_claimed(account: Account, receiver: Receiver, http: HttpClient) -> None:
     await account.send(FAILS, StatusCallback=receiver.url())
     await work()
     stop = StopFlag()
     stop.set()
-    assert await deliver_callbacks(SERVICES, outbound, stop=stop) == 0
+    assert await deliver_callbacks(SERVICES, http, stop=stop) == 0
     assert (await StatusCallback.get()).attempt_count == 0
 
 
 async def test_webhooks_and_callbacks_are_delivered_by_one_job(
-    account: Account, ctx: Context, receiver: Receiver, outbound: HttpClient
+    account: Account, ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     await make_endpoint(ctx, receiver.url("/webhook"), ["message.failed"])
     await account.send(FAILS, StatusCallback=receiver.url("/callback"))
     await work()
     assert await cron.QUESTIONS[cron.WorkQueue.WEBHOOKS](SERVICES, await db.now())
-    assert await deliver_all(SERVICES, outbound, stop=StopFlag()) == 2
+    assert await deliver_all(SERVICES, http, stop=StopFlag()) == 2
     assert {post.path for post in receiver.posts} == {"/webhook", "/callback"}
     assert not await cron.QUESTIONS[cron.WorkQueue.WEBHOOKS](SERVICES, await db.now())
 
@@ -286,25 +270,23 @@ async def test_a_retry_with_its_token_registers_once(account: Account, receiver:
 
 
 async def test_an_erased_phone_is_told_to_nobody(
-    account: Account, ctx: Context, receiver: Receiver, outbound: HttpClient
+    account: Account, ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     await account.send(FAILS, StatusCallback=receiver.url())
     await work()
     async with unit_of_work():
         await erase_phone(ctx, FAILS)
-    assert await deliver_callbacks(SERVICES, outbound) == 0
+    assert await deliver_callbacks(SERVICES, http) == 0
     assert receiver.posts == []
     assert (await StatusCallback.get()).state == "dropped"
     kept = await TwilioMessage.get()
     assert (kept.callback_url, kept.signatures) == (None, None)
 
 
-async def test_callbacks_past_their_keeping_are_dropped(
-    account: Account, receiver: Receiver, outbound: HttpClient
-) -> None:
+async def test_callbacks_past_their_keeping_are_dropped(account: Account, receiver: Receiver, http: HttpClient) -> None:
     await account.send(StatusCallback=receiver.url())
     await work()
-    await deliver_callbacks(SERVICES, outbound)
+    await deliver_callbacks(SERVICES, http)
     await drop_expired()
     assert (await StatusCallback.all().count(), await TwilioMessage.all().count()) == (2, 1)
     await StatusCallback.all().update(created_at=datetime.now(UTC) - timedelta(days=8))
@@ -317,7 +299,7 @@ async def test_callbacks_past_their_keeping_are_dropped(
 
 
 async def test_callbacks_draw_on_the_budget_of_their_host(
-    account: Account, receiver: Receiver, outbound: HttpClient, monkeypatch: pytest.MonkeyPatch
+    account: Account, receiver: Receiver, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody floods somebody else's server by callbacks where webhooks may not."""
     await account.send(StatusCallback=receiver.url())
@@ -327,11 +309,11 @@ async def test_callbacks_draw_on_the_budget_of_their_host(
     services = replace(SERVICES, rates=Rates(host_at_once=1, host_per_second=1_000_000.0), _kept={})
     # A webhook's post is on its way there.
     services.keep(HostBudgets).begin(host)
-    assert await deliver_callbacks(services, outbound) == 0
+    assert await deliver_callbacks(services, http) == 0
     assert receiver.posts == []
     rows = await StatusCallback.all()
     assert {(row.state, row.attempt_count, row.lease_until) for row in rows} == {("pending", 0, None)}
     services.keep(HostBudgets).end(host)
     await StatusCallback.all().update(next_attempt_at=datetime.now(UTC) - timedelta(seconds=1))
-    assert await deliver_callbacks(services, outbound) == 2
+    assert await deliver_callbacks(services, http) == 2
     assert [form["MessageStatus"] for form in forms(receiver)] == ["sent", "delivered"]

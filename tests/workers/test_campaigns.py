@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -39,11 +38,7 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND sta
 """
 
 
-@pytest.fixture(autouse=True)
-def _virtual_live() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 async def people(ctx: Context, number: int, **values: object) -> list[Contact]:

@@ -46,11 +46,7 @@ INVALID, FILTERED, UNREACHABLE, SLOW = "+14155550101", "+14155550102", "+1415555
 NO_REPORT, DUPLICATES, THROTTLED, TIMES_OUT = "+14155550108", "+14155550109", "+14155550111", "+14155550112"
 
 
-@pytest.fixture(autouse=True)
-def _virtual_live() -> object:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 async def send(ctx: Context, to: str | None = None, body: str = "Hi", **values: object) -> UUID:

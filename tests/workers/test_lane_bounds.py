@@ -127,7 +127,7 @@ async def test_what_comes_to_lie_below_a_bound_is_found_by_the_next_full_look(li
 
 def let_time_pass(looks: lane_bounds.Looks) -> None:  # type: ignore[type-arg]
     """As if the time until the next full look were over."""
-    looks._next_full = 0.0
+    looks.next_full = 0.0
 
 
 async def test_what_is_new_is_found_by_any_look(live_ctx: Context, ctx: Context) -> None:

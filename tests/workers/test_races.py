@@ -40,11 +40,7 @@ from tests.services import SERVICES
 ROUNDS = 1000 if os.environ.get("MSVS_STATE") == "full" else 100
 
 
-@pytest.fixture(autouse=True)
-def _virtual_live() -> object:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 async def send(ctx: Context, to: str | None = None) -> UUID:

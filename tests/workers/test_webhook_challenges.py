@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,7 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
-from msvs.address_policy import AddressPolicy, canonical_url
+from msvs.address_policy import canonical_url
 from msvs.api import ids
 from msvs.api.context import Context, Rates
 from msvs.api.errors import Conflict
@@ -26,31 +25,13 @@ from msvs.workers.webhooks import deliver_webhooks
 from tests.receiver import (
     Received,
     Receiver,
-    configured_webhooks,
     deliveries_of,
     make_endpoint,
-    receiving,
     write_events,
 )
 from tests.services import SERVICES
 
-
-@pytest.fixture(autouse=True)
-def _configured() -> Iterator[None]:
-    with configured_webhooks():
-        yield
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as running:
-        yield running
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[HttpClient]:
-    async with HttpClient(AddressPolicy(allow_loopback=True)) as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("loopback_webhooks")
 
 
 async def create(ctx: Context, url: str, **values: Any) -> WebhookEndpoint:
@@ -85,19 +66,19 @@ async def attempted(row: WebhookEndpoint) -> list[int]:
     return [each.attempt_count for each in await deliveries_of(row.id)]
 
 
-async def deliver(client: HttpClient) -> None:
+async def deliver(http: HttpClient) -> None:
     """Deliver until nothing is due, as notified workers do."""
-    while await deliver_webhooks(SERVICES, client):
+    while await deliver_webhooks(SERVICES, http):
         continue
 
 
 async def test_events_of_live_wait_until_one_is_answered(
-    live_ctx: Context, receiver: Receiver, client: HttpClient
+    live_ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     row = await create(live_ctx, receiver.url(), secret="a secret of the receiver")
     sent = await write_events(live_ctx, 5)
     answering(receiver, 500)
-    await deliver(client)
+    await deliver(http)
     (first,) = receiver.posts
     assert first.event_id == sent[0]
     assert first.is_signed_with("a secret of the receiver")
@@ -107,20 +88,20 @@ async def test_events_of_live_wait_until_one_is_answered(
     answering(receiver, 200)
     await all_due(row.id)
     # One job is enough: what waited is claimed as soon as the answer is written.
-    assert await deliver_webhooks(SERVICES, client) == 5
+    assert await deliver_webhooks(SERVICES, http) == 5
     assert await is_verified(live_ctx, row)
     assert sorted(post.event_id for post in receiver.posts[1:]) == sent
     assert {each.state for each in await deliveries_of(row.id)} == {"succeeded"}
 
 
 async def test_at_somebody_elses_server_there_is_one_post_a_webhook(
-    live_ctx: Context, receiver: Receiver, client: HttpClient
+    live_ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     answering(receiver, 404)
     for number in range(4):
         await create(live_ctx, receiver.url(f"/{number}"))
     await write_events(live_ctx, 20)
-    await deliver(client)
+    await deliver(http)
     assert sorted(post.path for post in receiver.posts) == ["/0", "/1", "/2", "/3"]
 
 
@@ -137,56 +118,56 @@ async def test_of_two_workers_one_has_the_event_that_is_asked_first(live_ctx: Co
 
 
 async def test_the_sandbox_and_webhooks_from_before_have_nothing_to_answer(
-    ctx: Context, live_ctx: Context, receiver: Receiver, client: HttpClient
+    ctx: Context, live_ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     await create(ctx, receiver.url("/sandbox"))
     await make_endpoint(live_ctx, receiver.url("/before"))
     answering(receiver, 500)
     await write_events(ctx, 2)
     await write_events(live_ctx, 2)
-    await deliver(client)
+    await deliver(http)
     assert sorted(post.path for post in receiver.posts) == ["/before"] * 2 + ["/sandbox"] * 2
 
 
 async def test_nothing_is_given_up_before_the_webhook_is(
-    live_ctx: Context, receiver: Receiver, client: HttpClient
+    live_ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     row = await create(live_ctx, receiver.url())
     await write_events(live_ctx, 2)
     answering(receiver, 404)
     await execute("UPDATE webhook_deliveries SET attempt_count = 40, created_at = now() - interval '2 days'")
-    await deliver(client)
+    await deliver(http)
     assert {each.state for each in await deliveries_of(row.id)} == {"pending"}
     # After three days of failures it is disabled; enabled again it is sent all that waited.
     await execute("UPDATE webhook_endpoints SET failing_since = now() - interval '4 days'")
     await all_due(row.id)
-    await deliver(client)
+    await deliver(http)
     row = await endpoints.get_webhook(live_ctx, row.id)
     assert (row.enabled, row.disabled_reason) == (False, "failing")
     receiver.posts.clear()
     answering(receiver, 200)
     await update(live_ctx, row, enabled=True)
-    await deliver(client)
+    await deliver(http)
     assert await is_verified(live_ctx, row)
     assert [post.event["type"] for post in receiver.posts] == ["message.delivered"] * 2
 
 
-async def test_another_url_has_to_answer_for_itself(live_ctx: Context, receiver: Receiver, client: HttpClient) -> None:
+async def test_another_url_has_to_answer_for_itself(live_ctx: Context, receiver: Receiver, http: HttpClient) -> None:
     row = await create(live_ctx, receiver.url("/one"))
     await write_events(live_ctx)
-    await deliver(client)
+    await deliver(http)
     await update(live_ctx, row, url=receiver.url("/one"), description="CRM")
     assert await is_verified(live_ctx, row)
     await update(live_ctx, row, url=receiver.url("/victim"))
     assert not await is_verified(live_ctx, row)
     await write_events(live_ctx, 5)
     answering(receiver, 403)
-    await deliver(client)
+    await deliver(http)
     assert len(receiver.on("/victim")) == 1
 
 
 async def test_what_the_url_before_answers_proves_nothing(
-    live_ctx: Context, receiver: Receiver, client: HttpClient
+    live_ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     row = await create(live_ctx, receiver.url("/one"))
     await write_events(live_ctx)
@@ -196,24 +177,24 @@ async def test_what_the_url_before_answers_proves_nothing(
         return web.Response()
 
     receiver.answer = answer
-    await deliver(client)
+    await deliver(http)
     assert not await is_verified(live_ctx, row)
 
 
 async def test_a_test_event_is_answered_before_what_waits(
-    live_ctx: Context, receiver: Receiver, client: HttpClient
+    live_ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     row = await create(live_ctx, receiver.url())
     await write_events(live_ctx, 2)
     answering(receiver, 500)
-    await deliver(client)
+    await deliver(http)
     answering(receiver, 204)
     async with unit_of_work():
         await endpoints.send_test(live_ctx, row.id)
-    await deliver(client)
+    await deliver(http)
     assert await is_verified(live_ctx, row)
     await all_due(row.id)
-    await deliver(client)
+    await deliver(http)
     assert [post.event["type"] for post in receiver.posts] == [
         "message.delivered",
         "test.ping",
@@ -271,7 +252,7 @@ async def test_of_many_at_once_one_is_made(ctx: Context) -> None:
 
 
 async def test_one_host_is_not_sent_more_at_once_than_its_budget(
-    ctx: Context, other_ctx: Context, receiver: Receiver, client: HttpClient
+    ctx: Context, other_ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     most = under_way = 0
 
@@ -289,7 +270,7 @@ async def test_one_host_is_not_sent_more_at_once_than_its_budget(
             await make_endpoint(each, receiver.url(f"/{number}"))
         await write_events(each, 10)
     services = replace(SERVICES, rates=Rates(host_at_once=3, host_per_second=1_000_000.0))
-    while await deliver_webhooks(services, client):
+    while await deliver_webhooks(services, http):
         continue
     assert len(receiver.posts) == 60
     assert 0 < most <= 3
@@ -316,11 +297,11 @@ def test_a_host_is_sent_so_many_a_second() -> None:
     assert begun == 5
 
 
-async def test_what_waits_for_a_rate_is_sent_in_its_time(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
+async def test_what_waits_for_a_rate_is_sent_in_its_time(ctx: Context, receiver: Receiver, http: HttpClient) -> None:
     await make_endpoint(ctx, receiver.url())
     await write_events(ctx, 6)
     services = replace(SERVICES, rates=Rates(host_per_second=20.0))
-    while await deliver_webhooks(services, client):
+    while await deliver_webhooks(services, http):
         continue
     assert len(receiver.posts) == 6
 

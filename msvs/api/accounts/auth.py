@@ -66,7 +66,7 @@ class KnownKeys:
         self._touched: dict[UUID, float] = {}
         self._touching: set[asyncio.Task[None]] = set()
         # Networks that tried keys which do not exist.
-        self._strangers = LocalBuckets(monotonic)
+        self.strangers = LocalBuckets(monotonic)
 
     async def find(self, digest: str, network: str) -> KnownKey | None:
         """Find a key by its digest, or None; what was read a moment ago is trusted.
@@ -79,7 +79,7 @@ class KnownKeys:
             return key
         if key is not None or digest in self._reading:
             return await self._read_once(digest)
-        allowance = self._strangers.take(network, STRANGERS, 1)
+        allowance = self.strangers.take(network, STRANGERS, 1)
         if allowance.retry_after is not None:
             raise RateLimited(
                 "Too many unknown API keys came from your network; wait before the next.",
@@ -87,7 +87,7 @@ class KnownKeys:
             )
         key = await self._read_once(digest)
         if key is not None:
-            self._strangers.take(network, STRANGERS, -1)
+            self.strangers.take(network, STRANGERS, -1)
         return key
 
     def note_use(self, id: UUID, clock: Callable[[], datetime]) -> None:
@@ -101,6 +101,10 @@ class KnownKeys:
         task = asyncio.get_running_loop().create_task(_write_use(id, clock()))
         self._touching.add(task)
         task.add_done_callback(self._touching.discard)
+
+    def forget(self) -> None:
+        """Forget the keys that were read: each is read again when it comes next."""
+        self._known.clear()
 
     async def settle(self) -> None:
         """Wait for the notes of use that are still being written."""

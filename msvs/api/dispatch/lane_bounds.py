@@ -52,7 +52,7 @@ class Looks(Generic[K]):
         """Make the next look a full one."""
         self.default = NONE
         self.known: Mapping[K, Bound] = {}
-        self._next_full = 0.0
+        self.next_full = 0.0
         self._full_seconds = 0.0
         self._quick_seconds = 0.0
         self._unworthy = 0
@@ -60,7 +60,7 @@ class Looks(Generic[K]):
     @property
     def is_full(self) -> bool:
         """Return whether the next look is a full one."""
-        return time.monotonic() >= self._next_full
+        return time.monotonic() >= self.next_full
 
     def of(self, key: K) -> Bound:
         """Return the bound of a lane."""
@@ -76,12 +76,12 @@ class Looks(Generic[K]):
             if seconds < max(SLOW_SECONDS, WORTH * self._quick_seconds):
                 self.default, self.known = NONE, {}
                 return
-            self._next_full = now + max(FULL_SECONDS, FULL_SHARE * seconds)
+            self.next_full = now + max(FULL_SECONDS, FULL_SHARE * seconds)
         else:
             self._unworthy = self._unworthy + 1 if WORTH * seconds > self._full_seconds else 0
             if self._unworthy >= MOST_UNWORTHY:
                 # They save nothing, as where workspaces are many and each has little.
-                self._quick_seconds, self._unworthy, self._next_full = seconds, 0, now
+                self._quick_seconds, self._unworthy, self.next_full = seconds, 0, now
         settled = Bound(moment - LAG, NONE.id)
         self.default = settled if self._is_complete else NONE
         self.known = {key: min(bound or settled, settled) for key, bound in found.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,17 +36,12 @@ from msvs.api.resources import campaign_version
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, CampaignStatus, Contact, CreditBalance, Event, Message, OptInStatus, Role
 from tests import factories
-from tests.services import SERVICES
 from tests.workers.test_campaigns import run_through
 
 LATER = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _virtual_live() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 def ahead(**by: float) -> datetime:

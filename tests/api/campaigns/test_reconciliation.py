@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -30,11 +29,7 @@ INVALID, UNREACHABLE, STOPS, REPLIES = "+14155550101", "+14155550103", "+1415555
 THROTTLED, TIMES_OUT = "+14155550111", "+14155550112"
 
 
-@pytest.fixture(autouse=True)
-def _virtual_live() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 async def broken(ctx: Context, campaign_id: UUID) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -65,11 +64,7 @@ EVIDENCE = OptInEvidence(source="checkout", ip="203.0.113.5")
 PAGE = PageRequest(limit=10)
 
 
-@pytest.fixture(autouse=True)
-def _virtual_live() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 @pytest.fixture(params=["sandbox", "live"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,11 +39,7 @@ CARRIERS = {"virtual": VirtualCarrier()}
 TWO_SEGMENTS = "x" * 200
 
 
-@pytest.fixture(autouse=True)
-def _live() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 @pytest.fixture(params=[unit_of_work, single_statement])

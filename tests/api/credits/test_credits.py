@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,14 +16,8 @@ from msvs.api.messages.messages import SendMessage, cancel_message, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import CreditBalance, LedgerEntry, LedgerKind, Message
 from tests import factories
-from tests.services import SERVICES
 
-
-@pytest.fixture(autouse=True)
-def _live() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 async def balance(ctx: Context) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,14 +15,8 @@ from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import single_statement
 from msvs.models import Contact, CreditBalance, Event, LedgerEntry, Message
 from tests import factories
-from tests.services import SERVICES
 
-
-@pytest.fixture(autouse=True)
-def _live() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 async def test_what_arrives_during_a_run_goes_together_in_the_next() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -58,15 +58,10 @@ class Taking(Carrier):
 
 
 @pytest.fixture(params=["real", "virtual"], autouse=True)
-def carriers(request: pytest.FixtureRequest) -> Iterator[str]:
+def carriers(request: pytest.FixtureRequest) -> str:
     """Live messages leave by a real carrier, or by the virtual one alone."""
-    if request.param == "real":
-        SERVICES.carriers.names = frozenset(("virtual", "main"))
-    else:
-        SERVICES.carriers.live = "virtual"
-    yield str(request.param)
-    SERVICES.carriers.names = frozenset(("virtual",))
-    SERVICES.carriers.live = None
+    request.getfixturevalue("real_carrier" if request.param == "real" else "virtual_live")
+    return str(request.param)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from importlib.resources import files
 from uuid import UUID
 
@@ -24,13 +23,6 @@ from tests import factories
 from tests.services import SERVICES
 
 LONG, OTHER_LONG, TOLL_FREE, SHORT = "+12125550100", "+12125550101", "+18005550199", "12345"
-
-
-@pytest.fixture
-def _real() -> Iterator[None]:
-    SERVICES.carriers.names = frozenset(("virtual", "main"))
-    yield
-    SERVICES.carriers.names = frozenset(("virtual",))
 
 
 def pool(*owned: OwnedSender, default: str = "COHORT") -> Pool:
@@ -135,7 +127,7 @@ async def send(ctx: Context, to: str, from_: str | None = None) -> str:
     return row.sender
 
 
-@pytest.mark.usefixtures("_real")
+@pytest.mark.usefixtures("real_carrier")
 async def test_a_send_names_only_the_workspaces_own_senders(live_ctx: Context, other_ctx: Context) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, LONG, registration="C0HORT")
     await senders.add_sender(SERVICES, other_ctx.workspace_id, OTHER_LONG, registration="0THER")
@@ -146,7 +138,7 @@ async def test_a_send_names_only_the_workspaces_own_senders(live_ctx: Context, o
         assert (caught.value.code, caught.value.status, caught.value.param) == ("sender_not_allowed", 422, "from")
 
 
-@pytest.mark.usefixtures("_real")
+@pytest.mark.usefixtures("real_carrier")
 async def test_another_workspaces_number_is_refused_even_where_none_is_registered(
     live_ctx: Context, other_ctx: Context
 ) -> None:
@@ -159,7 +151,7 @@ async def test_another_workspaces_number_is_refused_even_where_none_is_registere
     assert await send(live_ctx, "+447400123456", "COHORT") == "COHORT"
 
 
-@pytest.mark.usefixtures("_real")
+@pytest.mark.usefixtures("real_carrier")
 async def test_a_default_that_a_region_does_not_take_gives_way(live_ctx: Context) -> None:
     with pytest.raises(ApiError) as caught:
         await send(live_ctx, factories.next_phone())
@@ -169,7 +161,7 @@ async def test_a_default_that_a_region_does_not_take_gives_way(live_ctx: Context
     assert await send(live_ctx, "+447400123456") == "MASSIVESMS"
 
 
-@pytest.mark.usefixtures("_real")
+@pytest.mark.usefixtures("real_carrier")
 async def test_a_recipient_keeps_its_sender(live_ctx: Context) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, LONG, registration="C0HORT")
     await senders.add_sender(SERVICES, live_ctx.workspace_id, OTHER_LONG, registration="C0HORT")
@@ -184,13 +176,10 @@ async def test_a_recipient_keeps_its_sender(live_ctx: Context) -> None:
 async def test_the_sandbox_and_the_virtual_carrier_have_no_rules_of_senders(ctx: Context, live_ctx: Context) -> None:
     assert await send(ctx, factories.next_phone()) == "MASSIVESMS"
     SERVICES.carriers.live = "virtual"
-    try:
-        assert await send(live_ctx, factories.next_phone(), "ANYONE") == "ANYONE"
-    finally:
-        SERVICES.carriers.live = None
+    assert await send(live_ctx, factories.next_phone(), "ANYONE") == "ANYONE"
 
 
-@pytest.mark.usefixtures("_real")
+@pytest.mark.usefixtures("real_carrier")
 async def test_a_campaign_gives_each_recipient_its_sender_and_skips_whom_none_reaches(live_ctx: Context) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, LONG, registration="C0HORT")
     await senders.add_sender(SERVICES, live_ctx.workspace_id, "COHORT", regions=["GB"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,11 +38,7 @@ from tests.services import SERVICES
 OURS, PERSON = "+12125550100", "+12125550177"
 
 
-@pytest.fixture(autouse=True)
-def _carriers() -> Iterator[None]:
-    SERVICES.carriers.names = frozenset(("virtual", "main"))
-    yield
-    SERVICES.carriers.names = frozenset(("virtual",))
+pytestmark = pytest.mark.usefixtures("real_carrier")
 
 
 async def handed_over(

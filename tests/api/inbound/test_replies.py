@@ -423,10 +423,7 @@ async def test_an_answer_comes_from_where_the_phone_wrote(ctx: Context, workspac
     assert (sent.sender, workspace.default_sender) == ("COHORTLABS", "MASSIVESMS")
 
 
-async def test_a_stop_counts_where_nothing_pays_for_its_answer(
-    live_ctx: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
+async def test_a_stop_counts_where_nothing_pays_for_its_answer(live_ctx: Context, virtual_live: None) -> None:
     contact = await factories.make_contact(live_ctx)
     await db.execute("UPDATE credit_balances SET balance = 0")
     await reply(live_ctx, contact.phone, "STOP")

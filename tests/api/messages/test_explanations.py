@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -31,11 +30,7 @@ from tests.workers.test_dispatch import hurry, send
 INVALID, UNREACHABLE, THROTTLED = "+14155550101", "+14155550103", "+14155550111"
 
 
-@pytest.fixture(autouse=True)
-def _virtual_live() -> Iterator[None]:
-    SERVICES.carriers.live = "virtual"
-    yield
-    SERVICES.carriers.live = None
+pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
 async def contact(ctx: Context, source: str = "checkout") -> Contact:

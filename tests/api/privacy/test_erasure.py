@@ -86,12 +86,6 @@ SECRETS = (
 )
 
 
-@pytest.fixture
-def virtual_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Live messages take the virtual carrier."""
-    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
-
-
 async def within(operation: Callable[[], Awaitable[Any]]) -> Any:
     async with unit_of_work():
         return await operation()

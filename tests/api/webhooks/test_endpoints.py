@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,16 +25,13 @@ from msvs.database import execute, fetch_value
 from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from msvs.settings import PRODUCTION, Settings
 from tests.engines import Engines
-from tests.receiver import SECRET, configured_webhooks, deliveries_of, make_endpoint, write_events
+from tests.receiver import SECRET, deliveries_of, make_endpoint, write_events
 from tests.services import SERVICES, use_address_policy
 
 URL = "https://api.cohortlabs.co/webhooks/sms"
 
 
-@pytest.fixture(autouse=True)
-def _configured() -> Iterator[None]:
-    with configured_webhooks():
-        yield
+pytestmark = pytest.mark.usefixtures("loopback_webhooks")
 
 
 async def create(ctx: Context, **values: Any) -> tuple[WebhookEndpoint, str]:

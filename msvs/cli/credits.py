@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
@@ -22,9 +21,6 @@ from msvs.cli.common import (
     workspace_option,
 )
 from msvs.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 credits = group("credits")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msvs.cli.common import (
     JSON,
     Arguments,
@@ -16,9 +14,6 @@ from msvs.cli.common import (
     show,
 )
 from msvs.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 secrets = group("secrets")
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import BinaryIO, TextIO
 
 import click
 
@@ -28,9 +28,6 @@ from msvs.cli.common import (
     workspace_option,
 )
 from msvs.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 suppressions = group("suppressions")
 

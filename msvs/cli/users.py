@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets as tokens
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,9 +18,6 @@ from msvs.cli.common import (
     workspace_option,
 )
 from msvs.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 ROLES = ("owner", "admin", "member", "read_only")
 

@@ -58,7 +58,7 @@ Sender = Annotated[
     str,
     about(
         "Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's"
-        " where none is given.",
+        " if none is given.",
         pattern=SENDER_PATTERN,
     ),
 ]
@@ -76,7 +76,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Says that a text is the id of a resource: what its prefix is."""
+    """Confirms that a text is the id of a resource: what its prefix is."""
 
     prefix: str
 

@@ -233,108 +233,110 @@ class Settings:
     environment: str = setting("MSVS_ENV", DEVELOPMENT,
         "`production` turns the development conveniences off: http webhooks to loopback, GraphiQL, colored logs",
         partial(_choice, of=(DEVELOPMENT, PRODUCTION)), refuses_empty=True)
-    data_dir: Path = setting("DATA_DIR", Path(".data"), "where the embedded engines and generated secrets live",
+    data_dir: Path = setting("DATA_DIR", Path(".data"), "the folder of the embedded engines and generated secrets",
         _path)
-    database_url: str | None = setting("DATABASE_URL", None, "a PostgreSQL 15 or later to use instead", _database_url,
-        shown="the embedded PostgreSQL")
+    database_url: str | None = setting("DATABASE_URL", None, "the URL of your own PostgreSQL 15 or later",
+        _database_url, shown="the embedded PostgreSQL")
     migrations_database_url: str | None = setting("MIGRATIONS_DATABASE_URL", None,
-        "the same database as the owner of its tables: migrations and the upkeep of partitions use it", _database_url,
+        "the same database, with the role that owns the tables, for migrations and partitions", _database_url,
         shown="`DATABASE_URL`", page="[Two roles](operations.md#the-databases-roles)", is_secret=True)
-    redis_url: str | None = setting("REDIS_URL", None, "a Redis 7 or later, or a Valkey, to use instead",
+    redis_url: str | None = setting("REDIS_URL", None, "the URL of your own Redis 7 or later, or Valkey",
         partial(_url, schemes=("redis", "rediss", "unix")), shown="the embedded Valkey")
     host: str = setting("HOST", "127.0.0.1",
-        "the address the API listens on; `::` is IPv6 and IPv4, `unix:/run/msvs/api.sock` a socket")
-    port: int = setting("PORT", 8000, "the port the API listens on; 0 takes a free one",
+        "the address on which the API listens; `::` for IPv6 and IPv4, `unix:/run/msvs/api.sock` for a socket")
+    port: int = setting("PORT", 8000, "the port on which the API listens; 0 for any free port",
         partial(_number, low=0, high=65535))
     public_url: str | None = setting("MSVS_PUBLIC_URL", None,
-        "the address integrators use, when a proxy stands in front", partial(_url, schemes=("https", "http")),
+        "the public URL, if a proxy is in front", partial(_url, schemes=("https", "http")),
         shown="`http://HOST:PORT`")
-    carriers: Path | None = setting("MSVS_CARRIERS", None, "a TOML file of the carriers that live messages may take",
+    carriers: Path | None = setting("MSVS_CARRIERS", None, "a TOML file that configures the carriers for live messages",
         _path, page="[Carriers](carriers.md)")
     live_carrier: str | None = setting("MSVS_LIVE_CARRIER", None,
-        "the carrier of live messages without a route; `virtual` on a staging machine",
+        "the carrier for live messages without a route; `virtual` for staging",
         shown="none: live sends are refused")
     virtual_capability: str = setting("MSVS_VIRTUAL_CAPABILITY", "dedupe",
-        "what the virtual carrier plays: `dedupe`, `lookup` or `none`")
+        "the capability of the virtual carrier: `dedupe`, `lookup` or `none`")
     virtual_faults: str = setting("MSVS_VIRTUAL_FAULTS", "",
-        "shares of faults that the virtual carrier has: `refuse`, `drop`, `late`, `slow`, `throttle`, and a seed, "
-        "such as `drop=0.01,seed=7`", _text)
+        "the rates of faults of the virtual carrier: `refuse`, `drop`, `late`, `slow`, `throttle`, and a"
+        " seed, such as `drop=0.01,seed=7`", _text)
     secret_key: str | None = setting("MSVS_SECRET_KEY", None,
-        "opens the key that encrypts secrets and hashes erased phones; the same for every process",
+        "opens the data key, which encrypts secrets and hashes erased phones; the same for every process",
         shown=f"{_MADE_ONCE}; required in production", page="[The secret key](operations.md#the-secret-key)",
         is_secret=True)
     secret_keys_previous: tuple[str, ...] = setting("MSVS_SECRET_KEYS_PREVIOUS", (),
-        "comma-separated keys that `MSVS_SECRET_KEY` was before, while it is rotated", _previous_keys, is_secret=True)
+        "comma-separated previous secret keys, during a rotation", _previous_keys, is_secret=True)
     operator_password: str | None = setting("MSVS_OPERATOR_PASSWORD", None, "opens `/ops`", shown=_MADE_ONCE,
         is_secret=True)
     metrics_token: str | None = setting("MSVS_METRICS_TOKEN", None, "opens `/metrics`", shown=_MADE_ONCE,
         page="[Metrics](operations.md#metrics)", is_secret=True)
     webhook_allow_cidrs: tuple[str, ...] = setting("MSVS_WEBHOOK_ALLOW_CIDRS", (),
-        "comma-separated networks that webhooks may reach although they are private", _networks)
+        "comma-separated private networks that webhooks may reach", _networks)
     webhook_ports: tuple[int, ...] = setting("MSVS_WEBHOOK_PORTS", (443, 80, 8443),
-        "comma-separated ports that webhooks may reach; in development also all ports of loopback from 1024 on",
+        "comma-separated ports that webhooks may reach; in development, also all loopback ports from 1024",
         _ports, shown="`443,80,8443`")
     webhook_host_rate: int = setting("MSVS_WEBHOOK_HOST_RATE", HOST_RATE,
-        "posts a second to one host that a webhook worker begins, for all workspaces together",
+        "the most posts in a second from a webhook worker to one host, for all workspaces together",
         partial(_number, low=1, high=1_000_000))
     webhook_host_at_once: int = setting("MSVS_WEBHOOK_HOST_AT_ONCE", HOST_AT_ONCE,
-        "posts to one host that a webhook worker has under way at once, for all workspaces together",
+        "the most simultaneous posts from a webhook worker to one host, for all workspaces together",
         partial(_number, low=1, high=1000))
     webhook_show_private_answers: bool = setting("MSVS_WEBHOOK_SHOW_PRIVATE_ANSWERS", False,
-        "`true` keeps what receivers in `MSVS_WEBHOOK_ALLOW_CIDRS` answered in the log of attempts", _flag,
+        "`true` keeps the answers of receivers in `MSVS_WEBHOOK_ALLOW_CIDRS` in the log of attempts", _flag,
         shown="`false`")
     trusted_proxies: tuple[str, ...] = setting("MSVS_TRUSTED_PROXIES", (),
-        "comma-separated networks of the proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`",
+        "comma-separated networks of the proxies whose `X-Forwarded-For` is trusted, such as `10.0.0.0/8`",
         _networks)
     allowed_hosts: tuple[str, ...] = setting("MSVS_ALLOWED_HOSTS", (),
-        "comma-separated names beside the public URL's under which pages and GraphQL are served; `*` is any", _hosts)
+        "comma-separated host names, in addition to that of the public URL, under which pages and GraphQL"
+        " are served; `*` for any", _hosts)
     allow_insecure: tuple[Insecure, ...] = setting("MSVS_ALLOW_INSECURE", (),
-        "comma-separated names of what a start is not refused for: `public_address` (development that others reach, as "
-        "in a container), `http_url`, `virtual_carrier` and `test_payments` (production without https, a carrier, and "
-        "money)",
-        _insecure, page="[What a start is refused for](operations.md#what-a-start-is-refused-for)")
+        "comma-separated exceptions for unsafe settings: `public_address` (development that others can"
+        " reach, as in a container), `http_url`, `virtual_carrier` and `test_payments` (production without"
+        " https, a carrier, and real payments)",
+        _insecure, page="[Unsafe settings](operations.md#unsafe-settings)")
     message_workers: int = setting("MSVS_MESSAGE_WORKERS", 2, "processes that dispatch messages", _processes)
     webhook_workers: int = setting("MSVS_WEBHOOK_WORKERS", 1, "processes that deliver webhooks", _processes)
-    database_pool_size: int = setting("MSVS_DATABASE_POOL_SIZE", 10, "connections to PostgreSQL a process may hold",
+    database_pool_size: int = setting("MSVS_DATABASE_POOL_SIZE", 10, "the most PostgreSQL connections of a process",
         partial(_number, low=1, high=1000))
     carrier_rates: Mapping[str, float] = setting("MSVS_CARRIER_RATES", {},
-        "messages a second a carrier takes, all workers together: `virtual=100`", _rates, shown="no limit")
+        "messages in a second to a carrier, over all workers: `virtual=100`", _rates, shown="no limit")
     sender_rates: Mapping[str, float] = setting("MSVS_SENDER_RATES", {},
-        "messages a second a sender may send: `+14155550100=1,*=10`", _rates, shown="no limit")
+        "messages in a second from a sender, over all workers: `+14155550100=1,*=10`", _rates, shown="no limit")
     binds_host: str = setting("MSVS_SESSIONS_HOST", "127.0.0.1",
-        "the address at which workers reach the process that holds carriers' binds",
+        "the address at which workers reach the process that holds the carrier binds",
         page="[Carriers with binds](operations.md#carriers-with-binds)")
-    message_months: int = setting("MSVS_MESSAGE_MONTHS", 25, "whole months that messages are kept", _months)
-    event_months: int = setting("MSVS_EVENT_MONTHS", 4, "whole months that events are kept", _months)
+    message_months: int = setting("MSVS_MESSAGE_MONTHS", 25,
+        "the number of whole months for which messages are kept", _months)
+    event_months: int = setting("MSVS_EVENT_MONTHS", 4, "the number of whole months for which events are kept", _months)
     attempt_months: int = setting("MSVS_ATTEMPT_MONTHS", 4,
-        "whole months that attempts, at carriers and webhooks, are kept", _months)
+        "the number of whole months for which attempts with carriers and webhooks are kept", _months)
     authentication_days: int = setting("MSVS_AUTHENTICATION_DAYS", 180,
-        "days that the authentication log is kept", partial(_number, low=1, high=3650))
-    import_bytes: int = setting("MSVS_IMPORT_BYTES", IMPORT_BYTES, "bytes of a file of contacts to be imported",
+        "the number of days for which the authentication log is kept", partial(_number, low=1, high=3650))
+    import_bytes: int = setting("MSVS_IMPORT_BYTES", IMPORT_BYTES, "the largest file of contacts to import, in bytes",
         partial(_number, low=1024, high=4 * 1024**3))
     import_processes: int = setting("MSVS_IMPORT_PROCESSES", 2,
-        "processes that read the phones of a large file; 0 reads them in the worker", partial(_number, low=0, high=64))
+        "processes that parse phones of a large file; 0 parses them in the worker", partial(_number, low=0, high=64))
     persisted_operations: Path | None = setting("MSVS_PERSISTED_OPERATIONS", None,
-        "a JSON file of ids and GraphQL documents; in production no others are run", _path,
+        "a JSON file of ids and GraphQL documents; in production, only these are run", _path,
         shown="none: any operation is run")
     sign_up: str | None = setting("MSVS_SIGN_UP", None,
-        "who may make a user: `open`, by `invitation` alone, or `off`",
+        "who may sign up: anyone (`open`), by `invitation` only, or nobody (`off`)",
         partial(_choice, of=("open", "invitation", "off")), shown="none: `open`, in production `invitation`")
     smtp_url: str | None = setting("MSVS_SMTP_URL", None,
-        "the server that takes mail: `smtp://USER:PASSWORD@HOST:PORT`, which must offer STARTTLS, or `smtps://`",
+        "the mail server: `smtp://USER:PASSWORD@HOST:PORT`, which must offer STARTTLS, or `smtps://`",
         _smtp_url, shown="none: mail is kept for `/dev/mail`, in production none is sent",
         page="[Mail](operations.md#mail)", is_secret=True)
     mail_from: str | None = setting("MSVS_MAIL_FROM", None, "the sender of mail, such as `sms@cohortlabs.co`",
         _mail_from, shown="`no-reply@` and the host of the public URL")
-    billing: Path | None = setting("MSVS_BILLING", None, "a TOML file of the packs of credits that are sold", _path,
+    billing: Path | None = setting("MSVS_BILLING", None, "a TOML file of the packs of credits for sale", _path,
         shown="none: nothing is sold; in development three examples", page="[Billing](billing.md)")
     stripe_key: str | None = setting("MSVS_STRIPE_KEY", None, "the secret or restricted key of Stripe's API", _text,
         shown="none: nothing is sold; `msvs run` pretends in development", page="[Billing](billing.md)",
         is_secret=True)
     stripe_webhook_secrets: tuple[str, ...] = setting("MSVS_STRIPE_WEBHOOK_SECRETS", (),
-        "comma-separated signing secrets (`whsec_…`) of Stripe's events: two while one is rotated", _signing_secrets,
+        "comma-separated signing secrets (`whsec_…`) of Stripe's events; two during a rotation", _signing_secrets,
         page="[Billing](billing.md)", is_secret=True)
-    stripe_url: str | None = setting("MSVS_STRIPE_URL", None, "where the API of Stripe answers, if not at Stripe's",
+    stripe_url: str | None = setting("MSVS_STRIPE_URL", None, "the address of the Stripe API, if not Stripe's own",
         partial(_url, schemes=("https", "http")), shown="`https://api.stripe.com`")
     log_level: str = setting("MSVS_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", _level,
         refuses_empty=True)

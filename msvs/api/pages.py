@@ -34,10 +34,9 @@ class PageRequest:
 class PageQuery(Request, frozen=True, kw_only=True):
     """Which page of a list."""
 
-    limit: (
-        Annotated[int, about("How many resources a page holds.", minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)]
-        | None
-    ) = None
+    limit: Annotated[int, about("The size of a page.", minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)] | None = (
+        None
+    )
     starting_after: Annotated[str, about("The id after which the page starts: older resources.")] | None = None
     ending_before: Annotated[str, about("The id before which the page ends: newer resources.")] | None = None
 
@@ -49,13 +48,13 @@ class PageQuery(Request, frozen=True, kw_only=True):
 
 
 class Order(StrEnum):
-    """In which order a list comes."""
+    """The order of a list."""
 
     NEWEST = "newest"
     OLDEST = "oldest"
 
 
-OrderField = Annotated[str, about("Which come first; `newest` where it is not said.", enum=[*Order])]
+OrderField = Annotated[str, about("The order; `newest` by default.", enum=[*Order])]
 
 
 @dataclass(frozen=True, slots=True)

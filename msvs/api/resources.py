@@ -50,7 +50,7 @@ class ErrorDetail(Resource, kw_only=True):
 
 
 class ReplyResource(Resource, kw_only=True):
-    """What the recipient answered."""
+    """The reply of the recipient."""
 
     id: str
     body: Annotated[str, about(example="Is there a payment plan?")]
@@ -69,23 +69,23 @@ ShownVersion = Annotated[
 
 
 class SendWarning(Resource, kw_only=True):
-    """What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people."""
+    """A warning about a message or campaign that is accepted but may be delayed, cost more or not reach everyone."""
 
     code: Annotated[str, about("A stable code, such as `double_braces`.", example="double_braces")]
     message: Annotated[
         str,
         about(
-            "What is to be expected, in English.",
+            "The warning, in English.",
             example="{{first_name}} is sent as the text {first_name}. Write {first_name} for the value of a variable.",
         ),
     ]
-    param: Annotated[str, about("The input it is about; null where it is about none.", example="body")] | None = None
+    param: Annotated[str, about("The input that caused it; null if there is none.", example="body")] | None = None
 
 
 ShownOnUnknown = Annotated[
     str,
     about(
-        "Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome.",
+        "What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.",
         example="never",
         enum=[*OnUnknown],
     ),
@@ -99,23 +99,27 @@ class MessageResource(Resource, kw_only=True):
     object: Literal["message"] = "message"
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
     to: KeptPhone
-    from_: Annotated[str, about("The sender the recipient sees.", example="MASSIVESMS")] = msgspec.field(name="from")
-    body: Annotated[str, about("The text, variables replaced.", example=TEXT)]
+    from_: Annotated[str, about("The sender that the recipient sees.", example="MASSIVESMS")] = msgspec.field(
+        name="from"
+    )
+    body: Annotated[str, about("The text, with variables filled in.", example=TEXT)]
     status: Annotated[str, about("Where it stands.", example="queued", enum=[*MessageStatus])]
     delivery: (
-        Annotated[str, about("`unknown` where no report came within 72 hours; null otherwise.", enum=["unknown"])]
+        Annotated[
+            str, about("`unknown` if no delivery report arrived within 72 hours; null otherwise.", enum=["unknown"])
+        ]
         | None
     ) = None
-    encoding: Annotated[str, about("How its characters are encoded.", example="gsm7")]
-    segments: Annotated[int, about("How many SMS it takes.", example=1, minimum=0)]
+    encoding: Annotated[str, about("The character encoding.", example="gsm7")]
+    segments: Annotated[int, about("The number of segments.", example=1, minimum=0)]
     credits_used: Annotated[
-        int, about("1 credit a segment; in the sandbox, what live would charge.", example=1, minimum=0)
+        int, about("One credit for each segment; in the sandbox, what live would charge.", example=1, minimum=0)
     ]
     campaign_id: str | None = None
     contact_id: Annotated[str, about(example=f"con_{ULID}")] | None = None
     metadata: Annotated[
         dict[str, MetadataValue],
-        about("The values you gave with it, as you gave them.", example={"campaign": "cohort_06_close"}),
+        about("Your own values, as you gave them.", example={"campaign": "cohort_06_close"}),
     ]
     error: Annotated[ErrorDetail | None, about(example=None)] = None
     warnings: Annotated[
@@ -125,13 +129,15 @@ class MessageResource(Resource, kw_only=True):
             example=[],
         ),
     ] = []
-    scheduled_at: Annotated[str, about("The time it was scheduled for; null for at once.")] | None = None
-    expires_at: Annotated[str, about("Not handed over after this; null for no such time.")] | None = None
-    sent_at: Annotated[str, about("When the carrier took it; null before that.")] | None = None
-    delivered_at: Annotated[str, about("When the handset had it; null before that.")] | None = None
-    failed_at: Annotated[str, about("When it failed; null unless it did.")] | None = None
-    canceled_at: Annotated[str, about("When it was canceled; null unless it was.")] | None = None
-    replied_at: Annotated[str, about("When the recipient first answered; null before that.")] | None = None
+    scheduled_at: Annotated[str, about("The scheduled time; null if it starts at once.")] | None = None
+    expires_at: (
+        Annotated[str, about("The message is not sent after this time; null if there is no such time.")] | None
+    ) = None
+    sent_at: Annotated[str, about("When the carrier accepted it; null before that.")] | None = None
+    delivered_at: Annotated[str, about("When the handset received it; null before that.")] | None = None
+    failed_at: Annotated[str, about("When it failed; null if it did not.")] | None = None
+    canceled_at: Annotated[str, about("When it was canceled; null if it was not.")] | None = None
+    replied_at: Annotated[str, about("When the recipient first replied; null before that.")] | None = None
     created_at: Annotated[str, about("When it was accepted.")]
     origin: Annotated[
         str,
@@ -150,36 +156,36 @@ class AudienceResource(Resource, kw_only=True, omit_defaults=True):
     """Who a campaign goes to: the union of lists, a segment and single contacts."""
 
     list_ids: Annotated[list[str], about("The lists.", example=[LIST_ID])] = []
-    segment_id: Annotated[str, about("The segment; null where there is none.")] | None = None
+    segment_id: Annotated[str, about("The segment; null if there is none.")] | None = None
     contact_ids: Annotated[list[str], about("The single contacts.")] = []
 
 
 class CampaignStats(Resource, kw_only=True):
-    """How many recipients are in each state. `replied` is part of `delivered`; `opted_out` counts STOP answers."""
+    """The number of recipients by status. `replied` is part of `delivered`; `opted_out` counts STOP answers."""
 
     recipients: Annotated[int, about("All recipients.", example=0)] = 0
     queued: Annotated[int, about("Waiting.", example=0)] = 0
     sending: Annotated[int, about("Being handed to the carrier.", example=0)] = 0
-    sent: Annotated[int, about("Taken by the carrier.", example=0)] = 0
-    delivered: Annotated[int, about("Delivered, those replied to included.", example=0)] = 0
+    sent: Annotated[int, about("Accepted by the carrier.", example=0)] = 0
+    delivered: Annotated[int, about("Delivered, including those with a reply.", example=0)] = 0
     failed: Annotated[int, about("Failed.", example=0)] = 0
-    skipped: Annotated[int, about("Not to be sent to.", example=0)] = 0
+    skipped: Annotated[int, about("Skipped.", example=0)] = 0
     canceled: Annotated[int, about("Canceled.", example=0)] = 0
-    replied: Annotated[int, about("Of those delivered, how many replied.", example=0)] = 0
-    opted_out: Annotated[int, about("How many answered STOP.", example=0)] = 0
+    replied: Annotated[int, about("The number of delivered messages with a reply.", example=0)] = 0
+    opted_out: Annotated[int, about("The number of recipients who answered STOP.", example=0)] = 0
     credits_used: Annotated[int, about("Credits reserved or spent.", example=0)] = 0
 
 
 class CampaignResource(Resource, kw_only=True):
-    """One body sent to many contacts."""
+    """A message body that is sent to many contacts."""
 
     id: str
     object: Literal["campaign"] = "campaign"
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
-    name: Annotated[str, about("Its name, for your team only.", example="Cohort 06 — cart close 4h")]
+    name: Annotated[str, about("The name, shown to your team only.", example="Cohort 06 — cart close 4h")]
     body: Annotated[
         str,
-        about("The text, with its variables.", example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET."),
+        about("The text, with variables.", example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET."),
     ]
     from_: Annotated[str, about("The sender the recipients see.", example="MASSIVESMS")] = msgspec.field(name="from")
     audience: AudienceResource
@@ -197,72 +203,74 @@ class CampaignResource(Resource, kw_only=True):
     stats: CampaignStats
     metadata: Annotated[
         dict[str, MetadataValue],
-        about("The values you gave with it, as you gave them.", example={"campaign": "cohort_06_close"}),
+        about("Your own values, as you gave them.", example={"campaign": "cohort_06_close"}),
     ]
     warnings: Annotated[
         list[SendWarning],
-        about("What would hold it up, cost more or keep it from people, as of its last change or launch.", example=[]),
+        about(
+            "Warnings about delays, costs or recipients that it does not reach, as of the last change or launch.",
+            example=[],
+        ),
     ] = []
-    quiet_hours: Annotated[bool, about("Whether it sends only while it is day where the recipient is.", example=True)]
-    rate_per_minute: Annotated[int, about("At most so many messages a minute; null for no limit.")] | None = None
-    spread_hours: Annotated[float, about("Spread evenly over so many hours; null where it is not.")] | None = None
-    scheduled_at: Annotated[str, about("The time it was scheduled for; null for at once.", example=AT)] | None = None
-    expires_at: Annotated[str, about("Nothing is handed over after this; null for no such time.")] | None = None
+    quiet_hours: Annotated[bool, about("Whether messages are sent only in the daytime of the recipient.", example=True)]
+    rate_per_minute: Annotated[int, about("The most messages to send in a minute; null for no limit.")] | None = None
+    spread_hours: (
+        Annotated[float, about("The number of hours over which messages are spread evenly; null if they are not.")]
+        | None
+    ) = None
+    scheduled_at: Annotated[str, about("The scheduled time; null if it starts at once.", example=AT)] | None = None
+    expires_at: (
+        Annotated[str, about("Messages are not sent after this time; null if there is no such time.")] | None
+    ) = None
     dispatched_at: Annotated[str, about("When its last message was queued; null before that.")] | None = None
-    completed_at: Annotated[str, about("When its last message reached a final state; null before that.")] | None = None
-    canceled_at: Annotated[str, about("When it was canceled; null unless it was.")] | None = None
-    created_at: Annotated[str, about("When it was made.")]
+    completed_at: Annotated[str, about("When its last message reached a final status; null before that.")] | None = None
+    canceled_at: Annotated[str, about("When it was canceled; null if it was not.")] | None = None
+    created_at: Annotated[str, about("When it was created.")]
     on_unknown: ShownOnUnknown = OnUnknown.NEVER.value
     version: ShownVersion = ""
 
 
 class OptInResource(Resource, kw_only=True):
-    """Where a contact's consent stands, and the evidence for it."""
+    """The consent status of a contact, and its evidence."""
 
-    status: Annotated[str, about("Where the consent stands.", example="opted_in", enum=[*OptInStatus])]
+    status: Annotated[str, about("The consent status.", example="opted_in", enum=[*OptInStatus])]
     source: (
-        Annotated[str, about("Where it was given or withdrawn; null while it is unknown.", example="checkout")] | None
+        Annotated[str, about("Where consent was given or withdrawn; null while it is unknown.", example="checkout")]
+        | None
     ) = None
-    ip: Annotated[str, about("From which IP address; null where that is not known.", example="203.0.113.4")] | None = (
-        None
-    )
-    at: Annotated[str, about("Since when; null while it is unknown.", example=AT)] | None = None
+    ip: Annotated[str, about("The IP address of the person; null if unknown.", example="203.0.113.4")] | None = None
+    at: Annotated[str, about("The time of the change; null while it is unknown.", example=AT)] | None = None
 
 
 class ContactResource(Resource, kw_only=True):
-    """A person you send SMS to."""
+    """A person to whom you send SMS."""
 
     id: str
     object: Literal["contact"] = "contact"
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
     phone: KeptPhone
-    first_name: Annotated[str, about("The first name; null where it is not known.", example="Maria")] | None = None
-    last_name: Annotated[str, about("The last name; null where it is not known.", example="Silva")] | None = None
-    email: (
-        Annotated[str, about("The e-mail address; null where it is not known.", example="maria@example.com")] | None
-    ) = None
+    first_name: Annotated[str, about("The first name; null if unknown.", example="Maria")] | None = None
+    last_name: Annotated[str, about("The last name; null if unknown.", example="Silva")] | None = None
+    email: Annotated[str, about("The e-mail address; null if unknown.", example="maria@example.com")] | None = None
     timezone: (
         Annotated[
             str,
             about(
-                "The time zone, of the IANA database; null where the phone's region decides.",
+                "The IANA time zone; null to use the region of the phone.",
                 example="America/New_York",
             ),
         ]
         | None
     ) = None
     external_id: (
-        Annotated[
-            str, about("What it is called in your own system; null where that was not said.", example="customer-4711")
-        ]
-        | None
+        Annotated[str, about("The id in your own system; null if not given.", example="customer-4711")] | None
     ) = None
     opt_in: OptInResource
     attributes: Annotated[
         JSONObject,
-        about("Your own values, by name, for personalization.", example={"tier": "vip", "joined_at": "2026-04-22"}),
+        about("Your own values by name, for personalization.", example={"tier": "vip", "joined_at": "2026-04-22"}),
     ]
-    created_at: Annotated[str, about("When it was made.")]
+    created_at: Annotated[str, about("When it was created.")]
     updated_at: Annotated[str, about("When it was last changed.")]
     version: ShownVersion = ""
     warnings: (
@@ -288,13 +296,13 @@ class ContactListResource(Resource, kw_only=True):
     kind: Annotated[
         str,
         about(
-            "`static` where it is kept by hand; else it is kept in step from elsewhere.",
+            "`static` if it is maintained by hand, otherwise it is synchronized with another service.",
             example="static",
             enum=["static", "synced"],
         ),
     ]
-    contact_count: Annotated[int, about("How many contacts are on it.", example=412, minimum=0)]
-    created_at: Annotated[str, about("When it was made.")]
+    contact_count: Annotated[int, about("The number of contacts on the list.", example=412, minimum=0)]
+    created_at: Annotated[str, about("When it was created.")]
     updated_at: Annotated[str, about("When it was last renamed.")]
     version: ShownVersion = ""
 
@@ -309,12 +317,12 @@ class SegmentResource(Resource, kw_only=True):
     filter: Annotated[
         JSONObject,
         about(
-            'The condition contacts meet, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`.',
+            'The filter that contacts match, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`.',
             example=VIPS,
             **{"$ref": "#/components/schemas/SegmentCondition"},
         ),
     ]
-    created_at: Annotated[str, about("When it was made.")]
+    created_at: Annotated[str, about("When it was created.")]
     updated_at: Annotated[str, about("When it was last changed.")]
     version: ShownVersion = ""
 
@@ -324,22 +332,26 @@ class PurchaseResource(Resource, kw_only=True):
 
     kind: Annotated[
         str,
-        about("Whether they were given or bought.", example="purchase", enum=[LedgerKind.GRANT, LedgerKind.PURCHASE]),
+        about(
+            "Whether the credits were granted or bought.",
+            example="purchase",
+            enum=[LedgerKind.GRANT, LedgerKind.PURCHASE],
+        ),
     ]
-    credits: Annotated[int, about("How many.", example=10000)]
-    created_at: Annotated[str, about("When.")]
+    credits: Annotated[int, about("The number.", example=10000)]
+    created_at: Annotated[str, about("The time of the change.")]
 
 
 class LedgerEntryResource(Resource, kw_only=True):
-    """One movement of credits; `reference` names what caused it."""
+    """One movement of credits; `reference` names its cause."""
 
     id: Annotated[str, about("The id of the entry.")]
     object: Literal["ledger_entry"] = "ledger_entry"
-    kind: Annotated[str, about("What moved the credits.", example="reserve", enum=[*LedgerKind])]
-    amount: Annotated[int, about("How many: added if positive, taken if negative.", example=-1)]
-    reference: Annotated[str, about("What caused it, such as a message's id.", example=f"msg_{ULID}")]
-    note: Annotated[str, about("Why, where somebody said so; else empty.", example="")]
-    created_at: Annotated[str, about("When.")]
+    kind: Annotated[str, about("The kind of movement.", example="reserve", enum=[*LedgerKind])]
+    amount: Annotated[int, about("The amount: positive for additions, negative for charges.", example=-1)]
+    reference: Annotated[str, about("The cause, such as the id of a message.", example=f"msg_{ULID}")]
+    note: Annotated[str, about("A note; may be empty.", example="")]
+    created_at: Annotated[str, about("The time of the change.")]
 
 
 class WorkspaceResource(Resource, kw_only=True):
@@ -348,29 +360,29 @@ class WorkspaceResource(Resource, kw_only=True):
     id: str
     object: Literal["workspace"] = "workspace"
     name: Annotated[str, about("Its name.", example="Cohort Labs")]
-    default_sender: Annotated[str, about("The sender of messages that name none.", example="MASSIVESMS")]
-    double_opt_in: Annotated[bool, about("Whether opting in asks for a YES by SMS.", example=False)]
+    default_sender: Annotated[str, about("The default sender.", example="MASSIVESMS")]
+    double_opt_in: Annotated[
+        bool, about("Whether people are asked to confirm an opt-in by SMS (double opt-in).", example=False)
+    ]
     campaigns_admit_unknown: Annotated[
         bool, about("Whether campaigns also go to contacts whose consent is unknown.", example=False)
     ]
-    blocked_regions: Annotated[list[str], about("Regions nothing is sent to, ISO 3166-1.", example=[])]
+    blocked_regions: Annotated[list[str], about("ISO 3166-1 regions to which nothing is sent.", example=[])]
     enabled_regions: Annotated[
-        list[str], about("Regions that are sent to although they are off until enabled, ISO 3166-1.", example=[])
+        list[str], about("ISO 3166-1 regions that are enabled, among those that are off by default.", example=[])
     ]
     daily_credit_cap: (
-        Annotated[int, about("The credits that live messages may take in a UTC day; null for no cap.")] | None
+        Annotated[int, about("The most credits that live messages may cost in a UTC day; null for no cap.")] | None
     ) = None
     prefix_hourly_cap: (
-        Annotated[int, about("How many single messages an hour one range of numbers may get; null for no cap.")] | None
+        Annotated[int, about("The most single messages to one range of numbers in an hour; null for no cap.")] | None
     ) = None
-    quiet_hours: Annotated[
-        bool, about("Whether campaigns send only while it is day where the recipient is, unless they say otherwise.")
-    ]
-    timezone: Annotated[str, about("The time zone, of the IANA database.", example="America/New_York")]
+    quiet_hours: Annotated[bool, about("Whether campaigns send only in the daytime of the recipient by default.")]
+    timezone: Annotated[str, about("The IANA time zone.", example="America/New_York")]
     low_balance_threshold: Annotated[int, about("The balance below which `credits.low` is sent.", example=1000)]
     opt_in_text: Annotated[
         str,
-        about("The SMS that asks for a YES.", example="Reply YES to confirm your subscription. Reply STOP to opt out."),
+        about("The double opt-in question.", example="Reply YES to confirm your subscription. Reply STOP to opt out."),
     ]
     opt_out_text: Annotated[
         str,
@@ -385,7 +397,7 @@ class WorkspaceResource(Resource, kw_only=True):
     help_text: Annotated[
         str, about("The SMS that answers HELP.", example="Reply STOP to opt out, START to resubscribe.")
     ]
-    created_at: Annotated[str, about("When it was made.")]
+    created_at: Annotated[str, about("When it was created.")]
     version: ShownVersion = ""
 
 
@@ -394,11 +406,15 @@ class CreditsResource(Resource, kw_only=True):
 
     object: Literal["credits"] = "credits"
     balance: Annotated[int, about("What is left.", example=8420, minimum=0)]
-    total_lifetime: Annotated[int, about("All that was ever added.", example=27000)]
-    low_balance_threshold: Annotated[int, about("Below this, `credits.low` is sent.", example=1000)]
+    total_lifetime: Annotated[int, about("All credits that were ever added.", example=27000)]
+    low_balance_threshold: Annotated[int, about("The balance below which `credits.low` is sent.", example=1000)]
     estimated_runway_days: (
         Annotated[
-            int, about("Whole days the balance lasts at the use of the last 30 days; null without any use.", example=14)
+            int,
+            about(
+                "The number of days that the balance lasts at the usage of the last 30 days; null without any usage.",
+                example=14,
+            ),
         ]
         | None
     ) = None
@@ -406,33 +422,33 @@ class CreditsResource(Resource, kw_only=True):
 
 
 class WebhookResource(Resource, kw_only=True):
-    """A webhook subscription. `secret` is there only in the answer that creates or rotates it."""
+    """A webhook. `secret` is present only in the answer that creates or rotates it."""
 
     id: str
     object: Literal["webhook"] = "webhook"
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
-    url: Annotated[str, about("Where events are posted to.", example="https://api.cohortlabs.co/webhooks/sms")]
+    url: Annotated[str, about("The URL to which events are posted.", example="https://api.cohortlabs.co/webhooks/sms")]
     events: Annotated[
         list[str],
         about(
-            "The events it subscribes to; empty where that is all.",
+            "The events that it subscribes to; empty if it subscribes to all.",
             example=["message.delivered", "message.failed", "message.replied", "contact.opted_out"],
         ),
     ]
-    description: Annotated[str, about("What it is for; may be empty.", example="")]
+    description: Annotated[str, about("Its purpose; may be empty.", example="")]
     status: Annotated[str, about(example="enabled", enum=["enabled", "disabled"])]
     disabled_reason: (
-        Annotated[str, about("Why it was disabled; null unless we did that.", enum=["gone", "failing"])] | None
+        Annotated[str, about("Why the service disabled it; null if it did not.", enum=["gone", "failing"])] | None
     ) = None
     verified: Annotated[
         bool,
-        about("Whether its URL has answered an event with 2xx. Until a live one has, it is sent one at a time."),
+        about("Whether its URL has answered an event with 2xx. Until then, a live webhook gets one event at a time."),
     ]
-    created_at: Annotated[str, about("When it was made.")]
+    created_at: Annotated[str, about("When it was created.")]
     created_by: Annotated[
         str | None,
         about(
-            "Who made it: the id of a user or of a key, or `system`; null where that was not kept.",
+            "Who created it: the id of a user or of a key, or `system`; null if that was not kept.",
             example="usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP",
         ),
     ] = None
@@ -441,38 +457,40 @@ class WebhookResource(Resource, kw_only=True):
 
 
 class WebhookAttemptResource(Resource, kw_only=True):
-    """One POST to an endpoint and what came of it."""
+    """One attempt to deliver an event to a webhook."""
 
     id: str
     object: Literal["webhook_attempt"] = "webhook_attempt"
     webhook_id: str
     event_id: str
-    number: Annotated[int, about("Which try it was, from 1.", example=1, minimum=1)]
-    status_code: Annotated[int, about("The HTTP status answered; null where none was.", example=200)] | None = None
-    error: Annotated[str, about("What went wrong; null where the answer was 2xx.")] | None = None
-    response_head: Annotated[str, about("How the answer began.", example="ok")]
-    elapsed_ms: Annotated[int, about("How long it took, in milliseconds.", example=84, minimum=0)]
-    created_at: Annotated[str, about("When.")]
+    number: Annotated[int, about("The number of the attempt, from 1.", example=1, minimum=1)]
+    status_code: Annotated[int, about("The HTTP status of the answer; null if there was none.", example=200)] | None = (
+        None
+    )
+    error: Annotated[str, about("The error; null if the answer was 2xx.")] | None = None
+    response_head: Annotated[str, about("The beginning of the answer.", example="ok")]
+    elapsed_ms: Annotated[int, about("The duration in milliseconds.", example=84, minimum=0)]
+    created_at: Annotated[str, about("The time of the change.")]
 
 
 class EventResource(Resource, kw_only=True):
-    """Something that happened, as webhooks deliver it."""
+    """An event, as webhooks deliver it."""
 
     id: str
     object: Literal["event"] = "event"
-    type: Annotated[str, about("What happened.")]
+    type: Annotated[str, about("The type of event.")]
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
     api_version: Literal["v1"] = "v1"
-    created_at: Annotated[str, about("When.")]
+    created_at: Annotated[str, about("The time of the change.")]
     data: msgspec.Raw
 
 
 class RedeliveryResource(Resource, kw_only=True):
-    """How many deliveries were queued again."""
+    """The number of deliveries queued again."""
 
     id: Annotated[str, about(example=f"evt_{ULID}")]
     object: Literal["redelivery"] = "redelivery"
-    delivery_count: Annotated[int, about("How many deliveries were queued.", example=1)]
+    delivery_count: Annotated[int, about("The number of deliveries queued.", example=1)]
 
 
 class InboundMessageResource(Resource, kw_only=True):
@@ -488,38 +506,41 @@ class InboundMessageResource(Resource, kw_only=True):
     from_: KeptPhone = msgspec.field(name="from")
     to: Annotated[str, about("The sender it was sent to.", example="MASSIVESMS")]
     body: Annotated[str, about("The text.", example="Is there a payment plan?")]
-    keyword: Annotated[str, about("What it was understood as; null for any other text.")] | None = None
+    keyword: Annotated[str, about("The keyword that it was recognized as; null for any other text.")] | None = None
     intent: (
         Annotated[
-            str, about("How surely its words, where they are no keyword, ask for no more; null for any other text.")
+            str, about("How certain it is that a text without a keyword asks to opt out; null for any other text.")
         ]
         | None
     ) = None
     is_flagged: Annotated[
         bool,
-        about("Whether somebody should look: it likely asks for no more, or could not surely be read.", example=False),
+        about(
+            "Whether a person should read it: it probably asks to opt out, or could not be decoded with certainty.",
+            example=False,
+        ),
     ] = False
     contact_id: Annotated[str, about(example=f"con_{ULID}")] | None = None
     message_id: Annotated[str, about(example=f"msg_{ULID}")] | None = None
     received_at: Annotated[str, about("When it arrived.")]
-    read_at: Annotated[str, about("When somebody marked it read; null before that.", example=AT)] | None = None
+    read_at: Annotated[str, about("When it was marked as read; null before that.", example=AT)] | None = None
 
 
 class InboundReceivedResource(InboundMessageResource, kw_only=True):
-    """A message that a recipient sent, as its event tells of it: `message` is the one that it answers, if any."""
+    """An inbound message, as its event reports it: `message` is the one that it answers, if any."""
 
     reply: ReplyResource
     message: MessageResource | None = None
 
 
 class KeywordResource(Resource, kw_only=True):
-    """A word that opts in anyone who texts it, and adds them to a list. `reply` null: the workspace's welcome text."""
+    """A word that opts in anyone who texts it, and adds them to a list. A null `reply` sends the welcome text."""
 
     id: str
     object: Literal["keyword"] = "keyword"
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
-    word: Annotated[str, about("The word. Case, accents and punctuation do not count.", example="COHORT6")]
-    list_id: Annotated[str, about("The list that it adds to.")]
+    word: Annotated[str, about("The word. Case, accents and punctuation do not matter.", example="COHORT6")]
+    list_id: Annotated[str, about("The list to which it adds contacts.")]
     reply: (
         Annotated[
             str,
@@ -530,52 +551,55 @@ class KeywordResource(Resource, kw_only=True):
         ]
         | None
     ) = None
-    created_at: Annotated[str, about("When it was made.")]
+    created_at: Annotated[str, about("When it was created.")]
     version: ShownVersion = ""
 
 
 class ApiKeyResource(Resource, kw_only=True):
-    """An API key, with the scopes of what it may do. `key` is there only in the answer that creates or rolls it."""
+    """An API key with its scopes. `key` is present only in the answer that creates or rolls it."""
 
     id: str
     object: Literal["api_key"] = "api_key"
     livemode: Annotated[bool, about("Whether it is a live key; false for a sandbox key.")]
-    name: Annotated[str, about("What it is for; may be empty.", example="Checkout")]
-    prefix: Annotated[str, about("How the key begins.", example="msvs_test_4f2a")]
-    last4: Annotated[str, about("How the key ends.", example="9kQz")]
-    created_at: Annotated[str, about("When it was made.")]
-    expires_at: Annotated[str, about("When it ends or ended; null where it does not.")] | None = None
-    revoked_at: Annotated[str, about("When it was revoked; null unless it was.")] | None = None
+    name: Annotated[str, about("Its purpose; may be empty.", example="Checkout")]
+    prefix: Annotated[str, about("The first characters of the key.", example="msvs_test_4f2a")]
+    last4: Annotated[str, about("The last four characters of the key.", example="9kQz")]
+    created_at: Annotated[str, about("When it was created.")]
+    expires_at: Annotated[str, about("When the key expires or expired; null if it does not expire.")] | None = None
+    revoked_at: Annotated[str, about("When it was revoked; null if it was not.")] | None = None
     last_used_at: Annotated[str, about("When it was last used, to the minute; null before that.")] | None = None
     scopes: Annotated[
         list[str],
-        about("What the key may do.", example=["contacts:write", "messages:send"]),
+        about("The scopes of the key.", example=["contacts:write", "messages:send"]),
     ] = []
     allowed_ips: Annotated[
         list[str] | None,
-        about("The networks that it works from; null where it works from everywhere.", example=["203.0.113.0/24"]),
+        about("The networks from which the key works; null if it works from everywhere.", example=["203.0.113.0/24"]),
     ] = None
     created_by: Annotated[
         str | None,
         about(
-            "Who made it: the id of a user or of a key, or `system`; null where that was not kept.",
+            "Who created it: the id of a user or of a key, or `system`; null if that was not kept.",
             example="usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP",
         ),
     ] = None
-    key: Annotated[str, about("The key itself: only in the answer that makes it.")] | UnsetType = UNSET
+    key: Annotated[str, about("The key itself, only in the answer that creates it.")] | UnsetType = UNSET
 
 
 class SenderResource(Resource, kw_only=True):
-    """A sender that the workspace may use live. `regions` empty: wherever its kind of sender is taken."""
+    """A sender that the workspace can use in live mode. Empty `regions` mean every region that accepts its kind."""
 
     id: str
     object: Literal["sender"] = "sender"
-    value: Annotated[str, about("What stands in `from`.", example="+12125550100")]
+    value: Annotated[str, about("The value for `from`.", example="+12125550100")]
     kind: Annotated[
         Literal["long_code", "toll_free", "short_code", "alphanumeric"],
-        about("What it is to carriers.", example="long_code"),
+        about("The kind of sender.", example="long_code"),
     ]
-    regions: Annotated[list[str], about("Where it sends to; empty: wherever its kind is taken.", example=["US"])]
+    regions: Annotated[
+        list[str],
+        about("The regions to which it can send; empty for every region that accepts its kind.", example=["US"]),
+    ]
     registration: (
         Annotated[str, about("The reference of its registration with carriers.", example="10DLC campaign C0HORT6")]
         | None
@@ -1088,7 +1112,7 @@ class ContactNoteResource(Resource, kw_only=True):
     id: Annotated[str, about(example=f"{CONTACT_NOTE}_{ULID}")]
     object: Literal["contact_note"] = "contact_note"
     body: NoteBody
-    author: Annotated[str, about("Who wrote it: a user's or an API key's id.", example=f"usr_{ULID}")]
+    author: Annotated[str, about("The author: the id of a user or an API key.", example=f"usr_{ULID}")]
     created_at: str
 
 

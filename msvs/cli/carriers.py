@@ -61,9 +61,7 @@ def list_carriers(settings: Settings, arguments: Arguments) -> None:
 @command(
     "unread",
     "List inbound messages whose sender cannot be read as a phone number.",
-    click.Option(
-        ["--limit"], type=int, default=100, metavar="N", help="the number of newest messages to list (default 100)"
-    ),
+    click.Option(["--limit"], type=int, default=100, metavar="N", help="the number of messages to list (default 100)"),
     JSON,
     group=carriers,
 )

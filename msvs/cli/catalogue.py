@@ -18,13 +18,13 @@ COMMANDS: Mapping[str, Place] = {
     "run": Place("processes", "run", "Run the whole service on this machine: engines, API, workers and cron."),
     "api": Place("processes", "serve_api", "Serve the API."),
     "worker": Place(
-        "processes", "work", "Work on a queue: messages, campaigns, reports, webhooks, mail, billing or maintenance."
+        "processes", "work", "Process a queue: messages, campaigns, reports, webhooks, mail, billing or maintenance."
     ),
     "cron": Place("processes", "run_cron", "Wake the workers for due work, and schedule maintenance; run only one."),
     "binds": Place("processes", "hold_binds", "Hold the binds of carriers that need them; a second process stands by."),
     "engines": Place("processes", "run_engines", "Run the embedded engines alone, to restore a backup into them."),
     "migrate": Place("database", "migrate", "Migrate the database schema to the newest version."),
-    "database": Place("database", "database", "Show how the database is set up for the service."),
+    "database": Place("database", "database", "Set up the database for the service."),
     "hold": Place(
         "database", "hold", "After a restore: pause live campaigns, and cancel live single messages that are due."
     ),
@@ -39,9 +39,9 @@ COMMANDS: Mapping[str, Place] = {
     "operators": Place("operators", "operators", "Manage the operators who sign in to /ops by name."),
     "keys": Place("keys", "keys", "Manage the API keys of a workspace."),
     "consent": Place("consent", "consent", "Verify consent records; export or erase the data of a contact."),
-    "secrets": Place("secrets", "secrets", "List and rotate the keys that MSVS_SECRET_KEY has been."),
+    "secrets": Place("secrets", "secrets", "List and rotate the secret keys of the service."),
     "suppressions": Place("suppressions", "suppressions", "Import and export suppressed phone numbers."),
-    "packs": Place("packs", "show_packs", "Show the packs of credits that are sold, or check a file of them."),
+    "packs": Place("packs", "show_packs", "Show the packs of credits for sale, or check a file of packs."),
     "credits": Place("credits", "credits", "Show and add the credits of a workspace."),
 }
 # Command of an earlier release → its name now.

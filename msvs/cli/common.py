@@ -73,10 +73,10 @@ class Price(click.ParamType[Decimal]):
 
 
 JSON = click.Option(["--json"], is_flag=True, help="print JSON")
-REGIONS = click.Option(["--region"], multiple=True, metavar="CODE", help="only to this region; repeatable")
+REGIONS = click.Option(["--region"], multiple=True, metavar="CODE", help="only messages to this region; repeatable")
 OWNER = (
     click.Option(["--workspace"], metavar="WSP_ID", help="the workspace's id, wsp_…"),
-    click.Option(["--platform"], is_flag=True, help="the platform's own, for every workspace to use"),
+    click.Option(["--platform"], is_flag=True, help="the platform, whose senders every workspace can use"),
 )
 
 

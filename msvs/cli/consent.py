@@ -43,9 +43,11 @@ consent = group("consent")
 
 @command(
     "verify",
-    "Recompute the chain of consent records; exit 1 where one was changed.",
+    "Recompute the chain of consent records; exit status 1 if one was changed.",
     workspace_option(required=False, more="; without it, all of them"),
-    click.Option(["--since-head"], metavar="HASH", help="a head noted before, which must still be in a chain"),
+    click.Option(
+        ["--since-head"], metavar="HASH", help="a chain head that you noted before, which must still be in a chain"
+    ),
     JSON,
     group=consent,
 )
@@ -97,7 +99,7 @@ def _shape_chain(chain: VerifiedChain) -> dict[str, object]:
 
 @command(
     "audit",
-    "List opt-ins that undid an opt-out without newer evidence; exit 1 where any is left.",
+    "List opt-ins that undid an opt-out without newer evidence; exit status 1 if there are any.",
     workspace_option(required=False, more="; without it, all of them"),
     click.Option(["--repair"], is_flag=True, help="restore those opt-outs"),
     JSON,
@@ -149,7 +151,7 @@ def _shape_undone(undone: Undone) -> dict[str, object]:
 
 @command(
     "seal",
-    "Seal the chains as they stand, once a change of them was looked into; verify first.",
+    "Seal the consent chains as they are now, after you have investigated a change.",
     workspace_option(required=False, more="; without it, all of them"),
     JSON,
     group=consent,
@@ -220,10 +222,10 @@ def export_contact(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "erase",
-    "Erase a contact by its id, or by a phone number that it had; this cannot be undone.",
+    "Erase a contact by its id or its phone number; this cannot be undone.",
     workspace_option(),
     click.Argument(["who"], metavar="CONTACT_ID|PHONE"),
-    mode_option(required=False, default="live", help="of which a phone is erased (default live)"),
+    mode_option(required=False, default="live", help="the mode in which a phone is erased (default live)"),
     JSON,
     group=consent,
 )

@@ -30,8 +30,8 @@ credits = group("credits")
     "Add credits to a workspace.",
     workspace_option(),
     click.Argument(["amount"], type=Whole(1, 10**12), metavar="N"),
-    click.Option(["--note"], default="", metavar="TEXT", help="why, for the ledger"),
-    click.Option(["--reference"], metavar="TEXT", help="the same reference grants only once"),
+    click.Option(["--note"], default="", metavar="TEXT", help="a note for the ledger"),
+    click.Option(["--reference"], metavar="TEXT", help="a reference; the same one grants credits only once"),
     JSON,
     group=credits,
 )
@@ -79,7 +79,7 @@ COLUMNS = (
 
 @command(
     "purchases",
-    "List what a workspace bought, newest first, with what was paid, refunded and disputed.",
+    "List the purchases of a workspace with payments, refunds and disputes, newest first.",
     workspace_option(),
     click.Option(["--csv"], is_flag=True, help="print CSV, for accounting"),
     JSON,

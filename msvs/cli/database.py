@@ -99,7 +99,7 @@ database = group("database")
 
 @command(
     "roles",
-    "Print the SQL that makes the owner's and the service's role, for a PostgreSQL of your own.",
+    "Print the SQL that creates the owner's role and the service's role in your own PostgreSQL.",
     click.Option(["--name"], default="msvs_production", metavar="NAME", help="the database (default msvs_production)"),
     group=database,
 )

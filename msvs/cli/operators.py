@@ -17,7 +17,7 @@ operators = group("operators")
 
 NAME = click.Argument(["name"], metavar="NAME")
 PASSWORD = click.Option(
-    ["--password-stdin"], is_flag=True, help="read the password from the first line of the input, instead of making one"
+    ["--password-stdin"], is_flag=True, help="read the password from standard input instead of generating one"
 )
 
 
@@ -75,7 +75,7 @@ def disable_operator(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, disable()))
 
 
-@command("list", "List the operators, with their last sign-in and their open sessions.", JSON, group=operators)
+@command("list", "List operators with their last sign-in and their open sessions.", JSON, group=operators)
 def list_operators(settings: Settings, arguments: Arguments) -> None:
     """List the operators."""
 
@@ -99,7 +99,7 @@ def list_operators(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "log",
-    "List what operators did, the newest first.",
+    "List the actions of operators, newest first.",
     click.Option(["--limit"], type=click.IntRange(1, 10_000), default=100, help="(default 100)"),
     JSON,
     group=operators,

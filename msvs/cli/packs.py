@@ -13,8 +13,8 @@ from msvs.settings import Settings
 
 @main_command(
     "packs",
-    click.Option(["--file"], metavar="PATH", help="check this file in place of the one that MSVS_BILLING names"),
-    click.Option(["--example"], is_flag=True, help="print a file to begin with"),
+    click.Option(["--file"], metavar="PATH", help="check this file instead of the one in MSVS_BILLING"),
+    click.Option(["--example"], is_flag=True, help="print an example file"),
     JSON,
 )
 def show_packs(settings: Settings, arguments: Arguments) -> None:

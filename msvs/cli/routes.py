@@ -37,10 +37,17 @@ routes = group("routes")
     click.Argument(["carrier"], metavar="CARRIER"),
     workspace_option(required=False, more="; without it, every workspace that has no route of its own"),
     REGIONS,
-    click.Option(["--sender"], metavar="SENDER", help="only from this sender"),
-    click.Option(["--sender-kind"], type=click.Choice(SENDER_KINDS), help="only from senders of this kind"),
-    click.Option(["--preference"], type=int, default=100, metavar="N", help="the lowest goes first (default 100)"),
-    click.Option(["--price"], type=Price(), metavar="P", help="a segment; between equals the lowest goes first"),
+    click.Option(["--sender"], metavar="SENDER", help="only messages from this sender"),
+    click.Option(["--sender-kind"], type=click.Choice(SENDER_KINDS), help="only messages from senders of this kind"),
+    click.Option(
+        ["--preference"], type=int, default=100, metavar="N", help="the order of routes, the lowest first (default 100)"
+    ),
+    click.Option(
+        ["--price"],
+        type=Price(),
+        metavar="P",
+        help="the price of a segment; among routes of equal preference, the lowest first",
+    ),
     JSON,
     group=routes,
 )

@@ -20,7 +20,7 @@ secrets = group("secrets")
 
 @command(
     "rotate",
-    "Replace the previous key by MSVS_SECRET_KEY; no process restarts.",
+    "Replace the previous secret key with MSVS_SECRET_KEY, without restarting any process.",
     expiry_option("how long processes may still start with the previous key, 0 to 168 (default 24)"),
     JSON,
     group=secrets,
@@ -51,7 +51,7 @@ def list_secrets(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, list_()))
 
 
-@command("adopt", "Accept MSVS_SECRET_KEY for an older database in which nothing can prove it.", JSON, group=secrets)
+@command("adopt", "Accept MSVS_SECRET_KEY for an older database that cannot verify it.", JSON, group=secrets)
 def adopt_secret(settings: Settings, arguments: Arguments) -> None:
     """Take the key for that of a database that cannot prove it."""
 

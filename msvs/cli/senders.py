@@ -37,8 +37,8 @@ senders = group("senders")
     *OWNER,
     SENDER,
     REGIONS,
-    click.Option(["--registration"], metavar="TEXT", help="its 10DLC campaign, verification or sender id registration"),
-    click.Option(["--shared"], is_flag=True, help="although another has it, or one that looks like it"),
+    click.Option(["--registration"], metavar="TEXT", help="the sender's 10DLC campaign, verification or registration"),
+    click.Option(["--shared"], is_flag=True, help="even if another workspace has it, or one that looks like it"),
     JSON,
     group=senders,
 )

@@ -34,24 +34,24 @@ suppressions = group("suppressions")
 
 @command(
     "import",
-    "Suppress the phone numbers of a CSV file; exit 1 where a row cannot be read.",
+    "Suppress the phone numbers of a CSV file; exit status 1 if a row cannot be read.",
     workspace_option(),
     click.Argument(["file"], metavar="FILE"),
     mode_option(),
-    click.Option(["--source"], default="import", metavar="TEXT", help="why, where a row does not say"),
+    click.Option(["--source"], default="import", metavar="TEXT", help="the reason for rows that give none"),
     click.Option(
         ["--region"],
         type=str.upper,
         metavar="CODE",
-        help="country of numbers without a country code, such as US, where the row names none",
+        help="the country of numbers without a country code, such as US, if the row names none",
     ),
     click.Option(
         ["--column"],
         multiple=True,
         metavar="NAME",
-        help="column of phones, by its name or its number from 1; may be repeated (default: the one that is known)",
+        help="the column of phones, by its name or its number from 1; repeatable (default: detected)",
     ),
-    click.Option(["--encoding"], metavar="NAME", help="encoding of the file (default: found by its contents)"),
+    click.Option(["--encoding"], metavar="NAME", help="the encoding of the file (default: detected)"),
     JSON,
     group=suppressions,
 )

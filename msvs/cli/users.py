@@ -24,9 +24,9 @@ ROLES = ("owner", "admin", "member", "read_only")
 users = group("users")
 
 
-@command("list", "List the users, and the workspaces of each.", JSON, group=users)
+@command("list", "List users with their workspaces.", JSON, group=users)
 def list_users(settings: Settings, arguments: Arguments) -> None:
-    """List the users, and the workspaces of each."""
+    """List users with their workspaces."""
 
     async def list_() -> list[dict[str, object]]:
         from msvs.api import ids
@@ -85,7 +85,7 @@ def create_user(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "confirm",
-    "Confirm the e-mail address of who signed up with it last.",
+    "Confirm the e-mail address of the user who signed up with it last.",
     click.Argument(["email"], metavar="EMAIL"),
     JSON,
     group=users,

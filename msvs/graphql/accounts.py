@@ -38,14 +38,14 @@ class User:
     email: str = strawberry.field(description="The e-mail address, in lower case.")
     name: str = strawberry.field(description="The name.")
     is_confirmed: bool = strawberry.field(
-        description="Whether the address is confirmed. Until it is, live mode and inviting are refused."
+        description="Whether the address is confirmed. Until then, live mode and invitations are refused."
     )
     pending_email: str | None = strawberry.field(
-        description="An address that waits to be confirmed; null where none does."
+        description="A new address that is not confirmed yet; null if there is none."
     )
     has_second_factor: bool = strawberry.field(description="Whether logging in asks for a second factor.")
-    language: str | None = strawberry.field(description="The language of mail; null where none was chosen.")
-    timezone: str | None = strawberry.field(description="An IANA time zone; null where none was chosen.")
+    language: str | None = strawberry.field(description="The language of mail; null if none was chosen.")
+    timezone: str | None = strawberry.field(description="An IANA time zone; null if none was chosen.")
 
     @classmethod
     def from_identity(cls, identity: Identity) -> User:
@@ -62,22 +62,20 @@ class User:
         )
 
 
-@strawberry.type(description="A user's place in a workspace, as the user sees it.")
+@strawberry.type(description="A user's membership in a workspace.")
 class Membership:
     workspace_id: ID = strawberry.field(description="The workspace's id, for the header X-Workspace.")
     workspace_name: str = strawberry.field(description="The workspace's name.")
-    role: Role = strawberry.field(description="What the user may do there.")
-    requires_second_factor: bool = strawberry.field(
-        description="Whether only members who have a second factor may work there."
-    )
+    role: Role = strawberry.field(description="The user's role there.")
+    requires_second_factor: bool = strawberry.field(description="Whether the workspace requires a second factor.")
 
 
 @strawberry.type(description="A browser that is logged in. Its token is in a cookie that scripts cannot read.")
 class Session:
     user: User = strawberry.field(description="Who is logged in.")
     memberships: list[Membership] = strawberry.field(description="The user's workspaces, the oldest membership first.")
-    csrf_token: str = strawberry.field(description="What every request sends in the header X-CSRF-Token.")
-    expires_at: datetime = strawberry.field(description="When the session ends, or earlier if it is not used.")
+    csrf_token: str = strawberry.field(description="The token to send with each request in the header X-CSRF-Token.")
+    expires_at: datetime = strawberry.field(description="When the session ends; it ends earlier if it is not used.")
 
     @classmethod
     def from_identity(cls, identity: Identity) -> Session:
@@ -98,16 +96,16 @@ class Session:
         )
 
 
-@strawberry.type(description="Who is asking.")
+@strawberry.type(description="The current caller.")
 class Viewer:
     actor: str = strawberry.field(description="The API key's or user's id.")
     livemode: bool = strawberry.field(description="Whether this is live; false in the sandbox.")
     role: Role | None = strawberry.field(
-        description="What the user may do in the workspace; null for an API key and where no workspace is named."
+        description="The user's role in the workspace; null for an API key, or if no workspace is named."
     )
     session: Session | None = strawberry.field(description="The user's session; null for an API key.")
 
-    @field("The workspace this caller works in.")
+    @field("The workspace of the caller.")
     async def workspace(self, info: Info) -> Workspace:
         return Workspace.from_row(await workspaces.get_workspace(info.context.ctx))
 
@@ -115,27 +113,27 @@ class Viewer:
 @strawberry.type(description="What an invitation offers.")
 class InvitationPreview:
     workspace_name: str = strawberry.field(description="The workspace's name.")
-    email: str = strawberry.field(description="Who may take the place.")
-    role: Role = strawberry.field(description="What they will be allowed to do.")
-    expires_at: datetime = strawberry.field(description="Until when it can be taken.")
+    email: str = strawberry.field(description="The invited e-mail address.")
+    role: Role = strawberry.field(description="The role in the workspace.")
+    expires_at: datetime = strawberry.field(description="The time until which it can be accepted.")
 
 
-@strawberry.input(description="A user to be, with a new workspace or a place in another: one of the two.")
+@strawberry.input(description="A new user, with a new workspace or an invitation to an existing one.")
 class SignUpInput:
     email: str = strawberry.field(description="The e-mail address to log in with.")
     password: str = strawberry.field(description="10 to 256 characters.")
     name: str = strawberry.field(description="The name, at most 100 characters.")
-    workspace_name: str | None = strawberry.field(default=None, description="The name of a workspace to be made.")
-    invitation: str | None = strawberry.field(default=None, description="The token of an invitation to be taken.")
+    workspace_name: str | None = strawberry.field(default=None, description="The name of the new workspace.")
+    invitation: str | None = strawberry.field(default=None, description="The token of an invitation to accept.")
     language: str | None = strawberry.field(default=None, description="The language of mail: `en`, `pt-BR` or `es`.")
 
 
 @strawberry.type(description="A new user, logged in.")
 class SignedUp:
     session: Session = strawberry.field(description="The session that was opened.")
-    workspace_id: ID = strawberry.field(description="The workspace made or joined.")
+    workspace_id: ID = strawberry.field(description="The new workspace, or the one that was joined.")
     test_key: str | None = strawberry.field(
-        description="The sandbox key of a new workspace, which cannot be had again; null where one was joined."
+        description="The sandbox key of the new workspace, which is not shown again; null if a workspace was joined."
     )
     live_key: str | None = strawberry.field(
         deprecation_reason="Live keys wait for a confirmed address; make one by `createApiKey`.",
@@ -143,60 +141,62 @@ class SignedUp:
     )
 
 
-@strawberry.type(description="Says that sessions have ended.")
+@strawberry.type(description="Confirms that sessions have ended.")
 class LoggedOut:
-    session_count: int = strawberry.field(description="How many; 0 where there was none.")
+    session_count: int = strawberry.field(description="The number of sessions; 0 if there was none.")
 
 
 SignUpResult = Annotated[
     SignedUp | InvalidRequestError | NotFoundError | ConflictError | RateLimitError | PermissionRefusedError,
-    strawberry.union("SignUpResult", description="The new user, logged in, or why there is none."),
+    strawberry.union("SignUpResult", description="The new user, logged in, or an error."),
 ]
 
 
-@strawberry.type(description="The password is right, and a second factor is to follow within ten minutes.")
+@strawberry.type(description="The password is correct, and a second factor must follow within ten minutes.")
 class SecondFactorNeeded:
-    token: str = strawberry.field(description="What `logInWithCode` or `beginPasskeyLogin` is given.")
-    has_totp: bool = strawberry.field(description="Whether the code of an authenticator app is one.")
-    has_passkey: bool = strawberry.field(description="Whether a passkey is one.")
+    token: str = strawberry.field(description="The token for `logInWithCode` or `beginPasskeyLogin`.")
+    has_totp: bool = strawberry.field(description="Whether an authenticator app can be used.")
+    has_passkey: bool = strawberry.field(description="Whether a passkey can be used.")
 
 
-@strawberry.type(description="Says that something was done, or that a mail is sent if there is somebody to send it to.")
+@strawberry.type(
+    description="Confirms that something was done, or that a mail is sent if there is somebody to send it to."
+)
 class Accepted:
     accepted: bool = strawberry.field(description="Always true.")
 
 
 LogInResult = Annotated[
     Session | SecondFactorNeeded | AuthenticationError | RateLimitError | PermissionRefusedError,
-    strawberry.union("LogInResult", description="The session, the second step to follow, or why there is none."),
+    strawberry.union("LogInResult", description="The session, the second step that follows, or an error."),
 ]
 LogOutResult = Annotated[
     LoggedOut | PermissionRefusedError,
-    strawberry.union("LogOutResult", description="Says that the session has ended, or why not."),
+    strawberry.union("LogOutResult", description="Confirms that the session has ended, or an error."),
 ]
 EndSessionResult = Annotated[
     Deleted | NotFoundError | PermissionRefusedError,
-    strawberry.union("EndSessionResult", description="Says that the session has ended, or why not."),
+    strawberry.union("EndSessionResult", description="Confirms that the session has ended, or an error."),
 ]
 ChangePasswordResult = Annotated[
     Session | InvalidRequestError | RateLimitError | PermissionRefusedError,
-    strawberry.union("ChangePasswordResult", description="The session under its new token, or why nothing changed."),
+    strawberry.union("ChangePasswordResult", description="The session under its new token, or an error."),
 ]
 AcceptInvitationResult = Annotated[
     Session | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("AcceptInvitationResult", description="The session with the new membership, or why not."),
+    strawberry.union("AcceptInvitationResult", description="The session with the new membership, or an error."),
 ]
 
 
 @strawberry.type(description="A browser in which the user is logged in.")
 class LoginSession:
     id: ID = strawberry.field(description="The id of the session.")
-    is_current: bool = strawberry.field(description="Whether it is the one that asks.")
-    ip: str | None = strawberry.field(description="From where it was opened; null where that was not kept.")
-    device: str | None = strawberry.field(description="The browser, as it named itself; null where that was not kept.")
+    is_current: bool = strawberry.field(description="Whether it is the current session.")
+    ip: str | None = strawberry.field(description="The IP address from which it was opened; null if unknown.")
+    device: str | None = strawberry.field(description="The browser, as it identified itself; null if unknown.")
     created_at: datetime = strawberry.field(description="When it was opened.")
     last_seen_at: datetime = strawberry.field(description="When it was last used, to the minute.")
-    expires_at: datetime = strawberry.field(description="When it ends.")
+    expires_at: datetime = strawberry.field(description="The end time.")
 
     @classmethod
     def from_row(cls, row: SessionRow, identity: Identity) -> LoginSession:
@@ -207,7 +207,7 @@ class LoginSession:
 
 @strawberry.type
 class AccountQuery:
-    @field("Who is asking. A page that has lost the session's CSRF token finds it here, without the header.")
+    @field("The current caller. A page that has lost the session's CSRF token can read it here without the header.")
     def viewer(self, info: Info) -> Viewer:
         caller = info.context.caller
         identity = caller.identity or caller.returning
@@ -221,13 +221,13 @@ class AccountQuery:
             session=Session.from_identity(identity),
         )
 
-    @field("The sessions of the user who asks that have not ended, the newest first.")
+    @field("The active sessions of the current user, newest first.")
     async def sessions(self, info: Info) -> list[LoginSession]:
         identity = user_of(info.context)
         found = await login_sessions.list_sessions(info.context.caller.visitor.services, identity)
         return [LoginSession.from_row(row, identity) for row in found]
 
-    @field("What an invitation offers to anyone who has its token; null where it cannot be taken. Needs no login.")
+    @field("The offer of an invitation, by its token; null if it cannot be accepted. Needs no login.")
     async def invitation_preview(
         self, info: Info, token: Annotated[str, strawberry.argument(description="The invitation's token.")]
     ) -> InvitationPreview | None:
@@ -241,7 +241,7 @@ class AccountQuery:
 
 @strawberry.type
 class AccountMutation:
-    @mutation(SignUpResult, "Make a user and log them in. The session's token is set as a cookie. Needs no login.")
+    @mutation(SignUpResult, "Create a user and log them in. Sets the session's token as a cookie. Needs no login.")
     async def sign_up(
         self, info: Info, input: Annotated[SignUpInput, strawberry.argument(description="The user.")]
     ) -> object:
@@ -263,7 +263,7 @@ class AccountMutation:
 
     @mutation(
         LogInResult,
-        "Open a session, or ask for the second factor. Its token is set as a cookie. Needs no login.",
+        "Open a session, or ask for the second factor. Sets the session's token as a cookie. Needs no login.",
     )
     async def log_in(
         self,
@@ -280,7 +280,7 @@ class AccountMutation:
 
         return await for_people(info, log_in)
 
-    @mutation(LogOutResult, "End the session and take its cookie. Ending one that has ended changes nothing.")
+    @mutation(LogOutResult, "End the session and clear its cookie. Ending an ended session changes nothing.")
     async def log_out(
         self,
         info: Info,
@@ -297,7 +297,7 @@ class AccountMutation:
 
         return await for_people(info, log_out)
 
-    @mutation(EndSessionResult, "End one session of the user who asks, such as that of a lost phone.")
+    @mutation(EndSessionResult, "End one of the current user's sessions, such as that of a lost phone.")
     async def end_session(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The session's id.")]
     ) -> object:
@@ -317,7 +317,7 @@ class AccountMutation:
     async def change_password(
         self,
         info: Info,
-        current_password: Annotated[str, strawberry.argument(description="The password until now.")],
+        current_password: Annotated[str, strawberry.argument(description="The current password.")],
         password: Annotated[str, strawberry.argument(description="The new password, 10 to 256 characters.")],
     ) -> object:
         async def change_password(request: RequestContext) -> Session:
@@ -329,7 +329,7 @@ class AccountMutation:
 
         return await for_people(info, change_password)
 
-    @mutation(AcceptInvitationResult, "Take a place that was offered to the user's own e-mail address.")
+    @mutation(AcceptInvitationResult, "Accept an invitation that was sent to the user's own e-mail address.")
     async def accept_invitation(
         self, info: Info, token: Annotated[str, strawberry.argument(description="The invitation's token.")]
     ) -> object:

@@ -21,12 +21,12 @@ from msvs.graphql.shapes import from_row
 from msvs.models import AuthenticationEntry as EntryRow
 
 
-@strawberry.type(description="One thing that concerns who may log in as the user.")
+@strawberry.type(description="An entry of the user's sign-in and security log.")
 class AuthenticationEntry:
     id: ID = strawberry.field(description="The id of the entry.")
     action: str = strawberry.field(description="What happened, such as `logged_in`, `login_refused` or `totp_added`.")
-    network: str | None = strawberry.field(description="The network that it came from; null where that is not known.")
-    device: str | None = strawberry.field(description="The browser, as it named itself; null where it did not.")
+    network: str | None = strawberry.field(description="The network of the request; null if unknown.")
+    device: str | None = strawberry.field(description="The browser, as it identified itself; null if it did not.")
     created_at: datetime = strawberry.field(description="When it happened.")
 
     @classmethod
@@ -37,44 +37,46 @@ class AuthenticationEntry:
 
 ConfirmEmailResult = Annotated[
     Accepted | NotFoundError | PermissionRefusedError,
-    strawberry.union("ConfirmEmailResult", description="Says that the address is confirmed, or why not."),
+    strawberry.union("ConfirmEmailResult", description="Confirms that the address is confirmed, or an error."),
 ]
 ResendConfirmationResult = Annotated[
     Accepted | RateLimitError | PermissionRefusedError,
-    strawberry.union("ResendConfirmationResult", description="Says that the link is sent again, or why not."),
+    strawberry.union("ResendConfirmationResult", description="Confirms that the link is sent again, or an error."),
 ]
 RequestPasswordResetResult = Annotated[
     Accepted | InvalidRequestError | RateLimitError | PermissionRefusedError,
     strawberry.union(
         "RequestPasswordResetResult",
-        description="Says that a link is sent if a user has the address, or why not; not whether one has.",
+        description="Confirms that a link is sent if a user has the address, or why not; not whether one has.",
     ),
 ]
 ResetPasswordResult = Annotated[
     Accepted | InvalidRequestError | NotFoundError | PermissionRefusedError,
-    strawberry.union("ResetPasswordResult", description="Says that the password is set, or why not."),
+    strawberry.union("ResetPasswordResult", description="Confirms that the password is set, or an error."),
 ]
 
 UpdateProfileResult = Annotated[
     Session | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("UpdateProfileResult", description="The session of the user as they now are, or why not."),
+    strawberry.union("UpdateProfileResult", description="The updated session, or an error."),
 ]
 ChangeEmailResult = Annotated[
     Session | InvalidRequestError | RateLimitError | PermissionRefusedError,
-    strawberry.union("ChangeEmailResult", description="The session, with the address that waits, or why not."),
+    strawberry.union("ChangeEmailResult", description="The session, with the unconfirmed address, or an error."),
 ]
 
 CreateWorkspaceResult = Annotated[
     Session | InvalidRequestError | RateLimitError | PermissionRefusedError,
-    strawberry.union("CreateWorkspaceResult", description="The session with the new workspace, the last, or why not."),
+    strawberry.union(
+        "CreateWorkspaceResult", description="The session with the new workspace as the last membership, or an error."
+    ),
 ]
 
-LinkToken = Annotated[str, strawberry.argument(description="What stands behind the `#` of the link.")]
+LinkToken = Annotated[str, strawberry.argument(description="The part of the link after `#`.")]
 
 
 @strawberry.type
 class AddressQuery:
-    @field("What concerned who may log in as the user who asks, the newest first.")
+    @field("The sign-in and security log of the current user, newest first.")
     async def authentication_log(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> list[AuthenticationEntry]:
@@ -95,7 +97,7 @@ class AddressMutation:
 
         return await for_people(info, confirm)
 
-    @mutation(UpdateProfileResult, "Change the name of the user who asks, or the language of their mail.")
+    @mutation(UpdateProfileResult, "Change the name of the current user, or the language of their mail.")
     async def update_profile(
         self,
         info: Info,
@@ -132,7 +134,7 @@ class AddressMutation:
 
         return await for_people(info, change)
 
-    @mutation(CreateWorkspaceResult, "Make another workspace, which the user who asks owns.")
+    @mutation(CreateWorkspaceResult, "Create another workspace, owned by the current user.")
     async def create_workspace(
         self, info: Info, name: Annotated[str, strawberry.argument(description="Its name, 1 to 100 characters.")]
     ) -> object:
@@ -144,7 +146,7 @@ class AddressMutation:
 
         return await for_people(info, make)
 
-    @mutation(ResendConfirmationResult, "Send the link again that confirms the address of the user who asks.")
+    @mutation(ResendConfirmationResult, "Send the confirmation link of the current user's address again.")
     async def resend_confirmation(self, info: Info) -> object:
         async def resend(request: RequestContext) -> Accepted:
             visitor, identity = request.caller.visitor, user_of(request)

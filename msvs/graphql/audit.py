@@ -21,16 +21,16 @@ from msvs.models import AuditEntry as AuditEntryRow
 from msvs.models import rows
 
 
-@strawberry.type(description="One change that a person or key made. The log is never altered.")
+@strawberry.type(description="One change by a person or a key. Entries are never altered.")
 class AuditEntry:
     id: ID = strawberry.field(description="The id of the entry.")
-    actor: str = strawberry.field(description="Who: an API key's or user's id, or `system`.")
-    action: AuditAction = strawberry.field(description="What they did.")
-    resource_id: ID | None = strawberry.field(description="What they did it to; null where that has no id.")
+    actor: str = strawberry.field(description="Who made the change: the id of an API key or user, or `system`.")
+    action: AuditAction = strawberry.field(description="The action.")
+    resource_id: ID | None = strawberry.field(description="The id of the changed resource; null if it has none.")
     changes: JSONObject = strawberry.field(description="Each field that changed, with its value before and after.")
-    ip: str | None = strawberry.field(description="From which IP address; null where that is not known.")
-    request_id: str | None = strawberry.field(description="In which request; null where it was none.")
-    created_at: datetime = strawberry.field(description="When.")
+    ip: str | None = strawberry.field(description="The IP address of the request; null if unknown.")
+    request_id: str | None = strawberry.field(description="The id of the request; null if there was none.")
+    created_at: datetime = strawberry.field(description="The time of the change.")
 
     @classmethod
     def from_row(cls, row: rows.AuditEntryRow) -> AuditEntry:
@@ -38,16 +38,16 @@ class AuditEntry:
         return from_row(cls, row, id=ID(encode_id(audit.AUDIT_ENTRY, row.id)), changes=json_object(row.changes))
 
 
-@strawberry.input(description="Which entries: those that meet every condition given.")
+@strawberry.input(description="Filters entries; an entry must meet every condition.")
 class AuditFilter:
     actor: str | None = strawberry.field(default=None, description="Who made the change.")
-    action: AuditAction | None = strawberry.field(default=None, description="What they did.")
-    resource_id: ID | None = strawberry.field(default=None, description="What they did it to.")
+    action: AuditAction | None = strawberry.field(default=None, description="The action.")
+    resource_id: ID | None = strawberry.field(default=None, description="The id of the changed resource.")
 
 
 @strawberry.type
 class AuditQuery:
-    @field("An entry of the log by its id; null where there is none.")
+    @field("An entry of the log by its id; null if there is none.")
     async def audit_entry(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The entry's id.")]
     ) -> AuditEntry | None:
@@ -58,11 +58,11 @@ class AuditQuery:
             return None
         return None if found is None else AuditEntry.from_row(found)
 
-    @field("Who changed what in the workspace, in both modes, newest first.")
+    @field("The audit log of the workspace, in both modes, newest first.")
     async def audit_log(
         self,
         info: Info,
-        filter: Annotated[AuditFilter | None, strawberry.argument(description="Which entries.")] = None,
+        filter: Annotated[AuditFilter | None, strawberry.argument(description="The filter.")] = None,
         first: First = None,
         after: After = None,
         last: Last = None,

@@ -35,7 +35,7 @@ from msvs.models import PurchaseStatus, rows
 from msvs.packs import Pack
 
 
-@resource_type(PackResource, "Credits that are sold for a price.")
+@resource_type(PackResource, "A pack of credits for sale.")
 class CreditPack:
     id: str
     label: str
@@ -50,12 +50,12 @@ class CreditPack:
         return from_row(cls, pack)
 
 
-@resource_type(CheckoutResource, "A purchase of credits, with the figures it was sold at.")
+@resource_type(CheckoutResource, "A purchase of credits, with the price at the time of the sale.")
 class Checkout(Node):
     url: str | None
     pack: str
     status: PurchaseStatus
-    label: str = strawberry.field(description="What the pack was called.")
+    label: str = strawberry.field(description="The label of the pack.")
     credits: BigInt
     amount: int
     currency: str
@@ -91,23 +91,23 @@ class CreateCheckoutInput:
 
 CreateCheckoutResult = Annotated[
     Checkout | InvalidRequestError | ConflictError | PermissionRefusedError | IdempotencyError,
-    strawberry.union("CreateCheckoutResult", description="The purchase that was begun, or why not."),
+    strawberry.union("CreateCheckoutResult", description="The new purchase, or an error."),
 ]
 
 
 @strawberry.type
 class BillingQuery:
-    @field("The packs of credits that are sold, in the operator's order; none where nothing is sold.")
+    @field("The packs of credits for sale, in the operator's order; empty if none are sold.")
     async def credit_packs(self, info: Info) -> list[CreditPack]:
         return [CreditPack.from_pack(pack) for pack in await checkout.list_packs(info.context.ctx)]
 
-    @field("A purchase by its id; null where there is none.")
+    @field("A purchase by its id; null if there is none.")
     async def checkout(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The purchase's id.")]
     ) -> Checkout | None:
         return await load_kind(info, id, Checkout, PURCHASE)
 
-    @field("The purchases, newest first. They are the workspace's; the sandbox makes none.")
+    @field("The purchases of the workspace, newest first; none are made in the sandbox.")
     async def checkouts(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Checkout]:
@@ -120,11 +120,11 @@ class BillingQuery:
 
 @strawberry.type
 class BillingMutation:
-    @mutation(CreateCheckoutResult, "Begin to buy a pack: `url` is the page where it is paid. Live alone.")
+    @mutation(CreateCheckoutResult, "Start to buy a pack: `url` is the payment page. Live mode only.")
     async def create_checkout(
         self,
         info: Info,
-        input: Annotated[CreateCheckoutInput, strawberry.argument(description="What is bought.")],
+        input: Annotated[CreateCheckoutInput, strawberry.argument(description="The purchase.")],
         idempotency_key: IdempotencyKey = None,
     ) -> object:
         data = read_input(CreateCheckout, input)

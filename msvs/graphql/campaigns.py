@@ -63,13 +63,14 @@ class Audience:
         found = await asyncio.gather(*(load_kind(info, id, ContactList, ids.CONTACT_LIST) for id in self.list_ids))
         return [each for each in found if each is not None]
 
-    @field("The segment; null where there is none any more.")
+    @field("The segment; null if it was deleted.")
     async def segment(self, info: Info) -> Segment | None:
         return None if self.segment_id is None else await load_kind(info, self.segment_id, Segment, ids.SEGMENT)
 
 
 @resource_type(
-    resources.CampaignStats, "How many recipients are in each state. Each is in exactly one of queued to canceled."
+    resources.CampaignStats,
+    "The number of recipients by status. Each recipient is in exactly one of `queued` to `canceled`.",
 )
 class CampaignStats:
     recipients: int
@@ -85,22 +86,22 @@ class CampaignStats:
     credits_used: BigInt
 
 
-@strawberry.type(description="How many recipients were not reached for one reason.")
+@strawberry.type(description="The number of recipients that were not reached for one reason.")
 class FailureCount:
     code: str = strawberry.field(description="The reason's code.")
     message: str = strawberry.field(description="The reason, in English.")
     status: MessageStatus = strawberry.field(description="Whether they failed, were skipped or were canceled.")
-    count: int = strawberry.field(description="How many.")
+    count: int = strawberry.field(description="The number.")
 
 
-@resource_type(CampaignResource, "One body sent to many contacts.")
+@resource_type(CampaignResource, "A message body that is sent to many contacts.")
 class Campaign(Node):
     row: strawberry.Private[rows.CampaignRow]
     livemode: bool
     name: str
     body: str
     from_: str
-    audience: Audience = strawberry.field(description="Who it goes to.")
+    audience: Audience = strawberry.field(description="The audience.")
     status: CampaignStatus
     pause_reason: str | None
     metadata: JSONObject
@@ -111,7 +112,7 @@ class Campaign(Node):
     spread_hours: float | None
     quiet_hours: bool
     on_unknown: OnUnknown
-    started_at: datetime | None = strawberry.field(description="When it began; null before that.")
+    started_at: datetime | None = strawberry.field(description="When it started; null before that.")
     dispatched_at: datetime | None
     completed_at: datetime | None
     canceled_at: datetime | None
@@ -139,7 +140,7 @@ class Campaign(Node):
             version=campaign_version(row),
         )
 
-    @field("How many recipients are in each state.")
+    @field("The number of recipients by status.")
     async def stats(self, info: Info) -> CampaignStats:
         stats = await info.context.loaders.stats(self.row)
         return CampaignStats(
@@ -161,7 +162,7 @@ class Campaign(Node):
         # The fields of the type are those of the operation's answer, by the same names.
         return cast("list[FailureCount]", await info.context.loaders.failures(self.row.id))
 
-    @field("Its messages, skipped recipients left out.")
+    @field("Its messages, without skipped recipients.")
     async def messages(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Message]:
@@ -185,7 +186,7 @@ class ReconciliationCheck:
     ok: bool
 
 
-@resource_type(ReconciliationResource, "A campaign's books at one instant, proved from the tables.")
+@resource_type(ReconciliationResource, "The reconciliation of a campaign at one instant, computed from the tables.")
 class Reconciliation:
     recipients: int
     not_expanded: int
@@ -211,23 +212,23 @@ class UpdateCampaignInput:
     pass
 
 
-@strawberry.type(description="The messages of a campaign's test.")
+@strawberry.type(description="The messages of a campaign test.")
 class CampaignTest:
     messages: list[Message] = strawberry.field(description="One for each phone.")
 
 
 CreateCampaignResult = Annotated[
     Campaign | InvalidRequestError | PaymentRequiredError | PermissionRefusedError | RateLimitError | IdempotencyError,
-    strawberry.union("CreateCampaignResult", description="The campaign made, or why it was not."),
+    strawberry.union("CreateCampaignResult", description="The new campaign, or an error."),
 ]
 ChangeCampaignResult = Annotated[
     Campaign | NotFoundError | ConflictError | PermissionRefusedError | RateLimitError,
-    strawberry.union("ChangeCampaignResult", description="The campaign as it now is, or why it did not change."),
+    strawberry.union("ChangeCampaignResult", description="The updated campaign, or an error."),
 ]
 
 UpdateCampaignResult = Annotated[
     Campaign | NotFoundError | ConflictError | InvalidRequestError | PermissionRefusedError | RateLimitError,
-    strawberry.union("UpdateCampaignResult", description="The campaign as it now is, or why it did not change."),
+    strawberry.union("UpdateCampaignResult", description="The updated campaign, or an error."),
 ]
 LaunchCampaignResult = Annotated[
     Campaign
@@ -237,15 +238,15 @@ LaunchCampaignResult = Annotated[
     | PaymentRequiredError
     | PermissionRefusedError
     | RateLimitError,
-    strawberry.union("LaunchCampaignResult", description="The campaign as it now is, or why it was not launched."),
+    strawberry.union("LaunchCampaignResult", description="The updated campaign, or an error."),
 ]
 CloneCampaignResult = Annotated[
     Campaign | NotFoundError | InvalidRequestError | PermissionRefusedError | RateLimitError,
-    strawberry.union("CloneCampaignResult", description="The draft made, or why none was."),
+    strawberry.union("CloneCampaignResult", description="The draft made, or an error."),
 ]
 DeleteCampaignResult = Annotated[
     Deleted | NotFoundError | ConflictError | PermissionRefusedError | RateLimitError,
-    strawberry.union("DeleteCampaignResult", description="The id that is no more, or why it still is."),
+    strawberry.union("DeleteCampaignResult", description="The deleted id, or an error."),
 ]
 CampaignTestResult = Annotated[
     CampaignTest
@@ -255,19 +256,19 @@ CampaignTestResult = Annotated[
     | ComplianceError
     | PermissionRefusedError
     | RateLimitError,
-    strawberry.union("CampaignTestResult", description="The messages sent, or why none was."),
+    strawberry.union("CampaignTestResult", description="The messages sent, or an error."),
 ]
 
 
 @strawberry.type
 class CampaignQuery:
-    @field("A campaign by its id; null where there is none.")
+    @field("A campaign by its id; null if there is none.")
     async def campaign(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
     ) -> Campaign | None:
         return await load_kind(info, id, Campaign, ids.CAMPAIGN)
 
-    @field("Campaigns, newest first unless you order otherwise. Drafts show only under `DRAFT`.")
+    @field("Campaigns, newest first by default. Drafts are included only with the status `DRAFT`.")
     async def campaigns(
         self,
         info: Info,
@@ -288,7 +289,7 @@ class CampaignQuery:
         query = campaigns.campaign_query(ctx, which)
         return connect(ids.CAMPAIGN, request, page, Campaign.from_row, query.count)
 
-    @field("A campaign's books: recipients, tallies, credits, ledger, carrier and events; null where there is none.")
+    @field("The reconciliation of a campaign: counts, credits, ledger, carrier and events; null if it does not exist.")
     async def campaign_reconciliation(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
     ) -> Reconciliation | None:
@@ -315,7 +316,7 @@ CampaignId = Annotated[ID, strawberry.argument(description="The campaign's id.")
 
 @strawberry.type
 class CampaignMutation:
-    @mutation(CreateCampaignResult, "Make a campaign that starts at once or at its time.")
+    @mutation(CreateCampaignResult, "Create a campaign that starts now or at a scheduled time.")
     async def create_campaign(
         self,
         info: Info,
@@ -337,7 +338,7 @@ class CampaignMutation:
             Campaign.from_row,
         )
 
-    @mutation(UpdateCampaignResult, "Change a draft, or a campaign whose time has not come.")
+    @mutation(UpdateCampaignResult, "Update a draft, or a campaign that has not started.")
     async def update_campaign(
         self,
         info: Info,
@@ -358,7 +359,7 @@ class CampaignMutation:
         at = given(scheduled_at)
         return await _change(info, id, lambda ctx, id: campaigns.launch_campaign(ctx, id, scheduled_at=at))
 
-    @mutation(CloneCampaignResult, "Make a draft of the same body, sender, audience, metadata and pace.")
+    @mutation(CloneCampaignResult, "Create a draft with the same body, sender, audience, metadata and pace.")
     async def clone_campaign(
         self,
         info: Info,
@@ -371,7 +372,7 @@ class CampaignMutation:
     async def delete_campaign(self, info: Info, id: CampaignId) -> object:
         return await _act(info, id, campaigns.delete_campaign, lambda _: Deleted(id=ID(id)))
 
-    @mutation(CampaignTestResult, "Send a campaign's body to phones of your own, each as a single message.")
+    @mutation(CampaignTestResult, "Send a campaign's body to your own phones, each as a single message.")
     async def send_campaign_test(
         self,
         info: Info,
@@ -387,15 +388,15 @@ class CampaignMutation:
             lambda rows: CampaignTest(messages=[Message.from_row(row) for row in rows]),
         )
 
-    @mutation(ChangeCampaignResult, "Hold a campaign: nothing more is handed to a carrier until it is resumed.")
+    @mutation(ChangeCampaignResult, "Pause a campaign: nothing more is sent until it is resumed.")
     async def pause_campaign(self, info: Info, id: CampaignId) -> object:
         return await _change(info, id, campaigns.pause_campaign)
 
-    @mutation(ChangeCampaignResult, "Let a paused campaign go on where it stopped.")
+    @mutation(ChangeCampaignResult, "Resume a paused campaign where it stopped.")
     async def resume_campaign(self, info: Info, id: CampaignId) -> object:
         return await _change(info, id, campaigns.resume_campaign)
 
-    @mutation(ChangeCampaignResult, "Stop a campaign for good: what no carrier has yet is never sent.")
+    @mutation(ChangeCampaignResult, "Cancel a campaign: messages that no carrier has are never sent.")
     async def cancel_campaign(self, info: Info, id: CampaignId) -> object:
         return await _change(info, id, campaigns.cancel_campaign)
 

@@ -15,20 +15,20 @@ class ErrorCode:
     type: str = strawberry.field(description="The kind of error, at the first of its statuses.")
     types: list[str] = strawberry.field(description="The kind of error at each of its statuses, in their order.")
     statuses: list[int] = strawberry.field(description="The HTTP statuses it comes with.")
-    when: str = strawberry.field(description="When it comes.")
+    when: str = strawberry.field(description="When it occurs.")
     action: str = strawberry.field(description="What to do about it.")
-    doc_url: str = strawberry.field(description="The page that explains it.")
-    is_graphql_only: bool = strawberry.field(description="Whether it comes over GraphQL alone, never over REST.")
+    doc_url: str = strawberry.field(description="The documentation page.")
+    is_graphql_only: bool = strawberry.field(description="Whether it occurs only in GraphQL, never in REST.")
 
 
 @strawberry.type(description="A code of a message that failed, was canceled by the service or was skipped.")
 class FailureCode:
     code: str = strawberry.field(description="The code.")
-    when: str = strawberry.field(description="When it comes.")
+    when: str = strawberry.field(description="When it occurs.")
     action: str = strawberry.field(description="What to do about it.")
 
 
-@strawberry.type(description="Every code that a caller may meet.")
+@strawberry.type(description="Every code that a caller may receive.")
 class ErrorCatalogue:
     errors: list[ErrorCode] = strawberry.field(description="Codes of refused requests.")
     failures: list[FailureCode] = strawberry.field(description="Codes of messages.")
@@ -36,7 +36,7 @@ class ErrorCatalogue:
 
 @strawberry.type
 class CatalogueQuery:
-    @field("Every error code and every failure code, for pages that explain them; the same for all workspaces.")
+    @field("All error codes and failure codes, the same for all workspaces.")
     async def error_catalogue(self, info: Info) -> ErrorCatalogue:
         base_url = info.context.caller.visitor.services.base_url
         return ErrorCatalogue(

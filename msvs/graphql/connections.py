@@ -26,18 +26,18 @@ R = TypeVar("R", bound=_Identified)
 First = Annotated[
     int | None,
     strawberry.argument(
-        description=f"How many, from the newest: 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} if neither is given."
+        description=f"The number of items from the newest, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} by default."
     ),
 ]
-After = Annotated[str | None, strawberry.argument(description="The cursor after which `first` begins: an `endCursor`.")]
-Last = Annotated[int | None, strawberry.argument(description=f"How many, from the oldest: 1 to {MAX_LIMIT}.")]
+After = Annotated[str | None, strawberry.argument(description="The cursor after which `first` starts: an `endCursor`.")]
+Last = Annotated[int | None, strawberry.argument(description=f"The number of items from the oldest, 1 to {MAX_LIMIT}.")]
 Before = Annotated[str | None, strawberry.argument(description="The cursor before which `last` ends: a `startCursor`.")]
 
 
-OrderBy = Annotated[Order, strawberry.argument(description="Which come first.")]
+OrderBy = Annotated[Order, strawberry.argument(description="The order.")]
 
 
-@strawberry.type(description="Where a page stands in its list.")
+@strawberry.type(description="The position of a page in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether older items follow this page.")
     has_previous_page: bool = strawberry.field(description="Whether newer items come before this page.")
@@ -47,7 +47,7 @@ class PageInfo:
 
 @strawberry.type(description="An item of a list with its cursor.")
 class Edge(Generic[N]):
-    cursor: str = strawberry.field(description="The item's place in the list: its id.")
+    cursor: str = strawberry.field(description="The position of the item in the list: its id.")
     node: N = strawberry.field(description="The item.")
 
 
@@ -55,10 +55,10 @@ class Edge(Generic[N]):
 class Connection(Generic[N]):
     edges: list[Edge[N]] = strawberry.field(description="The items with their cursors.")
     nodes: list[N] = strawberry.field(description="The items alone.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
+    page_info: PageInfo = strawberry.field(description="The position of this page in the list.")
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @field("How many items the whole list has. Counted only where you ask for it.")
+    @field("The number of items in the whole list. Counted only if you ask for it.")
     async def total_count(self) -> int:
         return await self.count()
 

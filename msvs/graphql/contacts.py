@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 ERASED = "erased"
 
 
-@resource_type(OptInResource, "Where a contact's consent stands, and the evidence for it.")
+@resource_type(OptInResource, "The consent status of a contact, and its evidence.")
 class OptIn:
     status: OptInStatus
     source: str | None
@@ -55,10 +55,10 @@ class OptIn:
     at: datetime | None
 
 
-@resource_type(ConsentEntryResource, "One change of a phone's consent. The history is only ever added to.")
+@resource_type(ConsentEntryResource, "One consent record of a phone. The history is append-only.")
 class ConsentEvent:
     id: ID
-    phone: str = strawberry.field(description="The phone, in E.164; `erased` where it was erased.")
+    phone: str = strawberry.field(description="The phone, in E.164 format; `erased` if it was erased.")
     status: OptInStatus
     source: str | None
     ip: str | None
@@ -85,18 +85,18 @@ class ConsentEvent:
         )
 
 
-@resource_type(ContactResource, "A person you send SMS to, with one phone.")
+@resource_type(ContactResource, "A person with a phone, to whom you send SMS.")
 class Contact(Node):
     row: strawberry.Private[rows.ContactRow]
     livemode: bool
     phone: str
-    region: str | None = strawberry.field(description="The phone's region, ISO 3166-1; null where it has none.")
+    region: str | None = strawberry.field(description="The region of the phone, ISO 3166-1; null if it has none.")
     first_name: str | None
     last_name: str | None
     email: str | None
     timezone: str | None
     external_id: str | None
-    opt_in: OptIn = strawberry.field(description="Where the consent stands.")
+    opt_in: OptIn = strawberry.field(description="The consent status and its evidence.")
     attributes: JSONObject
     created_at: datetime
     updated_at: datetime
@@ -119,7 +119,7 @@ class Contact(Node):
             warnings=cast("list[SendWarning]", contact_warnings(row)),
         )
 
-    @field("The messages to this contact, those a campaign skipped left out.")
+    @field("The messages to this contact, without those that a campaign skipped.")
     async def messages(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Annotated[Message, strawberry.lazy("msvs.graphql.messages")]]:
@@ -145,7 +145,7 @@ class Contact(Node):
             lambda: loaders.count_children(CONTACT_LISTS, id),
         )
 
-    @field("How the consent of this contact's phone came about, newest first.")
+    @field("The consent records of this contact's phone, newest first.")
     async def consent_history(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[ConsentEvent]:
@@ -176,7 +176,7 @@ class ImportContactsInput:
     pass
 
 
-@resource_type(imports.RowRefused, "A row of an import that cannot be taken.")
+@resource_type(imports.RowRefused, "An invalid row of an import.")
 class RowRefused:
     index: int
     code: str
@@ -186,7 +186,7 @@ class RowRefused:
 
 @resource_type(
     imports.ContactsImported,
-    "What came of importing contacts. Each row is one of `created`, `updated`, `unchanged` and `duplicates`, or is in"
+    "The result of importing contacts. Each row counts as `created`, `updated`, `unchanged` or `duplicates`, or is in"
     " `invalid`.",
 )
 class ContactsImported:
@@ -212,7 +212,7 @@ class UpdateContactInput:
     pass
 
 
-@request_input(ListContacts, "Which contacts: those that meet every condition given.")
+@request_input(ListContacts, "Filters contacts; a contact must meet every condition.")
 class ContactFilter:
     opt_in_status: OptInStatus | None
 
@@ -221,47 +221,48 @@ CreateContactResult = Annotated[
     Contact | InvalidRequestError | ConflictError | PermissionRefusedError,
     strawberry.union(
         "CreateContactResult",
-        description="The contact made, or why not. A phone that has one: `contact_exists`. One that said STOP, without"
-        " newer evidence: `opt_in_revoked`.",
+        description="The new contact, or an error: `contact_exists` if the phone has one, `opt_in_revoked` if it opted"
+        " out and there is no newer evidence.",
     ),
 ]
 ImportContactsResult = Annotated[
     ContactsImported | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("ImportContactsResult", description="What came of it, or why nothing did."),
+    strawberry.union("ImportContactsResult", description="What came of it, or an error."),
 ]
 UpdateContactResult = Annotated[
     Contact | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union(
         "UpdateContactResult",
-        description="The contact as it now is, or why nothing changed. A phone that said STOP, without newer evidence:"
+        description="The updated contact, or an error. A phone that said STOP, without newer evidence:"
         " `opt_in_revoked`.",
     ),
 ]
 OptOutContactResult = Annotated[
     Contact | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union(
-        "OptOutContactResult", description="The contact, opted out, or why not. Twice: `contact_opted_out`."
+        "OptOutContactResult",
+        description="The contact, opted out, or an error: `contact_opted_out` if it was opted out already.",
     ),
 ]
 DeleteContactResult = Annotated[
     Deleted | NotFoundError | PermissionRefusedError,
-    strawberry.union("DeleteContactResult", description="Says that the contact is gone, or why not."),
+    strawberry.union("DeleteContactResult", description="Confirms that the contact was deleted, or an error."),
 ]
 
 
 @strawberry.type
 class ContactQuery:
-    @field("A contact by its id; null where there is none.")
+    @field("A contact by its id; null if there is none.")
     async def contact(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
     ) -> Contact | None:
         return await load_kind(info, id, Contact, ids.CONTACT)
 
-    @field("Contacts, newest first unless you order otherwise.")
+    @field("Contacts, newest first by default.")
     async def contacts(
         self,
         info: Info,
-        filter: Annotated[ContactFilter | None, strawberry.argument(description="Which contacts.")] = None,
+        filter: Annotated[ContactFilter | None, strawberry.argument(description="The filter.")] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -279,7 +280,7 @@ class ContactQuery:
 
 @strawberry.type
 class ContactMutation:
-    @mutation(CreateContactResult, "Make a contact.")
+    @mutation(CreateContactResult, "Create a contact.")
     async def create_contact(
         self, info: Info, input: Annotated[CreateContactInput, strawberry.argument(description="The contact.")]
     ) -> object:
@@ -289,7 +290,9 @@ class ContactMutation:
             Contact.from_row,
         )
 
-    @mutation(ImportContactsResult, "Import contacts: at most 500, each made or, where its phone is known, changed.")
+    @mutation(
+        ImportContactsResult, "Import at most 500 contacts: creates new ones, and updates those whose phone is known."
+    )
     async def import_contacts(
         self, info: Info, input: Annotated[ImportContactsInput, strawberry.argument(description="The contacts.")]
     ) -> object:
@@ -299,7 +302,7 @@ class ContactMutation:
             ContactsImported.from_done,
         )
 
-    @mutation(UpdateContactResult, "Change a contact.")
+    @mutation(UpdateContactResult, "Update a contact.")
     async def update_contact(
         self,
         info: Info,
@@ -312,13 +315,13 @@ class ContactMutation:
             Contact.from_row,
         )
 
-    @mutation(OptOutContactResult, "Opt a contact out: nothing more is sent to its phone.")
+    @mutation(OptOutContactResult, "Opt a contact out: nothing more is sent to the phone.")
     async def opt_out_contact(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
     ) -> object:
         return await mutate(info, lambda ctx: contacts.opt_out_contact(ctx, _id(id)), Contact.from_row)
 
-    @mutation(DeleteContactResult, "Delete a contact. The history of its consent stays.")
+    @mutation(DeleteContactResult, "Delete a contact. Its consent records stay.")
     async def delete_contact(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
     ) -> object:

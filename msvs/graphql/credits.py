@@ -19,7 +19,7 @@ from msvs.models import LedgerEntry as LedgerEntryRow
 from msvs.models import LedgerKind, rows
 
 
-@resource_type(LedgerEntryResource, "One movement of credits. The ledger is only ever added to.")
+@resource_type(LedgerEntryResource, "One movement of credits. The ledger is append-only.")
 class LedgerEntry:
     id: ID
     kind: LedgerKind
@@ -59,7 +59,7 @@ class Credits:
         count = LedgerEntryRow.filter(workspace_id=ctx.workspace_id).count
         return connect(ids.LEDGER_ENTRY, request, page, LedgerEntry.from_row, count)
 
-    @field("What was added to the balance, bought or given, newest first.")
+    @field("Credits added to the balance, bought or granted, newest first.")
     async def purchases(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[LedgerEntry]:

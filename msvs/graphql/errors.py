@@ -46,13 +46,13 @@ _QUOTED_OR_NAME = re.compile(r"'[^']*'|\b[a-z]+(?:_[a-z]+)+\b")
 
 
 @strawberry.interface(
-    description="Why a mutation did nothing. Codes are the REST API's; select this interface to handle kinds not named."
+    description="Why a mutation did nothing, with the codes of the REST API. Select it to handle every kind of error."
 )
 class Error:
     code: str = strawberry.field(description="A stable code, such as `phone_number_invalid`.")
     message: str = strawberry.field(description="What is wrong, in English.")
     param: str | None = strawberry.field(
-        description="The path of the input it is about, such as `audience.listIds[0]`; null where it is about none."
+        description="The path of the input that caused the error, such as `audience.listIds[0]`; null if there is none."
     )
 
 
@@ -61,57 +61,55 @@ class InvalidRequestError(Error):
     pass
 
 
-@strawberry.type(description="There is no such thing in this workspace and mode.")
+@strawberry.type(description="The resource does not exist in this workspace and mode.")
 class NotFoundError(Error):
     pass
 
 
-@strawberry.type(description="Who asks is not who they say they are.")
+@strawberry.type(description="Authentication failed.")
 class AuthenticationError(Error):
     pass
 
 
-@strawberry.type(description="The balance does not cover it.")
+@strawberry.type(description="The balance is too low.")
 class PaymentRequiredError(Error):
-    required: int | None = strawberry.field(description="The credits it needs; null where that is not known.")
-    available: int | None = strawberry.field(description="The credits there are; null where that is not known.")
+    required: int | None = strawberry.field(description="The credits that are needed; null if unknown.")
+    available: int | None = strawberry.field(description="The credits that are available; null if unknown.")
 
 
-@strawberry.type(
-    description="Law or policy forbids it: a region, a number's type, a recipient who opted out, or a cap."
-)
+@strawberry.type(description="Refused by law or policy: a region, a number type, a recipient who opted out, or a cap.")
 class ComplianceError(Error):
     resets_at: datetime | None = strawberry.field(
-        default=None, description="When a cap that was reached counts again; null where the refusal is another."
+        default=None, description="When the cap that was reached starts again; null for other errors."
     )
 
 
-@strawberry.type(description="The state of things does not allow it.")
+@strawberry.type(description="The current state does not allow it.")
 class ConflictError(Error):
     existing_id: strawberry.ID | None = strawberry.field(
-        description="The id of what is there already; null where the conflict is another."
+        description="The id of the existing resource; null for other conflicts."
     )
     opted_out_at: datetime | None = strawberry.field(
-        default=None, description="When the phone opted out that may not be opted in; null where it is another."
+        default=None, description="When the phone opted out; null for other conflicts."
     )
 
 
-@strawberry.type(name="PermissionError", description="The caller may not do this.")
+@strawberry.type(name="PermissionError", description="The caller does not have permission.")
 class PermissionRefusedError(Error):
     pass
 
 
-@strawberry.type(description="Too many calls of this kind.")
+@strawberry.type(description="Too many requests.")
 class RateLimitError(Error):
     retry_after: int = strawberry.field(description="Whole seconds to wait before trying again.")
 
 
 @strawberry.type(
-    description="The idempotency key is malformed, stands for another request, or is in use at this moment."
+    description="The idempotency key is malformed, was used for another request, or is in use at the moment."
 )
 class IdempotencyError(Error):
     retry_after: int | None = strawberry.field(
-        description="Whole seconds to wait before trying again; null where waiting does not help."
+        description="Whole seconds to wait before trying again; null if waiting does not help."
     )
 
 

@@ -27,11 +27,13 @@ from msvs.models import Event as EventRow
 from msvs.models import rows
 
 
-@resource_type(EventResource, "Something that happened, as webhooks deliver it.")
+@resource_type(EventResource, "An event, as webhooks deliver it.")
 class Event(Node):
     livemode: bool
     type: EventType
-    data: JSONObject = strawberry.field(description="The thing it happened to, as it stood then, in REST's shape.")
+    data: JSONObject = strawberry.field(
+        description="The resource as it was at that moment, in the format of the REST API."
+    )
     created_at: datetime
 
     @classmethod
@@ -39,7 +41,7 @@ class Event(Node):
         """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.EVENT, row.id)), data=msgspec.json.decode(row.data))
 
-    @field("The thing it happened to, as it is now; null where it is gone or has no id.")
+    @field("The resource as it is now; null if it was deleted or has no id.")
     async def resource(self, info: Info) -> Node | None:
         id = self.data.get("id")
         return await load_node(info, id) if isinstance(id, str) else None
@@ -48,20 +50,20 @@ class Event(Node):
 register_rows(ids.EVENT, EventRow, Event.from_row)
 
 
-@resource_type(RedeliveryResource, "What will be delivered again.")
+@resource_type(RedeliveryResource, "The events that will be delivered again.")
 class Redelivery:
     delivery_count: int
 
 
 ResendEventResult = Annotated[
     Redelivery | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("ResendEventResult", description="What will be delivered again, or why nothing."),
+    strawberry.union("ResendEventResult", description="The events that will be delivered again, or an error."),
 ]
 
 
 @strawberry.type
 class EventQuery:
-    @field("An event by its id; null where there is none.")
+    @field("An event by its id; null if there is none.")
     async def event(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The event's id.")]
     ) -> Event | None:

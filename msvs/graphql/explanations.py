@@ -46,9 +46,9 @@ class TimelineKind(StrEnum):
 describe(
     TimelineKind,
     "TimelineKind",
-    "What an entry of a message's timeline is.",
+    "The kind of an entry of a message's timeline.",
     {
-        "STATE": "The message came to the state in `status`.",
+        "STATE": "The message reached the status in `status`.",
         "ATTEMPT_STARTED": "Handing it to the carrier began.",
         "ATTEMPT_ENDED": "Handing it to the carrier ended.",
         "EVENT": "The event in `eventId` was recorded.",
@@ -63,13 +63,13 @@ class MessageFailure:
     message: str = strawberry.field(description="The reason, in English.")
 
 
-@resource_type(MessageAttemptResource, "One try to hand a message to a carrier.")
+@resource_type(MessageAttemptResource, "One attempt to hand a message to a carrier.")
 class MessageAttempt:
     id: ID
     number: int
     carrier: str
     outcome: str | None
-    error: MessageFailure | None = strawberry.field(description="Why it failed; null unless it did.")
+    error: MessageFailure | None = strawberry.field(description="Why it failed; null if it did not.")
     started_at: datetime
     ended_at: datetime | None
     resend: bool
@@ -84,9 +84,9 @@ class TimelineEntry:
     attempt: MessageAttempt | None = strawberry.field(description="The attempt; null for other kinds.")
     event_id: ID | None
     event_type: EventType | None
-    error: MessageFailure | None = strawberry.field(description="Why it failed; null unless something did.")
+    error: MessageFailure | None = strawberry.field(description="Why it failed; null if nothing failed.")
 
-    @field("The answer; null for other kinds.")
+    @field("The reply; null for other kinds.")
     async def reply(self, info: Info) -> Annotated[InboundMessage, strawberry.lazy("msvs.graphql.inbound")] | None:
         if self.entry.reply is None:
             return None
@@ -107,7 +107,7 @@ class TimelineEntry:
         )
 
 
-@resource_type(explanations.ConsentRecord, "One entry of the history of a phone's consent, with its evidence.")
+@resource_type(explanations.ConsentRecord, "One consent record of a phone, with its evidence.")
 class ConsentRecord:
     status: OptInStatus
     source: str | None
@@ -116,14 +116,16 @@ class ConsentRecord:
     at: datetime
 
 
-@resource_type(explanations.ConsentExplanation, "The consent that counted for a message.")
+@resource_type(explanations.ConsentExplanation, "The consent that applied to a message.")
 class ConsentExplanation:
     current_status: OptInStatus | None
     decided_at: datetime
-    record: ConsentRecord | None = strawberry.field(description="The latest record then; null where there was none.")
+    record: ConsentRecord | None = strawberry.field(
+        description="The latest record at that time; null if there was none."
+    )
     contact_id: strawberry.Private[str | None]
 
-    @field("The recipient; null once the contact is deleted.")
+    @field("The recipient; null if the contact was deleted.")
     async def contact(self, info: Info) -> Annotated[Contact, strawberry.lazy("msvs.graphql.contacts")] | None:
         if self.contact_id is None:
             return None
@@ -137,7 +139,7 @@ class SuppressionExplanation:
     since: datetime | None
 
 
-@resource_type(explanations.QuietHoursExplanation, "Whether the recipient could be texted at a moment.")
+@resource_type(explanations.QuietHoursExplanation, "Whether quiet hours allowed sending to the recipient at a moment.")
 class QuietHoursExplanation:
     at: datetime
     zones: list[str]
@@ -147,22 +149,22 @@ class QuietHoursExplanation:
     next_opening: datetime
 
 
-@strawberry.type(description="A character that GSM-7 lacks.")
+@strawberry.type(description="A character that is not in GSM-7.")
 class NamedCharacter:
     character: str = strawberry.field(description="The character.")
     name: str = strawberry.field(description="Its Unicode name.")
 
 
-@resource_type(explanations.EncodingExplanation, "How a body goes on the air.")
+@resource_type(explanations.EncodingExplanation, "The encoding and segments of a body.")
 class EncodingExplanation:
     encoding: Encoding
     units: int
     segments: int
     parts: list[str]
-    forced_by: list[NamedCharacter] = strawberry.field(description="What made it UCS-2.")
+    forced_by: list[NamedCharacter] = strawberry.field(description="The characters that force UCS-2.")
 
 
-@resource_type(explanations.SenderExplanation, "The sender and where it comes from.")
+@resource_type(explanations.SenderExplanation, "The sender, and where it was set.")
 class SenderExplanation:
     sender: str
     source: str
@@ -175,36 +177,38 @@ class MessageLedgerEntry:
     at: datetime
 
 
-@resource_type(explanations.CarrierExplanation, "The carrier that was last tried.")
+@resource_type(explanations.CarrierExplanation, "The carrier of the last attempt.")
 class CarrierExplanation:
     name: str
     reference: str | None
 
 
-@resource_type(explanations.MessageExplanation, "A message and why it is as it is.")
+@resource_type(explanations.MessageExplanation, "A message, with everything that was recorded about it.")
 class MessageExplanation:
     found: strawberry.Private[explanations.MessageExplanation]
     kind: MessageKind
-    consent: ConsentExplanation = strawberry.field(description="The consent that counted.")
+    consent: ConsentExplanation = strawberry.field(description="The consent that applied.")
     suppression: SuppressionExplanation = strawberry.field(description="Whether its phone is suppressed now.")
     quiet_hours: QuietHoursExplanation | None = strawberry.field(
-        description="Whether the recipient could be texted; null where no quiet hours are kept."
+        description="Whether quiet hours allowed sending; null if quiet hours are off."
     )
     encoding: EncodingExplanation | None = strawberry.field(
-        description="How it goes on the air; null for a recipient skipped before its body was rendered."
+        description="The encoding; null for a recipient who was skipped before the body was rendered."
     )
-    sender: SenderExplanation = strawberry.field(description="The sender and where it comes from.")
-    attempts: list[MessageAttempt] = strawberry.field(description="The tries to hand it to a carrier.")
-    ledger: list[MessageLedgerEntry] = strawberry.field(description="Its movements of credits; none in the sandbox.")
+    sender: SenderExplanation = strawberry.field(description="The sender, and where it was set.")
+    attempts: list[MessageAttempt] = strawberry.field(description="The attempts to hand it to a carrier.")
+    ledger: list[MessageLedgerEntry] = strawberry.field(
+        description="The credits charged and refunded; empty in the sandbox."
+    )
     carrier: CarrierExplanation | None = strawberry.field(
-        description="The carrier that was last tried; null before that."
+        description="The carrier of the last attempt; null before the first."
     )
 
     @field("The message.")
     async def message(self, info: Info) -> Annotated[Message, strawberry.lazy("msvs.graphql.messages")]:
         return cast("Message", await load_node(info, self.found.id, prefix=ids.MESSAGE))
 
-    @field("What the recipient answered, at most 100 answers.")
+    @field("The replies of the recipient, at most 100.")
     async def replies(self, info: Info) -> list[Annotated[InboundMessage, strawberry.lazy("msvs.graphql.inbound")]]:
         found = await asyncio.gather(*(load_node(info, each.id, prefix=ids.INBOUND) for each in self.found.replies))
         return [cast("InboundMessage", each) for each in found if each is not None]
@@ -212,7 +216,7 @@ class MessageExplanation:
 
 @strawberry.type
 class ExplanationQuery:
-    @field("Why a message was sent, put off, refused or failed; null where there is none.")
+    @field("Explain why a message was sent, delayed, refused or failed; null if it does not exist.")
     async def explain_message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
     ) -> MessageExplanation | None:

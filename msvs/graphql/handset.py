@@ -6,26 +6,24 @@ from typing import Annotated
 
 import strawberry
 
-from msvs.api import ids
 from msvs.api.inbound import handset
-from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.connections import After, Before, Connection, First, Last
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
-from msvs.graphql.inbound import ThreadMessage
-from msvs.models import InboundMessage as InboundRow
+from msvs.graphql.inbound import ThreadMessage, connect_thread, read_thread_page
 
 
-@strawberry.type(description="A phone, as the sandbox sees it.")
+@strawberry.type(description="A phone in the sandbox.")
 class Handset:
     phone: str = strawberry.field(description="The phone, in E.164.")
-    contact: Contact | None = strawberry.field(description="Whose it is; null where no contact has it.")
-    opted_out: bool = strawberry.field(description="Whether nothing is sent to it, because it opted out.")
+    contact: Contact | None = strawberry.field(description="The contact of the phone; null if there is none.")
+    opted_out: bool = strawberry.field(description="Whether it opted out, so that nothing is sent to it.")
     script: str | None = strawberry.field(
-        description="What the sandbox does with the number; null for one that is delivered like any other."
+        description="What the sandbox does with the number; null for an ordinary number."
     )
     last_message: ThreadMessage | None = strawberry.field(
-        description="What it received or sent last; given in the list of handsets only."
+        description="The last message that it received or sent; only in the list of handsets."
     )
 
     @classmethod
@@ -40,7 +38,7 @@ class Handset:
         )
 
 
-@strawberry.type(description="A number that the sandbox treats in a way of its own.")
+@strawberry.type(description="A number with special behavior in the sandbox.")
 class SandboxNumber:
     phone: str = strawberry.field(description="The number, in E.164.")
     script: str = strawberry.field(description="What happens to a message to it.")
@@ -51,15 +49,15 @@ HandsetPhone = Annotated[str, strawberry.argument(description="The phone, in E.1
 
 @strawberry.type
 class HandsetQuery:
-    @field("Phones that lately received or sent something, newest first. Sandbox only.")
+    @field("Phones with recent messages, newest first. Sandbox only.")
     async def handsets(self, info: Info) -> list[Handset]:
         return [Handset.from_handset(each) for each in await handset.list_handsets(info.context.ctx)]
 
-    @field("A phone, whether or not it ever had a message. Sandbox only.")
+    @field("A phone, with or without messages. Sandbox only.")
     async def handset(self, info: Info, phone: HandsetPhone) -> Handset:
         return Handset.from_handset(await handset.get_handset(info.context.ctx, phone))
 
-    @field("What a phone received and sent, newest first. Sandbox only.")
+    @field("The messages to and from a phone, newest first. Sandbox only.")
     async def handset_messages(
         self,
         info: Info,
@@ -70,17 +68,10 @@ class HandsetQuery:
         before: Before = None,
     ) -> Connection[ThreadMessage]:
         ctx = info.context.ctx
-        cursor = after or before or ""
-        prefix = ids.MESSAGE if cursor.startswith(f"{ids.MESSAGE}_") else ids.INBOUND
-        request = read_page(prefix, first, after, last, before)
-        return connect(
-            lambda row: ids.INBOUND if isinstance(row, InboundRow) else ids.MESSAGE,
-            request,
-            await handset.list_handset_messages(ctx, phone, request),
-            ThreadMessage.from_row,
-            lambda: handset.count_handset_messages(ctx, phone),
-        )
+        request = read_thread_page(first, after, last, before)
+        page = await handset.list_handset_messages(ctx, phone, request)
+        return connect_thread(request, page, lambda: handset.count_handset_messages(ctx, phone))
 
-    @field("The numbers that the sandbox treats in ways of their own.")
+    @field("The numbers with special behavior in the sandbox.")
     def sandbox_numbers(self) -> list[SandboxNumber]:
         return [SandboxNumber(phone=phone, script=script) for phone, script in handset.SCRIPTED.items()]

@@ -45,7 +45,7 @@ class ImportColumn:
     samples: list[str]
 
 
-@resource_type(import_jobs.ImportCounts, "What came of the rows of a file, or would.")
+@resource_type(import_jobs.ImportCounts, "The outcomes of the rows of a file, actual or expected.")
 class ImportCounts:
     rows: int
     created: int
@@ -69,7 +69,7 @@ class ImportFault:
     message: str
 
 
-@resource_type(OptInEvidence, "How all people of a file agreed to be texted.")
+@resource_type(OptInEvidence, "How everyone in a file agreed to receive texts.")
 class ImportEvidence:
     source: str | None
     ip: str | None
@@ -79,7 +79,7 @@ class ImportEvidence:
     at: datetime | None
 
 
-@resource_type(import_jobs.ImportRowResource, "A row of an import, and what came of it.")
+@resource_type(import_jobs.ImportRowResource, "A row of an import, with its outcome.")
 class ImportRow:
     number: int
     line: int
@@ -90,7 +90,7 @@ class ImportRow:
     cells: list[str] | None
 
 
-@resource_type(import_jobs.ImportFile, "Rows that could not be taken, as the file that they came from.")
+@resource_type(import_jobs.ImportFile, "Invalid rows, in the format of the original file.")
 class ImportFile:
     file_name: str
     media_type: str
@@ -102,7 +102,7 @@ class ImportFile:
 @strawberry.type(description="Rows of an import in their order.")
 class ImportRows:
     nodes: list[ImportRow] = strawberry.field(description="The rows.")
-    has_more: bool = strawberry.field(description="Whether more follow: go on after the last number.")
+    has_more: bool = strawberry.field(description="Whether more rows follow: continue after the last number.")
 
 
 @resource_type(import_jobs.ImportResource, "An import of contacts from a file.")
@@ -152,7 +152,7 @@ class ContactImport(Node):
             undo_until=None if told.undo_until is None else cast("datetime", row.ended_at) + import_jobs.UNDO,
         )
 
-    @field("Its rows in their order, at most 100 at once.")
+    @field("The rows in order, at most 100 at once.")
     async def rows(
         self,
         info: Info,
@@ -165,7 +165,7 @@ class ContactImport(Node):
         shapes = [import_row_resource(row) for row in found]
         return ImportRows(nodes=[from_row(ImportRow, shape) for shape in shapes], has_more=has_more)
 
-    @field("The rows that could not be taken, as the file that they came from.")
+    @field("The invalid rows, in the format of the original file.")
     async def invalid_rows(
         self, info: Info, after: Annotated[int | None, argument(import_jobs.ListInvalidRows, "after")] = None
     ) -> ImportFile:
@@ -192,18 +192,18 @@ class UploadPartInput:
 
 CreateImportResult = Annotated[
     ContactImport | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("CreateImportResult", description="The import begun, or why not."),
+    strawberry.union("CreateImportResult", description="The new import, or an error."),
 ]
 ChangeImportResult = Annotated[
     ContactImport | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("ChangeImportResult", description="The import as it now is, or why it stayed."),
+    strawberry.union("ChangeImportResult", description="The updated import, or an error."),
 ]
 ImportId = Annotated[ID, strawberry.argument(description="The import's id.")]
 
 
 @strawberry.type
 class ImportQuery:
-    @field("An import by its id; null where there is none.")
+    @field("An import by its id; null if there is none.")
     async def contact_import(self, info: Info, id: ImportId) -> ContactImport | None:
         return await load_kind(info, id, ContactImport, ids.IMPORT)
 
@@ -227,7 +227,7 @@ class ImportQuery:
 
 @strawberry.type
 class ImportMutation:
-    @mutation(CreateImportResult, "Begin an import of contacts from a file, whose bytes follow in parts.")
+    @mutation(CreateImportResult, "Start an import of contacts from a file, whose content follows in parts.")
     async def create_import(
         self, info: Info, input: Annotated[CreateImportInput, strawberry.argument(description="The file.")]
     ) -> object:
@@ -243,7 +243,7 @@ class ImportMutation:
             info, lambda ctx: import_jobs.add_part(ctx, _id(id), read_input(UploadPart, input)), ContactImport.from_row
         )
 
-    @mutation(ChangeImportResult, "Change how a file is imported that waits for its mapping or its run.")
+    @mutation(ChangeImportResult, "Change the options of an import that is waiting for its mapping or its run.")
     async def update_import(
         self,
         info: Info,
@@ -256,15 +256,15 @@ class ImportMutation:
             ContactImport.from_row,
         )
 
-    @mutation(ChangeImportResult, "Import what a dry run has checked.")
+    @mutation(ChangeImportResult, "Run an import that a dry run has checked.")
     async def run_import(self, info: Info, id: ImportId) -> object:
         return await mutate(info, lambda ctx: import_jobs.run_import(ctx, _id(id)), ContactImport.from_row)
 
-    @mutation(ChangeImportResult, "End an import; what it has done stays, and can be undone.")
+    @mutation(ChangeImportResult, "Cancel an import; the rows imported so far stay, and can be undone.")
     async def cancel_import(self, info: Info, id: ImportId) -> object:
         return await mutate(info, lambda ctx: import_jobs.cancel_import(ctx, _id(id)), ContactImport.from_row)
 
-    @mutation(ChangeImportResult, "Delete the contacts that an import made, but for those used since.")
+    @mutation(ChangeImportResult, "Delete the contacts that an import created, except those used since.")
     async def undo_import(self, info: Info, id: ImportId) -> object:
         return await mutate(info, lambda ctx: import_jobs.undo_import(ctx, _id(id)), ContactImport.from_row)
 

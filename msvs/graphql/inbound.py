@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.inbound import inbox, replies
 from msvs.api.messages import messages
+from msvs.api.pages import Page, PageRequest
 from msvs.api.resources import InboundMessageResource
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.words import Keyword
@@ -61,14 +63,14 @@ class InboundMessage(Node):
         """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.INBOUND, row.id)), from_=row.from_phone, to=row.to_sender)
 
-    @field("Who sent it; null once the contact is deleted.")
+    @field("The sender's contact; null if the contact was deleted.")
     async def contact(self, info: Info) -> Contact | None:
         if self.row.contact_id is None:
             return None
         row = await info.context.loaders.row(ContactRow, self.row.contact_id)
         return None if row is None else Contact.from_row(row)
 
-    @field("The message it answers; null where it answers none.")
+    @field("The message that it answers; null if there is none.")
     async def in_reply_to(self, info: Info) -> Message | None:
         if self.row.message_id is None:
             return None
@@ -84,7 +86,7 @@ class SimulateReplyInput:
     pass
 
 
-@resource_type(inbox.InboxThreadResource, "What one contact replied and what was sent to it.")
+@resource_type(inbox.InboxThreadResource, "The conversation with one contact.")
 class InboxThread:
     contact: Contact
     last_reply: InboundMessage
@@ -122,6 +124,25 @@ class ThreadMessage:
         return cls(inbound=None, message=Message.from_row(row), body=row.body, created_at=row.created_at)
 
 
+def read_thread_page(first: int | None, after: str | None, last: int | None, before: str | None) -> PageRequest:
+    """Read the arguments of a page of a thread, whose cursors are ids of either kind. Raises InvalidRequest."""
+    is_message = (after or before or "").startswith(f"{ids.MESSAGE}_")
+    return read_page(ids.MESSAGE if is_message else ids.INBOUND, first, after, last, before)
+
+
+def connect_thread(
+    request: PageRequest, page: Page[InboundRow | MessageRow], count: Callable[[], Awaitable[int]]
+) -> Connection[ThreadMessage]:
+    """Return a page of a thread as a connection."""
+    return connect(
+        lambda row: ids.INBOUND if isinstance(row, InboundRow) else ids.MESSAGE,
+        request,
+        page,
+        ThreadMessage.from_row,
+        count,
+    )
+
+
 @request_input(inbox.AnswerThread)
 class AnswerThreadInput:
     pass
@@ -135,28 +156,28 @@ AnswerThreadResult = Annotated[
     | ComplianceError
     | PermissionRefusedError
     | IdempotencyError,
-    strawberry.union("AnswerThreadResult", description="The answer accepted, or why it was not."),
+    strawberry.union("AnswerThreadResult", description="The answer accepted, or an error."),
 ]
 MarkThreadResult = Annotated[
     InboxThread | NotFoundError | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("MarkThreadResult", description="The thread as it now is, or why it did not change."),
+    strawberry.union("MarkThreadResult", description="The updated thread, or an error."),
 ]
 UnflagInboundMessageResult = Annotated[
     InboundMessage | NotFoundError | PermissionRefusedError,
-    strawberry.union("UnflagInboundMessageResult", description="The message without its flag, or why not."),
+    strawberry.union("UnflagInboundMessageResult", description="The message without its flag, or an error."),
 ]
 ThreadContactId = Annotated[ID, strawberry.argument(description="The id of the thread's contact.")]
 
 
 SimulateReplyResult = Annotated[
     InboundMessage | InvalidRequestError | ComplianceError | PermissionRefusedError,
-    strawberry.union("SimulateReplyResult", description="The reply that arrived, or why none did."),
+    strawberry.union("SimulateReplyResult", description="The reply that arrived, or an error."),
 ]
 
 
 @strawberry.type
 class InboundQuery:
-    @field("A message that a recipient sent, by its id; null where there is none.")
+    @field("A message that a recipient sent, by its id; null if there is none.")
     async def inbound_message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
     ) -> InboundMessage | None:
@@ -187,11 +208,9 @@ class InboundQuery:
         unread: Annotated[bool, strawberry.argument(description="Only those with unread replies.")] = False,
         waiting: Annotated[bool, strawberry.argument(description="Only those that wait for an answer.")] = False,
         assigned_to: Annotated[
-            ID | None, strawberry.argument(description="Only those that this member answers.")
+            ID | None, strawberry.argument(description="Only those assigned to this member.")
         ] = None,
-        unassigned: Annotated[
-            bool, strawberry.argument(description="Only those that nobody answers in particular.")
-        ] = False,
+        unassigned: Annotated[bool, strawberry.argument(description="Only unassigned ones.")] = False,
         q: Annotated[
             str | None,
             strawberry.argument(
@@ -222,7 +241,7 @@ class InboundQuery:
             lambda: inbox.count_threads(ctx, which),
         )
 
-    @field("The thread of one contact; null where it never replied.")
+    @field("The thread of one contact; null if it never replied.")
     async def inbox_thread(self, info: Info, contact_id: ThreadContactId) -> InboxThread | None:
         id = ids.decode_id(ids.CONTACT, contact_id)
         try:
@@ -230,7 +249,7 @@ class InboundQuery:
         except NotFound:
             return None
 
-    @field("What a contact sent and what was sent to it, newest first.")
+    @field("The messages from and to a contact, newest first.")
     async def thread_messages(
         self,
         info: Info,
@@ -241,18 +260,10 @@ class InboundQuery:
         before: Before = None,
     ) -> Connection[ThreadMessage]:
         ctx = info.context.ctx
-        cursor = after or before or ""
-        prefix = ids.MESSAGE if cursor.startswith(f"{ids.MESSAGE}_") else ids.INBOUND
-        request = read_page(prefix, first, after, last, before)
+        request = read_thread_page(first, after, last, before)
         id = ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id")
         page = await inbox.list_thread_messages(ctx, id, request)
-        return connect(
-            lambda row: ids.INBOUND if isinstance(row, InboundRow) else ids.MESSAGE,
-            request,
-            page,
-            ThreadMessage.from_row,
-            lambda: inbox.count_thread_messages(ctx, id),
-        )
+        return connect_thread(request, page, lambda: inbox.count_thread_messages(ctx, id))
 
 
 @strawberry.type
@@ -304,7 +315,7 @@ class InboundMutation:
 
         return await mutate(info, mark, InboxThread.from_thread)
 
-    @mutation(UnflagInboundMessageResult, "Take the flag off a message that somebody looked at; nothing else changes.")
+    @mutation(UnflagInboundMessageResult, "Remove the flag of a message that a person has read; nothing else changes.")
     async def unflag_inbound_message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
     ) -> object:
@@ -314,7 +325,7 @@ class InboundMutation:
             InboundMessage.from_row,
         )
 
-    @mutation(SimulateReplyResult, "Make a reply arrive, as if its sender had written to you. Sandbox only.")
+    @mutation(SimulateReplyResult, "Simulate a reply from a phone. Sandbox only.")
     async def simulate_reply(
         self, info: Info, input: Annotated[SimulateReplyInput, strawberry.argument(description="The reply.")]
     ) -> object:

@@ -31,11 +31,11 @@ from msvs.models import rows
 TOLD = descriptions(canned_answers.CreateCannedAnswer)
 
 
-@strawberry.type(description="What somebody of the workspace wrote down about a contact. Nobody is sent it.")
+@strawberry.type(description="A note about a contact, for the members of the workspace. It is never sent.")
 class ContactNote(Node):
     body: str = strawberry.field(description="The note.")
-    author: str = strawberry.field(description="Who wrote it: a user's or an API key's id.")
-    created_at: datetime = strawberry.field(description="When.")
+    author: str = strawberry.field(description="The author: the id of a user or an API key.")
+    created_at: datetime = strawberry.field(description="The time of the change.")
 
     @classmethod
     def from_row(cls, row: rows.ContactNoteRow) -> ContactNote:
@@ -43,11 +43,11 @@ class ContactNote(Node):
         return from_row(cls, row, id=ID(ids.encode_id(CONTACT_NOTE, row.id)))
 
 
-@strawberry.type(description="A text that is answered often.")
+@strawberry.type(description="A prepared answer for the inbox.")
 class CannedAnswer(Node):
     name: str = strawberry.field(description=TOLD["name"])
     body: str = strawberry.field(description=TOLD["body"])
-    created_at: datetime = strawberry.field(description="When it was made.")
+    created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
     version: str = strawberry.field(description="Differs once it was edited; see `UpdateCannedAnswerInput`.")
 
@@ -73,27 +73,29 @@ class UpdateCannedAnswerInput:
 
 AddNoteResult = Annotated[
     ContactNote | InvalidRequestError | NotFoundError | PermissionRefusedError,
-    strawberry.union("AddNoteResult", description="The note, or why it was not kept."),
+    strawberry.union("AddNoteResult", description="The note, or an error."),
 ]
 DeleteNoteResult = Annotated[
     Deleted | NotFoundError | PermissionRefusedError,
-    strawberry.union("DeleteNoteResult", description="Says that the note is gone, or why not."),
+    strawberry.union("DeleteNoteResult", description="Confirms that the note was deleted, or an error."),
 ]
 AssignThreadResult = Annotated[
     InboxThread | InvalidRequestError | NotFoundError | PermissionRefusedError,
-    strawberry.union("AssignThreadResult", description="The thread as it now is, or why it did not change."),
+    strawberry.union("AssignThreadResult", description="The updated thread, or an error."),
 ]
 CreateCannedAnswerResult = Annotated[
     CannedAnswer | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("CreateCannedAnswerResult", description="The canned answer made, or why not."),
+    strawberry.union("CreateCannedAnswerResult", description="The new canned answer, or an error."),
 ]
 UpdateCannedAnswerResult = Annotated[
     CannedAnswer | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("UpdateCannedAnswerResult", description="The canned answer as it now is, or why it stayed."),
+    strawberry.union("UpdateCannedAnswerResult", description="The updated canned answer, or an error."),
 ]
 DeleteCannedAnswerResult = Annotated[
     Deleted | NotFoundError | PermissionRefusedError,
-    strawberry.union("DeleteCannedAnswerResult", description="Says that the canned answer is gone, or why not."),
+    strawberry.union(
+        "DeleteCannedAnswerResult", description="Confirms that the canned answer was deleted, or an error."
+    ),
 ]
 
 NoteContactId = Annotated[ID, strawberry.argument(description="The contact's id.")]
@@ -102,7 +104,7 @@ CannedAnswerId = Annotated[ID, strawberry.argument(description="The canned answe
 
 @strawberry.type
 class InboxQuery:
-    @field("What was written down about a contact, newest first.")
+    @field("The notes about a contact, newest first.")
     async def contact_notes(
         self,
         info: Info,
@@ -120,7 +122,7 @@ class InboxQuery:
             CONTACT_NOTE, request, page, ContactNote.from_row, scoped(ctx, ContactNoteRow).filter(contact_id=id).count
         )
 
-    @field("A canned answer by its id; null where there is none.")
+    @field("A canned answer by its id; null if there is none.")
     async def canned_answer(self, info: Info, id: CannedAnswerId) -> CannedAnswer | None:
         return await load_kind(info, id, CannedAnswer, CANNED_ANSWER)
 
@@ -136,7 +138,7 @@ class InboxQuery:
 
 @strawberry.type
 class InboxMutation:
-    @mutation(AddNoteResult, "Write down a note about a contact, for the workspace's people alone.")
+    @mutation(AddNoteResult, "Add a note about a contact, for the members of the workspace only.")
     async def add_note(
         self,
         info: Info,
@@ -153,7 +155,7 @@ class InboxMutation:
             info, lambda ctx: notes.delete_note(ctx, ids.find_id(CONTACT_NOTE, id, "note")), lambda _: Deleted(id=id)
         )
 
-    @mutation(AssignThreadResult, "Have a member answer a thread, or nobody in particular.")
+    @mutation(AssignThreadResult, "Assign a thread to a member, or to nobody.")
     async def assign_thread(
         self,
         info: Info,
@@ -167,7 +169,7 @@ class InboxMutation:
 
         return await mutate(info, assign, InboxThread.from_thread)
 
-    @mutation(CreateCannedAnswerResult, "Make a canned answer.")
+    @mutation(CreateCannedAnswerResult, "Create a canned answer.")
     async def create_canned_answer(
         self,
         info: Info,

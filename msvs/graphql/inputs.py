@@ -148,9 +148,9 @@ def refs(prefix: str, texts: Sequence[str] | None, param: str) -> tuple[UUID, ..
     return tuple(ids.read_id(prefix, text, f"{param}[{place}]") for place, text in enumerate(texts or ()))
 
 
-@strawberry.type(description="Says that something is gone.")
+@strawberry.type(description="Confirmation that something was deleted.")
 class Deleted:
-    id: strawberry.ID = strawberry.field(description="The id that is no more.")
+    id: strawberry.ID = strawberry.field(description="The deleted id.")
 
     @field(
         "The same id under the name that Relay's `@deleteRecord` reads. Ask for this one alone there: an `id` replaces"

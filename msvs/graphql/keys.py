@@ -23,7 +23,7 @@ from msvs.models import ApiKey as ApiKeyRow
 from msvs.models import rows
 
 
-@resource_type(ApiKeyResource, "An API key, without its text.")
+@resource_type(ApiKeyResource, "An API key, without its secret text.")
 class ApiKey(Node):
     livemode: bool
     name: str
@@ -54,23 +54,23 @@ async def _load(info: Info, id: UUID) -> ApiKey | None:
 register(ids.API_KEY, _load)
 
 
-@strawberry.type(description="An API key with its text, which is shown this once.")
+@strawberry.type(description="An API key with its secret text, which is shown only once.")
 class ApiKeyWithText:
     api_key: ApiKey = strawberry.field(description="The key.")
-    key: str = strawberry.field(description="Its text. It cannot be had again.")
+    key: str = strawberry.field(description="The secret text of the key. It is not shown again.")
 
 
 CreateApiKeyResult = Annotated[
     ApiKeyWithText | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("CreateApiKeyResult", description="The key made, with its text, or why not."),
+    strawberry.union("CreateApiKeyResult", description="The new key with its secret text, or an error."),
 ]
 RollApiKeyResult = Annotated[
     ApiKeyWithText | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("RollApiKeyResult", description="The key that takes the place, with its text, or why not."),
+    strawberry.union("RollApiKeyResult", description="The new key with its secret text, or an error."),
 ]
 RevokeApiKeyResult = Annotated[
     ApiKey | NotFoundError | PermissionRefusedError,
-    strawberry.union("RevokeApiKeyResult", description="The key, revoked, or why not."),
+    strawberry.union("RevokeApiKeyResult", description="The key, revoked, or an error."),
 ]
 
 KeyId = Annotated[ID, strawberry.argument(description="The key's id.")]
@@ -78,11 +78,11 @@ KeyId = Annotated[ID, strawberry.argument(description="The key's id.")]
 
 @strawberry.type
 class KeyQuery:
-    @field("An API key by its id; null where there is none.")
+    @field("An API key by its id; null if there is none.")
     async def api_key(self, info: Info, id: KeyId) -> ApiKey | None:
         return await load_kind(info, id, ApiKey, ids.API_KEY)
 
-    @field("The API keys of this mode, newest first, those revoked too.")
+    @field("The API keys of this mode, newest first, including revoked ones.")
     async def api_keys(self, info: Info) -> list[ApiKey]:
         allow(info.context.ctx, Permission.KEYS_READ)
         return [ApiKey.from_row(row) for row in await keys.list_keys(info.context.ctx)]
@@ -90,20 +90,22 @@ class KeyQuery:
 
 @strawberry.type
 class KeyMutation:
-    @mutation(CreateApiKeyResult, "Make an API key of this mode.")
+    @mutation(CreateApiKeyResult, "Create an API key of this mode.")
     async def create_api_key(
         self,
         info: Info,
-        name: Annotated[str, strawberry.argument(description="What it is for, at most 100 characters.")] = "",
+        name: Annotated[str, strawberry.argument(description="Its purpose, at most 100 characters.")] = "",
         scopes: Annotated[
-            list[str] | None, strawberry.argument(description="What it may do; left out, all that a key can.")
+            list[str] | None, strawberry.argument(description="The scopes of the key; all scopes if left out.")
         ] = None,
         allowed_ips: Annotated[
             list[str] | None,
-            strawberry.argument(description="The networks that it works from, such as 203.0.113.0/24; left out, all."),
+            strawberry.argument(
+                description="The networks from which the key works, such as 203.0.113.0/24; all networks if left out."
+            ),
         ] = None,
         expires_at: Annotated[
-            datetime | None, strawberry.argument(description="When it ends; left out, it does not.")
+            datetime | None, strawberry.argument(description="When the key expires; never if left out.")
         ] = None,
     ) -> object:
         return await mutate(
@@ -112,20 +114,20 @@ class KeyMutation:
             _with_text,
         )
 
-    @mutation(RollApiKeyResult, "Make a key in place of another, which goes on working for a while.")
+    @mutation(RollApiKeyResult, "Replace a key; the old one keeps working for a while.")
     async def roll_api_key(
         self,
         info: Info,
         id: KeyId,
         expires_in_hours: Annotated[
-            int, strawberry.argument(description="How long the old key goes on working: 0 to 168 hours.")
+            int, strawberry.argument(description="How long the old key keeps working: 0 to 168 hours.")
         ] = 24,
     ) -> object:
         return await mutate(
             info, lambda ctx: keys.roll_key(ctx, _id(id), expires_in=_hours(expires_in_hours)), _with_text
         )
 
-    @mutation(RevokeApiKeyResult, "End a key; every process refuses it within a second.")
+    @mutation(RevokeApiKeyResult, "Revoke a key; every process refuses it within a second.")
     async def revoke_api_key(self, info: Info, id: KeyId) -> object:
         return await mutate(info, lambda ctx: keys.revoke_key(ctx, _id(id)), ApiKey.from_row)
 

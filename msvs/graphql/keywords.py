@@ -41,7 +41,7 @@ class JoinKeyword(Node):
         """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.KEYWORD, row.id)), version=keyword_version(row))
 
-    @field("The list it adds to; null where that was deleted a moment ago.")
+    @field("The list to which it adds contacts; null if it was just deleted.")
     async def contact_list(self, info: Info) -> ContactList | None:
         row = await info.context.loaders.row(ContactListRow, self.row.list_id)
         return None if row is None else ContactList.from_row(row)
@@ -62,15 +62,15 @@ class UpdateJoinKeywordInput:
 
 CreateJoinKeywordResult = Annotated[
     JoinKeyword | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("CreateJoinKeywordResult", description="The keyword made, or why not."),
+    strawberry.union("CreateJoinKeywordResult", description="The new keyword, or an error."),
 ]
 UpdateJoinKeywordResult = Annotated[
     JoinKeyword | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("UpdateJoinKeywordResult", description="The keyword as it now is, or why it did not change."),
+    strawberry.union("UpdateJoinKeywordResult", description="The updated keyword, or an error."),
 ]
 DeleteJoinKeywordResult = Annotated[
     Deleted | NotFoundError | PermissionRefusedError,
-    strawberry.union("DeleteJoinKeywordResult", description="Says that the keyword is gone, or why not."),
+    strawberry.union("DeleteJoinKeywordResult", description="Confirms that the keyword was deleted, or an error."),
 ]
 
 KeywordId = Annotated[ID, strawberry.argument(description="The keyword's id.")]
@@ -78,7 +78,7 @@ KeywordId = Annotated[ID, strawberry.argument(description="The keyword's id.")]
 
 @strawberry.type
 class KeywordQuery:
-    @field("A keyword by its id; null where there is none.")
+    @field("A keyword by its id; null if there is none.")
     async def join_keyword(self, info: Info, id: KeywordId) -> JoinKeyword | None:
         return await load_kind(info, id, JoinKeyword, ids.KEYWORD)
 
@@ -103,7 +103,7 @@ class KeywordQuery:
 
 @strawberry.type
 class KeywordMutation:
-    @mutation(CreateJoinKeywordResult, "Make a keyword of a list.")
+    @mutation(CreateJoinKeywordResult, "Create a keyword for a list.")
     async def create_join_keyword(
         self,
         info: Info,
@@ -113,7 +113,7 @@ class KeywordMutation:
             info, lambda ctx: keywords.create_keyword(ctx, read_input(CreateKeyword, input)), JoinKeyword.from_row
         )
 
-    @mutation(UpdateJoinKeywordResult, "Change a keyword; who joined by it stays where they are.")
+    @mutation(UpdateJoinKeywordResult, "Update a keyword; people who joined with it stay on their list.")
     async def update_join_keyword(
         self,
         info: Info,
@@ -126,7 +126,7 @@ class KeywordMutation:
             JoinKeyword.from_row,
         )
 
-    @mutation(DeleteJoinKeywordResult, "Delete a keyword; who joined by it stays opted in and on the list.")
+    @mutation(DeleteJoinKeywordResult, "Delete a keyword; people who joined with it stay opted in and on the list.")
     async def delete_join_keyword(self, info: Info, id: KeywordId) -> object:
         return await mutate(info, lambda ctx: keywords.delete_keyword(ctx, _id(id)), lambda _: Deleted(id=id))
 

@@ -45,7 +45,7 @@ class ContactList(Node):
         """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.CONTACT_LIST, row.id)), version=contact_list_version(row))
 
-    @field("The contacts on it, newest contact first.")
+    @field("The contacts on the list, newest first.")
     async def members(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Contact]:
@@ -58,9 +58,9 @@ class ContactList(Node):
 register_rows(ids.CONTACT_LIST, ContactListRow, ContactList.from_row)
 
 
-@resource_type(lists.ContactsAdded, "What came of adding contacts to a list.")
+@resource_type(lists.ContactsAdded, "The result of adding contacts to a list.")
 class ContactsAdded:
-    contact_list: ContactList = strawberry.field(description="The list as it now is.")
+    contact_list: ContactList = strawberry.field(description="The updated list.")
     added: int
     already_members: int
     not_found: list[ID]
@@ -68,23 +68,23 @@ class ContactsAdded:
 
 CreateListResult = Annotated[
     ContactList | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("CreateListResult", description="The list made, or why not."),
+    strawberry.union("CreateListResult", description="The new list, or an error."),
 ]
 UpdateListResult = Annotated[
     ContactList | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("UpdateListResult", description="The list as it now is, or why it did not change."),
+    strawberry.union("UpdateListResult", description="The updated list, or an error."),
 ]
 DeleteListResult = Annotated[
     Deleted | NotFoundError | PermissionRefusedError,
-    strawberry.union("DeleteListResult", description="Says that the list is gone, or why not."),
+    strawberry.union("DeleteListResult", description="Confirms that the list was deleted, or an error."),
 ]
 AddContactsToListResult = Annotated[
     ContactsAdded | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("AddContactsToListResult", description="What came of it, or why nothing did."),
+    strawberry.union("AddContactsToListResult", description="What came of it, or an error."),
 ]
 RemoveContactFromListResult = Annotated[
     ContactList | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("RemoveContactFromListResult", description="The list without the contact, or why not."),
+    strawberry.union("RemoveContactFromListResult", description="The list without the contact, or an error."),
 ]
 
 ListId = Annotated[ID, strawberry.argument(description="The list's id.")]
@@ -93,7 +93,7 @@ Name = Annotated[str, argument(CreateList, "name")]
 
 @strawberry.type
 class ListQuery:
-    @field("A list by its id; null where there is none.")
+    @field("A list by its id; null if there is none.")
     async def contact_list(self, info: Info, id: ListId) -> ContactList | None:
         return await load_kind(info, id, ContactList, ids.CONTACT_LIST)
 
@@ -109,7 +109,7 @@ class ListQuery:
 
 @strawberry.type
 class ListMutation:
-    @mutation(CreateListResult, "Make an empty list.")
+    @mutation(CreateListResult, "Create an empty list.")
     async def create_list(self, info: Info, name: Name) -> object:
         return await mutate(info, lambda ctx: lists.create_list(ctx, name), ContactList.from_row)
 
@@ -122,11 +122,11 @@ class ListMutation:
             info, lambda ctx: lists.update_list(ctx, _id(id), name, version=known), ContactList.from_row
         )
 
-    @mutation(DeleteListResult, "Delete a list, but none of its contacts.")
+    @mutation(DeleteListResult, "Delete a list, but not its contacts.")
     async def delete_list(self, info: Info, id: ListId) -> object:
         return await mutate(info, lambda ctx: lists.delete_list(ctx, _id(id)), lambda _: Deleted(id=id))
 
-    @mutation(AddContactsToListResult, "Put contacts on a list, at most 1,000 a call; one that is on it stays.")
+    @mutation(AddContactsToListResult, "Add at most 1,000 contacts to a list; contacts already on it stay.")
     async def add_contacts_to_list(
         self,
         info: Info,
@@ -139,7 +139,7 @@ class ListMutation:
 
         return await mutate(info, add, lambda done: done)
 
-    @mutation(RemoveContactFromListResult, "Take a contact off a list; nothing happens where it is not on it.")
+    @mutation(RemoveContactFromListResult, "Remove a contact from a list; does nothing if it is not on the list.")
     async def remove_contact_from_list(
         self, info: Info, id: ListId, contact_id: Annotated[ID, strawberry.argument(description="The contact's id.")]
     ) -> object:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 @resource_type(
     resources.SendWarning,
-    "What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people.",
+    "A warning about a message or campaign that is accepted but may be delayed, cost more or not reach everyone.",
 )
 class SendWarning:
     code: str
@@ -60,7 +60,7 @@ class SendWarning:
 class Message(Node):
     row: strawberry.Private[MessageView]
     livemode: bool
-    kind: MessageKind = strawberry.field(description="What brought it about.")
+    kind: MessageKind = strawberry.field(description="The kind of message.")
     to: str
     from_: str
     body: str
@@ -70,9 +70,7 @@ class Message(Node):
     segments: int
     credits_used: int
     metadata: JSONObject
-    error: MessageFailure | None = strawberry.field(
-        description="Why it was not delivered; null unless something failed."
-    )
+    error: MessageFailure | None = strawberry.field(description="Why it was not delivered; null if nothing failed.")
     warnings: list[SendWarning]
     scheduled_at: datetime | None
     expires_at: datetime | None
@@ -106,14 +104,14 @@ class Message(Node):
     def parts(self) -> list[str]:
         return split(self.body)
 
-    @field("The recipient; null once the contact is deleted.")
+    @field("The recipient; null if the contact was deleted.")
     async def contact(self, info: Info) -> Contact | None:
         if self.row.contact_id is None:
             return None
         row = await info.context.loaders.row(ContactRow, self.row.contact_id)
         return None if row is None else Contact.from_row(row)
 
-    @field("The campaign it belongs to; null for a message sent by itself.")
+    @field("The campaign that it belongs to; null for a single message.")
     async def campaign(self, info: Info) -> Annotated[Campaign, strawberry.lazy("msvs.graphql.campaigns")] | None:
         if self.row.campaign_id is None:
             return None
@@ -121,7 +119,7 @@ class Message(Node):
         shape = cast("Callable[[CampaignRow], Campaign]", shape_of(ids.CAMPAIGN))
         return None if row is None else shape(row)
 
-    @field("Every state, attempt, event and answer of it, in order.")
+    @field("Every status, attempt, event and reply, in order.")
     async def timeline(self, info: Info) -> list[TimelineEntry]:
         return [TimelineEntry.from_entry(entry) for entry in await info.context.loaders.timeline(self.row)]
 
@@ -134,14 +132,14 @@ class SendMessageInput:
     pass
 
 
-@request_input(ListMessages, "Which messages: those that meet every condition given.")
+@request_input(ListMessages, "Filters messages; a message must meet every condition.")
 class MessageFilter:
     status: MessageStatus | None = strawberry.field(
         default=None, description="Only messages of this status; `DELIVERED` includes those replied to."
     )
     include_skipped: bool = strawberry.field(
         default=False,
-        description="Whether a campaign's skipped recipients are among them where no status is asked for.",
+        description="Whether to include skipped recipients of campaigns if no status is given.",
     )
     origin: MessageOrigin | None
     statuses: list[MessageStatus] | None
@@ -149,30 +147,30 @@ class MessageFilter:
 
 SendMessageResult = Annotated[
     Message | InvalidRequestError | PaymentRequiredError | ComplianceError | PermissionRefusedError | IdempotencyError,
-    strawberry.union("SendMessageResult", description="The message accepted, or why it was not."),
+    strawberry.union("SendMessageResult", description="The message accepted, or an error."),
 ]
 CancelMessageResult = Annotated[
     Message | NotFoundError | PermissionRefusedError,
-    strawberry.union("CancelMessageResult", description="The message as it now is, or why there is none."),
+    strawberry.union("CancelMessageResult", description="The updated message, or an error."),
 ]
 
 
 @strawberry.type
 class MessageQuery(ExplanationQuery):
-    @field("A message by its id; null where there is none.")
+    @field("A message by its id; null if there is none.")
     async def message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
     ) -> Message | None:
         return await load_kind(info, id, Message, ids.MESSAGE)
 
     @field(
-        "Messages, newest first unless you order otherwise. Skipped recipients show only under `SKIPPED` and with"
+        "Messages, newest first by default. Skipped recipients are included only with the status `SKIPPED` or with"
         " `includeSkipped`."
     )
     async def messages(
         self,
         info: Info,
-        filter: Annotated[MessageFilter | None, strawberry.argument(description="Which messages.")] = None,
+        filter: Annotated[MessageFilter | None, strawberry.argument(description="The filter.")] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -192,7 +190,7 @@ class MessageQuery(ExplanationQuery):
 
 @strawberry.type
 class MessageMutation:
-    @mutation(SendMessageResult, "Send a message, at once or at its time.")
+    @mutation(SendMessageResult, "Send a message, now or at a scheduled time.")
     async def send_message(
         self,
         info: Info,
@@ -214,7 +212,7 @@ class MessageMutation:
             Message.from_row,
         )
 
-    @mutation(CancelMessageResult, "Cancel a message that has not left; one that has is answered unchanged.")
+    @mutation(CancelMessageResult, "Cancel a message that has not been sent; a sent message is returned unchanged.")
     async def cancel_message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
     ) -> object:

@@ -24,7 +24,7 @@ from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 
 
-@strawberry.interface(description="Anything with an id of its own. Ids are those of the REST API and name their type.")
+@strawberry.interface(description="An object with an id. Ids are those of the REST API and tell the type.")
 class Node:
     id: ID = strawberry.field(description="The id, such as `msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP`.")
 
@@ -101,11 +101,11 @@ async def load_kind(info: Info, text: str, kind: type[N], prefix: str) -> N | No
 
 @strawberry.type
 class NodeQuery:
-    @field("Anything by its id; null where this workspace and mode have no such thing.")
+    @field("Any object by its id; null if it does not exist in this workspace and mode.")
     async def node(self, info: Info, id: Annotated[ID, strawberry.argument(description="The id.")]) -> Node | None:
         return await load_node(info, id)
 
-    @field("Things by their ids, in their order; null in place of those that there are not.")
+    @field("Objects by their ids, in the same order; null for those that do not exist.")
     async def nodes(
         self, info: Info, ids: Annotated[list[ID], strawberry.argument(description="At most 100 ids.")]
     ) -> list[Node | None]:

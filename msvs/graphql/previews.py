@@ -20,14 +20,14 @@ from msvs.graphql.scalars import BigInt
 from msvs.graphql.shapes import resource_type
 
 
-@resource_type(previews.Refusal, "What sending would answer instead.")
+@resource_type(previews.Refusal, "The error that sending would return.")
 class Refusal:
     code: str
     message: str
     param: str | None
 
 
-@resource_type(previews.ForcingCharacter, "A character that forces UCS-2, because the GSM alphabet lacks it.")
+@resource_type(previews.ForcingCharacter, "A character that is not in the GSM alphabet and forces UCS-2.")
 class ForcingCharacter:
     character: str
     name: str
@@ -38,7 +38,7 @@ class ForcingCharacter:
 
 @resource_type(
     previews.MessagePreview,
-    "A message as it would be sent. What follows from the text is null where it cannot be made.",
+    "A preview of a message. Fields that depend on the text are null if it cannot be rendered.",
 )
 class MessagePreview:
     to: str
@@ -48,46 +48,50 @@ class MessagePreview:
     segments: int | None
     credits: int | None
     parts: list[str]
-    characters: list[ForcingCharacter] = strawberry.field(description="What forces UCS-2; empty in GSM-7.")
+    characters: list[ForcingCharacter] = strawberry.field(
+        description="The characters that force UCS-2; empty for GSM-7."
+    )
     suggested_body: str | None
     segments_saved: int
     missing_variables: list[str]
     balance: BigInt
     warnings: list[SendWarning] = strawberry.field(
-        description="What would be sent and yet not be what was meant, such as double braces."
+        description="Warnings about probable mistakes, such as double braces."
     )
     refusal: Refusal | None = strawberry.field(
-        description="Why sending it now would be refused; null where it would not."
+        description="The error that sending it now would return; null if there is none."
     )
 
 
-@resource_type(previews.SkippedCount, "How many recipients would be skipped for one reason.")
+@resource_type(previews.SkippedCount, "The number of recipients that would be skipped for one reason.")
 class SkippedCount:
     code: str
     message: str
     recipient_count: int
 
 
-@resource_type(previews.EncodingCounts, "How many messages would go out in each encoding.")
+@resource_type(previews.EncodingCounts, "The number of messages in each encoding.")
 class EncodingCounts:
     gsm7: int
     ucs2: int
 
 
-@resource_type(previews.SegmentsCount, "How many messages would have so many segments.")
+@resource_type(previews.SegmentsCount, "The number of messages with this many segments.")
 class SegmentsCount:
     segments: int
     message_count: int
 
 
-@resource_type(previews.CreditsRange, "What a campaign would cost, in credits.")
+@resource_type(previews.CreditsRange, "The cost of a campaign, in credits.")
 class CreditsRange:
     total: BigInt
     minimum: int
     maximum: int
 
 
-@resource_type(previews.MissingVariable, "How many recipients have no value for a variable without a fallback.")
+@resource_type(
+    previews.MissingVariable, "The number of recipients without a value for a variable that has no fallback."
+)
 class MissingVariable:
     name: str
     recipient_count: int
@@ -102,47 +106,49 @@ class SampleMessage:
     segments: int
 
 
-@resource_type(previews.CampaignPreview, "A campaign as it would be, were it sent now.")
+@resource_type(previews.CampaignPreview, "A preview of a campaign, as if it were sent now.")
 class CampaignPreview:
     from_: str
     audience_count: int
     recipient_count: int
     skipped_count: int
-    skipped: list[SkippedCount] = strawberry.field(description="The skipped by reason, most frequent first.")
+    skipped: list[SkippedCount] = strawberry.field(description="Skipped members by reason, the most frequent first.")
     encodings: EncodingCounts = strawberry.field(description="The messages by encoding.")
     segments: list[SegmentsCount] = strawberry.field(description="The messages by their number of segments.")
-    credits: CreditsRange = strawberry.field(description="What it would cost live.")
-    characters: list[ForcingCharacter] = strawberry.field(description="What forces UCS-2.")
+    credits: CreditsRange = strawberry.field(description="The cost in live mode.")
+    characters: list[ForcingCharacter] = strawberry.field(description="The characters that force UCS-2.")
     suggested_body: str | None
     segments_saved: int
-    missing_variables: list[MissingVariable] = strawberry.field(description="Variables that recipients lack.")
-    samples: list[SampleMessage] = strawberry.field(description="Ten of its messages.")
+    missing_variables: list[MissingVariable] = strawberry.field(
+        description="Variables that some recipients have no value for."
+    )
+    samples: list[SampleMessage] = strawberry.field(description="Ten sample messages.")
     estimated_seconds: int
     balance: BigInt
     balance_after: BigInt
     exact: bool
     sample_size: int
     warnings: list[SendWarning] = strawberry.field(
-        description="What would hold it up, cost more or keep it from people, such as the daily cap."
+        description="Warnings about delays, costs or recipients that it does not reach, such as the daily cap."
     )
     refusal: Refusal | None = strawberry.field(
-        description="Why making it now would be refused; null where it would not."
+        description="The error that creating it now would return; null if there is none."
     )
 
 
-@request_input(SendMessage, "A message to look at before it is sent.")
+@request_input(SendMessage, "A message to preview before it is sent.")
 class PreviewMessageInput:
     pass
 
 
-@request_input(CampaignPreviewCreate, "A campaign to look at before it is made.", audience=AudienceInput)
+@request_input(CampaignPreviewCreate, "A campaign to preview before it is created.", audience=AudienceInput)
 class PreviewCampaignInput:
     pass
 
 
 @strawberry.type
 class PreviewQuery:
-    @field("A message as it would be sent. Nothing is sent, and no contact is made.")
+    @field("Preview a message. Nothing is sent, and no contact is created.")
     async def message_preview(
         self, info: Info, input: Annotated[PreviewMessageInput, strawberry.argument(description="The message.")]
     ) -> MessagePreview:
@@ -150,7 +156,7 @@ class PreviewQuery:
         # The fields of the type are those of the operation's answer, by the same names.
         return cast("MessagePreview", await previews.preview_message(info.context.ctx, data))
 
-    @field("A campaign as it would be, were it sent now: who gets it, who is skipped, what it costs.")
+    @field("Preview a campaign: who receives it, who is skipped, and what it costs.")
     async def campaign_preview(
         self, info: Info, input: Annotated[PreviewCampaignInput, strawberry.argument(description="The campaign.")]
     ) -> CampaignPreview:

@@ -22,16 +22,16 @@ from msvs.models import ApiRequest as ApiRequestRow
 from msvs.models import rows
 
 
-@strawberry.type(description="One request of an API key. Its query, its body and what was answered are never kept.")
+@strawberry.type(description="One request made with an API key. Its query, body and answer are never kept.")
 class ApiRequest(Node):
-    livemode: bool = strawberry.field(description="Whether the key was of live.")
-    api_key_id: ID = strawberry.field(description="The key that asked.")
-    request_id: ID = strawberry.field(description="The request's id, as its answer named it.")
-    method: str = strawberry.field(description="The method.")
-    path: str = strawberry.field(description="The path, 200 characters of it at most.")
-    status: int = strawberry.field(description="The status of the answer; 499 where the client had gone.")
-    error_code: str | None = strawberry.field(description="The error's code; null where there was none.")
-    elapsed_ms: int = strawberry.field(description="How long the answer took, in milliseconds.")
+    livemode: bool = strawberry.field(description="Whether it was a live key.")
+    api_key_id: ID = strawberry.field(description="The key that made the request.")
+    request_id: ID = strawberry.field(description="The id of the request, as in `X-Request-Id` of its answer.")
+    method: str = strawberry.field(description="The HTTP method.")
+    path: str = strawberry.field(description="The path, cut to 200 characters.")
+    status: int = strawberry.field(description="The HTTP status of the answer; 499 if the client had disconnected.")
+    error_code: str | None = strawberry.field(description="The error's code; null if there was none.")
+    elapsed_ms: int = strawberry.field(description="The time to the answer, in milliseconds.")
     created_at: datetime = strawberry.field(description="When it was answered.")
 
     @classmethod
@@ -49,16 +49,18 @@ class ApiRequest(Node):
 register_rows(API_REQUEST, ApiRequestRow, ApiRequest.from_row)
 
 
-@strawberry.input(description="Which requests: those that meet every condition given.")
+@strawberry.input(description="Filters requests; a request must meet every condition.")
 class ApiRequestFilter:
-    api_key_id: ID | None = strawberry.field(default=None, description="The key that asked.")
+    api_key_id: ID | None = strawberry.field(default=None, description="The key that made the request.")
     method: str | None = strawberry.field(default=None, description="The method, such as `POST`.")
     status: int | None = strawberry.field(default=None, description="The status of the answer.")
     failed: bool | None = strawberry.field(
-        default=None, description="Whether the status was 400 or above, or whether it was below."
+        default=None, description="True for statuses of 400 and above, false for those below."
     )
-    path: str | None = strawberry.field(default=None, description="How the path begins.")
-    request_id: ID | None = strawberry.field(default=None, description="The request's id, as its answer named it.")
+    path: str | None = strawberry.field(default=None, description="The beginning of the path.")
+    request_id: ID | None = strawberry.field(
+        default=None, description="The id of the request, as in `X-Request-Id` of its answer."
+    )
 
 
 class _Conditions(TypedDict):
@@ -75,13 +77,13 @@ class _Conditions(TypedDict):
 @strawberry.type
 class RequestQuery:
     @field(
-        "What API keys asked in the last seven days, newest first: REST, GraphQL and the front for Twilio's libraries."
-        " An answer is here a second after it was given."
+        "Requests made with API keys in the last seven days, newest first: REST, GraphQL and the Twilio-compatible"
+        " API. A request appears a second after its answer."
     )
     async def api_requests(
         self,
         info: Info,
-        filter: Annotated[ApiRequestFilter | None, strawberry.argument(description="Which requests.")] = None,
+        filter: Annotated[ApiRequestFilter | None, strawberry.argument(description="The filter.")] = None,
         first: First = None,
         after: After = None,
         last: Last = None,

@@ -72,7 +72,9 @@ def read_integer(value: object) -> int:
 SCALARS: Mapping[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="A time in ISO-8601. Answers are in UTC, to the second, with `Z`; what you send carries an offset.",
+        description=(
+            "An ISO-8601 time. Answers are in UTC, to the second, with `Z`; times that you send need an offset."
+        ),
         specified_by_url="https://scalars.graphql.org/andimarek/date-time",
         serialize=moment,
         parse_value=read_time,
@@ -85,7 +87,7 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     ),
     BigInt: strawberry.scalar(
         name="BigInt",
-        description="A whole number within ±2^53, the range that JSON numbers keep exactly.",
+        description="An integer within ±2^53, the range that JSON numbers represent exactly.",
         serialize=lambda value: value,
         parse_value=read_integer,
     ),

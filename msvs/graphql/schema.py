@@ -47,7 +47,7 @@ from msvs.graphql.webhooks import WebhookMutation, WebhookQuery
 from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
 
 
-@strawberry.type(description="What can be read. Null means that there is no such thing, never that reading it failed.")
+@strawberry.type(description="All queries. Null means that the object does not exist, never that reading it failed.")
 class Query(
     NodeQuery,
     AccountQuery,
@@ -83,7 +83,7 @@ class Query(
     pass
 
 
-@strawberry.type(description="What can be done. Each field is one transaction; they run one after the other.")
+@strawberry.type(description="All mutations. Each field is one transaction; fields run one after the other.")
 class Mutation(
     AccountMutation,
     AddressMutation,

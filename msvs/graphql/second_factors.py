@@ -27,20 +27,20 @@ from msvs.graphql.shapes import from_row
 from msvs.models.rows import PasskeyRow
 
 
-@strawberry.type(description="What an authenticator app is to be given; shown this once.")
+@strawberry.type(description="The secret of an authenticator app; shown only once.")
 class TotpSecret:
-    secret: str = strawberry.field(description="The secret, in base32, to be typed.")
+    secret: str = strawberry.field(description="The secret, in base32, to type in.")
     uri: str = strawberry.field(description="The same as an otpauth URI, for a QR code.")
 
 
-@strawberry.type(description="Codes that each stand in for a second factor once; shown this once.")
+@strawberry.type(description="Recovery codes, each of which replaces a second factor once; shown only once.")
 class RecoveryCodes:
-    codes: list[str] = strawberry.field(description="Ten codes. Those made before count no more.")
+    codes: list[str] = strawberry.field(description="Ten codes. Earlier codes no longer work.")
 
 
-@strawberry.type(description="What a browser is to do with a passkey.")
+@strawberry.type(description="A passkey challenge for the browser.")
 class PasskeyChallenge:
-    token: str = strawberry.field(description="What is sent back with the browser's answer. It counts once.")
+    token: str = strawberry.field(description="The token to send with the browser's answer. It works once.")
     options: str = strawberry.field(
         description="JSON for `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`."
     )
@@ -49,10 +49,10 @@ class PasskeyChallenge:
 @strawberry.type(description="A passkey of a user.")
 class Passkey:
     id: ID = strawberry.field(description="The id of the passkey.")
-    name: str = strawberry.field(description="What its owner calls it.")
-    is_backed_up: bool = strawberry.field(description="Whether it is kept in more than one device.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    last_used_at: datetime | None = strawberry.field(description="When it was last used; null where it never was.")
+    name: str = strawberry.field(description="The name.")
+    is_backed_up: bool = strawberry.field(description="Whether it is synchronized to more than one device.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    last_used_at: datetime | None = strawberry.field(description="When it was last used; null if never.")
 
     @classmethod
     def from_row(cls, row: PasskeyRow) -> Passkey:
@@ -64,55 +64,55 @@ class Passkey:
 class PasskeyAdded:
     passkey: Passkey = strawberry.field(description="The passkey.")
     recovery_codes: list[str] = strawberry.field(
-        description="Recovery codes, shown this once, where it is the user's first second factor; else none."
+        description="Recovery codes, shown only once, for the user's first second factor; otherwise empty."
     )
 
 
-@strawberry.type(description="The second factors of the user who asks.")
+@strawberry.type(description="The second factors of the current user.")
 class SecondFactors:
     has_totp: bool = strawberry.field(description="Whether an authenticator app is set up.")
-    recovery_codes_left: int = strawberry.field(description="How many recovery codes were not used yet.")
+    recovery_codes_left: int = strawberry.field(description="The number of unused recovery codes.")
     passkeys: list[Passkey] = strawberry.field(description="The passkeys, the oldest first.")
 
 
 CurrentPassword = Annotated[str, strawberry.argument(description="The user's password.")]
 BeginTotpResult = Annotated[
     TotpSecret | InvalidRequestError | ConflictError | RateLimitError | PermissionRefusedError,
-    strawberry.union("BeginTotpResult", description="What the app is to be given, or why there is nothing."),
+    strawberry.union("BeginTotpResult", description="The secret for the authenticator app, or an error."),
 ]
 RecoveryCodesResult = Annotated[
     RecoveryCodes | InvalidRequestError | ConflictError | RateLimitError | PermissionRefusedError,
-    strawberry.union("RecoveryCodesResult", description="The recovery codes, or why there are none."),
+    strawberry.union("RecoveryCodesResult", description="The recovery codes, or an error."),
 ]
 RemoveSecondFactorResult = Annotated[
     Accepted | InvalidRequestError | NotFoundError | RateLimitError | PermissionRefusedError,
-    strawberry.union("RemoveSecondFactorResult", description="Says that it is gone, or why not."),
+    strawberry.union("RemoveSecondFactorResult", description="Confirms that it was deleted, or an error."),
 ]
 BeginPasskeyResult = Annotated[
     PasskeyChallenge | InvalidRequestError | AuthenticationError | RateLimitError | PermissionRefusedError,
-    strawberry.union("BeginPasskeyResult", description="What the browser is to do, or why nothing."),
+    strawberry.union("BeginPasskeyResult", description="The challenge for the browser, or an error."),
 ]
 AddPasskeyResult = Annotated[
     PasskeyAdded | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("AddPasskeyResult", description="The passkey, or why there is none."),
+    strawberry.union("AddPasskeyResult", description="The passkey, or an error."),
 ]
 RenamePasskeyResult = Annotated[
     Passkey | InvalidRequestError | NotFoundError | PermissionRefusedError,
-    strawberry.union("RenamePasskeyResult", description="The passkey as it now is, or why not."),
+    strawberry.union("RenamePasskeyResult", description="The updated passkey, or an error."),
 ]
 SecondStepResult = Annotated[
     Session | AuthenticationError | RateLimitError | PermissionRefusedError,
-    strawberry.union("SecondStepResult", description="The session, or why there is none."),
+    strawberry.union("SecondStepResult", description="The session, or an error."),
 ]
 RequireSecondFactorResult = Annotated[
     Accepted | PermissionRefusedError,
-    strawberry.union("RequireSecondFactorResult", description="Says that it is set, or why not."),
+    strawberry.union("RequireSecondFactorResult", description="Confirms that it is set, or an error."),
 ]
 
 
 @strawberry.type
 class SecondFactorQuery:
-    @field("The second factors of the user who asks.")
+    @field("The second factors of the current user.")
     async def second_factors(self, info: Info) -> SecondFactors:
         identity = user_of(info.context)
         has_totp, left = await second_factors.count_factors(identity.user_id)
@@ -122,7 +122,7 @@ class SecondFactorQuery:
 
 @strawberry.type
 class SecondFactorMutation:
-    @mutation(BeginTotpResult, "Begin to set up an authenticator app. It counts once `confirmTotp` was given a code.")
+    @mutation(BeginTotpResult, "Start to set up an authenticator app. It takes effect after `confirmTotp`.")
     async def begin_totp(self, info: Info, current_password: CurrentPassword) -> object:
         async def begin_(request: RequestContext) -> TotpSecret:
             confirmation = await _confirm(request, current_password)
@@ -132,7 +132,7 @@ class SecondFactorMutation:
 
         return await for_people(info, begin_)
 
-    @mutation(RecoveryCodesResult, "Finish to set up an authenticator app. Other sessions of the user end.")
+    @mutation(RecoveryCodesResult, "Finish setting up an authenticator app. Ends the user's other sessions.")
     async def confirm_totp(
         self, info: Info, code: Annotated[str, strawberry.argument(description="The code that the app shows.")]
     ) -> object:
@@ -145,7 +145,7 @@ class SecondFactorMutation:
 
         return await for_people(info, confirm)
 
-    @mutation(RemoveSecondFactorResult, "Take the authenticator app away.")
+    @mutation(RemoveSecondFactorResult, "Remove the authenticator app.")
     async def remove_totp(self, info: Info, current_password: CurrentPassword) -> object:
         async def remove(request: RequestContext) -> Accepted:
             confirmation = await _confirm(request, current_password)
@@ -155,7 +155,7 @@ class SecondFactorMutation:
 
         return await for_people(info, remove)
 
-    @mutation(RecoveryCodesResult, "Make recovery codes in place of those before.")
+    @mutation(RecoveryCodesResult, "Replace the recovery codes.")
     async def make_recovery_codes(self, info: Info, current_password: CurrentPassword) -> object:
         async def make(request: RequestContext) -> RecoveryCodes:
             confirmation = await _confirm(request, current_password)
@@ -165,7 +165,7 @@ class SecondFactorMutation:
 
         return await for_people(info, make)
 
-    @mutation(BeginPasskeyResult, "Begin to make a passkey.")
+    @mutation(BeginPasskeyResult, "Start to create a passkey.")
     async def begin_passkey(self, info: Info, current_password: CurrentPassword) -> object:
         async def begin_(request: RequestContext) -> PasskeyChallenge:
             confirmation = await _confirm(request, current_password)
@@ -175,13 +175,13 @@ class SecondFactorMutation:
 
         return await for_people(info, begin_)
 
-    @mutation(AddPasskeyResult, "Keep the passkey that the browser made.")
+    @mutation(AddPasskeyResult, "Save the passkey that the browser created.")
     async def add_passkey(
         self,
         info: Info,
         token: Annotated[str, strawberry.argument(description="The token of `beginPasskey`.")],
         credential: Annotated[str, strawberry.argument(description="The browser's answer, as JSON.")],
-        name: Annotated[str, strawberry.argument(description="What to call it, at most 100 characters.")],
+        name: Annotated[str, strawberry.argument(description="The name, at most 100 characters.")],
     ) -> object:
         async def add(request: RequestContext) -> PasskeyAdded:
             visitor, identity = request.caller.visitor, user_of(request)
@@ -191,7 +191,7 @@ class SecondFactorMutation:
 
         return await for_people(info, add)
 
-    @mutation(RenamePasskeyResult, "Give a passkey another name.")
+    @mutation(RenamePasskeyResult, "Rename a passkey.")
     async def rename_passkey(
         self,
         info: Info,
@@ -204,7 +204,7 @@ class SecondFactorMutation:
 
         return await for_people(info, rename)
 
-    @mutation(RemoveSecondFactorResult, "Take a passkey away.")
+    @mutation(RemoveSecondFactorResult, "Remove a passkey.")
     async def remove_passkey(
         self,
         info: Info,
@@ -220,11 +220,11 @@ class SecondFactorMutation:
 
         return await for_people(info, remove)
 
-    @mutation(SecondStepResult, "Log in by the code of an app or a recovery code, after the password. Needs no login.")
+    @mutation(SecondStepResult, "Log in with a code of the app or a recovery code, after the password. Needs no login.")
     async def log_in_with_code(
         self,
         info: Info,
-        token: Annotated[str, strawberry.argument(description="The token that `logIn` answered.")],
+        token: Annotated[str, strawberry.argument(description="The token that `logIn` returned.")],
         code: Annotated[str, strawberry.argument(description="The code.")],
     ) -> object:
         async def log_in(request: RequestContext) -> Session:
@@ -234,13 +234,14 @@ class SecondFactorMutation:
 
     @mutation(
         BeginPasskeyResult,
-        "Begin to log in with a passkey: after the password, or in place of address and password. Needs no login.",
+        "Start to log in with a passkey: after the password, or instead of address and password. Needs no login.",
     )
     async def begin_passkey_login(
         self,
         info: Info,
         token: Annotated[
-            str | None, strawberry.argument(description="The token that `logIn` answered; null in its place.")
+            str | None,
+            strawberry.argument(description="The token that `logIn` returned; null to log in without a password."),
         ] = None,
     ) -> object:
         async def begin_(request: RequestContext) -> PasskeyChallenge:
@@ -263,9 +264,9 @@ class SecondFactorMutation:
 
         return await for_people(info, log_in)
 
-    @mutation(RequireSecondFactorResult, "Have the workspace demand a second factor of its members, or not.")
+    @mutation(RequireSecondFactorResult, "Set whether the workspace requires a second factor of its members.")
     async def require_second_factor(
-        self, info: Info, required: Annotated[bool, strawberry.argument(description="Whether it does.")]
+        self, info: Info, required: Annotated[bool, strawberry.argument(description="Whether it is required.")]
     ) -> object:
         async def demand(request: RequestContext) -> Accepted:
             has_one = user_of(request).has_second_factor

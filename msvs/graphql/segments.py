@@ -49,11 +49,11 @@ class Segment(Node):
             version=segment_version(row),
         )
 
-    @field("How many contacts it holds at this moment. Counted only where you ask for it.")
+    @field("The number of contacts that match now. Counted only if you ask for it.")
     async def contact_count(self, info: Info) -> int:
         return await info.context.loaders.segment_count(self.row)
 
-    @field("The contacts it holds at this moment, newest first.")
+    @field("The contacts that match now, newest first.")
     async def members(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Contact]:
@@ -66,27 +66,27 @@ class Segment(Node):
 register_rows(ids.SEGMENT, SegmentRow, Segment.from_row)
 
 
-@strawberry.type(description="A field that a filter may compare.")
+@strawberry.type(description="A field that a filter can compare.")
 class SegmentField:
-    field: str = strawberry.field(description="Its name, as a filter has it: `first_name`, `attributes.plan`.")
-    type: FieldType = strawberry.field(description="What its values are.")
-    ops: list[str] = strawberry.field(description="The operators that apply.")
+    field: str = strawberry.field(description="The name in a filter: `first_name`, `attributes.plan`.")
+    type: FieldType = strawberry.field(description="The type of the values.")
+    ops: list[str] = strawberry.field(description="The operators that it supports.")
     values: list[str] = strawberry.field(
-        description="The values there are of a choice; of an attribute, those that contacts have most often, as text."
+        description="The possible values of a choice, or the most frequent values of an attribute, as text."
     )
 
 
 CreateSegmentResult = Annotated[
     Segment | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("CreateSegmentResult", description="The segment made, or why not."),
+    strawberry.union("CreateSegmentResult", description="The new segment, or an error."),
 ]
 UpdateSegmentResult = Annotated[
     Segment | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("UpdateSegmentResult", description="The segment as it now is, or why it did not change."),
+    strawberry.union("UpdateSegmentResult", description="The updated segment, or an error."),
 ]
 DeleteSegmentResult = Annotated[
     Deleted | NotFoundError | PermissionRefusedError,
-    strawberry.union("DeleteSegmentResult", description="Says that the segment is gone, or why not."),
+    strawberry.union("DeleteSegmentResult", description="Confirms that the segment was deleted, or an error."),
 ]
 
 SegmentId = Annotated[ID, strawberry.argument(description="The segment's id.")]
@@ -95,7 +95,7 @@ Filter = Annotated[JSONObject, argument(CreateSegment, "filter")]
 
 @strawberry.type
 class SegmentQuery:
-    @field("A segment by its id; null where there is none.")
+    @field("A segment by its id; null if there is none.")
     async def segment(self, info: Info, id: SegmentId) -> Segment | None:
         return await load_kind(info, id, Segment, ids.SEGMENT)
 
@@ -108,7 +108,7 @@ class SegmentQuery:
         page = await segments.list_segments(ctx, request)
         return connect(ids.SEGMENT, request, page, Segment.from_row, scoped(ctx, SegmentRow).count)
 
-    @field("What filters may compare: the fields of a contact, then the attributes that the newest contacts have.")
+    @field("The fields that filters can compare: the fields of a contact, then the attributes of the newest contacts.")
     async def segment_fields(self, info: Info) -> list[SegmentField]:
         found = await segments.segment_fields(info.context.ctx)
         return [
@@ -116,7 +116,7 @@ class SegmentQuery:
             for each in found
         ]
 
-    @field("How many contacts a filter finds at this moment, before it is saved.")
+    @field("The number of contacts that a filter matches now, before it is saved.")
     async def segment_preview(self, info: Info, filter: Filter) -> int:
         return await segments.preview_segment(info.context.ctx, filter)
 

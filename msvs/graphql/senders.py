@@ -21,7 +21,7 @@ from msvs.models import Sender as SenderRow
 from msvs.models import SenderKind, rows
 
 
-@resource_type(SenderResource, "A sender that the workspace may use live. The operator adds them.")
+@resource_type(SenderResource, "A sender that the workspace can use in live mode. The operator adds senders.")
 class Sender(Node):
     value: str
     kind: SenderKind
@@ -45,7 +45,7 @@ register(ids.SENDER, _load)
 
 @strawberry.type
 class SenderQuery:
-    @field("A sender by its id; null where there is none.")
+    @field("A sender by its id; null if there is none.")
     async def sender(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The sender's id.")]
     ) -> Sender | None:

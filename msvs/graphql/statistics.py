@@ -19,77 +19,79 @@ from msvs.graphql.scalars import BigInt
 from msvs.models import MessageStatus
 
 
-@strawberry.type(description="How many messages stand at one status.")
+@strawberry.type(description="The number of messages with one status.")
 class StatusCount:
     status: MessageStatus = strawberry.field(description="The status.")
-    count: int = strawberry.field(description="How many.")
+    count: int = strawberry.field(description="The number.")
 
 
 @strawberry.type(description="What happened in one minute, hour, day or week.")
 class ActivityPoint:
-    start_at: datetime = strawberry.field(description="When it begins.")
-    end_at: datetime = strawberry.field(description="When it ends.")
-    message_count: int = strawberry.field(description="Messages made in it.")
-    messages: list[StatusCount] = strawberry.field(description="Those messages by where they stand now.")
+    start_at: datetime = strawberry.field(description="The start time.")
+    end_at: datetime = strawberry.field(description="The end time.")
+    message_count: int = strawberry.field(description="Messages created in the interval.")
+    messages: list[StatusCount] = strawberry.field(description="Those messages by their status now.")
     credits: BigInt = strawberry.field(description="The credits of those messages.")
-    replies: int = strawberry.field(description="Replies that arrived in it.")
-    opt_ins: int = strawberry.field(description="Entries of consent given in it.")
-    opt_outs: int = strawberry.field(description="Opt-outs in it.")
+    replies: int = strawberry.field(description="Replies that arrived in the interval.")
+    opt_ins: int = strawberry.field(description="Opt-ins recorded in the interval.")
+    opt_outs: int = strawberry.field(description="Opt-outs recorded in the interval.")
 
 
-@strawberry.type(description="How a campaign went on in one minute, hour, day or week.")
+@strawberry.type(description="The activity of a campaign in one minute, hour, day or week.")
 class CampaignPoint:
-    start_at: datetime = strawberry.field(description="When it begins.")
-    end_at: datetime = strawberry.field(description="When it ends.")
-    sent: int = strawberry.field(description="Messages that a carrier took in it.")
-    delivered: int = strawberry.field(description="Messages that arrived in it.")
-    failed: int = strawberry.field(description="Messages that failed in it.")
-    replied: int = strawberry.field(description="Messages that were first replied to in it.")
+    start_at: datetime = strawberry.field(description="The start time.")
+    end_at: datetime = strawberry.field(description="The end time.")
+    sent: int = strawberry.field(description="Messages that a carrier accepted in the interval.")
+    delivered: int = strawberry.field(description="Messages delivered in the interval.")
+    failed: int = strawberry.field(description="Messages that failed in the interval.")
+    replied: int = strawberry.field(description="Messages that got their first reply in the interval.")
 
 
-@strawberry.type(description="How many contacts came by one source.")
+@strawberry.type(description="The number of contacts from one source.")
 class SourceCount:
     source: str = strawberry.field(
         description="The source of their consent; `automatic` for those that a send or a message from the phone made,"
         " `unknown` where none was named, `other` for all the rarer ones."
     )
-    count: int = strawberry.field(description="How many.")
+    count: int = strawberry.field(description="The number.")
 
 
-@strawberry.type(description="The contacts made in one minute, hour, day or week that are still there.")
+@strawberry.type(description="Contacts created in one minute, hour, day or week that still exist.")
 class AudiencePoint:
-    start_at: datetime = strawberry.field(description="When it begins.")
-    end_at: datetime = strawberry.field(description="When it ends.")
-    contact_count: int = strawberry.field(description="Contacts made in it.")
-    sources: list[SourceCount] = strawberry.field(description="Those contacts by how they came.")
+    start_at: datetime = strawberry.field(description="The start time.")
+    end_at: datetime = strawberry.field(description="The end time.")
+    contact_count: int = strawberry.field(description="Contacts created in the interval.")
+    sources: list[SourceCount] = strawberry.field(description="Those contacts by their source.")
 
 
-@strawberry.type(description="What became of the messages of one code, region, carrier or sender.")
+@strawberry.type(description="The outcomes of messages with the same code, region, carrier or sender.")
 class DeliverabilityGroup:
-    value: str | None = strawberry.field(description="Which one; null for messages that have none.")
+    value: str | None = strawberry.field(
+        description="The code, region, carrier or sender; null for messages without one."
+    )
     message_count: int = strawberry.field(description="Its messages.")
-    messages: list[StatusCount] = strawberry.field(description="Those messages by where they stand now.")
+    messages: list[StatusCount] = strawberry.field(description="Those messages by their status now.")
     failures: list[FailureCount] = strawberry.field(
-        description="Why those failed or were canceled that did, the most frequent code first."
+        description="Failures and cancellations by code, the most frequent first."
     )
 
 
-@strawberry.type(description="How the conversations of the last days stand.")
+@strawberry.type(description="An overview of recent conversations.")
 class ConversationOverview:
     conversation_count: int = strawberry.field(description="Contacts that replied.")
     reply_count: int = strawberry.field(description="Their replies.")
-    waiting_count: int = strawberry.field(description="Of those contacts, how many were not written to since.")
+    waiting_count: int = strawberry.field(description="The number of those contacts without an answer since.")
 
 
-Length = Annotated[Interval, strawberry.argument(description="How long each point is.")]
+Length = Annotated[Interval, strawberry.argument(description="The interval.")]
 Since = Annotated[datetime, strawberry.argument(description="A time in the first point.")]
 Until = Annotated[datetime, strawberry.argument(description="A time at or before the end of the last point.")]
-Zone = Annotated[str | None, strawberry.argument(description="An IANA time zone; the workspace's where left out.")]
+Zone = Annotated[str | None, strawberry.argument(description="An IANA time zone; by default, the workspace's.")]
 
 
 @strawberry.type
 class StatisticsQuery:
-    @field("Activity over time, no minute, hour, day or week left out; at most 800 of them.")
+    @field("Activity over time, one point for each interval without gaps; at most 800 points.")
     async def activity(
         self, info: Info, interval: Length, since: Since, until: Until, zone: Zone = None
     ) -> list[ActivityPoint]:
@@ -110,7 +112,7 @@ class StatisticsQuery:
             for point in points
         ]
 
-    @field("How a campaign's messages went on over time, no point left out; at most 800 of them.")
+    @field("The activity of a campaign over time, without gaps; at most 800 points.")
     async def campaign_activity(
         self,
         info: Info,
@@ -129,7 +131,7 @@ class StatisticsQuery:
         # The fields of the type are those of the operation's answer, by the same names.
         return cast("list[CampaignPoint]", points)
 
-    @field("The contacts made over time by the source of their consent, no point left out; at most 800 of them.")
+    @field("Contacts created over time, by the source of their consent, without gaps; at most 800 points.")
     async def audience_growth(
         self, info: Info, interval: Length, since: Since, until: Until, zone: Zone = None
     ) -> list[AudiencePoint]:
@@ -153,9 +155,9 @@ class StatisticsQuery:
     async def deliverability(
         self,
         info: Info,
-        by: Annotated[Dimension, strawberry.argument(description="What they are told apart by.")],
-        since: Annotated[datetime, strawberry.argument(description="When the time begins.")],
-        until: Annotated[datetime, strawberry.argument(description="When it ends, 366 days later at most.")],
+        by: Annotated[Dimension, strawberry.argument(description="The dimension to group by.")],
+        since: Annotated[datetime, strawberry.argument(description="The start time.")],
+        until: Annotated[datetime, strawberry.argument(description="The end time, at most 366 days later.")],
     ) -> list[DeliverabilityGroup]:
         groups = await statistics.read_deliverability(info.context.ctx, by=by, since=since, until=until)
         return [
@@ -169,12 +171,12 @@ class StatisticsQuery:
             for group in groups
         ]
 
-    @field("How the conversations of the last days stand.")
+    @field("An overview of recent conversations.")
     async def conversation_overview(
         self,
         info: Info,
         days: Annotated[
-            int, strawberry.argument(description="How many days, at most 365.")
+            int, strawberry.argument(description="The number of days, at most 365.")
         ] = DEFAULT_CONVERSATION_DAYS,
     ) -> ConversationOverview:
         # The fields of the type are those of the operation's answer, by the same names.

@@ -27,7 +27,7 @@ from msvs.graphql.inputs import optional_ref
 from msvs.graphql.live import Topic, Watched
 from msvs.graphql.notifications import Notification
 
-After = "The id of the last one you have; what came since is sent first, and some that you have may be sent again."
+After = "The id of the last item you have; later items are sent first, and some items may be repeated."
 
 
 def subscription(description: str) -> Callable[[F], F]:
@@ -35,11 +35,11 @@ def subscription(description: str) -> Callable[[F], F]:
     return cast("Callable[[F], F]", strawberry.subscription(description=description))
 
 
-@strawberry.type(description="What is told as it happens, over WebSocket or server-sent events.")
+@strawberry.type(description="All subscriptions, over WebSocket or server-sent events.")
 class Subscription:
     @subscription(
-        "A campaign as it is now, and again whenever its numbers have changed, at most once a second. Ends when all of"
-        " its messages are in a final state."
+        "A campaign now, and again whenever its numbers change, at most once a second. Ends when all messages have a"
+        " final status."
     )
     async def campaign_progress(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
@@ -55,8 +55,8 @@ class Subscription:
                 yield Campaign.from_row(progress.row)
 
     @subscription(
-        "An import of contacts as it is now, and again whenever it has gone on, at most once a second. Ends when it"
-        " waits for its owner or is over."
+        "An import now, and again whenever it makes progress, at most once a second. Ends when the import needs an"
+        " action or has ended."
     )
     async def import_progress(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The import's id.")]
@@ -81,8 +81,8 @@ class Subscription:
                 yield InboundMessage.from_row(row)
 
     @subscription(
-        "What the member who asks is told, as it happens. After a break read `notifications`: what came meanwhile is"
-        " there."
+        "Notifications of the current member, as they arrive. After a disconnection, read `notifications` for those"
+        " that were missed."
     )
     async def new_notifications(self, info: Info) -> AsyncGenerator[Notification, None]:
         request = info.context
@@ -92,12 +92,13 @@ class Subscription:
             async for row in found:
                 yield Notification.from_row(row)
 
-    @subscription("Events as they happen: at least once each, nearly in the order of their ids.")
+    @subscription("Events as they happen, each at least once, nearly in the order of their ids.")
     async def event_tail(
         self,
         info: Info,
         types: Annotated[
-            list[EventType] | None, strawberry.argument(description="Only these; all of them where left out.")
+            list[EventType] | None,
+            strawberry.argument(description="Only events of these types; all types if left out."),
         ] = None,
         after: Annotated[ID | None, strawberry.argument(description=After)] = None,
     ) -> AsyncGenerator[Event, None]:

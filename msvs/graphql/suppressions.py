@@ -36,7 +36,7 @@ from msvs.models import Suppression as SuppressionRow
 from msvs.models import rows
 
 
-@resource_type(SuppressionResource, "A phone that nothing is sent to.")
+@resource_type(SuppressionResource, "A phone to which nothing is sent.")
 class Suppression(Node):
     livemode: bool
     phone: str
@@ -52,14 +52,14 @@ class Suppression(Node):
 register_rows(suppressions.SUPPRESSION, SuppressionRow, Suppression.from_row)
 
 
-@resource_type(suppressions.SuppressionsImported, "What came of importing suppressions.")
+@resource_type(suppressions.SuppressionsImported, "The result of importing suppressions.")
 class SuppressionsImported:
     added: int
     already_suppressed: int
     invalid: list[str]
 
 
-@strawberry.type(description="Says that a contact was erased.")
+@strawberry.type(description="Confirmation that a contact was erased.")
 class ContactErased:
     id: ID = strawberry.field(description="The id that the contact had.")
     erased_at: datetime = strawberry.field(description="When it was erased.")
@@ -74,18 +74,18 @@ CreateSuppressionResult = Annotated[
     Suppression | InvalidRequestError | ConflictError | PermissionRefusedError,
     strawberry.union(
         "CreateSuppressionResult",
-        description="The suppression, or why not. A phone that has one: `suppression_exists`.",
+        description="The suppression, or an error: `suppression_exists` if the phone is suppressed already.",
     ),
 ]
 ImportSuppressionsResult = Annotated[
     SuppressionsImported | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("ImportSuppressionsResult", description="What came of it, or why nothing did."),
+    strawberry.union("ImportSuppressionsResult", description="What came of it, or an error."),
 ]
 LiftSuppressionResult = Annotated[
     Contact | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union(
         "LiftSuppressionResult",
-        description="The contact, opted in again or asked to confirm, or why not. Without newer evidence:"
+        description="The contact, opted in again or asked to confirm, or an error. Without newer evidence:"
         " `opt_in_revoked`.",
     ),
 ]
@@ -93,7 +93,7 @@ EraseContactResult = Annotated[
     ContactErased | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union(
         "EraseContactResult",
-        description="Says that the contact is erased, or why not. While a message is on its way: `erasure_pending`.",
+        description="The erasure, or an error: `erasure_pending` while a message is being sent.",
     ),
 ]
 
@@ -104,7 +104,7 @@ ContactId = Annotated[ID, strawberry.argument(description="The contact's id.")]
 
 @strawberry.type
 class SuppressionQuery:
-    @field("A suppression by its id; null where there is none.")
+    @field("A suppression by its id; null if there is none.")
     async def suppression(self, info: Info, id: SuppressionId) -> Suppression | None:
         return await load_kind(info, id, Suppression, suppressions.SUPPRESSION)
 
@@ -129,7 +129,7 @@ class SuppressionQuery:
 
         return connect(suppressions.SUPPRESSION, request, page, Suppression.from_row, count)
 
-    @field("How consent came and went, newest first, whether or not the phones have contacts.")
+    @field("Consent records, newest first, with or without contacts.")
     async def consent_history(
         self,
         info: Info,
@@ -150,7 +150,7 @@ class SuppressionQuery:
 
         return connect(CONSENT_EVENT, request, page, ConsentEvent.from_row, count)
 
-    @field("All that is kept about a contact, at most 1,000 rows of each kind; null where there is no such contact.")
+    @field("All data about a contact, at most 1,000 rows of each kind; null if the contact does not exist.")
     async def contact_export(self, info: Info, id: ContactId) -> JSONObject | None:
         try:
             made = await contact_export.export_contact(info.context.ctx, _contact_id(id))
@@ -162,7 +162,7 @@ class SuppressionQuery:
 
 @strawberry.type
 class SuppressionMutation:
-    @mutation(CreateSuppressionResult, "Suppress a phone; its contact, if it has one, is opted out.")
+    @mutation(CreateSuppressionResult, "Suppress a phone and opt out its contact, if there is one.")
     async def create_suppression(
         self, info: Info, input: Annotated[CreateSuppressionInput, strawberry.argument(description="The phone.")]
     ) -> object:
@@ -172,7 +172,7 @@ class SuppressionMutation:
 
         return await mutate(info, create, Suppression.from_row)
 
-    @mutation(ImportSuppressionsResult, "Suppress at most 1,000 phones; one that is no phone is reported.")
+    @mutation(ImportSuppressionsResult, "Suppress at most 1,000 phones; invalid ones are reported.")
     async def import_suppressions(
         self,
         info: Info,
@@ -185,7 +185,7 @@ class SuppressionMutation:
             lambda done: from_row(SuppressionsImported, done),
         )
 
-    @mutation(LiftSuppressionResult, "Lift a suppression, on renewed evidence: the person agreed again since.")
+    @mutation(LiftSuppressionResult, "Lift a suppression on newer evidence that the person agreed again.")
     async def lift_suppression(
         self,
         info: Info,
@@ -200,7 +200,9 @@ class SuppressionMutation:
             Contact.from_row,
         )
 
-    @mutation(EraseContactResult, "Erase a contact: what must be kept names nobody. Doing it again changes nothing.")
+    @mutation(
+        EraseContactResult, "Erase a contact: records that must be kept are anonymized. Erasing again changes nothing."
+    )
     async def erase_contact(self, info: Info, id: ContactId) -> object:
         return await mutate(
             info,

@@ -24,12 +24,12 @@ from msvs.models import Invitation as InvitationRow
 from msvs.models import Role
 
 
-@strawberry.type(description="A user's place in the workspace. The id is the user's.")
+@strawberry.type(description="A member of the workspace. The id is that of the user.")
 class Member(Node):
     email: str = strawberry.field(description="The user's e-mail address.")
     name: str = strawberry.field(description="The user's name.")
-    role: Role = strawberry.field(description="What they may do.")
-    created_at: datetime = strawberry.field(description="Since when they are a member.")
+    role: Role = strawberry.field(description="The role.")
+    created_at: datetime = strawberry.field(description="When they became a member.")
 
     @classmethod
     def from_row(cls, row: users.Member) -> Member:
@@ -47,16 +47,16 @@ async def _load(info: Info, id: UUID) -> Member | None:
 register(ids.USER, _load)
 
 
-@strawberry.type(description="A place offered to an e-mail address.")
+@strawberry.type(description="An invitation to a workspace.")
 class Invitation:
     id: ID = strawberry.field(description="The id of the invitation.")
-    email: str = strawberry.field(description="Who may take it.")
-    role: Role = strawberry.field(description="What they will be allowed to do.")
-    invited_by: str = strawberry.field(description="Who offered it: a user's id.")
-    created_at: datetime = strawberry.field(description="When it was offered.")
-    expires_at: datetime = strawberry.field(description="Until when it can be taken.")
-    accepted_at: datetime | None = strawberry.field(description="When it was taken; null unless it was.")
-    revoked_at: datetime | None = strawberry.field(description="When it was ended; null unless it was.")
+    email: str = strawberry.field(description="The invited e-mail address.")
+    role: Role = strawberry.field(description="The role in the workspace.")
+    invited_by: str = strawberry.field(description="The id of the user who sent it.")
+    created_at: datetime = strawberry.field(description="When it was sent.")
+    expires_at: datetime = strawberry.field(description="The time until which it can be accepted.")
+    accepted_at: datetime | None = strawberry.field(description="When it was accepted; null if it was not.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null if it was not.")
 
     @classmethod
     def from_row(cls, row: InvitationRow) -> Invitation:
@@ -64,38 +64,40 @@ class Invitation:
         return from_row(cls, row, id=ID(ids.encode_id(users.INVITATION, row.id)))
 
 
-@strawberry.type(description="An invitation with its token, which is shown this once.")
+@strawberry.type(description="An invitation with its token, which is shown only once.")
 class InvitationWithToken:
     invitation: Invitation = strawberry.field(description="The invitation.")
-    token: str = strawberry.field(description="What the invited person signs up with. It cannot be had again.")
+    token: str = strawberry.field(
+        description="The token with which the invited person signs up. It is not shown again."
+    )
 
 
-@strawberry.type(description="What a member made in the workspace, in both modes, that still works.")
+@strawberry.type(description="The keys, webhooks and invitations of a member that are still active, in both modes.")
 class MemberHoldings:
-    api_keys: list[ApiKey] = strawberry.field(description="The keys that they made.")
-    webhooks: list[Webhook] = strawberry.field(description="The webhooks that they or those keys made.")
+    api_keys: list[ApiKey] = strawberry.field(description="The keys that they created.")
+    webhooks: list[Webhook] = strawberry.field(description="The webhooks that they or those keys created.")
     invitations: list[Invitation] = strawberry.field(description="The invitations that they sent.")
 
 
 InviteMemberResult = Annotated[
     InvitationWithToken | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("InviteMemberResult", description="The invitation, with its token, or why there is none."),
+    strawberry.union("InviteMemberResult", description="The invitation, with its token, or an error."),
 ]
 RevokeInvitationResult = Annotated[
     Invitation | NotFoundError | PermissionRefusedError,
-    strawberry.union("RevokeInvitationResult", description="The invitation as it now is, or why there is none."),
+    strawberry.union("RevokeInvitationResult", description="The updated invitation, or an error."),
 ]
 ResendInvitationResult = Annotated[
     Invitation | NotFoundError | PermissionRefusedError,
-    strawberry.union("ResendInvitationResult", description="The invitation as it now is, or why there is none."),
+    strawberry.union("ResendInvitationResult", description="The updated invitation, or an error."),
 ]
 ChangeMemberRoleResult = Annotated[
     Member | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("ChangeMemberRoleResult", description="The member as they now are, or why not."),
+    strawberry.union("ChangeMemberRoleResult", description="The updated member, or an error."),
 ]
 RemoveMemberResult = Annotated[
     Deleted | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("RemoveMemberResult", description="Says that the member is gone, or why not."),
+    strawberry.union("RemoveMemberResult", description="Confirms that the member was deleted, or an error."),
 ]
 
 MemberId = Annotated[ID, strawberry.argument(description="The user's id.")]
@@ -107,7 +109,7 @@ class UserQuery:
     async def members(self, info: Info) -> list[Member]:
         return [Member.from_row(row) for row in await users.list_members(info.context.ctx)]
 
-    @field("What a member made in the workspace that still works; ask before you remove them.")
+    @field("What a member created in the workspace that is still active; check it before you remove them.")
     async def member_holdings(self, info: Info, id: MemberId) -> MemberHoldings:
         found = await users.find_holdings(info.context.ctx, _id(id))
         return MemberHoldings(
@@ -116,23 +118,23 @@ class UserQuery:
             invitations=[Invitation.from_row(row) for row in found.invitations],
         )
 
-    @field("The invitations that can still be taken, newest first.")
+    @field("The open invitations, newest first.")
     async def invitations(self, info: Info) -> list[Invitation]:
         return [Invitation.from_row(row) for row in await users.list_invitations(info.context.ctx)]
 
 
 @strawberry.type
 class UserMutation:
-    @mutation(InviteMemberResult, "Offer an e-mail address a place for 7 days, by mail. An earlier offer to it ends.")
+    @mutation(InviteMemberResult, "Invite an e-mail address by mail, for 7 days. Replaces an earlier invitation to it.")
     async def invite_member(
         self,
         info: Info,
-        email: Annotated[str, strawberry.argument(description="Who may take it.")],
-        role: Annotated[Role, strawberry.argument(description="What they will be allowed to do.")],
+        email: Annotated[str, strawberry.argument(description="The invited e-mail address.")],
+        role: Annotated[Role, strawberry.argument(description="The role in the workspace.")],
     ) -> object:
         return await mutate(info, lambda ctx: users.invite_member(ctx, email=email, role=role), _with_token)
 
-    @mutation(RevokeInvitationResult, "End an invitation.")
+    @mutation(RevokeInvitationResult, "Revoke an invitation.")
     async def revoke_invitation(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The invitation's id.")]
     ) -> object:
@@ -152,13 +154,13 @@ class UserMutation:
             Invitation.from_row,
         )
 
-    @mutation(ChangeMemberRoleResult, "Give a member another role. Only an owner makes or unmakes owners.")
+    @mutation(ChangeMemberRoleResult, "Change the role of a member. Only owners can add or remove owners.")
     async def change_member_role(
         self, info: Info, id: MemberId, role: Annotated[Role, strawberry.argument(description="The role.")]
     ) -> object:
         return await mutate(info, lambda ctx: users.change_role(ctx, _id(id), role), Member.from_row)
 
-    @mutation(RemoveMemberResult, "Take a member from the workspace; anyone may take themselves.")
+    @mutation(RemoveMemberResult, "Remove a member from the workspace; members can remove themselves.")
     async def remove_member(
         self,
         info: Info,
@@ -166,8 +168,8 @@ class UserMutation:
         end_holdings: Annotated[
             bool,
             strawberry.argument(
-                description="Whether the keys that they made are revoked, and the webhooks that they or those keys"
-                " made disabled."
+                description="Whether to revoke the keys that they created, and to disable the webhooks that they or"
+                " those keys created."
             ),
         ] = False,
     ) -> object:

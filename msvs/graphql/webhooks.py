@@ -32,7 +32,7 @@ from msvs.models import WebhookAttempt as WebhookAttemptRow
 from msvs.models import WebhookEndpoint, rows
 
 
-@resource_type(WebhookAttemptResource, "One POST to a webhook and what came of it.")
+@resource_type(WebhookAttemptResource, "One attempt to deliver an event to a webhook.")
 class WebhookAttempt(Node):
     row: strawberry.Private[rows.WebhookAttemptRow]
     number: int
@@ -47,7 +47,7 @@ class WebhookAttempt(Node):
         """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.ATTEMPT, row.id)))
 
-    @field("The event delivered; null once it is no longer kept.")
+    @field("The delivered event; null if it is no longer kept.")
     async def event(self, info: Info) -> Event | None:
         row = await info.context.loaders.row(EventRow, self.row.event_id)
         return None if row is None else Event.from_row(row)
@@ -56,19 +56,19 @@ class WebhookAttempt(Node):
 register_rows(ids.ATTEMPT, WebhookAttemptRow, WebhookAttempt.from_row)
 
 
-@resource_type(WebhookResource, "A subscription: where events are posted to.")
+@resource_type(WebhookResource, "A URL to which events are posted.")
 class Webhook(Node):
     row: strawberry.Private[rows.WebhookEndpointRow]
     livemode: bool
     url: str
-    every_event: bool = strawberry.field(description="Whether it subscribes to all events, those to come included.")
+    every_event: bool = strawberry.field(description="Whether it subscribes to all events, including future types.")
     events: list[EventType]
     description: str
     enabled: bool = strawberry.field(description="Whether events are delivered to it.")
     disabled_reason: str | None
     verified: bool
     previous_secret_until: datetime | None = strawberry.field(
-        description="Until when the secret before the last rotation still signs; null where none does."
+        description="The time until which the previous secret still signs; null if it does not."
     )
     created_at: datetime
     created_by: str | None
@@ -87,7 +87,7 @@ class Webhook(Node):
             events=[EventType(name) for name in row.events if name != endpoints.EVERY_EVENT],
         )
 
-    @field("What was posted to it, newest first.")
+    @field("The attempts to deliver events, newest first.")
     async def attempts(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[WebhookAttempt]:
@@ -102,13 +102,13 @@ class Webhook(Node):
 register_rows(ids.WEBHOOK, WebhookEndpoint, Webhook.from_row)
 
 
-@strawberry.type(description="A webhook and its secret, which is shown this once.")
+@strawberry.type(description="A webhook and its secret, which is shown only once.")
 class WebhookWithSecret:
     webhook: Webhook = strawberry.field(description="The webhook.")
-    secret: str = strawberry.field(description="The secret that signs what is posted. It cannot be had again.")
+    secret: str = strawberry.field(description="The secret that signs events. It is not shown again.")
 
 
-EVERY_EVENT = "Subscribe to all events instead."
+EVERY_EVENT = "Whether to subscribe to all events instead."
 
 
 @request_input(CreateWebhook)
@@ -127,27 +127,27 @@ class UpdateWebhookInput:
 
 CreateWebhookResult = Annotated[
     WebhookWithSecret | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("CreateWebhookResult", description="The webhook made, with its secret, or why not."),
+    strawberry.union("CreateWebhookResult", description="The new webhook with its secret, or an error."),
 ]
 UpdateWebhookResult = Annotated[
     Webhook | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("UpdateWebhookResult", description="The webhook as it now is, or why it did not change."),
+    strawberry.union("UpdateWebhookResult", description="The updated webhook, or an error."),
 ]
 DeleteWebhookResult = Annotated[
     Deleted | NotFoundError | PermissionRefusedError,
-    strawberry.union("DeleteWebhookResult", description="Says that the webhook is gone, or why not."),
+    strawberry.union("DeleteWebhookResult", description="Confirms that the webhook was deleted, or an error."),
 ]
 RotateWebhookSecretResult = Annotated[
     WebhookWithSecret | NotFoundError | PermissionRefusedError,
-    strawberry.union("RotateWebhookSecretResult", description="The webhook with its new secret, or why not."),
+    strawberry.union("RotateWebhookSecretResult", description="The webhook with its new secret, or an error."),
 ]
 TestWebhookResult = Annotated[
     Event | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("TestWebhookResult", description="The event on its way, or why not."),
+    strawberry.union("TestWebhookResult", description="The event that is being delivered, or an error."),
 ]
 RecoverWebhookResult = Annotated[
     Redelivery | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("RecoverWebhookResult", description="What will be delivered again, or why nothing."),
+    strawberry.union("RecoverWebhookResult", description="The events that will be delivered again, or an error."),
 ]
 
 WebhookId = Annotated[ID, strawberry.argument(description="The webhook's id.")]
@@ -155,7 +155,7 @@ WebhookId = Annotated[ID, strawberry.argument(description="The webhook's id.")]
 
 @strawberry.type
 class WebhookQuery:
-    @field("A webhook by its id; null where there is none.")
+    @field("A webhook by its id; null if there is none.")
     async def webhook(self, info: Info, id: WebhookId) -> Webhook | None:
         return await load_kind(info, id, Webhook, ids.WEBHOOK)
 
@@ -181,7 +181,7 @@ class WebhookMutation:
 
         return await mutate(info, create, _with_secret)
 
-    @mutation(UpdateWebhookResult, "Change a webhook. Enabling it again makes what is pending for it due at once.")
+    @mutation(UpdateWebhookResult, "Update a webhook. Enabling it again delivers pending events at once.")
     async def update_webhook(
         self,
         info: Info,
@@ -197,21 +197,21 @@ class WebhookMutation:
 
         return await mutate(info, update, Webhook.from_row)
 
-    @mutation(DeleteWebhookResult, "End a subscription and drop what is pending for it.")
+    @mutation(DeleteWebhookResult, "Delete a webhook and its pending events.")
     async def delete_webhook(self, info: Info, id: WebhookId) -> object:
         return await mutate(info, lambda ctx: endpoints.delete_webhook(ctx, _id(id)), lambda _: Deleted(id=id))
 
-    @mutation(RotateWebhookSecretResult, "Give a webhook a new secret; the one before signs beside it for 24 hours.")
+    @mutation(RotateWebhookSecretResult, "Rotate the secret of a webhook; the old secret also signs for 24 hours.")
     async def rotate_webhook_secret(self, info: Info, id: WebhookId) -> object:
         return await mutate(info, lambda ctx: endpoints.rotate_secret(ctx, _id(id)), _with_secret)
 
-    @mutation(TestWebhookResult, "Post a `test.ping` event to this webhook alone.")
+    @mutation(TestWebhookResult, "Send a `test.ping` event to this webhook only.")
     async def test_webhook(self, info: Info, id: WebhookId) -> object:
         return await mutate(info, lambda ctx: endpoints.send_test(ctx, _id(id)), Event.from_row)
 
     @mutation(
         RecoverWebhookResult,
-        "Deliver what was given up since a time, at most 30 days back, or came while the webhook was disabled.",
+        "Deliver events that failed, or that came while the webhook was disabled, since a time at most 30 days ago.",
     )
     async def recover_webhook(
         self, info: Info, id: WebhookId, since: Annotated[datetime, argument(RecoverWebhook, "since")]

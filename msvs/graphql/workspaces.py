@@ -26,7 +26,8 @@ from msvs.models import rows
 
 
 @resource_type(
-    WorkspaceResource, "A tenant, with the settings of this mode. The sandbox's are live's until it changes them."
+    WorkspaceResource,
+    "A workspace, with the settings of this mode. The sandbox's settings are the live ones until it changes them.",
 )
 class Workspace(Node):
     row: strawberry.Private[rows.WorkspaceRow]
@@ -70,7 +71,7 @@ register(ids.WORKSPACE, _load)
 
 @request_input(
     UpdateWorkspace,
-    "The settings to change. What is left out stays; nothing but the caps can be null.",
+    "The settings to change. Settings that are left out stay; only the caps can be null.",
     daily_credit_cap=BigInt,
     low_balance_threshold=BigInt,
 )
@@ -80,20 +81,20 @@ class UpdateWorkspaceInput:
 
 UpdateWorkspaceResult = Annotated[
     Workspace | InvalidRequestError | ComplianceError | ConflictError | PermissionRefusedError,
-    strawberry.union("UpdateWorkspaceResult", description="The workspace as it now is, or why it did not change."),
+    strawberry.union("UpdateWorkspaceResult", description="The updated workspace, or an error."),
 ]
 
 
 @strawberry.type
 class WorkspaceQuery:
-    @field("The workspace this caller works in.")
+    @field("The workspace of the caller.")
     async def workspace(self, info: Info) -> Workspace:
         return Workspace.from_row(await workspaces.get_workspace(info.context.ctx))
 
 
 @strawberry.type
 class WorkspaceMutation:
-    @mutation(UpdateWorkspaceResult, "Change settings of this mode: those that live obeys, or the sandbox's own.")
+    @mutation(UpdateWorkspaceResult, "Change the settings of this mode.")
     async def update_workspace(
         self, info: Info, input: Annotated[UpdateWorkspaceInput, strawberry.argument(description="What to change.")]
     ) -> object:

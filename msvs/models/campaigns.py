@@ -13,7 +13,7 @@ from msvs.models.messages import KeptWarning, MetadataValue, OnUnknown
 
 
 class CampaignStatus(StrEnum):
-    """Where a campaign stands."""
+    """The status of a campaign."""
 
     DRAFT = "draft"
     SCHEDULED = "scheduled"

@@ -11,7 +11,7 @@ from msvs.models.identity import new_id
 
 
 class SenderKind(StrEnum):
-    """What a sender is to carriers."""
+    """The kind of a sender."""
 
     LONG_CODE = "long_code"
     TOLL_FREE = "toll_free"

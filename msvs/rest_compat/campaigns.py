@@ -43,7 +43,7 @@ async def list_(call: Call[NoBody, ListCampaigns]) -> ListOf[CampaignResource]:
 
 
 async def update(call: Call[CampaignUpdate, NoQuery]) -> CampaignResource:
-    """Change a draft, or a campaign whose time has not come."""
+    """Update a draft, or a campaign that has not started."""
     data = call.body.read()
     return await _change(call, lambda ctx, id: campaigns.update_campaign(ctx, id, data))
 
@@ -55,7 +55,7 @@ async def launch(call: Call[CampaignLaunch, NoQuery]) -> CampaignResource:
 
 
 async def clone(call: Call[CampaignClone, NoQuery]) -> CampaignResource:
-    """Make a draft of another campaign."""
+    """Clone a campaign as a draft."""
     return await _change(call, lambda ctx, id: campaigns.clone_campaign(ctx, id, name=call.body.name))
 
 

@@ -58,14 +58,14 @@ async def opt_out(call: Call[NoBody, NoQuery]) -> ContactResource:
 
 
 async def consent_history(call: Call[NoBody, PageQuery]) -> ListOf[ConsentEntryResource]:
-    """List the history of a contact's consent."""
+    """List the consent records of a contact."""
     page = call.query.page(consent.CONSENT_EVENT)
     found = await consent.list_contact_consent(call.ctx, _id(call.params["id"]), page)
     return list_of(call.path, found, consent_entry_resource)
 
 
 async def export(call: Call[NoBody, NoQuery]) -> ContactExportResource:
-    """Export a contact's whole record."""
+    """Export all data about a contact."""
     return await export_contact(call.ctx, _id(call.params["id"]))
 
 

@@ -28,7 +28,7 @@ async def ledger(call: Call[NoBody, PageQuery]) -> ListOf[LedgerEntryResource]:
 
 
 async def purchases(call: Call[NoBody, PageQuery]) -> ListOf[LedgerEntryResource]:
-    """List what was added to the balance."""
+    """List credits added to the balance."""
     page = await credits.list_purchases(call.ctx, call.query.page(ids.LEDGER_ENTRY))
     return list_of(call.path, page, ledger_entry_resource)
 

@@ -34,7 +34,7 @@ class ImportRowPage(msgspec.Struct, kw_only=True):
 
     object: Literal["list"] = "list"
     url: Annotated[str, about(example="/v1/imports/imp_01HYZ8K5VQAE2N0PWQ6DC9V8MP/rows")]
-    has_more: Annotated[bool, about("Whether more follow: go on `after` the last `number`.", example=False)]
+    has_more: Annotated[bool, about("Whether more rows follow: continue `after` the last `number`.", example=False)]
     data: list[ImportRowResource]
 
 
@@ -84,7 +84,7 @@ async def update(call: Call[UpdateImport, NoQuery]) -> ImportResource:
 
 
 async def run(call: Call[NoBody, NoQuery]) -> ImportResource:
-    """Import what a dry run has checked."""
+    """Run an import that a dry run has checked."""
     return import_resource(await import_jobs.run_import(call.ctx, _id(call.params["id"])))
 
 

@@ -11,19 +11,19 @@ from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, list_of, optional_
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> InboundMessageResource:
-    """Retrieve a message that a recipient sent."""
+    """Retrieve an inbound message."""
     id = ids.find_id(ids.INBOUND, call.params["id"], "inbound message")
     return inbound_message_resource(await replies.get_inbound(call.ctx, id))
 
 
 async def unflag(call: Call[NoBody, NoQuery]) -> InboundMessageResource:
-    """Take the flag off a message that a recipient sent."""
+    """Remove the flag of an inbound message."""
     id = ids.find_id(ids.INBOUND, call.params["id"], "inbound message")
     return inbound_message_resource(await replies.unflag_inbound(call.ctx, id))
 
 
 async def list_(call: Call[NoBody, ListInbound]) -> ListOf[InboundMessageResource]:
-    """List the messages that recipients sent."""
+    """List inbound messages."""
     page = await replies.list_inbound(
         call.ctx,
         call.query.page(ids.INBOUND),

@@ -31,7 +31,7 @@ async def update(call: Call[UpdateList, NoQuery]) -> ContactListResource:
 
 
 async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
-    """Delete a list, but none of its contacts."""
+    """Delete a list, but not its contacts."""
     id = _id(call.params["id"])
     await lists.delete_list(call.ctx, id)
     return Deleted(id=ids.encode_id(ids.CONTACT_LIST, id), object="contact_list")

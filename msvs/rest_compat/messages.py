@@ -42,6 +42,6 @@ async def explain(call: Call[NoBody, NoQuery]) -> MessageExplanation:
 
 
 async def timeline(call: Call[NoBody, NoQuery]) -> MessageTimeline:
-    """Tell everything that happened to a message, in order."""
+    """List everything that happened to a message, in order."""
     id = ids.find_id(ids.MESSAGE, call.params["id"], "message")
     return await explanations.get_timeline(call.ctx, id)

@@ -84,7 +84,7 @@ RESPONSES: Mapping[int, tuple[str, str]] = {
     400: ("BadRequest", "Validation failed; `error.param` names the parameter."),
     401: ("Unauthorized", "Invalid or missing API key."),
     402: ("PaymentRequired", "Insufficient credits to complete the request."),
-    403: ("Forbidden", "The key may not do this."),
+    403: ("Forbidden", "The key does not have permission."),
     404: ("NotFound", "The resource does not exist in this workspace and mode, or was deleted."),
     405: ("MethodNotAllowed", "The path does not take this method."),
     406: ("NotAcceptable", "Accept refuses application/json."),
@@ -93,10 +93,10 @@ RESPONSES: Mapping[int, tuple[str, str]] = {
     413: ("PayloadTooLarge", "The body is larger than 1 MiB."),
     415: ("UnsupportedMediaType", "The body is not application/json in UTF-8."),
     422: ("Unprocessable", "A compliance check failed, such as a phone in a blocked region."),
-    429: ("TooManyRequests", "Rate limit hit; honour Retry-After."),
+    429: ("TooManyRequests", "Rate limit exceeded; honor Retry-After."),
     431: ("HeadersTooLarge", "The headers are larger than 64 KiB, or one of them than 8 KiB."),
     500: ("InternalError", "A problem on our end; retry with exponential backoff."),
-    503: ("Unavailable", "A part of the service is away; honour Retry-After."),
+    503: ("Unavailable", "A part of the service is unavailable; honor Retry-After."),
 }
 
 HEADERS: Mapping[str, Schema] = {
@@ -106,7 +106,7 @@ HEADERS: Mapping[str, Schema] = {
         "schema": {"type": "string", **details.id_of(ids.REQUEST)},
     },
     "X-RateLimit-Limit": {
-        "description": "Requests a second that the workspace may make.",
+        "description": "The number of requests that the workspace may make in a second.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
         "example": 100,
@@ -118,7 +118,7 @@ HEADERS: Mapping[str, Schema] = {
         "example": 87,
     },
     "X-RateLimit-Reset": {
-        "description": "The epoch second at which all are left again.",
+        "description": "The Unix time at which the bucket is full again.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
         "example": 1714579200,
@@ -129,7 +129,7 @@ HEADERS: Mapping[str, Schema] = {
         "example": 12,
     },
     "Idempotent-Replayed": {
-        "description": "`true` where this is the stored answer of an earlier request with the same Idempotency-Key.",
+        "description": "`true` if this is the stored answer to an earlier request with the same Idempotency-Key.",
         "schema": {"type": "string", "const": "true"},
     },
     "WWW-Authenticate": {
@@ -237,7 +237,11 @@ class _Document:
                 "license": {"name": "Proprietary", "identifier": "LicenseRef-Proprietary"},
             },
             "servers": [
-                {"url": PRODUCTION_URL, "description": "Live and sandbox, told by the key.", "x-internal": False}
+                {
+                    "url": PRODUCTION_URL,
+                    "description": "Live and sandbox; the key selects the mode.",
+                    "x-internal": False,
+                }
             ],
             "security": [{"apiKey": []}],
             "tags": [{"name": name, "description": text} for name, text in details.TAGS.items()],
@@ -363,21 +367,23 @@ class _Document:
 
     def _webhook(self, type: EventType) -> Schema:
         name = _event_name(type)
-        ended = {"description": "Taken. Any other answer, or none within 10 seconds, is a failure and tried again."}
+        ended = {"description": "Delivered. Any other answer, or none within 10 seconds, is a failure and is retried."}
         return {
             "operationId": f"on{name.removesuffix('Event')}",
             "tags": ["Webhook events"],
             "summary": openapi_events.EVENTS[type],
-            "description": f"Tried again for up to {RETRY_WINDOW.total_seconds() / 3600:.0f} hours."
-            " The event's id is the same on every attempt.",
+            "description": f"Retried for up to {RETRY_WINDOW.total_seconds() / 3600:.0f} hours."
+            " The event's id is the same in every attempt.",
             "security": [],
             "parameters": [
                 {
                     "name": "MSVS-Signature",
                     "in": "header",
                     "required": True,
-                    "description": "`t=<epoch second>,v1=<HMAC-SHA256 of {t}.{body} with your secret, in hex>`. During"
-                    " the 24 hours of a rotation a second `v1` follows.",
+                    "description": (
+                        "`t=<epoch second>,v1=<HMAC-SHA256 of {t}.{body} with your secret, in hex>`. For 24"
+                        " hours after a rotation, a second `v1` follows."
+                    ),
                     "schema": {"type": "string"},
                     "example": details.SIGNATURE_EXAMPLE,
                 },
@@ -571,7 +577,7 @@ def _error_fields() -> Schema:
             "enum": list(codes),
             "x-descriptions": codes,
         },
-        "message": {"type": "string", "description": "For people; it may change."},
+        "message": {"type": "string", "description": "An explanation for people; the wording may change."},
         "param": {"type": "string", "description": "The parameter at fault, as a dotted path."},
         "required": {
             "type": "integer",
@@ -588,8 +594,10 @@ def _error_fields() -> Schema:
         },
         "existing_id": {
             "type": "string",
-            "description": "With contact_exists, suppression_exists, keyword_exists and webhook_exists: what is there"
-            " already; with opt_in_revoked: the contact of the phone, where it has one.",
+            "description": (
+                "With contact_exists, suppression_exists, keyword_exists and webhook_exists: the existing"
+                " resource; with opt_in_revoked: the contact of the phone, if it has one."
+            ),
             **details.id_of(f"(?:{ids.CONTACT}|{SUPPRESSION}|{ids.KEYWORD}|{ids.WEBHOOK})"),
         },
         "opted_out_at": {
@@ -597,7 +605,7 @@ def _error_fields() -> Schema:
             "format": "date-time",
             "description": "With opt_in_revoked: when the phone opted out.",
         },
-        "scope": {"type": "string", "enum": sorted(Scope), "description": "With scope_missing: what the key lacks."},
+        "scope": {"type": "string", "enum": sorted(Scope), "description": "With scope_missing: the missing scope."},
         "doc_url": {"type": "string", "format": "uri", "description": "The page that explains the code."},
         "request_id": {"type": "string", **details.id_of(ids.REQUEST)},
     }
@@ -661,7 +669,7 @@ def _event_schema() -> Schema:
     names = {type.value: COMPONENT + _event_name(type) for type in EventType}
     return {
         "title": "Event",
-        "description": "Something that happened, as webhooks deliver it.",
+        "description": "An event, as webhooks deliver it.",
         "oneOf": [{"$ref": ref} for ref in names.values()],
         "discriminator": {"propertyName": "type", "mapping": names},
     }
@@ -697,8 +705,10 @@ def _idempotency_parameter() -> Schema:
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "description": "A key of your own for this request. For 24 hours the same key and request get the stored"
-        " answer, so that a retry never does a thing twice.",
+        "description": (
+            "Your own key for this request. For 24 hours, the same key and request get the stored answer, so"
+            " that a retry is never carried out twice."
+        ),
         # No example: anyone who tries it would send the same key twice.
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
     }

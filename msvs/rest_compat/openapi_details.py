@@ -31,98 +31,146 @@ charges nothing; a live key (`msvs_live_…`) sends for real. All bodies are JSO
 
 TAGS: Mapping[str, str] = {
     "Messages": "One SMS to one phone.",
-    "Campaigns": "One body to many contacts: lists, a segment, or contacts by id.",
+    "Campaigns": "Send one message to many contacts: lists, a segment, or contacts by id.",
     "Contacts": "The people you send SMS to, with their consent and attributes.",
-    "Imports": "Contacts from files: read, mapped, tried, run, and undone.",
-    "Suppressions": "Phones that nothing is sent to, and how consent came and went.",
+    "Imports": "Import contacts from files: upload, map, check, run and undo.",
+    "Suppressions": "Phones to which nothing is sent, and consent records.",
     "Lists": "Collections of contacts to send to as a group.",
-    "Keywords": "Words with which anyone who texts one opts in and joins a list.",
+    "Keywords": "Words that opt in anyone who texts them, and add them to a list.",
     "Segments": "Saved filters over contacts.",
-    "Credits": "The balance, what moved it, and how to buy more.",
-    "Webhooks": "Subscriptions that push events to your URL.",
-    "Webhook events": "What webhooks bring to your URL.",
-    "Events": "What happened, as webhooks deliver it; kept to be read and delivered again.",
-    "Senders": "What the workspace owns and may send from, live.",
-    "Inbound": "What recipients sent to you.",
-    "Inbox": "Threads of replies, to be answered and marked read.",
-    "Workspace": "Your settings in this mode. The sandbox's are live's until it changes them for itself.",
-    "Sandbox": "What only a sandbox key can do.",
-    "API keys": "The keys of this mode, without their text, and what each may change.",
+    "Credits": "The balance, its movements, and purchases.",
+    "Webhooks": "Endpoints that receive events at your URL.",
+    "Webhook events": "Events that webhooks deliver to your URL.",
+    "Events": "Events, as webhooks deliver them, to read or deliver again.",
+    "Senders": "Senders that the workspace can use in live mode.",
+    "Inbound": "Messages from recipients.",
+    "Inbox": "Conversations with contacts, to answer and mark as read.",
+    "Workspace": "The settings of this mode. The sandbox starts with the live settings until it changes them.",
+    "Sandbox": "Operations for sandbox keys only.",
+    "API keys": "The API keys of this mode, without their secrets.",
 }
 
 OPERATIONS: Mapping[str, str] = {
-    "createImport": "As `multipart/form-data` with a `file` and `options`, or as JSON with a `file_name`, whose bytes"
-    " follow in parts. CSV in any dialect and encoding, XLSX, also as gzip. Columns that are not mapped are known by"
-    " their titles; where none is known to hold phones, the import is `needs_mapping`. With `dry_run` it stops"
-    " `checked`.",
-    "addImportPart": "The bytes at `offset`, in base64. What breaks off goes on at `file_size`.",
-    "updateImport": "For imports that are `uploading`, `needs_mapping` or `checked`; the file is read again.",
-    "listImportRows": "In their order. Rows that cannot be taken come with their `reason` and their `cells`.",
-    "retrieveInvalidRows": "CSV with the titles of the file and a column `reason`, at most 10,000 rows at once. Mended,"
-    " it can be imported as it is.",
-    "cancelImport": "What is done stays, and can be undone. An import that has ended is returned unchanged.",
-    "undoImport": "Within seven days of its end. Contacts that were used since stay; consent and opt-outs always do.",
-    "createMessage": "Sends one SMS now, or at `scheduled_at`. Charged 1 credit a segment; sandbox messages are not"
-    " charged. The first message to a number makes its contact.",
+    "createImport": (
+        "Send `multipart/form-data` with a `file` and `options`, or JSON with a `file_name` and then the"
+        " content in parts. The file is CSV with any delimiter and encoding, or XLSX, also compressed with"
+        " gzip. Columns that are not mapped are recognized by their titles; if none is recognized as phones,"
+        " the import is `needs_mapping`. With `dry_run` it ends as `checked`."
+    ),
+    "addImportPart": "The content at `offset`, in base64. After a broken upload, continue at `file_size`.",
+    "updateImport": "Only while the import is `uploading`, `needs_mapping` or `checked`; the file is read again.",
+    "listImportRows": "In order. Invalid rows have a `reason` and their `cells`.",
+    "retrieveInvalidRows": (
+        "CSV with the columns of the original file and a column `reason`, at most 10,000 rows at once. Correct"
+        " the rows and import the file again."
+    ),
+    "cancelImport": "The rows imported so far stay, and can be undone. An import that has ended is returned unchanged.",
+    "undoImport": (
+        "Possible for seven days after it ended. Contacts that were used since stay; consent records and"
+        " opt-outs always stay."
+    ),
+    "createMessage": (
+        "Sends one SMS now, or at `scheduled_at`. Costs 1 credit for each segment; sandbox messages are free."
+        " The first message to a number creates its contact."
+    ),
     "listMessages": "Newest first. `status=delivered` includes messages that were replied to.",
-    "cancelMessage": "Cancels a scheduled or queued message. A message that is past that is returned unchanged.",
-    "createCampaign": "Sends one body to the union of the audience's lists, segment and contacts, one message a phone,"
-    " now or at `scheduled_at`. Credits are debited when messages are sent.",
-    "listCampaigns": "Newest first. Drafts show only under `status=draft`.",
-    "updateCampaign": "For drafts and scheduled campaigns; others answer 409. What is left out stays, null clears, and"
-    " `audience` replaces the whole audience.",
-    "deleteCampaign": "A campaign that was launched answers 409.",
-    "launchCampaign": "At `scheduled_at`: null for now; left out, at the draft's own time. A campaign that is no draft"
-    " answers 409.",
-    "cloneCampaign": "The clone has the body, sender, audience, metadata and pace, but not the times.",
-    "testCampaign": "At most 5 phones. Each gets a single message whose metadata has `test`; credits are charged.",
-    "cancelCampaign": "Stops what no carrier has yet. A campaign that has ended answers 409.",
-    "pauseCampaign": "Nothing more is handed to a carrier until the campaign is resumed.",
-    "createContact": "`opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` where"
-    " the phone said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409"
-    " `opt_in_revoked`.",
-    "importContacts": "At most 500 contacts. A phone that is known has its contact changed, as an update would; what is"
-    " left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in people who are"
-    " `unknown`; a number that said STOP stays opted out regardless of the evidence, and is counted in `opted_out`.",
-    "updateContact": "What is left out stays; null clears. `attributes` are merged key by key and null removes one."
-    " Where the phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and nothing"
-    " changes.",
-    "deleteContact": "The contact leaves its lists. The history of its consent stays, so a number that said STOP stays"
-    " suppressed.",
-    "listContacts": "Every filter given must hold. `q` finds words in names and e-mail addresses, or digits in phones.",
-    "optOutContact": "Cancels what waits for the contact. Doing it again answers 409.",
-    "listContactConsent": "Newest first, with the evidence, and each entry's place in the chain of consent.",
-    "exportContact": "At most 1000 rows of each kind, the newest; `complete` says whether that is all.",
-    "eraseContact": "The contact is gone, and messages, events and consent keep nothing that names it. A number that"
-    " said STOP stays suppressed, as a keyed hash. Doing it again changes nothing; while a message is on its way, 409.",
-    "listConsent": "Newest first. The history of a phone survives the deletion and the erasure of its contact.",
-    "createSuppression": "Its contact, if it has one, is opted out, and what waits for it is canceled.",
-    "listSuppressions": "Newest first. By phone, one that was erased is found too.",
-    "importSuppressions": "At most 1000 phones. One that is suppressed stays; what is no phone is reported.",
-    "liftSuppression": "Only the person may come back: `source` is required, `renewed`, and an `at` after the opt-out;"
-    " else 409 `opt_in_revoked`. Under double opt-in the suppression stands until the person confirms.",
-    "addListContacts": "At most 1000 ids. A contact that is on the list stays; an unknown id is reported.",
-    "removeListContact": "Nothing happens where the contact is not on the list.",
-    "createWebhook": "`secret` is shown in this answer alone; it is made where you send none. `*` subscribes to all"
-    " events. A live one is sent its first event alone; the others follow once one was answered with 2xx. A mode has"
-    " one webhook of a URL: another one answers 409 `webhook_exists`.",
-    "updateWebhook": "What is left out stays. In live another URL has to answer as that of a new one.",
-    "testWebhook": "Sends one `test.ping` event to this webhook alone, no matter what it subscribes to. One that is"
-    " not verified yet is sent it before the events that wait.",
-    "recoverWebhook": "Delivers what was given up since a time, at most 30 days back, and what came while the webhook"
-    " was disabled: of that the oldest 100,000 events, so call again until `delivery_count` is 0.",
-    "resendEvent": "To one webhook, or to all enabled ones that subscribe to the event. A test event goes to the"
-    " webhook that it tests.",
-    "listInboxThreads": "The one with the newest reply first. A thread's id is that of its last reply.",
-    "listInboxMessages": "Newest first, what the contact sent and what was sent to it in one order of time.",
-    "answerInboxThread": "Sends one SMS, from the sender that the contact wrote to, and marks the thread as read.",
-    "readInboxThread": "Up to the reply `until`, or all of it.",
-    "listCreditPurchases": "Newest first, bought or given.",
-    "listCreditPacks": "In the operator's order; none where nothing is sold.",
-    "createCheckout": "Send the buyer to `url`. The credits come once it is paid, at the figures of this answer. Only a"
-    " live key with the scope `credits:buy` may: the sandbox buys nothing. 409 `billing_closed` where nothing is sold.",
-    "listCheckouts": "Newest first. What was given, and what moved the balance, is in the ledger.",
-    "retrieveCredits": "The balance is the workspace's, for both modes; only live messages move it.",
+    "cancelMessage": "Cancels a scheduled or queued message. Any other message is returned unchanged.",
+    "createCampaign": (
+        "Sends one message to each phone of the audience (lists, a segment and contacts together), now or at"
+        " `scheduled_at`. Credits are charged when messages are sent."
+    ),
+    "listCampaigns": "Newest first. Drafts are listed only with `status=draft`.",
+    "updateCampaign": (
+        "Only for drafts and scheduled campaigns; for others, the answer is 409. Fields that are left out"
+        " stay, null clears a field, and `audience` replaces the whole audience."
+    ),
+    "deleteCampaign": "For a launched campaign, the answer is 409.",
+    "launchCampaign": (
+        "Starts at `scheduled_at`, or now if it is null, or at the draft's own time if it is left out. For a"
+        " campaign that is not a draft, the answer is 409."
+    ),
+    "cloneCampaign": "The clone has the same body, sender, audience, metadata and pace, but not the times.",
+    "testCampaign": (
+        "Sends to at most 5 phones. Each gets a single message with `test` in its metadata; credits are charged."
+    ),
+    "cancelCampaign": "Messages that no carrier has are not sent. For a campaign that has ended, the answer is 409.",
+    "pauseCampaign": "No more messages are sent until the campaign is resumed.",
+    "createContact": (
+        "`opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` if the phone"
+        " opted out. Only renewed evidence, newer than the opt-out, undoes an opt-out; with any other, the"
+        " answer is 409 `opt_in_revoked`."
+    ),
+    "importContacts": (
+        "At most 500 contacts. Existing contacts are updated; fields that are left out stay. Invalid rows are"
+        " reported, and the others are imported. Evidence opts in contacts that are `unknown`; a number that"
+        " opted out stays opted out, and is counted in `opted_out`."
+    ),
+    "updateContact": (
+        "Fields that are left out stay; null clears a field. `attributes` are merged key by key; null removes"
+        " a key. If the phone opted out, `opt_in` must be renewed and newer; otherwise the answer is 409"
+        " `opt_in_revoked`, and nothing changes."
+    ),
+    "deleteContact": (
+        "The contact is removed from its lists. Its consent records stay, so a number that opted out stays suppressed."
+    ),
+    "listContacts": (
+        "A contact must match every filter. `q` finds words of names and e-mail addresses, or digits of phones."
+    ),
+    "optOutContact": (
+        "Cancels messages that wait to be sent to the contact. If it is opted out already, the answer is 409."
+    ),
+    "listContactConsent": "Newest first, with the evidence and the position of each record in the consent chain.",
+    "exportContact": "The newest 1000 rows of each kind; `complete` tells whether that is everything.",
+    "eraseContact": (
+        "Deletes the contact, and anonymizes its messages, events and consent records. A number that opted out"
+        " stays suppressed, as a keyed hash. Erasing again changes nothing; while a message is being sent, the"
+        " answer is 409."
+    ),
+    "listConsent": "Newest first. The records of a phone outlive the deletion and the erasure of its contact.",
+    "createSuppression": (
+        "Opts out the contact of the phone, if there is one, and cancels messages that wait to be sent to it."
+    ),
+    "listSuppressions": "Newest first. An erased suppression can be found by its phone.",
+    "importSuppressions": "At most 1000 phones. Phones that are suppressed already stay so; invalid ones are reported.",
+    "liftSuppression": (
+        "Needs newer evidence: a `source`, `renewed: true`, and an `at` later than the opt-out; otherwise the"
+        " answer is 409 `opt_in_revoked`. With double opt-in, the suppression stays until the person confirms."
+    ),
+    "addListContacts": "At most 1000 ids. Contacts that are on the list stay; unknown ids are reported.",
+    "removeListContact": "Does nothing if the contact is not on the list.",
+    "createWebhook": (
+        "`secret` is shown only in this answer; if you send none, one is generated. `*` subscribes to all"
+        " events. A live webhook first gets a single event; the others follow when it has answered one with"
+        " 2xx. Each mode has one webhook for a URL: for a second one, the answer is 409 `webhook_exists`."
+    ),
+    "updateWebhook": (
+        "Fields that are left out stay. In live mode, a new URL must answer one event with 2xx before it gets more."
+    ),
+    "testWebhook": (
+        "Sends one `test.ping` event to this webhook only, regardless of its subscriptions. A webhook that is"
+        " not verified yet gets it before waiting events."
+    ),
+    "recoverWebhook": (
+        "Delivers events that failed since a time, at most 30 days ago, or came while the webhook was"
+        " disabled. One call covers the oldest 100,000 events; call again until `delivery_count` is 0."
+    ),
+    "resendEvent": (
+        "To one webhook, or to all enabled webhooks that subscribe to the event. A test event goes to the"
+        " webhook that it tests."
+    ),
+    "listInboxThreads": "The thread with the newest reply first. The id of a thread is that of its last reply.",
+    "listInboxMessages": "Newest first, in both directions.",
+    "answerInboxThread": "Sends one SMS from the sender to which the contact wrote, and marks the thread as read.",
+    "readInboxThread": "Up to the reply `until`, or the whole thread.",
+    "listCreditPurchases": "Newest first, bought or granted.",
+    "listCreditPacks": "In the operator's order; empty if none are sold.",
+    "createCheckout": (
+        "Send the buyer to `url`. The credits are added after payment, at the price in this answer. Needs a"
+        " live key with the scope `credits:buy`; the sandbox sells nothing. If nothing is for sale, the answer"
+        " is 409 `billing_closed`."
+    ),
+    "listCheckouts": "Newest first. Granted credits and all movements of the balance are in the ledger.",
+    "retrieveCredits": "Both modes share the balance of the workspace; only live messages change it.",
 }
 
 

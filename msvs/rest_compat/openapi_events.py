@@ -20,16 +20,18 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_DISPATCHED: "All messages in campaign queued.",
     EventType.CAMPAIGN_COMPLETED: "All messages in campaign reached terminal status.",
     EventType.CREDITS_LOW: "Balance dropped below `low_balance_threshold`.",
-    EventType.INBOUND_RECEIVED: "Somebody sent a message: an answer, STOP, START, a keyword, or a text from somebody"
-    " who was sent nothing. `data.message` is the message that it answers, or null.",
+    EventType.INBOUND_RECEIVED: (
+        "A person sent a message: an answer, STOP, START, a keyword, or an unprompted text. `data.message` is"
+        " the message that it answers, or null."
+    ),
     EventType.MESSAGE_CANCELED: "Message canceled before a carrier had it.",
-    EventType.MESSAGE_SKIPPED: "A campaign's recipient was not sent to; `data.error` says why.",
+    EventType.MESSAGE_SKIPPED: "A campaign skipped a recipient; `data.error` tells why.",
     EventType.CAMPAIGN_STARTED: "Campaign began to dispatch.",
-    EventType.CAMPAIGN_PAUSED: "Campaign paused; `data.pause_reason` says why.",
-    EventType.CAMPAIGN_RESUMED: "Campaign goes on.",
+    EventType.CAMPAIGN_PAUSED: "Campaign paused; `data.pause_reason` tells why.",
+    EventType.CAMPAIGN_RESUMED: "Campaign resumed.",
     EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
-    EventType.IMPORT_COMPLETED: "Import of contacts ended; its `status` says how.",
-    EventType.WEBHOOK_DISABLED: "Webhook disabled after 410 Gone, or three days of nothing but failures.",
+    EventType.IMPORT_COMPLETED: "Import of contacts ended; its `status` tells how.",
+    EventType.WEBHOOK_DISABLED: "Webhook disabled after 410 Gone, or after three days of failures only.",
     EventType.TEST_PING: "You asked for a test event.",
 }
 

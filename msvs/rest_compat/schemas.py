@@ -42,7 +42,8 @@ class ContactUpsert(Input, kw_only=True):
         Annotated[
             Literal["true", "false"],
             about(
-                "`true` changes the contact that has the external_id, or else the phone; what is not said stays.",
+                "`true` updates the contact with the external_id, or else with the phone; fields that are"
+                " left out stay.",
                 type="string",
             ),
         ]
@@ -63,14 +64,14 @@ class ListOf(msgspec.Struct, Generic[T], kw_only=True):
 
 
 class FilteredListOf(ListOf[T], Generic[T], kw_only=True):
-    """One page of resources of which few may be found among very many, newest first."""
+    """One page of a filtered list, newest first."""
 
     next_cursor: (
         Annotated[
             str,
             about(
-                "The id to go on from, as `starting_after` or `ending_before`. It is there only where the page has"
-                " fewer than it may: so many were looked at without finding more.",
+                "The id to continue from, as `starting_after` or `ending_before`. Present only if the search"
+                " stopped before the page was full.",
             ),
         ]
         | UnsetType
@@ -78,15 +79,15 @@ class FilteredListOf(ListOf[T], Generic[T], kw_only=True):
 
 
 class Deleted(msgspec.Struct, kw_only=True):
-    """Says that a resource is gone."""
+    """Confirmation that a resource was deleted."""
 
-    id: Annotated[str, about("The id that is no more.")]
+    id: Annotated[str, about("The deleted id.")]
     object: str
     deleted: Annotated[Literal[True], about(type="boolean")] = True
 
 
 class CampaignTestSent(msgspec.Struct, kw_only=True):
-    """The messages of a campaign's test."""
+    """The messages of a campaign test."""
 
     id: str
     object: Literal["campaign_test"] = "campaign_test"
@@ -94,7 +95,7 @@ class CampaignTestSent(msgspec.Struct, kw_only=True):
 
 
 class SegmentPreview(msgspec.Struct, kw_only=True):
-    """How many contacts a filter finds now."""
+    """The number of contacts that match a filter now."""
 
     object: Literal["segment_preview"] = "segment_preview"
     contact_count: Annotated[int, about(example=37)]

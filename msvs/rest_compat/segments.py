@@ -50,7 +50,7 @@ async def list_(call: Call[NoBody, PageQuery]) -> ListOf[SegmentResource]:
 
 
 async def preview(call: Call[PreviewSegment, NoQuery]) -> SegmentPreview:
-    """Count the contacts that a filter finds."""
+    """Count the contacts that match a filter."""
     return SegmentPreview(contact_count=await segments.preview_segment(call.ctx, call.body.filter))
 
 

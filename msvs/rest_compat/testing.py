@@ -10,5 +10,5 @@ from msvs.rest_compat.schemas import NoQuery
 
 
 async def inbound(call: Call[SimulateReply, NoQuery]) -> InboundMessageResource:
-    """Make a reply arrive, as if its sender had written to you. Sandbox keys only."""
+    """Simulate a reply from a phone. Sandbox keys only."""
     return inbound_message_resource(await replies.simulate_reply(call.ctx, call.body))

@@ -53,7 +53,7 @@ async def list_(call: Call[NoBody, PageQuery]) -> ListOf[WebhookResource]:
 
 
 async def rotate_secret(call: Call[NoBody, NoQuery]) -> WebhookResource:
-    """Give a webhook subscription a new secret; the old one signs beside it for 24 hours."""
+    """Rotate the secret of a webhook; the old secret also signs for 24 hours."""
     row, secret = await endpoints.rotate_secret(call.ctx, _id(call.params["id"]))
     return webhook_resource(row, secret=secret)
 
@@ -64,13 +64,13 @@ async def test(call: Call[NoBody, NoQuery]) -> EventResource:
 
 
 async def attempts(call: Call[NoBody, PageQuery]) -> ListOf[WebhookAttemptResource]:
-    """List the attempts to deliver to a webhook subscription."""
+    """List the delivery attempts of a webhook."""
     page = await endpoints.list_attempts(call.ctx, _id(call.params["id"]), call.query.page(ids.ATTEMPT))
     return list_of(call.path, page, webhook_attempt_resource)
 
 
 async def recover(call: Call[RecoverWebhook, NoQuery]) -> RedeliveryResource:
-    """Deliver again what a webhook subscription has not received since a time."""
+    """Deliver missed events to a webhook again."""
     id = _id(call.params["id"])
     try:
         since = call.body.since.astimezone(UTC)

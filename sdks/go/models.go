@@ -583,33 +583,33 @@ const (
 	WebhookStatusDisabled WebhookStatus = "disabled"
 )
 
-// ApiKey: An API key, with the scopes of what it may do. `key` is there only in the answer that creates or rolls it.
+// ApiKey: An API key with its scopes. `key` is present only in the answer that creates or rolls it.
 type ApiKey struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
 	// Whether it is a live key; false for a sandbox key.
 	Livemode bool `json:"livemode"`
-	// What it is for; may be empty.
+	// Its purpose; may be empty.
 	Name string `json:"name"`
-	// How the key begins.
+	// The first characters of the key.
 	Prefix string `json:"prefix"`
-	// How the key ends.
+	// The last four characters of the key.
 	Last4 string `json:"last4"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
-	// When it ends or ended; null where it does not.
+	// When the key expires or expired; null if it does not expire.
 	ExpiresAt *time.Time `json:"expires_at"`
-	// When it was revoked; null unless it was.
+	// When it was revoked; null if it was not.
 	RevokedAt *time.Time `json:"revoked_at"`
 	// When it was last used, to the minute; null before that.
 	LastUsedAt *time.Time `json:"last_used_at"`
-	// What the key may do.
+	// The scopes of the key.
 	Scopes []Scope `json:"scopes"`
-	// The networks that it works from; null where it works from everywhere.
+	// The networks from which the key works; null if it works from everywhere.
 	AllowedIps []string `json:"allowed_ips"`
-	// Who made it: the id of a user or of a key, or `system`; null where that was not kept.
+	// Who created it: the id of a user or of a key, or `system`; null if that was not kept.
 	CreatedBy *string `json:"created_by"`
-	// The key itself: only in the answer that makes it.
+	// The key itself, only in the answer that creates it.
 	Key *string `json:"key,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -634,15 +634,15 @@ type Audience struct {
 // MarshalJSON writes the fields that are set.
 func (v Audience) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// Campaign: One body sent to many contacts.
+// Campaign: A message body that is sent to many contacts.
 type Campaign struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
 	// Whether it is live; false in the sandbox.
 	Livemode bool `json:"livemode"`
-	// Its name, for your team only.
+	// The name, shown to your team only.
 	Name string `json:"name"`
-	// The text, with its variables.
+	// The text, with variables.
 	Body string `json:"body"`
 	// The sender the recipients see.
 	From     string           `json:"from"`
@@ -652,32 +652,31 @@ type Campaign struct {
 	// Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is.
 	PauseReason *CampaignPauseReason `json:"pause_reason"`
 	Stats       CampaignStats        `json:"stats"`
-	// The values you gave with it, as you gave them.
+	// Your own values, as you gave them.
 	Metadata map[string]any `json:"metadata"`
-	// What would hold it up, cost more or keep it from people, as of its last change or launch.
+	// Warnings about delays, costs or recipients that it does not reach, as of the last change or launch.
 	Warnings []SendWarning `json:"warnings"`
-	// Whether it sends only while it is day where the recipient is.
+	// Whether messages are sent only in the daytime of the recipient.
 	QuietHours bool `json:"quiet_hours"`
-	// At most so many messages a minute; null for no limit.
+	// The most messages to send in a minute; null for no limit.
 	RatePerMinute *int64 `json:"rate_per_minute"`
-	// Spread evenly over so many hours; null where it is not.
+	// The number of hours over which messages are spread evenly; null if they are not.
 	SpreadHours *float64 `json:"spread_hours"`
-	// The time it was scheduled for; null for at once.
+	// The scheduled time; null if it starts at once.
 	ScheduledAt *time.Time `json:"scheduled_at"`
-	// Nothing is handed over after this; null for no such time.
+	// Messages are not sent after this time; null if there is no such time.
 	ExpiresAt *time.Time `json:"expires_at"`
 	// When its last message was queued; null before that.
 	DispatchedAt *time.Time `json:"dispatched_at"`
-	// When its last message reached a final state; null before that.
+	// When its last message reached a final status; null before that.
 	CompletedAt *time.Time `json:"completed_at"`
-	// When it was canceled; null unless it was.
+	// When it was canceled; null if it was not.
 	CanceledAt *time.Time `json:"canceled_at"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
-	// Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome.
+	// What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
 	OnUnknown OnUnknown `json:"on_unknown"`
-	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-	// not overwritten.
+	// Changes with every edit. Send it with an update, so that you do not overwrite an edit made in between.
 	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -693,7 +692,7 @@ func (v *Campaign) UnmarshalJSON(text []byte) error {
 type CampaignAudience struct {
 	// The lists.
 	ListIDs []string `json:"list_ids,omitempty"`
-	// The segment; null where there is none.
+	// The segment; null if there is none.
 	SegmentID *string `json:"segment_id,omitempty"`
 	// The single contacts.
 	ContactIDs []string `json:"contact_ids,omitempty"`
@@ -709,7 +708,7 @@ func (v *CampaignAudience) UnmarshalJSON(text []byte) error {
 
 // CampaignClone: The name of the clone.
 type CampaignClone struct {
-	// Name of the clone; `Copy of …` where none is given.
+	// Name of the clone; `Copy of …` if none is given.
 	Name *string `json:"name,omitempty"`
 }
 
@@ -722,10 +721,10 @@ type CampaignCreate struct {
 	Name string `json:"name"`
 	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
 	Body string `json:"body"`
-	// Who it goes to.
+	// The audience.
 	Audience Audience `json:"audience"`
-	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's
-	// where none is given.
+	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
+	// none is given.
 	From *string `json:"from,omitempty"`
 	// ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
 	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
@@ -734,23 +733,23 @@ type CampaignCreate struct {
 	Metadata map[string]any `json:"metadata,omitempty"`
 	// ISO-8601 time with an offset after which nothing is handed to a carrier.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	// At most so many messages a minute.
+	// The most messages to send in a minute.
 	RatePerMinute *int64 `json:"rate_per_minute,omitempty"`
-	// Spread the messages evenly over so many hours.
+	// The number of hours over which to spread the messages evenly.
 	SpreadHours *float64 `json:"spread_hours,omitempty"`
-	// Whether to hold messages through the recipients' quiet hours; the workspace's setting where none is given.
+	// Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set.
 	QuietHours *bool `json:"quiet_hours,omitempty"`
-	// What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
-	// alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
+	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
-	// Keep it as a draft until it is launched; its audience may be empty until then.
+	// Whether to keep it as a draft until it is launched; its audience may be empty until then.
 	Draft *bool `json:"draft,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v CampaignCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// CampaignLaunch: When a draft starts: null for now; left out, at the draft's own time.
+// CampaignLaunch: When a draft starts: now if null, at the draft's own time if left out.
 type CampaignLaunch struct {
 	// ISO-8601 time with an offset, at most 365 days ahead; null for now, left out for the draft's own time.
 	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
@@ -759,22 +758,22 @@ type CampaignLaunch struct {
 // MarshalJSON writes the fields that are set.
 func (v CampaignLaunch) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// CampaignPreview: What a campaign would be, were it sent now. `audience_count` is the audience with one entry a
-// phone; `recipient_count` of them would be sent to, and the rest skipped. Where `exact` is false, `sample_size`
-// recipients were rendered and the counts are scaled to the audience. `suggested_body` and `segments_saved` are as in
-// a message's preview, over all recipients. `held_count` recipients wait until it is day where they are.
-// `estimated_seconds` is about how long it takes from its start to its last hand-over. `warnings` say what would hold
-// it up, `refusal` what creating it now would answer.
+// CampaignPreview: A preview of a campaign, as if it were sent now. `audience_count` is the size of the audience, each
+// phone counted once. `recipient_count` of them receive a message; the rest is skipped. If `exact` is false,
+// `sample_size` recipients were rendered and the counts are scaled to the audience. `suggested_body` and
+// `segments_saved` are as in the preview of a message, over all recipients. `held_count` recipients wait for their
+// daytime. `estimated_seconds` is about the time from the start to the last message. `warnings` name delays and other
+// problems, and `refusal` is the error that creating it now would return.
 type CampaignPreview struct {
 	Object   string `json:"object"`
 	Livemode bool   `json:"livemode"`
-	// The sender the recipients would see.
+	// The sender that recipients would see.
 	From string `json:"from"`
-	// The audience, one entry a phone.
+	// The size of the audience, each phone counted once.
 	AudienceCount int64 `json:"audience_count"`
-	// How many of them would be sent to.
+	// The number of recipients.
 	RecipientCount int64 `json:"recipient_count"`
-	// How many would be skipped.
+	// The number of skipped members of the audience.
 	SkippedCount int64              `json:"skipped_count"`
 	Skipped      []SkippedCount     `json:"skipped"`
 	HeldCount    int64              `json:"held_count"`
@@ -782,21 +781,21 @@ type CampaignPreview struct {
 	Segments     []SegmentsCount    `json:"segments"`
 	Credits      CreditsRange       `json:"credits"`
 	Characters   []ForcingCharacter `json:"characters"`
-	// The body with plain characters for typographic ones; null where that saves nothing.
+	// The body with plain characters instead of typographic ones; null if that saves nothing.
 	SuggestedBody *string `json:"suggested_body"`
-	// How many segments the suggestion saves, over all recipients.
+	// The number of segments that the suggestion saves, over all recipients.
 	SegmentsSaved    int64             `json:"segments_saved"`
 	MissingVariables []MissingVariable `json:"missing_variables"`
 	Samples          []SampleMessage   `json:"samples"`
-	// About how long sending it takes.
+	// The estimated duration of sending, in seconds.
 	EstimatedSeconds int64 `json:"estimated_seconds"`
-	// The credits there are.
+	// The current balance.
 	Balance int64 `json:"balance"`
-	// The credits that would be left; negative where it lacks some.
+	// The balance afterwards; negative if it is too low.
 	BalanceAfter int64 `json:"balance_after"`
-	// Whether every recipient was counted, and not a sample scaled up.
+	// Whether every recipient was counted; false if the numbers are scaled up from a sample.
 	Exact bool `json:"exact"`
-	// How many recipients were rendered.
+	// The number of recipients whose message was rendered.
 	SampleSize int64         `json:"sample_size"`
 	Warnings   []SendWarning `json:"warnings"`
 	Refusal    *Refusal      `json:"refusal"`
@@ -810,39 +809,38 @@ func (v *CampaignPreview) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// CampaignPreviewCreate: A campaign to preview. It may be the whole body of its creation: its name and metadata do not
-// count.
+// CampaignPreviewCreate: A campaign to preview, in the format of a new campaign; its name and metadata are ignored.
 type CampaignPreviewCreate struct {
-	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's
-	// where none is given.
+	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
+	// none is given.
 	From *string `json:"from,omitempty"`
 	// ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
 	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
-	// Its metadata, which does not count.
+	// The metadata, which is ignored.
 	Metadata map[string]any `json:"metadata,omitempty"`
 	// ISO-8601 time with an offset after which nothing is handed to a carrier.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	// At most so many messages a minute.
+	// The most messages to send in a minute.
 	RatePerMinute *int64 `json:"rate_per_minute,omitempty"`
-	// Spread the messages evenly over so many hours.
+	// The number of hours over which to spread the messages evenly.
 	SpreadHours *float64 `json:"spread_hours,omitempty"`
-	// Whether to hold messages through the recipients' quiet hours; the workspace's setting where none is given.
+	// Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set.
 	QuietHours *bool `json:"quiet_hours,omitempty"`
-	// What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
-	// alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
+	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
 	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
 	Body string `json:"body"`
-	// Who it would go to.
+	// The audience.
 	Audience Audience `json:"audience"`
-	// Its name, which does not count.
+	// The name, which is ignored.
 	Name *string `json:"name,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v CampaignPreviewCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// CampaignStats: How many recipients are in each state. `replied` is part of `delivered`; `opted_out` counts STOP
+// CampaignStats: The number of recipients by status. `replied` is part of `delivered`; `opted_out` counts STOP
 // answers.
 type CampaignStats struct {
 	// All recipients.
@@ -851,19 +849,19 @@ type CampaignStats struct {
 	Queued int64 `json:"queued"`
 	// Being handed to the carrier.
 	Sending int64 `json:"sending"`
-	// Taken by the carrier.
+	// Accepted by the carrier.
 	Sent int64 `json:"sent"`
-	// Delivered, those replied to included.
+	// Delivered, including those with a reply.
 	Delivered int64 `json:"delivered"`
 	// Failed.
 	Failed int64 `json:"failed"`
-	// Not to be sent to.
+	// Skipped.
 	Skipped int64 `json:"skipped"`
 	// Canceled.
 	Canceled int64 `json:"canceled"`
-	// Of those delivered, how many replied.
+	// The number of delivered messages with a reply.
 	Replied int64 `json:"replied"`
-	// How many answered STOP.
+	// The number of recipients who answered STOP.
 	OptedOut int64 `json:"opted_out"`
 	// Credits reserved or spent.
 	CreditsUsed int64 `json:"credits_used"`
@@ -877,7 +875,7 @@ func (v *CampaignStats) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// CampaignTest: Who gets a test of a campaign.
+// CampaignTest: The phones that get a test of a campaign.
 type CampaignTest struct {
 	// The phones, in E.164 format.
 	To []string `json:"to"`
@@ -888,7 +886,7 @@ type CampaignTest struct {
 // MarshalJSON writes the fields that are set.
 func (v CampaignTest) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// CampaignTestSent: The messages of a campaign's test.
+// CampaignTestSent: The messages of a campaign test.
 type CampaignTestSent struct {
 	ID       string    `json:"id"`
 	Object   string    `json:"object"`
@@ -903,14 +901,14 @@ func (v *CampaignTestSent) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// CampaignUpdate: What to change of a campaign that has not begun. What is left out stays; null clears.
+// CampaignUpdate: Changes to a campaign that has not started. Fields that are left out stay; null clears a field.
 type CampaignUpdate struct {
 	// Internal name (your team only).
 	Name *string `json:"name,omitempty"`
 	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
 	Body *string `json:"body,omitempty"`
-	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's
-	// where none is given.
+	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
+	// none is given.
 	From *Opt[string] `json:"from,omitempty"`
 	// ISO-8601 time with an offset, at most 365 days ahead; null, to send at once, only in a draft.
 	ScheduledAt *Opt[time.Time] `json:"scheduled_at,omitempty"`
@@ -919,29 +917,30 @@ type CampaignUpdate struct {
 	Metadata map[string]any `json:"metadata,omitempty"`
 	// ISO-8601 time with an offset after which nothing is handed to a carrier.
 	ExpiresAt *Opt[time.Time] `json:"expires_at,omitempty"`
-	// At most so many messages a minute.
+	// The most messages to send in a minute.
 	RatePerMinute *Opt[int64] `json:"rate_per_minute,omitempty"`
-	// Spread the messages evenly over so many hours.
+	// The number of hours over which to spread the messages evenly.
 	SpreadHours *Opt[float64] `json:"spread_hours,omitempty"`
-	// Whether to hold messages through the recipients' quiet hours; the workspace's setting where none is given.
+	// Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set.
 	QuietHours *Opt[bool] `json:"quiet_hours,omitempty"`
-	// What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
-	// alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
+	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *Opt[OnUnknown] `json:"on_unknown,omitempty"`
-	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	// The version that you read: if the current one differs, nothing changes, and the answer is 409
+	// `version_conflict`.
 	Version *string `json:"version,omitempty"`
-	// Who it goes to instead.
+	// The new audience.
 	Audience *Audience `json:"audience,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v CampaignUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// CarrierExplanation: The carrier that was last tried, and its own id of the message.
+// CarrierExplanation: The carrier of the last attempt, and its id of the message.
 type CarrierExplanation struct {
 	// Its name.
 	Name string `json:"name"`
-	// Its own id of the message; null where it gave none.
+	// The carrier's id of the message; null if it gave none.
 	Reference *string `json:"reference"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -953,7 +952,7 @@ func (v *CarrierExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// CharacterExplanation: A character that GSM-7 lacks, and its Unicode name.
+// CharacterExplanation: A character that is not in GSM-7, and its Unicode name.
 type CharacterExplanation struct {
 	Character string `json:"character"`
 	// Its Unicode name.
@@ -968,18 +967,18 @@ func (v *CharacterExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Checkout: A purchase of credits, with the figures it was sold at.
+// Checkout: A purchase of credits, with the price at the time of the sale.
 type Checkout struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
-	// Where the buyer pays: send them there. Null unless it is open.
+	// The payment page, to which you send the buyer. Null unless the purchase is open.
 	URL *string `json:"url"`
 	// The id of the pack.
 	Pack string `json:"pack"`
 	// `opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid`
 	// once the credits are there; `failed`; or in `review` where what was paid is not what was sold.
 	Status CheckoutStatus `json:"status"`
-	// How many credits it holds.
+	// The number of credits.
 	Credits int64 `json:"credits"`
 	// The price without tax, in the smallest unit of the currency.
 	Amount int64 `json:"amount"`
@@ -987,21 +986,21 @@ type Checkout struct {
 	Currency string `json:"currency"`
 	// What was paid, with tax; null until it is paid.
 	Total *int64 `json:"total"`
-	// What of it is tax; null until it is paid.
+	// The tax in it; null until it is paid.
 	Tax *int64 `json:"tax"`
-	// What was refunded of it, in the smallest unit.
+	// The refunded amount, in the smallest unit.
 	RefundedAmount int64 `json:"refunded_amount"`
-	// What the buyer's bank took back of it.
+	// The amount that the buyer's bank took back.
 	DisputedAmount int64 `json:"disputed_amount"`
 	// The credits that refunds and disputes took back.
 	ReturnedCredits int64 `json:"returned_credits"`
-	// The invoice; null where there is none.
+	// The invoice; null if there is none.
 	InvoiceURL *string `json:"invoice_url"`
 	// The receipt; null until it is paid.
 	ReceiptURL *string `json:"receipt_url"`
-	// When it was begun.
+	// When the purchase was started.
 	CreatedAt time.Time `json:"created_at"`
-	// Until when it can be paid; null before it is open.
+	// The time until which it can be paid; null before it is open.
 	ExpiresAt *time.Time `json:"expires_at"`
 	// When it was paid; null until then.
 	PaidAt *time.Time `json:"paid_at"`
@@ -1015,9 +1014,9 @@ func (v *Checkout) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ConsentEntry: One change of a phone's consent, with its evidence. `phone`, `ip`, `user_agent` and `text` are null
-// once they are erased. `given_at` is when the person agreed, where that was said. `sequence` and `hash` are its place
-// in the chain of the workspace and mode.
+// ConsentEntry: One consent record of a phone, with its evidence. `phone`, `ip`, `user_agent` and `text` are null
+// after an erasure. `given_at` is when the person agreed, if given. `sequence` and `hash` are its position in the
+// chain of the workspace and mode.
 type ConsentEntry struct {
 	// The id of the entry.
 	ID       string `json:"id"`
@@ -1026,29 +1025,29 @@ type ConsentEntry struct {
 	// A phone number in E.164 format.
 	Phone     *string `json:"phone"`
 	ContactID *string `json:"contact_id"`
-	// What the consent became.
+	// The new consent status.
 	Status OptInStatus `json:"status"`
-	// Where it was given or withdrawn.
+	// Where consent was given or withdrawn.
 	Source *string `json:"source"`
-	// From which IP address; null where that is not known.
+	// The IP address of the person; null if unknown.
 	IP *string `json:"ip"`
-	// With which browser; null where that is not known.
+	// The browser; null if unknown.
 	UserAgent *string `json:"user_agent"`
-	// What the person agreed to or wrote; null where it is not known.
+	// What the person agreed to or wrote; null if unknown.
 	Text *string `json:"text"`
 	// The version of what the person agreed to.
 	Version *string `json:"version"`
-	// When the person agreed; null where that was not said.
+	// When the person agreed; null if not given.
 	GivenAt *time.Time `json:"given_at"`
 	// Who made the change: an API key's or user's id, or `system`.
 	Actor string `json:"actor"`
-	// Its place in the chain of consent, from 1.
+	// The position in the consent chain, from 1.
 	Sequence int64 `json:"sequence"`
-	// The SHA-256 of the entry and of the hash before it.
+	// The SHA-256 of the record and of the hash before it.
 	Hash string `json:"hash"`
-	// When the person was erased; null where they were not.
+	// When the person was erased; null if not erased.
 	ErasedAt *time.Time `json:"erased_at"`
-	// When.
+	// The time of the change.
 	CreatedAt time.Time `json:"created_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1064,9 +1063,9 @@ func (v *ConsentEntry) UnmarshalJSON(text []byte) error {
 // `decided_at` is the last hand-over, else the refusal, else now. No record means that consent was never recorded.
 type ConsentExplanation struct {
 	ContactID *string `json:"contact_id"`
-	// Where consent stands now; null once the contact is deleted.
+	// The consent status now; null if the contact was deleted.
 	CurrentStatus *string `json:"current_status"`
-	// When it was last asked for.
+	// When consent was last checked.
 	DecidedAt time.Time      `json:"decided_at"`
 	Record    *ConsentRecord `json:"record"`
 	// Extra holds what this version does not know yet.
@@ -1079,17 +1078,17 @@ func (v *ConsentExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ConsentRecord: One entry of the history of a phone's consent, with its evidence.
+// ConsentRecord: One consent record of a phone, with its evidence.
 type ConsentRecord struct {
-	// What consent became.
+	// The new consent status.
 	Status string `json:"status"`
-	// Where from; null where nobody said.
+	// The source; null if not given.
 	Source *string `json:"source"`
-	// The address it was given from; null where nobody said.
+	// The IP address from which consent was given; null if not given.
 	IP *string `json:"ip"`
 	// Who recorded it.
 	Actor string `json:"actor"`
-	// When.
+	// The time of the change.
 	At time.Time `json:"at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1101,7 +1100,7 @@ func (v *ConsentRecord) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Contact: A person you send SMS to.
+// Contact: A person to whom you send SMS.
 type Contact struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
@@ -1109,20 +1108,20 @@ type Contact struct {
 	Livemode bool `json:"livemode"`
 	// A phone number in E.164 format, or what stands for one that was erased.
 	Phone string `json:"phone"`
-	// The first name; null where it is not known.
+	// The first name; null if unknown.
 	FirstName *string `json:"first_name"`
-	// The last name; null where it is not known.
+	// The last name; null if unknown.
 	LastName *string `json:"last_name"`
-	// The e-mail address; null where it is not known.
+	// The e-mail address; null if unknown.
 	Email *string `json:"email"`
-	// The time zone, of the IANA database; null where the phone's region decides.
+	// The IANA time zone; null to use the region of the phone.
 	Timezone *string `json:"timezone"`
-	// What it is called in your own system; null where that was not said.
+	// The id in your own system; null if not given.
 	ExternalID *string    `json:"external_id"`
 	OptIn      OptInState `json:"opt_in"`
-	// Your own values, by name, for personalization.
+	// Your own values by name, for personalization.
 	Attributes map[string]any `json:"attributes"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
@@ -1142,7 +1141,7 @@ func (v *Contact) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ContactCreate: A contact to make.
+// ContactCreate: A new contact.
 type ContactCreate struct {
 	// A phone number in E.164 format.
 	Phone string `json:"phone"`
@@ -1158,7 +1157,7 @@ type ContactCreate struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// An IANA time zone such as America/New_York.
 	Timezone *string `json:"timezone,omitempty"`
-	// What the contact is called in your own system; no two have one.
+	// The id of the contact in your own system; it must be unique.
 	ExternalID *string `json:"external_id,omitempty"`
 	// Where a contact has the external_id, or else the phone: `update` changes it, and what is not said stays;
 	// `refuse`, the default, answers 409.
@@ -1168,7 +1167,8 @@ type ContactCreate struct {
 // MarshalJSON writes the fields that are set.
 func (v ContactCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// ContactExport: A contact's whole record, newest first; `complete` is false where it holds only the newest of a kind.
+// ContactExport: All data about a contact, newest first; `complete` is false if it holds only the newest rows of a
+// kind.
 type ContactExport struct {
 	ID              string           `json:"id"`
 	Object          string           `json:"object"`
@@ -1192,15 +1192,15 @@ func (v *ContactExport) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ContactImport: Contacts to import, and what holds for all of them.
+// ContactImport: Contacts to import, with options for all of them.
 type ContactImport struct {
-	// At most 500. Where a phone is known, what is given changes its contact.
+	// At most 500 contacts. If a phone has a contact, the contact is updated.
 	Contacts []ImportedContact `json:"contacts"`
-	// The list that all of them go on.
+	// The list to which all contacts are added.
 	ListID *string `json:"list_id,omitempty"`
-	// How those who do not say it themselves agreed to be texted.
+	// How the contacts without their own `opt_in` agreed to receive texts.
 	OptIn *OptIn `json:"opt_in,omitempty"`
-	// An ISO 3166-1 region: phones may then also be written as they are dialed there.
+	// An ISO 3166-1 region: phones may then also be in the national format of that region.
 	DefaultRegion *string `json:"default_region,omitempty"`
 }
 
@@ -1215,11 +1215,11 @@ type ContactList struct {
 	Livemode bool `json:"livemode"`
 	// Its name.
 	Name string `json:"name"`
-	// `static` where it is kept by hand; else it is kept in step from elsewhere.
+	// `static` if it is maintained by hand, otherwise it is synchronized with another service.
 	Kind ContactListKind `json:"kind"`
-	// How many contacts are on it.
+	// The number of contacts on the list.
 	ContactCount int64 `json:"contact_count"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last renamed.
 	UpdatedAt time.Time `json:"updated_at"`
@@ -1242,7 +1242,7 @@ type ContactNote struct {
 	Object string `json:"object"`
 	// The note.
 	Body string `json:"body"`
-	// Who wrote it: a user's or an API key's id.
+	// The author: the id of a user or an API key.
 	Author    string    `json:"author"`
 	CreatedAt time.Time `json:"created_at"`
 	// Extra holds what this version does not know yet.
@@ -1255,10 +1255,10 @@ func (v *ContactNote) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ContactUpdate: What to change of a contact. What is left out stays; null clears.
+// ContactUpdate: Changes to a contact. Fields that are left out stay; null clears a field.
 type ContactUpdate struct {
-	// Another phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` where that
-	// number opted out, unless `opt_in` brings evidence for it; `warnings` of the answer say so.
+	// The new phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` if that number
+	// opted out, unless `opt_in` has evidence for it; the answer then has a warning.
 	Phone *string `json:"phone,omitempty"`
 	// The first name.
 	FirstName *Opt[string] `json:"first_name,omitempty"`
@@ -1266,13 +1266,13 @@ type ContactUpdate struct {
 	LastName *Opt[string] `json:"last_name,omitempty"`
 	// The e-mail address.
 	Email *Opt[string] `json:"email,omitempty"`
-	// How the person agreed again to be texted.
+	// Evidence that the person agreed again to receive texts.
 	OptIn *OptIn `json:"opt_in,omitempty"`
-	// Values of your own to set; a value of null removes that one.
+	// Your own values to set; null removes a value.
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// An IANA time zone such as America/New_York.
 	Timezone *Opt[string] `json:"timezone,omitempty"`
-	// What the contact is called in your own system; no two have one.
+	// The id of the contact in your own system; it must be unique.
 	ExternalID *Opt[string] `json:"external_id,omitempty"`
 	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
 	Version *string `json:"version,omitempty"`
@@ -1281,13 +1281,13 @@ type ContactUpdate struct {
 // MarshalJSON writes the fields that are set.
 func (v ContactUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// ContactsAdded: What came of adding contacts to a list.
+// ContactsAdded: The result of adding contacts to a list.
 type ContactsAdded struct {
-	// How many were put on it.
+	// The number of contacts added.
 	Added int64 `json:"added"`
-	// How many were on it already.
+	// The number of contacts that were on the list already.
 	AlreadyMembers int64 `json:"already_members"`
-	// The ids, as given, that name no contact.
+	// The ids that belong to no contact, as given.
 	NotFound []string `json:"not_found"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1303,23 +1303,23 @@ func (v *ContactsAdded) UnmarshalJSON(text []byte) error {
 // `duplicates`, or is in `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and
 // `opted_out` had opted out and stay so.
 type ContactsImported struct {
-	// How many contacts were made.
+	// The number of contacts created.
 	Created int64 `json:"created"`
-	// How many were changed.
+	// The number of contacts updated.
 	Updated int64 `json:"updated"`
-	// How many were as the rows have them already.
+	// The number of contacts that already had these values.
 	Unchanged int64 `json:"unchanged"`
-	// How many rows named a phone that a row before them named.
+	// The number of rows whose phone an earlier row has.
 	Duplicates int64 `json:"duplicates"`
-	// How many were put on the list.
+	// The number of contacts added to the list.
 	AddedToList int64 `json:"added_to_list"`
-	// How many were opted in.
+	// The number of contacts opted in.
 	OptedIn int64 `json:"opted_in"`
-	// How many are asked to confirm.
+	// The number of contacts asked to confirm.
 	Pending int64 `json:"pending"`
-	// How many had opted out, and stay so.
+	// The number of contacts that had opted out and stay opted out.
 	OptedOut int64 `json:"opted_out"`
-	// The rows that were not taken.
+	// The rows that were refused.
 	Invalid []RowRefused `json:"invalid"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1331,37 +1331,37 @@ func (v *ContactsImported) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// CreateCheckout: What is bought, and where the buyer goes afterwards.
+// CreateCheckout: The pack to buy, and the page to return to.
 type CreateCheckout struct {
 	// The id of the pack.
 	Pack string `json:"pack"`
-	// Where the buyer goes once it is paid; a page of ours where none is given.
+	// The page to which the buyer goes after payment; a page of the service if none is given.
 	SuccessURL *string `json:"success_url,omitempty"`
-	// Where the buyer goes who turns back; a page of ours where none is given.
+	// The page to which the buyer goes after canceling; a page of the service if none is given.
 	CancelURL *string `json:"cancel_url,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v CreateCheckout) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// CreateImport: A file to be imported, whose bytes follow in parts.
+// CreateImport: A file to import, whose content follows in parts.
 type CreateImport struct {
-	// The list that all of them go on.
+	// The list to which all contacts are added.
 	ListID *string `json:"list_id,omitempty"`
-	// The ISO 3166-1 region of numbers without a country code, where their row names no country.
+	// The ISO 3166-1 region of numbers without a country code, unless their row names a country.
 	DefaultRegion *string `json:"default_region,omitempty"`
 	// What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
 	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
 	// `status`, `attributes.` and a key, or `ignore`.
 	Mapping map[string]any `json:"mapping,omitempty"`
-	// How all of them agreed to be texted. Without it, and without a column that says so, nobody is opted in.
+	// How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in.
 	Evidence *OptIn `json:"evidence,omitempty"`
 	// What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,
 	// `skip` nothing. `overwrite` unless told.
 	Update *CreateImportUpdate `json:"update,omitempty"`
-	// Whether to stop once it is known what would come of it.
+	// Whether to only check the file.
 	DryRun *bool `json:"dry_run,omitempty"`
-	// What the file is called.
+	// The file name.
 	FileName string `json:"file_name"`
 }
 
@@ -1373,11 +1373,11 @@ type Credits struct {
 	Object string `json:"object"`
 	// What is left.
 	Balance int64 `json:"balance"`
-	// All that was ever added.
+	// All credits that were ever added.
 	TotalLifetime int64 `json:"total_lifetime"`
-	// Below this, `credits.low` is sent.
+	// The balance below which `credits.low` is sent.
 	LowBalanceThreshold int64 `json:"low_balance_threshold"`
-	// Whole days the balance lasts at the use of the last 30 days; null without any use.
+	// The number of days that the balance lasts at the usage of the last 30 days; null without any usage.
 	EstimatedRunwayDays *int64     `json:"estimated_runway_days"`
 	RecentPurchases     []Purchase `json:"recent_purchases"`
 	// Extra holds what this version does not know yet.
@@ -1390,13 +1390,13 @@ func (v *Credits) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// CreditsRange: What a campaign costs: in total, its cheapest message and its dearest one, in credits.
+// CreditsRange: The cost of a campaign in credits: the total, its cheapest message and its most expensive one.
 type CreditsRange struct {
-	// All of it.
+	// The total.
 	Total int64 `json:"total"`
-	// Its cheapest message.
+	// The cheapest message.
 	Minimum int64 `json:"minimum"`
-	// Its dearest message.
+	// The most expensive message.
 	Maximum int64 `json:"maximum"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1408,9 +1408,9 @@ func (v *CreditsRange) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Deleted: Says that a resource is gone.
+// Deleted: Confirmation that a resource was deleted.
 type Deleted struct {
-	// The id that is no more.
+	// The deleted id.
 	ID      string `json:"id"`
 	Object  string `json:"object"`
 	Deleted bool   `json:"deleted"`
@@ -1424,7 +1424,7 @@ func (v *Deleted) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// EncodingCounts: How many messages go out in each encoding.
+// EncodingCounts: The number of messages in each encoding.
 type EncodingCounts struct {
 	// In the GSM alphabet.
 	Gsm7 int64 `json:"gsm7"`
@@ -1443,11 +1443,11 @@ func (v *EncodingCounts) UnmarshalJSON(text []byte) error {
 // EncodingExplanation: How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by`
 // made it ucs2.
 type EncodingExplanation struct {
-	// How its characters are encoded.
+	// The character encoding.
 	Encoding string `json:"encoding"`
 	// Septets (GSM-7) or UTF-16 units (UCS-2).
 	Units int64 `json:"units"`
-	// How many SMS it takes.
+	// The number of segments.
 	Segments int64 `json:"segments"`
 	// The text of each SMS.
 	Parts    []string               `json:"parts"`
@@ -1462,7 +1462,7 @@ func (v *EncodingExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Erasure: Says that a contact was erased, and when.
+// Erasure: Confirmation that a contact was erased, with the time.
 type Erasure struct {
 	ID       *string   `json:"id"`
 	Object   string    `json:"object"`
@@ -1492,27 +1492,27 @@ func (v *ErrorDetail) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// EventResend: The webhook that an event is to be delivered to again; without one, all that subscribe to it.
+// EventResend: The webhook to which to deliver an event again; without one, all that subscribe to it.
 type EventResend struct {
-	// The one webhook to deliver to; all that subscribe where none is given.
+	// The webhook to deliver to; if none is given, all that subscribe.
 	WebhookID *string `json:"webhook_id,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v EventResend) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// ForcingCharacter: A character that GSM-7 lacks: how many messages hold it, what could stand for it, and what that
-// alone saves.
+// ForcingCharacter: A character that is not in GSM-7: in how many messages it is, its replacement, and what that
+// saves.
 type ForcingCharacter struct {
 	// The character.
 	Character string `json:"character"`
 	// Its Unicode name.
 	Name string `json:"name"`
-	// How many messages hold it.
+	// The number of messages that contain it.
 	MessageCount int64 `json:"message_count"`
-	// What reads the same in GSM-7; null where nothing does.
+	// A replacement in the GSM alphabet; null if there is none.
 	Replacement *string `json:"replacement"`
-	// How many segments replacing it alone saves.
+	// The number of segments saved by replacing only this character.
 	SegmentsSaved int64 `json:"segments_saved"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1530,47 +1530,47 @@ type Import struct {
 	Object string `json:"object"`
 	// Whether it is live; false in the sandbox.
 	Livemode bool `json:"livemode"`
-	// How far it is.
+	// The status.
 	Status ImportStatus `json:"status"`
-	// What the file is called.
+	// The file name.
 	FileName string `json:"file_name"`
-	// How many bytes of it have come.
+	// The number of bytes received.
 	FileSize int64 `json:"file_size"`
-	// What the file is.
+	// The kind of file.
 	FileKind *ImportFileKind `json:"file_kind"`
-	// How its characters are encoded.
+	// The character encoding.
 	Encoding *string `json:"encoding"`
-	// What stands between its cells.
+	// The delimiter between cells.
 	Delimiter *string `json:"delimiter"`
-	// Its columns; none until it was looked at.
+	// The columns; empty until the file is read.
 	Columns []ImportColumn `json:"columns"`
-	// What each column is, by its key.
+	// The field of each column, by the key of the column.
 	Mapping map[string]any `json:"mapping"`
-	// The list that all of them go on.
+	// The list to which all contacts are added.
 	ListID *string `json:"list_id"`
 	// The region of numbers without a country code.
 	DefaultRegion *string `json:"default_region"`
 	Evidence      *OptIn  `json:"evidence"`
-	// What becomes of contacts that are there.
+	// What happens to existing contacts.
 	Update CreateImportUpdate `json:"update"`
-	// Whether it stops before it changes anything.
+	// Whether it only checks the file.
 	DryRun bool `json:"dry_run"`
-	// What came of its rows, or would.
+	// The outcomes of the rows, actual or expected.
 	Counts ImportCounts `json:"counts"`
-	// How many rows were read so far.
+	// The number of rows read so far.
 	RowsRead int64 `json:"rows_read"`
-	// How many rows were tried, imported or undone so far.
+	// The number of rows checked, imported or undone so far.
 	RowsDone int64        `json:"rows_done"`
 	Error    *ImportFault `json:"error"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
-	// When it last went on.
+	// When it last made progress.
 	UpdatedAt time.Time `json:"updated_at"`
-	// When contacts were first changed.
+	// When the first contacts were changed.
 	StartedAt *time.Time `json:"started_at"`
 	// When it ended.
 	EndedAt *time.Time `json:"ended_at"`
-	// Until when it can be undone.
+	// The time until which it can be undone.
 	UndoUntil *string `json:"undo_until"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1584,15 +1584,15 @@ func (v *Import) UnmarshalJSON(text []byte) error {
 
 // ImportColumn: A column of the file.
 type ImportColumn struct {
-	// Its title.
+	// The title.
 	Name string `json:"name"`
-	// By which it is mapped; titles that are there twice are told apart.
+	// The key in `mapping`; repeated titles get different keys.
 	Key string `json:"key"`
-	// What its first cells are.
+	// The type of the first cells.
 	Type ImportColumnType `json:"type"`
-	// What it is taken for.
+	// The field that it is mapped to.
 	Field string `json:"field"`
-	// Some of its cells.
+	// Sample values.
 	Samples []string `json:"samples"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1604,35 +1604,36 @@ func (v *ImportColumn) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ImportCounts: What came of the rows, or would: those of `rows` are each counted once, in the seven that follow.
+// ImportCounts: The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that
+// follow.
 type ImportCounts struct {
-	// How many rows there are.
+	// The number of rows.
 	Rows int64 `json:"rows"`
-	// Contacts that were made.
+	// Contacts created.
 	Created int64 `json:"created"`
-	// Contacts that were changed.
+	// Contacts updated.
 	Updated int64 `json:"updated"`
-	// Contacts that were so already.
+	// Contacts that already had these values.
 	Unchanged int64 `json:"unchanged"`
-	// Rows of a phone that a row before them has.
+	// Rows whose phone an earlier row has.
 	Duplicate int64 `json:"duplicate"`
-	// Contacts that opted out, and stay so.
+	// Contacts that opted out and stay opted out.
 	Suppressed int64 `json:"suppressed"`
-	// Rows that cannot be taken.
+	// Invalid rows.
 	Invalid int64 `json:"invalid"`
-	// Rows whose turn has not come, or never came.
+	// Rows that were not processed.
 	Remaining int64 `json:"remaining"`
-	// Contacts that were opted in.
+	// Contacts opted in.
 	OptedIn int64 `json:"opted_in"`
-	// Contacts that are asked to confirm.
+	// Contacts asked to confirm.
 	Pending int64 `json:"pending"`
-	// Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in.
+	// Rows of people who unsubscribed, canceled or bounced; they opt nobody in.
 	WithoutOptIn int64 `json:"without_opt_in"`
-	// Contacts that were put on the list.
+	// Contacts added to the list.
 	AddedToList int64 `json:"added_to_list"`
-	// Contacts that undoing deleted.
+	// Contacts deleted by the undo.
 	Undone int64 `json:"undone"`
-	// Contacts that undoing left, as they were used since.
+	// Contacts kept by the undo, because they were used since.
 	Kept int64 `json:"kept"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1648,7 +1649,7 @@ func (v *ImportCounts) UnmarshalJSON(text []byte) error {
 type ImportFault struct {
 	// The code of the catalogue.
 	Code string `json:"code"`
-	// What is wrong, for people.
+	// An explanation for people.
 	Message string `json:"message"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1660,16 +1661,16 @@ func (v *ImportFault) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ImportFile: Rows that could not be taken, as the file that they came from, with a column that says why.
+// ImportFile: Invalid rows, in the format of the original file, with a column for the reason.
 type ImportFile struct {
 	Object string `json:"object"`
-	// What to call it.
+	// The file name.
 	FileName string `json:"file_name"`
-	// What it is.
+	// The media type.
 	MediaType string `json:"media_type"`
-	// Its text. A spreadsheet runs none of its cells.
+	// The content. Spreadsheets do not execute any of its cells.
 	Content string `json:"content"`
-	// Whether more follow: go on `after` `last`.
+	// Whether more rows follow: continue `after` `last`.
 	HasMore bool `json:"has_more"`
 	// The number of its last row.
 	Last *int64 `json:"last"`
@@ -1685,20 +1686,20 @@ func (v *ImportFile) UnmarshalJSON(text []byte) error {
 
 // ImportOptions: How a file is imported.
 type ImportOptions struct {
-	// The list that all of them go on.
+	// The list to which all contacts are added.
 	ListID *string `json:"list_id,omitempty"`
-	// The ISO 3166-1 region of numbers without a country code, where their row names no country.
+	// The ISO 3166-1 region of numbers without a country code, unless their row names a country.
 	DefaultRegion *string `json:"default_region,omitempty"`
 	// What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
 	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
 	// `status`, `attributes.` and a key, or `ignore`.
 	Mapping map[string]any `json:"mapping,omitempty"`
-	// How all of them agreed to be texted. Without it, and without a column that says so, nobody is opted in.
+	// How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in.
 	Evidence *OptIn `json:"evidence,omitempty"`
 	// What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,
 	// `skip` nothing. `overwrite` unless told.
 	Update *CreateImportUpdate `json:"update,omitempty"`
-	// Whether to stop once it is known what would come of it.
+	// Whether to only check the file.
 	DryRun *bool `json:"dry_run,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1710,22 +1711,22 @@ func (v *ImportOptions) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ImportRow: A row of an import, and what came of it.
+// ImportRow: A row of an import, with its outcome.
 type ImportRow struct {
 	Object string `json:"object"`
-	// Which row, from 1.
+	// The number of the row, from 1.
 	Number int64 `json:"number"`
-	// The line of the file on which it begins.
+	// The line of the file on which it starts.
 	Line int64 `json:"line"`
-	// What came of it, or would.
+	// The outcome, actual or expected.
 	Status ImportRowStatus `json:"status"`
-	// Why it cannot be taken.
+	// Why the row is invalid.
 	Reason *string `json:"reason"`
 	// Its phone in E.164 format.
 	Phone *string `json:"phone"`
 	// The contact of its phone, if there is one.
 	ContactID *string `json:"contact_id"`
-	// Its cells, where it cannot be taken.
+	// The cells of an invalid row.
 	Cells []string `json:"cells"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1739,7 +1740,7 @@ func (v *ImportRow) UnmarshalJSON(text []byte) error {
 
 // ImportedContact: A contact to import.
 type ImportedContact struct {
-	// A phone number in E.164 format, or as it is dialed in `default_region`.
+	// A phone number in E.164 format, or in the national format of `default_region`.
 	Phone string `json:"phone"`
 	// The first name.
 	FirstName *string `json:"first_name,omitempty"`
@@ -1753,7 +1754,7 @@ type ImportedContact struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// An IANA time zone such as America/New_York.
 	Timezone *string `json:"timezone,omitempty"`
-	// What the contact is called in your own system; no two have one.
+	// The id of the contact in your own system; it must be unique.
 	ExternalID *string `json:"external_id,omitempty"`
 }
 
@@ -1773,17 +1774,17 @@ type InboundMessage struct {
 	To string `json:"to"`
 	// The text.
 	Body string `json:"body"`
-	// What it was understood as; null for any other text.
+	// The keyword that it was recognized as; null for any other text.
 	Keyword *ReplyKeyword `json:"keyword"`
-	// How surely its words, where they are no keyword, ask for no more; null for any other text.
+	// How certain it is that a text without a keyword asks to opt out; null for any other text.
 	Intent *ReplyIntent `json:"intent"`
-	// Whether somebody should look: it likely asks for no more, or could not surely be read.
+	// Whether a person should read it: it probably asks to opt out, or could not be decoded with certainty.
 	IsFlagged bool    `json:"is_flagged"`
 	ContactID *string `json:"contact_id"`
 	MessageID *string `json:"message_id"`
 	// When it arrived.
 	ReceivedAt time.Time `json:"received_at"`
-	// When somebody marked it read; null before that.
+	// When it was marked as read; null before that.
 	ReadAt *time.Time `json:"read_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1795,8 +1796,7 @@ func (v *InboundMessage) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// InboundReceived: A message that a recipient sent, as its event tells of it: `message` is the one that it answers, if
-// any.
+// InboundReceived: An inbound message, as its event reports it: `message` is the one that it answers, if any.
 type InboundReceived struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
@@ -1808,17 +1808,17 @@ type InboundReceived struct {
 	To string `json:"to"`
 	// The text.
 	Body string `json:"body"`
-	// What it was understood as; null for any other text.
+	// The keyword that it was recognized as; null for any other text.
 	Keyword *string `json:"keyword"`
-	// How surely its words, where they are no keyword, ask for no more; null for any other text.
+	// How certain it is that a text without a keyword asks to opt out; null for any other text.
 	Intent *string `json:"intent"`
-	// Whether somebody should look: it likely asks for no more, or could not surely be read.
+	// Whether a person should read it: it probably asks to opt out, or could not be decoded with certainty.
 	IsFlagged bool    `json:"is_flagged"`
 	ContactID *string `json:"contact_id"`
 	MessageID *string `json:"message_id"`
 	// When it arrived.
 	ReceivedAt time.Time `json:"received_at"`
-	// When somebody marked it read; null before that.
+	// When it was marked as read; null before that.
 	ReadAt  *time.Time `json:"read_at"`
 	Reply   Reply      `json:"reply"`
 	Message *Message   `json:"message"`
@@ -1832,21 +1832,20 @@ func (v *InboundReceived) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// InboundTest: A reply to be made up in the sandbox.
+// InboundTest: A reply to simulate in the sandbox.
 type InboundTest struct {
-	// The phone that it comes from, in E.164 format.
+	// The phone that sends it, in E.164 format.
 	From string `json:"from"`
 	// The text of the reply.
 	Body string `json:"body"`
-	// The sender that it goes to; the workspace's where none is given.
+	// The sender that receives it; by default, the workspace's.
 	To *string `json:"to,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v InboundTest) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// InboxMessage: One message of a thread: `inbound` as the contact sent it, or `outbound` as it was sent to the
-// contact.
+// InboxMessage: One message of a thread: `inbound` from the contact, or `outbound` to the contact.
 type InboxMessage struct {
 	ID        string    `json:"id"`
 	Object    string    `json:"object"`
@@ -1855,9 +1854,9 @@ type InboxMessage struct {
 	Body string `json:"body"`
 	// When it was accepted, or arrived.
 	CreatedAt time.Time `json:"created_at"`
-	// What the contact sent; null for the other direction.
+	// The message from the contact; null for the other direction.
 	Inbound *InboundMessage `json:"inbound"`
-	// What was sent to the contact; null for the other direction.
+	// The message to the contact; null for the other direction.
 	Message *Message `json:"message"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1869,23 +1868,23 @@ func (v *InboxMessage) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// InboxThread: One contact's thread: what it replied last, what was sent to it last, and whether it waits for an
-// answer. Its `id` is that of its last reply.
+// InboxThread: The conversation with one contact: its last reply, the last message to it, and whether it waits for an
+// answer. Its `id` is that of the last reply.
 type InboxThread struct {
 	ID       string `json:"id"`
 	Object   string `json:"object"`
 	Livemode bool   `json:"livemode"`
 	// The contact.
 	Contact Contact `json:"contact"`
-	// What it replied last.
+	// The last reply of the contact.
 	LastReply InboundMessage `json:"last_reply"`
-	// What was sent to it last; null for nothing.
+	// The last message to the contact; null if there is none.
 	LastMessage *Message `json:"last_message"`
-	// How many of its replies nobody marked read.
+	// The number of unread replies.
 	UnreadCount int64 `json:"unread_count"`
-	// Whether nobody wrote to it since its last reply.
+	// Whether the last reply has not been answered.
 	Waiting bool `json:"waiting"`
-	// The member who answers it; null for nobody in particular.
+	// The member to whom it is assigned; null if it is unassigned.
 	AssigneeID *string `json:"assignee_id"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1897,20 +1896,19 @@ func (v *InboxThread) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Keyword: A word that opts in anyone who texts it, and adds them to a list. `reply` null: the workspace's welcome
-// text.
+// Keyword: A word that opts in anyone who texts it, and adds them to a list. A null `reply` sends the welcome text.
 type Keyword struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
 	// Whether it is live; false in the sandbox.
 	Livemode bool `json:"livemode"`
-	// The word. Case, accents and punctuation do not count.
+	// The word. Case, accents and punctuation do not matter.
 	Word string `json:"word"`
-	// The list that it adds to.
+	// The list to which it adds contacts.
 	ListID string `json:"list_id"`
 	// The SMS that answers anyone who joins; null for the workspace's welcome text.
 	Reply *string `json:"reply"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
 	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
 	// not overwritten.
@@ -1925,11 +1923,11 @@ func (v *Keyword) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// KeywordCreate: A keyword to make.
+// KeywordCreate: A new keyword.
 type KeywordCreate struct {
-	// The word. Case, accents and punctuation do not count when a message is compared with it.
+	// The word. Case, accents and punctuation do not matter when a message is compared with it.
 	Word string `json:"word"`
-	// The list that it adds to.
+	// The list to which it adds contacts.
 	ListID string `json:"list_id"`
 	// The SMS that answers anyone who joins; null for the workspace's welcome text.
 	Reply *string `json:"reply,omitempty"`
@@ -1938,11 +1936,11 @@ type KeywordCreate struct {
 // MarshalJSON writes the fields that are set.
 func (v KeywordCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// KeywordUpdate: What to change of a keyword; what is left out stays, null clears.
+// KeywordUpdate: Changes to a keyword. Fields that are left out stay; null clears a field.
 type KeywordUpdate struct {
-	// The word. Case, accents and punctuation do not count when a message is compared with it.
+	// The word. Case, accents and punctuation do not matter when a message is compared with it.
 	Word *string `json:"word,omitempty"`
-	// The list that it adds to.
+	// The list to which it adds contacts.
 	ListID *string `json:"list_id,omitempty"`
 	// The SMS that answers anyone who joins; null for the workspace's welcome text.
 	Reply *Opt[string] `json:"reply,omitempty"`
@@ -1953,20 +1951,20 @@ type KeywordUpdate struct {
 // MarshalJSON writes the fields that are set.
 func (v KeywordUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// LedgerEntry: One movement of credits; `reference` names what caused it.
+// LedgerEntry: One movement of credits; `reference` names its cause.
 type LedgerEntry struct {
 	// The id of the entry.
 	ID     string `json:"id"`
 	Object string `json:"object"`
-	// What moved the credits.
+	// The kind of movement.
 	Kind LedgerEntryKind `json:"kind"`
-	// How many: added if positive, taken if negative.
+	// The amount: positive for additions, negative for charges.
 	Amount int64 `json:"amount"`
-	// What caused it, such as a message's id.
+	// The cause, such as the id of a message.
 	Reference string `json:"reference"`
-	// Why, where somebody said so; else empty.
+	// A note; may be empty.
 	Note string `json:"note"`
-	// When.
+	// The time of the change.
 	CreatedAt time.Time `json:"created_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1978,7 +1976,7 @@ func (v *LedgerEntry) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ListContacts: Contacts to put on a list.
+// ListContacts: Contacts to add to a list.
 type ListContacts struct {
 	// The ids of the contacts.
 	ContactIDs []string `json:"contact_ids"`
@@ -1987,7 +1985,7 @@ type ListContacts struct {
 // MarshalJSON writes the fields that are set.
 func (v ListContacts) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// ListCreate: A list to make.
+// ListCreate: A new list.
 type ListCreate struct {
 	// Its name.
 	Name string `json:"name"`
@@ -2015,47 +2013,47 @@ type Message struct {
 	Livemode bool `json:"livemode"`
 	// A phone number in E.164 format, or what stands for one that was erased.
 	To string `json:"to"`
-	// The sender the recipient sees.
+	// The sender that the recipient sees.
 	From string `json:"from"`
-	// The text, variables replaced.
+	// The text, with variables filled in.
 	Body string `json:"body"`
 	// Where it stands.
 	Status MessageStatus `json:"status"`
-	// `unknown` where no report came within 72 hours; null otherwise.
+	// `unknown` if no delivery report arrived within 72 hours; null otherwise.
 	Delivery *string `json:"delivery"`
-	// How its characters are encoded.
+	// The character encoding.
 	Encoding MessageEncoding `json:"encoding"`
-	// How many SMS it takes.
+	// The number of segments.
 	Segments int64 `json:"segments"`
-	// 1 credit a segment; in the sandbox, what live would charge.
+	// One credit for each segment; in the sandbox, what live would charge.
 	CreditsUsed int64   `json:"credits_used"`
 	CampaignID  *string `json:"campaign_id"`
 	ContactID   *string `json:"contact_id"`
-	// The values you gave with it, as you gave them.
+	// Your own values, as you gave them.
 	Metadata map[string]any `json:"metadata"`
 	Error    *ErrorDetail   `json:"error"`
 	// What it was accepted with and may not have been meant; of a campaign's message, see the campaign.
 	Warnings []SendWarning `json:"warnings"`
-	// The time it was scheduled for; null for at once.
+	// The scheduled time; null if it starts at once.
 	ScheduledAt *time.Time `json:"scheduled_at"`
-	// Not handed over after this; null for no such time.
+	// The message is not sent after this time; null if there is no such time.
 	ExpiresAt *time.Time `json:"expires_at"`
-	// When the carrier took it; null before that.
+	// When the carrier accepted it; null before that.
 	SentAt *time.Time `json:"sent_at"`
-	// When the handset had it; null before that.
+	// When the handset received it; null before that.
 	DeliveredAt *time.Time `json:"delivered_at"`
-	// When it failed; null unless it did.
+	// When it failed; null if it did not.
 	FailedAt *time.Time `json:"failed_at"`
-	// When it was canceled; null unless it was.
+	// When it was canceled; null if it was not.
 	CanceledAt *time.Time `json:"canceled_at"`
-	// When the recipient first answered; null before that.
+	// When the recipient first replied; null before that.
 	RepliedAt *time.Time `json:"replied_at"`
 	// When it was accepted.
 	CreatedAt time.Time `json:"created_at"`
 	// Where it comes from: a request of yours (`api`), a `campaign`, somebody who had logged in (`dashboard`), or the
 	// service itself (`automatic`): confirmations, welcomes and questions. All of them cost credits.
 	Origin MessageOrigin `json:"origin"`
-	// Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome.
+	// What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
 	OnUnknown OnUnknown `json:"on_unknown"`
 	Reply     *Reply    `json:"reply,omitempty"`
 	// Extra holds what this version does not know yet.
@@ -2068,22 +2066,22 @@ func (v *Message) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// MessageAttempt: One try to hand the message to a carrier. `outcome` is null while it lasts.
+// MessageAttempt: One attempt to hand the message to a carrier. `outcome` is null while it lasts.
 type MessageAttempt struct {
 	// The id of the attempt.
 	ID string `json:"id"`
-	// Which try it was, from 1.
+	// The number of the attempt, from 1.
 	Number int64 `json:"number"`
 	// The carrier.
 	Carrier string `json:"carrier"`
-	// What came of it; null while it lasts.
+	// The outcome; null while it lasts.
 	Outcome *string      `json:"outcome"`
 	Error   *ErrorDetail `json:"error"`
-	// When it began.
+	// When it started.
 	StartedAt time.Time `json:"started_at"`
 	// When it ended; null while it lasts.
 	EndedAt *time.Time `json:"ended_at"`
-	// Whether it was handed over once more, as nobody can tell what became of an earlier try.
+	// Whether it repeats an attempt with an unknown outcome.
 	Resend bool `json:"resend"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2101,8 +2099,8 @@ type MessageCreate struct {
 	To string `json:"to"`
 	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
 	Body string `json:"body"`
-	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's
-	// where none is given.
+	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
+	// none is given.
 	From *string `json:"from,omitempty"`
 	// Map of {key: value} substituted into the body.
 	Variables map[string]any `json:"variables,omitempty"`
@@ -2113,21 +2111,22 @@ type MessageCreate struct {
 	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
 	// ISO-8601 time with an offset after which nothing is handed to a carrier.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	// What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
-	// alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
+	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v MessageCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// MessageExplanation: A message and why it is as it is. `encoding` is null for a recipient that was skipped before its
-// body was rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
+// MessageExplanation: A message, with everything that was recorded about it. `encoding` is null for a recipient that
+// was skipped before its body was rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the
+// sandbox.
 type MessageExplanation struct {
 	ID       string `json:"id"`
 	Object   string `json:"object"`
 	Livemode bool   `json:"livemode"`
-	// What brought it about.
+	// The kind of message.
 	Kind        string                 `json:"kind"`
 	Message     Message                `json:"message"`
 	Consent     ConsentExplanation     `json:"consent"`
@@ -2152,11 +2151,11 @@ func (v *MessageExplanation) UnmarshalJSON(text []byte) error {
 
 // MessageLedgerEntry: One movement of credits for the message.
 type MessageLedgerEntry struct {
-	// What moved them.
+	// The kind of movement.
 	Kind string `json:"kind"`
-	// How many: added if positive, taken if negative.
+	// The amount: positive for additions, negative for charges.
 	Amount int64 `json:"amount"`
-	// When.
+	// The time of the change.
 	At time.Time `json:"at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2168,35 +2167,34 @@ func (v *MessageLedgerEntry) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// MessagePreview: A message as it would be sent; `parts` are its segments in order. `body` and what follows from it
-// are null where it cannot be rendered. `suggested_body` is the body as given with plain characters for typographic
-// ones, where that saves segments (`segments_saved`) or makes GSM-7 of it. `warnings` say what would be sent and yet
-// not be what was meant.
+// MessagePreview: A preview of a message; `parts` are its segments in order. `body` and the fields that depend on it
+// are null if it cannot be rendered. `suggested_body` is the body with plain characters instead of typographic ones,
+// if that saves segments (`segments_saved`) or makes it GSM-7. `warnings` name probable mistakes.
 type MessagePreview struct {
 	Object   string `json:"object"`
 	Livemode bool   `json:"livemode"`
 	// The recipient's phone, in E.164.
 	To string `json:"to"`
-	// The sender the recipient would see.
+	// The sender that the recipient would see.
 	From string `json:"from"`
-	// The text, variables replaced.
+	// The text, with variables filled in.
 	Body *string `json:"body"`
-	// How its characters would be encoded.
+	// The encoding.
 	Encoding *string `json:"encoding"`
-	// How many SMS it would take.
+	// The number of segments.
 	Segments *int64 `json:"segments"`
-	// What it would cost live.
+	// The cost in live mode.
 	Credits *int64 `json:"credits"`
 	// The text of each segment.
 	Parts      []string           `json:"parts"`
 	Characters []ForcingCharacter `json:"characters"`
-	// The body with plain characters for typographic ones; null where that saves nothing.
+	// The body with plain characters instead of typographic ones; null if that saves nothing.
 	SuggestedBody *string `json:"suggested_body"`
-	// How many segments the suggestion saves.
+	// The number of segments that the suggestion saves.
 	SegmentsSaved int64 `json:"segments_saved"`
-	// Variables with neither value nor fallback.
+	// Variables without a value or a fallback.
 	MissingVariables []string `json:"missing_variables"`
-	// The credits there are.
+	// The current balance.
 	Balance  int64         `json:"balance"`
 	Warnings []SendWarning `json:"warnings"`
 	Refusal  *Refusal      `json:"refusal"`
@@ -2226,11 +2224,11 @@ func (v *MessageTimeline) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// MissingVariable: How many recipients have no value for a variable without a fallback.
+// MissingVariable: The number of recipients without a value for a variable that has no fallback.
 type MissingVariable struct {
 	// The variable.
 	Name string `json:"name"`
-	// How many.
+	// The number.
 	RecipientCount int64 `json:"recipient_count"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2242,7 +2240,7 @@ func (v *MissingVariable) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// OptIn: How a person agreed to be texted.
+// OptIn: Evidence that a person agreed to receive texts.
 type OptIn struct {
 	// Where consent was given, such as `checkout`.
 	Source *string `json:"source"`
@@ -2263,15 +2261,15 @@ type OptIn struct {
 // MarshalJSON writes the fields that are set.
 func (v OptIn) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// OptInState: Where a contact's consent stands, and the evidence for it.
+// OptInState: The consent status of a contact, and its evidence.
 type OptInState struct {
-	// Where the consent stands.
+	// The consent status.
 	Status OptInStatus `json:"status"`
-	// Where it was given or withdrawn; null while it is unknown.
+	// Where consent was given or withdrawn; null while it is unknown.
 	Source *string `json:"source"`
-	// From which IP address; null where that is not known.
+	// The IP address of the person; null if unknown.
 	IP *string `json:"ip"`
-	// Since when; null while it is unknown.
+	// The time of the change; null while it is unknown.
 	At *time.Time `json:"at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2283,20 +2281,20 @@ func (v *OptInState) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Pack: Credits that are sold for a price.
+// Pack: A pack of credits for sale.
 type Pack struct {
 	// The id of the pack.
 	ID     string `json:"id"`
 	Object string `json:"object"`
-	// What it is called.
+	// The label.
 	Label string `json:"label"`
-	// How many credits it holds.
+	// The number of credits.
 	Credits int64 `json:"credits"`
 	// The price without tax, in the smallest unit of the currency: 14900 is 149.00.
 	Amount int64 `json:"amount"`
 	// The currency, ISO 4217 in lower case.
 	Currency string `json:"currency"`
-	// A word of praise beside it; null where there is none.
+	// A label such as “most popular”; null if there is none.
 	Badge *string `json:"badge"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2310,11 +2308,11 @@ func (v *Pack) UnmarshalJSON(text []byte) error {
 
 // Purchase: Credits that were added to the balance.
 type Purchase struct {
-	// Whether they were given or bought.
+	// Whether the credits were granted or bought.
 	Kind PurchaseKind `json:"kind"`
-	// How many.
+	// The number.
 	Credits int64 `json:"credits"`
-	// When.
+	// The time of the change.
 	CreatedAt time.Time `json:"created_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2331,15 +2329,15 @@ func (v *Purchase) UnmarshalJSON(text []byte) error {
 type QuietHoursExplanation struct {
 	// The moment.
 	At time.Time `json:"at"`
-	// The time zones it may be in; all had to be open.
+	// The time zones in which the recipient may be; it must be daytime in all of them.
 	Zones []string `json:"zones"`
-	// Where the zones come from: `contact` or `number`.
+	// The source of the zones: `contact` or `number`.
 	ZoneSource string `json:"zone_source"`
-	// Where the country's hours come from.
+	// The source of the country's hours.
 	RuleSource string `json:"rule_source"`
-	// Whether it could be texted.
+	// Whether sending was allowed.
 	Open bool `json:"open"`
-	// When it can be texted next.
+	// When sending is allowed next.
 	NextOpening string `json:"next_opening"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2351,8 +2349,8 @@ func (v *QuietHoursExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Reconciliation: A campaign's books at one instant. `not_expanded` are members of the audience that have no message
-// yet.
+// Reconciliation: The reconciliation of a campaign at one instant. `not_expanded` counts audience members without a
+// message.
 type Reconciliation struct {
 	ID       string `json:"id"`
 	Object   string `json:"object"`
@@ -2362,11 +2360,11 @@ type Reconciliation struct {
 	Recipients int64 `json:"recipients"`
 	// Members of the audience that have no message yet.
 	NotExpanded int64 `json:"not_expanded"`
-	// How many recipients are in each state.
+	// The number of recipients by status.
 	States map[string]any `json:"states"`
 	// Credits reserved or spent.
 	CreditsUsed int64 `json:"credits_used"`
-	// Whether every check holds.
+	// Whether every check passes.
 	Balanced bool                  `json:"balanced"`
 	Checks   []ReconciliationCheck `json:"checks"`
 	// The instant.
@@ -2381,18 +2379,17 @@ func (v *Reconciliation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ReconciliationCheck: Two ways of counting the same thing. `differences` is on how many single items the two
-// disagree.
+// ReconciliationCheck: Two ways of counting the same thing. `differences` is the number of items that differ.
 type ReconciliationCheck struct {
 	// What is counted.
 	Check string `json:"check"`
-	// What it should be.
+	// The expected number.
 	Expected int64 `json:"expected"`
-	// What it is.
+	// The media type.
 	Found int64 `json:"found"`
-	// On how many single items the two disagree.
+	// The number of items that differ.
 	Differences int64 `json:"differences"`
-	// Whether they agree.
+	// Whether the numbers agree.
 	Ok bool `json:"ok"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2404,11 +2401,11 @@ func (v *ReconciliationCheck) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Redelivery: How many deliveries were queued again.
+// Redelivery: The number of deliveries queued again.
 type Redelivery struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
-	// How many deliveries were queued.
+	// The number of deliveries queued.
 	DeliveryCount int64 `json:"delivery_count"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2420,7 +2417,7 @@ func (v *Redelivery) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Refusal: What sending would answer instead; `status` is the HTTP status it goes with.
+// Refusal: The error that sending would return; `status` is its HTTP status.
 type Refusal struct {
 	Status int64  `json:"status"`
 	Type   string `json:"type"`
@@ -2428,7 +2425,7 @@ type Refusal struct {
 	Code string `json:"code"`
 	// What is wrong, in English.
 	Message string `json:"message"`
-	// The input it is about; null where it is about none.
+	// The input that caused it; null if there is none.
 	Param *string `json:"param"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2440,7 +2437,7 @@ func (v *Refusal) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Reply: What the recipient answered.
+// Reply: The reply of the recipient.
 type Reply struct {
 	ID   string `json:"id"`
 	Body string `json:"body"`
@@ -2457,13 +2454,13 @@ func (v *Reply) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// RowRefused: A row of an import that cannot be taken, counted from 0, and why; `param` names its field.
+// RowRefused: An invalid row of an import, counted from 0, with the reason; `param` names its field.
 type RowRefused struct {
-	// Which row, counted from 0.
+	// The index of the row, from 0.
 	Index int64 `json:"index"`
 	// The code of the catalogue.
 	Code string `json:"code"`
-	// What is wrong, for people.
+	// An explanation for people.
 	Message string `json:"message"`
 	// The field of the row.
 	Param string `json:"param"`
@@ -2483,11 +2480,11 @@ type SampleMessage struct {
 	ContactID string `json:"contact_id"`
 	// The recipient's phone, in E.164.
 	To string `json:"to"`
-	// The text, variables replaced.
+	// The text, with variables filled in.
 	Body string `json:"body"`
-	// How its characters would be encoded.
+	// The encoding.
 	Encoding string `json:"encoding"`
-	// How many SMS it would take.
+	// The number of segments.
 	Segments int64 `json:"segments"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2507,9 +2504,9 @@ type Segment struct {
 	Livemode bool `json:"livemode"`
 	// Its name.
 	Name string `json:"name"`
-	// The condition contacts meet, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`.
+	// The filter that contacts match, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`.
 	Filter SegmentCondition `json:"filter"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
@@ -2545,27 +2542,27 @@ type SegmentCondition struct {
 // MarshalJSON writes the fields that are set.
 func (v SegmentCondition) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// SegmentCreate: A segment to make.
+// SegmentCreate: A new segment.
 type SegmentCreate struct {
 	// Its name.
 	Name string `json:"name"`
-	// The condition that its contacts meet.
+	// The filter that its contacts match.
 	Filter SegmentCondition `json:"filter"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v SegmentCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// SegmentFilter: A filter to try.
+// SegmentFilter: A filter to preview.
 type SegmentFilter struct {
-	// The condition that its contacts meet.
+	// The filter that its contacts match.
 	Filter SegmentCondition `json:"filter"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v SegmentFilter) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// SegmentPreview: How many contacts a filter finds now.
+// SegmentPreview: The number of contacts that match a filter now.
 type SegmentPreview struct {
 	Object       string `json:"object"`
 	ContactCount int64  `json:"contact_count"`
@@ -2579,11 +2576,11 @@ func (v *SegmentPreview) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// SegmentUpdate: What to change of a segment; what is left out stays.
+// SegmentUpdate: Changes to a segment. Fields that are left out stay.
 type SegmentUpdate struct {
 	// Its name.
 	Name *string `json:"name,omitempty"`
-	// The condition that its contacts meet.
+	// The filter that its contacts match.
 	Filter *SegmentCondition `json:"filter,omitempty"`
 	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
 	Version *string `json:"version,omitempty"`
@@ -2592,11 +2589,11 @@ type SegmentUpdate struct {
 // MarshalJSON writes the fields that are set.
 func (v SegmentUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// SegmentsCount: How many messages have this many segments.
+// SegmentsCount: The number of messages with this many segments.
 type SegmentsCount struct {
-	// How many segments.
+	// The number of segments.
 	Segments int64 `json:"segments"`
-	// How many messages.
+	// The number of messages.
 	MessageCount int64 `json:"message_count"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2608,13 +2605,14 @@ func (v *SegmentsCount) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// SendWarning: What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people.
+// SendWarning: A warning about a message or campaign that is accepted but may be delayed, cost more or not reach
+// everyone.
 type SendWarning struct {
 	// A stable code, such as `double_braces`.
 	Code string `json:"code"`
-	// What is to be expected, in English.
+	// The warning, in English.
 	Message string `json:"message"`
-	// The input it is about; null where it is about none.
+	// The input that caused it; null if there is none.
 	Param *string `json:"param"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2626,15 +2624,15 @@ func (v *SendWarning) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Sender: A sender that the workspace may use live. `regions` empty: wherever its kind of sender is taken.
+// Sender: A sender that the workspace can use in live mode. Empty `regions` mean every region that accepts its kind.
 type Sender struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
-	// What stands in `from`.
+	// The value for `from`.
 	Value string `json:"value"`
-	// What it is to carriers.
+	// The kind of sender.
 	Kind SenderKind `json:"kind"`
-	// Where it sends to; empty: wherever its kind is taken.
+	// The regions to which it can send; empty for every region that accepts its kind.
 	Regions []string `json:"regions"`
 	// The reference of its registration with carriers.
 	Registration *string `json:"registration"`
@@ -2667,13 +2665,13 @@ func (v *SenderExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// SkippedCount: How many recipients would get nothing for one reason; `expired` is for whom quiet hours end too late.
+// SkippedCount: The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late.
 type SkippedCount struct {
 	// The reason's code.
 	Code string `json:"code"`
 	// The reason, in English.
 	Message string `json:"message"`
-	// How many.
+	// The number.
 	RecipientCount int64 `json:"recipient_count"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2701,7 +2699,7 @@ func (v *StateChange) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Suppression: A phone that nothing is sent to, why and since when.
+// Suppression: A phone to which nothing is sent, with the reason and the time.
 type Suppression struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
@@ -2709,9 +2707,9 @@ type Suppression struct {
 	Livemode bool `json:"livemode"`
 	// A phone number in E.164 format.
 	Phone string `json:"phone"`
-	// Why, such as `keyword`.
+	// The reason, such as `keyword`.
 	Source string `json:"source"`
-	// Since when.
+	// When it was suppressed.
 	CreatedAt time.Time `json:"created_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2723,24 +2721,24 @@ func (v *Suppression) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// SuppressionCreate: A phone to suppress, and why.
+// SuppressionCreate: A phone to suppress, and the reason.
 type SuppressionCreate struct {
 	// A phone number in E.164 format.
 	Phone string `json:"phone"`
-	// Why, such as `complaint`.
+	// The reason, such as `complaint`.
 	Source string `json:"source"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v SuppressionCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// SuppressionExplanation: Whether the phone is suppressed now, by what, and since when.
+// SuppressionExplanation: Whether the phone is suppressed now, with the source and the time.
 type SuppressionExplanation struct {
 	// Whether nothing is sent to it.
 	Suppressed bool `json:"suppressed"`
-	// By what; null unless it is.
+	// The source; null if it is not suppressed.
 	Source *string `json:"source"`
-	// Since when; null unless it is.
+	// The time of suppression; null if it is not suppressed.
 	Since *string `json:"since"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2752,24 +2750,24 @@ func (v *SuppressionExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// SuppressionImport: Phones to suppress, and why.
+// SuppressionImport: Phones to suppress, and the reason.
 type SuppressionImport struct {
 	// Phones in E.164 format.
 	Phones []string `json:"phones"`
-	// Why; `import` unless told.
+	// The reason; `import` by default.
 	Source *string `json:"source,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v SuppressionImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// SuppressionsImported: What came of importing suppressions; `invalid` holds what is no phone, as it was given.
+// SuppressionsImported: The result of importing suppressions; `invalid` holds the invalid phones, as given.
 type SuppressionsImported struct {
-	// How many phones were suppressed.
+	// The number of phones suppressed.
 	Added int64 `json:"added"`
-	// How many were suppressed already.
+	// The number of phones that were suppressed already.
 	AlreadySuppressed int64 `json:"already_suppressed"`
-	// What is no phone, as it was given.
+	// The invalid phones, as given.
 	Invalid []string `json:"invalid"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2785,7 +2783,7 @@ func (v *SuppressionsImported) UnmarshalJSON(text []byte) error {
 type ThreadAnswer struct {
 	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
 	Body string `json:"body"`
-	// The sender; the one that the contact wrote to where none is given.
+	// The sender; by default, the one to which the contact wrote.
 	From *string `json:"from,omitempty"`
 	// Map of {key: value} substituted into the body.
 	Variables map[string]any `json:"variables,omitempty"`
@@ -2797,9 +2795,9 @@ type ThreadAnswer struct {
 // MarshalJSON writes the fields that are set.
 func (v ThreadAnswer) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// ThreadRead: Up to which reply a thread was read; all of it without one.
+// ThreadRead: The reply up to which a thread was read; without one, the whole thread.
 type ThreadRead struct {
-	// The last reply that was read; all of them where none is given.
+	// The last reply that was read; if none is given, all replies.
 	Until *string `json:"until,omitempty"`
 }
 
@@ -2809,16 +2807,16 @@ func (v ThreadRead) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 // TimelineEntry: One thing that happened to a message: it came to a state, an attempt began or ended, an event told,
 // or a reply. What belongs to other kinds of entry is null.
 type TimelineEntry struct {
-	// What it is.
+	// The media type.
 	Kind TimelineEntryKind `json:"kind"`
 	// When it happened.
 	At time.Time `json:"at"`
-	// The state; null for other kinds.
+	// The status; null for other kinds.
 	Status  *MessageStatus  `json:"status"`
 	Attempt *MessageAttempt `json:"attempt"`
 	// The event's id; null for other kinds.
 	EventID *string `json:"event_id"`
-	// What the event says; null for other kinds.
+	// The type of the event; null for other kinds.
 	EventType *EventType      `json:"event_type"`
 	Reply     *InboundMessage `json:"reply"`
 	Error     *ErrorDetail    `json:"error"`
@@ -2832,11 +2830,11 @@ func (v *TimelineEntry) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// UpdateImport: What to change of an import that waits for its mapping or its run; the file is then read again.
+// UpdateImport: Changes to an import that is waiting for its mapping or its run; the file is then read again.
 type UpdateImport struct {
-	// The list that all of them go on.
+	// The list to which all contacts are added.
 	ListID *string `json:"list_id,omitempty"`
-	// The ISO 3166-1 region of numbers without a country code, where their row names no country.
+	// The ISO 3166-1 region of numbers without a country code, unless their row names a country.
 	DefaultRegion *string `json:"default_region,omitempty"`
 	// What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
 	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
@@ -2853,37 +2851,37 @@ func (v UpdateImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // UploadPart: A part of a file.
 type UploadPart struct {
-	// How many bytes stand before it, which is `file_size` so far.
+	// The offset of the part in bytes, which is `file_size` so far.
 	Offset int64 `json:"offset"`
-	// Its bytes in base64.
+	// The content in base64.
 	Content string `json:"content"`
-	// Whether the file ends with it.
+	// Whether it is the last part.
 	Last *bool `json:"last,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v UploadPart) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// Webhook: A webhook subscription. `secret` is there only in the answer that creates or rotates it.
+// Webhook: A webhook. `secret` is present only in the answer that creates or rotates it.
 type Webhook struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
 	// Whether it is live; false in the sandbox.
 	Livemode bool `json:"livemode"`
-	// Where events are posted to.
+	// The URL to which events are posted.
 	URL string `json:"url"`
-	// The events it subscribes to; empty where that is all.
+	// The events that it subscribes to; empty if it subscribes to all.
 	Events []SubscribedEvent `json:"events"`
-	// What it is for; may be empty.
+	// Its purpose; may be empty.
 	Description string        `json:"description"`
 	Status      WebhookStatus `json:"status"`
-	// Why it was disabled; null unless we did that.
+	// Why the service disabled it; null if it did not.
 	DisabledReason *WebhookDisabledReason `json:"disabled_reason"`
-	// Whether its URL has answered an event with 2xx. Until a live one has, it is sent one at a time.
+	// Whether its URL has answered an event with 2xx. Until then, a live webhook gets one event at a time.
 	Verified bool `json:"verified"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
-	// Who made it: the id of a user or of a key, or `system`; null where that was not kept.
+	// Who created it: the id of a user or of a key, or `system`; null if that was not kept.
 	CreatedBy *string `json:"created_by"`
 	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
 	// not overwritten.
@@ -2899,23 +2897,23 @@ func (v *Webhook) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// WebhookAttempt: One POST to an endpoint and what came of it.
+// WebhookAttempt: One attempt to deliver an event to a webhook.
 type WebhookAttempt struct {
 	ID        string `json:"id"`
 	Object    string `json:"object"`
 	WebhookID string `json:"webhook_id"`
 	EventID   string `json:"event_id"`
-	// Which try it was, from 1.
+	// The number of the attempt, from 1.
 	Number int64 `json:"number"`
-	// The HTTP status answered; null where none was.
+	// The HTTP status of the answer; null if there was none.
 	StatusCode *int64 `json:"status_code"`
-	// What went wrong; null where the answer was 2xx.
+	// The error; null if the answer was 2xx.
 	Error *string `json:"error"`
-	// How the answer began.
+	// The beginning of the answer.
 	ResponseHead string `json:"response_head"`
-	// How long it took, in milliseconds.
+	// The duration in milliseconds.
 	ElapsedMs int64 `json:"elapsed_ms"`
-	// When.
+	// The time of the change.
 	CreatedAt time.Time `json:"created_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2927,15 +2925,15 @@ func (v *WebhookAttempt) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// WebhookCreate: A webhook subscription to make.
+// WebhookCreate: A new webhook.
 type WebhookCreate struct {
 	// A public https URL.
 	URL string `json:"url"`
 	// The events to subscribe to, or `*` for all.
 	Events []SubscribedEvent `json:"events"`
-	// The key of the signatures. Omit to have one made.
+	// The secret for signatures. If you omit it, one is generated.
 	Secret *string `json:"secret,omitempty"`
-	// What it is for.
+	// Its purpose.
 	Description *string `json:"description,omitempty"`
 }
 
@@ -2951,13 +2949,13 @@ type WebhookRecover struct {
 // MarshalJSON writes the fields that are set.
 func (v WebhookRecover) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// WebhookUpdate: What to change of a webhook subscription; what is left out stays.
+// WebhookUpdate: Changes to a webhook. Fields that are left out stay.
 type WebhookUpdate struct {
 	// A public https URL.
 	URL *string `json:"url,omitempty"`
 	// The events to subscribe to, or `*` for all.
 	Events []SubscribedEvent `json:"events,omitempty"`
-	// What it is for.
+	// Its purpose.
 	Description *string `json:"description,omitempty"`
 	// Whether events are delivered to it.
 	Enabled *bool `json:"enabled,omitempty"`
@@ -2974,27 +2972,27 @@ type Workspace struct {
 	Object string `json:"object"`
 	// Its name.
 	Name string `json:"name"`
-	// The sender of messages that name none.
+	// The default sender.
 	DefaultSender string `json:"default_sender"`
-	// Whether opting in asks for a YES by SMS.
+	// Whether people are asked to confirm an opt-in by SMS (double opt-in).
 	DoubleOptIn bool `json:"double_opt_in"`
 	// Whether campaigns also go to contacts whose consent is unknown.
 	CampaignsAdmitUnknown bool `json:"campaigns_admit_unknown"`
-	// Regions nothing is sent to, ISO 3166-1.
+	// ISO 3166-1 regions to which nothing is sent.
 	BlockedRegions []string `json:"blocked_regions"`
-	// Regions that are sent to although they are off until enabled, ISO 3166-1.
+	// ISO 3166-1 regions that are enabled, among those that are off by default.
 	EnabledRegions []string `json:"enabled_regions"`
-	// The credits that live messages may take in a UTC day; null for no cap.
+	// The most credits that live messages may cost in a UTC day; null for no cap.
 	DailyCreditCap *int64 `json:"daily_credit_cap"`
-	// How many single messages an hour one range of numbers may get; null for no cap.
+	// The most single messages to one range of numbers in an hour; null for no cap.
 	PrefixHourlyCap *int64 `json:"prefix_hourly_cap"`
-	// Whether campaigns send only while it is day where the recipient is, unless they say otherwise.
+	// Whether campaigns send only in the daytime of the recipient by default.
 	QuietHours bool `json:"quiet_hours"`
-	// The time zone, of the IANA database.
+	// The IANA time zone.
 	Timezone string `json:"timezone"`
 	// The balance below which `credits.low` is sent.
 	LowBalanceThreshold int64 `json:"low_balance_threshold"`
-	// The SMS that asks for a YES.
+	// The double opt-in question.
 	OptInText string `json:"opt_in_text"`
 	// The SMS that answers STOP.
 	OptOutText string `json:"opt_out_text"`
@@ -3002,7 +3000,7 @@ type Workspace struct {
 	WelcomeText string `json:"welcome_text"`
 	// The SMS that answers HELP.
 	HelpText string `json:"help_text"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
 	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
 	// not overwritten.
@@ -3017,32 +3015,32 @@ func (v *Workspace) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// WorkspaceUpdate: The settings to change; those left out stay.
+// WorkspaceUpdate: The settings to change. Settings that are left out stay.
 type WorkspaceUpdate struct {
 	// Its name.
 	Name *string `json:"name,omitempty"`
-	// The sender of messages that name none: one of the workspace's senders, or the platform's. A name that nobody has
-	// becomes the workspace's when it is made the live default.
+	// The default sender: one of the workspace's senders, or the platform's. A name that nobody owns becomes the
+	// workspace's own when it is made the live default.
 	DefaultSender *string `json:"default_sender,omitempty"`
-	// Whether opting in asks for a YES by SMS.
+	// Whether people are asked to confirm an opt-in by SMS (double opt-in).
 	DoubleOptIn *bool `json:"double_opt_in,omitempty"`
 	// Whether campaigns also go to contacts whose consent is unknown.
 	CampaignsAdmitUnknown *bool `json:"campaigns_admit_unknown,omitempty"`
-	// ISO 3166-1 regions nothing is sent to.
+	// ISO 3166-1 regions to which nothing is sent.
 	BlockedRegions []string `json:"blocked_regions,omitempty"`
-	// ISO 3166-1 regions to send to, of those that are off until enabled.
+	// ISO 3166-1 regions to enable, among those that are off by default.
 	EnabledRegions []string `json:"enabled_regions,omitempty"`
-	// The credits that live messages may take in a UTC day; null for no cap.
+	// The most credits that live messages may cost in a UTC day; null for no cap.
 	DailyCreditCap *Opt[int64] `json:"daily_credit_cap,omitempty"`
-	// How many single messages an hour one range of numbers may get; null for no cap.
+	// The most single messages to one range of numbers in an hour; null for no cap.
 	PrefixHourlyCap *Opt[int64] `json:"prefix_hourly_cap,omitempty"`
-	// Whether campaigns keep quiet hours unless they say otherwise.
+	// Whether campaigns keep quiet hours by default.
 	QuietHours *bool `json:"quiet_hours,omitempty"`
 	// An IANA time zone such as America/New_York.
 	Timezone *string `json:"timezone,omitempty"`
 	// The balance below which `credits.low` is sent.
 	LowBalanceThreshold *int64 `json:"low_balance_threshold,omitempty"`
-	// The SMS that asks for a YES.
+	// The double opt-in question.
 	OptInText *string `json:"opt_in_text,omitempty"`
 	// The SMS that answers STOP.
 	OptOutText *string `json:"opt_out_text,omitempty"`

@@ -14,37 +14,37 @@ import (
 type resources struct {
 	// One SMS to one phone.
 	Messages *MessagesService
-	// One body to many contacts: lists, a segment, or contacts by id.
+	// Send one message to many contacts: lists, a segment, or contacts by id.
 	Campaigns *CampaignsService
 	// The people you send SMS to, with their consent and attributes.
 	Contacts *ContactsService
-	// Phones that nothing is sent to, and how consent came and went.
+	// Phones to which nothing is sent, and consent records.
 	Suppressions *SuppressionsService
-	// Contacts from files: read, mapped, tried, run, and undone.
+	// Import contacts from files: upload, map, check, run and undo.
 	Imports *ImportsService
 	// Collections of contacts to send to as a group.
 	Lists *ListsService
-	// Words with which anyone who texts one opts in and joins a list.
+	// Words that opt in anyone who texts them, and add them to a list.
 	Keywords *KeywordsService
 	// Saved filters over contacts.
 	Segments *SegmentsService
-	// The balance, what moved it, and how to buy more.
+	// The balance, its movements, and purchases.
 	Credits *CreditsService
-	// Subscriptions that push events to your URL.
+	// Endpoints that receive events at your URL.
 	Webhooks *WebhooksService
-	// What happened, as webhooks deliver it; kept to be read and delivered again.
+	// Events, as webhooks deliver them, to read or deliver again.
 	Events *EventsService
-	// What the workspace owns and may send from, live.
+	// Senders that the workspace can use in live mode.
 	Senders *SendersService
-	// What recipients sent to you.
+	// Messages from recipients.
 	Inbound *InboundService
-	// Threads of replies, to be answered and marked read.
+	// Conversations with contacts, to answer and mark as read.
 	Inbox *InboxService
-	// Your settings in this mode. The sandbox's are live's until it changes them for itself.
+	// The settings of this mode. The sandbox starts with the live settings until it changes them.
 	Workspace *WorkspaceService
-	// What only a sandbox key can do.
+	// Operations for sandbox keys only.
 	Sandbox *SandboxService
-	// The keys of this mode, without their text, and what each may change.
+	// The API keys of this mode, without their secrets.
 	APIKeys *APIKeysService
 }
 
@@ -73,27 +73,27 @@ func newResources(c *Client) resources {
 // MessagesService: One SMS to one phone.
 type MessagesService struct{ client *Client }
 
-// Create: Send a single SMS. Sends one SMS now, or at `scheduled_at`. Charged 1 credit a segment; sandbox messages are
-// not charged. The first message to a number makes its contact.
+// Create: Send a single SMS. Sends one SMS now, or at `scheduled_at`. Costs 1 credit for each segment; sandbox
+// messages are free. The first message to a number creates its contact.
 func (s *MessagesService) Create(ctx context.Context, params MessageCreate, options ...RequestOption) (*Message, error) {
 	return call[Message](ctx, s.client, "POST", "/v1/messages", nil, params, options)
 }
 
 // MessagesListParams says which page of a list, and of what.
 type MessagesListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
 	// The id before which the page ends: newer resources.
 	EndingBefore *string `url:"ending_before"`
-	// Only messages of this status. Skipped recipients are listed under `skipped` and `all` alone.
+	// Only messages with this status. Skipped recipients are listed only with `skipped` and `all`.
 	Status *MessageStatusFilter `url:"status"`
 	// Only messages of this campaign.
 	CampaignID *string `url:"campaign_id"`
 	// Only messages to this contact.
 	ContactID *string `url:"contact_id"`
-	// Only messages of this origin; automatic ones are the service's own.
+	// Only messages of this origin.
 	Origin *MessageOrigin `url:"origin"`
 	// Only messages of one of these statuses; `delivered` includes those replied to, as it does alone.
 	Statuses []MessageStatus `url:"statuses"`
@@ -101,15 +101,15 @@ type MessagesListParams struct {
 	To *string `url:"to"`
 	// Only messages of this sender.
 	From *string `url:"from"`
-	// Only messages whose body holds this text, in any case.
+	// Only messages whose body contains this text, in upper or lower case.
 	Q *string `url:"q"`
 	// Only messages that failed, or were skipped, with this code.
 	ErrorCode *string `url:"error_code"`
-	// Only messages made at this time or later.
+	// Only messages created at this time or later.
 	CreatedAtGte *time.Time `url:"created_at[gte]"`
-	// Only messages made before this time.
+	// Only messages created before this time.
 	CreatedAtLt *time.Time `url:"created_at[lt]"`
-	// Which come first; `newest` where it is not said.
+	// The order; `newest` by default.
 	Order *ListMessagesOrder `url:"order"`
 	// Only messages whose metadata has these values under these keys. Text finds the number and the boolean that it
 	// writes, too.
@@ -126,7 +126,7 @@ func (s *MessagesService) ListAutoPaging(ctx context.Context, params MessagesLis
 	return iterate[Message](ctx, s.client, "/v1/messages", queryOf(params), options)
 }
 
-// Preview: Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent.
+// Preview: Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
 func (s *MessagesService) Preview(ctx context.Context, params MessageCreate, options ...RequestOption) (*MessagePreview, error) {
 	return call[MessagePreview](ctx, s.client, "POST", "/v1/messages/preview", nil, params, options)
 }
@@ -136,34 +136,33 @@ func (s *MessagesService) Retrieve(ctx context.Context, id string, options ...Re
 	return call[Message](ctx, s.client, "GET", pathOf("/v1/messages/%s", id), nil, nil, options)
 }
 
-// Explain: Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time.
+// Explain: Explain a message: consent, quiet hours, encoding, attempts, credits and status changes.
 func (s *MessagesService) Explain(ctx context.Context, id string, options ...RequestOption) (*MessageExplanation, error) {
 	return call[MessageExplanation](ctx, s.client, "GET", pathOf("/v1/messages/%s/explain", id), nil, nil, options)
 }
 
-// Timeline: Tell everything that happened to a message, in order.
+// Timeline: List everything that happened to a message, in order.
 func (s *MessagesService) Timeline(ctx context.Context, id string, options ...RequestOption) (*MessageTimeline, error) {
 	return call[MessageTimeline](ctx, s.client, "GET", pathOf("/v1/messages/%s/timeline", id), nil, nil, options)
 }
 
-// Cancel: Cancel a scheduled message. Cancels a scheduled or queued message. A message that is past that is returned
-// unchanged.
+// Cancel: Cancel a scheduled message. Cancels a scheduled or queued message. Any other message is returned unchanged.
 func (s *MessagesService) Cancel(ctx context.Context, id string, options ...RequestOption) (*Message, error) {
 	return call[Message](ctx, s.client, "POST", pathOf("/v1/messages/%s/cancel", id), nil, nil, options)
 }
 
-// CampaignsService: One body to many contacts: lists, a segment, or contacts by id.
+// CampaignsService: Send one message to many contacts: lists, a segment, or contacts by id.
 type CampaignsService struct{ client *Client }
 
-// Create: Create a campaign. Sends one body to the union of the audience's lists, segment and contacts, one message a
-// phone, now or at `scheduled_at`. Credits are debited when messages are sent.
+// Create: Create a campaign. Sends one message to each phone of the audience (lists, a segment and contacts together),
+// now or at `scheduled_at`. Credits are charged when messages are sent.
 func (s *CampaignsService) Create(ctx context.Context, params CampaignCreate, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", "/v1/campaigns", nil, params, options)
 }
 
 // CampaignsListParams says which page of a list, and of what.
 type CampaignsListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -171,15 +170,15 @@ type CampaignsListParams struct {
 	EndingBefore *string `url:"ending_before"`
 	// Only campaigns of this status.
 	Status *CampaignStatus `url:"status"`
-	// Only campaigns of one of these statuses; drafts show only where they are asked for.
+	// Only campaigns with one of these statuses; drafts are included only if you ask for them.
 	Statuses []CampaignStatus `url:"statuses"`
-	// Only campaigns whose name holds this text, in any case.
+	// Only campaigns whose name contains this text, in upper or lower case.
 	Q *string `url:"q"`
-	// Which come first; `newest` where it is not said.
+	// The order; `newest` by default.
 	Order *ListMessagesOrder `url:"order"`
 }
 
-// List: List campaigns. Newest first. Drafts show only under `status=draft`.
+// List: List campaigns. Newest first. Drafts are listed only with `status=draft`.
 func (s *CampaignsService) List(ctx context.Context, params CampaignsListParams, options ...RequestOption) (*Page[Campaign], error) {
 	return list[Campaign](ctx, s.client, "/v1/campaigns", queryOf(params), options)
 }
@@ -189,7 +188,7 @@ func (s *CampaignsService) ListAutoPaging(ctx context.Context, params CampaignsL
 	return iterate[Campaign](ctx, s.client, "/v1/campaigns", queryOf(params), options)
 }
 
-// Preview: Preview a campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent.
+// Preview: Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent.
 func (s *CampaignsService) Preview(ctx context.Context, params CampaignPreviewCreate, options ...RequestOption) (*CampaignPreview, error) {
 	return call[CampaignPreview](ctx, s.client, "POST", "/v1/campaigns/preview", nil, params, options)
 }
@@ -199,46 +198,47 @@ func (s *CampaignsService) Retrieve(ctx context.Context, id string, options ...R
 	return call[Campaign](ctx, s.client, "GET", pathOf("/v1/campaigns/%s", id), nil, nil, options)
 }
 
-// Update: Change a campaign that has not begun. For drafts and scheduled campaigns; others answer 409. What is left
-// out stays, null clears, and `audience` replaces the whole audience.
+// Update: Update a campaign that has not started. Only for drafts and scheduled campaigns; for others, the answer is
+// 409. Fields that are left out stay, null clears a field, and `audience` replaces the whole audience.
 func (s *CampaignsService) Update(ctx context.Context, id string, params CampaignUpdate, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s", id), nil, params, options)
 }
 
-// Delete: Delete a draft. A campaign that was launched answers 409.
+// Delete: Delete a draft. For a launched campaign, the answer is 409.
 func (s *CampaignsService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/campaigns/%s", id), nil, nil, options)
 }
 
-// Launch: Launch a draft. At `scheduled_at`: null for now; left out, at the draft's own time. A campaign that is no
-// draft answers 409.
+// Launch: Launch a draft. Starts at `scheduled_at`, or now if it is null, or at the draft's own time if it is left
+// out. For a campaign that is not a draft, the answer is 409.
 func (s *CampaignsService) Launch(ctx context.Context, id string, params CampaignLaunch, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/launch", id), nil, params, options)
 }
 
-// Clone: Make a draft of another campaign. The clone has the body, sender, audience, metadata and pace, but not the
+// Clone: Clone a campaign as a draft. The clone has the same body, sender, audience, metadata and pace, but not the
 // times.
 func (s *CampaignsService) Clone(ctx context.Context, id string, params CampaignClone, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/clone", id), nil, params, options)
 }
 
-// Test: Send a campaign's body to phones of your own. At most 5 phones. Each gets a single message whose metadata has
-// `test`; credits are charged.
+// Test: Send a campaign's body to phones of your own. Sends to at most 5 phones. Each gets a single message with
+// `test` in its metadata; credits are charged.
 func (s *CampaignsService) Test(ctx context.Context, id string, params CampaignTest, options ...RequestOption) (*CampaignTestSent, error) {
 	return call[CampaignTestSent](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/test", id), nil, params, options)
 }
 
-// Reconciliation: Prove a campaign's books from the tables: recipients, credits, carrier and events.
+// Reconciliation: Reconcile a campaign: recipients, credits, carrier and events.
 func (s *CampaignsService) Reconciliation(ctx context.Context, id string, options ...RequestOption) (*Reconciliation, error) {
 	return call[Reconciliation](ctx, s.client, "GET", pathOf("/v1/campaigns/%s/reconciliation", id), nil, nil, options)
 }
 
-// Cancel: Cancel a scheduled campaign. Stops what no carrier has yet. A campaign that has ended answers 409.
+// Cancel: Cancel a scheduled campaign. Messages that no carrier has are not sent. For a campaign that has ended, the
+// answer is 409.
 func (s *CampaignsService) Cancel(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/cancel", id), nil, nil, options)
 }
 
-// Pause: Pause a campaign. Nothing more is handed to a carrier until the campaign is resumed.
+// Pause: Pause a campaign. No more messages are sent until the campaign is resumed.
 func (s *CampaignsService) Pause(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/pause", id), nil, nil, options)
 }
@@ -251,22 +251,22 @@ func (s *CampaignsService) Resume(ctx context.Context, id string, options ...Req
 // ContactsService: The people you send SMS to, with their consent and attributes.
 type ContactsService struct{ client *Client }
 
-// WithUpsert is an option of Contacts.Create: `true` changes the contact that has the external_id, or else the phone;
-// what is not said stays.
+// WithUpsert is an option of Contacts.Create: `true` updates the contact with the external_id, or else with the phone;
+// fields that are left out stay.
 func WithUpsert(upsert bool) RequestOption {
 	return WithQuery("upsert", fmt.Sprint(upsert))
 }
 
 // Create: Create a contact. `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out`
-// where the phone said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409
-// `opt_in_revoked`.
+// if the phone opted out. Only renewed evidence, newer than the opt-out, undoes an opt-out; with any other, the answer
+// is 409 `opt_in_revoked`.
 func (s *ContactsService) Create(ctx context.Context, params ContactCreate, options ...RequestOption) (*Contact, error) {
 	return call[Contact](ctx, s.client, "POST", "/v1/contacts", nil, params, options)
 }
 
 // ContactsListParams says which page of a list, and of what.
 type ContactsListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -287,18 +287,18 @@ type ContactsListParams struct {
 	// Only contacts whose attributes have these values under these keys. Text finds the number and the boolean that it
 	// writes, too.
 	Attributes map[string]any `url:"attributes"`
-	// Only contacts made at this time or later.
+	// Only contacts created at this time or later.
 	CreatedAtGte *time.Time `url:"created_at[gte]"`
-	// Only contacts made before this time.
+	// Only contacts created before this time.
 	CreatedAtLt *time.Time `url:"created_at[lt]"`
 	// Only contacts changed at this time or later.
 	UpdatedAtGte *time.Time `url:"updated_at[gte]"`
-	// Which come first; `newest` where it is not said.
+	// The order; `newest` by default.
 	Order *ListMessagesOrder `url:"order"`
 }
 
-// List: List/search contacts. Every filter given must hold. `q` finds words in names and e-mail addresses, or digits
-// in phones.
+// List: List/search contacts. A contact must match every filter. `q` finds words of names and e-mail addresses, or
+// digits of phones.
 func (s *ContactsService) List(ctx context.Context, params ContactsListParams, options ...RequestOption) (*Page[Contact], error) {
 	return list[Contact](ctx, s.client, "/v1/contacts", queryOf(params), options)
 }
@@ -308,10 +308,9 @@ func (s *ContactsService) ListAutoPaging(ctx context.Context, params ContactsLis
 	return iterate[Contact](ctx, s.client, "/v1/contacts", queryOf(params), options)
 }
 
-// ImportBatch: Import contacts. At most 500 contacts. A phone that is known has its contact changed, as an update
-// would; what is left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in
-// people who are `unknown`; a number that said STOP stays opted out regardless of the evidence, and is counted in
-// `opted_out`.
+// ImportBatch: Import contacts. At most 500 contacts. Existing contacts are updated; fields that are left out stay.
+// Invalid rows are reported, and the others are imported. Evidence opts in contacts that are `unknown`; a number that
+// opted out stays opted out, and is counted in `opted_out`.
 func (s *ContactsService) ImportBatch(ctx context.Context, params ContactImport, options ...RequestOption) (*ContactsImported, error) {
 	return call[ContactsImported](ctx, s.client, "POST", "/v1/contacts/import", nil, params, options)
 }
@@ -321,27 +320,28 @@ func (s *ContactsService) Retrieve(ctx context.Context, id string, options ...Re
 	return call[Contact](ctx, s.client, "GET", pathOf("/v1/contacts/%s", id), nil, nil, options)
 }
 
-// Update: Update a contact. What is left out stays; null clears. `attributes` are merged key by key and null removes
-// one. Where the phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and nothing
-// changes.
+// Update: Update a contact. Fields that are left out stay; null clears a field. `attributes` are merged key by key;
+// null removes a key. If the phone opted out, `opt_in` must be renewed and newer; otherwise the answer is 409
+// `opt_in_revoked`, and nothing changes.
 func (s *ContactsService) Update(ctx context.Context, id string, params ContactUpdate, options ...RequestOption) (*Contact, error) {
 	return call[Contact](ctx, s.client, "POST", pathOf("/v1/contacts/%s", id), nil, params, options)
 }
 
-// Delete: Delete a contact. The contact leaves its lists. The history of its consent stays, so a number that said STOP
-// stays suppressed.
+// Delete: Delete a contact. The contact is removed from its lists. Its consent records stay, so a number that opted
+// out stays suppressed.
 func (s *ContactsService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/contacts/%s", id), nil, nil, options)
 }
 
-// OptOut: Opt a contact out. Cancels what waits for the contact. Doing it again answers 409.
+// OptOut: Opt a contact out. Cancels messages that wait to be sent to the contact. If it is opted out already, the
+// answer is 409.
 func (s *ContactsService) OptOut(ctx context.Context, id string, options ...RequestOption) (*Contact, error) {
 	return call[Contact](ctx, s.client, "POST", pathOf("/v1/contacts/%s/opt_out", id), nil, nil, options)
 }
 
 // ContactsListConsentParams says which page of a list, and of what.
 type ContactsListConsentParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -349,8 +349,8 @@ type ContactsListConsentParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// ListConsent: List the history of a contact's consent. Newest first, with the evidence, and each entry's place in the
-// chain of consent.
+// ListConsent: List the consent records of a contact. Newest first, with the evidence and the position of each record
+// in the consent chain.
 func (s *ContactsService) ListConsent(ctx context.Context, id string, params ContactsListConsentParams, options ...RequestOption) (*Page[ConsentEntry], error) {
 	return list[ConsentEntry](ctx, s.client, pathOf("/v1/contacts/%s/consent", id), queryOf(params), options)
 }
@@ -360,25 +360,25 @@ func (s *ContactsService) ListConsentAutoPaging(ctx context.Context, id string, 
 	return iterate[ConsentEntry](ctx, s.client, pathOf("/v1/contacts/%s/consent", id), queryOf(params), options)
 }
 
-// Export: Export a contact's whole record. At most 1000 rows of each kind, the newest; `complete` says whether that is
-// all.
+// Export: Export all data about a contact. The newest 1000 rows of each kind; `complete` tells whether that is
+// everything.
 func (s *ContactsService) Export(ctx context.Context, id string, options ...RequestOption) (*ContactExport, error) {
 	return call[ContactExport](ctx, s.client, "GET", pathOf("/v1/contacts/%s/export", id), nil, nil, options)
 }
 
-// Erase: Erase a contact. The contact is gone, and messages, events and consent keep nothing that names it. A number
-// that said STOP stays suppressed, as a keyed hash. Doing it again changes nothing; while a message is on its way,
-// 409.
+// Erase: Erase a contact. Deletes the contact, and anonymizes its messages, events and consent records. A number that
+// opted out stays suppressed, as a keyed hash. Erasing again changes nothing; while a message is being sent, the
+// answer is 409.
 func (s *ContactsService) Erase(ctx context.Context, id string, options ...RequestOption) (*Erasure, error) {
 	return call[Erasure](ctx, s.client, "POST", pathOf("/v1/contacts/%s/erase", id), nil, nil, options)
 }
 
-// SuppressionsService: Phones that nothing is sent to, and how consent came and went.
+// SuppressionsService: Phones to which nothing is sent, and consent records.
 type SuppressionsService struct{ client *Client }
 
 // SuppressionsListConsentParams says which page of a list, and of what.
 type SuppressionsListConsentParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -388,7 +388,7 @@ type SuppressionsListConsentParams struct {
 	Phone *string `url:"phone"`
 }
 
-// ListConsent: List the history of consent, of all phones or of one. Newest first. The history of a phone survives the
+// ListConsent: List consent records, of all phones or of one. Newest first. The records of a phone outlive the
 // deletion and the erasure of its contact.
 func (s *SuppressionsService) ListConsent(ctx context.Context, params SuppressionsListConsentParams, options ...RequestOption) (*Page[ConsentEntry], error) {
 	return list[ConsentEntry](ctx, s.client, "/v1/consent", queryOf(params), options)
@@ -399,14 +399,15 @@ func (s *SuppressionsService) ListConsentAutoPaging(ctx context.Context, params 
 	return iterate[ConsentEntry](ctx, s.client, "/v1/consent", queryOf(params), options)
 }
 
-// Create: Suppress a phone. Its contact, if it has one, is opted out, and what waits for it is canceled.
+// Create: Suppress a phone. Opts out the contact of the phone, if there is one, and cancels messages that wait to be
+// sent to it.
 func (s *SuppressionsService) Create(ctx context.Context, params SuppressionCreate, options ...RequestOption) (*Suppression, error) {
 	return call[Suppression](ctx, s.client, "POST", "/v1/suppressions", nil, params, options)
 }
 
 // SuppressionsListParams says which page of a list, and of what.
 type SuppressionsListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -416,7 +417,7 @@ type SuppressionsListParams struct {
 	Phone *string `url:"phone"`
 }
 
-// List: List suppressions, or that of one phone. Newest first. By phone, one that was erased is found too.
+// List: List suppressions, or find one by its phone. Newest first. An erased suppression can be found by its phone.
 func (s *SuppressionsService) List(ctx context.Context, params SuppressionsListParams, options ...RequestOption) (*Page[Suppression], error) {
 	return list[Suppression](ctx, s.client, "/v1/suppressions", queryOf(params), options)
 }
@@ -426,7 +427,8 @@ func (s *SuppressionsService) ListAutoPaging(ctx context.Context, params Suppres
 	return iterate[Suppression](ctx, s.client, "/v1/suppressions", queryOf(params), options)
 }
 
-// ImportBatch: Suppress many phones. At most 1000 phones. One that is suppressed stays; what is no phone is reported.
+// ImportBatch: Suppress many phones. At most 1000 phones. Phones that are suppressed already stay so; invalid ones are
+// reported.
 func (s *SuppressionsService) ImportBatch(ctx context.Context, params SuppressionImport, options ...RequestOption) (*SuppressionsImported, error) {
 	return call[SuppressionsImported](ctx, s.client, "POST", "/v1/suppressions/import", nil, params, options)
 }
@@ -436,27 +438,27 @@ func (s *SuppressionsService) Retrieve(ctx context.Context, id string, options .
 	return call[Suppression](ctx, s.client, "GET", pathOf("/v1/suppressions/%s", id), nil, nil, options)
 }
 
-// Lift: Lift a suppression, on evidence that the person agreed again. Only the person may come back: `source` is
-// required, `renewed`, and an `at` after the opt-out; else 409 `opt_in_revoked`. Under double opt-in the suppression
-// stands until the person confirms.
+// Lift: Lift a suppression, on evidence that the person agreed again. Needs newer evidence: a `source`, `renewed:
+// true`, and an `at` later than the opt-out; otherwise the answer is 409 `opt_in_revoked`. With double opt-in, the
+// suppression stays until the person confirms.
 func (s *SuppressionsService) Lift(ctx context.Context, id string, params OptIn, options ...RequestOption) (*Contact, error) {
 	return call[Contact](ctx, s.client, "POST", pathOf("/v1/suppressions/%s/lift", id), nil, params, options)
 }
 
-// ImportsService: Contacts from files: read, mapped, tried, run, and undone.
+// ImportsService: Import contacts from files: upload, map, check, run and undo.
 type ImportsService struct{ client *Client }
 
-// Create: Import contacts from a file. As `multipart/form-data` with a `file` and `options`, or as JSON with a
-// `file_name`, whose bytes follow in parts. CSV in any dialect and encoding, XLSX, also as gzip. Columns that are not
-// mapped are known by their titles; where none is known to hold phones, the import is `needs_mapping`. With `dry_run`
-// it stops `checked`.
+// Create: Import contacts from a file. Send `multipart/form-data` with a `file` and `options`, or JSON with a
+// `file_name` and then the content in parts. The file is CSV with any delimiter and encoding, or XLSX, also compressed
+// with gzip. Columns that are not mapped are recognized by their titles; if none is recognized as phones, the import
+// is `needs_mapping`. With `dry_run` it ends as `checked`.
 func (s *ImportsService) Create(ctx context.Context, params CreateImport, options ...RequestOption) (*Import, error) {
 	return call[Import](ctx, s.client, "POST", "/v1/imports", nil, params, options)
 }
 
 // ImportsListParams says which page of a list, and of what.
 type ImportsListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -481,13 +483,14 @@ func (s *ImportsService) Retrieve(ctx context.Context, id string, options ...Req
 	return call[Import](ctx, s.client, "GET", pathOf("/v1/imports/%s", id), nil, nil, options)
 }
 
-// Update: Change how a file is imported. For imports that are `uploading`, `needs_mapping` or `checked`; the file is
-// read again.
+// Update: Change how a file is imported. Only while the import is `uploading`, `needs_mapping` or `checked`; the file
+// is read again.
 func (s *ImportsService) Update(ctx context.Context, id string, params UpdateImport, options ...RequestOption) (*Import, error) {
 	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s", id), nil, params, options)
 }
 
-// AddPart: Add a part to an import's file. The bytes at `offset`, in base64. What breaks off goes on at `file_size`.
+// AddPart: Add a part to an import's file. The content at `offset`, in base64. After a broken upload, continue at
+// `file_size`.
 func (s *ImportsService) AddPart(ctx context.Context, id string, params UploadPart, options ...RequestOption) (*Import, error) {
 	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s/parts", id), nil, params, options)
 }
@@ -496,14 +499,13 @@ func (s *ImportsService) AddPart(ctx context.Context, id string, params UploadPa
 type ImportsListRowsParams struct {
 	// Only those of this status.
 	Status *ImportRowStatus `url:"status"`
-	// The number of the row after which to go on.
+	// The number of the row after which to continue.
 	After *int64 `url:"after"`
-	// How many at most.
+	// The most rows to return.
 	Limit *int64 `url:"limit"`
 }
 
-// ListRows: List the rows of an import. In their order. Rows that cannot be taken come with their `reason` and their
-// `cells`.
+// ListRows: List the rows of an import. In order. Invalid rows have a `reason` and their `cells`.
 func (s *ImportsService) ListRows(ctx context.Context, id string, params ImportsListRowsParams, options ...RequestOption) (*Page[ImportRow], error) {
 	return list[ImportRow](ctx, s.client, pathOf("/v1/imports/%s/rows", id), queryOf(params), options)
 }
@@ -513,13 +515,13 @@ func (s *ImportsService) ListRowsAutoPaging(ctx context.Context, id string, para
 	return iterate[ImportRow](ctx, s.client, pathOf("/v1/imports/%s/rows", id), queryOf(params), options)
 }
 
-// WithAfter is an option of Imports.RetrieveInvalidRows: The number of the row after which to go on.
+// WithAfter is an option of Imports.RetrieveInvalidRows: The number of the row after which to continue.
 func WithAfter(after int64) RequestOption {
 	return WithQuery("after", fmt.Sprint(after))
 }
 
-// RetrieveInvalidRows: Retrieve the rows of an import that could not be taken, as a file. CSV with the titles of the
-// file and a column `reason`, at most 10,000 rows at once. Mended, it can be imported as it is.
+// RetrieveInvalidRows: Retrieve the invalid rows of an import, as a file. CSV with the columns of the original file
+// and a column `reason`, at most 10,000 rows at once. Correct the rows and import the file again.
 func (s *ImportsService) RetrieveInvalidRows(ctx context.Context, id string, options ...RequestOption) (*ImportFile, error) {
 	return call[ImportFile](ctx, s.client, "GET", pathOf("/v1/imports/%s/invalid_rows", id), nil, nil, options)
 }
@@ -529,14 +531,14 @@ func (s *ImportsService) Run(ctx context.Context, id string, options ...RequestO
 	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s/run", id), nil, nil, options)
 }
 
-// Cancel: End an import; what is done stays. What is done stays, and can be undone. An import that has ended is
-// returned unchanged.
+// Cancel: Cancel an import. The rows imported so far stay, and can be undone. An import that has ended is returned
+// unchanged.
 func (s *ImportsService) Cancel(ctx context.Context, id string, options ...RequestOption) (*Import, error) {
 	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s/cancel", id), nil, nil, options)
 }
 
-// Undo: Delete the contacts that an import made. Within seven days of its end. Contacts that were used since stay;
-// consent and opt-outs always do.
+// Undo: Delete the contacts that an import made. Possible for seven days after it ended. Contacts that were used since
+// stay; consent records and opt-outs always stay.
 func (s *ImportsService) Undo(ctx context.Context, id string, options ...RequestOption) (*Import, error) {
 	return call[Import](ctx, s.client, "POST", pathOf("/v1/imports/%s/undo", id), nil, nil, options)
 }
@@ -551,7 +553,7 @@ func (s *ListsService) Create(ctx context.Context, params ListCreate, options ..
 
 // ListsListParams says which page of a list, and of what.
 type ListsListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -584,15 +586,14 @@ func (s *ListsService) Delete(ctx context.Context, id string, options ...Request
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/lists/%s", id), nil, nil, options)
 }
 
-// AddContacts: Add contacts to a list. At most 1000 ids. A contact that is on the list stays; an unknown id is
-// reported.
+// AddContacts: Add contacts to a list. At most 1000 ids. Contacts that are on the list stay; unknown ids are reported.
 func (s *ListsService) AddContacts(ctx context.Context, id string, params ListContacts, options ...RequestOption) (*ContactsAdded, error) {
 	return call[ContactsAdded](ctx, s.client, "POST", pathOf("/v1/lists/%s/contacts", id), nil, params, options)
 }
 
 // ListsListContactsParams says which page of a list, and of what.
 type ListsListContactsParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -610,12 +611,12 @@ func (s *ListsService) ListContactsAutoPaging(ctx context.Context, id string, pa
 	return iterate[Contact](ctx, s.client, pathOf("/v1/lists/%s/contacts", id), queryOf(params), options)
 }
 
-// RemoveContact: Remove a contact from a list. Nothing happens where the contact is not on the list.
+// RemoveContact: Remove a contact from a list. Does nothing if the contact is not on the list.
 func (s *ListsService) RemoveContact(ctx context.Context, id string, contactID string, options ...RequestOption) (*Deleted, error) {
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/lists/%s/contacts/%s", id, contactID), nil, nil, options)
 }
 
-// KeywordsService: Words with which anyone who texts one opts in and joins a list.
+// KeywordsService: Words that opt in anyone who texts them, and add them to a list.
 type KeywordsService struct{ client *Client }
 
 // Create: Create a keyword: a word that opts in anyone who texts it, and adds them to a list.
@@ -625,7 +626,7 @@ func (s *KeywordsService) Create(ctx context.Context, params KeywordCreate, opti
 
 // KeywordsListParams says which page of a list, and of what.
 type KeywordsListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -655,7 +656,7 @@ func (s *KeywordsService) Update(ctx context.Context, id string, params KeywordU
 	return call[Keyword](ctx, s.client, "POST", pathOf("/v1/keywords/%s", id), nil, params, options)
 }
 
-// Delete: Delete a keyword; who joined by it stays.
+// Delete: Delete a keyword.
 func (s *KeywordsService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/keywords/%s", id), nil, nil, options)
 }
@@ -670,7 +671,7 @@ func (s *SegmentsService) Create(ctx context.Context, params SegmentCreate, opti
 
 // SegmentsListParams says which page of a list, and of what.
 type SegmentsListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -688,7 +689,7 @@ func (s *SegmentsService) ListAutoPaging(ctx context.Context, params SegmentsLis
 	return iterate[Segment](ctx, s.client, "/v1/segments", queryOf(params), options)
 }
 
-// Preview: Count the contacts that a filter finds.
+// Preview: Count the contacts that match a filter.
 func (s *SegmentsService) Preview(ctx context.Context, params SegmentFilter, options ...RequestOption) (*SegmentPreview, error) {
 	return call[SegmentPreview](ctx, s.client, "POST", "/v1/segments/preview", nil, params, options)
 }
@@ -708,17 +709,17 @@ func (s *SegmentsService) Delete(ctx context.Context, id string, options ...Requ
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/segments/%s", id), nil, nil, options)
 }
 
-// CreditsService: The balance, what moved it, and how to buy more.
+// CreditsService: The balance, its movements, and purchases.
 type CreditsService struct{ client *Client }
 
-// Retrieve: Get current balance. The balance is the workspace's, for both modes; only live messages move it.
+// Retrieve: Get current balance. Both modes share the balance of the workspace; only live messages change it.
 func (s *CreditsService) Retrieve(ctx context.Context, options ...RequestOption) (*Credits, error) {
 	return call[Credits](ctx, s.client, "GET", "/v1/credits", nil, nil, options)
 }
 
 // CreditsListLedgerParams says which page of a list, and of what.
 type CreditsListLedgerParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -738,7 +739,7 @@ func (s *CreditsService) ListLedgerAutoPaging(ctx context.Context, params Credit
 
 // CreditsListPurchasesParams says which page of a list, and of what.
 type CreditsListPurchasesParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -746,7 +747,7 @@ type CreditsListPurchasesParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// ListPurchases: List what was added to the balance. Newest first, bought or given.
+// ListPurchases: List credits added to the balance. Newest first, bought or granted.
 func (s *CreditsService) ListPurchases(ctx context.Context, params CreditsListPurchasesParams, options ...RequestOption) (*Page[LedgerEntry], error) {
 	return list[LedgerEntry](ctx, s.client, "/v1/credits/purchases", queryOf(params), options)
 }
@@ -759,7 +760,7 @@ func (s *CreditsService) ListPurchasesAutoPaging(ctx context.Context, params Cre
 // CreditsListPacksParams says which page of a list, and of what.
 type CreditsListPacksParams struct{}
 
-// ListPacks: List the packs of credits that are sold. In the operator's order; none where nothing is sold.
+// ListPacks: List the packs of credits for sale. In the operator's order; empty if none are sold.
 func (s *CreditsService) ListPacks(ctx context.Context, params CreditsListPacksParams, options ...RequestOption) (*Page[Pack], error) {
 	return list[Pack](ctx, s.client, "/v1/credits/packs", queryOf(params), options)
 }
@@ -769,16 +770,16 @@ func (s *CreditsService) ListPacksAutoPaging(ctx context.Context, params Credits
 	return iterate[Pack](ctx, s.client, "/v1/credits/packs", queryOf(params), options)
 }
 
-// CreateCheckout: Begin to buy a pack: answers the page where it is paid. Send the buyer to `url`. The credits come
-// once it is paid, at the figures of this answer. Only a live key with the scope `credits:buy` may: the sandbox buys
-// nothing. 409 `billing_closed` where nothing is sold.
+// CreateCheckout: Buy a pack of credits: returns the payment page. Send the buyer to `url`. The credits are added
+// after payment, at the price in this answer. Needs a live key with the scope `credits:buy`; the sandbox sells
+// nothing. If nothing is for sale, the answer is 409 `billing_closed`.
 func (s *CreditsService) CreateCheckout(ctx context.Context, params CreateCheckout, options ...RequestOption) (*Checkout, error) {
 	return call[Checkout](ctx, s.client, "POST", "/v1/credits/checkout", nil, params, options)
 }
 
 // CreditsListCheckoutsParams says which page of a list, and of what.
 type CreditsListCheckoutsParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -786,8 +787,8 @@ type CreditsListCheckoutsParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// ListCheckouts: List what was bought, with what was paid for it. Newest first. What was given, and what moved the
-// balance, is in the ledger.
+// ListCheckouts: List purchases, with their payments. Newest first. Granted credits and all movements of the balance
+// are in the ledger.
 func (s *CreditsService) ListCheckouts(ctx context.Context, params CreditsListCheckoutsParams, options ...RequestOption) (*Page[Checkout], error) {
 	return list[Checkout](ctx, s.client, "/v1/credits/checkouts", queryOf(params), options)
 }
@@ -797,24 +798,24 @@ func (s *CreditsService) ListCheckoutsAutoPaging(ctx context.Context, params Cre
 	return iterate[Checkout](ctx, s.client, "/v1/credits/checkouts", queryOf(params), options)
 }
 
-// RetrieveCheckout: Retrieve a purchase: whether it is paid.
+// RetrieveCheckout: Retrieve a purchase and its status.
 func (s *CreditsService) RetrieveCheckout(ctx context.Context, id string, options ...RequestOption) (*Checkout, error) {
 	return call[Checkout](ctx, s.client, "GET", pathOf("/v1/credits/checkouts/%s", id), nil, nil, options)
 }
 
-// WebhooksService: Subscriptions that push events to your URL.
+// WebhooksService: Endpoints that receive events at your URL.
 type WebhooksService struct{ client *Client }
 
-// Create: Create a webhook subscription. `secret` is shown in this answer alone; it is made where you send none. `*`
-// subscribes to all events. A live one is sent its first event alone; the others follow once one was answered with
-// 2xx. A mode has one webhook of a URL: another one answers 409 `webhook_exists`.
+// Create: Create a webhook subscription. `secret` is shown only in this answer; if you send none, one is generated.
+// `*` subscribes to all events. A live webhook first gets a single event; the others follow when it has answered one
+// with 2xx. Each mode has one webhook for a URL: for a second one, the answer is 409 `webhook_exists`.
 func (s *WebhooksService) Create(ctx context.Context, params WebhookCreate, options ...RequestOption) (*Webhook, error) {
 	return call[Webhook](ctx, s.client, "POST", "/v1/webhooks", nil, params, options)
 }
 
 // WebhooksListParams says which page of a list, and of what.
 type WebhooksListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -837,8 +838,8 @@ func (s *WebhooksService) Retrieve(ctx context.Context, id string, options ...Re
 	return call[Webhook](ctx, s.client, "GET", pathOf("/v1/webhooks/%s", id), nil, nil, options)
 }
 
-// Update: Update a webhook subscription. What is left out stays. In live another URL has to answer as that of a new
-// one.
+// Update: Update a webhook subscription. Fields that are left out stay. In live mode, a new URL must answer one event
+// with 2xx before it gets more.
 func (s *WebhooksService) Update(ctx context.Context, id string, params WebhookUpdate, options ...RequestOption) (*Webhook, error) {
 	return call[Webhook](ctx, s.client, "POST", pathOf("/v1/webhooks/%s", id), nil, params, options)
 }
@@ -848,20 +849,20 @@ func (s *WebhooksService) Delete(ctx context.Context, id string, options ...Requ
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/webhooks/%s", id), nil, nil, options)
 }
 
-// RotateSecret: Give a webhook subscription a new secret; the old one signs beside it for 24 hours.
+// RotateSecret: Rotate the secret of a webhook; the old secret also signs for 24 hours.
 func (s *WebhooksService) RotateSecret(ctx context.Context, id string, options ...RequestOption) (*Webhook, error) {
 	return call[Webhook](ctx, s.client, "POST", pathOf("/v1/webhooks/%s/rotate_secret", id), nil, nil, options)
 }
 
-// Test: Send a test event to a webhook subscription. Sends one `test.ping` event to this webhook alone, no matter what
-// it subscribes to. One that is not verified yet is sent it before the events that wait.
+// Test: Send a test event to a webhook subscription. Sends one `test.ping` event to this webhook only, regardless of
+// its subscriptions. A webhook that is not verified yet gets it before waiting events.
 func (s *WebhooksService) Test(ctx context.Context, id string, options ...RequestOption) (*Event, error) {
 	return call[Event](ctx, s.client, "POST", pathOf("/v1/webhooks/%s/test", id), nil, nil, options)
 }
 
 // WebhooksListAttemptsParams says which page of a list, and of what.
 type WebhooksListAttemptsParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -869,7 +870,7 @@ type WebhooksListAttemptsParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// ListAttempts: List the attempts to deliver to a webhook subscription.
+// ListAttempts: List the delivery attempts of a webhook.
 func (s *WebhooksService) ListAttempts(ctx context.Context, id string, params WebhooksListAttemptsParams, options ...RequestOption) (*Page[WebhookAttempt], error) {
 	return list[WebhookAttempt](ctx, s.client, pathOf("/v1/webhooks/%s/attempts", id), queryOf(params), options)
 }
@@ -879,19 +880,19 @@ func (s *WebhooksService) ListAttemptsAutoPaging(ctx context.Context, id string,
 	return iterate[WebhookAttempt](ctx, s.client, pathOf("/v1/webhooks/%s/attempts", id), queryOf(params), options)
 }
 
-// Recover: Deliver again what a webhook subscription has not received since a time. Delivers what was given up since a
-// time, at most 30 days back, and what came while the webhook was disabled: of that the oldest 100,000 events, so call
-// again until `delivery_count` is 0.
+// Recover: Deliver missed events to a webhook again. Delivers events that failed since a time, at most 30 days ago, or
+// came while the webhook was disabled. One call covers the oldest 100,000 events; call again until `delivery_count` is
+// 0.
 func (s *WebhooksService) Recover(ctx context.Context, id string, params WebhookRecover, options ...RequestOption) (*Redelivery, error) {
 	return call[Redelivery](ctx, s.client, "POST", pathOf("/v1/webhooks/%s/recover", id), nil, params, options)
 }
 
-// EventsService: What happened, as webhooks deliver it; kept to be read and delivered again.
+// EventsService: Events, as webhooks deliver them, to read or deliver again.
 type EventsService struct{ client *Client }
 
 // EventsListParams says which page of a list, and of what.
 type EventsListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -916,18 +917,18 @@ func (s *EventsService) Retrieve(ctx context.Context, id string, options ...Requ
 	return call[Event](ctx, s.client, "GET", pathOf("/v1/events/%s", id), nil, nil, options)
 }
 
-// Resend: Deliver an event again. To one webhook, or to all enabled ones that subscribe to the event. A test event
+// Resend: Deliver an event again. To one webhook, or to all enabled webhooks that subscribe to the event. A test event
 // goes to the webhook that it tests.
 func (s *EventsService) Resend(ctx context.Context, id string, params EventResend, options ...RequestOption) (*Redelivery, error) {
 	return call[Redelivery](ctx, s.client, "POST", pathOf("/v1/events/%s/resend", id), nil, params, options)
 }
 
-// SendersService: What the workspace owns and may send from, live.
+// SendersService: Senders that the workspace can use in live mode.
 type SendersService struct{ client *Client }
 
 // SendersListParams says which page of a list, and of what.
 type SendersListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -935,7 +936,7 @@ type SendersListParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// List: List the senders that the workspace may use live.
+// List: List the senders that the workspace can use in live mode.
 func (s *SendersService) List(ctx context.Context, params SendersListParams, options ...RequestOption) (*Page[Sender], error) {
 	return list[Sender](ctx, s.client, "/v1/senders", queryOf(params), options)
 }
@@ -950,12 +951,12 @@ func (s *SendersService) Retrieve(ctx context.Context, id string, options ...Req
 	return call[Sender](ctx, s.client, "GET", pathOf("/v1/senders/%s", id), nil, nil, options)
 }
 
-// InboundService: What recipients sent to you.
+// InboundService: Messages from recipients.
 type InboundService struct{ client *Client }
 
 // InboundListParams says which page of a list, and of what.
 type InboundListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -967,7 +968,7 @@ type InboundListParams struct {
 	Flagged *bool `url:"flagged"`
 }
 
-// List: List the messages that recipients sent.
+// List: List inbound messages.
 func (s *InboundService) List(ctx context.Context, params InboundListParams, options ...RequestOption) (*Page[InboundMessage], error) {
 	return list[InboundMessage](ctx, s.client, "/v1/inbound", queryOf(params), options)
 }
@@ -977,22 +978,22 @@ func (s *InboundService) ListAutoPaging(ctx context.Context, params InboundListP
 	return iterate[InboundMessage](ctx, s.client, "/v1/inbound", queryOf(params), options)
 }
 
-// Retrieve: Retrieve a message that a recipient sent.
+// Retrieve: Retrieve an inbound message.
 func (s *InboundService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*InboundMessage, error) {
 	return call[InboundMessage](ctx, s.client, "GET", pathOf("/v1/inbound/%s", id), nil, nil, options)
 }
 
-// Unflag: Take the flag off a message that somebody looked at.
+// Unflag: Remove the flag of an inbound message.
 func (s *InboundService) Unflag(ctx context.Context, id string, options ...RequestOption) (*InboundMessage, error) {
 	return call[InboundMessage](ctx, s.client, "POST", pathOf("/v1/inbound/%s/unflag", id), nil, nil, options)
 }
 
-// InboxService: Threads of replies, to be answered and marked read.
+// InboxService: Conversations with contacts, to answer and mark as read.
 type InboxService struct{ client *Client }
 
 // InboxListThreadsParams says which page of a list, and of what.
 type InboxListThreadsParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -1002,7 +1003,8 @@ type InboxListThreadsParams struct {
 	Status *InboxThreadStatus `url:"status"`
 }
 
-// ListThreads: List threads of replies. The one with the newest reply first. A thread's id is that of its last reply.
+// ListThreads: List threads of replies. The thread with the newest reply first. The id of a thread is that of its last
+// reply.
 func (s *InboxService) ListThreads(ctx context.Context, params InboxListThreadsParams, options ...RequestOption) (*Page[InboxThread], error) {
 	return list[InboxThread](ctx, s.client, "/v1/inbox/threads", queryOf(params), options)
 }
@@ -1019,7 +1021,7 @@ func (s *InboxService) RetrieveThread(ctx context.Context, contactID string, opt
 
 // InboxListMessagesParams says which page of a list, and of what.
 type InboxListMessagesParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -1027,8 +1029,7 @@ type InboxListMessagesParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// ListMessages: List a contact's messages in both directions. Newest first, what the contact sent and what was sent to
-// it in one order of time.
+// ListMessages: List a contact's messages in both directions. Newest first, in both directions.
 func (s *InboxService) ListMessages(ctx context.Context, contactID string, params InboxListMessagesParams, options ...RequestOption) (*Page[InboxMessage], error) {
 	return list[InboxMessage](ctx, s.client, pathOf("/v1/inbox/threads/%s/messages", contactID), queryOf(params), options)
 }
@@ -1038,12 +1039,12 @@ func (s *InboxService) ListMessagesAutoPaging(ctx context.Context, contactID str
 	return iterate[InboxMessage](ctx, s.client, pathOf("/v1/inbox/threads/%s/messages", contactID), queryOf(params), options)
 }
 
-// Answer: Answer a contact. Sends one SMS, from the sender that the contact wrote to, and marks the thread as read.
+// Answer: Answer a contact. Sends one SMS from the sender to which the contact wrote, and marks the thread as read.
 func (s *InboxService) Answer(ctx context.Context, contactID string, params ThreadAnswer, options ...RequestOption) (*Message, error) {
 	return call[Message](ctx, s.client, "POST", pathOf("/v1/inbox/threads/%s/answer", contactID), nil, params, options)
 }
 
-// MarkRead: Mark a thread as read. Up to the reply `until`, or all of it.
+// MarkRead: Mark a thread as read. Up to the reply `until`, or the whole thread.
 func (s *InboxService) MarkRead(ctx context.Context, contactID string, params ThreadRead, options ...RequestOption) (*InboxThread, error) {
 	return call[InboxThread](ctx, s.client, "POST", pathOf("/v1/inbox/threads/%s/read", contactID), nil, params, options)
 }
@@ -1053,7 +1054,7 @@ func (s *InboxService) MarkUnread(ctx context.Context, contactID string, options
 	return call[InboxThread](ctx, s.client, "POST", pathOf("/v1/inbox/threads/%s/unread", contactID), nil, nil, options)
 }
 
-// WorkspaceService: Your settings in this mode. The sandbox's are live's until it changes them for itself.
+// WorkspaceService: The settings of this mode. The sandbox starts with the live settings until it changes them.
 type WorkspaceService struct{ client *Client }
 
 // Retrieve: Retrieve the workspace's settings.
@@ -1066,20 +1067,20 @@ func (s *WorkspaceService) Update(ctx context.Context, params WorkspaceUpdate, o
 	return call[Workspace](ctx, s.client, "POST", "/v1/workspace", nil, params, options)
 }
 
-// SandboxService: What only a sandbox key can do.
+// SandboxService: Operations for sandbox keys only.
 type SandboxService struct{ client *Client }
 
-// CreateInbound: Make a reply arrive, as if its sender had written to you. Sandbox keys only.
+// CreateInbound: Simulate a reply from a phone. Sandbox keys only.
 func (s *SandboxService) CreateInbound(ctx context.Context, params InboundTest, options ...RequestOption) (*InboundMessage, error) {
 	return call[InboundMessage](ctx, s.client, "POST", "/v1/test/inbound", nil, params, options)
 }
 
-// APIKeysService: The keys of this mode, without their text, and what each may change.
+// APIKeysService: The API keys of this mode, without their secrets.
 type APIKeysService struct{ client *Client }
 
 // APIKeysListParams says which page of a list, and of what.
 type APIKeysListParams struct {
-	// How many resources a page holds.
+	// The size of a page.
 	Limit *int64 `url:"limit"`
 	// The id after which the page starts: older resources.
 	StartingAfter *string `url:"starting_after"`
@@ -1087,7 +1088,7 @@ type APIKeysListParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// List: List the API keys of this mode, without their text.
+// List: List the API keys of this mode, without their secrets.
 func (s *APIKeysService) List(ctx context.Context, params APIKeysListParams, options ...RequestOption) (*Page[ApiKey], error) {
 	return list[ApiKey](ctx, s.client, "/v1/api_keys", queryOf(params), options)
 }
@@ -1097,7 +1098,7 @@ func (s *APIKeysService) ListAutoPaging(ctx context.Context, params APIKeysListP
 	return iterate[ApiKey](ctx, s.client, "/v1/api_keys", queryOf(params), options)
 }
 
-// Retrieve: Retrieve an API key, without its text.
+// Retrieve: Retrieve an API key, without its secret.
 func (s *APIKeysService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*ApiKey, error) {
 	return call[ApiKey](ctx, s.client, "GET", pathOf("/v1/api_keys/%s", id), nil, nil, options)
 }

@@ -63,7 +63,7 @@ async def create_key(
     expires_at: datetime | None = None,
     created_by: str = SYSTEM,
 ) -> tuple[ApiKey, str]:
-    """Make a key of one workspace and mode; the row and the secret text, which cannot be had again.
+    """Make a key of one workspace and mode; the row and the secret text, which is not shown again.
 
     `scopes` are what it may do, None for all that a key can; `allowed_ips` the networks that it works from, None for
     all. Raises InvalidRequest.

@@ -107,7 +107,7 @@ class OperatorAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an operator signs in with, shown this once."""
+    """What an operator signs in with, shown only once."""
 
     name: str
     password: str

@@ -73,7 +73,7 @@ UPDATE workspaces SET requires_second_factor = $2 WHERE id = $1 AND requires_sec
 
 
 async def begin_totp(visitor: Visitor, confirmation: Confirmation) -> tuple[str, str]:
-    """Make the secret that an authenticator app is to share; it and its otpauth URI, which are shown this once.
+    """Make the secret that an authenticator app is to share; it and its otpauth URI, which are shown only once.
 
     It counts once `confirm_totp` was given a code. Raises Conflict code `second_factor_exists`.
     """

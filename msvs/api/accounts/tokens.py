@@ -58,7 +58,7 @@ async def make_token(
     email: str | None = None,
     challenge: str | None = None,
 ) -> str:
-    """Make a token, which cannot be had again."""
+    """Make a token, which is not shown again."""
     token, now = secrets.token_urlsafe(32), services.clock()
     expires_at = now + LIFETIMES[purpose]
     await execute(

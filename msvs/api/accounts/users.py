@@ -183,7 +183,7 @@ async def get_member(ctx: Context, user_id: UUID) -> Member:
 
 
 async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invitation, str]:
-    """Offer an e-mail address a place for 7 days; the row and its token, shown this once. An earlier offer ends.
+    """Offer an e-mail address a place for 7 days; the row and its token, shown only once. An earlier offer ends.
 
     Raises PermissionDenied, InvalidRequest, and Conflict code `member_exists`.
     """

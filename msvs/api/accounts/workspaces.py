@@ -51,32 +51,36 @@ def _cap(name: str) -> dict[str, object]:
 
 
 class UpdateWorkspace(Request, frozen=True, kw_only=True):
-    """The settings to change; those left out stay."""
+    """The settings to change. Settings that are left out stay."""
 
     name: Annotated[str, about("Its name.", **named(MAX_NAME_LENGTH))] | UnsetType = UNSET
     default_sender: (
         Annotated[
             Sender,
             about(
-                "The sender of messages that name none: one of the workspace's senders, or the platform's. A name that"
-                " nobody has becomes the workspace's when it is made the live default."
+                "The default sender: one of the workspace's senders, or the platform's. A name that nobody owns becomes"
+                " the workspace's own when it is made the live default."
             ),
         ]
         | UnsetType
     ) = UNSET
-    double_opt_in: Annotated[bool, about("Whether opting in asks for a YES by SMS.")] | UnsetType = UNSET
+    double_opt_in: (
+        Annotated[bool, about("Whether people are asked to confirm an opt-in by SMS (double opt-in).")] | UnsetType
+    ) = UNSET
     campaigns_admit_unknown: (
         Annotated[bool, about("Whether campaigns also go to contacts whose consent is unknown.")] | UnsetType
     ) = UNSET
-    blocked_regions: Annotated[list[Region], about("ISO 3166-1 regions nothing is sent to.")] | UnsetType = UNSET
+    blocked_regions: Annotated[list[Region], about("ISO 3166-1 regions to which nothing is sent.")] | UnsetType = UNSET
     enabled_regions: (
-        Annotated[list[Region], about("ISO 3166-1 regions to send to, of those that are off until enabled.")]
-        | UnsetType
+        Annotated[list[Region], about("ISO 3166-1 regions to enable, among those that are off by default.")] | UnsetType
     ) = UNSET
     daily_credit_cap: (
         Annotated[
             int,
-            about("The credits that live messages may take in a UTC day; null for no cap.", **_cap("daily_credit_cap")),
+            about(
+                "The most credits that live messages may cost in a UTC day; null for no cap.",
+                **_cap("daily_credit_cap"),
+            ),
         ]
         | UnsetType
         | None
@@ -85,24 +89,23 @@ class UpdateWorkspace(Request, frozen=True, kw_only=True):
         Annotated[
             int,
             about(
-                "How many single messages an hour one range of numbers may get; null for no cap.",
+                "The most single messages to one range of numbers in an hour; null for no cap.",
                 **_cap("prefix_hourly_cap"),
             ),
         ]
         | UnsetType
         | None
     ) = UNSET
-    quiet_hours: (
-        Annotated[bool, about("Whether campaigns keep quiet hours unless they say otherwise.", example=True)]
-        | UnsetType
-    ) = UNSET
+    quiet_hours: Annotated[bool, about("Whether campaigns keep quiet hours by default.", example=True)] | UnsetType = (
+        UNSET
+    )
     timezone: (
         Annotated[str, about("An IANA time zone such as America/New_York.", example="America/New_York")] | UnsetType
     ) = UNSET
     low_balance_threshold: (
         Annotated[int, about("The balance below which `credits.low` is sent.", example=1000, minimum=0)] | UnsetType
     ) = UNSET
-    opt_in_text: Annotated[str, about("The SMS that asks for a YES.", **named(MAX_TEXT_LENGTH))] | UnsetType = UNSET
+    opt_in_text: Annotated[str, about("The double opt-in question.", **named(MAX_TEXT_LENGTH))] | UnsetType = UNSET
     opt_out_text: Annotated[str, about("The SMS that answers STOP.", **named(MAX_TEXT_LENGTH))] | UnsetType = UNSET
     welcome_text: Annotated[str, about("The SMS that confirms an opt-in.", **named(MAX_TEXT_LENGTH))] | UnsetType = (
         UNSET

@@ -110,10 +110,19 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
             f"The campaign is {campaign.status}: it cannot be changed any more.", code=ErrorCode.CAMPAIGN_BEGUN
         )
     check_version(data.version, campaign_version(campaign), "campaign")
-    is_draft = campaign.status == CampaignStatus.DRAFT
     if data == UpdateCampaign(version=data.version):
         return campaign
     workspace = await find_settings(ctx)
+    await _change(ctx, campaign, data, workspace, now)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, now)
+    await campaign.save()
+    if campaign.status != CampaignStatus.DRAFT:
+        notify_after_commit(WorkQueue.CAMPAIGNS)
+    return campaign
+
+
+async def _change(ctx: Context, campaign: Campaign, data: UpdateCampaign, workspace: Workspace, now: datetime) -> None:
+    """Set what the data gives, each value checked. Raises InvalidRequest and NotFound."""
     if data.name is not msgspec.UNSET:
         campaign.name = _check_name(data.name)
     if data.body is not msgspec.UNSET:
@@ -125,7 +134,11 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     if any(each is not msgspec.UNSET for each in audience):
         list_ids, segment_id, contact_ids = audience
         campaign.audience = await _check_audience(
-            ctx, _given(list_ids, ()), _given(segment_id, None), _given(contact_ids, ()), may_lack=is_draft
+            ctx,
+            _given(list_ids, ()),
+            _given(segment_id, None),
+            _given(contact_ids, ()),
+            may_lack=campaign.status == CampaignStatus.DRAFT,
         )
     if data.metadata is not msgspec.UNSET:
         campaign.metadata = check_metadata(data.metadata)
@@ -138,11 +151,6 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     campaign.spread_hours = _given(data.spread_hours, campaign.spread_hours)
     check_pace(campaign.rate_per_minute, campaign.spread_hours)
     campaign.interval_seconds = _interval(campaign.rate_per_minute)
-    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, now)
-    await campaign.save()
-    if not is_draft:
-        notify_after_commit(WorkQueue.CAMPAIGNS)
-    return campaign
 
 
 async def launch_campaign(

@@ -105,97 +105,97 @@ COUNT_MEMBERS = "SELECT count(*) FROM ({members}) AS members, (SELECT $1::uuid, 
 
 
 class Refusal(Resource, kw_only=True):
-    """What sending would answer instead; `status` is the HTTP status it goes with."""
+    """The error that sending would return; `status` is its HTTP status."""
 
     status: int
     type: str
     code: Annotated[str, about("A stable code, such as `insufficient_credits`.")]
     message: Annotated[str, about("What is wrong, in English.")]
-    param: Annotated[str, about("The input it is about; null where it is about none.", example="body")] | None = None
+    param: Annotated[str, about("The input that caused it; null if there is none.", example="body")] | None = None
 
 
 class ForcingCharacter(Resource, kw_only=True):
-    """A character that GSM-7 lacks: how many messages hold it, what could stand for it, and what that alone saves."""
+    """A character that is not in GSM-7: in how many messages it is, its replacement, and what that saves."""
 
     character: Annotated[str, about("The character.", example="‘")]
     name: Annotated[str, about("Its Unicode name.", example="LEFT SINGLE QUOTATION MARK")]
-    message_count: Annotated[int, about("How many messages hold it.")]
-    replacement: Annotated[str, about("What reads the same in GSM-7; null where nothing does.", example="'")] | None = (
-        None
-    )
-    segments_saved: Annotated[int, about("How many segments replacing it alone saves.")] = 0
+    message_count: Annotated[int, about("The number of messages that contain it.")]
+    replacement: (
+        Annotated[str, about("A replacement in the GSM alphabet; null if there is none.", example="'")] | None
+    ) = None
+    segments_saved: Annotated[int, about("The number of segments saved by replacing only this character.")] = 0
 
 
 class MessagePreview(Resource, kw_only=True):
-    """A message as it would be sent; `parts` are its segments in order.
+    """A preview of a message; `parts` are its segments in order.
 
-    `body` and what follows from it are null where it cannot be rendered. `suggested_body` is the body as given with
-    plain characters for typographic ones, where that saves segments (`segments_saved`) or makes GSM-7 of it. `warnings`
-    say what would be sent and yet not be what was meant.
+    `body` and the fields that depend on it are null if it cannot be rendered. `suggested_body` is the body with plain
+    characters instead of typographic ones, if that saves segments (`segments_saved`) or makes it GSM-7. `warnings` name
+    probable mistakes.
     """
 
     object: Literal["message_preview"] = "message_preview"
     livemode: bool
     to: Annotated[str, about("The recipient's phone, in E.164.", example="+14155550123")]
-    from_: Annotated[str, about("The sender the recipient would see.", example="MASSIVESMS")] = msgspec.field(
+    from_: Annotated[str, about("The sender that the recipient would see.", example="MASSIVESMS")] = msgspec.field(
         name="from"
     )
-    body: Annotated[str, about("The text, variables replaced.", example=TEXT)] | None = None
-    encoding: Annotated[str, about("How its characters would be encoded.", example="gsm7")] | None = None
-    segments: Annotated[int, about("How many SMS it would take.", example=1)] | None = None
-    credits: Annotated[int, about("What it would cost live.", example=1)] | None = None
+    body: Annotated[str, about("The text, with variables filled in.", example=TEXT)] | None = None
+    encoding: Annotated[str, about("The encoding.", example="gsm7")] | None = None
+    segments: Annotated[int, about("The number of segments.", example=1)] | None = None
+    credits: Annotated[int, about("The cost in live mode.", example=1)] | None = None
     parts: Annotated[list[str], about("The text of each segment.", example=[TEXT])] = msgspec.field(
         default_factory=list
     )
     characters: Annotated[list[ForcingCharacter], about(example=[])] = msgspec.field(default_factory=list)
     suggested_body: (
-        Annotated[str, about("The body with plain characters for typographic ones; null where that saves nothing.")]
+        Annotated[str, about("The body with plain characters instead of typographic ones; null if that saves nothing.")]
         | None
     ) = None
-    segments_saved: Annotated[int, about("How many segments the suggestion saves.", example=0)] = 0
-    missing_variables: Annotated[list[str], about("Variables with neither value nor fallback.", example=[])] = (
+    segments_saved: Annotated[int, about("The number of segments that the suggestion saves.", example=0)] = 0
+    missing_variables: Annotated[list[str], about("Variables without a value or a fallback.", example=[])] = (
         msgspec.field(default_factory=list)
     )
-    balance: Annotated[int, about("The credits there are.", example=8420)]
+    balance: Annotated[int, about("The current balance.", example=8420)]
     warnings: Annotated[list[SendWarning], about(example=[])] = msgspec.field(default_factory=list)
     refusal: Annotated[Refusal | None, about(example=None)] = None
 
 
 class SkippedCount(Resource, kw_only=True):
-    """How many recipients would get nothing for one reason; `expired` is for whom quiet hours end too late."""
+    """The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late."""
 
     code: Annotated[str, about("The reason's code.", example="recipient_not_opted_in")]
     message: Annotated[str, about("The reason, in English.", example=FAILURES["recipient_not_opted_in"])]
-    recipient_count: Annotated[int, about("How many.", example=7)]
+    recipient_count: Annotated[int, about("The number.", example=7)]
 
 
 class EncodingCounts(Resource, kw_only=True):
-    """How many messages go out in each encoding."""
+    """The number of messages in each encoding."""
 
     gsm7: Annotated[int, about("In the GSM alphabet.", example=405)] = 0
     ucs2: Annotated[int, about("In UCS-2.", example=0)] = 0
 
 
 class SegmentsCount(Resource, kw_only=True):
-    """How many messages have this many segments."""
+    """The number of messages with this many segments."""
 
-    segments: Annotated[int, about("How many segments.", example=1)]
-    message_count: Annotated[int, about("How many messages.", example=405)]
+    segments: Annotated[int, about("The number of segments.", example=1)]
+    message_count: Annotated[int, about("The number of messages.", example=405)]
 
 
 class CreditsRange(Resource, kw_only=True):
-    """What a campaign costs: in total, its cheapest message and its dearest one, in credits."""
+    """The cost of a campaign in credits: the total, its cheapest message and its most expensive one."""
 
-    total: Annotated[int, about("All of it.", example=405)] = 0
-    minimum: Annotated[int, about("Its cheapest message.", example=1)] = 0
-    maximum: Annotated[int, about("Its dearest message.", example=1)] = 0
+    total: Annotated[int, about("The total.", example=405)] = 0
+    minimum: Annotated[int, about("The cheapest message.", example=1)] = 0
+    maximum: Annotated[int, about("The most expensive message.", example=1)] = 0
 
 
 class MissingVariable(Resource, kw_only=True):
-    """How many recipients have no value for a variable without a fallback."""
+    """The number of recipients without a value for a variable that has no fallback."""
 
     name: Annotated[str, about("The variable.", example="firstName")]
-    recipient_count: Annotated[int, about("How many.")]
+    recipient_count: Annotated[int, about("The number.")]
 
 
 class SampleMessage(Resource, kw_only=True):
@@ -203,29 +203,29 @@ class SampleMessage(Resource, kw_only=True):
 
     contact_id: Annotated[str, about("The recipient.")]
     to: Annotated[str, about("The recipient's phone, in E.164.", example="+14155550123")]
-    body: Annotated[str, about("The text, variables replaced.", example=TEXT)]
-    encoding: Annotated[str, about("How its characters would be encoded.", example="gsm7")]
-    segments: Annotated[int, about("How many SMS it would take.")]
+    body: Annotated[str, about("The text, with variables filled in.", example=TEXT)]
+    encoding: Annotated[str, about("The encoding.", example="gsm7")]
+    segments: Annotated[int, about("The number of segments.")]
 
 
 class CampaignPreview(Resource, kw_only=True):
-    """What a campaign would be, were it sent now.
+    """A preview of a campaign, as if it were sent now.
 
-    `audience_count` is the audience with one entry a phone; `recipient_count` of them would be sent to, and the rest
-    skipped. Where `exact` is false, `sample_size` recipients were rendered and the counts are scaled to the audience.
-    `suggested_body` and `segments_saved` are as in a message's preview, over all recipients.
-    `held_count` recipients wait until it is day where they are. `estimated_seconds` is about how long it takes from its
-    start to its last hand-over. `warnings` say what would hold it up, `refusal` what creating it now would answer.
+    `audience_count` is the size of the audience, each phone counted once. `recipient_count` of them receive a message;
+    the rest is skipped. If `exact` is false, `sample_size` recipients were rendered and the counts are scaled to the
+    audience. `suggested_body` and `segments_saved` are as in the preview of a message, over all recipients.
+    `held_count` recipients wait for their daytime. `estimated_seconds` is about the time from the start to the last
+    message. `warnings` name delays and other problems, and `refusal` is the error that creating it now would return.
     """
 
     object: Literal["campaign_preview"] = "campaign_preview"
     livemode: bool
-    from_: Annotated[str, about("The sender the recipients would see.", example="MASSIVESMS")] = msgspec.field(
+    from_: Annotated[str, about("The sender that recipients would see.", example="MASSIVESMS")] = msgspec.field(
         name="from"
     )
-    audience_count: Annotated[int, about("The audience, one entry a phone.", example=412)]
-    recipient_count: Annotated[int, about("How many of them would be sent to.", example=405)]
-    skipped_count: Annotated[int, about("How many would be skipped.", example=7)]
+    audience_count: Annotated[int, about("The size of the audience, each phone counted once.", example=412)]
+    recipient_count: Annotated[int, about("The number of recipients.", example=405)]
+    skipped_count: Annotated[int, about("The number of skipped members of the audience.", example=7)]
     skipped: list[SkippedCount]
     held_count: Annotated[int, about(example=0)] = 0
     encodings: EncodingCounts
@@ -233,17 +233,22 @@ class CampaignPreview(Resource, kw_only=True):
     credits: CreditsRange
     characters: Annotated[list[ForcingCharacter], about(example=[])]
     suggested_body: (
-        Annotated[str, about("The body with plain characters for typographic ones; null where that saves nothing.")]
+        Annotated[str, about("The body with plain characters instead of typographic ones; null if that saves nothing.")]
         | None
     ) = None
-    segments_saved: Annotated[int, about("How many segments the suggestion saves, over all recipients.", example=0)] = 0
+    segments_saved: Annotated[
+        int, about("The number of segments that the suggestion saves, over all recipients.", example=0)
+    ] = 0
     missing_variables: Annotated[list[MissingVariable], about(example=[])]
     samples: list[SampleMessage]
-    estimated_seconds: Annotated[int, about("About how long sending it takes.", example=1)]
-    balance: Annotated[int, about("The credits there are.", example=8420)]
-    balance_after: Annotated[int, about("The credits that would be left; negative where it lacks some.", example=8015)]
-    exact: Annotated[bool, about("Whether every recipient was counted, and not a sample scaled up.", example=True)]
-    sample_size: Annotated[int, about("How many recipients were rendered.", example=405)]
+    estimated_seconds: Annotated[int, about("The estimated duration of sending, in seconds.", example=1)]
+    balance: Annotated[int, about("The current balance.", example=8420)]
+    balance_after: Annotated[int, about("The balance afterwards; negative if it is too low.", example=8015)]
+    exact: Annotated[
+        bool,
+        about("Whether every recipient was counted; false if the numbers are scaled up from a sample.", example=True),
+    ]
+    sample_size: Annotated[int, about("The number of recipients whose message was rendered.", example=405)]
     warnings: Annotated[list[SendWarning], about(example=[])] = msgspec.field(default_factory=list)
     refusal: Annotated[Refusal | None, about(example=None)] = None
 
@@ -262,12 +267,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     check_expiry(data.expires_at, due_at)
     workspace = await find_settings(ctx)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
-    identity = canonical(phone.e164)
-    contact = await scoped(ctx, Contact).filter(canonical=identity).first()
-    suppressed = await scoped(ctx, Suppression).filter(canonical=identity).exists()
-    if contact is None and not suppressed:
-        hashes = hashes_of(ctx, phone.e164)
-        suppressed = await scoped(ctx, ErasedSuppression).filter(phone_hash__in=hashes).exists()
+    contact = await scoped(ctx, Contact).filter(canonical=canonical(phone.e164)).first()
     balance = await credits.available(ctx.workspace_id)
     preview = MessagePreview(livemode=ctx.livemode, to=phone.e164, from_=sender, balance=balance)
     values = {
@@ -294,26 +294,43 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
             contact_id=None if contact is None else contact.id,
             phone=phone.e164,
         )
-        if suppressed or (contact is not None and contact.opt_in_status == OptInStatus.OPTED_OUT):
+        if await _is_opted_out(ctx, phone.e164, contact):
             raise ComplianceRefused(FAILURES["recipient_opted_out"], code=ErrorCode.RECIPIENT_OPTED_OUT, param="to")
         if missing is not None:
             raise messages.unrenderable(missing)
         if workspace.prefix_hourly_cap is not None:
             await caps.check_message(ctx, phone, workspace.prefix_hourly_cap, now)
         if ctx.livemode and due_at <= now and preview.credits is not None:
-            left = await caps.spendable(ctx.workspace_id, now)
-            if preview.credits > left.credits:
-                raise await credits.refusal(ctx.workspace_id, preview.credits, now)
+            await _check_credits(ctx, preview.credits, now)
     except ApiError as error:
         preview.refusal = _refusal(error)
-    rendered = None
-    if preview.body is not None and preview.encoding is not None:
-        rendered = Rendered(preview.body, Encoding(preview.encoding), preview.segments or 0)
     warnings = message_warnings(
-        data.body, template, rendered, sender=preview.from_, region=phone.region, livemode=ctx.livemode
+        data.body, template, _rendered(preview), sender=preview.from_, region=phone.region, livemode=ctx.livemode
     )
     preview.warnings = shown_warnings(kept(warnings))
     return preview
+
+
+async def _is_opted_out(ctx: Context, phone: str, contact: Contact | None) -> bool:
+    """Return whether nothing is sent to a phone: it is suppressed, opted out, or was either when it was erased."""
+    if await scoped(ctx, Suppression).filter(canonical=canonical(phone)).exists():
+        return True
+    if contact is not None:
+        return contact.opt_in_status == OptInStatus.OPTED_OUT
+    return await scoped(ctx, ErasedSuppression).filter(phone_hash__in=hashes_of(ctx, phone)).exists()
+
+
+async def _check_credits(ctx: Context, needed: int, now: datetime) -> None:
+    """Refuse a live message that the balance or a cap does not cover now. Raises PaymentRequired, ComplianceRefused."""
+    left = await caps.spendable(ctx.workspace_id, now)
+    if needed > left.credits:
+        raise await credits.refusal(ctx.workspace_id, needed, now)
+
+
+def _rendered(preview: MessagePreview) -> Rendered | None:
+    if preview.body is None or preview.encoding is None:
+        return None
+    return Rendered(preview.body, Encoding(preview.encoding), preview.segments or 0)
 
 
 async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: int = EXACT_UP_TO) -> CampaignPreview:

@@ -206,17 +206,17 @@ FROM pg_inherits WHERE inhparent = 'events'::regclass
 
 
 class ReconciliationCheck(Resource, kw_only=True):
-    """Two ways of counting the same thing. `differences` is on how many single items the two disagree."""
+    """Two ways of counting the same thing. `differences` is the number of items that differ."""
 
     check: Annotated[str, about("What is counted.", example="recipients")]
-    expected: Annotated[int, about("What it should be.", example=412)]
-    found: Annotated[int, about("What it is.", example=412)]
-    differences: Annotated[int, about("On how many single items the two disagree.", example=0)] = 0
-    ok: Annotated[bool, about("Whether they agree.")]
+    expected: Annotated[int, about("The expected number.", example=412)]
+    found: Annotated[int, about("The media type.", example=412)]
+    differences: Annotated[int, about("The number of items that differ.", example=0)] = 0
+    ok: Annotated[bool, about("Whether the numbers agree.")]
 
 
 class ReconciliationResource(Resource, kw_only=True):
-    """A campaign's books at one instant. `not_expanded` are members of the audience that have no message yet."""
+    """The reconciliation of a campaign at one instant. `not_expanded` counts audience members without a message."""
 
     id: str
     object: Literal["reconciliation"] = "reconciliation"
@@ -225,10 +225,10 @@ class ReconciliationResource(Resource, kw_only=True):
     recipients: Annotated[int, about("All recipients.", example=412)]
     not_expanded: Annotated[int, about("Members of the audience that have no message yet.", example=0)]
     states: Annotated[
-        dict[str, int], about("How many recipients are in each state.", example={"delivered": 405, "skipped": 7})
+        dict[str, int], about("The number of recipients by status.", example={"delivered": 405, "skipped": 7})
     ]
     credits_used: Annotated[int, about("Credits reserved or spent.", example=405)]
-    balanced: Annotated[bool, about("Whether every check holds.")]
+    balanced: Annotated[bool, about("Whether every check passes.")]
     checks: list[ReconciliationCheck]
     as_of: Annotated[str, about("The instant.")]
 

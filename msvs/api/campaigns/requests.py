@@ -32,14 +32,16 @@ MAX_NAME = 200
 MAX_TEST_RECIPIENTS = 5
 
 CampaignName = Annotated[str, about("Internal name (your team only).", **named(MAX_NAME))]
-Rate = Annotated[int, about("At most so many messages a minute.", minimum=1, maximum=MAX_RATE)]
+Rate = Annotated[int, about("The most messages to send in a minute.", minimum=1, maximum=MAX_RATE)]
 Spread = Annotated[
     float,
-    about("Spread the messages evenly over so many hours.", exclusiveMinimum=0, maximum=MAX_SPREAD_HOURS),
+    about(
+        "The number of hours over which to spread the messages evenly.", exclusiveMinimum=0, maximum=MAX_SPREAD_HOURS
+    ),
 ]
 QuietHours = Annotated[
     bool,
-    about("Whether to hold messages through the recipients' quiet hours; the workspace's setting where none is given."),
+    about("Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set."),
 ]
 
 
@@ -78,7 +80,10 @@ class CampaignOptions(Request, frozen=True, kw_only=True):
 
 class _CreationOptions(CampaignOptions, frozen=True, kw_only=True):
     draft: (
-        Annotated[bool, about("Keep it as a draft until it is launched; its audience may be empty until then.")] | None
+        Annotated[
+            bool, about("Whether to keep it as a draft until it is launched; its audience may be empty until then.")
+        ]
+        | None
     ) = False
 
 
@@ -87,7 +92,7 @@ class CampaignCreate(_CreationOptions, frozen=True):
 
     name: Annotated[CampaignName, about(example="Cohort 06 — cart close 4h")]
     body: Annotated[Body, about(example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.")]
-    audience: Annotated[Audience, about("Who it goes to.", example={"list_ids": [LIST_ID]})]
+    audience: Annotated[Audience, about("The audience.", example={"list_ids": [LIST_ID]})]
 
     def read(self) -> CreateCampaign:
         """Return the campaign with the ids of its audience. Raises InvalidRequest."""
@@ -126,9 +131,9 @@ class _Changes(Request, frozen=True, kw_only=True):
 
 
 class CampaignUpdate(_Changes, frozen=True, kw_only=True):
-    """What to change of a campaign that has not begun. What is left out stays; null clears."""
+    """Changes to a campaign that has not started. Fields that are left out stay; null clears a field."""
 
-    audience: Annotated[Audience, about("Who it goes to instead.")] | UnsetType = UNSET
+    audience: Annotated[Audience, about("The new audience.")] | UnsetType = UNSET
 
     def read(self) -> UpdateCampaign:
         """Return the changes with the ids of the audience. Raises InvalidRequest."""
@@ -147,12 +152,12 @@ class UpdateCampaign(_Changes, frozen=True, kw_only=True):
 
 
 class CampaignPreviewCreate(CampaignOptions, frozen=True, kw_only=True):
-    """A campaign to preview. It may be the whole body of its creation: its name and metadata do not count."""
+    """A campaign to preview, in the format of a new campaign; its name and metadata are ignored."""
 
     body: Annotated[Body, about(example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.")]
-    audience: Annotated[Audience, about("Who it would go to.", example={"list_ids": [LIST_ID]})]
-    name: Annotated[str, about("Its name, which does not count.")] | None = None
-    metadata: Annotated[dict[str, MetadataValue], about("Its metadata, which does not count.")] | None = msgspec.field(
+    audience: Annotated[Audience, about("The audience.", example={"list_ids": [LIST_ID]})]
+    name: Annotated[str, about("The name, which is ignored.")] | None = None
+    metadata: Annotated[dict[str, MetadataValue], about("The metadata, which is ignored.")] | None = msgspec.field(
         default_factory=dict
     )
 
@@ -172,7 +177,7 @@ class PreviewCampaign(CampaignOptions, frozen=True):
 
 
 class CampaignLaunch(Request, frozen=True, kw_only=True):
-    """When a draft starts: null for now; left out, at the draft's own time."""
+    """When a draft starts: now if null, at the draft's own time if left out."""
 
     scheduled_at: (
         Annotated[
@@ -194,14 +199,14 @@ class CampaignClone(Request, frozen=True, kw_only=True):
     name: (
         Annotated[
             CampaignName,
-            about("Name of the clone; `Copy of …` where none is given.", example="Cohort 07 — cart close 4h"),
+            about("Name of the clone; `Copy of …` if none is given.", example="Cohort 07 — cart close 4h"),
         ]
         | None
     ) = None
 
 
 class CampaignTest(Request, frozen=True, kw_only=True):
-    """Who gets a test of a campaign."""
+    """The phones that get a test of a campaign."""
 
     to: Annotated[
         list[Annotated[str, about(pattern=PHONE_PATTERN)]],
@@ -217,11 +222,16 @@ class ListCampaigns(PageQuery, frozen=True, kw_only=True):
     statuses: (
         Annotated[
             list[Annotated[str, about(enum=[*CampaignStatus])]],
-            about("Only campaigns of one of these statuses; drafts show only where they are asked for."),
+            about("Only campaigns with one of these statuses; drafts are included only if you ask for them."),
         ]
         | None
     ) = None
-    q: Annotated[str, about("Only campaigns whose name holds this text, in any case.", **named(MAX_NAME))] | None = None
+    q: (
+        Annotated[
+            str, about("Only campaigns whose name contains this text, in upper or lower case.", **named(MAX_NAME))
+        ]
+        | None
+    ) = None
     order: OrderField | None = None
 
 

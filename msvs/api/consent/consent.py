@@ -223,10 +223,10 @@ class _Elsewhere(Protocol):
 
 
 class ConsentEntryResource(Resource, kw_only=True):
-    """One change of a phone's consent, with its evidence.
+    """One consent record of a phone, with its evidence.
 
-    `phone`, `ip`, `user_agent` and `text` are null once they are erased. `given_at` is when the person agreed, where
-    that was said. `sequence` and `hash` are its place in the chain of the workspace and mode.
+    `phone`, `ip`, `user_agent` and `text` are null after an erasure. `given_at` is when the person agreed, if given.
+    `sequence` and `hash` are its position in the chain of the workspace and mode.
     """
 
     id: Annotated[str, about("The id of the entry.")]
@@ -234,26 +234,24 @@ class ConsentEntryResource(Resource, kw_only=True):
     livemode: bool
     phone: Phone | None
     contact_id: Annotated[str, about(example=f"con_{ULID}")] | None
-    status: Annotated[str, about("What the consent became.", example="opted_in", enum=[*OptInStatus])]
-    source: Annotated[str, about("Where it was given or withdrawn.", example="checkout")] | None
-    ip: Annotated[str, about("From which IP address; null where that is not known.", example="203.0.113.4")] | None
-    user_agent: Annotated[str, about("With which browser; null where that is not known.", example="Mozilla/5.0")] | None
+    status: Annotated[str, about("The new consent status.", example="opted_in", enum=[*OptInStatus])]
+    source: Annotated[str, about("Where consent was given or withdrawn.", example="checkout")] | None
+    ip: Annotated[str, about("The IP address of the person; null if unknown.", example="203.0.113.4")] | None
+    user_agent: Annotated[str, about("The browser; null if unknown.", example="Mozilla/5.0")] | None
     text: (
         Annotated[
             str,
-            about(
-                "What the person agreed to or wrote; null where it is not known.", example="Text me about Cohort 06."
-            ),
+            about("What the person agreed to or wrote; null if unknown.", example="Text me about Cohort 06."),
         ]
         | None
     )
     version: Annotated[str, about("The version of what the person agreed to.", example="2026-04")] | None
-    given_at: Annotated[str, about("When the person agreed; null where that was not said.", example=AT)] | None
+    given_at: Annotated[str, about("When the person agreed; null if not given.", example=AT)] | None
     actor: Annotated[str, about("Who made the change: an API key's or user's id, or `system`.", example=f"key_{ULID}")]
-    sequence: Annotated[int, about("Its place in the chain of consent, from 1.", example=1, minimum=1)]
-    hash: Annotated[str, about("The SHA-256 of the entry and of the hash before it.", example="5f2b" * 16)]
-    erased_at: Annotated[str, about("When the person was erased; null where they were not.")] | None
-    created_at: Annotated[str, about("When.")]
+    sequence: Annotated[int, about("The position in the consent chain, from 1.", example=1, minimum=1)]
+    hash: Annotated[str, about("The SHA-256 of the record and of the hash before it.", example="5f2b" * 16)]
+    erased_at: Annotated[str, about("When the person was erased; null if not erased.")] | None
+    created_at: Annotated[str, about("The time of the change.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,8 @@ MAX_INTEGER = 2**53
 MAX_SEARCH = 100
 CONSENT_NOT_CARRIED_OVER = "consent_not_carried_over"
 CHANGED_PHONE = (
-    "Another phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` where that"
-    " number opted out, unless `opt_in` brings evidence for it; `warnings` of the answer say so."
+    "The new phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` if that number"
+    " opted out, unless `opt_in` has evidence for it; the answer then has a warning."
 )
 # Of a phone number (E.164).
 MAX_DIGITS = 15
@@ -70,7 +70,7 @@ FirstName = Annotated[str, about("The first name.", **named(MAX_NAME))]
 LastName = Annotated[str, about("The last name.", **named(MAX_NAME))]
 Email = Annotated[str, about("The e-mail address.", format="email", maxLength=MAX_EMAIL)]
 Timezone = Annotated[str, about("An IANA time zone such as America/New_York.")]
-ExternalId = Annotated[str, about("What the contact is called in your own system; no two have one.", **named(MAX_NAME))]
+ExternalId = Annotated[str, about("The id of the contact in your own system; it must be unique.", **named(MAX_NAME))]
 Attributes = Annotated[
     JSONObject,
     about(
@@ -89,7 +89,7 @@ Attributes = Annotated[
 
 
 class OptInEvidence(Request, frozen=True):
-    """How a person agreed to be texted."""
+    """Evidence that a person agreed to receive texts."""
 
     source: (
         Annotated[
@@ -152,7 +152,7 @@ class NewContact(Request, frozen=True):
 
 
 class CreateContact(NewContact, frozen=True):
-    """A contact to make."""
+    """A new contact."""
 
     on_conflict: (
         Annotated[
@@ -168,18 +168,20 @@ class CreateContact(NewContact, frozen=True):
 
 
 class UpdateContact(Request, frozen=True):
-    """What to change of a contact. What is left out stays; null clears."""
+    """Changes to a contact. Fields that are left out stay; null clears a field."""
 
     phone: Annotated[E164, about(CHANGED_PHONE)] | UnsetType = UNSET
     first_name: FirstName | UnsetType | None = UNSET
     last_name: Annotated[LastName, about(example="Santos")] | UnsetType | None = UNSET
     email: Email | UnsetType | None = UNSET
-    opt_in: Annotated[OptInEvidence, about("How the person agreed again to be texted.")] | UnsetType = UNSET
+    opt_in: Annotated[OptInEvidence, about("Evidence that the person agreed again to receive texts.")] | UnsetType = (
+        UNSET
+    )
     attributes: (
         Annotated[
             Attributes,
             about(
-                "Values of your own to set; a value of null removes that one.",
+                "Your own values to set; null removes a value.",
                 example={"tier": "gold", "joined_at": None},
             ),
         ]
@@ -191,7 +193,7 @@ class UpdateContact(Request, frozen=True):
 
 
 class ListContacts(PageQuery, frozen=True, kw_only=True):
-    """Which contacts."""
+    """The filter."""
 
     q: (
         Annotated[str, about("Words of a name or e-mail address, or digits of a phone.", maxLength=MAX_SEARCH)] | None
@@ -224,10 +226,10 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    created_from: Annotated[AwareTime, about("Only contacts made at this time or later.")] | None = msgspec.field(
+    created_from: Annotated[AwareTime, about("Only contacts created at this time or later.")] | None = msgspec.field(
         name="created_at[gte]", default=None
     )
-    created_before: Annotated[AwareTime, about("Only contacts made before this time.")] | None = msgspec.field(
+    created_before: Annotated[AwareTime, about("Only contacts created before this time.")] | None = msgspec.field(
         name="created_at[lt]", default=None
     )
     updated_from: Annotated[AwareTime, about("Only contacts changed at this time or later.")] | None = msgspec.field(

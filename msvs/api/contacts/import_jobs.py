@@ -79,7 +79,7 @@ SELECT number, reason, cells FROM import_rows
 WHERE reading_id = $1 AND status = 'invalid' AND number > $2 ORDER BY number LIMIT $3
 """
 
-Status = Annotated[str, about("How far it is.", example="completed", enum=[*ImportStatus])]
+Status = Annotated[str, about("The status.", example="completed", enum=[*ImportStatus])]
 Mapping_ = Annotated[
     dict[str, str],
     about(
@@ -92,12 +92,12 @@ Mapping_ = Annotated[
 ListRef = Annotated[
     str,
     Ref(ids.CONTACT_LIST),
-    about("The list that all of them go on.", example=LIST_ID, pattern=id_pattern(ids.CONTACT_LIST)),
+    about("The list to which all contacts are added.", example=LIST_ID, pattern=id_pattern(ids.CONTACT_LIST)),
 ]
 Region = Annotated[
     str,
     about(
-        "The ISO 3166-1 region of numbers without a country code, where their row names no country.",
+        "The ISO 3166-1 region of numbers without a country code, unless their row names a country.",
         example="US",
         pattern=REGION_PATTERN,
     ),
@@ -111,7 +111,9 @@ Rule = Annotated[
         enum=[*RULES],
     ),
 ]
-OfAll = about("How all of them agreed to be texted. Without it, and without a column that says so, nobody is opted in.")
+OfAll = about(
+    "How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in."
+)
 
 
 class ImportOptions(Request, frozen=True, kw_only=True):
@@ -122,33 +124,33 @@ class ImportOptions(Request, frozen=True, kw_only=True):
     mapping: Mapping_ | None = None
     evidence: Annotated[OptInEvidence | None, OfAll] = None
     update: Rule | None = None
-    dry_run: Annotated[bool, about("Whether to stop once it is known what would come of it.", example=True)] = False
+    dry_run: Annotated[bool, about("Whether to only check the file.", example=True)] = False
 
 
 class CreateImport(ImportOptions, frozen=True, kw_only=True):
-    """A file to be imported, whose bytes follow in parts."""
+    """A file to import, whose content follows in parts."""
 
-    file_name: Annotated[str, about("What the file is called.", example="members.csv", maxLength=MAX_FILE_NAME)]
+    file_name: Annotated[str, about("The file name.", example="members.csv", maxLength=MAX_FILE_NAME)]
 
 
 class UploadPart(Request, frozen=True, kw_only=True):
     """A part of a file."""
 
-    offset: Annotated[int, about("How many bytes stand before it, which is `file_size` so far.", example=0, minimum=0)]
+    offset: Annotated[int, about("The offset of the part in bytes, which is `file_size` so far.", example=0, minimum=0)]
     content: Annotated[
         str,
         about(
-            "Its bytes in base64.",
+            "The content in base64.",
             example="cGhvbmUKKzEyMTI1NTUwMTIzCg==",
             maxLength=MAX_PART_TEXT,
             pattern="^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
         ),
     ]
-    last: Annotated[bool, about("Whether the file ends with it.", example=True)] = False
+    last: Annotated[bool, about("Whether it is the last part.", example=True)] = False
 
 
 class UpdateImport(Request, frozen=True, kw_only=True):
-    """What to change of an import that waits for its mapping or its run; the file is then read again."""
+    """Changes to an import that is waiting for its mapping or its run; the file is then read again."""
 
     list_id: ListRef | msgspec.UnsetType | None = msgspec.UNSET
     default_region: Region | msgspec.UnsetType | None = msgspec.UNSET
@@ -167,53 +169,55 @@ class ListImportRows(Request, frozen=True, kw_only=True):
     """Which rows of an import."""
 
     status: Annotated[str, about("Only those of this status.", enum=[*ROW_STATUSES])] | None = None
-    after: Annotated[int, about("The number of the row after which to go on.", minimum=0)] | None = None
-    limit: Annotated[int, about("How many at most.", minimum=1, maximum=MAX_ROWS_LISTED, default=20)] | None = None
+    after: Annotated[int, about("The number of the row after which to continue.", minimum=0)] | None = None
+    limit: Annotated[int, about("The most rows to return.", minimum=1, maximum=MAX_ROWS_LISTED, default=20)] | None = (
+        None
+    )
 
 
 class ImportColumn(Resource, kw_only=True):
     """A column of the file."""
 
-    name: Annotated[str, about("Its title.", example="Mobile")]
-    key: Annotated[str, about("By which it is mapped; titles that are there twice are told apart.", example="Mobile")]
+    name: Annotated[str, about("The title.", example="Mobile")]
+    key: Annotated[str, about("The key in `mapping`; repeated titles get different keys.", example="Mobile")]
     type: Annotated[
         str,
         about(
-            "What its first cells are.",
+            "The type of the first cells.",
             example="text",
             enum=["integer", "number", "boolean", "date", "time", "text"],
         ),
     ]
-    field: Annotated[str, about("What it is taken for.", example="phone")]
-    samples: Annotated[list[str], about("Some of its cells.", example=["+1 212-555-0123"])]
+    field: Annotated[str, about("The field that it is mapped to.", example="phone")]
+    samples: Annotated[list[str], about("Sample values.", example=["+1 212-555-0123"])]
 
 
 class ImportCounts(Resource, kw_only=True):
-    """What came of the rows, or would: those of `rows` are each counted once, in the seven that follow."""
+    """The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow."""
 
-    rows: Annotated[int, about("How many rows there are.", example=3)] = 0
-    created: Annotated[int, about("Contacts that were made.", example=1)] = 0
-    updated: Annotated[int, about("Contacts that were changed.", example=1)] = 0
-    unchanged: Annotated[int, about("Contacts that were so already.", example=0)] = 0
-    duplicate: Annotated[int, about("Rows of a phone that a row before them has.", example=0)] = 0
-    suppressed: Annotated[int, about("Contacts that opted out, and stay so.", example=0)] = 0
-    invalid: Annotated[int, about("Rows that cannot be taken.", example=1)] = 0
-    remaining: Annotated[int, about("Rows whose turn has not come, or never came.", example=0)] = 0
-    opted_in: Annotated[int, about("Contacts that were opted in.", example=1)] = 0
-    pending: Annotated[int, about("Contacts that are asked to confirm.", example=0)] = 0
+    rows: Annotated[int, about("The number of rows.", example=3)] = 0
+    created: Annotated[int, about("Contacts created.", example=1)] = 0
+    updated: Annotated[int, about("Contacts updated.", example=1)] = 0
+    unchanged: Annotated[int, about("Contacts that already had these values.", example=0)] = 0
+    duplicate: Annotated[int, about("Rows whose phone an earlier row has.", example=0)] = 0
+    suppressed: Annotated[int, about("Contacts that opted out and stay opted out.", example=0)] = 0
+    invalid: Annotated[int, about("Invalid rows.", example=1)] = 0
+    remaining: Annotated[int, about("Rows that were not processed.", example=0)] = 0
+    opted_in: Annotated[int, about("Contacts opted in.", example=1)] = 0
+    pending: Annotated[int, about("Contacts asked to confirm.", example=0)] = 0
     without_opt_in: Annotated[
-        int, about("Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in.", example=0)
+        int, about("Rows of people who unsubscribed, canceled or bounced; they opt nobody in.", example=0)
     ] = 0
-    added_to_list: Annotated[int, about("Contacts that were put on the list.", example=2)] = 0
-    undone: Annotated[int, about("Contacts that undoing deleted.", example=0)] = 0
-    kept: Annotated[int, about("Contacts that undoing left, as they were used since.", example=0)] = 0
+    added_to_list: Annotated[int, about("Contacts added to the list.", example=2)] = 0
+    undone: Annotated[int, about("Contacts deleted by the undo.", example=0)] = 0
+    kept: Annotated[int, about("Contacts kept by the undo, because they were used since.", example=0)] = 0
 
 
 class ImportFault(Resource, kw_only=True):
     """Why an import failed."""
 
     code: Annotated[str, about("The code of the catalogue.", example="parameter_invalid")]
-    message: Annotated[str, about("What is wrong, for people.", example="The workbook is empty.")]
+    message: Annotated[str, about("An explanation for people.", example="The workbook is empty.")]
 
 
 class ImportResource(Resource, kw_only=True):
@@ -223,60 +227,65 @@ class ImportResource(Resource, kw_only=True):
     object: Literal["import"] = "import"
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
     status: Status
-    file_name: Annotated[str, about("What the file is called.", example="members.csv")]
-    file_size: Annotated[int, about("How many bytes of it have come.", example=1042)]
-    file_kind: Annotated[str, about("What the file is.", example="csv", enum=["csv", "xlsx"])] | None
-    encoding: Annotated[str, about("How its characters are encoded.", example="utf-8")] | None
-    delimiter: Annotated[str, about("What stands between its cells.", example=",")] | None
-    columns: Annotated[list[ImportColumn], about("Its columns; none until it was looked at.")]
-    mapping: Annotated[dict[str, str], about("What each column is, by its key.", example={"Mobile": "phone"})]
-    list_id: Annotated[str, about("The list that all of them go on.", example=LIST_ID)] | None
+    file_name: Annotated[str, about("The file name.", example="members.csv")]
+    file_size: Annotated[int, about("The number of bytes received.", example=1042)]
+    file_kind: Annotated[str, about("The kind of file.", example="csv", enum=["csv", "xlsx"])] | None
+    encoding: Annotated[str, about("The character encoding.", example="utf-8")] | None
+    delimiter: Annotated[str, about("The delimiter between cells.", example=",")] | None
+    columns: Annotated[list[ImportColumn], about("The columns; empty until the file is read.")]
+    mapping: Annotated[
+        dict[str, str], about("The field of each column, by the key of the column.", example={"Mobile": "phone"})
+    ]
+    list_id: Annotated[str, about("The list to which all contacts are added.", example=LIST_ID)] | None
     default_region: Annotated[str, about("The region of numbers without a country code.", example="US")] | None
-    evidence: Annotated[OptInEvidence, about("How all of them agreed.", example={"source": "webinar"})] | None
-    update: Annotated[str, about("What becomes of contacts that are there.", example="overwrite", enum=[*RULES])]
-    dry_run: Annotated[bool, about("Whether it stops before it changes anything.", example=False)]
-    counts: Annotated[ImportCounts, about("What came of its rows, or would.")]
-    rows_read: Annotated[int, about("How many rows were read so far.", example=3)]
-    rows_done: Annotated[int, about("How many rows were tried, imported or undone so far.", example=3)]
+    evidence: Annotated[OptInEvidence, about("How everyone in the file agreed.", example={"source": "webinar"})] | None
+    update: Annotated[str, about("What happens to existing contacts.", example="overwrite", enum=[*RULES])]
+    dry_run: Annotated[bool, about("Whether it only checks the file.", example=False)]
+    counts: Annotated[ImportCounts, about("The outcomes of the rows, actual or expected.")]
+    rows_read: Annotated[int, about("The number of rows read so far.", example=3)]
+    rows_done: Annotated[int, about("The number of rows checked, imported or undone so far.", example=3)]
     error: Annotated[ImportFault, about("Why it failed.")] | None
-    created_at: Annotated[str, about("When it was made.")]
-    updated_at: Annotated[str, about("When it last went on.")]
-    started_at: Annotated[str, about("When contacts were first changed.")] | None
+    created_at: Annotated[str, about("When it was created.")]
+    updated_at: Annotated[str, about("When it last made progress.")]
+    started_at: Annotated[str, about("When the first contacts were changed.")] | None
     ended_at: Annotated[str, about("When it ended.")] | None
-    undo_until: Annotated[str, about("Until when it can be undone.")] | None
+    undo_until: Annotated[str, about("The time until which it can be undone.")] | None
 
 
 class ImportRowResource(Resource, kw_only=True):
-    """A row of an import, and what came of it."""
+    """A row of an import, with its outcome."""
 
     object: Literal["import_row"] = "import_row"
-    number: Annotated[int, about("Which row, from 1.", example=2)]
-    line: Annotated[int, about("The line of the file on which it begins.", example=3)]
-    status: Annotated[str, about("What came of it, or would.", example="invalid", enum=[*ROW_STATUSES])]
-    reason: Annotated[str, about("Why it cannot be taken.", example="it is not a valid phone number")] | None
+    number: Annotated[int, about("The number of the row, from 1.", example=2)]
+    line: Annotated[int, about("The line of the file on which it starts.", example=3)]
+    status: Annotated[str, about("The outcome, actual or expected.", example="invalid", enum=[*ROW_STATUSES])]
+    reason: Annotated[str, about("Why the row is invalid.", example="it is not a valid phone number")] | None
     phone: Annotated[str, about("Its phone in E.164 format.", example="+12125550123")] | None
     contact_id: Annotated[str, about("The contact of its phone, if there is one.", example=f"con_{ULID}")] | None
-    cells: Annotated[list[str], about("Its cells, where it cannot be taken.", example=["Maria", "555"])] | None
+    cells: Annotated[list[str], about("The cells of an invalid row.", example=["Maria", "555"])] | None
 
 
 class ImportFile(Resource, kw_only=True):
-    """Rows that could not be taken, as the file that they came from, with a column that says why."""
+    """Invalid rows, in the format of the original file, with a column for the reason."""
 
     object: Literal["import_file"] = "import_file"
-    file_name: Annotated[str, about("What to call it.", example="members-invalid.csv")]
-    media_type: Annotated[str, about("What it is.", example="text/csv; charset=utf-8")]
+    file_name: Annotated[str, about("The file name.", example="members-invalid.csv")]
+    media_type: Annotated[str, about("The media type.", example="text/csv; charset=utf-8")]
     content: Annotated[
         str,
-        about("Its text. A spreadsheet runs none of its cells.", example="Mobile,reason\n,it has no phone number\n"),
+        about(
+            "The content. Spreadsheets do not execute any of its cells.",
+            example="Mobile,reason\n,it has no phone number\n",
+        ),
     ]
-    has_more: Annotated[bool, about("Whether more follow: go on `after` `last`.", example=False)]
+    has_more: Annotated[bool, about("Whether more rows follow: continue `after` `last`.", example=False)]
     last: Annotated[int, about("The number of its last row.", example=2)] | None
 
 
 class ListInvalidRows(Request, frozen=True, kw_only=True):
     """Which rows of an import."""
 
-    after: Annotated[int, about("The number of the row after which to go on.", minimum=0)] | None = None
+    after: Annotated[int, about("The number of the row after which to continue.", minimum=0)] | None = None
 
 
 class _Invalid(Protocol):

@@ -88,11 +88,11 @@ class ImportedContact(NewContact, frozen=True):
     # What breaks the rules of a contact is reported, and refuses nothing: the documents tell no limits of the fields.
     told_limits: ClassVar[bool] = False
 
-    phone: Annotated[str, about("A phone number in E.164 format, or as it is dialed in `default_region`.")]
+    phone: Annotated[str, about("A phone number in E.164 format, or in the national format of `default_region`.")]
 
 
 class ImportContacts(Request, frozen=True):
-    """Contacts to import, and what holds for all of them."""
+    """Contacts to import, with options for all of them."""
 
     # REST has the refusal of a row that cannot be read in its place.
     read_by_row: ClassVar[str] = "contacts"
@@ -100,7 +100,7 @@ class ImportContacts(Request, frozen=True):
     contacts: Annotated[
         list[ImportedContact],
         about(
-            f"At most {MAX_IMPORTED}. Where a phone is known, what is given changes its contact.",
+            f"At most {MAX_IMPORTED} contacts. If a phone has a contact, the contact is updated.",
             example=[
                 {"phone": "+12125550123", "first_name": "Maria", "attributes": {"tier": "vip"}},
                 {"phone": "(212) 555-0124", "first_name": "Ana"},
@@ -112,19 +112,22 @@ class ImportContacts(Request, frozen=True):
         Annotated[
             str,
             Ref(ids.CONTACT_LIST),
-            about("The list that all of them go on.", example=LIST_ID, pattern=id_pattern(ids.CONTACT_LIST)),
+            about("The list to which all contacts are added.", example=LIST_ID, pattern=id_pattern(ids.CONTACT_LIST)),
         ]
         | None
     ) = None
     opt_in: Annotated[
         OptInEvidence | None,
-        about("How those who do not say it themselves agreed to be texted.", example={"source": "webinar sign-up"}),
+        about(
+            "How the contacts without their own `opt_in` agreed to receive texts.",
+            example={"source": "webinar sign-up"},
+        ),
     ] = None
     default_region: (
         Annotated[
             str,
             about(
-                "An ISO 3166-1 region: phones may then also be written as they are dialed there.",
+                "An ISO 3166-1 region: phones may then also be in the national format of that region.",
                 example="US",
                 pattern=REGION_PATTERN,
             ),
@@ -134,11 +137,11 @@ class ImportContacts(Request, frozen=True):
 
 
 class RowRefused(msgspec.Struct, frozen=True):
-    """A row of an import that cannot be taken, counted from 0, and why; `param` names its field."""
+    """An invalid row of an import, counted from 0, with the reason; `param` names its field."""
 
-    index: Annotated[int, about("Which row, counted from 0.")]
+    index: Annotated[int, about("The index of the row, from 0.")]
     code: Annotated[str, about("The code of the catalogue.")]
-    message: Annotated[str, about("What is wrong, for people.")]
+    message: Annotated[str, about("An explanation for people.")]
     param: Annotated[str, about("The field of the row.")]
 
 
@@ -149,15 +152,15 @@ class ContactsImported(msgspec.Struct):
     `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted out and stay so.
     """
 
-    created: Annotated[int, about("How many contacts were made.", example=2)] = 0
-    updated: Annotated[int, about("How many were changed.", example=0)] = 0
-    unchanged: Annotated[int, about("How many were as the rows have them already.", example=0)] = 0
-    duplicates: Annotated[int, about("How many rows named a phone that a row before them named.", example=0)] = 0
-    added_to_list: Annotated[int, about("How many were put on the list.", example=2)] = 0
-    opted_in: Annotated[int, about("How many were opted in.", example=2)] = 0
-    pending: Annotated[int, about("How many are asked to confirm.", example=0)] = 0
-    opted_out: Annotated[int, about("How many had opted out, and stay so.", example=0)] = 0
-    invalid: Annotated[list[RowRefused], about("The rows that were not taken.", example=[])] = msgspec.field(
+    created: Annotated[int, about("The number of contacts created.", example=2)] = 0
+    updated: Annotated[int, about("The number of contacts updated.", example=0)] = 0
+    unchanged: Annotated[int, about("The number of contacts that already had these values.", example=0)] = 0
+    duplicates: Annotated[int, about("The number of rows whose phone an earlier row has.", example=0)] = 0
+    added_to_list: Annotated[int, about("The number of contacts added to the list.", example=2)] = 0
+    opted_in: Annotated[int, about("The number of contacts opted in.", example=2)] = 0
+    pending: Annotated[int, about("The number of contacts asked to confirm.", example=0)] = 0
+    opted_out: Annotated[int, about("The number of contacts that had opted out and stay opted out.", example=0)] = 0
+    invalid: Annotated[list[RowRefused], about("The rows that were refused.", example=[])] = msgspec.field(
         default_factory=list
     )
 

@@ -45,7 +45,7 @@ Name = Annotated[str, about("Its name.", **named(MAX_NAME))]
 
 
 class CreateList(Request, frozen=True):
-    """A list to make."""
+    """A new list."""
 
     name: Annotated[Name, about(example="Cohort 06 — open cart")]
 
@@ -58,17 +58,17 @@ class UpdateList(Request, frozen=True):
 
 
 class AddContacts(Request, frozen=True):
-    """Contacts to put on a list."""
+    """Contacts to add to a list."""
 
     contact_ids: Annotated[list[str], about("The ids of the contacts.", example=[f"con_{ULID}"], maxItems=MAX_ADDED)]
 
 
 class ContactsAdded(msgspec.Struct, frozen=True):
-    """What came of adding contacts to a list."""
+    """The result of adding contacts to a list."""
 
-    added: Annotated[int, about("How many were put on it.", example=1)]
-    already_members: Annotated[int, about("How many were on it already.", example=0)]
-    not_found: Annotated[list[str], about("The ids, as given, that name no contact.", example=[])]
+    added: Annotated[int, about("The number of contacts added.", example=1)]
+    already_members: Annotated[int, about("The number of contacts that were on the list already.", example=0)]
+    not_found: Annotated[list[str], about("The ids that belong to no contact, as given.", example=[])]
 
 
 async def create_list(ctx: Context, name: str) -> ContactList:

@@ -98,19 +98,19 @@ _date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 
 Name = Annotated[str, about("Its name.", **named(MAX_NAME))]
 Filter = Annotated[
-    JSONObject, about("The condition that its contacts meet.", **{"$ref": "#/components/schemas/SegmentCondition"})
+    JSONObject, about("The filter that its contacts match.", **{"$ref": "#/components/schemas/SegmentCondition"})
 ]
 
 
 class CreateSegment(Request, frozen=True):
-    """A segment to make."""
+    """A new segment."""
 
     name: Annotated[Name, about(example="VIPs of Cohort 06")]
     filter: Annotated[Filter, about(example=VIPS)]
 
 
 class UpdateSegment(Request, frozen=True):
-    """What to change of a segment; what is left out stays."""
+    """Changes to a segment. Fields that are left out stay."""
 
     name: Annotated[Name, about(example="VIPs")] | UnsetType = UNSET
     filter: Filter | UnsetType = UNSET
@@ -118,7 +118,7 @@ class UpdateSegment(Request, frozen=True):
 
 
 class PreviewSegment(Request, frozen=True):
-    """A filter to try."""
+    """A filter to preview."""
 
     filter: Annotated[Filter, about(example=VIPS)]
 
@@ -136,7 +136,7 @@ class Compiled:
 
 
 class FieldType(StrEnum):
-    """What the values of a field are."""
+    """The type of the values of a field."""
 
     TEXT = "text"
     NUMBER = "number"

@@ -52,25 +52,25 @@ _line_end_or_plus = re.compile(r"[\r\n]|^\W*\+").search
 
 
 class SuppressionResource(Resource, kw_only=True):
-    """A phone that nothing is sent to, why and since when."""
+    """A phone to which nothing is sent, with the reason and the time."""
 
     id: str
     object: Literal["suppression"] = "suppression"
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
     phone: Annotated[Phone, about(example="+12125550123")]
-    source: Annotated[str, about("Why, such as `keyword`.", example="complaint")]
-    created_at: Annotated[str, about("Since when.")]
+    source: Annotated[str, about("The reason, such as `keyword`.", example="complaint")]
+    created_at: Annotated[str, about("When it was suppressed.")]
 
 
 class CreateSuppression(Request, frozen=True):
-    """A phone to suppress, and why."""
+    """A phone to suppress, and the reason."""
 
     phone: Annotated[E164, about(example="+12125550123")]
-    source: Annotated[str, about("Why, such as `complaint`.", example="complaint", **named(MAX_SOURCE))]
+    source: Annotated[str, about("The reason, such as `complaint`.", example="complaint", **named(MAX_SOURCE))]
 
 
 class ImportSuppressions(Request, frozen=True):
-    """Phones to suppress, and why."""
+    """Phones to suppress, and the reason."""
 
     phones: Annotated[
         list[str],
@@ -81,16 +81,17 @@ class ImportSuppressions(Request, frozen=True):
         ),
     ]
     source: (
-        Annotated[str, about("Why; `import` unless told.", example="previous provider", **named(MAX_SOURCE))] | None
+        Annotated[str, about("The reason; `import` by default.", example="previous provider", **named(MAX_SOURCE))]
+        | None
     ) = None
 
 
 class SuppressionsImported(msgspec.Struct, frozen=True):
-    """What came of importing suppressions; `invalid` holds what is no phone, as it was given."""
+    """The result of importing suppressions; `invalid` holds the invalid phones, as given."""
 
-    added: Annotated[int, about("How many phones were suppressed.", example=1)]
-    already_suppressed: Annotated[int, about("How many were suppressed already.", example=1)]
-    invalid: Annotated[list[str], about("What is no phone, as it was given.", example=[])]
+    added: Annotated[int, about("The number of phones suppressed.", example=1)]
+    already_suppressed: Annotated[int, about("The number of phones that were suppressed already.", example=1)]
+    invalid: Annotated[list[str], about("The invalid phones, as given.", example=[])]
 
 
 @dataclass(frozen=True, slots=True)

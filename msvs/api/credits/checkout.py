@@ -48,33 +48,39 @@ ORDER BY id DESC LIMIT 1
 
 
 class PackResource(Resource, kw_only=True):
-    """Credits that are sold for a price."""
+    """A pack of credits for sale."""
 
     id: PackIdField
     object: Literal["credit_pack"] = "credit_pack"
-    label: Annotated[str, about("What it is called.", example="Launch")]
-    credits: Annotated[int, about("How many credits it holds.", example=10000)]
+    label: Annotated[str, about("The label.", example="Launch")]
+    credits: Annotated[int, about("The number of credits.", example=10000)]
     amount: Annotated[
         int, about("The price without tax, in the smallest unit of the currency: 14900 is 149.00.", example=14900)
     ]
     currency: Annotated[str, about("The currency, ISO 4217 in lower case.", example="usd")]
-    badge: Annotated[str, about("A word of praise beside it; null where there is none.", example="Most popular")] | None
+    badge: (
+        Annotated[str, about("A label such as “most popular”; null if there is none.", example="Most popular")] | None
+    )
 
 
 class CreateCheckout(Request, frozen=True):
-    """What is bought, and where the buyer goes afterwards."""
+    """The pack to buy, and the page to return to."""
 
     pack: PackIdField
     success_url: (
-        Annotated[Url, about("Where the buyer goes once it is paid; a page of ours where none is given.")] | None
+        Annotated[Url, about("The page to which the buyer goes after payment; a page of the service if none is given.")]
+        | None
     ) = None
     cancel_url: (
-        Annotated[Url, about("Where the buyer goes who turns back; a page of ours where none is given.")] | None
+        Annotated[
+            Url, about("The page to which the buyer goes after canceling; a page of the service if none is given.")
+        ]
+        | None
     ) = None
 
 
 class CheckoutResource(Resource, kw_only=True):
-    """A purchase of credits, with the figures it was sold at."""
+    """A purchase of credits, with the price at the time of the sale."""
 
     id: str
     object: Literal["checkout"] = "checkout"
@@ -82,7 +88,7 @@ class CheckoutResource(Resource, kw_only=True):
         Annotated[
             str,
             about(
-                "Where the buyer pays: send them there. Null unless it is open.",
+                "The payment page, to which you send the buyer. Null unless the purchase is open.",
                 example="https://checkout.stripe.com/c/pay/cs_live_a1",
             ),
         ]
@@ -98,18 +104,18 @@ class CheckoutResource(Resource, kw_only=True):
             enum=[*PurchaseStatus],
         ),
     ]
-    credits: Annotated[int, about("How many credits it holds.", example=10000)]
+    credits: Annotated[int, about("The number of credits.", example=10000)]
     amount: Annotated[int, about("The price without tax, in the smallest unit of the currency.", example=14900)]
     currency: Annotated[str, about("The currency, ISO 4217 in lower case.", example="usd")]
     total: Annotated[int, about("What was paid, with tax; null until it is paid.", example=14900)] | None
-    tax: Annotated[int, about("What of it is tax; null until it is paid.", example=0)] | None
-    refunded_amount: Annotated[int, about("What was refunded of it, in the smallest unit.", example=0)]
-    disputed_amount: Annotated[int, about("What the buyer's bank took back of it.", example=0)]
+    tax: Annotated[int, about("The tax in it; null until it is paid.", example=0)] | None
+    refunded_amount: Annotated[int, about("The refunded amount, in the smallest unit.", example=0)]
+    disputed_amount: Annotated[int, about("The amount that the buyer's bank took back.", example=0)]
     returned_credits: Annotated[int, about("The credits that refunds and disputes took back.", example=0)]
-    invoice_url: Annotated[str, about("The invoice; null where there is none.")] | None
+    invoice_url: Annotated[str, about("The invoice; null if there is none.")] | None
     receipt_url: Annotated[str, about("The receipt; null until it is paid.")] | None
-    created_at: Annotated[str, about("When it was begun.")]
-    expires_at: Annotated[str, about("Until when it can be paid; null before it is open.")] | None
+    created_at: Annotated[str, about("When the purchase was started.")]
+    expires_at: Annotated[str, about("The time until which it can be paid; null before it is open.")] | None
     paid_at: Annotated[str, about("When it was paid; null until then.")] | None
 
 

@@ -262,7 +262,7 @@ def not_allowed(reason: str, *, param: str = "from") -> ComplianceRefused:
 
 
 async def list_senders(ctx: Context, page: PageRequest) -> Page[Sender]:
-    """List the senders that the workspace may use live, newest first."""
+    """List the senders that the workspace can use in live mode, newest first."""
     return await fetch_page(Sender.filter(workspace_id=ctx.workspace_id), page)
 
 

@@ -25,18 +25,18 @@ from msvs.models import CannedAnswer, rows
 CANNED_ANSWER = "can"
 MAX_NAME = 60
 
-AnswerName = Annotated[str, about("Its name, which no other has.", example="Payment plan", **named(MAX_NAME))]
+AnswerName = Annotated[str, about("The name, which must be unique.", example="Payment plan", **named(MAX_NAME))]
 
 
 class CreateCannedAnswer(Request, frozen=True):
-    """A canned answer to be made; fields in braces are filled in when it is sent."""
+    """A new canned answer; variables in braces are filled in when it is sent."""
 
     name: AnswerName
     body: Annotated[Body, about(example="Hi {firstName}, you can pay in three parts: cohortlabs.co/plan")]
 
 
 class UpdateCannedAnswer(Request, frozen=True):
-    """What to change of a canned answer."""
+    """Changes to a canned answer."""
 
     name: AnswerName | UnsetType = UNSET
     body: Body | UnsetType = UNSET

@@ -147,7 +147,7 @@ class AnswerThread(Request, frozen=True):
     """An answer to a contact."""
 
     body: Annotated[Body, about(example="Yes: three payments. Shall I send you the link?")]
-    from_: Annotated[Sender, about("The sender; the one that the contact wrote to where none is given.")] | None = (
+    from_: Annotated[Sender, about("The sender; by default, the one to which the contact wrote.")] | None = (
         msgspec.field(name="from", default=None)
     )
     variables: Variables | None = msgspec.field(default_factory=dict)
@@ -161,37 +161,39 @@ class ListThreads(PageQuery, frozen=True, kw_only=True):
 
 
 class ReadThread(Request, frozen=True):
-    """Up to which reply a thread was read; all of it without one."""
+    """The reply up to which a thread was read; without one, the whole thread."""
 
     until: (
         Annotated[
             str,
             Ref(ids.INBOUND),
-            about("The last reply that was read; all of them where none is given.", pattern=id_pattern(ids.INBOUND)),
+            about("The last reply that was read; if none is given, all replies.", pattern=id_pattern(ids.INBOUND)),
         ]
         | None
     ) = None
 
 
 class InboxThreadResource(Resource, kw_only=True):
-    """One contact's thread: what it replied last, what was sent to it last, and whether it waits for an answer.
+    """The conversation with one contact: its last reply, the last message to it, and whether it waits for an answer.
 
-    Its `id` is that of its last reply.
+    Its `id` is that of the last reply.
     """
 
     id: str
     object: Literal["inbox_thread"] = "inbox_thread"
     livemode: bool
     contact: Annotated[ContactResource, about("The contact.")]
-    last_reply: Annotated[InboundMessageResource, about("What it replied last.")]
-    last_message: Annotated[MessageResource | None, about("What was sent to it last; null for nothing.")]
-    unread_count: Annotated[int, about("How many of its replies nobody marked read.", example=1, minimum=0)]
-    waiting: Annotated[bool, about("Whether nobody wrote to it since its last reply.", example=True)]
+    last_reply: Annotated[InboundMessageResource, about("The last reply of the contact.")]
+    last_message: Annotated[MessageResource | None, about("The last message to the contact; null if there is none.")]
+    unread_count: Annotated[int, about("The number of unread replies.", example=1, minimum=0)]
+    waiting: Annotated[bool, about("Whether the last reply has not been answered.", example=True)]
     assignee_id: (
         Annotated[
             str,
             about(
-                "The member who answers it; null for nobody in particular.", example=None, pattern=id_pattern(ids.USER)
+                "The member to whom it is assigned; null if it is unassigned.",
+                example=None,
+                pattern=id_pattern(ids.USER),
             ),
         ]
         | None
@@ -199,18 +201,18 @@ class InboxThreadResource(Resource, kw_only=True):
 
 
 class InboxMessageResource(Resource, kw_only=True):
-    """One message of a thread: `inbound` as the contact sent it, or `outbound` as it was sent to the contact."""
+    """One message of a thread: `inbound` from the contact, or `outbound` to the contact."""
 
     id: Annotated[str, about(example=f"inb_{ULID}")]
     object: Literal["inbox_message"] = "inbox_message"
     direction: Literal["inbound", "outbound"]
     body: Annotated[str, about("The text.", example="Is there a payment plan?")]
     created_at: Annotated[str, about("When it was accepted, or arrived.")]
-    inbound: Annotated[InboundMessageResource | None, about("What the contact sent; null for the other direction.")] = (
-        None
-    )
+    inbound: Annotated[
+        InboundMessageResource | None, about("The message from the contact; null for the other direction.")
+    ] = None
     message: Annotated[
-        MessageResource | None, about("What was sent to the contact; null for the other direction.", example=None)
+        MessageResource | None, about("The message to the contact; null for the other direction.", example=None)
     ] = None
 
 

@@ -46,19 +46,19 @@ WHERE keywords.workspace_id = $1 AND keywords.livemode = $2 AND keywords.folded 
 Word = Annotated[
     str,
     about(
-        "The word. Case, accents and punctuation do not count when a message is compared with it.", **named(MAX_WORD)
+        "The word. Case, accents and punctuation do not matter when a message is compared with it.", **named(MAX_WORD)
     ),
 ]
 JoinReply = Annotated[
     str, about("The SMS that answers anyone who joins; null for the workspace's welcome text.", **named(MAX_REPLY))
 ]
 ListRef = Annotated[
-    str, Ref(ids.CONTACT_LIST), about("The list that it adds to.", pattern=id_pattern(ids.CONTACT_LIST))
+    str, Ref(ids.CONTACT_LIST), about("The list to which it adds contacts.", pattern=id_pattern(ids.CONTACT_LIST))
 ]
 
 
 class CreateKeyword(Request, frozen=True):
-    """A keyword to make."""
+    """A new keyword."""
 
     word: Annotated[Word, about(example="COHORT6")]
     list_id: Annotated[ListRef, about(example=LIST_ID)]
@@ -68,7 +68,7 @@ class CreateKeyword(Request, frozen=True):
 
 
 class UpdateKeyword(Request, frozen=True):
-    """What to change of a keyword; what is left out stays, null clears."""
+    """Changes to a keyword. Fields that are left out stay; null clears a field."""
 
     word: Annotated[Word, about(example="COHORT7")] | UnsetType = UNSET
     list_id: ListRef | UnsetType = UNSET
@@ -112,7 +112,7 @@ async def list_keywords(ctx: Context, page: PageRequest, *, list_id: UUID | None
 
 
 async def update_keyword(ctx: Context, id: UUID, data: UpdateKeyword) -> Keyword:
-    """Change a keyword; who joined by it stays where they are. Raises NotFound, and what create_keyword raises."""
+    """Change a keyword; people who joined with it stay on their list. Raises NotFound, and as create_keyword."""
     allow(ctx, Permission.CONTACTS_WRITE)
     # Lists are locked before their keywords, here and where a list is deleted.
     list_id = UNSET if data.list_id is UNSET else await _hold_list(ctx, data.list_id)
@@ -131,7 +131,7 @@ async def update_keyword(ctx: Context, id: UUID, data: UpdateKeyword) -> Keyword
 
 
 async def delete_keyword(ctx: Context, id: UUID) -> None:
-    """Delete a keyword; who joined by it stays opted in and on the list. Raises NotFound."""
+    """Delete a keyword; people who joined with it stay opted in and on the list. Raises NotFound."""
     allow(ctx, Permission.CONTACTS_WRITE)
     row = await find(ctx, Keyword, id, prefix=ids.KEYWORD, noun="keyword", lock=True)
     await row.delete()

@@ -109,12 +109,15 @@ class ListInbound(PageQuery, frozen=True, kw_only=True):
     ) = None
 
 
-class SimulateReply(Request, frozen=True, kw_only=True):
-    """A reply to be made up in the sandbox."""
+FIND_INBOUND = "SELECT * FROM inbound_messages WHERE workspace_id = $1 AND livemode = $2 AND dedupe_key = $3"
 
-    from_: Annotated[Phone, about("The phone that it comes from, in E.164 format.")] = msgspec.field(name="from")
+
+class SimulateReply(Request, frozen=True, kw_only=True):
+    """A reply to simulate in the sandbox."""
+
+    from_: Annotated[Phone, about("The phone that sends it, in E.164 format.")] = msgspec.field(name="from")
     body: Annotated[str, about("The text of the reply.", example="Is there a payment plan?")]
-    to: Annotated[Sender, about("The sender that it goes to; the workspace's where none is given.")] | None = None
+    to: Annotated[Sender, about("The sender that receives it; by default, the workspace's.")] | None = None
 
 
 async def receive_inbound(
@@ -140,16 +143,7 @@ async def receive_inbound(
     at = now or ctx.services.clock()
     contact = await _hold_contact(ctx, from_phone, at)
     own = await _own_words(ctx, contact.id, text[:MAX_READ])
-    keyword = classify_reply(own)
-    intent = wants_out(own) if keyword is None else None
-    if intent is Intent.CERTAIN or is_opt_out:
-        keyword = Keyword.STOP
-    # A workspace may have had a keyword before it was read as likely asking for no more.
-    chosen = await keywords.match_keyword(ctx, own) if keyword is None else None
-    if chosen is not None:
-        keyword, intent = Keyword.JOIN, None
-    elif keyword is None and intent is None:
-        keyword = _courteous_keyword(own)
+    keyword, intent, chosen = await _read_reply(ctx, own, is_opt_out=is_opt_out)
     row = await fetch_row(
         INSERT_INBOUND,
         ids.new_id(),
@@ -166,17 +160,27 @@ async def receive_inbound(
         at,
     )
     if row is None:
-        existing = await fetch_row(
-            "SELECT * FROM inbound_messages WHERE workspace_id = $1 AND livemode = $2 AND dedupe_key = $3",
-            ctx.workspace_id,
-            ctx.livemode,
-            dedupe_key,
-        )
+        existing = await fetch_row(FIND_INBOUND, ctx.workspace_id, ctx.livemode, dedupe_key)
         assert existing is not None
         return existing
     row = await _apply(ctx, row, contact, keyword, chosen, is_opt_out=is_opt_out, now=at)
     await _announce(ctx, row, at)
     return row
+
+
+async def _read_reply(ctx: Context, own: str, *, is_opt_out: bool) -> tuple[Keyword | None, Intent | None, Row | None]:
+    """Return the keyword of a reply, what it asks for in other words, and the workspace's own keyword that it names."""
+    keyword = classify_reply(own)
+    intent = wants_out(own) if keyword is None else None
+    if intent is Intent.CERTAIN or is_opt_out:
+        return Keyword.STOP, intent, None
+    # A workspace may have had a keyword before it was read as likely asking for no more.
+    chosen = await keywords.match_keyword(ctx, own) if keyword is None else None
+    if chosen is not None:
+        return Keyword.JOIN, None, chosen
+    if keyword is None and intent is None:
+        keyword = _courteous_keyword(own)
+    return keyword, intent, None
 
 
 async def _apply(
@@ -264,7 +268,7 @@ def inbound_query(
 
 
 async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
-    """Take the flag off an inbound message that somebody looked at; its contact stays opted out. Raises NotFound.
+    """Remove the flag of an inbound message; its contact stays opted out. Raises NotFound.
 
     Opting in again takes what it always does: START from the phone, or evidence that is newer than the opt-out.
     """

@@ -69,13 +69,16 @@ CROSS JOIN LATERAL (
 
 
 class ConsentRecord(Resource, kw_only=True):
-    """One entry of the history of a phone's consent, with its evidence."""
+    """One consent record of a phone, with its evidence."""
 
-    status: Annotated[str, about("What consent became.", example="opted_in")]
-    source: Annotated[str, about("Where from; null where nobody said.", example="checkout")] | None
-    ip: Annotated[str, about("The address it was given from; null where nobody said.", example="203.0.113.4")] | None
+    status: Annotated[str, about("The new consent status.", example="opted_in")]
+    source: Annotated[str, about("The source; null if not given.", example="checkout")] | None
+    ip: (
+        Annotated[str, about("The IP address from which consent was given; null if not given.", example="203.0.113.4")]
+        | None
+    )
     actor: Annotated[str, about("Who recorded it.", example=f"key_{ULID}")]
-    at: Annotated[str, about("When.")]
+    at: Annotated[str, about("The time of the change.")]
 
 
 class ConsentExplanation(Resource, kw_only=True):
@@ -86,18 +89,18 @@ class ConsentExplanation(Resource, kw_only=True):
 
     contact_id: Annotated[str, about(example=f"con_{ULID}")] | None
     current_status: (
-        Annotated[str, about("Where consent stands now; null once the contact is deleted.", example="opted_in")] | None
+        Annotated[str, about("The consent status now; null if the contact was deleted.", example="opted_in")] | None
     )
-    decided_at: Annotated[str, about("When it was last asked for.")]
+    decided_at: Annotated[str, about("When consent was last checked.")]
     record: ConsentRecord | None
 
 
 class SuppressionExplanation(Resource, kw_only=True):
-    """Whether the phone is suppressed now, by what, and since when."""
+    """Whether the phone is suppressed now, with the source and the time."""
 
     suppressed: Annotated[bool, about("Whether nothing is sent to it.", example=False)]
-    source: Annotated[str, about("By what; null unless it is.")] | None = None
-    since: Annotated[str, about("Since when; null unless it is.")] | None = None
+    source: Annotated[str, about("The source; null if it is not suppressed.")] | None = None
+    since: Annotated[str, about("The time of suppression; null if it is not suppressed.")] | None = None
 
 
 class QuietHoursExplanation(Resource, kw_only=True):
@@ -108,16 +111,20 @@ class QuietHoursExplanation(Resource, kw_only=True):
 
     at: Annotated[str, about("The moment.")]
     zones: Annotated[
-        list[str], about("The time zones it may be in; all had to be open.", example=["America/Los_Angeles"])
+        list[str],
+        about(
+            "The time zones in which the recipient may be; it must be daytime in all of them.",
+            example=["America/Los_Angeles"],
+        ),
     ]
-    zone_source: Annotated[str, about("Where the zones come from: `contact` or `number`.", example="number")]
-    rule_source: Annotated[str, about("Where the country's hours come from.", example="47 CFR 64.1200(c)(1)")]
-    open: Annotated[bool, about("Whether it could be texted.")]
-    next_opening: Annotated[str, about("When it can be texted next.", example=AT)]
+    zone_source: Annotated[str, about("The source of the zones: `contact` or `number`.", example="number")]
+    rule_source: Annotated[str, about("The source of the country's hours.", example="47 CFR 64.1200(c)(1)")]
+    open: Annotated[bool, about("Whether sending was allowed.")]
+    next_opening: Annotated[str, about("When sending is allowed next.", example=AT)]
 
 
 class CharacterExplanation(Resource, kw_only=True):
-    """A character that GSM-7 lacks, and its Unicode name."""
+    """A character that is not in GSM-7, and its Unicode name."""
 
     character: str
     name: Annotated[str, about("Its Unicode name.", example="LEFT SINGLE QUOTATION MARK")]
@@ -126,9 +133,9 @@ class CharacterExplanation(Resource, kw_only=True):
 class EncodingExplanation(Resource, kw_only=True):
     """How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2."""
 
-    encoding: Annotated[str, about("How its characters are encoded.", example="gsm7")]
+    encoding: Annotated[str, about("The character encoding.", example="gsm7")]
     units: Annotated[int, about("Septets (GSM-7) or UTF-16 units (UCS-2).", example=64)]
-    segments: Annotated[int, about("How many SMS it takes.")]
+    segments: Annotated[int, about("The number of segments.")]
     parts: Annotated[list[str], about("The text of each SMS.", example=[TEXT])]
     forced_by: Annotated[list[CharacterExplanation], about(example=[])]
 
@@ -147,34 +154,34 @@ class SenderExplanation(Resource, kw_only=True):
 
 
 class MessageAttemptResource(Resource, kw_only=True):
-    """One try to hand the message to a carrier. `outcome` is null while it lasts."""
+    """One attempt to hand the message to a carrier. `outcome` is null while it lasts."""
 
     id: Annotated[str, about("The id of the attempt.")]
-    number: Annotated[int, about("Which try it was, from 1.")]
+    number: Annotated[int, about("The number of the attempt, from 1.")]
     carrier: Annotated[str, about("The carrier.", example="virtual")]
-    outcome: Annotated[str, about("What came of it; null while it lasts.", example="accepted")] | None
+    outcome: Annotated[str, about("The outcome; null while it lasts.", example="accepted")] | None
     error: Annotated[ErrorDetail | None, about(example=None)]
-    started_at: Annotated[str, about("When it began.")]
+    started_at: Annotated[str, about("When it started.")]
     ended_at: Annotated[str, about("When it ended; null while it lasts.", example=AT)] | None
     resend: Annotated[
         bool,
-        about("Whether it was handed over once more, as nobody can tell what became of an earlier try.", example=False),
+        about("Whether it repeats an attempt with an unknown outcome.", example=False),
     ] = False
 
 
 class MessageLedgerEntry(Resource, kw_only=True):
     """One movement of credits for the message."""
 
-    kind: Annotated[str, about("What moved them.", example="reserve")]
-    amount: Annotated[int, about("How many: added if positive, taken if negative.", example=-1)]
-    at: Annotated[str, about("When.")]
+    kind: Annotated[str, about("The kind of movement.", example="reserve")]
+    amount: Annotated[int, about("The amount: positive for additions, negative for charges.", example=-1)]
+    at: Annotated[str, about("The time of the change.")]
 
 
 class CarrierExplanation(Resource, kw_only=True):
-    """The carrier that was last tried, and its own id of the message."""
+    """The carrier of the last attempt, and its id of the message."""
 
     name: Annotated[str, about("Its name.", example="virtual")]
-    reference: Annotated[str, about("Its own id of the message; null where it gave none.", example="8f3a1c")] | None
+    reference: Annotated[str, about("The carrier's id of the message; null if it gave none.", example="8f3a1c")] | None
 
 
 class StateChange(Resource, kw_only=True):
@@ -187,7 +194,7 @@ class StateChange(Resource, kw_only=True):
 
 
 class MessageExplanation(Resource, kw_only=True):
-    """A message and why it is as it is.
+    """A message, with everything that was recorded about it.
 
     `encoding` is null for a recipient that was skipped before its body was rendered; `quiet_hours` is null where none
     are kept; `ledger` is empty in the sandbox.
@@ -196,7 +203,7 @@ class MessageExplanation(Resource, kw_only=True):
     id: str
     object: Literal["message_explanation"] = "message_explanation"
     livemode: bool
-    kind: Annotated[str, about("What brought it about.", example="api")]
+    kind: Annotated[str, about("The kind of message.", example="api")]
     message: MessageResource
     consent: ConsentExplanation
     suppression: SuppressionExplanation
@@ -217,15 +224,16 @@ class TimelineEntry(Resource, kw_only=True):
     """
 
     kind: Annotated[
-        Literal["state", "attempt_started", "attempt_ended", "event", "reply"], about("What it is.", example="state")
+        Literal["state", "attempt_started", "attempt_ended", "event", "reply"],
+        about("The media type.", example="state"),
     ]
     at: Annotated[str, about("When it happened.")]
     status: (
-        Annotated[str, about("The state; null for other kinds.", example="queued", enum=[*MessageStatus])] | None
+        Annotated[str, about("The status; null for other kinds.", example="queued", enum=[*MessageStatus])] | None
     ) = None
     attempt: Annotated[MessageAttemptResource | None, about(example=None)] = None
     event_id: Annotated[str, about("The event's id; null for other kinds.")] | None = None
-    event_type: Annotated[str, about("What the event says; null for other kinds.")] | None = None
+    event_type: Annotated[str, about("The type of the event; null for other kinds.")] | None = None
     reply: Annotated[InboundMessageResource | None, about(example=None)] = None
     error: Annotated[ErrorDetail | None, about(example=None)] = None
 

@@ -105,8 +105,9 @@ ExpiresAt = Annotated[AwareTime, about("ISO-8601 time with an offset after which
 OnUnknownField = Annotated[
     OnUnknown,
     about(
-        "What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report"
-        " alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.",
+        "What to do if the carrier cannot be asked whether it has a message: `never` only waits for the"
+        " delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if"
+        " none is given.",
     ),
 ]
 
@@ -136,13 +137,13 @@ class SendLiteral(SendMessage, frozen=True):
 
 
 class ListMessages(PageQuery, frozen=True, kw_only=True):
-    """Which messages."""
+    """The filter."""
 
     status: (
         Annotated[
             str,
             about(
-                "Only messages of this status. Skipped recipients are listed under `skipped` and `all` alone.",
+                "Only messages with this status. Skipped recipients are listed only with `skipped` and `all`.",
                 enum=[*MessageStatus, EVERY_STATUS],
             ),
         ]
@@ -156,12 +157,7 @@ class ListMessages(PageQuery, frozen=True, kw_only=True):
         Annotated[str, Ref(ids.CONTACT), about("Only messages to this contact.", pattern=id_pattern(ids.CONTACT))]
         | None
     ) = None
-    origin: (
-        Annotated[
-            str, about("Only messages of this origin; automatic ones are the service's own.", enum=[*MessageOrigin])
-        ]
-        | None
-    ) = None
+    origin: Annotated[str, about("Only messages of this origin.", enum=[*MessageOrigin])] | None = None
     statuses: (
         Annotated[
             list[Annotated[str, about(enum=[*MessageStatus])]],
@@ -173,17 +169,20 @@ class ListMessages(PageQuery, frozen=True, kw_only=True):
     from_: Annotated[str, about("Only messages of this sender.", maxLength=MAX_ADDRESS)] | None = msgspec.field(
         name="from", default=None
     )
-    q: Annotated[str, about("Only messages whose body holds this text, in any case.", **named(MAX_SEARCH))] | None = (
-        None
-    )
+    q: (
+        Annotated[
+            str, about("Only messages whose body contains this text, in upper or lower case.", **named(MAX_SEARCH))
+        ]
+        | None
+    ) = None
     error_code: (
         Annotated[str, about("Only messages that failed, or were skipped, with this code.", **named(MAX_ERROR_CODE))]
         | None
     ) = None
-    created_from: Annotated[AwareTime, about("Only messages made at this time or later.")] | None = msgspec.field(
+    created_from: Annotated[AwareTime, about("Only messages created at this time or later.")] | None = msgspec.field(
         name="created_at[gte]", default=None
     )
-    created_before: Annotated[AwareTime, about("Only messages made before this time.")] | None = msgspec.field(
+    created_before: Annotated[AwareTime, about("Only messages created before this time.")] | None = msgspec.field(
         name="created_at[lt]", default=None
     )
     order: OrderField | None = None

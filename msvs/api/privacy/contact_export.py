@@ -74,7 +74,7 @@ SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id <> $3 A
 
 
 class ContactExportResource(Resource, kw_only=True):
-    """A contact's whole record, newest first; `complete` is false where it holds only the newest of a kind."""
+    """All data about a contact, newest first; `complete` is false if it holds only the newest rows of a kind."""
 
     id: str
     object: Literal["contact_export"] = "contact_export"

@@ -231,7 +231,7 @@ ORDER BY id DESC LIMIT 1
 
 
 class ErasureResource(Resource, kw_only=True):
-    """Says that a contact was erased, and when."""
+    """Confirmation that a contact was erased, with the time."""
 
     id: Annotated[str, about(example=f"con_{ULID}")] | None
     object: Literal["contact"] = "contact"

@@ -85,11 +85,11 @@ EventNames = Annotated[
     list[Annotated[str, about(enum=[EVERY_EVENT, *EventType])]],
     about("The events to subscribe to, or `*` for all.", minItems=1, maxItems=MAX_EVENTS),
 ]
-Description = Annotated[str, about("What it is for.", maxLength=MAX_DESCRIPTION_LENGTH)]
+Description = Annotated[str, about("Its purpose.", maxLength=MAX_DESCRIPTION_LENGTH)]
 
 
 class CreateWebhook(Request, frozen=True):
-    """A webhook subscription to make."""
+    """A new webhook."""
 
     url: Annotated[Url, about(example="https://api.cohortlabs.co/webhooks/sms")]
     events: Annotated[
@@ -97,13 +97,14 @@ class CreateWebhook(Request, frozen=True):
         about(example=["message.delivered", "message.failed", "message.replied", "contact.opted_out"]),
     ]
     secret: (
-        Annotated[str, about("The key of the signatures. Omit to have one made.", pattern="^[ -~]{8,256}$")] | None
+        Annotated[str, about("The secret for signatures. If you omit it, one is generated.", pattern="^[ -~]{8,256}$")]
+        | None
     ) = None
     description: Description | None = None
 
 
 class UpdateWebhook(Request, frozen=True):
-    """What to change of a webhook subscription; what is left out stays."""
+    """Changes to a webhook. Fields that are left out stay."""
 
     url: Url | UnsetType = UNSET
     events: Annotated[EventNames, about(example=["*"])] | UnsetType = UNSET
@@ -119,14 +120,14 @@ class RecoverWebhook(Request, frozen=True):
 
 
 class ResendEvent(Request, frozen=True):
-    """The webhook that an event is to be delivered to again; without one, all that subscribe to it."""
+    """The webhook to which to deliver an event again; without one, all that subscribe to it."""
 
     webhook_id: (
         Annotated[
             str,
             Ref(ids.WEBHOOK),
             about(
-                "The one webhook to deliver to; all that subscribe where none is given.",
+                "The webhook to deliver to; if none is given, all that subscribe.",
                 example=f"whk_{ULID}",
                 pattern=id_pattern(ids.WEBHOOK),
             ),
@@ -136,7 +137,7 @@ class ResendEvent(Request, frozen=True):
 
 
 async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndpoint, str]:
-    """Subscribe an endpoint to events; the row and its secret, which is shown this once.
+    """Subscribe an endpoint to events; the row and its secret, which is shown only once.
 
     In live its first event is delivered alone, and the others wait until one was answered with 2xx. Raises
     InvalidRequest, and Conflict: `webhook_exists` where the mode has one of the same URL, `webhook_limit` at 20.
@@ -229,7 +230,7 @@ async def delete_webhook(ctx: Context, id: UUID) -> None:
 
 
 async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
-    """Give an endpoint a new secret, shown this once; the one before counts for 24 hours more. Raises NotFound."""
+    """Give an endpoint a new secret, shown only once; the one before counts for 24 hours more. Raises NotFound."""
     allow(ctx, Permission.WEBHOOKS_WRITE)
     row = await _find(ctx, id, lock=True)
     secret = signatures.new_secret()

@@ -62,7 +62,7 @@ export abstract class Resources {
     return (this.#messages ??= new MessagesResource(this.caller));
   }
 
-  /** One body to many contacts: lists, a segment, or contacts by id. */
+  /** Send one message to many contacts: lists, a segment, or contacts by id. */
   get campaigns(): CampaignsResource {
     return (this.#campaigns ??= new CampaignsResource(this.caller));
   }
@@ -72,12 +72,12 @@ export abstract class Resources {
     return (this.#contacts ??= new ContactsResource(this.caller));
   }
 
-  /** Phones that nothing is sent to, and how consent came and went. */
+  /** Phones to which nothing is sent, and consent records. */
   get suppressions(): SuppressionsResource {
     return (this.#suppressions ??= new SuppressionsResource(this.caller));
   }
 
-  /** Contacts from files: read, mapped, tried, run, and undone. */
+  /** Import contacts from files: upload, map, check, run and undo. */
   get imports(): ImportsResource {
     return (this.#imports ??= new ImportsResource(this.caller));
   }
@@ -87,7 +87,7 @@ export abstract class Resources {
     return (this.#lists ??= new ListsResource(this.caller));
   }
 
-  /** Words with which anyone who texts one opts in and joins a list. */
+  /** Words that opt in anyone who texts them, and add them to a list. */
   get keywords(): KeywordsResource {
     return (this.#keywords ??= new KeywordsResource(this.caller));
   }
@@ -97,47 +97,47 @@ export abstract class Resources {
     return (this.#segments ??= new SegmentsResource(this.caller));
   }
 
-  /** The balance, what moved it, and how to buy more. */
+  /** The balance, its movements, and purchases. */
   get credits(): CreditsResource {
     return (this.#credits ??= new CreditsResource(this.caller));
   }
 
-  /** Subscriptions that push events to your URL. */
+  /** Endpoints that receive events at your URL. */
   get webhooks(): WebhooksResource {
     return (this.#webhooks ??= new WebhooksResource(this.caller));
   }
 
-  /** What happened, as webhooks deliver it; kept to be read and delivered again. */
+  /** Events, as webhooks deliver them, to read or deliver again. */
   get events(): EventsResource {
     return (this.#events ??= new EventsResource(this.caller));
   }
 
-  /** What the workspace owns and may send from, live. */
+  /** Senders that the workspace can use in live mode. */
   get senders(): SendersResource {
     return (this.#senders ??= new SendersResource(this.caller));
   }
 
-  /** What recipients sent to you. */
+  /** Messages from recipients. */
   get inbound(): InboundResource {
     return (this.#inbound ??= new InboundResource(this.caller));
   }
 
-  /** Threads of replies, to be answered and marked read. */
+  /** Conversations with contacts, to answer and mark as read. */
   get inbox(): InboxResource {
     return (this.#inbox ??= new InboxResource(this.caller));
   }
 
-  /** Your settings in this mode. The sandbox's are live's until it changes them for itself. */
+  /** The settings of this mode. The sandbox starts with the live settings until it changes them. */
   get workspace(): WorkspaceResource {
     return (this.#workspace ??= new WorkspaceResource(this.caller));
   }
 
-  /** What only a sandbox key can do. */
+  /** Operations for sandbox keys only. */
   get sandbox(): SandboxResource {
     return (this.#sandbox ??= new SandboxResource(this.caller));
   }
 
-  /** The keys of this mode, without their text, and what each may change. */
+  /** The API keys of this mode, without their secrets. */
   get api_keys(): ApiKeysResource {
     return (this.#api_keys ??= new ApiKeysResource(this.caller));
   }

@@ -448,7 +448,7 @@ export interface AudienceParams {
 
 /** A contact to import. */
 export interface ImportedContactParams {
-  /** A phone number in E.164 format, or as it is dialed in `default_region`. */
+  /** A phone number in E.164 format, or in the national format of `default_region`. */
   phone: string;
   /** The first name. */
   first_name?: string | null;
@@ -462,11 +462,11 @@ export interface ImportedContactParams {
   attributes?: Record<string, unknown> | null;
   /** An IANA time zone such as America/New_York. */
   timezone?: string | null;
-  /** What the contact is called in your own system; no two have one. */
+  /** The id of the contact in your own system; it must be unique. */
   external_id?: string | null;
 }
 
-/** How a person agreed to be texted. */
+/** Evidence that a person agreed to receive texts. */
 export interface OptInParams {
   /** Where consent was given, such as `checkout`. */
   source: string | null;
@@ -531,45 +531,45 @@ export interface SegmentConditionNotParams {
   not: SegmentConditionParams;
 }
 
-/** An API key, with the scopes of what it may do. `key` is there only in the answer that creates or rolls it. */
+/** An API key with its scopes. `key` is present only in the answer that creates or rolls it. */
 export interface ApiKey {
   id: string;
   object: "api_key";
   /** Whether it is a live key; false for a sandbox key. */
   livemode: boolean;
-  /** What it is for; may be empty. */
+  /** Its purpose; may be empty. */
   name: string;
-  /** How the key begins. */
+  /** The first characters of the key. */
   prefix: string;
-  /** How the key ends. */
+  /** The last four characters of the key. */
   last4: string;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
-  /** When it ends or ended; null where it does not. */
+  /** When the key expires or expired; null if it does not expire. */
   expires_at: string | null;
-  /** When it was revoked; null unless it was. */
+  /** When it was revoked; null if it was not. */
   revoked_at: string | null;
   /** When it was last used, to the minute; null before that. */
   last_used_at: string | null;
-  /** What the key may do. */
+  /** The scopes of the key. */
   scopes: Array<Scope>;
-  /** The networks that it works from; null where it works from everywhere. */
+  /** The networks from which the key works; null if it works from everywhere. */
   allowed_ips: Array<string> | null;
-  /** Who made it: the id of a user or of a key, or `system`; null where that was not kept. */
+  /** Who created it: the id of a user or of a key, or `system`; null if that was not kept. */
   created_by: string | null;
-  /** The key itself: only in the answer that makes it. */
+  /** The key itself, only in the answer that creates it. */
   key?: string;
 }
 
-/** One body sent to many contacts. */
+/** A message body that is sent to many contacts. */
 export interface Campaign {
   id: string;
   object: "campaign";
   /** Whether it is live; false in the sandbox. */
   livemode: boolean;
-  /** Its name, for your team only. */
+  /** The name, shown to your team only. */
   name: string;
-  /** The text, with its variables. */
+  /** The text, with variables. */
   body: string;
   /** The sender the recipients see. */
   from: string;
@@ -579,34 +579,31 @@ export interface Campaign {
   /** Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is. */
   pause_reason: CampaignPauseReason | null;
   stats: CampaignStats;
-  /** The values you gave with it, as you gave them. */
+  /** Your own values, as you gave them. */
   metadata: Record<string, Scalar | null>;
-  /** What would hold it up, cost more or keep it from people, as of its last change or launch. */
+  /** Warnings about delays, costs or recipients that it does not reach, as of the last change or launch. */
   warnings: Array<SendWarning>;
-  /** Whether it sends only while it is day where the recipient is. */
+  /** Whether messages are sent only in the daytime of the recipient. */
   quiet_hours: boolean;
-  /** At most so many messages a minute; null for no limit. */
+  /** The most messages to send in a minute; null for no limit. */
   rate_per_minute: number | null;
-  /** Spread evenly over so many hours; null where it is not. */
+  /** The number of hours over which messages are spread evenly; null if they are not. */
   spread_hours: number | null;
-  /** The time it was scheduled for; null for at once. */
+  /** The scheduled time; null if it starts at once. */
   scheduled_at: string | null;
-  /** Nothing is handed over after this; null for no such time. */
+  /** Messages are not sent after this time; null if there is no such time. */
   expires_at: string | null;
   /** When its last message was queued; null before that. */
   dispatched_at: string | null;
-  /** When its last message reached a final state; null before that. */
+  /** When its last message reached a final status; null before that. */
   completed_at: string | null;
-  /** When it was canceled; null unless it was. */
+  /** When it was canceled; null if it was not. */
   canceled_at: string | null;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
-  /** Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome. */
+  /** What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`. */
   on_unknown: OnUnknown;
-  /**
-   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
-   * overwritten.
-   */
+  /** Changes with every edit. Send it with an update, so that you do not overwrite an edit made in between. */
   version: string;
 }
 
@@ -614,7 +611,7 @@ export interface Campaign {
 export interface CampaignAudience {
   /** The lists. */
   list_ids?: Array<string>;
-  /** The segment; null where there is none. */
+  /** The segment; null if there is none. */
   segment_id?: string | null;
   /** The single contacts. */
   contact_ids?: Array<string>;
@@ -653,7 +650,7 @@ export interface CampaignDispatchedEvent {
   data: Campaign;
 }
 
-/** Campaign paused; `data.pause_reason` says why. */
+/** Campaign paused; `data.pause_reason` tells why. */
 export interface CampaignPausedEvent {
   id: string;
   object: "event";
@@ -665,23 +662,23 @@ export interface CampaignPausedEvent {
 }
 
 /**
- * What a campaign would be, were it sent now. `audience_count` is the audience with one entry a phone;
- * `recipient_count` of them would be sent to, and the rest skipped. Where `exact` is false, `sample_size` recipients
- * were rendered and the counts are scaled to the audience. `suggested_body` and `segments_saved` are as in a message's
- * preview, over all recipients. `held_count` recipients wait until it is day where they are. `estimated_seconds` is
- * about how long it takes from its start to its last hand-over. `warnings` say what would hold it up, `refusal` what
- * creating it now would answer.
+ * A preview of a campaign, as if it were sent now. `audience_count` is the size of the audience, each phone counted
+ * once. `recipient_count` of them receive a message; the rest is skipped. If `exact` is false, `sample_size`
+ * recipients were rendered and the counts are scaled to the audience. `suggested_body` and `segments_saved` are as in
+ * the preview of a message, over all recipients. `held_count` recipients wait for their daytime. `estimated_seconds`
+ * is about the time from the start to the last message. `warnings` name delays and other problems, and `refusal` is
+ * the error that creating it now would return.
  */
 export interface CampaignPreview {
   object: "campaign_preview";
   livemode: boolean;
-  /** The sender the recipients would see. */
+  /** The sender that recipients would see. */
   from: string;
-  /** The audience, one entry a phone. */
+  /** The size of the audience, each phone counted once. */
   audience_count: number;
-  /** How many of them would be sent to. */
+  /** The number of recipients. */
   recipient_count: number;
-  /** How many would be skipped. */
+  /** The number of skipped members of the audience. */
   skipped_count: number;
   skipped: Array<SkippedCount>;
   held_count: number;
@@ -689,27 +686,27 @@ export interface CampaignPreview {
   segments: Array<SegmentsCount>;
   credits: CreditsRange;
   characters: Array<ForcingCharacter>;
-  /** The body with plain characters for typographic ones; null where that saves nothing. */
+  /** The body with plain characters instead of typographic ones; null if that saves nothing. */
   suggested_body: string | null;
-  /** How many segments the suggestion saves, over all recipients. */
+  /** The number of segments that the suggestion saves, over all recipients. */
   segments_saved: number;
   missing_variables: Array<MissingVariable>;
   samples: Array<SampleMessage>;
-  /** About how long sending it takes. */
+  /** The estimated duration of sending, in seconds. */
   estimated_seconds: number;
-  /** The credits there are. */
+  /** The current balance. */
   balance: number;
-  /** The credits that would be left; negative where it lacks some. */
+  /** The balance afterwards; negative if it is too low. */
   balance_after: number;
-  /** Whether every recipient was counted, and not a sample scaled up. */
+  /** Whether every recipient was counted; false if the numbers are scaled up from a sample. */
   exact: boolean;
-  /** How many recipients were rendered. */
+  /** The number of recipients whose message was rendered. */
   sample_size: number;
   warnings: Array<SendWarning>;
   refusal: Refusal | null;
 }
 
-/** Campaign goes on. */
+/** Campaign resumed. */
 export interface CampaignResumedEvent {
   id: string;
   object: "event";
@@ -731,7 +728,7 @@ export interface CampaignStartedEvent {
   data: Campaign;
 }
 
-/** How many recipients are in each state. `replied` is part of `delivered`; `opted_out` counts STOP answers. */
+/** The number of recipients by status. `replied` is part of `delivered`; `opted_out` counts STOP answers. */
 export interface CampaignStats {
   /** All recipients. */
   recipients: number;
@@ -739,51 +736,51 @@ export interface CampaignStats {
   queued: number;
   /** Being handed to the carrier. */
   sending: number;
-  /** Taken by the carrier. */
+  /** Accepted by the carrier. */
   sent: number;
-  /** Delivered, those replied to included. */
+  /** Delivered, including those with a reply. */
   delivered: number;
   /** Failed. */
   failed: number;
-  /** Not to be sent to. */
+  /** Skipped. */
   skipped: number;
   /** Canceled. */
   canceled: number;
-  /** Of those delivered, how many replied. */
+  /** The number of delivered messages with a reply. */
   replied: number;
-  /** How many answered STOP. */
+  /** The number of recipients who answered STOP. */
   opted_out: number;
   /** Credits reserved or spent. */
   credits_used: number;
 }
 
-/** The messages of a campaign's test. */
+/** The messages of a campaign test. */
 export interface CampaignTestSent {
   id: string;
   object: "campaign_test";
   messages: Array<Message>;
 }
 
-/** The carrier that was last tried, and its own id of the message. */
+/** The carrier of the last attempt, and its id of the message. */
 export interface CarrierExplanation {
   /** Its name. */
   name: string;
-  /** Its own id of the message; null where it gave none. */
+  /** The carrier's id of the message; null if it gave none. */
   reference: string | null;
 }
 
-/** A character that GSM-7 lacks, and its Unicode name. */
+/** A character that is not in GSM-7, and its Unicode name. */
 export interface CharacterExplanation {
   character: string;
   /** Its Unicode name. */
   name: string;
 }
 
-/** A purchase of credits, with the figures it was sold at. */
+/** A purchase of credits, with the price at the time of the sale. */
 export interface Checkout {
   id: string;
   object: "checkout";
-  /** Where the buyer pays: send them there. Null unless it is open. */
+  /** The payment page, to which you send the buyer. Null unless the purchase is open. */
   url: string | null;
   /** The id of the pack. */
   pack: string;
@@ -792,7 +789,7 @@ export interface Checkout {
    * the credits are there; `failed`; or in `review` where what was paid is not what was sold.
    */
   status: CheckoutStatus;
-  /** How many credits it holds. */
+  /** The number of credits. */
   credits: number;
   /** The price without tax, in the smallest unit of the currency. */
   amount: number;
@@ -800,30 +797,30 @@ export interface Checkout {
   currency: string;
   /** What was paid, with tax; null until it is paid. */
   total: number | null;
-  /** What of it is tax; null until it is paid. */
+  /** The tax in it; null until it is paid. */
   tax: number | null;
-  /** What was refunded of it, in the smallest unit. */
+  /** The refunded amount, in the smallest unit. */
   refunded_amount: number;
-  /** What the buyer's bank took back of it. */
+  /** The amount that the buyer's bank took back. */
   disputed_amount: number;
   /** The credits that refunds and disputes took back. */
   returned_credits: number;
-  /** The invoice; null where there is none. */
+  /** The invoice; null if there is none. */
   invoice_url: string | null;
   /** The receipt; null until it is paid. */
   receipt_url: string | null;
-  /** When it was begun. */
+  /** When the purchase was started. */
   created_at: string;
-  /** Until when it can be paid; null before it is open. */
+  /** The time until which it can be paid; null before it is open. */
   expires_at: string | null;
   /** When it was paid; null until then. */
   paid_at: string | null;
 }
 
 /**
- * One change of a phone's consent, with its evidence. `phone`, `ip`, `user_agent` and `text` are null once they are
- * erased. `given_at` is when the person agreed, where that was said. `sequence` and `hash` are its place in the chain
- * of the workspace and mode.
+ * One consent record of a phone, with its evidence. `phone`, `ip`, `user_agent` and `text` are null after an erasure.
+ * `given_at` is when the person agreed, if given. `sequence` and `hash` are its position in the chain of the workspace
+ * and mode.
  */
 export interface ConsentEntry {
   /** The id of the entry. */
@@ -833,29 +830,29 @@ export interface ConsentEntry {
   /** A phone number in E.164 format. */
   phone: string | null;
   contact_id: string | null;
-  /** What the consent became. */
+  /** The new consent status. */
   status: OptInStatus;
-  /** Where it was given or withdrawn. */
+  /** Where consent was given or withdrawn. */
   source: string | null;
-  /** From which IP address; null where that is not known. */
+  /** The IP address of the person; null if unknown. */
   ip: string | null;
-  /** With which browser; null where that is not known. */
+  /** The browser; null if unknown. */
   user_agent: string | null;
-  /** What the person agreed to or wrote; null where it is not known. */
+  /** What the person agreed to or wrote; null if unknown. */
   text: string | null;
   /** The version of what the person agreed to. */
   version: string | null;
-  /** When the person agreed; null where that was not said. */
+  /** When the person agreed; null if not given. */
   given_at: string | null;
   /** Who made the change: an API key's or user's id, or `system`. */
   actor: string;
-  /** Its place in the chain of consent, from 1. */
+  /** The position in the consent chain, from 1. */
   sequence: number;
-  /** The SHA-256 of the entry and of the hash before it. */
+  /** The SHA-256 of the record and of the hash before it. */
   hash: string;
-  /** When the person was erased; null where they were not. */
+  /** When the person was erased; null if not erased. */
   erased_at: string | null;
-  /** When. */
+  /** The time of the change. */
   created_at: string;
 }
 
@@ -865,28 +862,28 @@ export interface ConsentEntry {
  */
 export interface ConsentExplanation {
   contact_id: string | null;
-  /** Where consent stands now; null once the contact is deleted. */
+  /** The consent status now; null if the contact was deleted. */
   current_status: string | null;
-  /** When it was last asked for. */
+  /** When consent was last checked. */
   decided_at: string;
   record: ConsentRecord | null;
 }
 
-/** One entry of the history of a phone's consent, with its evidence. */
+/** One consent record of a phone, with its evidence. */
 export interface ConsentRecord {
-  /** What consent became. */
+  /** The new consent status. */
   status: string;
-  /** Where from; null where nobody said. */
+  /** The source; null if not given. */
   source: string | null;
-  /** The address it was given from; null where nobody said. */
+  /** The IP address from which consent was given; null if not given. */
   ip: string | null;
   /** Who recorded it. */
   actor: string;
-  /** When. */
+  /** The time of the change. */
   at: string;
 }
 
-/** A person you send SMS to. */
+/** A person to whom you send SMS. */
 export interface Contact {
   id: string;
   object: "contact";
@@ -894,20 +891,20 @@ export interface Contact {
   livemode: boolean;
   /** A phone number in E.164 format, or what stands for one that was erased. */
   phone: string;
-  /** The first name; null where it is not known. */
+  /** The first name; null if unknown. */
   first_name: string | null;
-  /** The last name; null where it is not known. */
+  /** The last name; null if unknown. */
   last_name: string | null;
-  /** The e-mail address; null where it is not known. */
+  /** The e-mail address; null if unknown. */
   email: string | null;
-  /** The time zone, of the IANA database; null where the phone's region decides. */
+  /** The IANA time zone; null to use the region of the phone. */
   timezone: string | null;
-  /** What it is called in your own system; null where that was not said. */
+  /** The id in your own system; null if not given. */
   external_id: string | null;
   opt_in: OptInState;
-  /** Your own values, by name, for personalization. */
+  /** Your own values by name, for personalization. */
   attributes: Record<string, unknown>;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
   /** When it was last changed. */
   updated_at: string;
@@ -923,7 +920,7 @@ export interface Contact {
   warnings?: Array<SendWarning>;
 }
 
-/** A contact's whole record, newest first; `complete` is false where it holds only the newest of a kind. */
+/** All data about a contact, newest first; `complete` is false if it holds only the newest rows of a kind. */
 export interface ContactExport {
   id: string;
   object: "contact_export";
@@ -947,11 +944,11 @@ export interface ContactList {
   livemode: boolean;
   /** Its name. */
   name: string;
-  /** `static` where it is kept by hand; else it is kept in step from elsewhere. */
+  /** `static` if it is maintained by hand, otherwise it is synchronized with another service. */
   kind: ContactListKind;
-  /** How many contacts are on it. */
+  /** The number of contacts on the list. */
   contact_count: number;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
   /** When it was last renamed. */
   updated_at: string;
@@ -968,7 +965,7 @@ export interface ContactNote {
   object: "contact_note";
   /** The note. */
   body: string;
-  /** Who wrote it: a user's or an API key's id. */
+  /** The author: the id of a user or an API key. */
   author: string;
   created_at: string;
 }
@@ -995,13 +992,13 @@ export interface ContactOptedOutEvent {
   data: Contact;
 }
 
-/** What came of adding contacts to a list. */
+/** The result of adding contacts to a list. */
 export interface ContactsAdded {
-  /** How many were put on it. */
+  /** The number of contacts added. */
   added: number;
-  /** How many were on it already. */
+  /** The number of contacts that were on the list already. */
   already_members: number;
-  /** The ids, as given, that name no contact. */
+  /** The ids that belong to no contact, as given. */
   not_found: Array<string>;
 }
 
@@ -1011,23 +1008,23 @@ export interface ContactsAdded {
  * and stay so.
  */
 export interface ContactsImported {
-  /** How many contacts were made. */
+  /** The number of contacts created. */
   created: number;
-  /** How many were changed. */
+  /** The number of contacts updated. */
   updated: number;
-  /** How many were as the rows have them already. */
+  /** The number of contacts that already had these values. */
   unchanged: number;
-  /** How many rows named a phone that a row before them named. */
+  /** The number of rows whose phone an earlier row has. */
   duplicates: number;
-  /** How many were put on the list. */
+  /** The number of contacts added to the list. */
   added_to_list: number;
-  /** How many were opted in. */
+  /** The number of contacts opted in. */
   opted_in: number;
-  /** How many are asked to confirm. */
+  /** The number of contacts asked to confirm. */
   pending: number;
-  /** How many had opted out, and stay so. */
+  /** The number of contacts that had opted out and stay opted out. */
   opted_out: number;
-  /** The rows that were not taken. */
+  /** The rows that were refused. */
   invalid: Array<RowRefused>;
 }
 
@@ -1036,11 +1033,11 @@ export interface Credits {
   object: "credits";
   /** What is left. */
   balance: number;
-  /** All that was ever added. */
+  /** All credits that were ever added. */
   total_lifetime: number;
-  /** Below this, `credits.low` is sent. */
+  /** The balance below which `credits.low` is sent. */
   low_balance_threshold: number;
-  /** Whole days the balance lasts at the use of the last 30 days; null without any use. */
+  /** The number of days that the balance lasts at the usage of the last 30 days; null without any usage. */
   estimated_runway_days: number | null;
   recent_purchases: Array<Purchase>;
 }
@@ -1056,25 +1053,25 @@ export interface CreditsLowEvent {
   data: Credits;
 }
 
-/** What a campaign costs: in total, its cheapest message and its dearest one, in credits. */
+/** The cost of a campaign in credits: the total, its cheapest message and its most expensive one. */
 export interface CreditsRange {
-  /** All of it. */
+  /** The total. */
   total: number;
-  /** Its cheapest message. */
+  /** The cheapest message. */
   minimum: number;
-  /** Its dearest message. */
+  /** The most expensive message. */
   maximum: number;
 }
 
-/** Says that a resource is gone. */
+/** Confirmation that a resource was deleted. */
 export interface Deleted {
-  /** The id that is no more. */
+  /** The deleted id. */
   id: string;
   object: string;
   deleted: true;
 }
 
-/** How many messages go out in each encoding. */
+/** The number of messages in each encoding. */
 export interface EncodingCounts {
   /** In the GSM alphabet. */
   gsm7: number;
@@ -1084,18 +1081,18 @@ export interface EncodingCounts {
 
 /** How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2. */
 export interface EncodingExplanation {
-  /** How its characters are encoded. */
+  /** The character encoding. */
   encoding: string;
   /** Septets (GSM-7) or UTF-16 units (UCS-2). */
   units: number;
-  /** How many SMS it takes. */
+  /** The number of segments. */
   segments: number;
   /** The text of each SMS. */
   parts: Array<string>;
   forced_by: Array<CharacterExplanation>;
 }
 
-/** Says that a contact was erased, and when. */
+/** Confirmation that a contact was erased, with the time. */
 export interface Erasure {
   id: string | null;
   object: "contact";
@@ -1109,17 +1106,17 @@ export interface ErrorDetail {
   message: string;
 }
 
-/** A character that GSM-7 lacks: how many messages hold it, what could stand for it, and what that alone saves. */
+/** A character that is not in GSM-7: in how many messages it is, its replacement, and what that saves. */
 export interface ForcingCharacter {
   /** The character. */
   character: string;
   /** Its Unicode name. */
   name: string;
-  /** How many messages hold it. */
+  /** The number of messages that contain it. */
   message_count: number;
-  /** What reads the same in GSM-7; null where nothing does. */
+  /** A replacement in the GSM alphabet; null if there is none. */
   replacement: string | null;
-  /** How many segments replacing it alone saves. */
+  /** The number of segments saved by replacing only this character. */
   segments_saved: number;
 }
 
@@ -1129,65 +1126,65 @@ export interface Import {
   object: "import";
   /** Whether it is live; false in the sandbox. */
   livemode: boolean;
-  /** How far it is. */
+  /** The status. */
   status: ImportStatus;
-  /** What the file is called. */
+  /** The file name. */
   file_name: string;
-  /** How many bytes of it have come. */
+  /** The number of bytes received. */
   file_size: number;
-  /** What the file is. */
+  /** The kind of file. */
   file_kind: ImportFileKind | null;
-  /** How its characters are encoded. */
+  /** The character encoding. */
   encoding: string | null;
-  /** What stands between its cells. */
+  /** The delimiter between cells. */
   delimiter: string | null;
-  /** Its columns; none until it was looked at. */
+  /** The columns; empty until the file is read. */
   columns: Array<ImportColumn>;
-  /** What each column is, by its key. */
+  /** The field of each column, by the key of the column. */
   mapping: Record<string, string>;
-  /** The list that all of them go on. */
+  /** The list to which all contacts are added. */
   list_id: string | null;
   /** The region of numbers without a country code. */
   default_region: string | null;
   evidence: OptIn | null;
-  /** What becomes of contacts that are there. */
+  /** What happens to existing contacts. */
   update: CreateImportUpdate;
-  /** Whether it stops before it changes anything. */
+  /** Whether it only checks the file. */
   dry_run: boolean;
-  /** What came of its rows, or would. */
+  /** The outcomes of the rows, actual or expected. */
   counts: ImportCounts;
-  /** How many rows were read so far. */
+  /** The number of rows read so far. */
   rows_read: number;
-  /** How many rows were tried, imported or undone so far. */
+  /** The number of rows checked, imported or undone so far. */
   rows_done: number;
   error: ImportFault | null;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
-  /** When it last went on. */
+  /** When it last made progress. */
   updated_at: string;
-  /** When contacts were first changed. */
+  /** When the first contacts were changed. */
   started_at: string | null;
   /** When it ended. */
   ended_at: string | null;
-  /** Until when it can be undone. */
+  /** The time until which it can be undone. */
   undo_until: string | null;
 }
 
 /** A column of the file. */
 export interface ImportColumn {
-  /** Its title. */
+  /** The title. */
   name: string;
-  /** By which it is mapped; titles that are there twice are told apart. */
+  /** The key in `mapping`; repeated titles get different keys. */
   key: string;
-  /** What its first cells are. */
+  /** The type of the first cells. */
   type: ImportColumnType;
-  /** What it is taken for. */
+  /** The field that it is mapped to. */
   field: string;
-  /** Some of its cells. */
+  /** Sample values. */
   samples: Array<string>;
 }
 
-/** Import of contacts ended; its `status` says how. */
+/** Import of contacts ended; its `status` tells how. */
 export interface ImportCompletedEvent {
   id: string;
   object: "event";
@@ -1198,35 +1195,35 @@ export interface ImportCompletedEvent {
   data: Import;
 }
 
-/** What came of the rows, or would: those of `rows` are each counted once, in the seven that follow. */
+/** The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow. */
 export interface ImportCounts {
-  /** How many rows there are. */
+  /** The number of rows. */
   rows: number;
-  /** Contacts that were made. */
+  /** Contacts created. */
   created: number;
-  /** Contacts that were changed. */
+  /** Contacts updated. */
   updated: number;
-  /** Contacts that were so already. */
+  /** Contacts that already had these values. */
   unchanged: number;
-  /** Rows of a phone that a row before them has. */
+  /** Rows whose phone an earlier row has. */
   duplicate: number;
-  /** Contacts that opted out, and stay so. */
+  /** Contacts that opted out and stay opted out. */
   suppressed: number;
-  /** Rows that cannot be taken. */
+  /** Invalid rows. */
   invalid: number;
-  /** Rows whose turn has not come, or never came. */
+  /** Rows that were not processed. */
   remaining: number;
-  /** Contacts that were opted in. */
+  /** Contacts opted in. */
   opted_in: number;
-  /** Contacts that are asked to confirm. */
+  /** Contacts asked to confirm. */
   pending: number;
-  /** Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in. */
+  /** Rows of people who unsubscribed, canceled or bounced; they opt nobody in. */
   without_opt_in: number;
-  /** Contacts that were put on the list. */
+  /** Contacts added to the list. */
   added_to_list: number;
-  /** Contacts that undoing deleted. */
+  /** Contacts deleted by the undo. */
   undone: number;
-  /** Contacts that undoing left, as they were used since. */
+  /** Contacts kept by the undo, because they were used since. */
   kept: number;
 }
 
@@ -1234,41 +1231,41 @@ export interface ImportCounts {
 export interface ImportFault {
   /** The code of the catalogue. */
   code: string;
-  /** What is wrong, for people. */
+  /** An explanation for people. */
   message: string;
 }
 
-/** Rows that could not be taken, as the file that they came from, with a column that says why. */
+/** Invalid rows, in the format of the original file, with a column for the reason. */
 export interface ImportFile {
   object: "import_file";
-  /** What to call it. */
+  /** The file name. */
   file_name: string;
-  /** What it is. */
+  /** The media type. */
   media_type: string;
-  /** Its text. A spreadsheet runs none of its cells. */
+  /** The content. Spreadsheets do not execute any of its cells. */
   content: string;
-  /** Whether more follow: go on `after` `last`. */
+  /** Whether more rows follow: continue `after` `last`. */
   has_more: boolean;
   /** The number of its last row. */
   last: number | null;
 }
 
-/** A row of an import, and what came of it. */
+/** A row of an import, with its outcome. */
 export interface ImportRow {
   object: "import_row";
-  /** Which row, from 1. */
+  /** The number of the row, from 1. */
   number: number;
-  /** The line of the file on which it begins. */
+  /** The line of the file on which it starts. */
   line: number;
-  /** What came of it, or would. */
+  /** The outcome, actual or expected. */
   status: ImportRowStatus;
-  /** Why it cannot be taken. */
+  /** Why the row is invalid. */
   reason: string | null;
   /** Its phone in E.164 format. */
   phone: string | null;
   /** The contact of its phone, if there is one. */
   contact_id: string | null;
-  /** Its cells, where it cannot be taken. */
+  /** The cells of an invalid row. */
   cells: Array<string> | null;
 }
 
@@ -1287,21 +1284,21 @@ export interface InboundMessage {
   to: string;
   /** The text. */
   body: string;
-  /** What it was understood as; null for any other text. */
+  /** The keyword that it was recognized as; null for any other text. */
   keyword: ReplyKeyword | null;
-  /** How surely its words, where they are no keyword, ask for no more; null for any other text. */
+  /** How certain it is that a text without a keyword asks to opt out; null for any other text. */
   intent: ReplyIntent | null;
-  /** Whether somebody should look: it likely asks for no more, or could not surely be read. */
+  /** Whether a person should read it: it probably asks to opt out, or could not be decoded with certainty. */
   is_flagged: boolean;
   contact_id: string | null;
   message_id: string | null;
   /** When it arrived. */
   received_at: string;
-  /** When somebody marked it read; null before that. */
+  /** When it was marked as read; null before that. */
   read_at: string | null;
 }
 
-/** A message that a recipient sent, as its event tells of it: `message` is the one that it answers, if any. */
+/** An inbound message, as its event reports it: `message` is the one that it answers, if any. */
 export interface InboundReceived {
   id: string;
   object: "inbound_message";
@@ -1313,25 +1310,25 @@ export interface InboundReceived {
   to: string;
   /** The text. */
   body: string;
-  /** What it was understood as; null for any other text. */
+  /** The keyword that it was recognized as; null for any other text. */
   keyword: string | null;
-  /** How surely its words, where they are no keyword, ask for no more; null for any other text. */
+  /** How certain it is that a text without a keyword asks to opt out; null for any other text. */
   intent: string | null;
-  /** Whether somebody should look: it likely asks for no more, or could not surely be read. */
+  /** Whether a person should read it: it probably asks to opt out, or could not be decoded with certainty. */
   is_flagged: boolean;
   contact_id: string | null;
   message_id: string | null;
   /** When it arrived. */
   received_at: string;
-  /** When somebody marked it read; null before that. */
+  /** When it was marked as read; null before that. */
   read_at: string | null;
   reply: Reply;
   message: Message | null;
 }
 
 /**
- * Somebody sent a message: an answer, STOP, START, a keyword, or a text from somebody who was sent nothing.
- * `data.message` is the message that it answers, or null.
+ * A person sent a message: an answer, STOP, START, a keyword, or an unprompted text. `data.message` is the message
+ * that it answers, or null.
  */
 export interface InboundReceivedEvent {
   id: string;
@@ -1343,7 +1340,7 @@ export interface InboundReceivedEvent {
   data: InboundReceived;
 }
 
-/** One message of a thread: `inbound` as the contact sent it, or `outbound` as it was sent to the contact. */
+/** One message of a thread: `inbound` from the contact, or `outbound` to the contact. */
 export interface InboxMessage {
   id: string;
   object: "inbox_message";
@@ -1352,15 +1349,15 @@ export interface InboxMessage {
   body: string;
   /** When it was accepted, or arrived. */
   created_at: string;
-  /** What the contact sent; null for the other direction. */
+  /** The message from the contact; null for the other direction. */
   inbound: InboundMessage | null;
-  /** What was sent to the contact; null for the other direction. */
+  /** The message to the contact; null for the other direction. */
   message: Message | null;
 }
 
 /**
- * One contact's thread: what it replied last, what was sent to it last, and whether it waits for an answer. Its `id`
- * is that of its last reply.
+ * The conversation with one contact: its last reply, the last message to it, and whether it waits for an answer. Its
+ * `id` is that of the last reply.
  */
 export interface InboxThread {
   id: string;
@@ -1368,31 +1365,31 @@ export interface InboxThread {
   livemode: boolean;
   /** The contact. */
   contact: Contact;
-  /** What it replied last. */
+  /** The last reply of the contact. */
   last_reply: InboundMessage;
-  /** What was sent to it last; null for nothing. */
+  /** The last message to the contact; null if there is none. */
   last_message: Message | null;
-  /** How many of its replies nobody marked read. */
+  /** The number of unread replies. */
   unread_count: number;
-  /** Whether nobody wrote to it since its last reply. */
+  /** Whether the last reply has not been answered. */
   waiting: boolean;
-  /** The member who answers it; null for nobody in particular. */
+  /** The member to whom it is assigned; null if it is unassigned. */
   assignee_id: string | null;
 }
 
-/** A word that opts in anyone who texts it, and adds them to a list. `reply` null: the workspace's welcome text. */
+/** A word that opts in anyone who texts it, and adds them to a list. A null `reply` sends the welcome text. */
 export interface Keyword {
   id: string;
   object: "keyword";
   /** Whether it is live; false in the sandbox. */
   livemode: boolean;
-  /** The word. Case, accents and punctuation do not count. */
+  /** The word. Case, accents and punctuation do not matter. */
   word: string;
-  /** The list that it adds to. */
+  /** The list to which it adds contacts. */
   list_id: string;
   /** The SMS that answers anyone who joins; null for the workspace's welcome text. */
   reply: string | null;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
   /**
    * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
@@ -1401,20 +1398,20 @@ export interface Keyword {
   version: string;
 }
 
-/** One movement of credits; `reference` names what caused it. */
+/** One movement of credits; `reference` names its cause. */
 export interface LedgerEntry {
   /** The id of the entry. */
   id: string;
   object: "ledger_entry";
-  /** What moved the credits. */
+  /** The kind of movement. */
   kind: LedgerEntryKind;
-  /** How many: added if positive, taken if negative. */
+  /** The amount: positive for additions, negative for charges. */
   amount: number;
-  /** What caused it, such as a message's id. */
+  /** The cause, such as the id of a message. */
   reference: string;
-  /** Why, where somebody said so; else empty. */
+  /** A note; may be empty. */
   note: string;
-  /** When. */
+  /** The time of the change. */
   created_at: string;
 }
 
@@ -1426,40 +1423,40 @@ export interface Message {
   livemode: boolean;
   /** A phone number in E.164 format, or what stands for one that was erased. */
   to: string;
-  /** The sender the recipient sees. */
+  /** The sender that the recipient sees. */
   from: string;
-  /** The text, variables replaced. */
+  /** The text, with variables filled in. */
   body: string;
   /** Where it stands. */
   status: MessageStatus;
-  /** `unknown` where no report came within 72 hours; null otherwise. */
+  /** `unknown` if no delivery report arrived within 72 hours; null otherwise. */
   delivery: "unknown" | null;
-  /** How its characters are encoded. */
+  /** The character encoding. */
   encoding: MessageEncoding;
-  /** How many SMS it takes. */
+  /** The number of segments. */
   segments: number;
-  /** 1 credit a segment; in the sandbox, what live would charge. */
+  /** One credit for each segment; in the sandbox, what live would charge. */
   credits_used: number;
   campaign_id: string | null;
   contact_id: string | null;
-  /** The values you gave with it, as you gave them. */
+  /** Your own values, as you gave them. */
   metadata: Record<string, Scalar | null>;
   error: ErrorDetail | null;
   /** What it was accepted with and may not have been meant; of a campaign's message, see the campaign. */
   warnings: Array<SendWarning>;
-  /** The time it was scheduled for; null for at once. */
+  /** The scheduled time; null if it starts at once. */
   scheduled_at: string | null;
-  /** Not handed over after this; null for no such time. */
+  /** The message is not sent after this time; null if there is no such time. */
   expires_at: string | null;
-  /** When the carrier took it; null before that. */
+  /** When the carrier accepted it; null before that. */
   sent_at: string | null;
-  /** When the handset had it; null before that. */
+  /** When the handset received it; null before that. */
   delivered_at: string | null;
-  /** When it failed; null unless it did. */
+  /** When it failed; null if it did not. */
   failed_at: string | null;
-  /** When it was canceled; null unless it was. */
+  /** When it was canceled; null if it was not. */
   canceled_at: string | null;
-  /** When the recipient first answered; null before that. */
+  /** When the recipient first replied; null before that. */
   replied_at: string | null;
   /** When it was accepted. */
   created_at: string;
@@ -1468,27 +1465,27 @@ export interface Message {
    * service itself (`automatic`): confirmations, welcomes and questions. All of them cost credits.
    */
   origin: MessageOrigin;
-  /** Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome. */
+  /** What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`. */
   on_unknown: OnUnknown;
   reply?: Reply;
 }
 
-/** One try to hand the message to a carrier. `outcome` is null while it lasts. */
+/** One attempt to hand the message to a carrier. `outcome` is null while it lasts. */
 export interface MessageAttempt {
   /** The id of the attempt. */
   id: string;
-  /** Which try it was, from 1. */
+  /** The number of the attempt, from 1. */
   number: number;
   /** The carrier. */
   carrier: string;
-  /** What came of it; null while it lasts. */
+  /** The outcome; null while it lasts. */
   outcome: string | null;
   error: ErrorDetail | null;
-  /** When it began. */
+  /** When it started. */
   started_at: string;
   /** When it ended; null while it lasts. */
   ended_at: string | null;
-  /** Whether it was handed over once more, as nobody can tell what became of an earlier try. */
+  /** Whether it repeats an attempt with an unknown outcome. */
   resend: boolean;
 }
 
@@ -1515,14 +1512,14 @@ export interface MessageDeliveredEvent {
 }
 
 /**
- * A message and why it is as it is. `encoding` is null for a recipient that was skipped before its body was rendered;
- * `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
+ * A message, with everything that was recorded about it. `encoding` is null for a recipient that was skipped before
+ * its body was rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
  */
 export interface MessageExplanation {
   id: string;
   object: "message_explanation";
   livemode: boolean;
-  /** What brought it about. */
+  /** The kind of message. */
   kind: string;
   message: Message;
   consent: ConsentExplanation;
@@ -1550,45 +1547,44 @@ export interface MessageFailedEvent {
 
 /** One movement of credits for the message. */
 export interface MessageLedgerEntry {
-  /** What moved them. */
+  /** The kind of movement. */
   kind: string;
-  /** How many: added if positive, taken if negative. */
+  /** The amount: positive for additions, negative for charges. */
   amount: number;
-  /** When. */
+  /** The time of the change. */
   at: string;
 }
 
 /**
- * A message as it would be sent; `parts` are its segments in order. `body` and what follows from it are null where it
- * cannot be rendered. `suggested_body` is the body as given with plain characters for typographic ones, where that
- * saves segments (`segments_saved`) or makes GSM-7 of it. `warnings` say what would be sent and yet not be what was
- * meant.
+ * A preview of a message; `parts` are its segments in order. `body` and the fields that depend on it are null if it
+ * cannot be rendered. `suggested_body` is the body with plain characters instead of typographic ones, if that saves
+ * segments (`segments_saved`) or makes it GSM-7. `warnings` name probable mistakes.
  */
 export interface MessagePreview {
   object: "message_preview";
   livemode: boolean;
   /** The recipient's phone, in E.164. */
   to: string;
-  /** The sender the recipient would see. */
+  /** The sender that the recipient would see. */
   from: string;
-  /** The text, variables replaced. */
+  /** The text, with variables filled in. */
   body: string | null;
-  /** How its characters would be encoded. */
+  /** The encoding. */
   encoding: string | null;
-  /** How many SMS it would take. */
+  /** The number of segments. */
   segments: number | null;
-  /** What it would cost live. */
+  /** The cost in live mode. */
   credits: number | null;
   /** The text of each segment. */
   parts: Array<string>;
   characters: Array<ForcingCharacter>;
-  /** The body with plain characters for typographic ones; null where that saves nothing. */
+  /** The body with plain characters instead of typographic ones; null if that saves nothing. */
   suggested_body: string | null;
-  /** How many segments the suggestion saves. */
+  /** The number of segments that the suggestion saves. */
   segments_saved: number;
-  /** Variables with neither value nor fallback. */
+  /** Variables without a value or a fallback. */
   missing_variables: Array<string>;
-  /** The credits there are. */
+  /** The current balance. */
   balance: number;
   warnings: Array<SendWarning>;
   refusal: Refusal | null;
@@ -1627,7 +1623,7 @@ export interface MessageSentEvent {
   data: Message;
 }
 
-/** A campaign's recipient was not sent to; `data.error` says why. */
+/** A campaign skipped a recipient; `data.error` tells why. */
 export interface MessageSkippedEvent {
   id: string;
   object: "event";
@@ -1646,50 +1642,50 @@ export interface MessageTimeline {
   entries: Array<TimelineEntry>;
 }
 
-/** How many recipients have no value for a variable without a fallback. */
+/** The number of recipients without a value for a variable that has no fallback. */
 export interface MissingVariable {
   /** The variable. */
   name: string;
-  /** How many. */
+  /** The number. */
   recipient_count: number;
 }
 
-/** Where a contact's consent stands, and the evidence for it. */
+/** The consent status of a contact, and its evidence. */
 export interface OptInState {
-  /** Where the consent stands. */
+  /** The consent status. */
   status: OptInStatus;
-  /** Where it was given or withdrawn; null while it is unknown. */
+  /** Where consent was given or withdrawn; null while it is unknown. */
   source: string | null;
-  /** From which IP address; null where that is not known. */
+  /** The IP address of the person; null if unknown. */
   ip: string | null;
-  /** Since when; null while it is unknown. */
+  /** The time of the change; null while it is unknown. */
   at: string | null;
 }
 
-/** Credits that are sold for a price. */
+/** A pack of credits for sale. */
 export interface Pack {
   /** The id of the pack. */
   id: string;
   object: "credit_pack";
-  /** What it is called. */
+  /** The label. */
   label: string;
-  /** How many credits it holds. */
+  /** The number of credits. */
   credits: number;
   /** The price without tax, in the smallest unit of the currency: 14900 is 149.00. */
   amount: number;
   /** The currency, ISO 4217 in lower case. */
   currency: string;
-  /** A word of praise beside it; null where there is none. */
+  /** A label such as “most popular”; null if there is none. */
   badge: string | null;
 }
 
 /** Credits that were added to the balance. */
 export interface Purchase {
-  /** Whether they were given or bought. */
+  /** Whether the credits were granted or bought. */
   kind: PurchaseKind;
-  /** How many. */
+  /** The number. */
   credits: number;
-  /** When. */
+  /** The time of the change. */
   created_at: string;
 }
 
@@ -1700,19 +1696,19 @@ export interface Purchase {
 export interface QuietHoursExplanation {
   /** The moment. */
   at: string;
-  /** The time zones it may be in; all had to be open. */
+  /** The time zones in which the recipient may be; it must be daytime in all of them. */
   zones: Array<string>;
-  /** Where the zones come from: `contact` or `number`. */
+  /** The source of the zones: `contact` or `number`. */
   zone_source: string;
-  /** Where the country's hours come from. */
+  /** The source of the country's hours. */
   rule_source: string;
-  /** Whether it could be texted. */
+  /** Whether sending was allowed. */
   open: boolean;
-  /** When it can be texted next. */
+  /** When sending is allowed next. */
   next_opening: string;
 }
 
-/** A campaign's books at one instant. `not_expanded` are members of the audience that have no message yet. */
+/** The reconciliation of a campaign at one instant. `not_expanded` counts audience members without a message. */
 export interface Reconciliation {
   id: string;
   object: "reconciliation";
@@ -1722,40 +1718,40 @@ export interface Reconciliation {
   recipients: number;
   /** Members of the audience that have no message yet. */
   not_expanded: number;
-  /** How many recipients are in each state. */
+  /** The number of recipients by status. */
   states: Record<string, number>;
   /** Credits reserved or spent. */
   credits_used: number;
-  /** Whether every check holds. */
+  /** Whether every check passes. */
   balanced: boolean;
   checks: Array<ReconciliationCheck>;
   /** The instant. */
   as_of: string;
 }
 
-/** Two ways of counting the same thing. `differences` is on how many single items the two disagree. */
+/** Two ways of counting the same thing. `differences` is the number of items that differ. */
 export interface ReconciliationCheck {
   /** What is counted. */
   check: string;
-  /** What it should be. */
+  /** The expected number. */
   expected: number;
-  /** What it is. */
+  /** The media type. */
   found: number;
-  /** On how many single items the two disagree. */
+  /** The number of items that differ. */
   differences: number;
-  /** Whether they agree. */
+  /** Whether the numbers agree. */
   ok: boolean;
 }
 
-/** How many deliveries were queued again. */
+/** The number of deliveries queued again. */
 export interface Redelivery {
   id: string;
   object: "redelivery";
-  /** How many deliveries were queued. */
+  /** The number of deliveries queued. */
   delivery_count: number;
 }
 
-/** What sending would answer instead; `status` is the HTTP status it goes with. */
+/** The error that sending would return; `status` is its HTTP status. */
 export interface Refusal {
   status: number;
   type: string;
@@ -1763,11 +1759,11 @@ export interface Refusal {
   code: string;
   /** What is wrong, in English. */
   message: string;
-  /** The input it is about; null where it is about none. */
+  /** The input that caused it; null if there is none. */
   param: string | null;
 }
 
-/** What the recipient answered. */
+/** The reply of the recipient. */
 export interface Reply {
   id: string;
   body: string;
@@ -1776,13 +1772,13 @@ export interface Reply {
   received_at: string;
 }
 
-/** A row of an import that cannot be taken, counted from 0, and why; `param` names its field. */
+/** An invalid row of an import, counted from 0, with the reason; `param` names its field. */
 export interface RowRefused {
-  /** Which row, counted from 0. */
+  /** The index of the row, from 0. */
   index: number;
   /** The code of the catalogue. */
   code: string;
-  /** What is wrong, for people. */
+  /** An explanation for people. */
   message: string;
   /** The field of the row. */
   param: string;
@@ -1794,11 +1790,11 @@ export interface SampleMessage {
   contact_id: string;
   /** The recipient's phone, in E.164. */
   to: string;
-  /** The text, variables replaced. */
+  /** The text, with variables filled in. */
   body: string;
-  /** How its characters would be encoded. */
+  /** The encoding. */
   encoding: string;
-  /** How many SMS it would take. */
+  /** The number of segments. */
   segments: number;
 }
 
@@ -1810,9 +1806,9 @@ export interface Segment {
   livemode: boolean;
   /** Its name. */
   name: string;
-  /** The condition contacts meet, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`. */
+  /** The filter that contacts match, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`. */
   filter: SegmentConditionParams;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
   /** When it was last changed. */
   updated_at: string;
@@ -1823,39 +1819,39 @@ export interface Segment {
   version: string;
 }
 
-/** How many contacts a filter finds now. */
+/** The number of contacts that match a filter now. */
 export interface SegmentPreview {
   object: "segment_preview";
   contact_count: number;
 }
 
-/** How many messages have this many segments. */
+/** The number of messages with this many segments. */
 export interface SegmentsCount {
-  /** How many segments. */
+  /** The number of segments. */
   segments: number;
-  /** How many messages. */
+  /** The number of messages. */
   message_count: number;
 }
 
-/** What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people. */
+/** A warning about a message or campaign that is accepted but may be delayed, cost more or not reach everyone. */
 export interface SendWarning {
   /** A stable code, such as `double_braces`. */
   code: string;
-  /** What is to be expected, in English. */
+  /** The warning, in English. */
   message: string;
-  /** The input it is about; null where it is about none. */
+  /** The input that caused it; null if there is none. */
   param: string | null;
 }
 
-/** A sender that the workspace may use live. `regions` empty: wherever its kind of sender is taken. */
+/** A sender that the workspace can use in live mode. Empty `regions` mean every region that accepts its kind. */
 export interface Sender {
   id: string;
   object: "sender";
-  /** What stands in `from`. */
+  /** The value for `from`. */
   value: string;
-  /** What it is to carriers. */
+  /** The kind of sender. */
   kind: SenderKind;
-  /** Where it sends to; empty: wherever its kind is taken. */
+  /** The regions to which it can send; empty for every region that accepts its kind. */
   regions: Array<string>;
   /** The reference of its registration with carriers. */
   registration: string | null;
@@ -1874,13 +1870,13 @@ export interface SenderExplanation {
   source: SenderSource;
 }
 
-/** How many recipients would get nothing for one reason; `expired` is for whom quiet hours end too late. */
+/** The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late. */
 export interface SkippedCount {
   /** The reason's code. */
   code: string;
   /** The reason, in English. */
   message: string;
-  /** How many. */
+  /** The number. */
   recipient_count: number;
 }
 
@@ -1892,7 +1888,7 @@ export interface StateChange {
   error: ErrorDetail | null;
 }
 
-/** A phone that nothing is sent to, why and since when. */
+/** A phone to which nothing is sent, with the reason and the time. */
 export interface Suppression {
   id: string;
   object: "suppression";
@@ -1900,29 +1896,29 @@ export interface Suppression {
   livemode: boolean;
   /** A phone number in E.164 format. */
   phone: string;
-  /** Why, such as `keyword`. */
+  /** The reason, such as `keyword`. */
   source: string;
-  /** Since when. */
+  /** When it was suppressed. */
   created_at: string;
 }
 
-/** Whether the phone is suppressed now, by what, and since when. */
+/** Whether the phone is suppressed now, with the source and the time. */
 export interface SuppressionExplanation {
   /** Whether nothing is sent to it. */
   suppressed: boolean;
-  /** By what; null unless it is. */
+  /** The source; null if it is not suppressed. */
   source: string | null;
-  /** Since when; null unless it is. */
+  /** The time of suppression; null if it is not suppressed. */
   since: string | null;
 }
 
-/** What came of importing suppressions; `invalid` holds what is no phone, as it was given. */
+/** The result of importing suppressions; `invalid` holds the invalid phones, as given. */
 export interface SuppressionsImported {
-  /** How many phones were suppressed. */
+  /** The number of phones suppressed. */
   added: number;
-  /** How many were suppressed already. */
+  /** The number of phones that were suppressed already. */
   already_suppressed: number;
-  /** What is no phone, as it was given. */
+  /** The invalid phones, as given. */
   invalid: Array<string>;
 }
 
@@ -1942,41 +1938,41 @@ export interface TestPingEvent {
  * belongs to other kinds of entry is null.
  */
 export interface TimelineEntry {
-  /** What it is. */
+  /** The media type. */
   kind: TimelineEntryKind;
   /** When it happened. */
   at: string;
-  /** The state; null for other kinds. */
+  /** The status; null for other kinds. */
   status: MessageStatus | null;
   attempt: MessageAttempt | null;
   /** The event's id; null for other kinds. */
   event_id: string | null;
-  /** What the event says; null for other kinds. */
+  /** The type of the event; null for other kinds. */
   event_type: EventType | null;
   reply: InboundMessage | null;
   error: ErrorDetail | null;
 }
 
-/** A webhook subscription. `secret` is there only in the answer that creates or rotates it. */
+/** A webhook. `secret` is present only in the answer that creates or rotates it. */
 export interface Webhook {
   id: string;
   object: "webhook";
   /** Whether it is live; false in the sandbox. */
   livemode: boolean;
-  /** Where events are posted to. */
+  /** The URL to which events are posted. */
   url: string;
-  /** The events it subscribes to; empty where that is all. */
+  /** The events that it subscribes to; empty if it subscribes to all. */
   events: Array<SubscribedEvent>;
-  /** What it is for; may be empty. */
+  /** Its purpose; may be empty. */
   description: string;
   status: WebhookStatus;
-  /** Why it was disabled; null unless we did that. */
+  /** Why the service disabled it; null if it did not. */
   disabled_reason: WebhookDisabledReason | null;
-  /** Whether its URL has answered an event with 2xx. Until a live one has, it is sent one at a time. */
+  /** Whether its URL has answered an event with 2xx. Until then, a live webhook gets one event at a time. */
   verified: boolean;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
-  /** Who made it: the id of a user or of a key, or `system`; null where that was not kept. */
+  /** Who created it: the id of a user or of a key, or `system`; null if that was not kept. */
   created_by: string | null;
   /**
    * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
@@ -1986,27 +1982,27 @@ export interface Webhook {
   secret?: string;
 }
 
-/** One POST to an endpoint and what came of it. */
+/** One attempt to deliver an event to a webhook. */
 export interface WebhookAttempt {
   id: string;
   object: "webhook_attempt";
   webhook_id: string;
   event_id: string;
-  /** Which try it was, from 1. */
+  /** The number of the attempt, from 1. */
   number: number;
-  /** The HTTP status answered; null where none was. */
+  /** The HTTP status of the answer; null if there was none. */
   status_code: number | null;
-  /** What went wrong; null where the answer was 2xx. */
+  /** The error; null if the answer was 2xx. */
   error: string | null;
-  /** How the answer began. */
+  /** The beginning of the answer. */
   response_head: string;
-  /** How long it took, in milliseconds. */
+  /** The duration in milliseconds. */
   elapsed_ms: number;
-  /** When. */
+  /** The time of the change. */
   created_at: string;
 }
 
-/** Webhook disabled after 410 Gone, or three days of nothing but failures. */
+/** Webhook disabled after 410 Gone, or after three days of failures only. */
 export interface WebhookDisabledEvent {
   id: string;
   object: "event";
@@ -2023,27 +2019,27 @@ export interface Workspace {
   object: "workspace";
   /** Its name. */
   name: string;
-  /** The sender of messages that name none. */
+  /** The default sender. */
   default_sender: string;
-  /** Whether opting in asks for a YES by SMS. */
+  /** Whether people are asked to confirm an opt-in by SMS (double opt-in). */
   double_opt_in: boolean;
   /** Whether campaigns also go to contacts whose consent is unknown. */
   campaigns_admit_unknown: boolean;
-  /** Regions nothing is sent to, ISO 3166-1. */
+  /** ISO 3166-1 regions to which nothing is sent. */
   blocked_regions: Array<string>;
-  /** Regions that are sent to although they are off until enabled, ISO 3166-1. */
+  /** ISO 3166-1 regions that are enabled, among those that are off by default. */
   enabled_regions: Array<string>;
-  /** The credits that live messages may take in a UTC day; null for no cap. */
+  /** The most credits that live messages may cost in a UTC day; null for no cap. */
   daily_credit_cap: number | null;
-  /** How many single messages an hour one range of numbers may get; null for no cap. */
+  /** The most single messages to one range of numbers in an hour; null for no cap. */
   prefix_hourly_cap: number | null;
-  /** Whether campaigns send only while it is day where the recipient is, unless they say otherwise. */
+  /** Whether campaigns send only in the daytime of the recipient by default. */
   quiet_hours: boolean;
-  /** The time zone, of the IANA database. */
+  /** The IANA time zone. */
   timezone: string;
   /** The balance below which `credits.low` is sent. */
   low_balance_threshold: number;
-  /** The SMS that asks for a YES. */
+  /** The double opt-in question. */
   opt_in_text: string;
   /** The SMS that answers STOP. */
   opt_out_text: string;
@@ -2051,7 +2047,7 @@ export interface Workspace {
   welcome_text: string;
   /** The SMS that answers HELP. */
   help_text: string;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
   /**
    * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not

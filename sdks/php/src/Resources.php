@@ -10,23 +10,24 @@ namespace MassiveSMS;
  * What a client can do, by subject.
  *
  * @property-read Resource\Messages $messages One SMS to one phone.
- * @property-read Resource\Campaigns $campaigns One body to many contacts: lists, a segment, or contacts by id.
+ * @property-read Resource\Campaigns $campaigns Send one message to many contacts: lists, a segment, or contacts by
+ * id.
  * @property-read Resource\Contacts $contacts The people you send SMS to, with their consent and attributes.
- * @property-read Resource\Suppressions $suppressions Phones that nothing is sent to, and how consent came and went.
- * @property-read Resource\Imports $imports Contacts from files: read, mapped, tried, run, and undone.
+ * @property-read Resource\Suppressions $suppressions Phones to which nothing is sent, and consent records.
+ * @property-read Resource\Imports $imports Import contacts from files: upload, map, check, run and undo.
  * @property-read Resource\Lists $lists Collections of contacts to send to as a group.
- * @property-read Resource\Keywords $keywords Words with which anyone who texts one opts in and joins a list.
+ * @property-read Resource\Keywords $keywords Words that opt in anyone who texts them, and add them to a list.
  * @property-read Resource\Segments $segments Saved filters over contacts.
- * @property-read Resource\Credits $credits The balance, what moved it, and how to buy more.
- * @property-read Resource\Webhooks $webhooks Subscriptions that push events to your URL.
- * @property-read Resource\Events $events What happened, as webhooks deliver it; kept to be read and delivered again.
- * @property-read Resource\Senders $senders What the workspace owns and may send from, live.
- * @property-read Resource\Inbound $inbound What recipients sent to you.
- * @property-read Resource\Inbox $inbox Threads of replies, to be answered and marked read.
- * @property-read Resource\Workspace $workspace Your settings in this mode. The sandbox's are live's until it changes
- * them for itself.
- * @property-read Resource\Sandbox $sandbox What only a sandbox key can do.
- * @property-read Resource\ApiKeys $apiKeys The keys of this mode, without their text, and what each may change.
+ * @property-read Resource\Credits $credits The balance, its movements, and purchases.
+ * @property-read Resource\Webhooks $webhooks Endpoints that receive events at your URL.
+ * @property-read Resource\Events $events Events, as webhooks deliver them, to read or deliver again.
+ * @property-read Resource\Senders $senders Senders that the workspace can use in live mode.
+ * @property-read Resource\Inbound $inbound Messages from recipients.
+ * @property-read Resource\Inbox $inbox Conversations with contacts, to answer and mark as read.
+ * @property-read Resource\Workspace $workspace The settings of this mode. The sandbox starts with the live settings
+ * until it changes them.
+ * @property-read Resource\Sandbox $sandbox Operations for sandbox keys only.
+ * @property-read Resource\ApiKeys $apiKeys The API keys of this mode, without their secrets.
  */
 abstract class Resources
 {

@@ -6,7 +6,7 @@ import type { ApiKey } from "../types.js";
 
 /** Parameters of api_keys.list. */
 export interface ApiKeysListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -14,7 +14,7 @@ export interface ApiKeysListParams {
   ending_before?: string;
 }
 
-/** The keys of this mode, without their text, and what each may change. */
+/** The API keys of this mode, without their secrets. */
 export class ApiKeysResource {
   readonly #call: Caller;
 
@@ -22,12 +22,12 @@ export class ApiKeysResource {
     this.#call = call;
   }
 
-  /** List the API keys of this mode, without their text. */
+  /** List the API keys of this mode, without their secrets. */
   list(params: ApiKeysListParams = {}, options: RequestOptions = {}): PagePromise<ApiKey> {
     return this.#call.page("GET", "/v1/api_keys", { query: params, options });
   }
 
-  /** Retrieve an API key, without its text. */
+  /** Retrieve an API key, without its secret. */
   retrieve(id: string, options: RequestOptions = {}): Promise<Result<ApiKey>> {
     return this.#call.one("GET", `/v1/api_keys/${pathId("id", id)}`, { options });
   }

@@ -10,10 +10,10 @@ export interface CampaignsCreateParams {
   name: string;
   /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
   body: string;
-  /** Who it goes to. */
+  /** The audience. */
   audience: AudienceParams;
   /**
-   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's where
+   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
    */
   from?: string | null;
@@ -26,24 +26,24 @@ export interface CampaignsCreateParams {
   metadata?: Record<string, Scalar | null> | null;
   /** ISO-8601 time with an offset after which nothing is handed to a carrier. */
   expires_at?: string | Date | null;
-  /** At most so many messages a minute. */
+  /** The most messages to send in a minute. */
   rate_per_minute?: number | null;
-  /** Spread the messages evenly over so many hours. */
+  /** The number of hours over which to spread the messages evenly. */
   spread_hours?: number | null;
-  /** Whether to hold messages through the recipients' quiet hours; the workspace's setting where none is given. */
+  /** Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set. */
   quiet_hours?: boolean | null;
   /**
-   * What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
-   * alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
+   * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+   * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
-  /** Keep it as a draft until it is launched; its audience may be empty until then. */
+  /** Whether to keep it as a draft until it is launched; its audience may be empty until then. */
   draft?: boolean | null;
 }
 
 /** Parameters of campaigns.list. */
 export interface CampaignsListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -51,11 +51,11 @@ export interface CampaignsListParams {
   ending_before?: string;
   /** Only campaigns of this status. */
   status?: CampaignStatus;
-  /** Only campaigns of one of these statuses; drafts show only where they are asked for. */
+  /** Only campaigns with one of these statuses; drafts are included only if you ask for them. */
   statuses?: ReadonlyArray<CampaignStatus>;
-  /** Only campaigns whose name holds this text, in any case. */
+  /** Only campaigns whose name contains this text, in upper or lower case. */
   q?: string;
-  /** Which come first; `newest` where it is not said. */
+  /** The order; `newest` by default. */
   order?: ListMessagesOrder;
 }
 
@@ -63,31 +63,31 @@ export interface CampaignsListParams {
 export interface CampaignsPreviewParams {
   /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
   body: string;
-  /** Who it would go to. */
+  /** The audience. */
   audience: AudienceParams;
   /**
-   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's where
+   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
    */
   from?: string | null;
   /** ISO-8601 time with an offset, at most 365 days ahead. Omit to send now. */
   scheduled_at?: string | Date | null;
-  /** Its metadata, which does not count. */
+  /** The metadata, which is ignored. */
   metadata?: Record<string, Scalar | null> | null;
   /** ISO-8601 time with an offset after which nothing is handed to a carrier. */
   expires_at?: string | Date | null;
-  /** At most so many messages a minute. */
+  /** The most messages to send in a minute. */
   rate_per_minute?: number | null;
-  /** Spread the messages evenly over so many hours. */
+  /** The number of hours over which to spread the messages evenly. */
   spread_hours?: number | null;
-  /** Whether to hold messages through the recipients' quiet hours; the workspace's setting where none is given. */
+  /** Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set. */
   quiet_hours?: boolean | null;
   /**
-   * What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
-   * alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
+   * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+   * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
-  /** Its name, which does not count. */
+  /** The name, which is ignored. */
   name?: string | null;
 }
 
@@ -98,7 +98,7 @@ export interface CampaignsUpdateParams {
   /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
   body?: string;
   /**
-   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's where
+   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
    */
   from?: string | null;
@@ -111,20 +111,20 @@ export interface CampaignsUpdateParams {
   metadata?: Record<string, Scalar | null>;
   /** ISO-8601 time with an offset after which nothing is handed to a carrier. */
   expires_at?: string | Date | null;
-  /** At most so many messages a minute. */
+  /** The most messages to send in a minute. */
   rate_per_minute?: number | null;
-  /** Spread the messages evenly over so many hours. */
+  /** The number of hours over which to spread the messages evenly. */
   spread_hours?: number | null;
-  /** Whether to hold messages through the recipients' quiet hours; the workspace's setting where none is given. */
+  /** Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set. */
   quiet_hours?: boolean | null;
   /**
-   * What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
-   * alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
+   * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+   * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
-  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  /** The version that you read: if the current one differs, nothing changes, and the answer is 409 `version_conflict`. */
   version?: string;
-  /** Who it goes to instead. */
+  /** The new audience. */
   audience?: AudienceParams;
 }
 
@@ -136,7 +136,7 @@ export interface CampaignsLaunchParams {
 
 /** Parameters of campaigns.clone. */
 export interface CampaignsCloneParams {
-  /** Name of the clone; `Copy of …` where none is given. */
+  /** Name of the clone; `Copy of …` if none is given. */
   name?: string | null;
 }
 
@@ -148,7 +148,7 @@ export interface CampaignsTestParams {
   variables?: Record<string, Scalar | null> | null;
 }
 
-/** One body to many contacts: lists, a segment, or contacts by id. */
+/** Send one message to many contacts: lists, a segment, or contacts by id. */
 export class CampaignsResource {
   readonly #call: Caller;
 
@@ -157,19 +157,19 @@ export class CampaignsResource {
   }
 
   /**
-   * Create a campaign. Sends one body to the union of the audience's lists, segment and contacts, one message a phone,
-   * now or at `scheduled_at`. Credits are debited when messages are sent.
+   * Create a campaign. Sends one message to each phone of the audience (lists, a segment and contacts together), now
+   * or at `scheduled_at`. Credits are charged when messages are sent.
    */
   create(params: CampaignsCreateParams, options: RequestOptions = {}): Promise<Result<Campaign>> {
     return this.#call.one("POST", "/v1/campaigns", { body: params, options });
   }
 
-  /** List campaigns. Newest first. Drafts show only under `status=draft`. */
+  /** List campaigns. Newest first. Drafts are listed only with `status=draft`. */
   list(params: CampaignsListParams = {}, options: RequestOptions = {}): PagePromise<Campaign> {
     return this.#call.page("GET", "/v1/campaigns", { query: params, options });
   }
 
-  /** Preview a campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent. */
+  /** Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent. */
   preview(params: CampaignsPreviewParams, options: RequestOptions = {}): Promise<Result<CampaignPreview>> {
     return this.#call.one("POST", "/v1/campaigns/preview", { body: params, options });
   }
@@ -180,50 +180,53 @@ export class CampaignsResource {
   }
 
   /**
-   * Change a campaign that has not begun. For drafts and scheduled campaigns; others answer 409. What is left out
-   * stays, null clears, and `audience` replaces the whole audience.
+   * Update a campaign that has not started. Only for drafts and scheduled campaigns; for others, the answer is 409.
+   * Fields that are left out stay, null clears a field, and `audience` replaces the whole audience.
    */
   update(id: string, params: CampaignsUpdateParams = {}, options: RequestOptions = {}): Promise<Result<Campaign>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}`, { body: params, options });
   }
 
-  /** Delete a draft. A campaign that was launched answers 409. */
+  /** Delete a draft. For a launched campaign, the answer is 409. */
   delete(id: string, options: RequestOptions = {}): Promise<Result<Deleted>> {
     return this.#call.one("DELETE", `/v1/campaigns/${pathId("id", id)}`, { options });
   }
 
   /**
-   * Launch a draft. At `scheduled_at`: null for now; left out, at the draft's own time. A campaign that is no draft
-   * answers 409.
+   * Launch a draft. Starts at `scheduled_at`, or now if it is null, or at the draft's own time if it is left out. For
+   * a campaign that is not a draft, the answer is 409.
    */
   launch(id: string, params: CampaignsLaunchParams = {}, options: RequestOptions = {}): Promise<Result<Campaign>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/launch`, { body: params, options });
   }
 
-  /** Make a draft of another campaign. The clone has the body, sender, audience, metadata and pace, but not the times. */
+  /** Clone a campaign as a draft. The clone has the same body, sender, audience, metadata and pace, but not the times. */
   clone(id: string, params: CampaignsCloneParams = {}, options: RequestOptions = {}): Promise<Result<Campaign>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/clone`, { body: params, options });
   }
 
   /**
-   * Send a campaign's body to phones of your own. At most 5 phones. Each gets a single message whose metadata has
-   * `test`; credits are charged.
+   * Send a campaign's body to phones of your own. Sends to at most 5 phones. Each gets a single message with `test` in
+   * its metadata; credits are charged.
    */
   test(id: string, params: CampaignsTestParams, options: RequestOptions = {}): Promise<Result<CampaignTestSent>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/test`, { body: params, options });
   }
 
-  /** Prove a campaign's books from the tables: recipients, credits, carrier and events. */
+  /** Reconcile a campaign: recipients, credits, carrier and events. */
   reconciliation(id: string, options: RequestOptions = {}): Promise<Result<Reconciliation>> {
     return this.#call.one("GET", `/v1/campaigns/${pathId("id", id)}/reconciliation`, { options });
   }
 
-  /** Cancel a scheduled campaign. Stops what no carrier has yet. A campaign that has ended answers 409. */
+  /**
+   * Cancel a scheduled campaign. Messages that no carrier has are not sent. For a campaign that has ended, the answer
+   * is 409.
+   */
   cancel(id: string, options: RequestOptions = {}): Promise<Result<Campaign>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/cancel`, { options });
   }
 
-  /** Pause a campaign. Nothing more is handed to a carrier until the campaign is resumed. */
+  /** Pause a campaign. No more messages are sent until the campaign is resumed. */
   pause(id: string, options: RequestOptions = {}): Promise<Result<Campaign>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/pause`, { options });
   }

@@ -8,7 +8,7 @@ import type { ConsentEntry, Contact, ContactExport, ContactsImported, Deleted, E
 export interface ContactsCreateParams {
   /** A phone number in E.164 format. */
   phone: string;
-  /** `true` changes the contact that has the external_id, or else the phone; what is not said stays. */
+  /** `true` updates the contact with the external_id, or else with the phone; fields that are left out stay. */
   upsert?: boolean;
   /** The first name. */
   first_name?: string | null;
@@ -22,7 +22,7 @@ export interface ContactsCreateParams {
   attributes?: Record<string, Scalar | null> | null;
   /** An IANA time zone such as America/New_York. */
   timezone?: string | null;
-  /** What the contact is called in your own system; no two have one. */
+  /** The id of the contact in your own system; it must be unique. */
   external_id?: string | null;
   /**
    * Where a contact has the external_id, or else the phone: `update` changes it, and what is not said stays; `refuse`,
@@ -33,7 +33,7 @@ export interface ContactsCreateParams {
 
 /** Parameters of contacts.list. */
 export interface ContactsListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -56,33 +56,33 @@ export interface ContactsListParams {
    * writes, too.
    */
   attributes?: Record<string, string>;
-  /** Only contacts made at this time or later. */
+  /** Only contacts created at this time or later. */
   "created_at[gte]"?: string | Date;
-  /** Only contacts made before this time. */
+  /** Only contacts created before this time. */
   "created_at[lt]"?: string | Date;
   /** Only contacts changed at this time or later. */
   "updated_at[gte]"?: string | Date;
-  /** Which come first; `newest` where it is not said. */
+  /** The order; `newest` by default. */
   order?: ListMessagesOrder;
 }
 
 /** Parameters of contacts.importBatch. */
 export interface ContactsImportBatchParams {
-  /** At most 500. Where a phone is known, what is given changes its contact. */
+  /** At most 500 contacts. If a phone has a contact, the contact is updated. */
   contacts: ReadonlyArray<ImportedContactParams>;
-  /** The list that all of them go on. */
+  /** The list to which all contacts are added. */
   list_id?: string | null;
-  /** How those who do not say it themselves agreed to be texted. */
+  /** How the contacts without their own `opt_in` agreed to receive texts. */
   opt_in?: OptInParams | null;
-  /** An ISO 3166-1 region: phones may then also be written as they are dialed there. */
+  /** An ISO 3166-1 region: phones may then also be in the national format of that region. */
   default_region?: string | null;
 }
 
 /** Parameters of contacts.update. */
 export interface ContactsUpdateParams {
   /**
-   * Another phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` where that
-   * number opted out, unless `opt_in` brings evidence for it; `warnings` of the answer say so.
+   * The new phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` if that number
+   * opted out, unless `opt_in` has evidence for it; the answer then has a warning.
    */
   phone?: string;
   /** The first name. */
@@ -91,13 +91,13 @@ export interface ContactsUpdateParams {
   last_name?: string | null;
   /** The e-mail address. */
   email?: string | null;
-  /** How the person agreed again to be texted. */
+  /** Evidence that the person agreed again to receive texts. */
   opt_in?: OptInParams;
-  /** Values of your own to set; a value of null removes that one. */
+  /** Your own values to set; null removes a value. */
   attributes?: Record<string, Scalar | null>;
   /** An IANA time zone such as America/New_York. */
   timezone?: string | null;
-  /** What the contact is called in your own system; no two have one. */
+  /** The id of the contact in your own system; it must be unique. */
   external_id?: string | null;
   /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
   version?: string;
@@ -105,7 +105,7 @@ export interface ContactsUpdateParams {
 
 /** Parameters of contacts.listConsent. */
 export interface ContactsListConsentParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -122,9 +122,9 @@ export class ContactsResource {
   }
 
   /**
-   * Create a contact. `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` where
-   * the phone said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409
-   * `opt_in_revoked`.
+   * Create a contact. `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` if the
+   * phone opted out. Only renewed evidence, newer than the opt-out, undoes an opt-out; with any other, the answer is
+   * 409 `opt_in_revoked`.
    */
   create(params: ContactsCreateParams, options: RequestOptions = {}): Promise<Result<Contact>> {
     const { upsert, ...body } = params;
@@ -132,17 +132,17 @@ export class ContactsResource {
   }
 
   /**
-   * List/search contacts. Every filter given must hold. `q` finds words in names and e-mail addresses, or digits in
-   * phones.
+   * List/search contacts. A contact must match every filter. `q` finds words of names and e-mail addresses, or digits
+   * of phones.
    */
   list(params: ContactsListParams = {}, options: RequestOptions = {}): PagePromise<Contact> {
     return this.#call.page("GET", "/v1/contacts", { query: params, options });
   }
 
   /**
-   * Import contacts. At most 500 contacts. A phone that is known has its contact changed, as an update would; what is
-   * left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in people who are
-   * `unknown`; a number that said STOP stays opted out regardless of the evidence, and is counted in `opted_out`.
+   * Import contacts. At most 500 contacts. Existing contacts are updated; fields that are left out stay. Invalid rows
+   * are reported, and the others are imported. Evidence opts in contacts that are `unknown`; a number that opted out
+   * stays opted out, and is counted in `opted_out`.
    */
   importBatch(params: ContactsImportBatchParams, options: RequestOptions = {}): Promise<Result<ContactsImported>> {
     return this.#call.one("POST", "/v1/contacts/import", { body: params, options });
@@ -154,43 +154,47 @@ export class ContactsResource {
   }
 
   /**
-   * Update a contact. What is left out stays; null clears. `attributes` are merged key by key and null removes one.
-   * Where the phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and nothing
-   * changes.
+   * Update a contact. Fields that are left out stay; null clears a field. `attributes` are merged key by key; null
+   * removes a key. If the phone opted out, `opt_in` must be renewed and newer; otherwise the answer is 409
+   * `opt_in_revoked`, and nothing changes.
    */
   update(id: string, params: ContactsUpdateParams = {}, options: RequestOptions = {}): Promise<Result<Contact>> {
     return this.#call.one("POST", `/v1/contacts/${pathId("id", id)}`, { body: params, options });
   }
 
   /**
-   * Delete a contact. The contact leaves its lists. The history of its consent stays, so a number that said STOP stays
-   * suppressed.
+   * Delete a contact. The contact is removed from its lists. Its consent records stay, so a number that opted out
+   * stays suppressed.
    */
   delete(id: string, options: RequestOptions = {}): Promise<Result<Deleted>> {
     return this.#call.one("DELETE", `/v1/contacts/${pathId("id", id)}`, { options });
   }
 
-  /** Opt a contact out. Cancels what waits for the contact. Doing it again answers 409. */
+  /**
+   * Opt a contact out. Cancels messages that wait to be sent to the contact. If it is opted out already, the answer is
+   * 409.
+   */
   optOut(id: string, options: RequestOptions = {}): Promise<Result<Contact>> {
     return this.#call.one("POST", `/v1/contacts/${pathId("id", id)}/opt_out`, { options });
   }
 
   /**
-   * List the history of a contact's consent. Newest first, with the evidence, and each entry's place in the chain of
-   * consent.
+   * List the consent records of a contact. Newest first, with the evidence and the position of each record in the
+   * consent chain.
    */
   listConsent(id: string, params: ContactsListConsentParams = {}, options: RequestOptions = {}): PagePromise<ConsentEntry> {
     return this.#call.page("GET", `/v1/contacts/${pathId("id", id)}/consent`, { query: params, options });
   }
 
-  /** Export a contact's whole record. At most 1000 rows of each kind, the newest; `complete` says whether that is all. */
+  /** Export all data about a contact. The newest 1000 rows of each kind; `complete` tells whether that is everything. */
   export(id: string, options: RequestOptions = {}): Promise<Result<ContactExport>> {
     return this.#call.one("GET", `/v1/contacts/${pathId("id", id)}/export`, { options });
   }
 
   /**
-   * Erase a contact. The contact is gone, and messages, events and consent keep nothing that names it. A number that
-   * said STOP stays suppressed, as a keyed hash. Doing it again changes nothing; while a message is on its way, 409.
+   * Erase a contact. Deletes the contact, and anonymizes its messages, events and consent records. A number that opted
+   * out stays suppressed, as a keyed hash. Erasing again changes nothing; while a message is being sent, the answer is
+   * 409.
    */
   erase(id: string, options: RequestOptions = {}): Promise<Result<Erasure>> {
     return this.#call.one("POST", `/v1/contacts/${pathId("id", id)}/erase`, { options });

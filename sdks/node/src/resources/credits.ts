@@ -6,7 +6,7 @@ import type { Checkout, Credits, LedgerEntry, Pack } from "../types.js";
 
 /** Parameters of credits.listLedger. */
 export interface CreditsListLedgerParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -16,7 +16,7 @@ export interface CreditsListLedgerParams {
 
 /** Parameters of credits.listPurchases. */
 export interface CreditsListPurchasesParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -28,15 +28,15 @@ export interface CreditsListPurchasesParams {
 export interface CreditsCreateCheckoutParams {
   /** The id of the pack. */
   pack: string;
-  /** Where the buyer goes once it is paid; a page of ours where none is given. */
+  /** The page to which the buyer goes after payment; a page of the service if none is given. */
   success_url?: string | null;
-  /** Where the buyer goes who turns back; a page of ours where none is given. */
+  /** The page to which the buyer goes after canceling; a page of the service if none is given. */
   cancel_url?: string | null;
 }
 
 /** Parameters of credits.listCheckouts. */
 export interface CreditsListCheckoutsParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -44,7 +44,7 @@ export interface CreditsListCheckoutsParams {
   ending_before?: string;
 }
 
-/** The balance, what moved it, and how to buy more. */
+/** The balance, its movements, and purchases. */
 export class CreditsResource {
   readonly #call: Caller;
 
@@ -52,7 +52,7 @@ export class CreditsResource {
     this.#call = call;
   }
 
-  /** Get current balance. The balance is the workspace's, for both modes; only live messages move it. */
+  /** Get current balance. Both modes share the balance of the workspace; only live messages change it. */
   retrieve(options: RequestOptions = {}): Promise<Result<Credits>> {
     return this.#call.one("GET", "/v1/credits", { options });
   }
@@ -62,34 +62,34 @@ export class CreditsResource {
     return this.#call.page("GET", "/v1/credits/ledger", { query: params, options });
   }
 
-  /** List what was added to the balance. Newest first, bought or given. */
+  /** List credits added to the balance. Newest first, bought or granted. */
   listPurchases(params: CreditsListPurchasesParams = {}, options: RequestOptions = {}): PagePromise<LedgerEntry> {
     return this.#call.page("GET", "/v1/credits/purchases", { query: params, options });
   }
 
-  /** List the packs of credits that are sold. In the operator's order; none where nothing is sold. */
+  /** List the packs of credits for sale. In the operator's order; empty if none are sold. */
   listPacks(options: RequestOptions = {}): PagePromise<Pack> {
     return this.#call.page("GET", "/v1/credits/packs", { options });
   }
 
   /**
-   * Begin to buy a pack: answers the page where it is paid. Send the buyer to `url`. The credits come once it is paid,
-   * at the figures of this answer. Only a live key with the scope `credits:buy` may: the sandbox buys nothing. 409
-   * `billing_closed` where nothing is sold.
+   * Buy a pack of credits: returns the payment page. Send the buyer to `url`. The credits are added after payment, at
+   * the price in this answer. Needs a live key with the scope `credits:buy`; the sandbox sells nothing. If nothing is
+   * for sale, the answer is 409 `billing_closed`.
    */
   createCheckout(params: CreditsCreateCheckoutParams, options: RequestOptions = {}): Promise<Result<Checkout>> {
     return this.#call.one("POST", "/v1/credits/checkout", { body: params, options });
   }
 
   /**
-   * List what was bought, with what was paid for it. Newest first. What was given, and what moved the balance, is in
-   * the ledger.
+   * List purchases, with their payments. Newest first. Granted credits and all movements of the balance are in the
+   * ledger.
    */
   listCheckouts(params: CreditsListCheckoutsParams = {}, options: RequestOptions = {}): PagePromise<Checkout> {
     return this.#call.page("GET", "/v1/credits/checkouts", { query: params, options });
   }
 
-  /** Retrieve a purchase: whether it is paid. */
+  /** Retrieve a purchase and its status. */
   retrieveCheckout(id: string, options: RequestOptions = {}): Promise<Result<Checkout>> {
     return this.#call.one("GET", `/v1/credits/checkouts/${pathId("id", id)}`, { options });
   }

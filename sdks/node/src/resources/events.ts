@@ -6,7 +6,7 @@ import type { Event, EventType, Redelivery } from "../types.js";
 
 /** Parameters of events.list. */
 export interface EventsListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -18,11 +18,11 @@ export interface EventsListParams {
 
 /** Parameters of events.resend. */
 export interface EventsResendParams {
-  /** The one webhook to deliver to; all that subscribe where none is given. */
+  /** The webhook to deliver to; if none is given, all that subscribe. */
   webhook_id?: string | null;
 }
 
-/** What happened, as webhooks deliver it; kept to be read and delivered again. */
+/** Events, as webhooks deliver them, to read or deliver again. */
 export class EventsResource {
   readonly #call: Caller;
 
@@ -41,8 +41,8 @@ export class EventsResource {
   }
 
   /**
-   * Deliver an event again. To one webhook, or to all enabled ones that subscribe to the event. A test event goes to
-   * the webhook that it tests.
+   * Deliver an event again. To one webhook, or to all enabled webhooks that subscribe to the event. A test event goes
+   * to the webhook that it tests.
    */
   resend(id: string, params: EventsResendParams = {}, options: RequestOptions = {}): Promise<Result<Redelivery>> {
     return this.#call.one("POST", `/v1/events/${pathId("id", id)}/resend`, { body: params, options });

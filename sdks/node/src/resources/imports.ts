@@ -6,11 +6,11 @@ import type { CreateImportUpdate, Import, ImportFile, ImportRow, ImportRowStatus
 
 /** Parameters of imports.create. */
 export interface ImportsCreateParams {
-  /** What the file is called. */
+  /** The file name. */
   file_name: string;
-  /** The list that all of them go on. */
+  /** The list to which all contacts are added. */
   list_id?: string | null;
-  /** The ISO 3166-1 region of numbers without a country code, where their row names no country. */
+  /** The ISO 3166-1 region of numbers without a country code, unless their row names a country. */
   default_region?: string | null;
   /**
    * What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
@@ -18,20 +18,20 @@ export interface ImportsCreateParams {
    * `status`, `attributes.` and a key, or `ignore`.
    */
   mapping?: Record<string, string> | null;
-  /** How all of them agreed to be texted. Without it, and without a column that says so, nobody is opted in. */
+  /** How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in. */
   evidence?: OptInParams | null;
   /**
    * What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank, `skip`
    * nothing. `overwrite` unless told.
    */
   update?: CreateImportUpdate | null;
-  /** Whether to stop once it is known what would come of it. */
+  /** Whether to only check the file. */
   dry_run?: boolean;
 }
 
 /** Parameters of imports.list. */
 export interface ImportsListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -43,9 +43,9 @@ export interface ImportsListParams {
 
 /** Parameters of imports.update. */
 export interface ImportsUpdateParams {
-  /** The list that all of them go on. */
+  /** The list to which all contacts are added. */
   list_id?: string | null;
-  /** The ISO 3166-1 region of numbers without a country code, where their row names no country. */
+  /** The ISO 3166-1 region of numbers without a country code, unless their row names a country. */
   default_region?: string | null;
   /**
    * What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
@@ -63,11 +63,11 @@ export interface ImportsUpdateParams {
 
 /** Parameters of imports.addPart. */
 export interface ImportsAddPartParams {
-  /** How many bytes stand before it, which is `file_size` so far. */
+  /** The offset of the part in bytes, which is `file_size` so far. */
   offset: number;
-  /** Its bytes in base64. */
+  /** The content in base64. */
   content: string;
-  /** Whether the file ends with it. */
+  /** Whether it is the last part. */
   last?: boolean;
 }
 
@@ -75,19 +75,19 @@ export interface ImportsAddPartParams {
 export interface ImportsListRowsParams {
   /** Only those of this status. */
   status?: ImportRowStatus;
-  /** The number of the row after which to go on. */
+  /** The number of the row after which to continue. */
   after?: number;
-  /** How many at most. */
+  /** The most rows to return. */
   limit?: number;
 }
 
 /** Parameters of imports.retrieveInvalidRows. */
 export interface ImportsRetrieveInvalidRowsParams {
-  /** The number of the row after which to go on. */
+  /** The number of the row after which to continue. */
   after?: number;
 }
 
-/** Contacts from files: read, mapped, tried, run, and undone. */
+/** Import contacts from files: upload, map, check, run and undo. */
 export class ImportsResource {
   readonly #call: Caller;
 
@@ -96,10 +96,10 @@ export class ImportsResource {
   }
 
   /**
-   * Import contacts from a file. As `multipart/form-data` with a `file` and `options`, or as JSON with a `file_name`,
-   * whose bytes follow in parts. CSV in any dialect and encoding, XLSX, also as gzip. Columns that are not mapped are
-   * known by their titles; where none is known to hold phones, the import is `needs_mapping`. With `dry_run` it stops
-   * `checked`.
+   * Import contacts from a file. Send `multipart/form-data` with a `file` and `options`, or JSON with a `file_name`
+   * and then the content in parts. The file is CSV with any delimiter and encoding, or XLSX, also compressed with
+   * gzip. Columns that are not mapped are recognized by their titles; if none is recognized as phones, the import is
+   * `needs_mapping`. With `dry_run` it ends as `checked`.
    */
   create(params: ImportsCreateParams, options: RequestOptions = {}): Promise<Result<Import>> {
     return this.#call.one("POST", "/v1/imports", { body: params, options });
@@ -116,26 +116,29 @@ export class ImportsResource {
   }
 
   /**
-   * Change how a file is imported. For imports that are `uploading`, `needs_mapping` or `checked`; the file is read
-   * again.
+   * Change how a file is imported. Only while the import is `uploading`, `needs_mapping` or `checked`; the file is
+   * read again.
    */
   update(id: string, params: ImportsUpdateParams = {}, options: RequestOptions = {}): Promise<Result<Import>> {
     return this.#call.one("POST", `/v1/imports/${pathId("id", id)}`, { body: params, options });
   }
 
-  /** Add a part to an import's file. The bytes at `offset`, in base64. What breaks off goes on at `file_size`. */
+  /**
+   * Add a part to an import's file. The content at `offset`, in base64. After a broken upload, continue at
+   * `file_size`.
+   */
   addPart(id: string, params: ImportsAddPartParams, options: RequestOptions = {}): Promise<Result<Import>> {
     return this.#call.one("POST", `/v1/imports/${pathId("id", id)}/parts`, { body: params, options });
   }
 
-  /** List the rows of an import. In their order. Rows that cannot be taken come with their `reason` and their `cells`. */
+  /** List the rows of an import. In order. Invalid rows have a `reason` and their `cells`. */
   listRows(id: string, params: ImportsListRowsParams = {}, options: RequestOptions = {}): PagePromise<ImportRow> {
     return this.#call.page("GET", `/v1/imports/${pathId("id", id)}/rows`, { query: params, options });
   }
 
   /**
-   * Retrieve the rows of an import that could not be taken, as a file. CSV with the titles of the file and a column
-   * `reason`, at most 10,000 rows at once. Mended, it can be imported as it is.
+   * Retrieve the invalid rows of an import, as a file. CSV with the columns of the original file and a column
+   * `reason`, at most 10,000 rows at once. Correct the rows and import the file again.
    */
   retrieveInvalidRows(id: string, params: ImportsRetrieveInvalidRowsParams = {}, options: RequestOptions = {}): Promise<Result<ImportFile>> {
     return this.#call.one("GET", `/v1/imports/${pathId("id", id)}/invalid_rows`, { query: params, options });
@@ -147,7 +150,7 @@ export class ImportsResource {
   }
 
   /**
-   * End an import; what is done stays. What is done stays, and can be undone. An import that has ended is returned
+   * Cancel an import. The rows imported so far stay, and can be undone. An import that has ended is returned
    * unchanged.
    */
   cancel(id: string, options: RequestOptions = {}): Promise<Result<Import>> {
@@ -155,8 +158,8 @@ export class ImportsResource {
   }
 
   /**
-   * Delete the contacts that an import made. Within seven days of its end. Contacts that were used since stay; consent
-   * and opt-outs always do.
+   * Delete the contacts that an import made. Possible for seven days after it ended. Contacts that were used since
+   * stay; consent records and opt-outs always stay.
    */
   undo(id: string, options: RequestOptions = {}): Promise<Result<Import>> {
     return this.#call.one("POST", `/v1/imports/${pathId("id", id)}/undo`, { options });

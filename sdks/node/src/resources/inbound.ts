@@ -6,7 +6,7 @@ import type { InboundMessage } from "../types.js";
 
 /** Parameters of inbound.list. */
 export interface InboundListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -18,7 +18,7 @@ export interface InboundListParams {
   flagged?: boolean;
 }
 
-/** What recipients sent to you. */
+/** Messages from recipients. */
 export class InboundResource {
   readonly #call: Caller;
 
@@ -26,17 +26,17 @@ export class InboundResource {
     this.#call = call;
   }
 
-  /** List the messages that recipients sent. */
+  /** List inbound messages. */
   list(params: InboundListParams = {}, options: RequestOptions = {}): PagePromise<InboundMessage> {
     return this.#call.page("GET", "/v1/inbound", { query: params, options });
   }
 
-  /** Retrieve a message that a recipient sent. */
+  /** Retrieve an inbound message. */
   retrieve(id: string, options: RequestOptions = {}): Promise<Result<InboundMessage>> {
     return this.#call.one("GET", `/v1/inbound/${pathId("id", id)}`, { options });
   }
 
-  /** Take the flag off a message that somebody looked at. */
+  /** Remove the flag of an inbound message. */
   unflag(id: string, options: RequestOptions = {}): Promise<Result<InboundMessage>> {
     return this.#call.one("POST", `/v1/inbound/${pathId("id", id)}/unflag`, { options });
   }

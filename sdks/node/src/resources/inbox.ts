@@ -6,7 +6,7 @@ import type { InboxMessage, InboxThread, InboxThreadStatus, Message, Scalar } fr
 
 /** Parameters of inbox.listThreads. */
 export interface InboxListThreadsParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -18,7 +18,7 @@ export interface InboxListThreadsParams {
 
 /** Parameters of inbox.listMessages. */
 export interface InboxListMessagesParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -30,7 +30,7 @@ export interface InboxListMessagesParams {
 export interface InboxAnswerParams {
   /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
   body: string;
-  /** The sender; the one that the contact wrote to where none is given. */
+  /** The sender; by default, the one to which the contact wrote. */
   from?: string | null;
   /** Map of {key: value} substituted into the body. */
   variables?: Record<string, Scalar | null> | null;
@@ -43,11 +43,11 @@ export interface InboxAnswerParams {
 
 /** Parameters of inbox.markRead. */
 export interface InboxMarkReadParams {
-  /** The last reply that was read; all of them where none is given. */
+  /** The last reply that was read; if none is given, all replies. */
   until?: string | null;
 }
 
-/** Threads of replies, to be answered and marked read. */
+/** Conversations with contacts, to answer and mark as read. */
 export class InboxResource {
   readonly #call: Caller;
 
@@ -55,7 +55,7 @@ export class InboxResource {
     this.#call = call;
   }
 
-  /** List threads of replies. The one with the newest reply first. A thread's id is that of its last reply. */
+  /** List threads of replies. The thread with the newest reply first. The id of a thread is that of its last reply. */
   listThreads(params: InboxListThreadsParams = {}, options: RequestOptions = {}): PagePromise<InboxThread> {
     return this.#call.page("GET", "/v1/inbox/threads", { query: params, options });
   }
@@ -65,20 +65,17 @@ export class InboxResource {
     return this.#call.one("GET", `/v1/inbox/threads/${pathId("contact_id", contact_id)}`, { options });
   }
 
-  /**
-   * List a contact's messages in both directions. Newest first, what the contact sent and what was sent to it in one
-   * order of time.
-   */
+  /** List a contact's messages in both directions. Newest first, in both directions. */
   listMessages(contact_id: string, params: InboxListMessagesParams = {}, options: RequestOptions = {}): PagePromise<InboxMessage> {
     return this.#call.page("GET", `/v1/inbox/threads/${pathId("contact_id", contact_id)}/messages`, { query: params, options });
   }
 
-  /** Answer a contact. Sends one SMS, from the sender that the contact wrote to, and marks the thread as read. */
+  /** Answer a contact. Sends one SMS from the sender to which the contact wrote, and marks the thread as read. */
   answer(contact_id: string, params: InboxAnswerParams, options: RequestOptions = {}): Promise<Result<Message>> {
     return this.#call.one("POST", `/v1/inbox/threads/${pathId("contact_id", contact_id)}/answer`, { body: params, options });
   }
 
-  /** Mark a thread as read. Up to the reply `until`, or all of it. */
+  /** Mark a thread as read. Up to the reply `until`, or the whole thread. */
   markRead(contact_id: string, params: InboxMarkReadParams = {}, options: RequestOptions = {}): Promise<Result<InboxThread>> {
     return this.#call.one("POST", `/v1/inbox/threads/${pathId("contact_id", contact_id)}/read`, { body: params, options });
   }

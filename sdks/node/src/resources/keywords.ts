@@ -6,9 +6,9 @@ import type { Deleted, Keyword } from "../types.js";
 
 /** Parameters of keywords.create. */
 export interface KeywordsCreateParams {
-  /** The word. Case, accents and punctuation do not count when a message is compared with it. */
+  /** The word. Case, accents and punctuation do not matter when a message is compared with it. */
   word: string;
-  /** The list that it adds to. */
+  /** The list to which it adds contacts. */
   list_id: string;
   /** The SMS that answers anyone who joins; null for the workspace's welcome text. */
   reply?: string | null;
@@ -16,7 +16,7 @@ export interface KeywordsCreateParams {
 
 /** Parameters of keywords.list. */
 export interface KeywordsListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -28,9 +28,9 @@ export interface KeywordsListParams {
 
 /** Parameters of keywords.update. */
 export interface KeywordsUpdateParams {
-  /** The word. Case, accents and punctuation do not count when a message is compared with it. */
+  /** The word. Case, accents and punctuation do not matter when a message is compared with it. */
   word?: string;
-  /** The list that it adds to. */
+  /** The list to which it adds contacts. */
   list_id?: string;
   /** The SMS that answers anyone who joins; null for the workspace's welcome text. */
   reply?: string | null;
@@ -38,7 +38,7 @@ export interface KeywordsUpdateParams {
   version?: string;
 }
 
-/** Words with which anyone who texts one opts in and joins a list. */
+/** Words that opt in anyone who texts them, and add them to a list. */
 export class KeywordsResource {
   readonly #call: Caller;
 
@@ -66,7 +66,7 @@ export class KeywordsResource {
     return this.#call.one("POST", `/v1/keywords/${pathId("id", id)}`, { body: params, options });
   }
 
-  /** Delete a keyword; who joined by it stays. */
+  /** Delete a keyword. */
   delete(id: string, options: RequestOptions = {}): Promise<Result<Deleted>> {
     return this.#call.one("DELETE", `/v1/keywords/${pathId("id", id)}`, { options });
   }

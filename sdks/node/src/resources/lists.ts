@@ -12,7 +12,7 @@ export interface ListsCreateParams {
 
 /** Parameters of lists.list. */
 export interface ListsListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -36,7 +36,7 @@ export interface ListsAddContactsParams {
 
 /** Parameters of lists.listContacts. */
 export interface ListsListContactsParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -77,7 +77,7 @@ export class ListsResource {
     return this.#call.one("DELETE", `/v1/lists/${pathId("id", id)}`, { options });
   }
 
-  /** Add contacts to a list. At most 1000 ids. A contact that is on the list stays; an unknown id is reported. */
+  /** Add contacts to a list. At most 1000 ids. Contacts that are on the list stay; unknown ids are reported. */
   addContacts(id: string, params: ListsAddContactsParams, options: RequestOptions = {}): Promise<Result<ContactsAdded>> {
     return this.#call.one("POST", `/v1/lists/${pathId("id", id)}/contacts`, { body: params, options });
   }
@@ -87,7 +87,7 @@ export class ListsResource {
     return this.#call.page("GET", `/v1/lists/${pathId("id", id)}/contacts`, { query: params, options });
   }
 
-  /** Remove a contact from a list. Nothing happens where the contact is not on the list. */
+  /** Remove a contact from a list. Does nothing if the contact is not on the list. */
   removeContact(id: string, contact_id: string, options: RequestOptions = {}): Promise<Result<Deleted>> {
     return this.#call.one("DELETE", `/v1/lists/${pathId("id", id)}/contacts/${pathId("contact_id", contact_id)}`, { options });
   }

@@ -11,7 +11,7 @@ export interface MessagesCreateParams {
   /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
   body: string;
   /**
-   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's where
+   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
    */
   from?: string | null;
@@ -27,27 +27,27 @@ export interface MessagesCreateParams {
   /** ISO-8601 time with an offset after which nothing is handed to a carrier. */
   expires_at?: string | Date | null;
   /**
-   * What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
-   * alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
+   * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+   * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
 }
 
 /** Parameters of messages.list. */
 export interface MessagesListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
   /** The id before which the page ends: newer resources. */
   ending_before?: string;
-  /** Only messages of this status. Skipped recipients are listed under `skipped` and `all` alone. */
+  /** Only messages with this status. Skipped recipients are listed only with `skipped` and `all`. */
   status?: MessageStatusFilter;
   /** Only messages of this campaign. */
   campaign_id?: string;
   /** Only messages to this contact. */
   contact_id?: string;
-  /** Only messages of this origin; automatic ones are the service's own. */
+  /** Only messages of this origin. */
   origin?: MessageOrigin;
   /** Only messages of one of these statuses; `delivered` includes those replied to, as it does alone. */
   statuses?: ReadonlyArray<MessageStatus>;
@@ -55,15 +55,15 @@ export interface MessagesListParams {
   to?: string;
   /** Only messages of this sender. */
   from?: string;
-  /** Only messages whose body holds this text, in any case. */
+  /** Only messages whose body contains this text, in upper or lower case. */
   q?: string;
   /** Only messages that failed, or were skipped, with this code. */
   error_code?: string;
-  /** Only messages made at this time or later. */
+  /** Only messages created at this time or later. */
   "created_at[gte]"?: string | Date;
-  /** Only messages made before this time. */
+  /** Only messages created before this time. */
   "created_at[lt]"?: string | Date;
-  /** Which come first; `newest` where it is not said. */
+  /** The order; `newest` by default. */
   order?: ListMessagesOrder;
   /**
    * Only messages whose metadata has these values under these keys. Text finds the number and the boolean that it
@@ -79,7 +79,7 @@ export interface MessagesPreviewParams {
   /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
   body: string;
   /**
-   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's where
+   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
    */
   from?: string | null;
@@ -95,8 +95,8 @@ export interface MessagesPreviewParams {
   /** ISO-8601 time with an offset after which nothing is handed to a carrier. */
   expires_at?: string | Date | null;
   /**
-   * What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report
-   * alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.
+   * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+   * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
 }
@@ -110,8 +110,8 @@ export class MessagesResource {
   }
 
   /**
-   * Send a single SMS. Sends one SMS now, or at `scheduled_at`. Charged 1 credit a segment; sandbox messages are not
-   * charged. The first message to a number makes its contact.
+   * Send a single SMS. Sends one SMS now, or at `scheduled_at`. Costs 1 credit for each segment; sandbox messages are
+   * free. The first message to a number creates its contact.
    */
   create(params: MessagesCreateParams, options: RequestOptions = {}): Promise<Result<Message>> {
     return this.#call.one("POST", "/v1/messages", { body: params, options });
@@ -122,7 +122,7 @@ export class MessagesResource {
     return this.#call.page("GET", "/v1/messages", { query: params, options });
   }
 
-  /** Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent. */
+  /** Preview a message: its body, parts and cost, and any refusal. Nothing is sent. */
   preview(params: MessagesPreviewParams, options: RequestOptions = {}): Promise<Result<MessagePreview>> {
     return this.#call.one("POST", "/v1/messages/preview", { body: params, options });
   }
@@ -132,20 +132,17 @@ export class MessagesResource {
     return this.#call.one("GET", `/v1/messages/${pathId("id", id)}`, { options });
   }
 
-  /** Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time. */
+  /** Explain a message: consent, quiet hours, encoding, attempts, credits and status changes. */
   explain(id: string, options: RequestOptions = {}): Promise<Result<MessageExplanation>> {
     return this.#call.one("GET", `/v1/messages/${pathId("id", id)}/explain`, { options });
   }
 
-  /** Tell everything that happened to a message, in order. */
+  /** List everything that happened to a message, in order. */
   timeline(id: string, options: RequestOptions = {}): Promise<Result<MessageTimeline>> {
     return this.#call.one("GET", `/v1/messages/${pathId("id", id)}/timeline`, { options });
   }
 
-  /**
-   * Cancel a scheduled message. Cancels a scheduled or queued message. A message that is past that is returned
-   * unchanged.
-   */
+  /** Cancel a scheduled message. Cancels a scheduled or queued message. Any other message is returned unchanged. */
   cancel(id: string, options: RequestOptions = {}): Promise<Result<Message>> {
     return this.#call.one("POST", `/v1/messages/${pathId("id", id)}/cancel`, { options });
   }

@@ -5,15 +5,15 @@ import type { InboundMessage } from "../types.js";
 
 /** Parameters of sandbox.createInbound. */
 export interface SandboxCreateInboundParams {
-  /** The phone that it comes from, in E.164 format. */
+  /** The phone that sends it, in E.164 format. */
   from: string;
   /** The text of the reply. */
   body: string;
-  /** The sender that it goes to; the workspace's where none is given. */
+  /** The sender that receives it; by default, the workspace's. */
   to?: string | null;
 }
 
-/** What only a sandbox key can do. */
+/** Operations for sandbox keys only. */
 export class SandboxResource {
   readonly #call: Caller;
 
@@ -21,7 +21,7 @@ export class SandboxResource {
     this.#call = call;
   }
 
-  /** Make a reply arrive, as if its sender had written to you. Sandbox keys only. */
+  /** Simulate a reply from a phone. Sandbox keys only. */
   createInbound(params: SandboxCreateInboundParams, options: RequestOptions = {}): Promise<Result<InboundMessage>> {
     return this.#call.one("POST", "/v1/test/inbound", { body: params, options });
   }

@@ -8,13 +8,13 @@ import type { Deleted, Segment, SegmentConditionParams, SegmentPreview } from ".
 export interface SegmentsCreateParams {
   /** Its name. */
   name: string;
-  /** The condition that its contacts meet. */
+  /** The filter that its contacts match. */
   filter: SegmentConditionParams;
 }
 
 /** Parameters of segments.list. */
 export interface SegmentsListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -24,7 +24,7 @@ export interface SegmentsListParams {
 
 /** Parameters of segments.preview. */
 export interface SegmentsPreviewParams {
-  /** The condition that its contacts meet. */
+  /** The filter that its contacts match. */
   filter: SegmentConditionParams;
 }
 
@@ -32,7 +32,7 @@ export interface SegmentsPreviewParams {
 export interface SegmentsUpdateParams {
   /** Its name. */
   name?: string;
-  /** The condition that its contacts meet. */
+  /** The filter that its contacts match. */
   filter?: SegmentConditionParams;
   /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
   version?: string;
@@ -56,7 +56,7 @@ export class SegmentsResource {
     return this.#call.page("GET", "/v1/segments", { query: params, options });
   }
 
-  /** Count the contacts that a filter finds. */
+  /** Count the contacts that match a filter. */
   preview(params: SegmentsPreviewParams, options: RequestOptions = {}): Promise<Result<SegmentPreview>> {
     return this.#call.one("POST", "/v1/segments/preview", { body: params, options });
   }

@@ -6,7 +6,7 @@ import type { Sender } from "../types.js";
 
 /** Parameters of senders.list. */
 export interface SendersListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -14,7 +14,7 @@ export interface SendersListParams {
   ending_before?: string;
 }
 
-/** What the workspace owns and may send from, live. */
+/** Senders that the workspace can use in live mode. */
 export class SendersResource {
   readonly #call: Caller;
 
@@ -22,7 +22,7 @@ export class SendersResource {
     this.#call = call;
   }
 
-  /** List the senders that the workspace may use live. */
+  /** List the senders that the workspace can use in live mode. */
   list(params: SendersListParams = {}, options: RequestOptions = {}): PagePromise<Sender> {
     return this.#call.page("GET", "/v1/senders", { query: params, options });
   }

@@ -6,7 +6,7 @@ import type { ConsentEntry, Contact, Suppression, SuppressionsImported } from ".
 
 /** Parameters of suppressions.listConsent. */
 export interface SuppressionsListConsentParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -20,13 +20,13 @@ export interface SuppressionsListConsentParams {
 export interface SuppressionsCreateParams {
   /** A phone number in E.164 format. */
   phone: string;
-  /** Why, such as `complaint`. */
+  /** The reason, such as `complaint`. */
   source: string;
 }
 
 /** Parameters of suppressions.list. */
 export interface SuppressionsListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -40,7 +40,7 @@ export interface SuppressionsListParams {
 export interface SuppressionsImportBatchParams {
   /** Phones in E.164 format. */
   phones: ReadonlyArray<string>;
-  /** Why; `import` unless told. */
+  /** The reason; `import` by default. */
   source?: string | null;
 }
 
@@ -62,7 +62,7 @@ export interface SuppressionsLiftParams {
   renewed?: boolean;
 }
 
-/** Phones that nothing is sent to, and how consent came and went. */
+/** Phones to which nothing is sent, and consent records. */
 export class SuppressionsResource {
   readonly #call: Caller;
 
@@ -71,24 +71,27 @@ export class SuppressionsResource {
   }
 
   /**
-   * List the history of consent, of all phones or of one. Newest first. The history of a phone survives the deletion
-   * and the erasure of its contact.
+   * List consent records, of all phones or of one. Newest first. The records of a phone outlive the deletion and the
+   * erasure of its contact.
    */
   listConsent(params: SuppressionsListConsentParams = {}, options: RequestOptions = {}): PagePromise<ConsentEntry> {
     return this.#call.page("GET", "/v1/consent", { query: params, options });
   }
 
-  /** Suppress a phone. Its contact, if it has one, is opted out, and what waits for it is canceled. */
+  /**
+   * Suppress a phone. Opts out the contact of the phone, if there is one, and cancels messages that wait to be sent to
+   * it.
+   */
   create(params: SuppressionsCreateParams, options: RequestOptions = {}): Promise<Result<Suppression>> {
     return this.#call.one("POST", "/v1/suppressions", { body: params, options });
   }
 
-  /** List suppressions, or that of one phone. Newest first. By phone, one that was erased is found too. */
+  /** List suppressions, or find one by its phone. Newest first. An erased suppression can be found by its phone. */
   list(params: SuppressionsListParams = {}, options: RequestOptions = {}): PagePromise<Suppression> {
     return this.#call.page("GET", "/v1/suppressions", { query: params, options });
   }
 
-  /** Suppress many phones. At most 1000 phones. One that is suppressed stays; what is no phone is reported. */
+  /** Suppress many phones. At most 1000 phones. Phones that are suppressed already stay so; invalid ones are reported. */
   importBatch(params: SuppressionsImportBatchParams, options: RequestOptions = {}): Promise<Result<SuppressionsImported>> {
     return this.#call.one("POST", "/v1/suppressions/import", { body: params, options });
   }
@@ -99,9 +102,9 @@ export class SuppressionsResource {
   }
 
   /**
-   * Lift a suppression, on evidence that the person agreed again. Only the person may come back: `source` is required,
-   * `renewed`, and an `at` after the opt-out; else 409 `opt_in_revoked`. Under double opt-in the suppression stands
-   * until the person confirms.
+   * Lift a suppression, on evidence that the person agreed again. Needs newer evidence: a `source`, `renewed: true`,
+   * and an `at` later than the opt-out; otherwise the answer is 409 `opt_in_revoked`. With double opt-in, the
+   * suppression stays until the person confirms.
    */
   lift(id: string, params: SuppressionsLiftParams, options: RequestOptions = {}): Promise<Result<Contact>> {
     return this.#call.one("POST", `/v1/suppressions/${pathId("id", id)}/lift`, { body: params, options });

@@ -10,15 +10,15 @@ export interface WebhooksCreateParams {
   url: string;
   /** The events to subscribe to, or `*` for all. */
   events: ReadonlyArray<SubscribedEvent>;
-  /** The key of the signatures. Omit to have one made. */
+  /** The secret for signatures. If you omit it, one is generated. */
   secret?: string | null;
-  /** What it is for. */
+  /** Its purpose. */
   description?: string | null;
 }
 
 /** Parameters of webhooks.list. */
 export interface WebhooksListParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -32,7 +32,7 @@ export interface WebhooksUpdateParams {
   url?: string;
   /** The events to subscribe to, or `*` for all. */
   events?: ReadonlyArray<SubscribedEvent>;
-  /** What it is for. */
+  /** Its purpose. */
   description?: string;
   /** Whether events are delivered to it. */
   enabled?: boolean;
@@ -42,7 +42,7 @@ export interface WebhooksUpdateParams {
 
 /** Parameters of webhooks.listAttempts. */
 export interface WebhooksListAttemptsParams {
-  /** How many resources a page holds. */
+  /** The size of a page. */
   limit?: number;
   /** The id after which the page starts: older resources. */
   starting_after?: string;
@@ -56,7 +56,7 @@ export interface WebhooksRecoverParams {
   since: string | Date;
 }
 
-/** Subscriptions that push events to your URL. */
+/** Endpoints that receive events at your URL. */
 export class WebhooksResource {
   readonly #call: Caller;
 
@@ -65,9 +65,9 @@ export class WebhooksResource {
   }
 
   /**
-   * Create a webhook subscription. `secret` is shown in this answer alone; it is made where you send none. `*`
-   * subscribes to all events. A live one is sent its first event alone; the others follow once one was answered with
-   * 2xx. A mode has one webhook of a URL: another one answers 409 `webhook_exists`.
+   * Create a webhook subscription. `secret` is shown only in this answer; if you send none, one is generated. `*`
+   * subscribes to all events. A live webhook first gets a single event; the others follow when it has answered one
+   * with 2xx. Each mode has one webhook for a URL: for a second one, the answer is 409 `webhook_exists`.
    */
   create(params: WebhooksCreateParams, options: RequestOptions = {}): Promise<Result<Webhook>> {
     return this.#call.one("POST", "/v1/webhooks", { body: params, options });
@@ -83,7 +83,10 @@ export class WebhooksResource {
     return this.#call.one("GET", `/v1/webhooks/${pathId("id", id)}`, { options });
   }
 
-  /** Update a webhook subscription. What is left out stays. In live another URL has to answer as that of a new one. */
+  /**
+   * Update a webhook subscription. Fields that are left out stay. In live mode, a new URL must answer one event with
+   * 2xx before it gets more.
+   */
   update(id: string, params: WebhooksUpdateParams = {}, options: RequestOptions = {}): Promise<Result<Webhook>> {
     return this.#call.one("POST", `/v1/webhooks/${pathId("id", id)}`, { body: params, options });
   }
@@ -93,28 +96,27 @@ export class WebhooksResource {
     return this.#call.one("DELETE", `/v1/webhooks/${pathId("id", id)}`, { options });
   }
 
-  /** Give a webhook subscription a new secret; the old one signs beside it for 24 hours. */
+  /** Rotate the secret of a webhook; the old secret also signs for 24 hours. */
   rotateSecret(id: string, options: RequestOptions = {}): Promise<Result<Webhook>> {
     return this.#call.one("POST", `/v1/webhooks/${pathId("id", id)}/rotate_secret`, { options });
   }
 
   /**
-   * Send a test event to a webhook subscription. Sends one `test.ping` event to this webhook alone, no matter what it
-   * subscribes to. One that is not verified yet is sent it before the events that wait.
+   * Send a test event to a webhook subscription. Sends one `test.ping` event to this webhook only, regardless of its
+   * subscriptions. A webhook that is not verified yet gets it before waiting events.
    */
   test(id: string, options: RequestOptions = {}): Promise<Result<Event>> {
     return this.#call.one("POST", `/v1/webhooks/${pathId("id", id)}/test`, { options });
   }
 
-  /** List the attempts to deliver to a webhook subscription. */
+  /** List the delivery attempts of a webhook. */
   listAttempts(id: string, params: WebhooksListAttemptsParams = {}, options: RequestOptions = {}): PagePromise<WebhookAttempt> {
     return this.#call.page("GET", `/v1/webhooks/${pathId("id", id)}/attempts`, { query: params, options });
   }
 
   /**
-   * Deliver again what a webhook subscription has not received since a time. Delivers what was given up since a time,
-   * at most 30 days back, and what came while the webhook was disabled: of that the oldest 100,000 events, so call
-   * again until `delivery_count` is 0.
+   * Deliver missed events to a webhook again. Delivers events that failed since a time, at most 30 days ago, or came
+   * while the webhook was disabled. One call covers the oldest 100,000 events; call again until `delivery_count` is 0.
    */
   recover(id: string, params: WebhooksRecoverParams, options: RequestOptions = {}): Promise<Result<Redelivery>> {
     return this.#call.one("POST", `/v1/webhooks/${pathId("id", id)}/recover`, { body: params, options });

@@ -8,29 +8,29 @@ export interface WorkspaceUpdateParams {
   /** Its name. */
   name?: string;
   /**
-   * The sender of messages that name none: one of the workspace's senders, or the platform's. A name that nobody has
-   * becomes the workspace's when it is made the live default.
+   * The default sender: one of the workspace's senders, or the platform's. A name that nobody owns becomes the
+   * workspace's own when it is made the live default.
    */
   default_sender?: string;
-  /** Whether opting in asks for a YES by SMS. */
+  /** Whether people are asked to confirm an opt-in by SMS (double opt-in). */
   double_opt_in?: boolean;
   /** Whether campaigns also go to contacts whose consent is unknown. */
   campaigns_admit_unknown?: boolean;
-  /** ISO 3166-1 regions nothing is sent to. */
+  /** ISO 3166-1 regions to which nothing is sent. */
   blocked_regions?: ReadonlyArray<string>;
-  /** ISO 3166-1 regions to send to, of those that are off until enabled. */
+  /** ISO 3166-1 regions to enable, among those that are off by default. */
   enabled_regions?: ReadonlyArray<string>;
-  /** The credits that live messages may take in a UTC day; null for no cap. */
+  /** The most credits that live messages may cost in a UTC day; null for no cap. */
   daily_credit_cap?: number | null;
-  /** How many single messages an hour one range of numbers may get; null for no cap. */
+  /** The most single messages to one range of numbers in an hour; null for no cap. */
   prefix_hourly_cap?: number | null;
-  /** Whether campaigns keep quiet hours unless they say otherwise. */
+  /** Whether campaigns keep quiet hours by default. */
   quiet_hours?: boolean;
   /** An IANA time zone such as America/New_York. */
   timezone?: string;
   /** The balance below which `credits.low` is sent. */
   low_balance_threshold?: number;
-  /** The SMS that asks for a YES. */
+  /** The double opt-in question. */
   opt_in_text?: string;
   /** The SMS that answers STOP. */
   opt_out_text?: string;
@@ -42,7 +42,7 @@ export interface WorkspaceUpdateParams {
   version?: string;
 }
 
-/** Your settings in this mode. The sandbox's are live's until it changes them for itself. */
+/** The settings of this mode. The sandbox starts with the live settings until it changes them. */
 export class WorkspaceResource {
   readonly #call: Caller;
 

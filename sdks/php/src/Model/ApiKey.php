@@ -9,23 +9,24 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * An API key, with the scopes of what it may do. `key` is there only in the answer that creates or rolls it.
+ * An API key with its scopes. `key` is present only in the answer that creates or rolls it.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode Whether it is a live key; false for a sandbox key.
- * @property-read string $name What it is for; may be empty.
- * @property-read string $prefix How the key begins.
- * @property-read string $last4 How the key ends.
- * @property-read \DateTimeImmutable $created_at When it was made.
- * @property-read \DateTimeImmutable|null $expires_at When it ends or ended; null where it does not.
- * @property-read \DateTimeImmutable|null $revoked_at When it was revoked; null unless it was.
+ * @property-read string $name Its purpose; may be empty.
+ * @property-read string $prefix The first characters of the key.
+ * @property-read string $last4 The last four characters of the key.
+ * @property-read \DateTimeImmutable $created_at When it was created.
+ * @property-read \DateTimeImmutable|null $expires_at When the key expires or expired; null if it does not expire.
+ * @property-read \DateTimeImmutable|null $revoked_at When it was revoked; null if it was not.
  * @property-read \DateTimeImmutable|null $last_used_at When it was last used, to the minute; null before that.
- * @property-read list<string> $scopes What the key may do.
- * @property-read list<string>|null $allowed_ips The networks that it works from; null where it works from everywhere.
- * @property-read string|null $created_by Who made it: the id of a user or of a key, or `system`; null where that was
+ * @property-read list<string> $scopes The scopes of the key.
+ * @property-read list<string>|null $allowed_ips The networks from which the key works; null if it works from
+ * everywhere.
+ * @property-read string|null $created_by Who created it: the id of a user or of a key, or `system`; null if that was
  * not kept.
- * @property-read string|null $key The key itself: only in the answer that makes it.
+ * @property-read string|null $key The key itself, only in the answer that creates it.
  */
 final class ApiKey extends Model
 {

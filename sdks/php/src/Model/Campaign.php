@@ -9,35 +9,38 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * One body sent to many contacts.
+ * A message body that is sent to many contacts.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
- * @property-read string $name Its name, for your team only.
- * @property-read string $body The text, with its variables.
+ * @property-read string $name The name, shown to your team only.
+ * @property-read string $body The text, with variables.
  * @property-read string $from The sender the recipients see.
  * @property-read CampaignAudience $audience
  * @property-read string $status Where it stands.
  * @property-read string|null $pause_reason Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or
  * `missed`; null unless it is.
  * @property-read CampaignStats $stats
- * @property-read array<string, mixed> $metadata The values you gave with it, as you gave them.
- * @property-read list<SendWarning> $warnings What would hold it up, cost more or keep it from people, as of its last
- * change or launch.
- * @property-read bool $quiet_hours Whether it sends only while it is day where the recipient is.
- * @property-read int|null $rate_per_minute At most so many messages a minute; null for no limit.
- * @property-read float|null $spread_hours Spread evenly over so many hours; null where it is not.
- * @property-read \DateTimeImmutable|null $scheduled_at The time it was scheduled for; null for at once.
- * @property-read \DateTimeImmutable|null $expires_at Nothing is handed over after this; null for no such time.
+ * @property-read array<string, mixed> $metadata Your own values, as you gave them.
+ * @property-read list<SendWarning> $warnings Warnings about delays, costs or recipients that it does not reach, as of
+ * the last change or launch.
+ * @property-read bool $quiet_hours Whether messages are sent only in the daytime of the recipient.
+ * @property-read int|null $rate_per_minute The most messages to send in a minute; null for no limit.
+ * @property-read float|null $spread_hours The number of hours over which messages are spread evenly; null if they are
+ * not.
+ * @property-read \DateTimeImmutable|null $scheduled_at The scheduled time; null if it starts at once.
+ * @property-read \DateTimeImmutable|null $expires_at Messages are not sent after this time; null if there is no such
+ * time.
  * @property-read \DateTimeImmutable|null $dispatched_at When its last message was queued; null before that.
- * @property-read \DateTimeImmutable|null $completed_at When its last message reached a final state; null before that.
- * @property-read \DateTimeImmutable|null $canceled_at When it was canceled; null unless it was.
- * @property-read \DateTimeImmutable $created_at When it was made.
- * @property-read string $on_unknown Whether it is handed over once more (`resend`) or `never` where its carrier
- * cannot be asked for its outcome.
- * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
- * somebody else's in between is not overwritten.
+ * @property-read \DateTimeImmutable|null $completed_at When its last message reached a final status; null before
+ * that.
+ * @property-read \DateTimeImmutable|null $canceled_at When it was canceled; null if it was not.
+ * @property-read \DateTimeImmutable $created_at When it was created.
+ * @property-read string $on_unknown What to do if the outcome of a message is unknown and the carrier cannot be
+ * asked: `never` or `resend`.
+ * @property-read string $version Changes with every edit. Send it with an update, so that you do not overwrite an
+ * edit made in between.
  */
 final class Campaign extends Model
 {

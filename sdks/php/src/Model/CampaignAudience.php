@@ -12,7 +12,7 @@ use MassiveSMS\Model;
  * Who a campaign goes to: the union of lists, a segment and single contacts.
  *
  * @property-read list<string>|null $list_ids The lists.
- * @property-read string|null $segment_id The segment; null where there is none.
+ * @property-read string|null $segment_id The segment; null if there is none.
  * @property-read list<string>|null $contact_ids The single contacts.
  */
 final class CampaignAudience extends Model

@@ -7,7 +7,7 @@ declare(strict_types=1);
 namespace MassiveSMS\Model;
 
 /**
- * Campaign paused; `data.pause_reason` says why.
+ * Campaign paused; `data.pause_reason` tells why.
  *
  * @property-read string $id
  * @property-read string $object

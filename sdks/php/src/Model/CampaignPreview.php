@@ -9,35 +9,35 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What a campaign would be, were it sent now. `audience_count` is the audience with one entry a phone;
- * `recipient_count` of them would be sent to, and the rest skipped. Where `exact` is false, `sample_size` recipients
- * were rendered and the counts are scaled to the audience. `suggested_body` and `segments_saved` are as in a
- * message's preview, over all recipients. `held_count` recipients wait until it is day where they are.
- * `estimated_seconds` is about how long it takes from its start to its last hand-over. `warnings` say what would hold
- * it up, `refusal` what creating it now would answer.
+ * A preview of a campaign, as if it were sent now. `audience_count` is the size of the audience, each phone counted
+ * once. `recipient_count` of them receive a message; the rest is skipped. If `exact` is false, `sample_size`
+ * recipients were rendered and the counts are scaled to the audience. `suggested_body` and `segments_saved` are as in
+ * the preview of a message, over all recipients. `held_count` recipients wait for their daytime. `estimated_seconds`
+ * is about the time from the start to the last message. `warnings` name delays and other problems, and `refusal` is
+ * the error that creating it now would return.
  *
  * @property-read string $object
  * @property-read bool $livemode
- * @property-read string $from The sender the recipients would see.
- * @property-read int $audience_count The audience, one entry a phone.
- * @property-read int $recipient_count How many of them would be sent to.
- * @property-read int $skipped_count How many would be skipped.
+ * @property-read string $from The sender that recipients would see.
+ * @property-read int $audience_count The size of the audience, each phone counted once.
+ * @property-read int $recipient_count The number of recipients.
+ * @property-read int $skipped_count The number of skipped members of the audience.
  * @property-read list<SkippedCount> $skipped
  * @property-read int $held_count
  * @property-read EncodingCounts $encodings
  * @property-read list<SegmentsCount> $segments
  * @property-read CreditsRange $credits
  * @property-read list<ForcingCharacter> $characters
- * @property-read string|null $suggested_body The body with plain characters for typographic ones; null where that
+ * @property-read string|null $suggested_body The body with plain characters instead of typographic ones; null if that
  * saves nothing.
- * @property-read int $segments_saved How many segments the suggestion saves, over all recipients.
+ * @property-read int $segments_saved The number of segments that the suggestion saves, over all recipients.
  * @property-read list<MissingVariable> $missing_variables
  * @property-read list<SampleMessage> $samples
- * @property-read int $estimated_seconds About how long sending it takes.
- * @property-read int $balance The credits there are.
- * @property-read int $balance_after The credits that would be left; negative where it lacks some.
- * @property-read bool $exact Whether every recipient was counted, and not a sample scaled up.
- * @property-read int $sample_size How many recipients were rendered.
+ * @property-read int $estimated_seconds The estimated duration of sending, in seconds.
+ * @property-read int $balance The current balance.
+ * @property-read int $balance_after The balance afterwards; negative if it is too low.
+ * @property-read bool $exact Whether every recipient was counted; false if the numbers are scaled up from a sample.
+ * @property-read int $sample_size The number of recipients whose message was rendered.
  * @property-read list<SendWarning> $warnings
  * @property-read Refusal|null $refusal
  */

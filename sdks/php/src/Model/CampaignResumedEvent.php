@@ -7,7 +7,7 @@ declare(strict_types=1);
 namespace MassiveSMS\Model;
 
 /**
- * Campaign goes on.
+ * Campaign resumed.
  *
  * @property-read string $id
  * @property-read string $object

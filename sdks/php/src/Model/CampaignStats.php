@@ -9,18 +9,18 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * How many recipients are in each state. `replied` is part of `delivered`; `opted_out` counts STOP answers.
+ * The number of recipients by status. `replied` is part of `delivered`; `opted_out` counts STOP answers.
  *
  * @property-read int $recipients All recipients.
  * @property-read int $queued Waiting.
  * @property-read int $sending Being handed to the carrier.
- * @property-read int $sent Taken by the carrier.
- * @property-read int $delivered Delivered, those replied to included.
+ * @property-read int $sent Accepted by the carrier.
+ * @property-read int $delivered Delivered, including those with a reply.
  * @property-read int $failed Failed.
- * @property-read int $skipped Not to be sent to.
+ * @property-read int $skipped Skipped.
  * @property-read int $canceled Canceled.
- * @property-read int $replied Of those delivered, how many replied.
- * @property-read int $opted_out How many answered STOP.
+ * @property-read int $replied The number of delivered messages with a reply.
+ * @property-read int $opted_out The number of recipients who answered STOP.
  * @property-read int $credits_used Credits reserved or spent.
  */
 final class CampaignStats extends Model

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * The messages of a campaign's test.
+ * The messages of a campaign test.
  *
  * @property-read string $id
  * @property-read string $object

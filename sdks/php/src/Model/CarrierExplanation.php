@@ -9,10 +9,10 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * The carrier that was last tried, and its own id of the message.
+ * The carrier of the last attempt, and its id of the message.
  *
  * @property-read string $name Its name.
- * @property-read string|null $reference Its own id of the message; null where it gave none.
+ * @property-read string|null $reference The carrier's id of the message; null if it gave none.
  */
 final class CarrierExplanation extends Model
 {

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A character that GSM-7 lacks, and its Unicode name.
+ * A character that is not in GSM-7, and its Unicode name.
  *
  * @property-read string $character
  * @property-read string $name Its Unicode name.

@@ -9,27 +9,27 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A purchase of credits, with the figures it was sold at.
+ * A purchase of credits, with the price at the time of the sale.
  *
  * @property-read string $id
  * @property-read string $object
- * @property-read string|null $url Where the buyer pays: send them there. Null unless it is open.
+ * @property-read string|null $url The payment page, to which you send the buyer. Null unless the purchase is open.
  * @property-read string $pack The id of the pack.
  * @property-read string $status `opening` and `open` until it is paid or has `expired`; `pending` while a slow
  * payment is on its way; `paid` once the credits are there; `failed`; or in `review` where what was paid is not what
  * was sold.
- * @property-read int $credits How many credits it holds.
+ * @property-read int $credits The number of credits.
  * @property-read int $amount The price without tax, in the smallest unit of the currency.
  * @property-read string $currency The currency, ISO 4217 in lower case.
  * @property-read int|null $total What was paid, with tax; null until it is paid.
- * @property-read int|null $tax What of it is tax; null until it is paid.
- * @property-read int $refunded_amount What was refunded of it, in the smallest unit.
- * @property-read int $disputed_amount What the buyer's bank took back of it.
+ * @property-read int|null $tax The tax in it; null until it is paid.
+ * @property-read int $refunded_amount The refunded amount, in the smallest unit.
+ * @property-read int $disputed_amount The amount that the buyer's bank took back.
  * @property-read int $returned_credits The credits that refunds and disputes took back.
- * @property-read string|null $invoice_url The invoice; null where there is none.
+ * @property-read string|null $invoice_url The invoice; null if there is none.
  * @property-read string|null $receipt_url The receipt; null until it is paid.
- * @property-read \DateTimeImmutable $created_at When it was begun.
- * @property-read \DateTimeImmutable|null $expires_at Until when it can be paid; null before it is open.
+ * @property-read \DateTimeImmutable $created_at When the purchase was started.
+ * @property-read \DateTimeImmutable|null $expires_at The time until which it can be paid; null before it is open.
  * @property-read \DateTimeImmutable|null $paid_at When it was paid; null until then.
  */
 final class Checkout extends Model

@@ -9,27 +9,27 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * One change of a phone's consent, with its evidence. `phone`, `ip`, `user_agent` and `text` are null once they are
- * erased. `given_at` is when the person agreed, where that was said. `sequence` and `hash` are its place in the chain
- * of the workspace and mode.
+ * One consent record of a phone, with its evidence. `phone`, `ip`, `user_agent` and `text` are null after an erasure.
+ * `given_at` is when the person agreed, if given. `sequence` and `hash` are its position in the chain of the
+ * workspace and mode.
  *
  * @property-read string $id The id of the entry.
  * @property-read string $object
  * @property-read bool $livemode
  * @property-read string|null $phone A phone number in E.164 format.
  * @property-read string|null $contact_id
- * @property-read string $status What the consent became.
- * @property-read string|null $source Where it was given or withdrawn.
- * @property-read string|null $ip From which IP address; null where that is not known.
- * @property-read string|null $user_agent With which browser; null where that is not known.
- * @property-read string|null $text What the person agreed to or wrote; null where it is not known.
+ * @property-read string $status The new consent status.
+ * @property-read string|null $source Where consent was given or withdrawn.
+ * @property-read string|null $ip The IP address of the person; null if unknown.
+ * @property-read string|null $user_agent The browser; null if unknown.
+ * @property-read string|null $text What the person agreed to or wrote; null if unknown.
  * @property-read string|null $version The version of what the person agreed to.
- * @property-read \DateTimeImmutable|null $given_at When the person agreed; null where that was not said.
+ * @property-read \DateTimeImmutable|null $given_at When the person agreed; null if not given.
  * @property-read string $actor Who made the change: an API key's or user's id, or `system`.
- * @property-read int $sequence Its place in the chain of consent, from 1.
- * @property-read string $hash The SHA-256 of the entry and of the hash before it.
- * @property-read \DateTimeImmutable|null $erased_at When the person was erased; null where they were not.
- * @property-read \DateTimeImmutable $created_at When.
+ * @property-read int $sequence The position in the consent chain, from 1.
+ * @property-read string $hash The SHA-256 of the record and of the hash before it.
+ * @property-read \DateTimeImmutable|null $erased_at When the person was erased; null if not erased.
+ * @property-read \DateTimeImmutable $created_at The time of the change.
  */
 final class ConsentEntry extends Model
 {

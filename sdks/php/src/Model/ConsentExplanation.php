@@ -13,8 +13,8 @@ use MassiveSMS\Model;
  * last hand-over, else the refusal, else now. No record means that consent was never recorded.
  *
  * @property-read string|null $contact_id
- * @property-read string|null $current_status Where consent stands now; null once the contact is deleted.
- * @property-read \DateTimeImmutable $decided_at When it was last asked for.
+ * @property-read string|null $current_status The consent status now; null if the contact was deleted.
+ * @property-read \DateTimeImmutable $decided_at When consent was last checked.
  * @property-read ConsentRecord|null $record
  */
 final class ConsentExplanation extends Model

@@ -9,13 +9,13 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * One entry of the history of a phone's consent, with its evidence.
+ * One consent record of a phone, with its evidence.
  *
- * @property-read string $status What consent became.
- * @property-read string|null $source Where from; null where nobody said.
- * @property-read string|null $ip The address it was given from; null where nobody said.
+ * @property-read string $status The new consent status.
+ * @property-read string|null $source The source; null if not given.
+ * @property-read string|null $ip The IP address from which consent was given; null if not given.
  * @property-read string $actor Who recorded it.
- * @property-read \DateTimeImmutable $at When.
+ * @property-read \DateTimeImmutable $at The time of the change.
  */
 final class ConsentRecord extends Model
 {

@@ -9,20 +9,20 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A person you send SMS to.
+ * A person to whom you send SMS.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
  * @property-read string $phone A phone number in E.164 format, or what stands for one that was erased.
- * @property-read string|null $first_name The first name; null where it is not known.
- * @property-read string|null $last_name The last name; null where it is not known.
- * @property-read string|null $email The e-mail address; null where it is not known.
- * @property-read string|null $timezone The time zone, of the IANA database; null where the phone's region decides.
- * @property-read string|null $external_id What it is called in your own system; null where that was not said.
+ * @property-read string|null $first_name The first name; null if unknown.
+ * @property-read string|null $last_name The last name; null if unknown.
+ * @property-read string|null $email The e-mail address; null if unknown.
+ * @property-read string|null $timezone The IANA time zone; null to use the region of the phone.
+ * @property-read string|null $external_id The id in your own system; null if not given.
  * @property-read OptInState $opt_in
- * @property-read array<string, mixed> $attributes Your own values, by name, for personalization.
- * @property-read \DateTimeImmutable $created_at When it was made.
+ * @property-read array<string, mixed> $attributes Your own values by name, for personalization.
+ * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read \DateTimeImmutable $updated_at When it was last changed.
  * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
  * somebody else's in between is not overwritten.

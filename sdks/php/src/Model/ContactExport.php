@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A contact's whole record, newest first; `complete` is false where it holds only the newest of a kind.
+ * All data about a contact, newest first; `complete` is false if it holds only the newest rows of a kind.
  *
  * @property-read string $id
  * @property-read string $object

@@ -15,9 +15,10 @@ use MassiveSMS\Model;
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
  * @property-read string $name Its name.
- * @property-read string $kind `static` where it is kept by hand; else it is kept in step from elsewhere.
- * @property-read int $contact_count How many contacts are on it.
- * @property-read \DateTimeImmutable $created_at When it was made.
+ * @property-read string $kind `static` if it is maintained by hand, otherwise it is synchronized with another
+ * service.
+ * @property-read int $contact_count The number of contacts on the list.
+ * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read \DateTimeImmutable $updated_at When it was last renamed.
  * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
  * somebody else's in between is not overwritten.

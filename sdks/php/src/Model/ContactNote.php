@@ -14,7 +14,7 @@ use MassiveSMS\Model;
  * @property-read string $id
  * @property-read string $object
  * @property-read string $body The note.
- * @property-read string $author Who wrote it: a user's or an API key's id.
+ * @property-read string $author The author: the id of a user or an API key.
  * @property-read \DateTimeImmutable $created_at
  */
 final class ContactNote extends Model

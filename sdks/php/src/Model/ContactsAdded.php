@@ -9,11 +9,11 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What came of adding contacts to a list.
+ * The result of adding contacts to a list.
  *
- * @property-read int $added How many were put on it.
- * @property-read int $already_members How many were on it already.
- * @property-read list<string> $not_found The ids, as given, that name no contact.
+ * @property-read int $added The number of contacts added.
+ * @property-read int $already_members The number of contacts that were on the list already.
+ * @property-read list<string> $not_found The ids that belong to no contact, as given.
  */
 final class ContactsAdded extends Model
 {

@@ -13,15 +13,15 @@ use MassiveSMS\Model;
  * `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted out
  * and stay so.
  *
- * @property-read int $created How many contacts were made.
- * @property-read int $updated How many were changed.
- * @property-read int $unchanged How many were as the rows have them already.
- * @property-read int $duplicates How many rows named a phone that a row before them named.
- * @property-read int $added_to_list How many were put on the list.
- * @property-read int $opted_in How many were opted in.
- * @property-read int $pending How many are asked to confirm.
- * @property-read int $opted_out How many had opted out, and stay so.
- * @property-read list<RowRefused> $invalid The rows that were not taken.
+ * @property-read int $created The number of contacts created.
+ * @property-read int $updated The number of contacts updated.
+ * @property-read int $unchanged The number of contacts that already had these values.
+ * @property-read int $duplicates The number of rows whose phone an earlier row has.
+ * @property-read int $added_to_list The number of contacts added to the list.
+ * @property-read int $opted_in The number of contacts opted in.
+ * @property-read int $pending The number of contacts asked to confirm.
+ * @property-read int $opted_out The number of contacts that had opted out and stay opted out.
+ * @property-read list<RowRefused> $invalid The rows that were refused.
  */
 final class ContactsImported extends Model
 {

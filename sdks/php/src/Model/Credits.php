@@ -13,10 +13,10 @@ use MassiveSMS\Model;
  *
  * @property-read string $object
  * @property-read int $balance What is left.
- * @property-read int $total_lifetime All that was ever added.
- * @property-read int $low_balance_threshold Below this, `credits.low` is sent.
- * @property-read int|null $estimated_runway_days Whole days the balance lasts at the use of the last 30 days; null
- * without any use.
+ * @property-read int $total_lifetime All credits that were ever added.
+ * @property-read int $low_balance_threshold The balance below which `credits.low` is sent.
+ * @property-read int|null $estimated_runway_days The number of days that the balance lasts at the usage of the last
+ * 30 days; null without any usage.
  * @property-read list<Purchase> $recent_purchases
  */
 final class Credits extends Model

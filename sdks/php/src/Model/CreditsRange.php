@@ -9,11 +9,11 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What a campaign costs: in total, its cheapest message and its dearest one, in credits.
+ * The cost of a campaign in credits: the total, its cheapest message and its most expensive one.
  *
- * @property-read int $total All of it.
- * @property-read int $minimum Its cheapest message.
- * @property-read int $maximum Its dearest message.
+ * @property-read int $total The total.
+ * @property-read int $minimum The cheapest message.
+ * @property-read int $maximum The most expensive message.
  */
 final class CreditsRange extends Model
 {

@@ -9,9 +9,9 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * Says that a resource is gone.
+ * Confirmation that a resource was deleted.
  *
- * @property-read string $id The id that is no more.
+ * @property-read string $id The deleted id.
  * @property-read string $object
  * @property-read bool $deleted
  */

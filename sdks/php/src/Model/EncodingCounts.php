@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * How many messages go out in each encoding.
+ * The number of messages in each encoding.
  *
  * @property-read int $gsm7 In the GSM alphabet.
  * @property-read int $ucs2 In UCS-2.

@@ -11,9 +11,9 @@ use MassiveSMS\Model;
 /**
  * How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2.
  *
- * @property-read string $encoding How its characters are encoded.
+ * @property-read string $encoding The character encoding.
  * @property-read int $units Septets (GSM-7) or UTF-16 units (UCS-2).
- * @property-read int $segments How many SMS it takes.
+ * @property-read int $segments The number of segments.
  * @property-read list<string> $parts The text of each SMS.
  * @property-read list<CharacterExplanation> $forced_by
  */

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * Says that a contact was erased, and when.
+ * Confirmation that a contact was erased, with the time.
  *
  * @property-read string|null $id
  * @property-read string $object

@@ -9,13 +9,13 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A character that GSM-7 lacks: how many messages hold it, what could stand for it, and what that alone saves.
+ * A character that is not in GSM-7: in how many messages it is, its replacement, and what that saves.
  *
  * @property-read string $character The character.
  * @property-read string $name Its Unicode name.
- * @property-read int $message_count How many messages hold it.
- * @property-read string|null $replacement What reads the same in GSM-7; null where nothing does.
- * @property-read int $segments_saved How many segments replacing it alone saves.
+ * @property-read int $message_count The number of messages that contain it.
+ * @property-read string|null $replacement A replacement in the GSM alphabet; null if there is none.
+ * @property-read int $segments_saved The number of segments saved by replacing only this character.
  */
 final class ForcingCharacter extends Model
 {

@@ -14,28 +14,28 @@ use MassiveSMS\Model;
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
- * @property-read string $status How far it is.
- * @property-read string $file_name What the file is called.
- * @property-read int $file_size How many bytes of it have come.
- * @property-read string|null $file_kind What the file is.
- * @property-read string|null $encoding How its characters are encoded.
- * @property-read string|null $delimiter What stands between its cells.
- * @property-read list<ImportColumn> $columns Its columns; none until it was looked at.
- * @property-read array<string, mixed> $mapping What each column is, by its key.
- * @property-read string|null $list_id The list that all of them go on.
+ * @property-read string $status The status.
+ * @property-read string $file_name The file name.
+ * @property-read int $file_size The number of bytes received.
+ * @property-read string|null $file_kind The kind of file.
+ * @property-read string|null $encoding The character encoding.
+ * @property-read string|null $delimiter The delimiter between cells.
+ * @property-read list<ImportColumn> $columns The columns; empty until the file is read.
+ * @property-read array<string, mixed> $mapping The field of each column, by the key of the column.
+ * @property-read string|null $list_id The list to which all contacts are added.
  * @property-read string|null $default_region The region of numbers without a country code.
  * @property-read OptIn|null $evidence
- * @property-read string $update What becomes of contacts that are there.
- * @property-read bool $dry_run Whether it stops before it changes anything.
- * @property-read ImportCounts $counts What came of its rows, or would.
- * @property-read int $rows_read How many rows were read so far.
- * @property-read int $rows_done How many rows were tried, imported or undone so far.
+ * @property-read string $update What happens to existing contacts.
+ * @property-read bool $dry_run Whether it only checks the file.
+ * @property-read ImportCounts $counts The outcomes of the rows, actual or expected.
+ * @property-read int $rows_read The number of rows read so far.
+ * @property-read int $rows_done The number of rows checked, imported or undone so far.
  * @property-read ImportFault|null $error
- * @property-read \DateTimeImmutable $created_at When it was made.
- * @property-read \DateTimeImmutable $updated_at When it last went on.
- * @property-read \DateTimeImmutable|null $started_at When contacts were first changed.
+ * @property-read \DateTimeImmutable $created_at When it was created.
+ * @property-read \DateTimeImmutable $updated_at When it last made progress.
+ * @property-read \DateTimeImmutable|null $started_at When the first contacts were changed.
  * @property-read \DateTimeImmutable|null $ended_at When it ended.
- * @property-read string|null $undo_until Until when it can be undone.
+ * @property-read string|null $undo_until The time until which it can be undone.
  */
 final class Import extends Model
 {

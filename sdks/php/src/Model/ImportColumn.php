@@ -11,11 +11,11 @@ use MassiveSMS\Model;
 /**
  * A column of the file.
  *
- * @property-read string $name Its title.
- * @property-read string $key By which it is mapped; titles that are there twice are told apart.
- * @property-read string $type What its first cells are.
- * @property-read string $field What it is taken for.
- * @property-read list<string> $samples Some of its cells.
+ * @property-read string $name The title.
+ * @property-read string $key The key in `mapping`; repeated titles get different keys.
+ * @property-read string $type The type of the first cells.
+ * @property-read string $field The field that it is mapped to.
+ * @property-read list<string> $samples Sample values.
  */
 final class ImportColumn extends Model
 {

@@ -7,7 +7,7 @@ declare(strict_types=1);
 namespace MassiveSMS\Model;
 
 /**
- * Import of contacts ended; its `status` says how.
+ * Import of contacts ended; its `status` tells how.
  *
  * @property-read string $id
  * @property-read string $object

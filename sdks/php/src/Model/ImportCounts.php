@@ -9,22 +9,22 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What came of the rows, or would: those of `rows` are each counted once, in the seven that follow.
+ * The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow.
  *
- * @property-read int $rows How many rows there are.
- * @property-read int $created Contacts that were made.
- * @property-read int $updated Contacts that were changed.
- * @property-read int $unchanged Contacts that were so already.
- * @property-read int $duplicate Rows of a phone that a row before them has.
- * @property-read int $suppressed Contacts that opted out, and stay so.
- * @property-read int $invalid Rows that cannot be taken.
- * @property-read int $remaining Rows whose turn has not come, or never came.
- * @property-read int $opted_in Contacts that were opted in.
- * @property-read int $pending Contacts that are asked to confirm.
- * @property-read int $without_opt_in Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in.
- * @property-read int $added_to_list Contacts that were put on the list.
- * @property-read int $undone Contacts that undoing deleted.
- * @property-read int $kept Contacts that undoing left, as they were used since.
+ * @property-read int $rows The number of rows.
+ * @property-read int $created Contacts created.
+ * @property-read int $updated Contacts updated.
+ * @property-read int $unchanged Contacts that already had these values.
+ * @property-read int $duplicate Rows whose phone an earlier row has.
+ * @property-read int $suppressed Contacts that opted out and stay opted out.
+ * @property-read int $invalid Invalid rows.
+ * @property-read int $remaining Rows that were not processed.
+ * @property-read int $opted_in Contacts opted in.
+ * @property-read int $pending Contacts asked to confirm.
+ * @property-read int $without_opt_in Rows of people who unsubscribed, canceled or bounced; they opt nobody in.
+ * @property-read int $added_to_list Contacts added to the list.
+ * @property-read int $undone Contacts deleted by the undo.
+ * @property-read int $kept Contacts kept by the undo, because they were used since.
  */
 final class ImportCounts extends Model
 {

@@ -12,7 +12,7 @@ use MassiveSMS\Model;
  * Why an import failed.
  *
  * @property-read string $code The code of the catalogue.
- * @property-read string $message What is wrong, for people.
+ * @property-read string $message An explanation for people.
  */
 final class ImportFault extends Model
 {

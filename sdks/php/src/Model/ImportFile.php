@@ -9,13 +9,13 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * Rows that could not be taken, as the file that they came from, with a column that says why.
+ * Invalid rows, in the format of the original file, with a column for the reason.
  *
  * @property-read string $object
- * @property-read string $file_name What to call it.
- * @property-read string $media_type What it is.
- * @property-read string $content Its text. A spreadsheet runs none of its cells.
- * @property-read bool $has_more Whether more follow: go on `after` `last`.
+ * @property-read string $file_name The file name.
+ * @property-read string $media_type The media type.
+ * @property-read string $content The content. Spreadsheets do not execute any of its cells.
+ * @property-read bool $has_more Whether more rows follow: continue `after` `last`.
  * @property-read int|null $last The number of its last row.
  */
 final class ImportFile extends Model

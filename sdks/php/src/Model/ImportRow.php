@@ -9,16 +9,16 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A row of an import, and what came of it.
+ * A row of an import, with its outcome.
  *
  * @property-read string $object
- * @property-read int $number Which row, from 1.
- * @property-read int $line The line of the file on which it begins.
- * @property-read string $status What came of it, or would.
- * @property-read string|null $reason Why it cannot be taken.
+ * @property-read int $number The number of the row, from 1.
+ * @property-read int $line The line of the file on which it starts.
+ * @property-read string $status The outcome, actual or expected.
+ * @property-read string|null $reason Why the row is invalid.
  * @property-read string|null $phone Its phone in E.164 format.
  * @property-read string|null $contact_id The contact of its phone, if there is one.
- * @property-read list<string>|null $cells Its cells, where it cannot be taken.
+ * @property-read list<string>|null $cells The cells of an invalid row.
  */
 final class ImportRow extends Model
 {

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A message that a recipient sent, as its event tells of it: `message` is the one that it answers, if any.
+ * An inbound message, as its event reports it: `message` is the one that it answers, if any.
  *
  * @property-read string $id
  * @property-read string $object
@@ -17,15 +17,15 @@ use MassiveSMS\Model;
  * @property-read string $from A phone number in E.164 format, or what stands for one that was erased.
  * @property-read string $to The sender it was sent to.
  * @property-read string $body The text.
- * @property-read string|null $keyword What it was understood as; null for any other text.
- * @property-read string|null $intent How surely its words, where they are no keyword, ask for no more; null for any
+ * @property-read string|null $keyword The keyword that it was recognized as; null for any other text.
+ * @property-read string|null $intent How certain it is that a text without a keyword asks to opt out; null for any
  * other text.
- * @property-read bool $is_flagged Whether somebody should look: it likely asks for no more, or could not surely be
- * read.
+ * @property-read bool $is_flagged Whether a person should read it: it probably asks to opt out, or could not be
+ * decoded with certainty.
  * @property-read string|null $contact_id
  * @property-read string|null $message_id
  * @property-read \DateTimeImmutable $received_at When it arrived.
- * @property-read \DateTimeImmutable|null $read_at When somebody marked it read; null before that.
+ * @property-read \DateTimeImmutable|null $read_at When it was marked as read; null before that.
  * @property-read Reply $reply
  * @property-read Message|null $message
  */

@@ -7,8 +7,8 @@ declare(strict_types=1);
 namespace MassiveSMS\Model;
 
 /**
- * Somebody sent a message: an answer, STOP, START, a keyword, or a text from somebody who was sent nothing.
- * `data.message` is the message that it answers, or null.
+ * A person sent a message: an answer, STOP, START, a keyword, or an unprompted text. `data.message` is the message
+ * that it answers, or null.
  *
  * @property-read string $id
  * @property-read string $object

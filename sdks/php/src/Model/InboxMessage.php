@@ -9,15 +9,15 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * One message of a thread: `inbound` as the contact sent it, or `outbound` as it was sent to the contact.
+ * One message of a thread: `inbound` from the contact, or `outbound` to the contact.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read string $direction
  * @property-read string $body The text.
  * @property-read \DateTimeImmutable $created_at When it was accepted, or arrived.
- * @property-read InboundMessage|null $inbound What the contact sent; null for the other direction.
- * @property-read Message|null $message What was sent to the contact; null for the other direction.
+ * @property-read InboundMessage|null $inbound The message from the contact; null for the other direction.
+ * @property-read Message|null $message The message to the contact; null for the other direction.
  */
 final class InboxMessage extends Model
 {

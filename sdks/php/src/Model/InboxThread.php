@@ -9,18 +9,18 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * One contact's thread: what it replied last, what was sent to it last, and whether it waits for an answer. Its `id`
- * is that of its last reply.
+ * The conversation with one contact: its last reply, the last message to it, and whether it waits for an answer. Its
+ * `id` is that of the last reply.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode
  * @property-read Contact $contact The contact.
- * @property-read InboundMessage $last_reply What it replied last.
- * @property-read Message|null $last_message What was sent to it last; null for nothing.
- * @property-read int $unread_count How many of its replies nobody marked read.
- * @property-read bool $waiting Whether nobody wrote to it since its last reply.
- * @property-read string|null $assignee_id The member who answers it; null for nobody in particular.
+ * @property-read InboundMessage $last_reply The last reply of the contact.
+ * @property-read Message|null $last_message The last message to the contact; null if there is none.
+ * @property-read int $unread_count The number of unread replies.
+ * @property-read bool $waiting Whether the last reply has not been answered.
+ * @property-read string|null $assignee_id The member to whom it is assigned; null if it is unassigned.
  */
 final class InboxThread extends Model
 {

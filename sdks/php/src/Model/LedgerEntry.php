@@ -9,15 +9,15 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * One movement of credits; `reference` names what caused it.
+ * One movement of credits; `reference` names its cause.
  *
  * @property-read string $id The id of the entry.
  * @property-read string $object
- * @property-read string $kind What moved the credits.
- * @property-read int $amount How many: added if positive, taken if negative.
- * @property-read string $reference What caused it, such as a message's id.
- * @property-read string $note Why, where somebody said so; else empty.
- * @property-read \DateTimeImmutable $created_at When.
+ * @property-read string $kind The kind of movement.
+ * @property-read int $amount The amount: positive for additions, negative for charges.
+ * @property-read string $reference The cause, such as the id of a message.
+ * @property-read string $note A note; may be empty.
+ * @property-read \DateTimeImmutable $created_at The time of the change.
  */
 final class LedgerEntry extends Model
 {

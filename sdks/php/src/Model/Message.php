@@ -15,32 +15,33 @@ use MassiveSMS\Model;
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
  * @property-read string $to A phone number in E.164 format, or what stands for one that was erased.
- * @property-read string $from The sender the recipient sees.
- * @property-read string $body The text, variables replaced.
+ * @property-read string $from The sender that the recipient sees.
+ * @property-read string $body The text, with variables filled in.
  * @property-read string $status Where it stands.
- * @property-read string|null $delivery `unknown` where no report came within 72 hours; null otherwise.
- * @property-read string $encoding How its characters are encoded.
- * @property-read int $segments How many SMS it takes.
- * @property-read int $credits_used 1 credit a segment; in the sandbox, what live would charge.
+ * @property-read string|null $delivery `unknown` if no delivery report arrived within 72 hours; null otherwise.
+ * @property-read string $encoding The character encoding.
+ * @property-read int $segments The number of segments.
+ * @property-read int $credits_used One credit for each segment; in the sandbox, what live would charge.
  * @property-read string|null $campaign_id
  * @property-read string|null $contact_id
- * @property-read array<string, mixed> $metadata The values you gave with it, as you gave them.
+ * @property-read array<string, mixed> $metadata Your own values, as you gave them.
  * @property-read ErrorDetail|null $error
  * @property-read list<SendWarning> $warnings What it was accepted with and may not have been meant; of a campaign's
  * message, see the campaign.
- * @property-read \DateTimeImmutable|null $scheduled_at The time it was scheduled for; null for at once.
- * @property-read \DateTimeImmutable|null $expires_at Not handed over after this; null for no such time.
- * @property-read \DateTimeImmutable|null $sent_at When the carrier took it; null before that.
- * @property-read \DateTimeImmutable|null $delivered_at When the handset had it; null before that.
- * @property-read \DateTimeImmutable|null $failed_at When it failed; null unless it did.
- * @property-read \DateTimeImmutable|null $canceled_at When it was canceled; null unless it was.
- * @property-read \DateTimeImmutable|null $replied_at When the recipient first answered; null before that.
+ * @property-read \DateTimeImmutable|null $scheduled_at The scheduled time; null if it starts at once.
+ * @property-read \DateTimeImmutable|null $expires_at The message is not sent after this time; null if there is no
+ * such time.
+ * @property-read \DateTimeImmutable|null $sent_at When the carrier accepted it; null before that.
+ * @property-read \DateTimeImmutable|null $delivered_at When the handset received it; null before that.
+ * @property-read \DateTimeImmutable|null $failed_at When it failed; null if it did not.
+ * @property-read \DateTimeImmutable|null $canceled_at When it was canceled; null if it was not.
+ * @property-read \DateTimeImmutable|null $replied_at When the recipient first replied; null before that.
  * @property-read \DateTimeImmutable $created_at When it was accepted.
  * @property-read string $origin Where it comes from: a request of yours (`api`), a `campaign`, somebody who had
  * logged in (`dashboard`), or the service itself (`automatic`): confirmations, welcomes and questions. All of them
  * cost credits.
- * @property-read string $on_unknown Whether it is handed over once more (`resend`) or `never` where its carrier
- * cannot be asked for its outcome.
+ * @property-read string $on_unknown What to do if the outcome of a message is unknown and the carrier cannot be
+ * asked: `never` or `resend`.
  * @property-read Reply|null $reply
  */
 final class Message extends Model

@@ -9,16 +9,16 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * One try to hand the message to a carrier. `outcome` is null while it lasts.
+ * One attempt to hand the message to a carrier. `outcome` is null while it lasts.
  *
  * @property-read string $id The id of the attempt.
- * @property-read int $number Which try it was, from 1.
+ * @property-read int $number The number of the attempt, from 1.
  * @property-read string $carrier The carrier.
- * @property-read string|null $outcome What came of it; null while it lasts.
+ * @property-read string|null $outcome The outcome; null while it lasts.
  * @property-read ErrorDetail|null $error
- * @property-read \DateTimeImmutable $started_at When it began.
+ * @property-read \DateTimeImmutable $started_at When it started.
  * @property-read \DateTimeImmutable|null $ended_at When it ended; null while it lasts.
- * @property-read bool $resend Whether it was handed over once more, as nobody can tell what became of an earlier try.
+ * @property-read bool $resend Whether it repeats an attempt with an unknown outcome.
  */
 final class MessageAttempt extends Model
 {

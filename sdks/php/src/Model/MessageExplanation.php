@@ -9,13 +9,13 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A message and why it is as it is. `encoding` is null for a recipient that was skipped before its body was rendered;
- * `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
+ * A message, with everything that was recorded about it. `encoding` is null for a recipient that was skipped before
+ * its body was rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode
- * @property-read string $kind What brought it about.
+ * @property-read string $kind The kind of message.
  * @property-read Message $message
  * @property-read ConsentExplanation $consent
  * @property-read SuppressionExplanation $suppression

@@ -11,9 +11,9 @@ use MassiveSMS\Model;
 /**
  * One movement of credits for the message.
  *
- * @property-read string $kind What moved them.
- * @property-read int $amount How many: added if positive, taken if negative.
- * @property-read \DateTimeImmutable $at When.
+ * @property-read string $kind The kind of movement.
+ * @property-read int $amount The amount: positive for additions, negative for charges.
+ * @property-read \DateTimeImmutable $at The time of the change.
  */
 final class MessageLedgerEntry extends Model
 {

@@ -9,26 +9,25 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A message as it would be sent; `parts` are its segments in order. `body` and what follows from it are null where it
- * cannot be rendered. `suggested_body` is the body as given with plain characters for typographic ones, where that
- * saves segments (`segments_saved`) or makes GSM-7 of it. `warnings` say what would be sent and yet not be what was
- * meant.
+ * A preview of a message; `parts` are its segments in order. `body` and the fields that depend on it are null if it
+ * cannot be rendered. `suggested_body` is the body with plain characters instead of typographic ones, if that saves
+ * segments (`segments_saved`) or makes it GSM-7. `warnings` name probable mistakes.
  *
  * @property-read string $object
  * @property-read bool $livemode
  * @property-read string $to The recipient's phone, in E.164.
- * @property-read string $from The sender the recipient would see.
- * @property-read string|null $body The text, variables replaced.
- * @property-read string|null $encoding How its characters would be encoded.
- * @property-read int|null $segments How many SMS it would take.
- * @property-read int|null $credits What it would cost live.
+ * @property-read string $from The sender that the recipient would see.
+ * @property-read string|null $body The text, with variables filled in.
+ * @property-read string|null $encoding The encoding.
+ * @property-read int|null $segments The number of segments.
+ * @property-read int|null $credits The cost in live mode.
  * @property-read list<string> $parts The text of each segment.
  * @property-read list<ForcingCharacter> $characters
- * @property-read string|null $suggested_body The body with plain characters for typographic ones; null where that
+ * @property-read string|null $suggested_body The body with plain characters instead of typographic ones; null if that
  * saves nothing.
- * @property-read int $segments_saved How many segments the suggestion saves.
- * @property-read list<string> $missing_variables Variables with neither value nor fallback.
- * @property-read int $balance The credits there are.
+ * @property-read int $segments_saved The number of segments that the suggestion saves.
+ * @property-read list<string> $missing_variables Variables without a value or a fallback.
+ * @property-read int $balance The current balance.
  * @property-read list<SendWarning> $warnings
  * @property-read Refusal|null $refusal
  */

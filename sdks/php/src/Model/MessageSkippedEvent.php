@@ -7,7 +7,7 @@ declare(strict_types=1);
 namespace MassiveSMS\Model;
 
 /**
- * A campaign's recipient was not sent to; `data.error` says why.
+ * A campaign skipped a recipient; `data.error` tells why.
  *
  * @property-read string $id
  * @property-read string $object

@@ -9,10 +9,10 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * How many recipients have no value for a variable without a fallback.
+ * The number of recipients without a value for a variable that has no fallback.
  *
  * @property-read string $name The variable.
- * @property-read int $recipient_count How many.
+ * @property-read int $recipient_count The number.
  */
 final class MissingVariable extends Model
 {

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * How a person agreed to be texted.
+ * Evidence that a person agreed to receive texts.
  *
  * @property-read string|null $source Where consent was given, such as `checkout`.
  * @property-read string|null $ip The IPv4 or IPv6 address it was given from.

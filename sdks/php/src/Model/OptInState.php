@@ -9,12 +9,12 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * Where a contact's consent stands, and the evidence for it.
+ * The consent status of a contact, and its evidence.
  *
- * @property-read string $status Where the consent stands.
- * @property-read string|null $source Where it was given or withdrawn; null while it is unknown.
- * @property-read string|null $ip From which IP address; null where that is not known.
- * @property-read \DateTimeImmutable|null $at Since when; null while it is unknown.
+ * @property-read string $status The consent status.
+ * @property-read string|null $source Where consent was given or withdrawn; null while it is unknown.
+ * @property-read string|null $ip The IP address of the person; null if unknown.
+ * @property-read \DateTimeImmutable|null $at The time of the change; null while it is unknown.
  */
 final class OptInState extends Model
 {

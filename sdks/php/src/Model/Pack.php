@@ -9,15 +9,15 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * Credits that are sold for a price.
+ * A pack of credits for sale.
  *
  * @property-read string $id The id of the pack.
  * @property-read string $object
- * @property-read string $label What it is called.
- * @property-read int $credits How many credits it holds.
+ * @property-read string $label The label.
+ * @property-read int $credits The number of credits.
  * @property-read int $amount The price without tax, in the smallest unit of the currency: 14900 is 149.00.
  * @property-read string $currency The currency, ISO 4217 in lower case.
- * @property-read string|null $badge A word of praise beside it; null where there is none.
+ * @property-read string|null $badge A label such as “most popular”; null if there is none.
  */
 final class Pack extends Model
 {

@@ -11,9 +11,9 @@ use MassiveSMS\Model;
 /**
  * Credits that were added to the balance.
  *
- * @property-read string $kind Whether they were given or bought.
- * @property-read int $credits How many.
- * @property-read \DateTimeImmutable $created_at When.
+ * @property-read string $kind Whether the credits were granted or bought.
+ * @property-read int $credits The number.
+ * @property-read \DateTimeImmutable $created_at The time of the change.
  */
 final class Purchase extends Model
 {

@@ -13,11 +13,11 @@ use MassiveSMS\Model;
  * or `number`; `rule_source` names where the country's hours come from.
  *
  * @property-read \DateTimeImmutable $at The moment.
- * @property-read list<string> $zones The time zones it may be in; all had to be open.
- * @property-read string $zone_source Where the zones come from: `contact` or `number`.
- * @property-read string $rule_source Where the country's hours come from.
- * @property-read bool $open Whether it could be texted.
- * @property-read string $next_opening When it can be texted next.
+ * @property-read list<string> $zones The time zones in which the recipient may be; it must be daytime in all of them.
+ * @property-read string $zone_source The source of the zones: `contact` or `number`.
+ * @property-read string $rule_source The source of the country's hours.
+ * @property-read bool $open Whether sending was allowed.
+ * @property-read string $next_opening When sending is allowed next.
  */
 final class QuietHoursExplanation extends Model
 {

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A campaign's books at one instant. `not_expanded` are members of the audience that have no message yet.
+ * The reconciliation of a campaign at one instant. `not_expanded` counts audience members without a message.
  *
  * @property-read string $id
  * @property-read string $object
@@ -17,9 +17,9 @@ use MassiveSMS\Model;
  * @property-read string $status
  * @property-read int $recipients All recipients.
  * @property-read int $not_expanded Members of the audience that have no message yet.
- * @property-read array<string, mixed> $states How many recipients are in each state.
+ * @property-read array<string, mixed> $states The number of recipients by status.
  * @property-read int $credits_used Credits reserved or spent.
- * @property-read bool $balanced Whether every check holds.
+ * @property-read bool $balanced Whether every check passes.
  * @property-read list<ReconciliationCheck> $checks
  * @property-read \DateTimeImmutable $as_of The instant.
  */

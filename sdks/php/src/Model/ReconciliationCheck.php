@@ -9,13 +9,13 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * Two ways of counting the same thing. `differences` is on how many single items the two disagree.
+ * Two ways of counting the same thing. `differences` is the number of items that differ.
  *
  * @property-read string $check What is counted.
- * @property-read int $expected What it should be.
- * @property-read int $found What it is.
- * @property-read int $differences On how many single items the two disagree.
- * @property-read bool $ok Whether they agree.
+ * @property-read int $expected The expected number.
+ * @property-read int $found The media type.
+ * @property-read int $differences The number of items that differ.
+ * @property-read bool $ok Whether the numbers agree.
  */
 final class ReconciliationCheck extends Model
 {

@@ -9,11 +9,11 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * How many deliveries were queued again.
+ * The number of deliveries queued again.
  *
  * @property-read string $id
  * @property-read string $object
- * @property-read int $delivery_count How many deliveries were queued.
+ * @property-read int $delivery_count The number of deliveries queued.
  */
 final class Redelivery extends Model
 {

@@ -9,13 +9,13 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What sending would answer instead; `status` is the HTTP status it goes with.
+ * The error that sending would return; `status` is its HTTP status.
  *
  * @property-read int $status
  * @property-read string $type
  * @property-read string $code A stable code, such as `insufficient_credits`.
  * @property-read string $message What is wrong, in English.
- * @property-read string|null $param The input it is about; null where it is about none.
+ * @property-read string|null $param The input that caused it; null if there is none.
  */
 final class Refusal extends Model
 {

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What the recipient answered.
+ * The reply of the recipient.
  *
  * @property-read string $id
  * @property-read string $body

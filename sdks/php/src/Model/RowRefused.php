@@ -9,11 +9,11 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A row of an import that cannot be taken, counted from 0, and why; `param` names its field.
+ * An invalid row of an import, counted from 0, with the reason; `param` names its field.
  *
- * @property-read int $index Which row, counted from 0.
+ * @property-read int $index The index of the row, from 0.
  * @property-read string $code The code of the catalogue.
- * @property-read string $message What is wrong, for people.
+ * @property-read string $message An explanation for people.
  * @property-read string $param The field of the row.
  */
 final class RowRefused extends Model

@@ -13,9 +13,9 @@ use MassiveSMS\Model;
  *
  * @property-read string $contact_id The recipient.
  * @property-read string $to The recipient's phone, in E.164.
- * @property-read string $body The text, variables replaced.
- * @property-read string $encoding How its characters would be encoded.
- * @property-read int $segments How many SMS it would take.
+ * @property-read string $body The text, with variables filled in.
+ * @property-read string $encoding The encoding.
+ * @property-read int $segments The number of segments.
  */
 final class SampleMessage extends Model
 {

@@ -15,9 +15,9 @@ use MassiveSMS\Model;
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
  * @property-read string $name Its name.
- * @property-read array<string, mixed> $filter The condition contacts meet, such as `{"field": "attributes.tier",
+ * @property-read array<string, mixed> $filter The filter that contacts match, such as `{"field": "attributes.tier",
  * "op": "eq", "value": "vip"}`.
- * @property-read \DateTimeImmutable $created_at When it was made.
+ * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read \DateTimeImmutable $updated_at When it was last changed.
  * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
  * somebody else's in between is not overwritten.

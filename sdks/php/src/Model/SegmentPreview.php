@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * How many contacts a filter finds now.
+ * The number of contacts that match a filter now.
  *
  * @property-read string $object
  * @property-read int $contact_count

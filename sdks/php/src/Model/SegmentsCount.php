@@ -9,10 +9,10 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * How many messages have this many segments.
+ * The number of messages with this many segments.
  *
- * @property-read int $segments How many segments.
- * @property-read int $message_count How many messages.
+ * @property-read int $segments The number of segments.
+ * @property-read int $message_count The number of messages.
  */
 final class SegmentsCount extends Model
 {

@@ -9,11 +9,11 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people.
+ * A warning about a message or campaign that is accepted but may be delayed, cost more or not reach everyone.
  *
  * @property-read string $code A stable code, such as `double_braces`.
- * @property-read string $message What is to be expected, in English.
- * @property-read string|null $param The input it is about; null where it is about none.
+ * @property-read string $message The warning, in English.
+ * @property-read string|null $param The input that caused it; null if there is none.
  */
 final class SendWarning extends Model
 {

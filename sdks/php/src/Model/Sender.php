@@ -9,13 +9,14 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A sender that the workspace may use live. `regions` empty: wherever its kind of sender is taken.
+ * A sender that the workspace can use in live mode. Empty `regions` mean every region that accepts its kind.
  *
  * @property-read string $id
  * @property-read string $object
- * @property-read string $value What stands in `from`.
- * @property-read string $kind What it is to carriers.
- * @property-read list<string> $regions Where it sends to; empty: wherever its kind is taken.
+ * @property-read string $value The value for `from`.
+ * @property-read string $kind The kind of sender.
+ * @property-read list<string> $regions The regions to which it can send; empty for every region that accepts its
+ * kind.
  * @property-read string|null $registration The reference of its registration with carriers.
  * @property-read \DateTimeImmutable $created_at When it was added.
  */

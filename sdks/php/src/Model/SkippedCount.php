@@ -9,11 +9,11 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * How many recipients would get nothing for one reason; `expired` is for whom quiet hours end too late.
+ * The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late.
  *
  * @property-read string $code The reason's code.
  * @property-read string $message The reason, in English.
- * @property-read int $recipient_count How many.
+ * @property-read int $recipient_count The number.
  */
 final class SkippedCount extends Model
 {

@@ -9,14 +9,14 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A phone that nothing is sent to, why and since when.
+ * A phone to which nothing is sent, with the reason and the time.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
  * @property-read string $phone A phone number in E.164 format.
- * @property-read string $source Why, such as `keyword`.
- * @property-read \DateTimeImmutable $created_at Since when.
+ * @property-read string $source The reason, such as `keyword`.
+ * @property-read \DateTimeImmutable $created_at When it was suppressed.
  */
 final class Suppression extends Model
 {

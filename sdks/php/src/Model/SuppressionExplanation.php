@@ -9,11 +9,11 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * Whether the phone is suppressed now, by what, and since when.
+ * Whether the phone is suppressed now, with the source and the time.
  *
  * @property-read bool $suppressed Whether nothing is sent to it.
- * @property-read string|null $source By what; null unless it is.
- * @property-read string|null $since Since when; null unless it is.
+ * @property-read string|null $source The source; null if it is not suppressed.
+ * @property-read string|null $since The time of suppression; null if it is not suppressed.
  */
 final class SuppressionExplanation extends Model
 {

@@ -9,11 +9,11 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What came of importing suppressions; `invalid` holds what is no phone, as it was given.
+ * The result of importing suppressions; `invalid` holds the invalid phones, as given.
  *
- * @property-read int $added How many phones were suppressed.
- * @property-read int $already_suppressed How many were suppressed already.
- * @property-read list<string> $invalid What is no phone, as it was given.
+ * @property-read int $added The number of phones suppressed.
+ * @property-read int $already_suppressed The number of phones that were suppressed already.
+ * @property-read list<string> $invalid The invalid phones, as given.
  */
 final class SuppressionsImported extends Model
 {

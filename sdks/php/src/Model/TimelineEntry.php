@@ -12,12 +12,12 @@ use MassiveSMS\Model;
  * One thing that happened to a message: it came to a state, an attempt began or ended, an event told, or a reply.
  * What belongs to other kinds of entry is null.
  *
- * @property-read string $kind What it is.
+ * @property-read string $kind The media type.
  * @property-read \DateTimeImmutable $at When it happened.
- * @property-read string|null $status The state; null for other kinds.
+ * @property-read string|null $status The status; null for other kinds.
  * @property-read MessageAttempt|null $attempt
  * @property-read string|null $event_id The event's id; null for other kinds.
- * @property-read string|null $event_type What the event says; null for other kinds.
+ * @property-read string|null $event_type The type of the event; null for other kinds.
  * @property-read InboundMessage|null $reply
  * @property-read ErrorDetail|null $error
  */

@@ -9,20 +9,20 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A webhook subscription. `secret` is there only in the answer that creates or rotates it.
+ * A webhook. `secret` is present only in the answer that creates or rotates it.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
- * @property-read string $url Where events are posted to.
- * @property-read list<string> $events The events it subscribes to; empty where that is all.
- * @property-read string $description What it is for; may be empty.
+ * @property-read string $url The URL to which events are posted.
+ * @property-read list<string> $events The events that it subscribes to; empty if it subscribes to all.
+ * @property-read string $description Its purpose; may be empty.
  * @property-read string $status
- * @property-read string|null $disabled_reason Why it was disabled; null unless we did that.
- * @property-read bool $verified Whether its URL has answered an event with 2xx. Until a live one has, it is sent one
- * at a time.
- * @property-read \DateTimeImmutable $created_at When it was made.
- * @property-read string|null $created_by Who made it: the id of a user or of a key, or `system`; null where that was
+ * @property-read string|null $disabled_reason Why the service disabled it; null if it did not.
+ * @property-read bool $verified Whether its URL has answered an event with 2xx. Until then, a live webhook gets one
+ * event at a time.
+ * @property-read \DateTimeImmutable $created_at When it was created.
+ * @property-read string|null $created_by Who created it: the id of a user or of a key, or `system`; null if that was
  * not kept.
  * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
  * somebody else's in between is not overwritten.

@@ -9,18 +9,18 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * One POST to an endpoint and what came of it.
+ * One attempt to deliver an event to a webhook.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read string $webhook_id
  * @property-read string $event_id
- * @property-read int $number Which try it was, from 1.
- * @property-read int|null $status_code The HTTP status answered; null where none was.
- * @property-read string|null $error What went wrong; null where the answer was 2xx.
- * @property-read string $response_head How the answer began.
- * @property-read int $elapsed_ms How long it took, in milliseconds.
- * @property-read \DateTimeImmutable $created_at When.
+ * @property-read int $number The number of the attempt, from 1.
+ * @property-read int|null $status_code The HTTP status of the answer; null if there was none.
+ * @property-read string|null $error The error; null if the answer was 2xx.
+ * @property-read string $response_head The beginning of the answer.
+ * @property-read int $elapsed_ms The duration in milliseconds.
+ * @property-read \DateTimeImmutable $created_at The time of the change.
  */
 final class WebhookAttempt extends Model
 {

@@ -7,7 +7,7 @@ declare(strict_types=1);
 namespace MassiveSMS\Model;
 
 /**
- * Webhook disabled after 410 Gone, or three days of nothing but failures.
+ * Webhook disabled after 410 Gone, or after three days of failures only.
  *
  * @property-read string $id
  * @property-read string $object

@@ -12,21 +12,21 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * The keys of this mode, without their text, and what each may change.
+ * The API keys of this mode, without their secrets.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class ApiKeys extends Resource
 {
     /**
-     * List the API keys of this mode, without their text.
+     * List the API keys of this mode, without their secrets.
      *
      * @param array{
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -38,7 +38,7 @@ final class ApiKeys extends Resource
     }
 
     /**
-     * Retrieve an API key, without its text.
+     * Retrieve an API key, without its secret.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options

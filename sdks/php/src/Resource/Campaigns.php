@@ -12,15 +12,15 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * One body to many contacts: lists, a segment, or contacts by id.
+ * Send one message to many contacts: lists, a segment, or contacts by id.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class Campaigns extends Resource
 {
     /**
-     * Create a campaign. Sends one body to the union of the audience's lists, segment and contacts, one message a
-     * phone, now or at `scheduled_at`. Credits are debited when messages are sent.
+     * Create a campaign. Sends one message to each phone of the audience (lists, a segment and contacts together),
+     * now or at `scheduled_at`. Credits are charged when messages are sent.
      *
      * @param array{
      *     name: string,
@@ -38,21 +38,20 @@ final class Campaigns extends Resource
      * } $params
      * - `name`: Internal name (your team only).
      * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
-     * - `audience`: Who it goes to.
+     * - `audience`: The audience.
      * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
-     * workspace's where none is given.
+     * workspace's if none is given.
      * - `scheduled_at`: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
      * - `metadata`: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
      * null. Stored, and returned in webhooks as given.
      * - `expires_at`: ISO-8601 time with an offset after which nothing is handed to a carrier.
-     * - `rate_per_minute`: At most so many messages a minute.
-     * - `spread_hours`: Spread the messages evenly over so many hours.
-     * - `quiet_hours`: Whether to hold messages through the recipients' quiet hours; the workspace's setting where
-     * none is given.
-     * - `on_unknown`: What is done where the carrier cannot be asked whether it has a message: `never` waits for the
-     * delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is
-     * given.
-     * - `draft`: Keep it as a draft until it is launched; its audience may be empty until then.
+     * - `rate_per_minute`: The most messages to send in a minute.
+     * - `spread_hours`: The number of hours over which to spread the messages evenly.
+     * - `quiet_hours`: Whether to hold messages during the recipients' quiet hours; by default, as the workspace is
+     * set.
+     * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
+     * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+     * - `draft`: Whether to keep it as a draft until it is launched; its audience may be empty until then.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Campaign
@@ -70,7 +69,7 @@ final class Campaigns extends Resource
     }
 
     /**
-     * List campaigns. Newest first. Drafts show only under `status=draft`.
+     * List campaigns. Newest first. Drafts are listed only with `status=draft`.
      *
      * @param array{
      *     limit?: int,
@@ -81,13 +80,13 @@ final class Campaigns extends Resource
      *     q?: string,
      *     order?: 'newest'|'oldest'|string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `status`: Only campaigns of this status.
-     * - `statuses`: Only campaigns of one of these statuses; drafts show only where they are asked for.
-     * - `q`: Only campaigns whose name holds this text, in any case.
-     * - `order`: Which come first; `newest` where it is not said.
+     * - `statuses`: Only campaigns with one of these statuses; drafts are included only if you ask for them.
+     * - `q`: Only campaigns whose name contains this text, in upper or lower case.
+     * - `order`: The order; `newest` by default.
      * @param RequestOptions $options
      * @return Page<Model\Campaign>
      */
@@ -97,7 +96,7 @@ final class Campaigns extends Resource
     }
 
     /**
-     * Preview a campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent.
+     * Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent.
      *
      * @param array{
      *     body: string,
@@ -113,20 +112,19 @@ final class Campaigns extends Resource
      *     name?: string|null,
      * } $params
      * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
-     * - `audience`: Who it would go to.
+     * - `audience`: The audience.
      * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
-     * workspace's where none is given.
+     * workspace's if none is given.
      * - `scheduled_at`: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
-     * - `metadata`: Its metadata, which does not count.
+     * - `metadata`: The metadata, which is ignored.
      * - `expires_at`: ISO-8601 time with an offset after which nothing is handed to a carrier.
-     * - `rate_per_minute`: At most so many messages a minute.
-     * - `spread_hours`: Spread the messages evenly over so many hours.
-     * - `quiet_hours`: Whether to hold messages through the recipients' quiet hours; the workspace's setting where
-     * none is given.
-     * - `on_unknown`: What is done where the carrier cannot be asked whether it has a message: `never` waits for the
-     * delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is
-     * given.
-     * - `name`: Its name, which does not count.
+     * - `rate_per_minute`: The most messages to send in a minute.
+     * - `spread_hours`: The number of hours over which to spread the messages evenly.
+     * - `quiet_hours`: Whether to hold messages during the recipients' quiet hours; by default, as the workspace is
+     * set.
+     * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
+     * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+     * - `name`: The name, which is ignored.
      * @param RequestOptions $options
      */
     public function preview(array $params, array $options = []): Model\CampaignPreview
@@ -164,8 +162,8 @@ final class Campaigns extends Resource
     }
 
     /**
-     * Change a campaign that has not begun. For drafts and scheduled campaigns; others answer 409. What is left out
-     * stays, null clears, and `audience` replaces the whole audience.
+     * Update a campaign that has not started. Only for drafts and scheduled campaigns; for others, the answer is 409.
+     * Fields that are left out stay, null clears a field, and `audience` replaces the whole audience.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -185,21 +183,20 @@ final class Campaigns extends Resource
      * - `name`: Internal name (your team only).
      * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
      * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
-     * workspace's where none is given.
+     * workspace's if none is given.
      * - `scheduled_at`: ISO-8601 time with an offset, at most 365 days ahead; null, to send at once, only in a draft.
      * - `metadata`: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
      * null. Stored, and returned in webhooks as given.
      * - `expires_at`: ISO-8601 time with an offset after which nothing is handed to a carrier.
-     * - `rate_per_minute`: At most so many messages a minute.
-     * - `spread_hours`: Spread the messages evenly over so many hours.
-     * - `quiet_hours`: Whether to hold messages through the recipients' quiet hours; the workspace's setting where
-     * none is given.
-     * - `on_unknown`: What is done where the carrier cannot be asked whether it has a message: `never` waits for the
-     * delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is
-     * given.
-     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
-     * `version_conflict` says so.
-     * - `audience`: Who it goes to instead.
+     * - `rate_per_minute`: The most messages to send in a minute.
+     * - `spread_hours`: The number of hours over which to spread the messages evenly.
+     * - `quiet_hours`: Whether to hold messages during the recipients' quiet hours; by default, as the workspace is
+     * set.
+     * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
+     * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+     * - `version`: The version that you read: if the current one differs, nothing changes, and the answer is 409
+     * `version_conflict`.
+     * - `audience`: The new audience.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Campaign
@@ -217,7 +214,7 @@ final class Campaigns extends Resource
     }
 
     /**
-     * Delete a draft. A campaign that was launched answers 409.
+     * Delete a draft. For a launched campaign, the answer is 409.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options
@@ -237,8 +234,8 @@ final class Campaigns extends Resource
     }
 
     /**
-     * Launch a draft. At `scheduled_at`: null for now; left out, at the draft's own time. A campaign that is no draft
-     * answers 409.
+     * Launch a draft. Starts at `scheduled_at`, or now if it is null, or at the draft's own time if it is left out.
+     * For a campaign that is not a draft, the answer is 409.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -263,14 +260,14 @@ final class Campaigns extends Resource
     }
 
     /**
-     * Make a draft of another campaign. The clone has the body, sender, audience, metadata and pace, but not the
+     * Clone a campaign as a draft. The clone has the same body, sender, audience, metadata and pace, but not the
      * times.
      *
      * @param string $id The resource's id.
      * @param array{
      *     name?: string|null,
      * } $params
-     * - `name`: Name of the clone; `Copy of …` where none is given.
+     * - `name`: Name of the clone; `Copy of …` if none is given.
      * @param RequestOptions $options
      */
     public function clone(string $id, array $params = [], array $options = []): Model\Campaign
@@ -288,8 +285,8 @@ final class Campaigns extends Resource
     }
 
     /**
-     * Send a campaign's body to phones of your own. At most 5 phones. Each gets a single message whose metadata has
-     * `test`; credits are charged.
+     * Send a campaign's body to phones of your own. Sends to at most 5 phones. Each gets a single message with `test`
+     * in its metadata; credits are charged.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -315,7 +312,7 @@ final class Campaigns extends Resource
     }
 
     /**
-     * Prove a campaign's books from the tables: recipients, credits, carrier and events.
+     * Reconcile a campaign: recipients, credits, carrier and events.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options
@@ -335,7 +332,8 @@ final class Campaigns extends Resource
     }
 
     /**
-     * Cancel a scheduled campaign. Stops what no carrier has yet. A campaign that has ended answers 409.
+     * Cancel a scheduled campaign. Messages that no carrier has are not sent. For a campaign that has ended, the
+     * answer is 409.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options
@@ -355,7 +353,7 @@ final class Campaigns extends Resource
     }
 
     /**
-     * Pause a campaign. Nothing more is handed to a carrier until the campaign is resumed.
+     * Pause a campaign. No more messages are sent until the campaign is resumed.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options

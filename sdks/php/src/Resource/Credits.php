@@ -12,14 +12,14 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * The balance, what moved it, and how to buy more.
+ * The balance, its movements, and purchases.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class Credits extends Resource
 {
     /**
-     * Get current balance. The balance is the workspace's, for both modes; only live messages move it.
+     * Get current balance. Both modes share the balance of the workspace; only live messages change it.
      *
      * @param RequestOptions $options
      */
@@ -45,7 +45,7 @@ final class Credits extends Resource
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -57,14 +57,14 @@ final class Credits extends Resource
     }
 
     /**
-     * List what was added to the balance. Newest first, bought or given.
+     * List credits added to the balance. Newest first, bought or granted.
      *
      * @param array{
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -76,7 +76,7 @@ final class Credits extends Resource
     }
 
     /**
-     * List the packs of credits that are sold. In the operator's order; none where nothing is sold.
+     * List the packs of credits for sale. In the operator's order; empty if none are sold.
      *
      * @param RequestOptions $options
      * @return Page<Model\Pack>
@@ -87,9 +87,9 @@ final class Credits extends Resource
     }
 
     /**
-     * Begin to buy a pack: answers the page where it is paid. Send the buyer to `url`. The credits come once it is
-     * paid, at the figures of this answer. Only a live key with the scope `credits:buy` may: the sandbox buys
-     * nothing. 409 `billing_closed` where nothing is sold.
+     * Buy a pack of credits: returns the payment page. Send the buyer to `url`. The credits are added after payment,
+     * at the price in this answer. Needs a live key with the scope `credits:buy`; the sandbox sells nothing. If
+     * nothing is for sale, the answer is 409 `billing_closed`.
      *
      * @param array{
      *     pack: string,
@@ -97,8 +97,8 @@ final class Credits extends Resource
      *     cancel_url?: string|null,
      * } $params
      * - `pack`: The id of the pack.
-     * - `success_url`: Where the buyer goes once it is paid; a page of ours where none is given.
-     * - `cancel_url`: Where the buyer goes who turns back; a page of ours where none is given.
+     * - `success_url`: The page to which the buyer goes after payment; a page of the service if none is given.
+     * - `cancel_url`: The page to which the buyer goes after canceling; a page of the service if none is given.
      * @param RequestOptions $options
      */
     public function createCheckout(array $params, array $options = []): Model\Checkout
@@ -116,15 +116,15 @@ final class Credits extends Resource
     }
 
     /**
-     * List what was bought, with what was paid for it. Newest first. What was given, and what moved the balance, is
-     * in the ledger.
+     * List purchases, with their payments. Newest first. Granted credits and all movements of the balance are in the
+     * ledger.
      *
      * @param array{
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -136,7 +136,7 @@ final class Credits extends Resource
     }
 
     /**
-     * Retrieve a purchase: whether it is paid.
+     * Retrieve a purchase and its status.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options

@@ -12,7 +12,7 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * What happened, as webhooks deliver it; kept to be read and delivered again.
+ * Events, as webhooks deliver them, to read or deliver again.
  *
  * @phpstan-import-type RequestOptions from Client
  */
@@ -27,7 +27,7 @@ final class Events extends Resource
      *     ending_before?: string,
      *     type?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `type`: Only events of this type.
@@ -60,14 +60,14 @@ final class Events extends Resource
     }
 
     /**
-     * Deliver an event again. To one webhook, or to all enabled ones that subscribe to the event. A test event goes
-     * to the webhook that it tests.
+     * Deliver an event again. To one webhook, or to all enabled webhooks that subscribe to the event. A test event
+     * goes to the webhook that it tests.
      *
      * @param string $id The resource's id.
      * @param array{
      *     webhook_id?: string|null,
      * } $params
-     * - `webhook_id`: The one webhook to deliver to; all that subscribe where none is given.
+     * - `webhook_id`: The webhook to deliver to; if none is given, all that subscribe.
      * @param RequestOptions $options
      */
     public function resend(string $id, array $params = [], array $options = []): Model\Redelivery

@@ -12,17 +12,17 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * Contacts from files: read, mapped, tried, run, and undone.
+ * Import contacts from files: upload, map, check, run and undo.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class Imports extends Resource
 {
     /**
-     * Import contacts from a file. As `multipart/form-data` with a `file` and `options`, or as JSON with a
-     * `file_name`, whose bytes follow in parts. CSV in any dialect and encoding, XLSX, also as gzip. Columns that are
-     * not mapped are known by their titles; where none is known to hold phones, the import is `needs_mapping`. With
-     * `dry_run` it stops `checked`.
+     * Import contacts from a file. Send `multipart/form-data` with a `file` and `options`, or JSON with a `file_name`
+     * and then the content in parts. The file is CSV with any delimiter and encoding, or XLSX, also compressed with
+     * gzip. Columns that are not mapped are recognized by their titles; if none is recognized as phones, the import
+     * is `needs_mapping`. With `dry_run` it ends as `checked`.
      *
      * @param array{
      *     file_name: string,
@@ -33,17 +33,17 @@ final class Imports extends Resource
      *     update?: 'overwrite'|'fill'|'skip'|string|null,
      *     dry_run?: bool,
      * } $params
-     * - `file_name`: What the file is called.
-     * - `list_id`: The list that all of them go on.
-     * - `default_region`: The ISO 3166-1 region of numbers without a country code, where their row names no country.
+     * - `file_name`: The file name.
+     * - `list_id`: The list to which all contacts are added.
+     * - `default_region`: The ISO 3166-1 region of numbers without a country code, unless their row names a country.
      * - `mapping`: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
      * `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
      * `opted_out`, `status`, `attributes.` and a key, or `ignore`.
-     * - `evidence`: How all of them agreed to be texted. Without it, and without a column that says so, nobody is
-     * opted in.
+     * - `evidence`: How everyone in the file agreed to receive texts. Without it, and without a consent column,
+     * nobody is opted in.
      * - `update`: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is
      * blank, `skip` nothing. `overwrite` unless told.
-     * - `dry_run`: Whether to stop once it is known what would come of it.
+     * - `dry_run`: Whether to only check the file.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Import
@@ -69,7 +69,7 @@ final class Imports extends Resource
      *     ending_before?: string,
      *     status?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `status`: Only those of this status.
@@ -102,8 +102,8 @@ final class Imports extends Resource
     }
 
     /**
-     * Change how a file is imported. For imports that are `uploading`, `needs_mapping` or `checked`; the file is read
-     * again.
+     * Change how a file is imported. Only while the import is `uploading`, `needs_mapping` or `checked`; the file is
+     * read again.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -113,8 +113,8 @@ final class Imports extends Resource
      *     evidence?: array{source: string|null, ip?: string|null, user_agent?: string|null, text?: string|null, version?: string|null, at?: \DateTimeInterface|string|null, renewed?: bool}|null,
      *     update?: 'overwrite'|'fill'|'skip'|string,
      * } $params
-     * - `list_id`: The list that all of them go on.
-     * - `default_region`: The ISO 3166-1 region of numbers without a country code, where their row names no country.
+     * - `list_id`: The list to which all contacts are added.
+     * - `default_region`: The ISO 3166-1 region of numbers without a country code, unless their row names a country.
      * - `mapping`: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
      * `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
      * `opted_out`, `status`, `attributes.` and a key, or `ignore`.
@@ -137,7 +137,8 @@ final class Imports extends Resource
     }
 
     /**
-     * Add a part to an import's file. The bytes at `offset`, in base64. What breaks off goes on at `file_size`.
+     * Add a part to an import's file. The content at `offset`, in base64. After a broken upload, continue at
+     * `file_size`.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -145,9 +146,9 @@ final class Imports extends Resource
      *     content: string,
      *     last?: bool,
      * } $params
-     * - `offset`: How many bytes stand before it, which is `file_size` so far.
-     * - `content`: Its bytes in base64.
-     * - `last`: Whether the file ends with it.
+     * - `offset`: The offset of the part in bytes, which is `file_size` so far.
+     * - `content`: The content in base64.
+     * - `last`: Whether it is the last part.
      * @param RequestOptions $options
      */
     public function addPart(string $id, array $params, array $options = []): Model\Import
@@ -165,8 +166,7 @@ final class Imports extends Resource
     }
 
     /**
-     * List the rows of an import. In their order. Rows that cannot be taken come with their `reason` and their
-     * `cells`.
+     * List the rows of an import. In order. Invalid rows have a `reason` and their `cells`.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -175,8 +175,8 @@ final class Imports extends Resource
      *     limit?: int,
      * } $params
      * - `status`: Only those of this status.
-     * - `after`: The number of the row after which to go on.
-     * - `limit`: How many at most.
+     * - `after`: The number of the row after which to continue.
+     * - `limit`: The most rows to return.
      * @param RequestOptions $options
      * @return Page<Model\ImportRow>
      */
@@ -186,14 +186,14 @@ final class Imports extends Resource
     }
 
     /**
-     * Retrieve the rows of an import that could not be taken, as a file. CSV with the titles of the file and a column
-     * `reason`, at most 10,000 rows at once. Mended, it can be imported as it is.
+     * Retrieve the invalid rows of an import, as a file. CSV with the columns of the original file and a column
+     * `reason`, at most 10,000 rows at once. Correct the rows and import the file again.
      *
      * @param string $id The resource's id.
      * @param array{
      *     after?: int,
      * } $params
-     * - `after`: The number of the row after which to go on.
+     * - `after`: The number of the row after which to continue.
      * @param RequestOptions $options
      */
     public function retrieveInvalidRows(string $id, array $params = [], array $options = []): Model\ImportFile
@@ -231,7 +231,7 @@ final class Imports extends Resource
     }
 
     /**
-     * End an import; what is done stays. What is done stays, and can be undone. An import that has ended is returned
+     * Cancel an import. The rows imported so far stay, and can be undone. An import that has ended is returned
      * unchanged.
      *
      * @param string $id The resource's id.
@@ -252,8 +252,8 @@ final class Imports extends Resource
     }
 
     /**
-     * Delete the contacts that an import made. Within seven days of its end. Contacts that were used since stay;
-     * consent and opt-outs always do.
+     * Delete the contacts that an import made. Possible for seven days after it ended. Contacts that were used since
+     * stay; consent records and opt-outs always stay.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options

@@ -12,14 +12,14 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * What recipients sent to you.
+ * Messages from recipients.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class Inbound extends Resource
 {
     /**
-     * List the messages that recipients sent.
+     * List inbound messages.
      *
      * @param array{
      *     limit?: int,
@@ -28,7 +28,7 @@ final class Inbound extends Resource
      *     contact_id?: string,
      *     flagged?: bool,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `contact_id`: Only messages of this contact.
@@ -42,7 +42,7 @@ final class Inbound extends Resource
     }
 
     /**
-     * Retrieve a message that a recipient sent.
+     * Retrieve an inbound message.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options
@@ -62,7 +62,7 @@ final class Inbound extends Resource
     }
 
     /**
-     * Take the flag off a message that somebody looked at.
+     * Remove the flag of an inbound message.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options

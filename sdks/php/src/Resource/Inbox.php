@@ -12,14 +12,14 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * Threads of replies, to be answered and marked read.
+ * Conversations with contacts, to answer and mark as read.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class Inbox extends Resource
 {
     /**
-     * List threads of replies. The one with the newest reply first. A thread's id is that of its last reply.
+     * List threads of replies. The thread with the newest reply first. The id of a thread is that of its last reply.
      *
      * @param array{
      *     limit?: int,
@@ -27,7 +27,7 @@ final class Inbox extends Resource
      *     ending_before?: string,
      *     status?: 'unread'|'waiting'|string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `status`: Only threads of this status.
@@ -60,8 +60,7 @@ final class Inbox extends Resource
     }
 
     /**
-     * List a contact's messages in both directions. Newest first, what the contact sent and what was sent to it in
-     * one order of time.
+     * List a contact's messages in both directions. Newest first, in both directions.
      *
      * @param string $contactId The contact's id.
      * @param array{
@@ -69,7 +68,7 @@ final class Inbox extends Resource
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -81,7 +80,7 @@ final class Inbox extends Resource
     }
 
     /**
-     * Answer a contact. Sends one SMS, from the sender that the contact wrote to, and marks the thread as read.
+     * Answer a contact. Sends one SMS from the sender to which the contact wrote, and marks the thread as read.
      *
      * @param string $contactId The contact's id.
      * @param array{
@@ -91,7 +90,7 @@ final class Inbox extends Resource
      *     metadata?: array<string, mixed>|null,
      * } $params
      * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
-     * - `from`: The sender; the one that the contact wrote to where none is given.
+     * - `from`: The sender; by default, the one to which the contact wrote.
      * - `variables`: Map of {key: value} substituted into the body.
      * - `metadata`: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
      * null. Stored, and returned in webhooks as given.
@@ -112,13 +111,13 @@ final class Inbox extends Resource
     }
 
     /**
-     * Mark a thread as read. Up to the reply `until`, or all of it.
+     * Mark a thread as read. Up to the reply `until`, or the whole thread.
      *
      * @param string $contactId The contact's id.
      * @param array{
      *     until?: string|null,
      * } $params
-     * - `until`: The last reply that was read; all of them where none is given.
+     * - `until`: The last reply that was read; if none is given, all replies.
      * @param RequestOptions $options
      */
     public function markRead(string $contactId, array $params = [], array $options = []): Model\InboxThread

@@ -12,7 +12,7 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * Words with which anyone who texts one opts in and joins a list.
+ * Words that opt in anyone who texts them, and add them to a list.
  *
  * @phpstan-import-type RequestOptions from Client
  */
@@ -26,8 +26,8 @@ final class Keywords extends Resource
      *     list_id: string,
      *     reply?: string|null,
      * } $params
-     * - `word`: The word. Case, accents and punctuation do not count when a message is compared with it.
-     * - `list_id`: The list that it adds to.
+     * - `word`: The word. Case, accents and punctuation do not matter when a message is compared with it.
+     * - `list_id`: The list to which it adds contacts.
      * - `reply`: The SMS that answers anyone who joins; null for the workspace's welcome text.
      * @param RequestOptions $options
      */
@@ -54,7 +54,7 @@ final class Keywords extends Resource
      *     ending_before?: string,
      *     list_id?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `list_id`: Only keywords of this list.
@@ -96,8 +96,8 @@ final class Keywords extends Resource
      *     reply?: string|null,
      *     version?: string,
      * } $params
-     * - `word`: The word. Case, accents and punctuation do not count when a message is compared with it.
-     * - `list_id`: The list that it adds to.
+     * - `word`: The word. Case, accents and punctuation do not matter when a message is compared with it.
+     * - `list_id`: The list to which it adds contacts.
      * - `reply`: The SMS that answers anyone who joins; null for the workspace's welcome text.
      * - `version`: The version that was read: where another stands by now, nothing changes, and 409
      * `version_conflict` says so.
@@ -118,7 +118,7 @@ final class Keywords extends Resource
     }
 
     /**
-     * Delete a keyword; who joined by it stays.
+     * Delete a keyword.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options

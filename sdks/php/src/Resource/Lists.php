@@ -49,7 +49,7 @@ final class Lists extends Resource
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -128,7 +128,7 @@ final class Lists extends Resource
     }
 
     /**
-     * Add contacts to a list. At most 1000 ids. A contact that is on the list stays; an unknown id is reported.
+     * Add contacts to a list. At most 1000 ids. Contacts that are on the list stay; unknown ids are reported.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -160,7 +160,7 @@ final class Lists extends Resource
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -172,7 +172,7 @@ final class Lists extends Resource
     }
 
     /**
-     * Remove a contact from a list. Nothing happens where the contact is not on the list.
+     * Remove a contact from a list. Does nothing if the contact is not on the list.
      *
      * @param string $id The resource's id.
      * @param string $contactId The contact's id.

@@ -12,23 +12,23 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * What only a sandbox key can do.
+ * Operations for sandbox keys only.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class Sandbox extends Resource
 {
     /**
-     * Make a reply arrive, as if its sender had written to you. Sandbox keys only.
+     * Simulate a reply from a phone. Sandbox keys only.
      *
      * @param array{
      *     from: string,
      *     body: string,
      *     to?: string|null,
      * } $params
-     * - `from`: The phone that it comes from, in E.164 format.
+     * - `from`: The phone that sends it, in E.164 format.
      * - `body`: The text of the reply.
-     * - `to`: The sender that it goes to; the workspace's where none is given.
+     * - `to`: The sender that receives it; by default, the workspace's.
      * @param RequestOptions $options
      */
     public function createInbound(array $params, array $options = []): Model\InboundMessage

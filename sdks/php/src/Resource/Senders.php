@@ -12,21 +12,21 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * What the workspace owns and may send from, live.
+ * Senders that the workspace can use in live mode.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class Senders extends Resource
 {
     /**
-     * List the senders that the workspace may use live.
+     * List the senders that the workspace can use in live mode.
      *
      * @param array{
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options

@@ -12,15 +12,15 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * Phones that nothing is sent to, and how consent came and went.
+ * Phones to which nothing is sent, and consent records.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class Suppressions extends Resource
 {
     /**
-     * List the history of consent, of all phones or of one. Newest first. The history of a phone survives the
-     * deletion and the erasure of its contact.
+     * List consent records, of all phones or of one. Newest first. The records of a phone outlive the deletion and
+     * the erasure of its contact.
      *
      * @param array{
      *     limit?: int,
@@ -28,7 +28,7 @@ final class Suppressions extends Resource
      *     ending_before?: string,
      *     phone?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `phone`: Only of this phone, in E.164 format.
@@ -41,14 +41,15 @@ final class Suppressions extends Resource
     }
 
     /**
-     * Suppress a phone. Its contact, if it has one, is opted out, and what waits for it is canceled.
+     * Suppress a phone. Opts out the contact of the phone, if there is one, and cancels messages that wait to be sent
+     * to it.
      *
      * @param array{
      *     phone: string,
      *     source: string,
      * } $params
      * - `phone`: A phone number in E.164 format.
-     * - `source`: Why, such as `complaint`.
+     * - `source`: The reason, such as `complaint`.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Suppression
@@ -66,7 +67,7 @@ final class Suppressions extends Resource
     }
 
     /**
-     * List suppressions, or that of one phone. Newest first. By phone, one that was erased is found too.
+     * List suppressions, or find one by its phone. Newest first. An erased suppression can be found by its phone.
      *
      * @param array{
      *     limit?: int,
@@ -74,7 +75,7 @@ final class Suppressions extends Resource
      *     ending_before?: string,
      *     phone?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `phone`: Only of this phone, in E.164 format.
@@ -87,14 +88,15 @@ final class Suppressions extends Resource
     }
 
     /**
-     * Suppress many phones. At most 1000 phones. One that is suppressed stays; what is no phone is reported.
+     * Suppress many phones. At most 1000 phones. Phones that are suppressed already stay so; invalid ones are
+     * reported.
      *
      * @param array{
      *     phones: list<string>,
      *     source?: string|null,
      * } $params
      * - `phones`: Phones in E.164 format.
-     * - `source`: Why; `import` unless told.
+     * - `source`: The reason; `import` by default.
      * @param RequestOptions $options
      */
     public function importBatch(array $params, array $options = []): Model\SuppressionsImported
@@ -132,9 +134,9 @@ final class Suppressions extends Resource
     }
 
     /**
-     * Lift a suppression, on evidence that the person agreed again. Only the person may come back: `source` is
-     * required, `renewed`, and an `at` after the opt-out; else 409 `opt_in_revoked`. Under double opt-in the
-     * suppression stands until the person confirms.
+     * Lift a suppression, on evidence that the person agreed again. Needs newer evidence: a `source`, `renewed:
+     * true`, and an `at` later than the opt-out; otherwise the answer is 409 `opt_in_revoked`. With double opt-in,
+     * the suppression stays until the person confirms.
      *
      * @param string $id The resource's id.
      * @param array{

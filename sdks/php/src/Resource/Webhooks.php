@@ -12,16 +12,16 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * Subscriptions that push events to your URL.
+ * Endpoints that receive events at your URL.
  *
  * @phpstan-import-type RequestOptions from Client
  */
 final class Webhooks extends Resource
 {
     /**
-     * Create a webhook subscription. `secret` is shown in this answer alone; it is made where you send none. `*`
-     * subscribes to all events. A live one is sent its first event alone; the others follow once one was answered
-     * with 2xx. A mode has one webhook of a URL: another one answers 409 `webhook_exists`.
+     * Create a webhook subscription. `secret` is shown only in this answer; if you send none, one is generated. `*`
+     * subscribes to all events. A live webhook first gets a single event; the others follow when it has answered one
+     * with 2xx. Each mode has one webhook for a URL: for a second one, the answer is 409 `webhook_exists`.
      *
      * @param array{
      *     url: string,
@@ -31,8 +31,8 @@ final class Webhooks extends Resource
      * } $params
      * - `url`: A public https URL.
      * - `events`: The events to subscribe to, or `*` for all.
-     * - `secret`: The key of the signatures. Omit to have one made.
-     * - `description`: What it is for.
+     * - `secret`: The secret for signatures. If you omit it, one is generated.
+     * - `description`: Its purpose.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Webhook
@@ -57,7 +57,7 @@ final class Webhooks extends Resource
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -89,7 +89,8 @@ final class Webhooks extends Resource
     }
 
     /**
-     * Update a webhook subscription. What is left out stays. In live another URL has to answer as that of a new one.
+     * Update a webhook subscription. Fields that are left out stay. In live mode, a new URL must answer one event
+     * with 2xx before it gets more.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -101,7 +102,7 @@ final class Webhooks extends Resource
      * } $params
      * - `url`: A public https URL.
      * - `events`: The events to subscribe to, or `*` for all.
-     * - `description`: What it is for.
+     * - `description`: Its purpose.
      * - `enabled`: Whether events are delivered to it.
      * - `version`: The version that was read: where another stands by now, nothing changes, and 409
      * `version_conflict` says so.
@@ -142,7 +143,7 @@ final class Webhooks extends Resource
     }
 
     /**
-     * Give a webhook subscription a new secret; the old one signs beside it for 24 hours.
+     * Rotate the secret of a webhook; the old secret also signs for 24 hours.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options
@@ -162,8 +163,8 @@ final class Webhooks extends Resource
     }
 
     /**
-     * Send a test event to a webhook subscription. Sends one `test.ping` event to this webhook alone, no matter what
-     * it subscribes to. One that is not verified yet is sent it before the events that wait.
+     * Send a test event to a webhook subscription. Sends one `test.ping` event to this webhook only, regardless of
+     * its subscriptions. A webhook that is not verified yet gets it before waiting events.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options
@@ -183,7 +184,7 @@ final class Webhooks extends Resource
     }
 
     /**
-     * List the attempts to deliver to a webhook subscription.
+     * List the delivery attempts of a webhook.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -191,7 +192,7 @@ final class Webhooks extends Resource
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -203,9 +204,9 @@ final class Webhooks extends Resource
     }
 
     /**
-     * Deliver again what a webhook subscription has not received since a time. Delivers what was given up since a
-     * time, at most 30 days back, and what came while the webhook was disabled: of that the oldest 100,000 events, so
-     * call again until `delivery_count` is 0.
+     * Deliver missed events to a webhook again. Delivers events that failed since a time, at most 30 days ago, or
+     * came while the webhook was disabled. One call covers the oldest 100,000 events; call again until
+     * `delivery_count` is 0.
      *
      * @param string $id The resource's id.
      * @param array{

@@ -12,7 +12,7 @@ use MassiveSMS\Page;
 use MassiveSMS\Resource;
 
 /**
- * Your settings in this mode. The sandbox's are live's until it changes them for itself.
+ * The settings of this mode. The sandbox starts with the live settings until it changes them.
  *
  * @phpstan-import-type RequestOptions from Client
  */
@@ -59,18 +59,18 @@ final class Workspace extends Resource
      *     version?: string,
      * } $params
      * - `name`: Its name.
-     * - `default_sender`: The sender of messages that name none: one of the workspace's senders, or the platform's. A
-     * name that nobody has becomes the workspace's when it is made the live default.
-     * - `double_opt_in`: Whether opting in asks for a YES by SMS.
+     * - `default_sender`: The default sender: one of the workspace's senders, or the platform's. A name that nobody
+     * owns becomes the workspace's own when it is made the live default.
+     * - `double_opt_in`: Whether people are asked to confirm an opt-in by SMS (double opt-in).
      * - `campaigns_admit_unknown`: Whether campaigns also go to contacts whose consent is unknown.
-     * - `blocked_regions`: ISO 3166-1 regions nothing is sent to.
-     * - `enabled_regions`: ISO 3166-1 regions to send to, of those that are off until enabled.
-     * - `daily_credit_cap`: The credits that live messages may take in a UTC day; null for no cap.
-     * - `prefix_hourly_cap`: How many single messages an hour one range of numbers may get; null for no cap.
-     * - `quiet_hours`: Whether campaigns keep quiet hours unless they say otherwise.
+     * - `blocked_regions`: ISO 3166-1 regions to which nothing is sent.
+     * - `enabled_regions`: ISO 3166-1 regions to enable, among those that are off by default.
+     * - `daily_credit_cap`: The most credits that live messages may cost in a UTC day; null for no cap.
+     * - `prefix_hourly_cap`: The most single messages to one range of numbers in an hour; null for no cap.
+     * - `quiet_hours`: Whether campaigns keep quiet hours by default.
      * - `timezone`: An IANA time zone such as America/New_York.
      * - `low_balance_threshold`: The balance below which `credits.low` is sent.
-     * - `opt_in_text`: The SMS that asks for a YES.
+     * - `opt_in_text`: The double opt-in question.
      * - `opt_out_text`: The SMS that answers STOP.
      * - `welcome_text`: The SMS that confirms an opt-in.
      * - `help_text`: The SMS that answers HELP.

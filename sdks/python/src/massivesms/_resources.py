@@ -41,7 +41,7 @@ class Resources(Calls):
 
     @cached_property
     def campaigns(self) -> Campaigns:
-        """One body to many contacts: lists, a segment, or contacts by id."""
+        """Send one message to many contacts: lists, a segment, or contacts by id."""
         from massivesms.resources.campaigns import Campaigns
 
         return Campaigns(self)
@@ -55,14 +55,14 @@ class Resources(Calls):
 
     @cached_property
     def suppressions(self) -> Suppressions:
-        """Phones that nothing is sent to, and how consent came and went."""
+        """Phones to which nothing is sent, and consent records."""
         from massivesms.resources.suppressions import Suppressions
 
         return Suppressions(self)
 
     @cached_property
     def imports(self) -> Imports:
-        """Contacts from files: read, mapped, tried, run, and undone."""
+        """Import contacts from files: upload, map, check, run and undo."""
         from massivesms.resources.imports import Imports
 
         return Imports(self)
@@ -76,7 +76,7 @@ class Resources(Calls):
 
     @cached_property
     def keywords(self) -> Keywords:
-        """Words with which anyone who texts one opts in and joins a list."""
+        """Words that opt in anyone who texts them, and add them to a list."""
         from massivesms.resources.keywords import Keywords
 
         return Keywords(self)
@@ -90,63 +90,63 @@ class Resources(Calls):
 
     @cached_property
     def credits(self) -> Credits:
-        """The balance, what moved it, and how to buy more."""
+        """The balance, its movements, and purchases."""
         from massivesms.resources.credits import Credits
 
         return Credits(self)
 
     @cached_property
     def webhooks(self) -> Webhooks:
-        """Subscriptions that push events to your URL."""
+        """Endpoints that receive events at your URL."""
         from massivesms.resources.webhooks import Webhooks
 
         return Webhooks(self)
 
     @cached_property
     def events(self) -> Events:
-        """What happened, as webhooks deliver it; kept to be read and delivered again."""
+        """Events, as webhooks deliver them, to read or deliver again."""
         from massivesms.resources.events import Events
 
         return Events(self)
 
     @cached_property
     def senders(self) -> Senders:
-        """What the workspace owns and may send from, live."""
+        """Senders that the workspace can use in live mode."""
         from massivesms.resources.senders import Senders
 
         return Senders(self)
 
     @cached_property
     def inbound(self) -> Inbound:
-        """What recipients sent to you."""
+        """Messages from recipients."""
         from massivesms.resources.inbound import Inbound
 
         return Inbound(self)
 
     @cached_property
     def inbox(self) -> Inbox:
-        """Threads of replies, to be answered and marked read."""
+        """Conversations with contacts, to answer and mark as read."""
         from massivesms.resources.inbox import Inbox
 
         return Inbox(self)
 
     @cached_property
     def workspace(self) -> Workspace:
-        """Your settings in this mode. The sandbox's are live's until it changes them for itself."""
+        """The settings of this mode. The sandbox starts with the live settings until it changes them."""
         from massivesms.resources.workspace import Workspace
 
         return Workspace(self)
 
     @cached_property
     def sandbox(self) -> Sandbox:
-        """What only a sandbox key can do."""
+        """Operations for sandbox keys only."""
         from massivesms.resources.sandbox import Sandbox
 
         return Sandbox(self)
 
     @cached_property
     def api_keys(self) -> ApiKeys:
-        """The keys of this mode, without their text, and what each may change."""
+        """The API keys of this mode, without their secrets."""
         from massivesms.resources.api_keys import ApiKeys
 
         return ApiKeys(self)
@@ -164,7 +164,7 @@ class AsyncResources(AsyncCalls):
 
     @cached_property
     def campaigns(self) -> AsyncCampaigns:
-        """One body to many contacts: lists, a segment, or contacts by id."""
+        """Send one message to many contacts: lists, a segment, or contacts by id."""
         from massivesms.resources.campaigns import AsyncCampaigns
 
         return AsyncCampaigns(self)
@@ -178,14 +178,14 @@ class AsyncResources(AsyncCalls):
 
     @cached_property
     def suppressions(self) -> AsyncSuppressions:
-        """Phones that nothing is sent to, and how consent came and went."""
+        """Phones to which nothing is sent, and consent records."""
         from massivesms.resources.suppressions import AsyncSuppressions
 
         return AsyncSuppressions(self)
 
     @cached_property
     def imports(self) -> AsyncImports:
-        """Contacts from files: read, mapped, tried, run, and undone."""
+        """Import contacts from files: upload, map, check, run and undo."""
         from massivesms.resources.imports import AsyncImports
 
         return AsyncImports(self)
@@ -199,7 +199,7 @@ class AsyncResources(AsyncCalls):
 
     @cached_property
     def keywords(self) -> AsyncKeywords:
-        """Words with which anyone who texts one opts in and joins a list."""
+        """Words that opt in anyone who texts them, and add them to a list."""
         from massivesms.resources.keywords import AsyncKeywords
 
         return AsyncKeywords(self)
@@ -213,63 +213,63 @@ class AsyncResources(AsyncCalls):
 
     @cached_property
     def credits(self) -> AsyncCredits:
-        """The balance, what moved it, and how to buy more."""
+        """The balance, its movements, and purchases."""
         from massivesms.resources.credits import AsyncCredits
 
         return AsyncCredits(self)
 
     @cached_property
     def webhooks(self) -> AsyncWebhooks:
-        """Subscriptions that push events to your URL."""
+        """Endpoints that receive events at your URL."""
         from massivesms.resources.webhooks import AsyncWebhooks
 
         return AsyncWebhooks(self)
 
     @cached_property
     def events(self) -> AsyncEvents:
-        """What happened, as webhooks deliver it; kept to be read and delivered again."""
+        """Events, as webhooks deliver them, to read or deliver again."""
         from massivesms.resources.events import AsyncEvents
 
         return AsyncEvents(self)
 
     @cached_property
     def senders(self) -> AsyncSenders:
-        """What the workspace owns and may send from, live."""
+        """Senders that the workspace can use in live mode."""
         from massivesms.resources.senders import AsyncSenders
 
         return AsyncSenders(self)
 
     @cached_property
     def inbound(self) -> AsyncInbound:
-        """What recipients sent to you."""
+        """Messages from recipients."""
         from massivesms.resources.inbound import AsyncInbound
 
         return AsyncInbound(self)
 
     @cached_property
     def inbox(self) -> AsyncInbox:
-        """Threads of replies, to be answered and marked read."""
+        """Conversations with contacts, to answer and mark as read."""
         from massivesms.resources.inbox import AsyncInbox
 
         return AsyncInbox(self)
 
     @cached_property
     def workspace(self) -> AsyncWorkspace:
-        """Your settings in this mode. The sandbox's are live's until it changes them for itself."""
+        """The settings of this mode. The sandbox starts with the live settings until it changes them."""
         from massivesms.resources.workspace import AsyncWorkspace
 
         return AsyncWorkspace(self)
 
     @cached_property
     def sandbox(self) -> AsyncSandbox:
-        """What only a sandbox key can do."""
+        """Operations for sandbox keys only."""
         from massivesms.resources.sandbox import AsyncSandbox
 
         return AsyncSandbox(self)
 
     @cached_property
     def api_keys(self) -> AsyncApiKeys:
-        """The keys of this mode, without their text, and what each may change."""
+        """The API keys of this mode, without their secrets."""
         from massivesms.resources.api_keys import AsyncApiKeys
 
         return AsyncApiKeys(self)

@@ -48,45 +48,45 @@ module MassiveSMS
     }.freeze
   end
 
-  # An API key, with the scopes of what it may do. `key` is there only in the answer that creates or rolls it.
+  # An API key with its scopes. `key` is present only in the answer that creates or rolls it.
   class ApiKey < Model
     field :id
     field :object
     # Whether it is a live key; false for a sandbox key.
     field :livemode
-    # What it is for; may be empty.
+    # Its purpose; may be empty.
     field :name
-    # How the key begins.
+    # The first characters of the key.
     field :prefix
-    # How the key ends.
+    # The last four characters of the key.
     field :last4
-    # When it was made.
+    # When it was created.
     field :created_at, :time
-    # When it ends or ended; null where it does not.
+    # When the key expires or expired; null if it does not expire.
     field :expires_at, :time
-    # When it was revoked; null unless it was.
+    # When it was revoked; null if it was not.
     field :revoked_at, :time
     # When it was last used, to the minute; null before that.
     field :last_used_at, :time
-    # What the key may do.
+    # The scopes of the key.
     field :scopes
-    # The networks that it works from; null where it works from everywhere.
+    # The networks from which the key works; null if it works from everywhere.
     field :allowed_ips
-    # Who made it: the id of a user or of a key, or `system`; null where that was not kept.
+    # Who created it: the id of a user or of a key, or `system`; null if that was not kept.
     field :created_by
-    # The key itself: only in the answer that makes it.
+    # The key itself, only in the answer that creates it.
     field :key
   end
 
-  # One body sent to many contacts.
+  # A message body that is sent to many contacts.
   class Campaign < Model
     field :id
     field :object
     # Whether it is live; false in the sandbox.
     field :livemode
-    # Its name, for your team only.
+    # The name, shown to your team only.
     field :name
-    # The text, with its variables.
+    # The text, with variables.
     field :body
     # The sender the recipients see.
     field :from
@@ -96,32 +96,31 @@ module MassiveSMS
     # Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is.
     field :pause_reason
     field :stats, :CampaignStats
-    # The values you gave with it, as you gave them.
+    # Your own values, as you gave them.
     field :metadata
-    # What would hold it up, cost more or keep it from people, as of its last change or launch.
+    # Warnings about delays, costs or recipients that it does not reach, as of the last change or launch.
     field :warnings, [:SendWarning]
-    # Whether it sends only while it is day where the recipient is.
+    # Whether messages are sent only in the daytime of the recipient.
     field :quiet_hours
-    # At most so many messages a minute; null for no limit.
+    # The most messages to send in a minute; null for no limit.
     field :rate_per_minute
-    # Spread evenly over so many hours; null where it is not.
+    # The number of hours over which messages are spread evenly; null if they are not.
     field :spread_hours
-    # The time it was scheduled for; null for at once.
+    # The scheduled time; null if it starts at once.
     field :scheduled_at, :time
-    # Nothing is handed over after this; null for no such time.
+    # Messages are not sent after this time; null if there is no such time.
     field :expires_at, :time
     # When its last message was queued; null before that.
     field :dispatched_at, :time
-    # When its last message reached a final state; null before that.
+    # When its last message reached a final status; null before that.
     field :completed_at, :time
-    # When it was canceled; null unless it was.
+    # When it was canceled; null if it was not.
     field :canceled_at, :time
-    # When it was made.
+    # When it was created.
     field :created_at, :time
-    # Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome.
+    # What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
     field :on_unknown
-    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    # not overwritten.
+    # Changes with every edit. Send it with an update, so that you do not overwrite an edit made in between.
     field :version
   end
 
@@ -129,7 +128,7 @@ module MassiveSMS
   class CampaignAudience < Model
     # The lists.
     field :list_ids
-    # The segment; null where there is none.
+    # The segment; null if there is none.
     field :segment_id
     # The single contacts.
     field :contact_ids
@@ -168,7 +167,7 @@ module MassiveSMS
     field :data, :Campaign
   end
 
-  # Campaign paused; `data.pause_reason` says why.
+  # Campaign paused; `data.pause_reason` tells why.
   class CampaignPausedEvent < Event
     field :id
     field :object
@@ -179,22 +178,22 @@ module MassiveSMS
     field :data, :Campaign
   end
 
-  # What a campaign would be, were it sent now. `audience_count` is the audience with one entry a phone;
-  # `recipient_count` of them would be sent to, and the rest skipped. Where `exact` is false, `sample_size` recipients
-  # were rendered and the counts are scaled to the audience. `suggested_body` and `segments_saved` are as in a
-  # message's preview, over all recipients. `held_count` recipients wait until it is day where they are.
-  # `estimated_seconds` is about how long it takes from its start to its last hand-over. `warnings` say what would
-  # hold it up, `refusal` what creating it now would answer.
+  # A preview of a campaign, as if it were sent now. `audience_count` is the size of the audience, each phone counted
+  # once. `recipient_count` of them receive a message; the rest is skipped. If `exact` is false, `sample_size`
+  # recipients were rendered and the counts are scaled to the audience. `suggested_body` and `segments_saved` are as
+  # in the preview of a message, over all recipients. `held_count` recipients wait for their daytime.
+  # `estimated_seconds` is about the time from the start to the last message. `warnings` name delays and other
+  # problems, and `refusal` is the error that creating it now would return.
   class CampaignPreview < Model
     field :object
     field :livemode
-    # The sender the recipients would see.
+    # The sender that recipients would see.
     field :from
-    # The audience, one entry a phone.
+    # The size of the audience, each phone counted once.
     field :audience_count
-    # How many of them would be sent to.
+    # The number of recipients.
     field :recipient_count
-    # How many would be skipped.
+    # The number of skipped members of the audience.
     field :skipped_count
     field :skipped, [:SkippedCount]
     field :held_count
@@ -202,27 +201,27 @@ module MassiveSMS
     field :segments, [:SegmentsCount]
     field :credits, :CreditsRange
     field :characters, [:ForcingCharacter]
-    # The body with plain characters for typographic ones; null where that saves nothing.
+    # The body with plain characters instead of typographic ones; null if that saves nothing.
     field :suggested_body
-    # How many segments the suggestion saves, over all recipients.
+    # The number of segments that the suggestion saves, over all recipients.
     field :segments_saved
     field :missing_variables, [:MissingVariable]
     field :samples, [:SampleMessage]
-    # About how long sending it takes.
+    # The estimated duration of sending, in seconds.
     field :estimated_seconds
-    # The credits there are.
+    # The current balance.
     field :balance
-    # The credits that would be left; negative where it lacks some.
+    # The balance afterwards; negative if it is too low.
     field :balance_after
-    # Whether every recipient was counted, and not a sample scaled up.
+    # Whether every recipient was counted; false if the numbers are scaled up from a sample.
     field :exact
-    # How many recipients were rendered.
+    # The number of recipients whose message was rendered.
     field :sample_size
     field :warnings, [:SendWarning]
     field :refusal, :Refusal
   end
 
-  # Campaign goes on.
+  # Campaign resumed.
   class CampaignResumedEvent < Event
     field :id
     field :object
@@ -244,7 +243,7 @@ module MassiveSMS
     field :data, :Campaign
   end
 
-  # How many recipients are in each state. `replied` is part of `delivered`; `opted_out` counts STOP answers.
+  # The number of recipients by status. `replied` is part of `delivered`; `opted_out` counts STOP answers.
   class CampaignStats < Model
     # All recipients.
     field :recipients
@@ -252,58 +251,58 @@ module MassiveSMS
     field :queued
     # Being handed to the carrier.
     field :sending
-    # Taken by the carrier.
+    # Accepted by the carrier.
     field :sent
-    # Delivered, those replied to included.
+    # Delivered, including those with a reply.
     field :delivered
     # Failed.
     field :failed
-    # Not to be sent to.
+    # Skipped.
     field :skipped
     # Canceled.
     field :canceled
-    # Of those delivered, how many replied.
+    # The number of delivered messages with a reply.
     field :replied
-    # How many answered STOP.
+    # The number of recipients who answered STOP.
     field :opted_out
     # Credits reserved or spent.
     field :credits_used
   end
 
-  # The messages of a campaign's test.
+  # The messages of a campaign test.
   class CampaignTestSent < Model
     field :id
     field :object
     field :messages, [:Message]
   end
 
-  # The carrier that was last tried, and its own id of the message.
+  # The carrier of the last attempt, and its id of the message.
   class CarrierExplanation < Model
     # Its name.
     field :name
-    # Its own id of the message; null where it gave none.
+    # The carrier's id of the message; null if it gave none.
     field :reference
   end
 
-  # A character that GSM-7 lacks, and its Unicode name.
+  # A character that is not in GSM-7, and its Unicode name.
   class CharacterExplanation < Model
     field :character
     # Its Unicode name.
     field :name
   end
 
-  # A purchase of credits, with the figures it was sold at.
+  # A purchase of credits, with the price at the time of the sale.
   class Checkout < Model
     field :id
     field :object
-    # Where the buyer pays: send them there. Null unless it is open.
+    # The payment page, to which you send the buyer. Null unless the purchase is open.
     field :url
     # The id of the pack.
     field :pack
     # `opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid`
     # once the credits are there; `failed`; or in `review` where what was paid is not what was sold.
     field :status
-    # How many credits it holds.
+    # The number of credits.
     field :credits
     # The price without tax, in the smallest unit of the currency.
     field :amount
@@ -311,29 +310,29 @@ module MassiveSMS
     field :currency
     # What was paid, with tax; null until it is paid.
     field :total
-    # What of it is tax; null until it is paid.
+    # The tax in it; null until it is paid.
     field :tax
-    # What was refunded of it, in the smallest unit.
+    # The refunded amount, in the smallest unit.
     field :refunded_amount
-    # What the buyer's bank took back of it.
+    # The amount that the buyer's bank took back.
     field :disputed_amount
     # The credits that refunds and disputes took back.
     field :returned_credits
-    # The invoice; null where there is none.
+    # The invoice; null if there is none.
     field :invoice_url
     # The receipt; null until it is paid.
     field :receipt_url
-    # When it was begun.
+    # When the purchase was started.
     field :created_at, :time
-    # Until when it can be paid; null before it is open.
+    # The time until which it can be paid; null before it is open.
     field :expires_at, :time
     # When it was paid; null until then.
     field :paid_at, :time
   end
 
-  # One change of a phone's consent, with its evidence. `phone`, `ip`, `user_agent` and `text` are null once they are
-  # erased. `given_at` is when the person agreed, where that was said. `sequence` and `hash` are its place in the
-  # chain of the workspace and mode.
+  # One consent record of a phone, with its evidence. `phone`, `ip`, `user_agent` and `text` are null after an
+  # erasure. `given_at` is when the person agreed, if given. `sequence` and `hash` are its position in the chain of
+  # the workspace and mode.
   class ConsentEntry < Model
     # The id of the entry.
     field :id
@@ -342,29 +341,29 @@ module MassiveSMS
     # A phone number in E.164 format.
     field :phone
     field :contact_id
-    # What the consent became.
+    # The new consent status.
     field :status
-    # Where it was given or withdrawn.
+    # Where consent was given or withdrawn.
     field :source
-    # From which IP address; null where that is not known.
+    # The IP address of the person; null if unknown.
     field :ip
-    # With which browser; null where that is not known.
+    # The browser; null if unknown.
     field :user_agent
-    # What the person agreed to or wrote; null where it is not known.
+    # What the person agreed to or wrote; null if unknown.
     field :text
     # The version of what the person agreed to.
     field :version
-    # When the person agreed; null where that was not said.
+    # When the person agreed; null if not given.
     field :given_at, :time
     # Who made the change: an API key's or user's id, or `system`.
     field :actor
-    # Its place in the chain of consent, from 1.
+    # The position in the consent chain, from 1.
     field :sequence
-    # The SHA-256 of the entry and of the hash before it.
+    # The SHA-256 of the record and of the hash before it.
     field :hash
-    # When the person was erased; null where they were not.
+    # When the person was erased; null if not erased.
     field :erased_at, :time
-    # When.
+    # The time of the change.
     field :created_at, :time
   end
 
@@ -372,28 +371,28 @@ module MassiveSMS
   # last hand-over, else the refusal, else now. No record means that consent was never recorded.
   class ConsentExplanation < Model
     field :contact_id
-    # Where consent stands now; null once the contact is deleted.
+    # The consent status now; null if the contact was deleted.
     field :current_status
-    # When it was last asked for.
+    # When consent was last checked.
     field :decided_at, :time
     field :record, :ConsentRecord
   end
 
-  # One entry of the history of a phone's consent, with its evidence.
+  # One consent record of a phone, with its evidence.
   class ConsentRecord < Model
-    # What consent became.
+    # The new consent status.
     field :status
-    # Where from; null where nobody said.
+    # The source; null if not given.
     field :source
-    # The address it was given from; null where nobody said.
+    # The IP address from which consent was given; null if not given.
     field :ip
     # Who recorded it.
     field :actor
-    # When.
+    # The time of the change.
     field :at, :time
   end
 
-  # A person you send SMS to.
+  # A person to whom you send SMS.
   class Contact < Model
     field :id
     field :object
@@ -401,20 +400,20 @@ module MassiveSMS
     field :livemode
     # A phone number in E.164 format, or what stands for one that was erased.
     field :phone
-    # The first name; null where it is not known.
+    # The first name; null if unknown.
     field :first_name
-    # The last name; null where it is not known.
+    # The last name; null if unknown.
     field :last_name
-    # The e-mail address; null where it is not known.
+    # The e-mail address; null if unknown.
     field :email
-    # The time zone, of the IANA database; null where the phone's region decides.
+    # The IANA time zone; null to use the region of the phone.
     field :timezone
-    # What it is called in your own system; null where that was not said.
+    # The id in your own system; null if not given.
     field :external_id
     field :opt_in, :OptInState
-    # Your own values, by name, for personalization.
+    # Your own values by name, for personalization.
     field :attributes
-    # When it was made.
+    # When it was created.
     field :created_at, :time
     # When it was last changed.
     field :updated_at, :time
@@ -426,7 +425,7 @@ module MassiveSMS
     field :warnings, [:SendWarning]
   end
 
-  # A contact's whole record, newest first; `complete` is false where it holds only the newest of a kind.
+  # All data about a contact, newest first; `complete` is false if it holds only the newest rows of a kind.
   class ContactExport < Model
     field :id
     field :object
@@ -450,11 +449,11 @@ module MassiveSMS
     field :livemode
     # Its name.
     field :name
-    # `static` where it is kept by hand; else it is kept in step from elsewhere.
+    # `static` if it is maintained by hand, otherwise it is synchronized with another service.
     field :kind
-    # How many contacts are on it.
+    # The number of contacts on the list.
     field :contact_count
-    # When it was made.
+    # When it was created.
     field :created_at, :time
     # When it was last renamed.
     field :updated_at, :time
@@ -469,7 +468,7 @@ module MassiveSMS
     field :object
     # The note.
     field :body
-    # Who wrote it: a user's or an API key's id.
+    # The author: the id of a user or an API key.
     field :author
     field :created_at, :time
   end
@@ -496,13 +495,13 @@ module MassiveSMS
     field :data, :Contact
   end
 
-  # What came of adding contacts to a list.
+  # The result of adding contacts to a list.
   class ContactsAdded < Model
-    # How many were put on it.
+    # The number of contacts added.
     field :added
-    # How many were on it already.
+    # The number of contacts that were on the list already.
     field :already_members
-    # The ids, as given, that name no contact.
+    # The ids that belong to no contact, as given.
     field :not_found
   end
 
@@ -510,23 +509,23 @@ module MassiveSMS
   # in `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted
   # out and stay so.
   class ContactsImported < Model
-    # How many contacts were made.
+    # The number of contacts created.
     field :created
-    # How many were changed.
+    # The number of contacts updated.
     field :updated
-    # How many were as the rows have them already.
+    # The number of contacts that already had these values.
     field :unchanged
-    # How many rows named a phone that a row before them named.
+    # The number of rows whose phone an earlier row has.
     field :duplicates
-    # How many were put on the list.
+    # The number of contacts added to the list.
     field :added_to_list
-    # How many were opted in.
+    # The number of contacts opted in.
     field :opted_in
-    # How many are asked to confirm.
+    # The number of contacts asked to confirm.
     field :pending
-    # How many had opted out, and stay so.
+    # The number of contacts that had opted out and stay opted out.
     field :opted_out
-    # The rows that were not taken.
+    # The rows that were refused.
     field :invalid, [:RowRefused]
   end
 
@@ -535,11 +534,11 @@ module MassiveSMS
     field :object
     # What is left.
     field :balance
-    # All that was ever added.
+    # All credits that were ever added.
     field :total_lifetime
-    # Below this, `credits.low` is sent.
+    # The balance below which `credits.low` is sent.
     field :low_balance_threshold
-    # Whole days the balance lasts at the use of the last 30 days; null without any use.
+    # The number of days that the balance lasts at the usage of the last 30 days; null without any usage.
     field :estimated_runway_days
     field :recent_purchases, [:Purchase]
   end
@@ -555,25 +554,25 @@ module MassiveSMS
     field :data, :Credits
   end
 
-  # What a campaign costs: in total, its cheapest message and its dearest one, in credits.
+  # The cost of a campaign in credits: the total, its cheapest message and its most expensive one.
   class CreditsRange < Model
-    # All of it.
+    # The total.
     field :total
-    # Its cheapest message.
+    # The cheapest message.
     field :minimum
-    # Its dearest message.
+    # The most expensive message.
     field :maximum
   end
 
-  # Says that a resource is gone.
+  # Confirmation that a resource was deleted.
   class Deleted < Model
-    # The id that is no more.
+    # The deleted id.
     field :id
     field :object
     field :deleted
   end
 
-  # How many messages go out in each encoding.
+  # The number of messages in each encoding.
   class EncodingCounts < Model
     # In the GSM alphabet.
     field :gsm7
@@ -583,18 +582,18 @@ module MassiveSMS
 
   # How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2.
   class EncodingExplanation < Model
-    # How its characters are encoded.
+    # The character encoding.
     field :encoding
     # Septets (GSM-7) or UTF-16 units (UCS-2).
     field :units
-    # How many SMS it takes.
+    # The number of segments.
     field :segments
     # The text of each SMS.
     field :parts
     field :forced_by, [:CharacterExplanation]
   end
 
-  # Says that a contact was erased, and when.
+  # Confirmation that a contact was erased, with the time.
   class Erasure < Model
     field :id
     field :object
@@ -608,17 +607,17 @@ module MassiveSMS
     field :message
   end
 
-  # A character that GSM-7 lacks: how many messages hold it, what could stand for it, and what that alone saves.
+  # A character that is not in GSM-7: in how many messages it is, its replacement, and what that saves.
   class ForcingCharacter < Model
     # The character.
     field :character
     # Its Unicode name.
     field :name
-    # How many messages hold it.
+    # The number of messages that contain it.
     field :message_count
-    # What reads the same in GSM-7; null where nothing does.
+    # A replacement in the GSM alphabet; null if there is none.
     field :replacement
-    # How many segments replacing it alone saves.
+    # The number of segments saved by replacing only this character.
     field :segments_saved
   end
 
@@ -628,65 +627,65 @@ module MassiveSMS
     field :object
     # Whether it is live; false in the sandbox.
     field :livemode
-    # How far it is.
+    # The status.
     field :status
-    # What the file is called.
+    # The file name.
     field :file_name
-    # How many bytes of it have come.
+    # The number of bytes received.
     field :file_size
-    # What the file is.
+    # The kind of file.
     field :file_kind
-    # How its characters are encoded.
+    # The character encoding.
     field :encoding
-    # What stands between its cells.
+    # The delimiter between cells.
     field :delimiter
-    # Its columns; none until it was looked at.
+    # The columns; empty until the file is read.
     field :columns, [:ImportColumn]
-    # What each column is, by its key.
+    # The field of each column, by the key of the column.
     field :mapping
-    # The list that all of them go on.
+    # The list to which all contacts are added.
     field :list_id
     # The region of numbers without a country code.
     field :default_region
     field :evidence, :OptIn
-    # What becomes of contacts that are there.
+    # What happens to existing contacts.
     field :update
-    # Whether it stops before it changes anything.
+    # Whether it only checks the file.
     field :dry_run
-    # What came of its rows, or would.
+    # The outcomes of the rows, actual or expected.
     field :counts, :ImportCounts
-    # How many rows were read so far.
+    # The number of rows read so far.
     field :rows_read
-    # How many rows were tried, imported or undone so far.
+    # The number of rows checked, imported or undone so far.
     field :rows_done
     field :error, :ImportFault
-    # When it was made.
+    # When it was created.
     field :created_at, :time
-    # When it last went on.
+    # When it last made progress.
     field :updated_at, :time
-    # When contacts were first changed.
+    # When the first contacts were changed.
     field :started_at, :time
     # When it ended.
     field :ended_at, :time
-    # Until when it can be undone.
+    # The time until which it can be undone.
     field :undo_until
   end
 
   # A column of the file.
   class ImportColumn < Model
-    # Its title.
+    # The title.
     field :name
-    # By which it is mapped; titles that are there twice are told apart.
+    # The key in `mapping`; repeated titles get different keys.
     field :key
-    # What its first cells are.
+    # The type of the first cells.
     field :type
-    # What it is taken for.
+    # The field that it is mapped to.
     field :field
-    # Some of its cells.
+    # Sample values.
     field :samples
   end
 
-  # Import of contacts ended; its `status` says how.
+  # Import of contacts ended; its `status` tells how.
   class ImportCompletedEvent < Event
     field :id
     field :object
@@ -697,35 +696,35 @@ module MassiveSMS
     field :data, :Import
   end
 
-  # What came of the rows, or would: those of `rows` are each counted once, in the seven that follow.
+  # The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow.
   class ImportCounts < Model
-    # How many rows there are.
+    # The number of rows.
     field :rows
-    # Contacts that were made.
+    # Contacts created.
     field :created
-    # Contacts that were changed.
+    # Contacts updated.
     field :updated
-    # Contacts that were so already.
+    # Contacts that already had these values.
     field :unchanged
-    # Rows of a phone that a row before them has.
+    # Rows whose phone an earlier row has.
     field :duplicate
-    # Contacts that opted out, and stay so.
+    # Contacts that opted out and stay opted out.
     field :suppressed
-    # Rows that cannot be taken.
+    # Invalid rows.
     field :invalid
-    # Rows whose turn has not come, or never came.
+    # Rows that were not processed.
     field :remaining
-    # Contacts that were opted in.
+    # Contacts opted in.
     field :opted_in
-    # Contacts that are asked to confirm.
+    # Contacts asked to confirm.
     field :pending
-    # Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in.
+    # Rows of people who unsubscribed, canceled or bounced; they opt nobody in.
     field :without_opt_in
-    # Contacts that were put on the list.
+    # Contacts added to the list.
     field :added_to_list
-    # Contacts that undoing deleted.
+    # Contacts deleted by the undo.
     field :undone
-    # Contacts that undoing left, as they were used since.
+    # Contacts kept by the undo, because they were used since.
     field :kept
   end
 
@@ -733,41 +732,41 @@ module MassiveSMS
   class ImportFault < Model
     # The code of the catalogue.
     field :code
-    # What is wrong, for people.
+    # An explanation for people.
     field :message
   end
 
-  # Rows that could not be taken, as the file that they came from, with a column that says why.
+  # Invalid rows, in the format of the original file, with a column for the reason.
   class ImportFile < Model
     field :object
-    # What to call it.
+    # The file name.
     field :file_name
-    # What it is.
+    # The media type.
     field :media_type
-    # Its text. A spreadsheet runs none of its cells.
+    # The content. Spreadsheets do not execute any of its cells.
     field :content
-    # Whether more follow: go on `after` `last`.
+    # Whether more rows follow: continue `after` `last`.
     field :has_more
     # The number of its last row.
     field :last
   end
 
-  # A row of an import, and what came of it.
+  # A row of an import, with its outcome.
   class ImportRow < Model
     field :object
-    # Which row, from 1.
+    # The number of the row, from 1.
     field :number
-    # The line of the file on which it begins.
+    # The line of the file on which it starts.
     field :line
-    # What came of it, or would.
+    # The outcome, actual or expected.
     field :status
-    # Why it cannot be taken.
+    # Why the row is invalid.
     field :reason
     # Its phone in E.164 format.
     field :phone
     # The contact of its phone, if there is one.
     field :contact_id
-    # Its cells, where it cannot be taken.
+    # The cells of an invalid row.
     field :cells
   end
 
@@ -784,21 +783,21 @@ module MassiveSMS
     field :to
     # The text.
     field :body
-    # What it was understood as; null for any other text.
+    # The keyword that it was recognized as; null for any other text.
     field :keyword
-    # How surely its words, where they are no keyword, ask for no more; null for any other text.
+    # How certain it is that a text without a keyword asks to opt out; null for any other text.
     field :intent
-    # Whether somebody should look: it likely asks for no more, or could not surely be read.
+    # Whether a person should read it: it probably asks to opt out, or could not be decoded with certainty.
     field :is_flagged
     field :contact_id
     field :message_id
     # When it arrived.
     field :received_at, :time
-    # When somebody marked it read; null before that.
+    # When it was marked as read; null before that.
     field :read_at, :time
   end
 
-  # A message that a recipient sent, as its event tells of it: `message` is the one that it answers, if any.
+  # An inbound message, as its event reports it: `message` is the one that it answers, if any.
   class InboundReceived < Model
     field :id
     field :object
@@ -810,24 +809,24 @@ module MassiveSMS
     field :to
     # The text.
     field :body
-    # What it was understood as; null for any other text.
+    # The keyword that it was recognized as; null for any other text.
     field :keyword
-    # How surely its words, where they are no keyword, ask for no more; null for any other text.
+    # How certain it is that a text without a keyword asks to opt out; null for any other text.
     field :intent
-    # Whether somebody should look: it likely asks for no more, or could not surely be read.
+    # Whether a person should read it: it probably asks to opt out, or could not be decoded with certainty.
     field :is_flagged
     field :contact_id
     field :message_id
     # When it arrived.
     field :received_at, :time
-    # When somebody marked it read; null before that.
+    # When it was marked as read; null before that.
     field :read_at, :time
     field :reply, :Reply
     field :message, :Message
   end
 
-  # Somebody sent a message: an answer, STOP, START, a keyword, or a text from somebody who was sent nothing.
-  # `data.message` is the message that it answers, or null.
+  # A person sent a message: an answer, STOP, START, a keyword, or an unprompted text. `data.message` is the message
+  # that it answers, or null.
   class InboundReceivedEvent < Event
     field :id
     field :object
@@ -838,7 +837,7 @@ module MassiveSMS
     field :data, :InboundReceived
   end
 
-  # One message of a thread: `inbound` as the contact sent it, or `outbound` as it was sent to the contact.
+  # One message of a thread: `inbound` from the contact, or `outbound` to the contact.
   class InboxMessage < Model
     field :id
     field :object
@@ -847,65 +846,65 @@ module MassiveSMS
     field :body
     # When it was accepted, or arrived.
     field :created_at, :time
-    # What the contact sent; null for the other direction.
+    # The message from the contact; null for the other direction.
     field :inbound, :InboundMessage
-    # What was sent to the contact; null for the other direction.
+    # The message to the contact; null for the other direction.
     field :message, :Message
   end
 
-  # One contact's thread: what it replied last, what was sent to it last, and whether it waits for an answer. Its `id`
-  # is that of its last reply.
+  # The conversation with one contact: its last reply, the last message to it, and whether it waits for an answer. Its
+  # `id` is that of the last reply.
   class InboxThread < Model
     field :id
     field :object
     field :livemode
     # The contact.
     field :contact, :Contact
-    # What it replied last.
+    # The last reply of the contact.
     field :last_reply, :InboundMessage
-    # What was sent to it last; null for nothing.
+    # The last message to the contact; null if there is none.
     field :last_message, :Message
-    # How many of its replies nobody marked read.
+    # The number of unread replies.
     field :unread_count
-    # Whether nobody wrote to it since its last reply.
+    # Whether the last reply has not been answered.
     field :waiting
-    # The member who answers it; null for nobody in particular.
+    # The member to whom it is assigned; null if it is unassigned.
     field :assignee_id
   end
 
-  # A word that opts in anyone who texts it, and adds them to a list. `reply` null: the workspace's welcome text.
+  # A word that opts in anyone who texts it, and adds them to a list. A null `reply` sends the welcome text.
   class Keyword < Model
     field :id
     field :object
     # Whether it is live; false in the sandbox.
     field :livemode
-    # The word. Case, accents and punctuation do not count.
+    # The word. Case, accents and punctuation do not matter.
     field :word
-    # The list that it adds to.
+    # The list to which it adds contacts.
     field :list_id
     # The SMS that answers anyone who joins; null for the workspace's welcome text.
     field :reply
-    # When it was made.
+    # When it was created.
     field :created_at, :time
     # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
     # not overwritten.
     field :version
   end
 
-  # One movement of credits; `reference` names what caused it.
+  # One movement of credits; `reference` names its cause.
   class LedgerEntry < Model
     # The id of the entry.
     field :id
     field :object
-    # What moved the credits.
+    # The kind of movement.
     field :kind
-    # How many: added if positive, taken if negative.
+    # The amount: positive for additions, negative for charges.
     field :amount
-    # What caused it, such as a message's id.
+    # The cause, such as the id of a message.
     field :reference
-    # Why, where somebody said so; else empty.
+    # A note; may be empty.
     field :note
-    # When.
+    # The time of the change.
     field :created_at, :time
   end
 
@@ -917,67 +916,67 @@ module MassiveSMS
     field :livemode
     # A phone number in E.164 format, or what stands for one that was erased.
     field :to
-    # The sender the recipient sees.
+    # The sender that the recipient sees.
     field :from
-    # The text, variables replaced.
+    # The text, with variables filled in.
     field :body
     # Where it stands.
     field :status
-    # `unknown` where no report came within 72 hours; null otherwise.
+    # `unknown` if no delivery report arrived within 72 hours; null otherwise.
     field :delivery
-    # How its characters are encoded.
+    # The character encoding.
     field :encoding
-    # How many SMS it takes.
+    # The number of segments.
     field :segments
-    # 1 credit a segment; in the sandbox, what live would charge.
+    # One credit for each segment; in the sandbox, what live would charge.
     field :credits_used
     field :campaign_id
     field :contact_id
-    # The values you gave with it, as you gave them.
+    # Your own values, as you gave them.
     field :metadata
     field :error, :ErrorDetail
     # What it was accepted with and may not have been meant; of a campaign's message, see the campaign.
     field :warnings, [:SendWarning]
-    # The time it was scheduled for; null for at once.
+    # The scheduled time; null if it starts at once.
     field :scheduled_at, :time
-    # Not handed over after this; null for no such time.
+    # The message is not sent after this time; null if there is no such time.
     field :expires_at, :time
-    # When the carrier took it; null before that.
+    # When the carrier accepted it; null before that.
     field :sent_at, :time
-    # When the handset had it; null before that.
+    # When the handset received it; null before that.
     field :delivered_at, :time
-    # When it failed; null unless it did.
+    # When it failed; null if it did not.
     field :failed_at, :time
-    # When it was canceled; null unless it was.
+    # When it was canceled; null if it was not.
     field :canceled_at, :time
-    # When the recipient first answered; null before that.
+    # When the recipient first replied; null before that.
     field :replied_at, :time
     # When it was accepted.
     field :created_at, :time
     # Where it comes from: a request of yours (`api`), a `campaign`, somebody who had logged in (`dashboard`), or the
     # service itself (`automatic`): confirmations, welcomes and questions. All of them cost credits.
     field :origin
-    # Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome.
+    # What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
     field :on_unknown
     field :reply, :Reply
   end
 
-  # One try to hand the message to a carrier. `outcome` is null while it lasts.
+  # One attempt to hand the message to a carrier. `outcome` is null while it lasts.
   class MessageAttempt < Model
     # The id of the attempt.
     field :id
-    # Which try it was, from 1.
+    # The number of the attempt, from 1.
     field :number
     # The carrier.
     field :carrier
-    # What came of it; null while it lasts.
+    # The outcome; null while it lasts.
     field :outcome
     field :error, :ErrorDetail
-    # When it began.
+    # When it started.
     field :started_at, :time
     # When it ended; null while it lasts.
     field :ended_at, :time
-    # Whether it was handed over once more, as nobody can tell what became of an earlier try.
+    # Whether it repeats an attempt with an unknown outcome.
     field :resend
   end
 
@@ -1003,13 +1002,13 @@ module MassiveSMS
     field :data, :Message
   end
 
-  # A message and why it is as it is. `encoding` is null for a recipient that was skipped before its body was
-  # rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
+  # A message, with everything that was recorded about it. `encoding` is null for a recipient that was skipped before
+  # its body was rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
   class MessageExplanation < Model
     field :id
     field :object
     field :livemode
-    # What brought it about.
+    # The kind of message.
     field :kind
     field :message, :Message
     field :consent, :ConsentExplanation
@@ -1037,43 +1036,42 @@ module MassiveSMS
 
   # One movement of credits for the message.
   class MessageLedgerEntry < Model
-    # What moved them.
+    # The kind of movement.
     field :kind
-    # How many: added if positive, taken if negative.
+    # The amount: positive for additions, negative for charges.
     field :amount
-    # When.
+    # The time of the change.
     field :at, :time
   end
 
-  # A message as it would be sent; `parts` are its segments in order. `body` and what follows from it are null where
-  # it cannot be rendered. `suggested_body` is the body as given with plain characters for typographic ones, where
-  # that saves segments (`segments_saved`) or makes GSM-7 of it. `warnings` say what would be sent and yet not be what
-  # was meant.
+  # A preview of a message; `parts` are its segments in order. `body` and the fields that depend on it are null if it
+  # cannot be rendered. `suggested_body` is the body with plain characters instead of typographic ones, if that saves
+  # segments (`segments_saved`) or makes it GSM-7. `warnings` name probable mistakes.
   class MessagePreview < Model
     field :object
     field :livemode
     # The recipient's phone, in E.164.
     field :to
-    # The sender the recipient would see.
+    # The sender that the recipient would see.
     field :from
-    # The text, variables replaced.
+    # The text, with variables filled in.
     field :body
-    # How its characters would be encoded.
+    # The encoding.
     field :encoding
-    # How many SMS it would take.
+    # The number of segments.
     field :segments
-    # What it would cost live.
+    # The cost in live mode.
     field :credits
     # The text of each segment.
     field :parts
     field :characters, [:ForcingCharacter]
-    # The body with plain characters for typographic ones; null where that saves nothing.
+    # The body with plain characters instead of typographic ones; null if that saves nothing.
     field :suggested_body
-    # How many segments the suggestion saves.
+    # The number of segments that the suggestion saves.
     field :segments_saved
-    # Variables with neither value nor fallback.
+    # Variables without a value or a fallback.
     field :missing_variables
-    # The credits there are.
+    # The current balance.
     field :balance
     field :warnings, [:SendWarning]
     field :refusal, :Refusal
@@ -1112,7 +1110,7 @@ module MassiveSMS
     field :data, :Message
   end
 
-  # A campaign's recipient was not sent to; `data.error` says why.
+  # A campaign skipped a recipient; `data.error` tells why.
   class MessageSkippedEvent < Event
     field :id
     field :object
@@ -1131,15 +1129,15 @@ module MassiveSMS
     field :entries, [:TimelineEntry]
   end
 
-  # How many recipients have no value for a variable without a fallback.
+  # The number of recipients without a value for a variable that has no fallback.
   class MissingVariable < Model
     # The variable.
     field :name
-    # How many.
+    # The number.
     field :recipient_count
   end
 
-  # How a person agreed to be texted.
+  # Evidence that a person agreed to receive texts.
   class OptIn < Model
     # Where consent was given, such as `checkout`.
     field :source
@@ -1157,42 +1155,42 @@ module MassiveSMS
     field :renewed
   end
 
-  # Where a contact's consent stands, and the evidence for it.
+  # The consent status of a contact, and its evidence.
   class OptInState < Model
-    # Where the consent stands.
+    # The consent status.
     field :status
-    # Where it was given or withdrawn; null while it is unknown.
+    # Where consent was given or withdrawn; null while it is unknown.
     field :source
-    # From which IP address; null where that is not known.
+    # The IP address of the person; null if unknown.
     field :ip
-    # Since when; null while it is unknown.
+    # The time of the change; null while it is unknown.
     field :at, :time
   end
 
-  # Credits that are sold for a price.
+  # A pack of credits for sale.
   class Pack < Model
     # The id of the pack.
     field :id
     field :object
-    # What it is called.
+    # The label.
     field :label
-    # How many credits it holds.
+    # The number of credits.
     field :credits
     # The price without tax, in the smallest unit of the currency: 14900 is 149.00.
     field :amount
     # The currency, ISO 4217 in lower case.
     field :currency
-    # A word of praise beside it; null where there is none.
+    # A label such as “most popular”; null if there is none.
     field :badge
   end
 
   # Credits that were added to the balance.
   class Purchase < Model
-    # Whether they were given or bought.
+    # Whether the credits were granted or bought.
     field :kind
-    # How many.
+    # The number.
     field :credits
-    # When.
+    # The time of the change.
     field :created_at, :time
   end
 
@@ -1201,19 +1199,19 @@ module MassiveSMS
   class QuietHoursExplanation < Model
     # The moment.
     field :at, :time
-    # The time zones it may be in; all had to be open.
+    # The time zones in which the recipient may be; it must be daytime in all of them.
     field :zones
-    # Where the zones come from: `contact` or `number`.
+    # The source of the zones: `contact` or `number`.
     field :zone_source
-    # Where the country's hours come from.
+    # The source of the country's hours.
     field :rule_source
-    # Whether it could be texted.
+    # Whether sending was allowed.
     field :open
-    # When it can be texted next.
+    # When sending is allowed next.
     field :next_opening
   end
 
-  # A campaign's books at one instant. `not_expanded` are members of the audience that have no message yet.
+  # The reconciliation of a campaign at one instant. `not_expanded` counts audience members without a message.
   class Reconciliation < Model
     field :id
     field :object
@@ -1223,40 +1221,40 @@ module MassiveSMS
     field :recipients
     # Members of the audience that have no message yet.
     field :not_expanded
-    # How many recipients are in each state.
+    # The number of recipients by status.
     field :states
     # Credits reserved or spent.
     field :credits_used
-    # Whether every check holds.
+    # Whether every check passes.
     field :balanced
     field :checks, [:ReconciliationCheck]
     # The instant.
     field :as_of, :time
   end
 
-  # Two ways of counting the same thing. `differences` is on how many single items the two disagree.
+  # Two ways of counting the same thing. `differences` is the number of items that differ.
   class ReconciliationCheck < Model
     # What is counted.
     field :check
-    # What it should be.
+    # The expected number.
     field :expected
-    # What it is.
+    # The media type.
     field :found
-    # On how many single items the two disagree.
+    # The number of items that differ.
     field :differences
-    # Whether they agree.
+    # Whether the numbers agree.
     field :ok
   end
 
-  # How many deliveries were queued again.
+  # The number of deliveries queued again.
   class Redelivery < Model
     field :id
     field :object
-    # How many deliveries were queued.
+    # The number of deliveries queued.
     field :delivery_count
   end
 
-  # What sending would answer instead; `status` is the HTTP status it goes with.
+  # The error that sending would return; `status` is its HTTP status.
   class Refusal < Model
     field :status
     field :type
@@ -1264,11 +1262,11 @@ module MassiveSMS
     field :code
     # What is wrong, in English.
     field :message
-    # The input it is about; null where it is about none.
+    # The input that caused it; null if there is none.
     field :param
   end
 
-  # What the recipient answered.
+  # The reply of the recipient.
   class Reply < Model
     field :id
     field :body
@@ -1277,13 +1275,13 @@ module MassiveSMS
     field :received_at, :time
   end
 
-  # A row of an import that cannot be taken, counted from 0, and why; `param` names its field.
+  # An invalid row of an import, counted from 0, with the reason; `param` names its field.
   class RowRefused < Model
-    # Which row, counted from 0.
+    # The index of the row, from 0.
     field :index
     # The code of the catalogue.
     field :code
-    # What is wrong, for people.
+    # An explanation for people.
     field :message
     # The field of the row.
     field :param
@@ -1295,11 +1293,11 @@ module MassiveSMS
     field :contact_id
     # The recipient's phone, in E.164.
     field :to
-    # The text, variables replaced.
+    # The text, with variables filled in.
     field :body
-    # How its characters would be encoded.
+    # The encoding.
     field :encoding
-    # How many SMS it would take.
+    # The number of segments.
     field :segments
   end
 
@@ -1311,9 +1309,9 @@ module MassiveSMS
     field :livemode
     # Its name.
     field :name
-    # The condition contacts meet, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`.
+    # The filter that contacts match, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`.
     field :filter
-    # When it was made.
+    # When it was created.
     field :created_at, :time
     # When it was last changed.
     field :updated_at, :time
@@ -1322,39 +1320,39 @@ module MassiveSMS
     field :version
   end
 
-  # How many contacts a filter finds now.
+  # The number of contacts that match a filter now.
   class SegmentPreview < Model
     field :object
     field :contact_count
   end
 
-  # How many messages have this many segments.
+  # The number of messages with this many segments.
   class SegmentsCount < Model
-    # How many segments.
+    # The number of segments.
     field :segments
-    # How many messages.
+    # The number of messages.
     field :message_count
   end
 
-  # What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people.
+  # A warning about a message or campaign that is accepted but may be delayed, cost more or not reach everyone.
   class SendWarning < Model
     # A stable code, such as `double_braces`.
     field :code
-    # What is to be expected, in English.
+    # The warning, in English.
     field :message
-    # The input it is about; null where it is about none.
+    # The input that caused it; null if there is none.
     field :param
   end
 
-  # A sender that the workspace may use live. `regions` empty: wherever its kind of sender is taken.
+  # A sender that the workspace can use in live mode. Empty `regions` mean every region that accepts its kind.
   class Sender < Model
     field :id
     field :object
-    # What stands in `from`.
+    # The value for `from`.
     field :value
-    # What it is to carriers.
+    # The kind of sender.
     field :kind
-    # Where it sends to; empty: wherever its kind is taken.
+    # The regions to which it can send; empty for every region that accepts its kind.
     field :regions
     # The reference of its registration with carriers.
     field :registration
@@ -1371,13 +1369,13 @@ module MassiveSMS
     field :source
   end
 
-  # How many recipients would get nothing for one reason; `expired` is for whom quiet hours end too late.
+  # The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late.
   class SkippedCount < Model
     # The reason's code.
     field :code
     # The reason, in English.
     field :message
-    # How many.
+    # The number.
     field :recipient_count
   end
 
@@ -1389,7 +1387,7 @@ module MassiveSMS
     field :error, :ErrorDetail
   end
 
-  # A phone that nothing is sent to, why and since when.
+  # A phone to which nothing is sent, with the reason and the time.
   class Suppression < Model
     field :id
     field :object
@@ -1397,29 +1395,29 @@ module MassiveSMS
     field :livemode
     # A phone number in E.164 format.
     field :phone
-    # Why, such as `keyword`.
+    # The reason, such as `keyword`.
     field :source
-    # Since when.
+    # When it was suppressed.
     field :created_at, :time
   end
 
-  # Whether the phone is suppressed now, by what, and since when.
+  # Whether the phone is suppressed now, with the source and the time.
   class SuppressionExplanation < Model
     # Whether nothing is sent to it.
     field :suppressed
-    # By what; null unless it is.
+    # The source; null if it is not suppressed.
     field :source
-    # Since when; null unless it is.
+    # The time of suppression; null if it is not suppressed.
     field :since
   end
 
-  # What came of importing suppressions; `invalid` holds what is no phone, as it was given.
+  # The result of importing suppressions; `invalid` holds the invalid phones, as given.
   class SuppressionsImported < Model
-    # How many phones were suppressed.
+    # The number of phones suppressed.
     field :added
-    # How many were suppressed already.
+    # The number of phones that were suppressed already.
     field :already_suppressed
-    # What is no phone, as it was given.
+    # The invalid phones, as given.
     field :invalid
   end
 
@@ -1437,41 +1435,41 @@ module MassiveSMS
   # One thing that happened to a message: it came to a state, an attempt began or ended, an event told, or a reply.
   # What belongs to other kinds of entry is null.
   class TimelineEntry < Model
-    # What it is.
+    # The media type.
     field :kind
     # When it happened.
     field :at, :time
-    # The state; null for other kinds.
+    # The status; null for other kinds.
     field :status
     field :attempt, :MessageAttempt
     # The event's id; null for other kinds.
     field :event_id
-    # What the event says; null for other kinds.
+    # The type of the event; null for other kinds.
     field :event_type
     field :reply, :InboundMessage
     field :error, :ErrorDetail
   end
 
-  # A webhook subscription. `secret` is there only in the answer that creates or rotates it.
+  # A webhook. `secret` is present only in the answer that creates or rotates it.
   class Webhook < Model
     field :id
     field :object
     # Whether it is live; false in the sandbox.
     field :livemode
-    # Where events are posted to.
+    # The URL to which events are posted.
     field :url
-    # The events it subscribes to; empty where that is all.
+    # The events that it subscribes to; empty if it subscribes to all.
     field :events
-    # What it is for; may be empty.
+    # Its purpose; may be empty.
     field :description
     field :status
-    # Why it was disabled; null unless we did that.
+    # Why the service disabled it; null if it did not.
     field :disabled_reason
-    # Whether its URL has answered an event with 2xx. Until a live one has, it is sent one at a time.
+    # Whether its URL has answered an event with 2xx. Until then, a live webhook gets one event at a time.
     field :verified
-    # When it was made.
+    # When it was created.
     field :created_at, :time
-    # Who made it: the id of a user or of a key, or `system`; null where that was not kept.
+    # Who created it: the id of a user or of a key, or `system`; null if that was not kept.
     field :created_by
     # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
     # not overwritten.
@@ -1479,27 +1477,27 @@ module MassiveSMS
     field :secret
   end
 
-  # One POST to an endpoint and what came of it.
+  # One attempt to deliver an event to a webhook.
   class WebhookAttempt < Model
     field :id
     field :object
     field :webhook_id
     field :event_id
-    # Which try it was, from 1.
+    # The number of the attempt, from 1.
     field :number
-    # The HTTP status answered; null where none was.
+    # The HTTP status of the answer; null if there was none.
     field :status_code
-    # What went wrong; null where the answer was 2xx.
+    # The error; null if the answer was 2xx.
     field :error
-    # How the answer began.
+    # The beginning of the answer.
     field :response_head
-    # How long it took, in milliseconds.
+    # The duration in milliseconds.
     field :elapsed_ms
-    # When.
+    # The time of the change.
     field :created_at, :time
   end
 
-  # Webhook disabled after 410 Gone, or three days of nothing but failures.
+  # Webhook disabled after 410 Gone, or after three days of failures only.
   class WebhookDisabledEvent < Event
     field :id
     field :object
@@ -1516,27 +1514,27 @@ module MassiveSMS
     field :object
     # Its name.
     field :name
-    # The sender of messages that name none.
+    # The default sender.
     field :default_sender
-    # Whether opting in asks for a YES by SMS.
+    # Whether people are asked to confirm an opt-in by SMS (double opt-in).
     field :double_opt_in
     # Whether campaigns also go to contacts whose consent is unknown.
     field :campaigns_admit_unknown
-    # Regions nothing is sent to, ISO 3166-1.
+    # ISO 3166-1 regions to which nothing is sent.
     field :blocked_regions
-    # Regions that are sent to although they are off until enabled, ISO 3166-1.
+    # ISO 3166-1 regions that are enabled, among those that are off by default.
     field :enabled_regions
-    # The credits that live messages may take in a UTC day; null for no cap.
+    # The most credits that live messages may cost in a UTC day; null for no cap.
     field :daily_credit_cap
-    # How many single messages an hour one range of numbers may get; null for no cap.
+    # The most single messages to one range of numbers in an hour; null for no cap.
     field :prefix_hourly_cap
-    # Whether campaigns send only while it is day where the recipient is, unless they say otherwise.
+    # Whether campaigns send only in the daytime of the recipient by default.
     field :quiet_hours
-    # The time zone, of the IANA database.
+    # The IANA time zone.
     field :timezone
     # The balance below which `credits.low` is sent.
     field :low_balance_threshold
-    # The SMS that asks for a YES.
+    # The double opt-in question.
     field :opt_in_text
     # The SMS that answers STOP.
     field :opt_out_text
@@ -1544,7 +1542,7 @@ module MassiveSMS
     field :welcome_text
     # The SMS that answers HELP.
     field :help_text
-    # When it was made.
+    # When it was created.
     field :created_at, :time
     # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
     # not overwritten.

@@ -30,7 +30,7 @@ module MassiveSMS
     # @return [Resources::Messages]
     def messages = Resources::Messages.new(self)
 
-    # One body to many contacts: lists, a segment, or contacts by id.
+    # Send one message to many contacts: lists, a segment, or contacts by id.
     #
     # @return [Resources::Campaigns]
     def campaigns = Resources::Campaigns.new(self)
@@ -40,12 +40,12 @@ module MassiveSMS
     # @return [Resources::Contacts]
     def contacts = Resources::Contacts.new(self)
 
-    # Phones that nothing is sent to, and how consent came and went.
+    # Phones to which nothing is sent, and consent records.
     #
     # @return [Resources::Suppressions]
     def suppressions = Resources::Suppressions.new(self)
 
-    # Contacts from files: read, mapped, tried, run, and undone.
+    # Import contacts from files: upload, map, check, run and undo.
     #
     # @return [Resources::Imports]
     def imports = Resources::Imports.new(self)
@@ -55,7 +55,7 @@ module MassiveSMS
     # @return [Resources::Lists]
     def lists = Resources::Lists.new(self)
 
-    # Words with which anyone who texts one opts in and joins a list.
+    # Words that opt in anyone who texts them, and add them to a list.
     #
     # @return [Resources::Keywords]
     def keywords = Resources::Keywords.new(self)
@@ -65,47 +65,47 @@ module MassiveSMS
     # @return [Resources::Segments]
     def segments = Resources::Segments.new(self)
 
-    # The balance, what moved it, and how to buy more.
+    # The balance, its movements, and purchases.
     #
     # @return [Resources::Credits]
     def credits = Resources::Credits.new(self)
 
-    # Subscriptions that push events to your URL.
+    # Endpoints that receive events at your URL.
     #
     # @return [Resources::Webhooks]
     def webhooks = Resources::Webhooks.new(self)
 
-    # What happened, as webhooks deliver it; kept to be read and delivered again.
+    # Events, as webhooks deliver them, to read or deliver again.
     #
     # @return [Resources::Events]
     def events = Resources::Events.new(self)
 
-    # What the workspace owns and may send from, live.
+    # Senders that the workspace can use in live mode.
     #
     # @return [Resources::Senders]
     def senders = Resources::Senders.new(self)
 
-    # What recipients sent to you.
+    # Messages from recipients.
     #
     # @return [Resources::Inbound]
     def inbound = Resources::Inbound.new(self)
 
-    # Threads of replies, to be answered and marked read.
+    # Conversations with contacts, to answer and mark as read.
     #
     # @return [Resources::Inbox]
     def inbox = Resources::Inbox.new(self)
 
-    # Your settings in this mode. The sandbox's are live's until it changes them for itself.
+    # The settings of this mode. The sandbox starts with the live settings until it changes them.
     #
     # @return [Resources::Workspace]
     def workspace = Resources::Workspace.new(self)
 
-    # What only a sandbox key can do.
+    # Operations for sandbox keys only.
     #
     # @return [Resources::Sandbox]
     def sandbox = Resources::Sandbox.new(self)
 
-    # The keys of this mode, without their text, and what each may change.
+    # The API keys of this mode, without their secrets.
     #
     # @return [Resources::ApiKeys]
     def api_keys = Resources::ApiKeys.new(self)

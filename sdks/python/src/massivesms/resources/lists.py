@@ -57,7 +57,7 @@ class Lists:
 
         List all lists.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         """
@@ -157,7 +157,7 @@ class Lists:
     ) -> t.ContactsAdded:
         """Add contacts to a list.
 
-        At most 1000 ids. A contact that is on the list stays; an unknown id is reported.
+        At most 1000 ids. Contacts that are on the list stay; unknown ids are reported.
 
         contact_ids: The ids of the contacts.
         """
@@ -188,7 +188,7 @@ class Lists:
 
         List the contacts on a list.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         """
@@ -217,7 +217,7 @@ class Lists:
     ) -> t.Deleted:
         """Remove a contact from a list.
 
-        Nothing happens where the contact is not on the list.
+        Does nothing if the contact is not on the list.
         """
         return self._client.call(
             "DELETE",
@@ -274,7 +274,7 @@ class AsyncLists:
 
         List all lists.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         """
@@ -374,7 +374,7 @@ class AsyncLists:
     ) -> t.ContactsAdded:
         """Add contacts to a list.
 
-        At most 1000 ids. A contact that is on the list stays; an unknown id is reported.
+        At most 1000 ids. Contacts that are on the list stay; unknown ids are reported.
 
         contact_ids: The ids of the contacts.
         """
@@ -405,7 +405,7 @@ class AsyncLists:
 
         List the contacts on a list.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         """
@@ -434,7 +434,7 @@ class AsyncLists:
     ) -> t.Deleted:
         """Remove a contact from a list.
 
-        Nothing happens where the contact is not on the list.
+        Does nothing if the contact is not on the list.
         """
         return await self._client.call(
             "DELETE",

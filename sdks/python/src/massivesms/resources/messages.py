@@ -38,21 +38,21 @@ class Messages:
     ) -> t.Message:
         """Send a single SMS.
 
-        Sends one SMS now, or at `scheduled_at`. Charged 1 credit a segment; sandbox messages are not charged. The
-        first message to a number makes its contact.
+        Sends one SMS now, or at `scheduled_at`. Costs 1 credit for each segment; sandbox messages are free. The
+        first message to a number creates its contact.
 
         to: Recipient phone in E.164 format.
         body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
-            workspace's where none is given.
+            workspace's if none is given.
         variables: Map of {key: value} substituted into the body.
         metadata: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
             null. Stored, and returned in webhooks as given.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
         expires_at: ISO-8601 time with an offset after which nothing is handed to a carrier.
-        on_unknown: What is done where the carrier cannot be asked whether it has a message: `never` waits for
-            the delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where
-            none is given.
+        on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
+            the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
+            is given.
         """
         return self._client.call(
             "POST",
@@ -97,22 +97,22 @@ class Messages:
 
         Newest first. `status=delivered` includes messages that were replied to.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
-        status: Only messages of this status. Skipped recipients are listed under `skipped` and `all` alone.
+        status: Only messages with this status. Skipped recipients are listed only with `skipped` and `all`.
         campaign_id: Only messages of this campaign.
         contact_id: Only messages to this contact.
-        origin: Only messages of this origin; automatic ones are the service's own.
+        origin: Only messages of this origin.
         statuses: Only messages of one of these statuses; `delivered` includes those replied to, as it does
             alone.
         to: Only messages to the contact of this phone, in E.164 format.
         from_: Only messages of this sender.
-        q: Only messages whose body holds this text, in any case.
+        q: Only messages whose body contains this text, in upper or lower case.
         error_code: Only messages that failed, or were skipped, with this code.
-        created_at_gte: Only messages made at this time or later.
-        created_at_lt: Only messages made before this time.
-        order: Which come first; `newest` where it is not said.
+        created_at_gte: Only messages created at this time or later.
+        created_at_lt: Only messages created before this time.
+        order: The order; `newest` by default.
         metadata: Only messages whose metadata has these values under these keys. Text finds the number and the
             boolean that it writes, too.
         """
@@ -155,22 +155,22 @@ class Messages:
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.MessagePreview:
-        """Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent.
+        """Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
 
-        Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent.
+        Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
 
         to: Recipient phone in E.164 format.
         body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
-            workspace's where none is given.
+            workspace's if none is given.
         variables: Map of {key: value} substituted into the body.
         metadata: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
             null. Stored, and returned in webhooks as given.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
         expires_at: ISO-8601 time with an offset after which nothing is handed to a carrier.
-        on_unknown: What is done where the carrier cannot be asked whether it has a message: `never` waits for
-            the delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where
-            none is given.
+        on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
+            the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
+            is given.
         """
         return self._client.call(
             "POST",
@@ -216,9 +216,9 @@ class Messages:
         *,
         options: RequestOptions | None = None,
     ) -> t.MessageExplanation:
-        """Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time.
+        """Explain a message: consent, quiet hours, encoding, attempts, credits and status changes.
 
-        Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time.
+        Explain a message: consent, quiet hours, encoding, attempts, credits and status changes.
         """
         return self._client.call(
             "GET",
@@ -236,9 +236,9 @@ class Messages:
         *,
         options: RequestOptions | None = None,
     ) -> t.MessageTimeline:
-        """Tell everything that happened to a message, in order.
+        """List everything that happened to a message, in order.
 
-        Tell everything that happened to a message, in order.
+        List everything that happened to a message, in order.
         """
         return self._client.call(
             "GET",
@@ -259,7 +259,7 @@ class Messages:
     ) -> t.Message:
         """Cancel a scheduled message.
 
-        Cancels a scheduled or queued message. A message that is past that is returned unchanged.
+        Cancels a scheduled or queued message. Any other message is returned unchanged.
         """
         return self._client.call(
             "POST",
@@ -295,21 +295,21 @@ class AsyncMessages:
     ) -> t.Message:
         """Send a single SMS.
 
-        Sends one SMS now, or at `scheduled_at`. Charged 1 credit a segment; sandbox messages are not charged. The
-        first message to a number makes its contact.
+        Sends one SMS now, or at `scheduled_at`. Costs 1 credit for each segment; sandbox messages are free. The
+        first message to a number creates its contact.
 
         to: Recipient phone in E.164 format.
         body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
-            workspace's where none is given.
+            workspace's if none is given.
         variables: Map of {key: value} substituted into the body.
         metadata: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
             null. Stored, and returned in webhooks as given.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
         expires_at: ISO-8601 time with an offset after which nothing is handed to a carrier.
-        on_unknown: What is done where the carrier cannot be asked whether it has a message: `never` waits for
-            the delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where
-            none is given.
+        on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
+            the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
+            is given.
         """
         return await self._client.call(
             "POST",
@@ -354,22 +354,22 @@ class AsyncMessages:
 
         Newest first. `status=delivered` includes messages that were replied to.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
-        status: Only messages of this status. Skipped recipients are listed under `skipped` and `all` alone.
+        status: Only messages with this status. Skipped recipients are listed only with `skipped` and `all`.
         campaign_id: Only messages of this campaign.
         contact_id: Only messages to this contact.
-        origin: Only messages of this origin; automatic ones are the service's own.
+        origin: Only messages of this origin.
         statuses: Only messages of one of these statuses; `delivered` includes those replied to, as it does
             alone.
         to: Only messages to the contact of this phone, in E.164 format.
         from_: Only messages of this sender.
-        q: Only messages whose body holds this text, in any case.
+        q: Only messages whose body contains this text, in upper or lower case.
         error_code: Only messages that failed, or were skipped, with this code.
-        created_at_gte: Only messages made at this time or later.
-        created_at_lt: Only messages made before this time.
-        order: Which come first; `newest` where it is not said.
+        created_at_gte: Only messages created at this time or later.
+        created_at_lt: Only messages created before this time.
+        order: The order; `newest` by default.
         metadata: Only messages whose metadata has these values under these keys. Text finds the number and the
             boolean that it writes, too.
         """
@@ -412,22 +412,22 @@ class AsyncMessages:
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.MessagePreview:
-        """Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent.
+        """Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
 
-        Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent.
+        Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
 
         to: Recipient phone in E.164 format.
         body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
-            workspace's where none is given.
+            workspace's if none is given.
         variables: Map of {key: value} substituted into the body.
         metadata: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
             null. Stored, and returned in webhooks as given.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
         expires_at: ISO-8601 time with an offset after which nothing is handed to a carrier.
-        on_unknown: What is done where the carrier cannot be asked whether it has a message: `never` waits for
-            the delivery report alone; `resend` hands it over once more, so that it may arrive twice. `never` where
-            none is given.
+        on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
+            the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
+            is given.
         """
         return await self._client.call(
             "POST",
@@ -473,9 +473,9 @@ class AsyncMessages:
         *,
         options: RequestOptions | None = None,
     ) -> t.MessageExplanation:
-        """Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time.
+        """Explain a message: consent, quiet hours, encoding, attempts, credits and status changes.
 
-        Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time.
+        Explain a message: consent, quiet hours, encoding, attempts, credits and status changes.
         """
         return await self._client.call(
             "GET",
@@ -493,9 +493,9 @@ class AsyncMessages:
         *,
         options: RequestOptions | None = None,
     ) -> t.MessageTimeline:
-        """Tell everything that happened to a message, in order.
+        """List everything that happened to a message, in order.
 
-        Tell everything that happened to a message, in order.
+        List everything that happened to a message, in order.
         """
         return await self._client.call(
             "GET",
@@ -516,7 +516,7 @@ class AsyncMessages:
     ) -> t.Message:
         """Cancel a scheduled message.
 
-        Cancels a scheduled or queued message. A message that is past that is returned unchanged.
+        Cancels a scheduled or queued message. Any other message is returned unchanged.
         """
         return await self._client.call(
             "POST",

@@ -4,11 +4,11 @@
 
 module MassiveSMS
   module Resources
-    # The keys of this mode, without their text, and what each may change.
+    # The API keys of this mode, without their secrets.
     class ApiKeys < Resource
-      # List the API keys of this mode, without their text.
+      # List the API keys of this mode, without their secrets.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -18,7 +18,7 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
 
-      # Retrieve an API key, without its text.
+      # Retrieve an API key, without its secret.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] timeout, deadline, max_retries, headers

@@ -4,30 +4,31 @@
 
 module MassiveSMS
   module Resources
-    # One body to many contacts: lists, a segment, or contacts by id.
+    # Send one message to many contacts: lists, a segment, or contacts by id.
     class Campaigns < Resource
-      # Create a campaign. Sends one body to the union of the audience's lists, segment and contacts, one message a
-      # phone, now or at `scheduled_at`. Credits are debited when messages are sent.
+      # Create a campaign. Sends one message to each phone of the audience (lists, a segment and contacts together),
+      # now or at `scheduled_at`. Credits are charged when messages are sent.
       #
       # @param name [String] Internal name (your team only).
       # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
       # {firstName|there}.
-      # @param audience [Hash<Object, Object>] Who it goes to.
+      # @param audience [Hash<Object, Object>] The audience.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
-      # short code; the workspace's where none is given.
+      # short code; the workspace's if none is given.
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
       # now.
       # @param metadata [Hash<String, Object>, nil] Free-form keys, at most 20. Values are strings of at most 500
       # characters, numbers, booleans or null. Stored, and returned in webhooks as given.
       # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
-      # @param rate_per_minute [Integer, nil] At most so many messages a minute.
-      # @param spread_hours [Numeric, nil] Spread the messages evenly over so many hours.
-      # @param quiet_hours [Boolean, nil] Whether to hold messages through the recipients' quiet hours; the
-      # workspace's setting where none is given.
-      # @param on_unknown [String, nil] What is done where the carrier cannot be asked whether it has a message:
-      # `never` waits for the delivery report alone; `resend` hands it over once more, so that it may arrive twice.
-      # `never` where none is given.
-      # @param draft [Boolean, nil] Keep it as a draft until it is launched; its audience may be empty until then.
+      # @param rate_per_minute [Integer, nil] The most messages to send in a minute.
+      # @param spread_hours [Numeric, nil] The number of hours over which to spread the messages evenly.
+      # @param quiet_hours [Boolean, nil] Whether to hold messages during the recipients' quiet hours; by default, as
+      # the workspace is set.
+      # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
+      # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
+      # if none is given.
+      # @param draft [Boolean, nil] Whether to keep it as a draft until it is launched; its audience may be empty
+      # until then.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
       def create(name:, body:, audience:, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
@@ -39,16 +40,16 @@ module MassiveSMS
                spread_hours: spread_hours, quiet_hours: quiet_hours, on_unknown: on_unknown, draft: draft }, request_options)
       end
 
-      # List campaigns. Newest first. Drafts show only under `status=draft`.
+      # List campaigns. Newest first. Drafts are listed only with `status=draft`.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param status [String] Only campaigns of this status.
-      # @param statuses [Array<String>] Only campaigns of one of these statuses; drafts show only where they are asked
-      # for.
-      # @param q [String] Only campaigns whose name holds this text, in any case.
-      # @param order [String] Which come first; `newest` where it is not said.
+      # @param statuses [Array<String>] Only campaigns with one of these statuses; drafts are included only if you ask
+      # for them.
+      # @param q [String] Only campaigns whose name contains this text, in upper or lower case.
+      # @param order [String] The order; `newest` by default.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Campaign>]
       def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, status: UNSET, statuses: UNSET, q: UNSET,
@@ -58,25 +59,25 @@ module MassiveSMS
                statuses: statuses, q: q, order: order }, request_options)
       end
 
-      # Preview a campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent.
+      # Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent.
       #
       # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
       # {firstName|there}.
-      # @param audience [Hash<Object, Object>] Who it would go to.
+      # @param audience [Hash<Object, Object>] The audience.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
-      # short code; the workspace's where none is given.
+      # short code; the workspace's if none is given.
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
       # now.
-      # @param metadata [Hash<String, Object>, nil] Its metadata, which does not count.
+      # @param metadata [Hash<String, Object>, nil] The metadata, which is ignored.
       # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
-      # @param rate_per_minute [Integer, nil] At most so many messages a minute.
-      # @param spread_hours [Numeric, nil] Spread the messages evenly over so many hours.
-      # @param quiet_hours [Boolean, nil] Whether to hold messages through the recipients' quiet hours; the
-      # workspace's setting where none is given.
-      # @param on_unknown [String, nil] What is done where the carrier cannot be asked whether it has a message:
-      # `never` waits for the delivery report alone; `resend` hands it over once more, so that it may arrive twice.
-      # `never` where none is given.
-      # @param name [String, nil] Its name, which does not count.
+      # @param rate_per_minute [Integer, nil] The most messages to send in a minute.
+      # @param spread_hours [Numeric, nil] The number of hours over which to spread the messages evenly.
+      # @param quiet_hours [Boolean, nil] Whether to hold messages during the recipients' quiet hours; by default, as
+      # the workspace is set.
+      # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
+      # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
+      # if none is given.
+      # @param name [String, nil] The name, which is ignored.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [CampaignPreview]
       def preview(body:, audience:, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
@@ -98,30 +99,30 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Change a campaign that has not begun. For drafts and scheduled campaigns; others answer 409. What is left out
-      # stays, null clears, and `audience` replaces the whole audience.
+      # Update a campaign that has not started. Only for drafts and scheduled campaigns; for others, the answer is
+      # 409. Fields that are left out stay, null clears a field, and `audience` replaces the whole audience.
       #
       # @param id [String] The resource's id.
       # @param name [String] Internal name (your team only).
       # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
       # {firstName|there}.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
-      # short code; the workspace's where none is given.
+      # short code; the workspace's if none is given.
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead; null, to send at
       # once, only in a draft.
       # @param metadata [Hash<String, Object>] Free-form keys, at most 20. Values are strings of at most 500
       # characters, numbers, booleans or null. Stored, and returned in webhooks as given.
       # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
-      # @param rate_per_minute [Integer, nil] At most so many messages a minute.
-      # @param spread_hours [Numeric, nil] Spread the messages evenly over so many hours.
-      # @param quiet_hours [Boolean, nil] Whether to hold messages through the recipients' quiet hours; the
-      # workspace's setting where none is given.
-      # @param on_unknown [String, nil] What is done where the carrier cannot be asked whether it has a message:
-      # `never` waits for the delivery report alone; `resend` hands it over once more, so that it may arrive twice.
-      # `never` where none is given.
-      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
-      # `version_conflict` says so.
-      # @param audience [Hash<Object, Object>] Who it goes to instead.
+      # @param rate_per_minute [Integer, nil] The most messages to send in a minute.
+      # @param spread_hours [Numeric, nil] The number of hours over which to spread the messages evenly.
+      # @param quiet_hours [Boolean, nil] Whether to hold messages during the recipients' quiet hours; by default, as
+      # the workspace is set.
+      # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
+      # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
+      # if none is given.
+      # @param version [String] The version that you read: if the current one differs, nothing changes, and the answer
+      # is 409 `version_conflict`.
+      # @param audience [Hash<Object, Object>] The new audience.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
       def update(id, name: UNSET, body: UNSET, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
@@ -133,7 +134,7 @@ module MassiveSMS
                quiet_hours: quiet_hours, on_unknown: on_unknown, version: version, audience: audience }, request_options)
       end
 
-      # Delete a draft. A campaign that was launched answers 409.
+      # Delete a draft. For a launched campaign, the answer is 409.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
@@ -143,8 +144,8 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Launch a draft. At `scheduled_at`: null for now; left out, at the draft's own time. A campaign that is no
-      # draft answers 409.
+      # Launch a draft. Starts at `scheduled_at`, or now if it is null, or at the draft's own time if it is left out.
+      # For a campaign that is not a draft, the answer is 409.
       #
       # @param id [String] The resource's id.
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead; null for now,
@@ -156,11 +157,11 @@ module MassiveSMS
              {}, { scheduled_at: scheduled_at }, request_options)
       end
 
-      # Make a draft of another campaign. The clone has the body, sender, audience, metadata and pace, but not the
+      # Clone a campaign as a draft. The clone has the same body, sender, audience, metadata and pace, but not the
       # times.
       #
       # @param id [String] The resource's id.
-      # @param name [String, nil] Name of the clone; `Copy of …` where none is given.
+      # @param name [String, nil] Name of the clone; `Copy of …` if none is given.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
       def clone(id, name: UNSET, request_options: {})
@@ -168,8 +169,8 @@ module MassiveSMS
              {}, { name: name }, request_options)
       end
 
-      # Send a campaign's body to phones of your own. At most 5 phones. Each gets a single message whose metadata has
-      # `test`; credits are charged.
+      # Send a campaign's body to phones of your own. Sends to at most 5 phones. Each gets a single message with
+      # `test` in its metadata; credits are charged.
       #
       # @param id [String] The resource's id.
       # @param to [Array<String>] The phones, in E.164 format.
@@ -181,7 +182,7 @@ module MassiveSMS
              {}, { to: to, variables: variables }, request_options)
       end
 
-      # Prove a campaign's books from the tables: recipients, credits, carrier and events.
+      # Reconcile a campaign: recipients, credits, carrier and events.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -191,7 +192,8 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Cancel a scheduled campaign. Stops what no carrier has yet. A campaign that has ended answers 409.
+      # Cancel a scheduled campaign. Messages that no carrier has are not sent. For a campaign that has ended, the
+      # answer is 409.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
@@ -201,7 +203,7 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Pause a campaign. Nothing more is handed to a carrier until the campaign is resumed.
+      # Pause a campaign. No more messages are sent until the campaign is resumed.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers

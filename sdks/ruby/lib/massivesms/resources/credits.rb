@@ -4,9 +4,9 @@
 
 module MassiveSMS
   module Resources
-    # The balance, what moved it, and how to buy more.
+    # The balance, its movements, and purchases.
     class Credits < Resource
-      # Get current balance. The balance is the workspace's, for both modes; only live messages move it.
+      # Get current balance. Both modes share the balance of the workspace; only live messages change it.
       #
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Credits]
@@ -17,7 +17,7 @@ module MassiveSMS
 
       # List the movements of credits.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -27,9 +27,9 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
 
-      # List what was added to the balance. Newest first, bought or given.
+      # List credits added to the balance. Newest first, bought or granted.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -39,7 +39,7 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
 
-      # List the packs of credits that are sold. In the operator's order; none where nothing is sold.
+      # List the packs of credits for sale. In the operator's order; empty if none are sold.
       #
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Pack>]
@@ -48,13 +48,15 @@ module MassiveSMS
              {}, request_options)
       end
 
-      # Begin to buy a pack: answers the page where it is paid. Send the buyer to `url`. The credits come once it is
-      # paid, at the figures of this answer. Only a live key with the scope `credits:buy` may: the sandbox buys
-      # nothing. 409 `billing_closed` where nothing is sold.
+      # Buy a pack of credits: returns the payment page. Send the buyer to `url`. The credits are added after payment,
+      # at the price in this answer. Needs a live key with the scope `credits:buy`; the sandbox sells nothing. If
+      # nothing is for sale, the answer is 409 `billing_closed`.
       #
       # @param pack [String] The id of the pack.
-      # @param success_url [String, nil] Where the buyer goes once it is paid; a page of ours where none is given.
-      # @param cancel_url [String, nil] Where the buyer goes who turns back; a page of ours where none is given.
+      # @param success_url [String, nil] The page to which the buyer goes after payment; a page of the service if none
+      # is given.
+      # @param cancel_url [String, nil] The page to which the buyer goes after canceling; a page of the service if
+      # none is given.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Checkout]
       def create_checkout(pack:, success_url: UNSET, cancel_url: UNSET, request_options: {})
@@ -62,10 +64,10 @@ module MassiveSMS
              {}, { pack: pack, success_url: success_url, cancel_url: cancel_url }, request_options)
       end
 
-      # List what was bought, with what was paid for it. Newest first. What was given, and what moved the balance, is
-      # in the ledger.
+      # List purchases, with their payments. Newest first. Granted credits and all movements of the balance are in the
+      # ledger.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -75,7 +77,7 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
 
-      # Retrieve a purchase: whether it is paid.
+      # Retrieve a purchase and its status.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] timeout, deadline, max_retries, headers

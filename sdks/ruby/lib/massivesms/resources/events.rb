@@ -4,11 +4,11 @@
 
 module MassiveSMS
   module Resources
-    # What happened, as webhooks deliver it; kept to be read and delivered again.
+    # Events, as webhooks deliver them, to read or deliver again.
     class Events < Resource
       # List events.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param type [String] Only events of this type.
@@ -29,11 +29,11 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Deliver an event again. To one webhook, or to all enabled ones that subscribe to the event. A test event goes
-      # to the webhook that it tests.
+      # Deliver an event again. To one webhook, or to all enabled webhooks that subscribe to the event. A test event
+      # goes to the webhook that it tests.
       #
       # @param id [String] The resource's id.
-      # @param webhook_id [String, nil] The one webhook to deliver to; all that subscribe where none is given.
+      # @param webhook_id [String, nil] The webhook to deliver to; if none is given, all that subscribe.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Redelivery]
       def resend(id, webhook_id: UNSET, request_options: {})

@@ -4,25 +4,25 @@
 
 module MassiveSMS
   module Resources
-    # Contacts from files: read, mapped, tried, run, and undone.
+    # Import contacts from files: upload, map, check, run and undo.
     class Imports < Resource
-      # Import contacts from a file. As `multipart/form-data` with a `file` and `options`, or as JSON with a
-      # `file_name`, whose bytes follow in parts. CSV in any dialect and encoding, XLSX, also as gzip. Columns that
-      # are not mapped are known by their titles; where none is known to hold phones, the import is `needs_mapping`.
-      # With `dry_run` it stops `checked`.
+      # Import contacts from a file. Send `multipart/form-data` with a `file` and `options`, or JSON with a
+      # `file_name` and then the content in parts. The file is CSV with any delimiter and encoding, or XLSX, also
+      # compressed with gzip. Columns that are not mapped are recognized by their titles; if none is recognized as
+      # phones, the import is `needs_mapping`. With `dry_run` it ends as `checked`.
       #
-      # @param file_name [String] What the file is called.
-      # @param list_id [String, nil] The list that all of them go on.
-      # @param default_region [String, nil] The ISO 3166-1 region of numbers without a country code, where their row
-      # names no country.
+      # @param file_name [String] The file name.
+      # @param list_id [String, nil] The list to which all contacts are added.
+      # @param default_region [String, nil] The ISO 3166-1 region of numbers without a country code, unless their row
+      # names a country.
       # @param mapping [Hash<String, Object>, nil] What each column is, by its key: `phone`, `first_name`,
       # `last_name`, `full_name`, `email`, `timezone`, `external_id`, `country`, `consent`, `consent_at`,
       # `consent_source`, `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
-      # @param evidence [Hash<Object, Object>, nil] How all of them agreed to be texted. Without it, and without a
-      # column that says so, nobody is opted in.
+      # @param evidence [Hash<Object, Object>, nil] How everyone in the file agreed to receive texts. Without it, and
+      # without a consent column, nobody is opted in.
       # @param update [String, nil] What becomes of contacts that are there: `overwrite` changes what the row says,
       # `fill` only what is blank, `skip` nothing. `overwrite` unless told.
-      # @param dry_run [Boolean] Whether to stop once it is known what would come of it.
+      # @param dry_run [Boolean] Whether to only check the file.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Import]
       def create(file_name:, list_id: UNSET, default_region: UNSET, mapping: UNSET, evidence: UNSET, update: UNSET,
@@ -34,7 +34,7 @@ module MassiveSMS
 
       # List imports.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param status [String] Only those of this status.
@@ -55,13 +55,13 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Change how a file is imported. For imports that are `uploading`, `needs_mapping` or `checked`; the file is
+      # Change how a file is imported. Only while the import is `uploading`, `needs_mapping` or `checked`; the file is
       # read again.
       #
       # @param id [String] The resource's id.
-      # @param list_id [String, nil] The list that all of them go on.
-      # @param default_region [String, nil] The ISO 3166-1 region of numbers without a country code, where their row
-      # names no country.
+      # @param list_id [String, nil] The list to which all contacts are added.
+      # @param default_region [String, nil] The ISO 3166-1 region of numbers without a country code, unless their row
+      # names a country.
       # @param mapping [Hash<String, Object>] What each column is, by its key: `phone`, `first_name`, `last_name`,
       # `full_name`, `email`, `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`,
       # `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
@@ -77,12 +77,13 @@ module MassiveSMS
                update: update }, request_options)
       end
 
-      # Add a part to an import's file. The bytes at `offset`, in base64. What breaks off goes on at `file_size`.
+      # Add a part to an import's file. The content at `offset`, in base64. After a broken upload, continue at
+      # `file_size`.
       #
       # @param id [String] The resource's id.
-      # @param offset [Integer] How many bytes stand before it, which is `file_size` so far.
-      # @param content [String] Its bytes in base64.
-      # @param last [Boolean] Whether the file ends with it.
+      # @param offset [Integer] The offset of the part in bytes, which is `file_size` so far.
+      # @param content [String] The content in base64.
+      # @param last [Boolean] Whether it is the last part.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Import]
       def add_part(id, offset:, content:, last: UNSET, request_options: {})
@@ -90,13 +91,12 @@ module MassiveSMS
              {}, { offset: offset, content: content, last: last }, request_options)
       end
 
-      # List the rows of an import. In their order. Rows that cannot be taken come with their `reason` and their
-      # `cells`.
+      # List the rows of an import. In order. Invalid rows have a `reason` and their `cells`.
       #
       # @param id [String] The resource's id.
       # @param status [String] Only those of this status.
-      # @param after [Integer] The number of the row after which to go on.
-      # @param limit [Integer] How many at most.
+      # @param after [Integer] The number of the row after which to continue.
+      # @param limit [Integer] The most rows to return.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<ImportRow>]
       def list_rows(id, status: UNSET, after: UNSET, limit: UNSET, request_options: {})
@@ -104,11 +104,11 @@ module MassiveSMS
              { status: status, after: after, limit: limit }, request_options)
       end
 
-      # Retrieve the rows of an import that could not be taken, as a file. CSV with the titles of the file and a
-      # column `reason`, at most 10,000 rows at once. Mended, it can be imported as it is.
+      # Retrieve the invalid rows of an import, as a file. CSV with the columns of the original file and a column
+      # `reason`, at most 10,000 rows at once. Correct the rows and import the file again.
       #
       # @param id [String] The resource's id.
-      # @param after [Integer] The number of the row after which to go on.
+      # @param after [Integer] The number of the row after which to continue.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [ImportFile]
       def retrieve_invalid_rows(id, after: UNSET, request_options: {})
@@ -126,7 +126,7 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # End an import; what is done stays. What is done stays, and can be undone. An import that has ended is returned
+      # Cancel an import. The rows imported so far stay, and can be undone. An import that has ended is returned
       # unchanged.
       #
       # @param id [String] The resource's id.
@@ -137,8 +137,8 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Delete the contacts that an import made. Within seven days of its end. Contacts that were used since stay;
-      # consent and opt-outs always do.
+      # Delete the contacts that an import made. Possible for seven days after it ended. Contacts that were used since
+      # stay; consent records and opt-outs always stay.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers

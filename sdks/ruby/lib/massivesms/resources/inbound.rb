@@ -4,11 +4,11 @@
 
 module MassiveSMS
   module Resources
-    # What recipients sent to you.
+    # Messages from recipients.
     class Inbound < Resource
-      # List the messages that recipients sent.
+      # List inbound messages.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param contact_id [String] Only messages of this contact.
@@ -23,7 +23,7 @@ module MassiveSMS
                flagged: flagged }, request_options)
       end
 
-      # Retrieve a message that a recipient sent.
+      # Retrieve an inbound message.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -33,7 +33,7 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Take the flag off a message that somebody looked at.
+      # Remove the flag of an inbound message.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers

@@ -4,11 +4,11 @@
 
 module MassiveSMS
   module Resources
-    # Threads of replies, to be answered and marked read.
+    # Conversations with contacts, to answer and mark as read.
     class Inbox < Resource
-      # List threads of replies. The one with the newest reply first. A thread's id is that of its last reply.
+      # List threads of replies. The thread with the newest reply first. The id of a thread is that of its last reply.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param status [String] Only threads of this status.
@@ -29,11 +29,10 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # List a contact's messages in both directions. Newest first, what the contact sent and what was sent to it in
-      # one order of time.
+      # List a contact's messages in both directions. Newest first, in both directions.
       #
       # @param contact_id [String] The contact's id.
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -43,12 +42,12 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
 
-      # Answer a contact. Sends one SMS, from the sender that the contact wrote to, and marks the thread as read.
+      # Answer a contact. Sends one SMS from the sender to which the contact wrote, and marks the thread as read.
       #
       # @param contact_id [String] The contact's id.
       # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
       # {firstName|there}.
-      # @param from [String, nil] The sender; the one that the contact wrote to where none is given.
+      # @param from [String, nil] The sender; by default, the one to which the contact wrote.
       # @param variables [Hash<String, Object>, nil] Map of {key: value} substituted into the body.
       # @param metadata [Hash<String, Object>, nil] Free-form keys, at most 20. Values are strings of at most 500
       # characters, numbers, booleans or null. Stored, and returned in webhooks as given.
@@ -59,10 +58,10 @@ module MassiveSMS
              {}, { body: body, from: from, variables: variables, metadata: metadata }, request_options)
       end
 
-      # Mark a thread as read. Up to the reply `until`, or all of it.
+      # Mark a thread as read. Up to the reply `until`, or the whole thread.
       #
       # @param contact_id [String] The contact's id.
-      # @param until [String, nil] The last reply that was read; all of them where none is given.
+      # @param until [String, nil] The last reply that was read; if none is given, all replies.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [InboxThread]
       def mark_read(contact_id, until: UNSET, request_options: {})

@@ -4,12 +4,12 @@
 
 module MassiveSMS
   module Resources
-    # Words with which anyone who texts one opts in and joins a list.
+    # Words that opt in anyone who texts them, and add them to a list.
     class Keywords < Resource
       # Create a keyword: a word that opts in anyone who texts it, and adds them to a list.
       #
-      # @param word [String] The word. Case, accents and punctuation do not count when a message is compared with it.
-      # @param list_id [String] The list that it adds to.
+      # @param word [String] The word. Case, accents and punctuation do not matter when a message is compared with it.
+      # @param list_id [String] The list to which it adds contacts.
       # @param reply [String, nil] The SMS that answers anyone who joins; null for the workspace's welcome text.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Keyword]
@@ -20,7 +20,7 @@ module MassiveSMS
 
       # List keywords.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param list_id [String] Only keywords of this list.
@@ -44,8 +44,8 @@ module MassiveSMS
       # Update a keyword.
       #
       # @param id [String] The resource's id.
-      # @param word [String] The word. Case, accents and punctuation do not count when a message is compared with it.
-      # @param list_id [String] The list that it adds to.
+      # @param word [String] The word. Case, accents and punctuation do not matter when a message is compared with it.
+      # @param list_id [String] The list to which it adds contacts.
       # @param reply [String, nil] The SMS that answers anyone who joins; null for the workspace's welcome text.
       # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
       # `version_conflict` says so.
@@ -56,7 +56,7 @@ module MassiveSMS
              {}, { word: word, list_id: list_id, reply: reply, version: version }, request_options)
       end
 
-      # Delete a keyword; who joined by it stays.
+      # Delete a keyword.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers

@@ -18,7 +18,7 @@ module MassiveSMS
 
       # List all lists.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -61,7 +61,7 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Add contacts to a list. At most 1000 ids. A contact that is on the list stays; an unknown id is reported.
+      # Add contacts to a list. At most 1000 ids. Contacts that are on the list stay; unknown ids are reported.
       #
       # @param id [String] The resource's id.
       # @param contact_ids [Array<String>] The ids of the contacts.
@@ -75,7 +75,7 @@ module MassiveSMS
       # List the contacts on a list.
       #
       # @param id [String] The resource's id.
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -85,7 +85,7 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
 
-      # Remove a contact from a list. Nothing happens where the contact is not on the list.
+      # Remove a contact from a list. Does nothing if the contact is not on the list.
       #
       # @param id [String] The resource's id.
       # @param contact_id [String] The contact's id.

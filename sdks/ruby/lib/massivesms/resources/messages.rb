@@ -6,23 +6,23 @@ module MassiveSMS
   module Resources
     # One SMS to one phone.
     class Messages < Resource
-      # Send a single SMS. Sends one SMS now, or at `scheduled_at`. Charged 1 credit a segment; sandbox messages are
-      # not charged. The first message to a number makes its contact.
+      # Send a single SMS. Sends one SMS now, or at `scheduled_at`. Costs 1 credit for each segment; sandbox messages
+      # are free. The first message to a number creates its contact.
       #
       # @param to [String] Recipient phone in E.164 format.
       # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
       # {firstName|there}.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
-      # short code; the workspace's where none is given.
+      # short code; the workspace's if none is given.
       # @param variables [Hash<String, Object>, nil] Map of {key: value} substituted into the body.
       # @param metadata [Hash<String, Object>, nil] Free-form keys, at most 20. Values are strings of at most 500
       # characters, numbers, booleans or null. Stored, and returned in webhooks as given.
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
       # now.
       # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
-      # @param on_unknown [String, nil] What is done where the carrier cannot be asked whether it has a message:
-      # `never` waits for the delivery report alone; `resend` hands it over once more, so that it may arrive twice.
-      # `never` where none is given.
+      # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
+      # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
+      # if none is given.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Message]
       def create(to:, body:, from: UNSET, variables: UNSET, metadata: UNSET, scheduled_at: UNSET, expires_at: UNSET,
@@ -34,23 +34,23 @@ module MassiveSMS
 
       # List messages. Newest first. `status=delivered` includes messages that were replied to.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
-      # @param status [String] Only messages of this status. Skipped recipients are listed under `skipped` and `all`
-      # alone.
+      # @param status [String] Only messages with this status. Skipped recipients are listed only with `skipped` and
+      # `all`.
       # @param campaign_id [String] Only messages of this campaign.
       # @param contact_id [String] Only messages to this contact.
-      # @param origin [String] Only messages of this origin; automatic ones are the service's own.
+      # @param origin [String] Only messages of this origin.
       # @param statuses [Array<String>] Only messages of one of these statuses; `delivered` includes those replied to,
       # as it does alone.
       # @param to [String] Only messages to the contact of this phone, in E.164 format.
       # @param from [String] Only messages of this sender.
-      # @param q [String] Only messages whose body holds this text, in any case.
+      # @param q [String] Only messages whose body contains this text, in upper or lower case.
       # @param error_code [String] Only messages that failed, or were skipped, with this code.
-      # @param created_at_gte [Time, String] Only messages made at this time or later.
-      # @param created_at_lt [Time, String] Only messages made before this time.
-      # @param order [String] Which come first; `newest` where it is not said.
+      # @param created_at_gte [Time, String] Only messages created at this time or later.
+      # @param created_at_lt [Time, String] Only messages created before this time.
+      # @param order [String] The order; `newest` by default.
       # @param metadata [Hash<String, Object>] Only messages whose metadata has these values under these keys. Text
       # finds the number and the boolean that it writes, too.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -65,22 +65,22 @@ module MassiveSMS
                "created_at[lt]": created_at_lt, order: order, metadata: metadata }, request_options)
       end
 
-      # Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent.
+      # Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
       #
       # @param to [String] Recipient phone in E.164 format.
       # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
       # {firstName|there}.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
-      # short code; the workspace's where none is given.
+      # short code; the workspace's if none is given.
       # @param variables [Hash<String, Object>, nil] Map of {key: value} substituted into the body.
       # @param metadata [Hash<String, Object>, nil] Free-form keys, at most 20. Values are strings of at most 500
       # characters, numbers, booleans or null. Stored, and returned in webhooks as given.
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
       # now.
       # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
-      # @param on_unknown [String, nil] What is done where the carrier cannot be asked whether it has a message:
-      # `never` waits for the delivery report alone; `resend` hands it over once more, so that it may arrive twice.
-      # `never` where none is given.
+      # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
+      # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
+      # if none is given.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [MessagePreview]
       def preview(to:, body:, from: UNSET, variables: UNSET, metadata: UNSET, scheduled_at: UNSET, expires_at: UNSET,
@@ -100,7 +100,7 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time.
+      # Explain a message: consent, quiet hours, encoding, attempts, credits and status changes.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -110,7 +110,7 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Tell everything that happened to a message, in order.
+      # List everything that happened to a message, in order.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -120,8 +120,7 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Cancel a scheduled message. Cancels a scheduled or queued message. A message that is past that is returned
-      # unchanged.
+      # Cancel a scheduled message. Cancels a scheduled or queued message. Any other message is returned unchanged.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers

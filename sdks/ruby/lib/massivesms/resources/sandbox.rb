@@ -4,13 +4,13 @@
 
 module MassiveSMS
   module Resources
-    # What only a sandbox key can do.
+    # Operations for sandbox keys only.
     class Sandbox < Resource
-      # Make a reply arrive, as if its sender had written to you. Sandbox keys only.
+      # Simulate a reply from a phone. Sandbox keys only.
       #
-      # @param from [String] The phone that it comes from, in E.164 format.
+      # @param from [String] The phone that sends it, in E.164 format.
       # @param body [String] The text of the reply.
-      # @param to [String, nil] The sender that it goes to; the workspace's where none is given.
+      # @param to [String, nil] The sender that receives it; by default, the workspace's.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [InboundMessage]
       def create_inbound(from:, body:, to: UNSET, request_options: {})

@@ -4,11 +4,11 @@
 
 module MassiveSMS
   module Resources
-    # What the workspace owns and may send from, live.
+    # Senders that the workspace can use in live mode.
     class Senders < Resource
-      # List the senders that the workspace may use live.
+      # List the senders that the workspace can use in live mode.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers

@@ -4,12 +4,12 @@
 
 module MassiveSMS
   module Resources
-    # Phones that nothing is sent to, and how consent came and went.
+    # Phones to which nothing is sent, and consent records.
     class Suppressions < Resource
-      # List the history of consent, of all phones or of one. Newest first. The history of a phone survives the
-      # deletion and the erasure of its contact.
+      # List consent records, of all phones or of one. Newest first. The records of a phone outlive the deletion and
+      # the erasure of its contact.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param phone [String] Only of this phone, in E.164 format.
@@ -20,10 +20,11 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before, phone: phone }, request_options)
       end
 
-      # Suppress a phone. Its contact, if it has one, is opted out, and what waits for it is canceled.
+      # Suppress a phone. Opts out the contact of the phone, if there is one, and cancels messages that wait to be
+      # sent to it.
       #
       # @param phone [String] A phone number in E.164 format.
-      # @param source [String] Why, such as `complaint`.
+      # @param source [String] The reason, such as `complaint`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Suppression]
       def create(phone:, source:, request_options: {})
@@ -31,9 +32,9 @@ module MassiveSMS
              {}, { phone: phone, source: source }, request_options)
       end
 
-      # List suppressions, or that of one phone. Newest first. By phone, one that was erased is found too.
+      # List suppressions, or find one by its phone. Newest first. An erased suppression can be found by its phone.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param phone [String] Only of this phone, in E.164 format.
@@ -44,10 +45,11 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before, phone: phone }, request_options)
       end
 
-      # Suppress many phones. At most 1000 phones. One that is suppressed stays; what is no phone is reported.
+      # Suppress many phones. At most 1000 phones. Phones that are suppressed already stay so; invalid ones are
+      # reported.
       #
       # @param phones [Array<String>] Phones in E.164 format.
-      # @param source [String, nil] Why; `import` unless told.
+      # @param source [String, nil] The reason; `import` by default.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [SuppressionsImported]
       def import_batch(phones:, source: UNSET, request_options: {})
@@ -65,9 +67,9 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Lift a suppression, on evidence that the person agreed again. Only the person may come back: `source` is
-      # required, `renewed`, and an `at` after the opt-out; else 409 `opt_in_revoked`. Under double opt-in the
-      # suppression stands until the person confirms.
+      # Lift a suppression, on evidence that the person agreed again. Needs newer evidence: a `source`, `renewed:
+      # true`, and an `at` later than the opt-out; otherwise the answer is 409 `opt_in_revoked`. With double opt-in,
+      # the suppression stays until the person confirms.
       #
       # @param id [String] The resource's id.
       # @param source [String, nil] Where consent was given, such as `checkout`.

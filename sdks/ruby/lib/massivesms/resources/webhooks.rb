@@ -4,16 +4,16 @@
 
 module MassiveSMS
   module Resources
-    # Subscriptions that push events to your URL.
+    # Endpoints that receive events at your URL.
     class Webhooks < Resource
-      # Create a webhook subscription. `secret` is shown in this answer alone; it is made where you send none. `*`
-      # subscribes to all events. A live one is sent its first event alone; the others follow once one was answered
-      # with 2xx. A mode has one webhook of a URL: another one answers 409 `webhook_exists`.
+      # Create a webhook subscription. `secret` is shown only in this answer; if you send none, one is generated. `*`
+      # subscribes to all events. A live webhook first gets a single event; the others follow when it has answered one
+      # with 2xx. Each mode has one webhook for a URL: for a second one, the answer is 409 `webhook_exists`.
       #
       # @param url [String] A public https URL.
       # @param events [Array<String>] The events to subscribe to, or `*` for all.
-      # @param secret [String, nil] The key of the signatures. Omit to have one made.
-      # @param description [String, nil] What it is for.
+      # @param secret [String, nil] The secret for signatures. If you omit it, one is generated.
+      # @param description [String, nil] Its purpose.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Webhook]
       def create(url:, events:, secret: UNSET, description: UNSET, request_options: {})
@@ -23,7 +23,7 @@ module MassiveSMS
 
       # List webhook subscriptions.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -43,12 +43,13 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Update a webhook subscription. What is left out stays. In live another URL has to answer as that of a new one.
+      # Update a webhook subscription. Fields that are left out stay. In live mode, a new URL must answer one event
+      # with 2xx before it gets more.
       #
       # @param id [String] The resource's id.
       # @param url [String] A public https URL.
       # @param events [Array<String>] The events to subscribe to, or `*` for all.
-      # @param description [String] What it is for.
+      # @param description [String] Its purpose.
       # @param enabled [Boolean] Whether events are delivered to it.
       # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
       # `version_conflict` says so.
@@ -70,7 +71,7 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Give a webhook subscription a new secret; the old one signs beside it for 24 hours.
+      # Rotate the secret of a webhook; the old secret also signs for 24 hours.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
@@ -80,8 +81,8 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Send a test event to a webhook subscription. Sends one `test.ping` event to this webhook alone, no matter what
-      # it subscribes to. One that is not verified yet is sent it before the events that wait.
+      # Send a test event to a webhook subscription. Sends one `test.ping` event to this webhook only, regardless of
+      # its subscriptions. A webhook that is not verified yet gets it before waiting events.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
@@ -91,10 +92,10 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # List the attempts to deliver to a webhook subscription.
+      # List the delivery attempts of a webhook.
       #
       # @param id [String] The resource's id.
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -104,9 +105,9 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
 
-      # Deliver again what a webhook subscription has not received since a time. Delivers what was given up since a
-      # time, at most 30 days back, and what came while the webhook was disabled: of that the oldest 100,000 events,
-      # so call again until `delivery_count` is 0.
+      # Deliver missed events to a webhook again. Delivers events that failed since a time, at most 30 days ago, or
+      # came while the webhook was disabled. One call covers the oldest 100,000 events; call again until
+      # `delivery_count` is 0.
       #
       # @param id [String] The resource's id.
       # @param since [Time, String] ISO-8601 time with an offset, at most 30 days ago.

@@ -4,7 +4,7 @@
 
 module MassiveSMS
   module Resources
-    # Your settings in this mode. The sandbox's are live's until it changes them for itself.
+    # The settings of this mode. The sandbox starts with the live settings until it changes them.
     class Workspace < Resource
       # Retrieve the workspace's settings.
       #
@@ -18,19 +18,20 @@ module MassiveSMS
       # Change the workspace's settings.
       #
       # @param name [String] Its name.
-      # @param default_sender [String] The sender of messages that name none: one of the workspace's senders, or the
-      # platform's. A name that nobody has becomes the workspace's when it is made the live default.
-      # @param double_opt_in [Boolean] Whether opting in asks for a YES by SMS.
+      # @param default_sender [String] The default sender: one of the workspace's senders, or the platform's. A name
+      # that nobody owns becomes the workspace's own when it is made the live default.
+      # @param double_opt_in [Boolean] Whether people are asked to confirm an opt-in by SMS (double opt-in).
       # @param campaigns_admit_unknown [Boolean] Whether campaigns also go to contacts whose consent is unknown.
-      # @param blocked_regions [Array<String>] ISO 3166-1 regions nothing is sent to.
-      # @param enabled_regions [Array<String>] ISO 3166-1 regions to send to, of those that are off until enabled.
-      # @param daily_credit_cap [Integer, nil] The credits that live messages may take in a UTC day; null for no cap.
-      # @param prefix_hourly_cap [Integer, nil] How many single messages an hour one range of numbers may get; null
-      # for no cap.
-      # @param quiet_hours [Boolean] Whether campaigns keep quiet hours unless they say otherwise.
+      # @param blocked_regions [Array<String>] ISO 3166-1 regions to which nothing is sent.
+      # @param enabled_regions [Array<String>] ISO 3166-1 regions to enable, among those that are off by default.
+      # @param daily_credit_cap [Integer, nil] The most credits that live messages may cost in a UTC day; null for no
+      # cap.
+      # @param prefix_hourly_cap [Integer, nil] The most single messages to one range of numbers in an hour; null for
+      # no cap.
+      # @param quiet_hours [Boolean] Whether campaigns keep quiet hours by default.
       # @param timezone [String] An IANA time zone such as America/New_York.
       # @param low_balance_threshold [Integer] The balance below which `credits.low` is sent.
-      # @param opt_in_text [String] The SMS that asks for a YES.
+      # @param opt_in_text [String] The double opt-in question.
       # @param opt_out_text [String] The SMS that answers STOP.
       # @param welcome_text [String] The SMS that confirms an opt-in.
       # @param help_text [String] The SMS that answers HELP.

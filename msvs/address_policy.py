@@ -1,4 +1,4 @@
-"""Which addresses the service may connect to on behalf of a customer, and which URLs a webhook may have."""
+"""Decide which addresses the service may connect to for a customer, and which URLs a webhook may have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a connection to PostgreSQL is opened: as DATABASE_URL says, and through no pooler that shares it out."""
+"""Open connections to PostgreSQL as DATABASE_URL says; refuse poolers that share a connection."""
 
 from __future__ import annotations
 

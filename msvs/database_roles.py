@@ -1,4 +1,4 @@
-"""Two roles of the database: one owns the tables and changes them, the service's reads and writes rows alone."""
+"""The two roles of the database: the owner changes tables, and the service's role only reads and writes rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What DATABASE_URL may say: the parameters of libpq that are honored, and those that are refused in a line."""
+"""Parse DATABASE_URL: honor the parameters of libpq, and refuse the others with an explanation."""
 
 from __future__ import annotations
 

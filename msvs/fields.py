@@ -1,4 +1,4 @@
-"""What a field says of itself: description, example and limits, declared once on its type for every front."""
+"""Declare a field once for every front: description, example and limits stand on its type."""
 
 from __future__ import annotations
 

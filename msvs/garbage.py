@@ -1,4 +1,4 @@
-"""Garbage collection in processes that live long: what they load at their start is not looked through again."""
+"""Tune garbage collection in long-lived processes: objects loaded at the start are not scanned again."""
 
 from __future__ import annotations
 

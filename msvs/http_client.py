@@ -1,4 +1,4 @@
-"""The one way out over HTTP: a client that decides on the address it connects to, and bounds time and size."""
+"""The HTTP client for outgoing requests: checks the address that it connects to, and limits time and size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks for what is due, that pass what lies before it but now and then: where they begin is kept by each process.
+"""Look for due rows without passing those that are done: each process remembers where its last look started.
 
 What left a queue stays in the queue's index until a vacuum, and for as long as any transaction keeps an old snapshot; a
 look for the first row that is due passes all of it. So a look begins where the one before it found the first row. What

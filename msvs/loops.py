@@ -1,4 +1,4 @@
-"""The event loop that every process of the service runs, and every test: uvloop."""
+"""The event loop of every process and test: uvloop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packs: what the operator sells, read from a TOML file, and how it is paid for."""
+"""Packs of credits for sale, read from the operator's TOML file, and the payment settings."""
 
 from __future__ import annotations
 

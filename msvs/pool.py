@@ -1,4 +1,4 @@
-"""The pool of connections: no workspace of many can use up what all of them need."""
+"""The connection pool, in which no workspace can use up the connections of all."""
 
 from __future__ import annotations
 

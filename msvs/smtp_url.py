@@ -1,4 +1,4 @@
-"""What the URL of a mail server says."""
+"""Parse the URL of a mail server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process refuses to start with: production that is open to anybody, and development that others can reach."""
+"""Refuse to start with unsafe settings: open production, or development that others can reach."""
 
 from __future__ import annotations
 

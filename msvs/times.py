@@ -1,4 +1,4 @@
-"""The one grammar of times: what every front, filter and condition reads as a time with an offset."""
+"""Parse times with an offset, in one grammar for every front, filter and condition."""
 
 from __future__ import annotations
 

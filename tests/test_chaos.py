@@ -153,7 +153,7 @@ def test_a_flawless_run_is_clean() -> None:
     assert (report.counts["messages"], report.counts["accepted by API"], report.counts["handed off"]) == (1, 1, 1)
 
 
-def test_what_was_accepted_and_never_sent_is_told_from_its_making_to_its_end() -> None:
+def test_a_message_that_was_never_sent_is_explained() -> None:
     world = World()
     _canceled_but_accepted(world)
     violation = check(world.facts).broken["acceptances"][0]

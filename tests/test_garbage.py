@@ -52,7 +52,9 @@ def said_by(program: str, folder: Path) -> Any:
 @pytest.mark.parametrize(
     ("program", "thresholds"), [(API, garbage.API), (WORKER, garbage.WORKERS)], ids=["api", "worker"]
 )
-def test_what_is_loaded_is_not_collected(program: str, thresholds: garbage.Thresholds, tmp_path: Path) -> None:
+def test_objects_loaded_at_the_start_are_not_collected(
+    program: str, thresholds: garbage.Thresholds, tmp_path: Path
+) -> None:
     assert said_by(program, tmp_path) == [list(thresholds), True, True]
 
 

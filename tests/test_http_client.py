@@ -375,7 +375,7 @@ async def test_a_name_that_leads_to_an_engine_is_refused_at_the_socket() -> None
         (AddressPolicy(allow_loopback=True, hides_loopback=True), b""),
     ],
 )
-async def test_what_a_private_receiver_answered_is_not_for_the_log(policy: AddressPolicy, head: bytes) -> None:
+async def test_answers_of_private_receivers_are_not_logged(policy: AddressPolicy, head: bytes) -> None:
     async def answer(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _n: int) -> None:
         while True:
             await server.read_request(reader)
@@ -649,7 +649,7 @@ async def test_a_webhook_is_sent_again_where_a_kept_connection_proves_dead(clien
         assert (server.connections, len(server.requests)) == (3, 5)
 
 
-async def test_what_left_on_a_dead_connection_may_have_arrived(client: HttpClient) -> None:
+async def test_a_request_on_a_dead_connection_may_have_arrived(client: HttpClient) -> None:
     async def close_the_door(
         server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
     ) -> None:
@@ -822,7 +822,7 @@ async def test_a_broken_answer_is_a_protocol_error(client: HttpClient, data: byt
         ("http://h:99999/", {}),
     ],
 )
-async def test_what_cannot_be_sent_is_a_protocol_error(client: HttpClient, url: str, headers: dict[str, str]) -> None:
+async def test_an_unsendable_request_is_a_protocol_error(client: HttpClient, url: str, headers: dict[str, str]) -> None:
     with pytest.raises(HttpError) as caught:
         await client.post(url, b"{}", headers)
     assert caught.value.kind is FailureKind.PROTOCOL

@@ -112,7 +112,7 @@ def test_a_field_is_masked_by_its_name(output: Callable[[Settings], io.StringIO]
 
 
 @pytest.mark.parametrize("environment", ["production", "development"])
-async def test_what_a_database_says_of_a_row_is_not_written(
+async def test_row_data_in_database_errors_is_not_logged(
     ctx: Context, output: Callable[[Settings], io.StringIO], environment: str
 ) -> None:
     stream = output(Settings(environment=environment))
@@ -158,7 +158,7 @@ raise error
 """
 
 
-def test_what_ends_a_process_is_told_alike() -> None:
+def test_errors_that_end_a_process_are_logged_alike() -> None:
     ended = subprocess.run([sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[0] == "Traceback (most recent call last):"

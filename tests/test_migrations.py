@@ -66,7 +66,7 @@ def _adds_index(operation: Any) -> bool:
         ("CREATE INDEX a ON campaigns (id)", []),
     ],
 )
-def test_what_keeps_writers_waiting_is_found(sql: str, tables: list[str]) -> None:
+def test_a_migration_that_blocks_writers_is_found(sql: str, tables: list[str]) -> None:
     assert find_blocking(sql) == tables
 
 

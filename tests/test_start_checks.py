@@ -82,7 +82,7 @@ def test_a_secret_that_anybody_guesses(tmp_path: Path, name: str, secret: str) -
         ({"REDIS_URL": "redis://:redis@cache/0"}, ["REDIS_URL"]),
     ],
 )
-def test_what_production_must_not_have(tmp_path: Path, given: dict[str, str], variables: list[str]) -> None:
+def test_unsafe_settings_of_production_are_refused(tmp_path: Path, given: dict[str, str], variables: list[str]) -> None:
     assert told(tmp_path, **given) == variables
 
 

@@ -1,1 +1,1 @@
-"""What the system can do: one verb-named function an operation, no HTTP, GraphQL or RQ in it."""
+"""The operations of the system: one verb-named function each, without HTTP, GraphQL or RQ."""

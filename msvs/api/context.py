@@ -1,4 +1,4 @@
-"""Who is asking, and what the process gives: the first argument of every operation."""
+"""The context of an operation: the caller and the services of the process."""
 
 from __future__ import annotations
 

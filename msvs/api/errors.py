@@ -1,4 +1,4 @@
-"""The one tree of errors that operations raise and each front renders."""
+"""The tree of errors that operations raise and fronts render."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: the first answer is kept with its effect, and given again to the same request."""
+"""Idempotency keys: store the first answer with its effect, and return it to the same request."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def encode_bare(n: int) -> str:
 
 
 def decode_id(prefix: str, text: str) -> UUID | None:
-    """Decode the UUID behind a public id, or None where `text` is not an id of this prefix."""
+    """Decode the UUID behind a public id, or None if `text` is not an id of this prefix."""
     head = f"{prefix}_"
     if not text.startswith(head):
         return None

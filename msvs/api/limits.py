@@ -1,4 +1,4 @@
-"""Rate limits: a token bucket a workspace, kept in Redis; without Redis each process limits by itself."""
+"""Rate limits: a token bucket for each workspace in Redis; without Redis, each process limits by itself."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ return answers
 class Allowance:
     """What a bucket answered: the steady limit a second, whole tokens left, the epoch second at which it is full.
 
-    `retry_after` is None where the request may go on, else the whole seconds to wait.
+    `retry_after` is None if the request may go on, else the whole seconds to wait.
     """
 
     limit: int

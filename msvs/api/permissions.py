@@ -1,4 +1,4 @@
-"""What each role and each scope of a key may do, as tables."""
+"""The permissions of each role and of each key scope, as tables."""
 
 from __future__ import annotations
 

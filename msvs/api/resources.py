@@ -1,6 +1,6 @@
-"""The public shape of each resource, as answers and events carry it.
+"""The public shape of each resource, in answers and events.
 
-Events store these shapes for ever, so they belong to the domain; REST renders them and GraphQL reads the rows.
+Events store these shapes forever, so they belong to the domain; REST renders them and GraphQL reads the rows.
 """
 
 from __future__ import annotations
@@ -496,7 +496,7 @@ class RedeliveryResource(Resource, kw_only=True):
 class InboundMessageResource(Resource, kw_only=True):
     """A message that a recipient sent.
 
-    `intent` says how surely its words, where they are no keyword, ask for no more: `certain` or `likely`. One that is
+    `intent` says how surely its words, where they are no keyword, ask to opt out: `certain` or `likely`. One that is
     likely is flagged until somebody has looked at it.
     """
 
@@ -1107,7 +1107,7 @@ NoteBody = Annotated[str, about("The note.", example="Asked for the payment plan
 
 
 class ContactNoteResource(Resource, kw_only=True):
-    """What somebody of the workspace wrote down about a contact."""
+    """What somebody of the workspace recorded about a contact."""
 
     id: Annotated[str, about(example=f"{CONTACT_NOTE}_{ULID}")]
     object: Literal["contact_note"] = "contact_note"

@@ -1,4 +1,4 @@
-"""Queries scoped to the caller's workspace and mode: the only way an operation reads a table."""
+"""Queries scoped to the caller's workspace and mode: the only way in which operations read tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings that a mode obeys: live the workspace's, in the sandbox what it changed for itself on top of them."""
+"""The settings of a mode: the workspace's in live; in the sandbox, its own changes on top of them."""
 
 from __future__ import annotations
 

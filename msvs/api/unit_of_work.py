@@ -1,4 +1,4 @@
-"""The unit of work: one transaction that the edge opens, and the queues that are notified once it has committed."""
+"""The unit of work: one transaction, and the queues that are notified after its commit."""
 
 from __future__ import annotations
 

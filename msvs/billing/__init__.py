@@ -1,1 +1,1 @@
-"""The front for who pays: Stripe's events, and the pages that a buyer comes back to."""
+"""The billing front: Stripe's events, and the pages to which buyers return."""

@@ -1,4 +1,4 @@
-"""The routes of /billing: Stripe's events, kept before they are answered, and the pages that buyers come back to."""
+"""The routes of /billing: store Stripe's events before answering, and show the pages to which buyers return."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where carriers reach us by HTTP: delivery reports and messages from handsets."""
+"""HTTP callbacks of carriers: delivery reports and inbound messages."""

@@ -1,4 +1,4 @@
-"""The routes /carriers/{name}/{kind}: what a carrier brings is committed before it is told that it arrived."""
+"""The routes /carriers/{name}/{kind}: commit what a carrier sends before answering it."""
 
 from __future__ import annotations
 

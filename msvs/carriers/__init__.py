@@ -1,1 +1,1 @@
-"""Carriers: what takes a message to a handset."""
+"""Carriers, which deliver messages to handsets."""

@@ -1,4 +1,4 @@
-"""What carriers bring is kept at once, and applied by the reports queue."""
+"""Store carrier events at once; the reports queue applies them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's carriers: a TOML file, one table a carrier, its secrets taken from the environment."""
+"""Carriers configured by the operator: a TOML file with a table for each; secrets come from the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults on demand: what a virtual carrier does wrong, settled by message id and seed, so that a run repeats."""
+"""Faults of the virtual carrier, determined by message id and seed, so that a run can be repeated."""
 
 from __future__ import annotations
 

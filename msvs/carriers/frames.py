@@ -1,4 +1,4 @@
-"""Frames between the workers and the process that holds a carrier's binds: a length in four bytes, then msgpack.
+"""Frames between workers and the process that holds a carrier's binds: four bytes of length, then msgpack.
 
 A worker says hello with the process's token, then, batch by batch: an offer, which the process has whole before it
 answers; the word to go; then, from the process, how far it has begun and the outcomes as they come.

@@ -1,4 +1,4 @@
-"""What carriers reached by HTTP share: one request that is never repeated, and how its answer is judged."""
+"""Shared code of HTTP carriers: one request that is never repeated, and the interpretation of its answer."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class HttpCarrier(Carrier):
         return max(self._busy_until - time.monotonic(), 0.0)
 
     async def _look(self, path: str, headers: Mapping[str, str]) -> str | None:
-        """Return what is wrong with a GET, without a word of what was sent or answered, or None where it succeeds."""
+        """Return what is wrong with a GET, without a word of what was sent or answered, or None if it succeeds."""
         try:
             answer = await self._client.request(
                 "GET", self._base_url + path, headers=headers, total_seconds=self._timeout, repeatable=True

@@ -1,4 +1,4 @@
-"""What a carrier is to the service."""
+"""The interface of a carrier."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Refused:
 
     `retryable`: the same carrier may take it after `retry_after` seconds. `is_fault`: the trouble is the carrier's (it
     is away, or refuses our credentials) and not the message's; it counts for the carrier's circuit breaker.
-    `may_last`: it answered for a reason that we do not know and that may be the message's, so it is not asked for ever.
+    `may_last`: it answered for a reason that we do not know and that may be the message's, so it is not asked forever.
     """
 
     code: str
@@ -201,5 +201,5 @@ class Carrier(ABC):
         raise CallbackRefused(f"{self.kind} brings nothing by HTTP", status=404)
 
     async def close(self) -> None:
-        """End binds and let go of connections."""
+        """End binds and release connections."""
         return

@@ -1,4 +1,4 @@
-"""The carriers by kind: adding one is its file and a line here."""
+"""The registry of carriers by kind: a new one is its file and a line here."""
 
 from __future__ import annotations
 

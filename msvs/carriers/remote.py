@@ -1,4 +1,4 @@
-"""The carrier that stands in a worker for one whose binds another process holds."""
+"""The carrier that a worker uses when another process holds the binds."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class RemoteCarrier(Carrier):
         return detail
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Release the connections."""
         while self._idle:
             self._idle.pop().close()
 
@@ -206,7 +206,7 @@ async def _exchange(line: Line, frame: Hello | Offer | Ask) -> object:
 
 
 def _note(answers: Sequence[Answer], outcomes: list[Outcome | None]) -> int:
-    """Write down the outcomes of a frame. Return how many. Raises FrameError for what does not fit the batch."""
+    """Record the outcomes of a frame. Return the count. Raises FrameError for what does not fit the batch."""
     for answer in answers:
         if not 0 <= answer.number < len(outcomes) or outcomes[answer.number] is not None or answer.outcome is None:
             raise FrameError("an answer to no question")

@@ -1,4 +1,4 @@
-"""The virtual carrier: accepts, refuses, throttles, reports and replies as the sandbox's numbers say.
+"""The virtual carrier: accept, refuse, throttle, report and reply as the sandbox's numbers say.
 
 It keeps its books in PostgreSQL on connections of its own: what it accepted stays accepted no matter what becomes of
 the worker that submitted it, as with a real carrier.

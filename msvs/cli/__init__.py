@@ -1,4 +1,4 @@
-"""The `msvs` command: one file a group of commands, each loaded when it is asked for."""
+"""The `msvs` command: one file for each group of commands, loaded when it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands and groups of `msvs`: where each is, and what it says of itself."""
+"""The commands and groups of `msvs`, with their files and help texts."""
 
 from __future__ import annotations
 

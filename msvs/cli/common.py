@@ -1,4 +1,4 @@
-"""What every command needs: its parameters, the database, and how a result is shown."""
+"""Shared code of commands: parameters, the database, and the display of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chain of consent, and what the law lets a person ask for."""
+"""Commands for the consent chain, and for exporting and erasing personal data."""
 
 from __future__ import annotations
 

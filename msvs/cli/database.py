@@ -1,4 +1,4 @@
-"""The schema, a restored database, and what the service can be asked about itself."""
+"""Commands for the schema, a restored database, and information about the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packs of credits: what the operator's file sells."""
+"""Packs of credits in the operator's file."""
 
 from __future__ import annotations
 

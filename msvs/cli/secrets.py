@@ -1,4 +1,4 @@
-"""MSVS_SECRET_KEY: which keys open the database, and rotation."""
+"""Commands for MSVS_SECRET_KEY: list the keys that open the database, and rotate them."""
 
 from __future__ import annotations
 

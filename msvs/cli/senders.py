@@ -1,4 +1,4 @@
-"""Senders that workspaces may use live."""
+"""Senders that workspaces can use in live mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phones that nothing is sent to."""
+"""Commands for suppressed phones."""
 
 from __future__ import annotations
 

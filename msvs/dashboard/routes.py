@@ -1,4 +1,4 @@
-"""The dashboard's page and its built files, held in memory; a plain page where they have not been built."""
+"""The dashboard's page and built files, held in memory; a plain page if they have not been built."""
 
 from __future__ import annotations
 

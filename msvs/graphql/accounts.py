@@ -1,4 +1,4 @@
-"""Users and their sessions: signing up, logging in and out, and who is asking."""
+"""Users and sessions: sign up, log in and out, and the current caller."""
 
 from __future__ import annotations
 

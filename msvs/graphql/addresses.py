@@ -1,4 +1,4 @@
-"""Addresses, forgotten passwords and the authentication log of who asks."""
+"""The current user's addresses, forgotten passwords and authentication log."""
 
 from __future__ import annotations
 

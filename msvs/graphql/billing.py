@@ -1,4 +1,4 @@
-"""Billing: packs of credits, purchases with what was paid for them, and how one is begun."""
+"""Billing: packs of credits, and purchases with their payments."""
 
 from __future__ import annotations
 

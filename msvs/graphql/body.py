@@ -1,4 +1,4 @@
-"""Reading a request: strict JSON, whole and in time."""
+"""Read a request body: strict JSON, complete and in time."""
 
 from __future__ import annotations
 

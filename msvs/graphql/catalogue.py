@@ -1,4 +1,4 @@
-"""The catalogue of errors: every code that a caller may meet, when it comes, and what to do about it."""
+"""The catalogue of errors: every code that a caller may receive."""
 
 from __future__ import annotations
 

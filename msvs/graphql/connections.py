@@ -1,4 +1,4 @@
-"""Relay connections: an id is the cursor, so a page stays where it was no matter what is added or deleted."""
+"""Relay connections: an id is the cursor, so pages stay stable when resources are added or deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every resolver is given: the caller, the request's loaders and the rate limiter."""
+"""The context of resolvers: the caller, the loaders of the request and the rate limiter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ else:
 class RequestContext:
     """One request: its caller and what has been loaded for it so far.
 
-    `new_session` is the token of a session that the request opened, empty where it ended the one it came with.
+    `new_session` is the token of a session that the request opened, empty if it ended the one it came with.
     """
 
     __slots__ = ("_live", "_loaders", "caller", "limiter", "new_session")
@@ -40,7 +40,7 @@ class RequestContext:
 
     @property
     def ctx(self) -> Context:
-        """The caller in their workspace. Raises AuthenticationFailed or PermissionDenied where there is none."""
+        """The caller in their workspace. Raises AuthenticationFailed or PermissionDenied if there is none."""
         if self.caller.ctx is None:
             assert self.caller.refusal is not None
             raise self.caller.refusal

@@ -1,4 +1,4 @@
-"""Documents: parsed and validated once, however often they are sent."""
+"""Documents: parse and validate each once, and cache it."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class GraphQLEndpoint:
     async def run(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], more: Headers, request_id: str
     ) -> tuple[int, dict[str, object]] | None:
-        """Return the status and answer of a request, or None where they have been sent. Raises ApiError."""
+        """Return the status and answer of a request, or None if they have been sent. Raises ApiError."""
         caller, allowance = await self.admit(scope, headers, more, request_id)
         operation = await self.read(caller, scope, receive, headers)
         if operation.is_subscription:

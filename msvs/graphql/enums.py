@@ -1,4 +1,4 @@
-"""Enums: the domain's own, each value with its description."""
+"""Enums of the domain, with a description of each value."""
 
 from __future__ import annotations
 

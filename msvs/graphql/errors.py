@@ -1,4 +1,4 @@
-"""Errors: members of a mutation's result where a caller can do something about them, else entries of `errors`."""
+"""Errors: members of a mutation's union if the caller can act on them, otherwise entries of `errors`."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class IdempotencyError(Error):
 
 
 def typed_error(error: ApiError) -> Error | None:
-    """Return the member of a result that stands for `error`, or None where it has none."""
+    """Return the member of a result that stands for `error`, or None if it has none."""
     code, message, param = error.code, spoken(error), input_path(error.param)
     match error:
         case NotFound():

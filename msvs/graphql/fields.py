@@ -1,4 +1,4 @@
-"""The decorators of resolvers, typed: Strawberry's own lose the type of what they decorate."""
+"""Typed decorators for resolvers: Strawberry's own lose the type of what they decorate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open connections: a revoked key or an ended session is cut off within seconds."""
+"""Watch open connections: close those whose key is revoked or whose session has ended."""
 
 from __future__ import annotations
 

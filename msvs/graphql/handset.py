@@ -1,4 +1,4 @@
-"""Handsets of the sandbox: the phones that have messages, what each received and sent, and the scripted numbers."""
+"""Handsets of the sandbox: phones with messages, and scripted numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutations that a client may repeat: what came of the first time is answered again."""
+"""Idempotent mutations: a repeated call returns the result of the first."""
 
 from __future__ import annotations
 

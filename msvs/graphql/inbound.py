@@ -1,4 +1,4 @@
-"""Messages that recipients sent, and their threads: read, answered, marked, and made up in the sandbox."""
+"""Inbound messages and threads: read, answer, mark, and simulate in the sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people who share an inbox add to it: notes, who answers a thread, and canned answers."""
+"""The shared inbox: notes, assignments and canned answers."""
 
 from __future__ import annotations
 

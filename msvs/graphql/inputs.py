@@ -1,4 +1,4 @@
-"""Make GraphQL inputs of the requests that operations take, and requests of inputs."""
+"""Build GraphQL inputs from the requests of operations, and requests from inputs."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _field(field: RequestField, own_default: object) -> object:
 def given(value: T) -> T | msgspec.UnsetType:
     """Return a field of an update as operations take it.
 
-    UNSET where it was left out, None where it is to be cleared.
+    UNSET where it was left out, None if it is to be cleared.
     """
     return msgspec.UNSET if value is strawberry.UNSET else value
 

@@ -1,4 +1,4 @@
-"""What a document may be, judged before it is validated, and what it may cost, judged before it runs."""
+"""Limits of documents, checked before validation, and their cost, checked before execution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens, as it happens: one poller a process reads what is new for all of its subscribers.
+"""Live updates: one poller in each process reads new rows for all of its subscribers.
 
 PostgreSQL alone is read, so it does not matter which process wrote a row or how many there are.
 """

@@ -1,4 +1,4 @@
-"""Loaders: what many fields of one request ask for is read in one statement."""
+"""Loaders: many fields of a request share one statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The node interface, and which type stands behind which prefix of an id."""
+"""The node interface, and the type that belongs to each id prefix."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Node
 
 
 async def load_kind(info: Info, text: str, kind: type[N], prefix: str) -> N | None:
-    """Load the caller's node with this id of this prefix, whose type is `kind`, or None where there is none."""
+    """Load the caller's node with this id of this prefix, whose type is `kind`, or None if there is none."""
     found = await load_node(info, text, prefix=prefix)
     assert found is None or isinstance(found, kind), prefix
     return found

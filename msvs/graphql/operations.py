@@ -1,4 +1,4 @@
-"""Operations: what a request asks to run, found in its document or among those kept on the server, and weighed."""
+"""Find the operation that a request asks for, in its document or among stored ones, and compute its cost."""
 
 from __future__ import annotations
 

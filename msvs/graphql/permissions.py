@@ -1,4 +1,4 @@
-"""What each mutation asks of its caller."""
+"""The permission that each mutation requires."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a message or a campaign would be, were it sent now."""
+"""Previews of messages and campaigns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of what API keys asked: type and query."""
+"""The log of requests made with API keys: type and query."""
 
 from __future__ import annotations
 

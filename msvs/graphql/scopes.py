@@ -1,4 +1,4 @@
-"""What an operation asks of a key's scopes, told from its document before anything of it is run."""
+"""The key scopes that an operation requires, found in its document before it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second factors of who asks, and the step of logging in that asks for one."""
+"""The current user's second factors, and logging in with one."""
 
 from __future__ import annotations
 

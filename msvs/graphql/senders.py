@@ -1,4 +1,4 @@
-"""Senders: what the workspace may send from, live."""
+"""Senders that the workspace can use in live mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make GraphQL types of the public shapes' fields, and their objects of rows, by equal names."""
+"""Build GraphQL types from the fields of public shapes, and objects from rows, by equal names."""
 
 from __future__ import annotations
 

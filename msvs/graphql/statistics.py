@@ -1,4 +1,4 @@
-"""Numbers to look at: activity, campaigns and audience over time, deliverability and conversations."""
+"""Statistics: activity, campaigns and audience over time, deliverability and conversations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subscriptions on the wire: graphql-transport-ws over WebSocket, and server-sent events, one stream a request."""
+"""Subscriptions over graphql-transport-ws on WebSocket, and over server-sent events."""
 
 from __future__ import annotations
 

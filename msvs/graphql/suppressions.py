@@ -1,4 +1,4 @@
-"""Suppressions, the history of consent, and what the law lets a person ask for: types, queries and mutations."""
+"""Suppressions, consent records, export and erasure: types, queries and mutations."""
 
 from __future__ import annotations
 

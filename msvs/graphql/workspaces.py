@@ -1,4 +1,4 @@
-"""The caller and its workspace: types, queries and the settings that may be changed."""
+"""The caller and its workspace: types, queries and settings."""
 
 from __future__ import annotations
 

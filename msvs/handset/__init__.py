@@ -1,1 +1,1 @@
-"""The virtual handset: a page that shows what the sandbox's phones received, and answers from them."""
+"""The virtual handset: a page that shows messages to the sandbox's phones, and sends replies."""

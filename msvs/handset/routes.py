@@ -1,4 +1,4 @@
-"""The handset's page, its files, and the token with which it asks the GraphQL API."""
+"""The handset's page, its files, and the token for its GraphQL requests."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The pages at the root: what the service is, and what to do at an address that has nothing."""
+"""The start page, and the page for unknown addresses."""

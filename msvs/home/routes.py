@@ -1,4 +1,4 @@
-"""The root for people and machines, and unknown addresses for people."""
+"""The start page for people and programs, and a page for unknown addresses."""
 
 from __future__ import annotations
 

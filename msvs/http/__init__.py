@@ -1,1 +1,1 @@
-"""What every HTTP front shares."""
+"""Shared code of all HTTP fronts."""

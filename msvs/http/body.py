@@ -1,4 +1,4 @@
-"""The one strict reader of request bodies and query strings."""
+"""The strict reader of request bodies and query strings."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ def _convert(value: Mapping[str, object], type: type[S]) -> S:
 
 
 def _with_time(text: str, value: Mapping[str, object]) -> Mapping[str, object] | None:
-    """Return the value with the time that msgspec could not read as it writes one; None where that is none."""
+    """Return the value with the time that msgspec could not read as it writes one; None if that is none."""
     found = _located(text)
     if found is None or "RFC3339" not in text or found["path"] is None or "..." in found["path"]:
         return None
@@ -439,7 +439,7 @@ def parse_query(query: bytes, type: type[S]) -> S:
 
 
 def _object_of(name: str, fields: Mapping[str, RequestField]) -> tuple[str, str] | None:
-    """Return the object and the key that a name such as `metadata[order]` is of; None where it is of no object."""
+    """Return the object and the key that a name such as `metadata[order]` is of; None if it is of no object."""
     found = _entry(name)
     if found is None or found[1] not in fields or get_origin(fields[found[1]].kind) is not dict:
         return None

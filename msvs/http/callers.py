@@ -1,4 +1,4 @@
-"""Who is asking: a bearer key, a browser with a session's cookie, or a stranger, who may log in and little else."""
+"""Identify the caller: an API key, a browser with a session, or a stranger, who may only log in."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def visitor_of(services: Services, scope: Scope, request_id: str) -> Visitor:
 
 
 def address_of(scope: Scope) -> str | None:
-    """Return the address of the client of a connection, None where a socket has none."""
+    """Return the address of the client of a connection, None if a socket has none."""
     client = scope.get("client")
     return client[0] if client else None
 

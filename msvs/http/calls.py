@@ -1,4 +1,4 @@
-"""The steps of a request that REST and Twilio's API share: methods, admission, changes made once, answers replayed."""
+"""Steps that REST and the Twilio-compatible API share: methods, admission, idempotent changes and replays."""
 
 from __future__ import annotations
 

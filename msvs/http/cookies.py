@@ -1,4 +1,4 @@
-"""Reading a cookie by plain splitting: the standard library's parser takes quadratic time on what strangers send."""
+"""Read cookies by splitting: the standard library's parser takes quadratic time on hostile input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_COOKIE_BYTES = 8 * 1024
 
 
 def find_cookie(headers: Iterable[bytes], name: str) -> str | None:
-    """Find the value of the first cookie of that name in these Cookie headers, as it was sent, or None where there is
+    """Find the value of the first cookie of that name in these Cookie headers, as it was sent, or None if there is
     none.
 
     Headers larger than 8 KiB together hold none of ours and are not looked into.

@@ -1,4 +1,4 @@
-"""How any error looks on the wire."""
+"""Render errors as the JSON envelope and its headers."""
 
 from __future__ import annotations
 

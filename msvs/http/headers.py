@@ -1,4 +1,4 @@
-"""Headers of requests and answers, as every front reads and writes them."""
+"""Read and write HTTP headers, for every front."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_headers(scope: Scope) -> dict[bytes, bytes]:
 
 
 def header_text(value: bytes | None) -> str | None:
-    """Return a header's value as text, or None where there is none."""
+    """Return a header's value as text, or None if there is none."""
     return None if value is None else value.decode("latin-1")
 
 
@@ -58,7 +58,7 @@ def check_allowance(allowance: Allowance, *, unit: str = "") -> None:
 
 
 def negotiate(accept: bytes | None, offers: Sequence[bytes]) -> bytes | None:
-    """Return the offer that Accept weighs most, the first among equals, or None where it takes none (RFC 9110, 12.5.1).
+    """Return the offer that Accept weighs most, the first among equals, or None if it takes none (RFC 9110, 12.5.1).
 
     Ranges that cannot be read are passed over; a header without any that can takes everything.
     """
@@ -98,7 +98,7 @@ def read_weight(text: str) -> float:
 
 
 def weight_of(offer: str, ranges: list[tuple[str, float]]) -> float | None:
-    """Return the weight of the most specific range that covers an offer, or None where none does."""
+    """Return the weight of the most specific range that covers an offer, or None if none does."""
     for covering in (offer, f"{offer.partition('/')[0]}/*", "*/*"):
         weights = [weight for name, weight in ranges if name == covering]
         if weights:

@@ -1,4 +1,4 @@
-"""Checks of a request's head: its size, its target and host, how its body is framed, and offers to change protocol."""
+"""Check the head of a request: its size, target, host, framing and upgrades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which names this service answers to where a browser's cookie or a developer's machine is at stake."""
+"""Refuse unknown host names for pages and GraphQL, against DNS rebinding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML pages from templates, each with a Content-Security-Policy that lets its own style in and nothing else."""
+"""HTML pages from templates, with their security headers and Content-Security-Policy."""
 
 from __future__ import annotations
 

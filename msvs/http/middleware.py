@@ -1,4 +1,4 @@
-"""The outermost layer of every front: a request id on every response, the error envelope on every failure."""
+"""The outermost middleware: a request id on every response, and the error envelope on every failure."""
 
 from __future__ import annotations
 

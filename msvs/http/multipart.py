@@ -1,4 +1,4 @@
-"""The one reader of bodies with a file in them: the file goes to disk as it comes, and everything else stays small."""
+"""Read form bodies with a file: the file goes to disk as it arrives."""
 
 from __future__ import annotations
 

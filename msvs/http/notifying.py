@@ -1,4 +1,4 @@
-"""The middleware through which a request's commits notify the work queues."""
+"""The middleware that lets the commits of a request notify the work queues."""
 
 from __future__ import annotations
 

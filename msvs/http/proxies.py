@@ -1,4 +1,4 @@
-"""Proxies in front: whose X-Forwarded-For is believed, and so which address a client is taken to have."""
+"""Trusted proxies: whose X-Forwarded-For is trusted, and which address is the client's."""
 
 from __future__ import annotations
 

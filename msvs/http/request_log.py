@@ -1,4 +1,4 @@
-"""What the middleware tells the request log of a request, once it is answered."""
+"""Write answered requests to the request log."""
 
 from __future__ import annotations
 

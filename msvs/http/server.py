@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn with bounds on what a client may make it wait for or hold."""
+"""The HTTP server: uvicorn with limits on time and size."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ def _has_socket(app: object, target: bytes) -> bool:
 def end_unread(transport: asyncio.Transport) -> None:
     """Have the kernel end a connection whose client reads nothing for UNREAD_SECONDS.
 
-    Closing it would wait for ever for what is written to be sent. WebSockets and streams inherit it.
+    Closing it would wait forever for what is written to be sent. WebSockets and streams inherit it.
     """
     connection = transport.get_extra_info("socket")
     option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux alone has it

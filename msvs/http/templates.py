@@ -1,3 +1,3 @@
-"""Where a front that matches paths by itself says which route it was."""
+"""The scope key under which a front stores the path of its route."""
 
 ROUTE_PATH = "msvs.route_path"

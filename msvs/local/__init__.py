@@ -1,1 +1,1 @@
-"""What makes one machine enough: embedded PostgreSQL and Valkey, and the supervisor of all processes."""
+"""Run everything on one machine: embedded PostgreSQL and Valkey, and a supervisor."""

@@ -1,4 +1,4 @@
-"""The default engines, PostgreSQL and Valkey from their wheels, run under DATA_DIR."""
+"""The embedded engines: PostgreSQL and Valkey from Python wheels, run under DATA_DIR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pretend Stripe for development and tests: the few calls that billing makes, a page to pay at, and signed events.
+"""A pretend Stripe for development and tests: the calls of billing, a payment page, and signed events.
 
 No money moves. It keeps the shapes and the habits of the real one that matter here: idempotency keys, sessions that
 expire, declines and slow payments, refunds and disputes, and events that are signed over the bytes that are sent.

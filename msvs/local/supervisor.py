@@ -1,4 +1,4 @@
-"""The foreground supervisor behind `msvs run`: the engines, the API, the workers and cron, kept alive."""
+"""The foreground supervisor of `msvs run`: starts the engines, the API, the workers and cron, and restarts them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The mailbox of development: mail that would have been sent, as a page."""
+"""The development mailbox: a page of mail that would have been sent."""

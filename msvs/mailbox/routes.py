@@ -1,4 +1,4 @@
-"""The pages at /dev/mail: what was written to whom, and each letter with its links."""
+"""The pages at /dev/mail: a list of mails, and each letter with its links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Billing: what was bought and for how much, what of it was paid back, and what Stripe told."""
+"""Billing: purchases, refunds and disputes, and Stripe's events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Carriers: the state of each, who holds its sessions, what it brought, and the parts of what it took."""
+"""Carriers: their state, the owners of their binds, carrier events, and parts of messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox of mail: what is to be written to whom, made into a letter when it is sent."""
+"""The mail outbox: mails to write, which become letters when they are sent."""
 
 from __future__ import annotations
 

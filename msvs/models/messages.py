@@ -60,7 +60,7 @@ class Message(Model):
     `credits_used` is what is reserved or captured for it, in credits; in the sandbox, what live would charge.
     `claim_token` and `lease_until` belong to the worker that is handing it over; a write that does not carry
     the token changes nothing. `handed_at` is when its latest hand-over was claimed. `warnings` are those it was
-    accepted with, null where there are none. `is_by_user`: somebody who had logged in sent it.
+    accepted with, null if there are none. `is_by_user`: somebody who had logged in sent it.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)

@@ -1,4 +1,4 @@
-"""Operators of the service by name, their sessions, and the log of what they did."""
+"""Named operators, their sessions, and the log of their actions."""
 
 from __future__ import annotations
 

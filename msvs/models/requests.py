@@ -1,4 +1,4 @@
-"""Requests that API keys made, kept for a week."""
+"""Requests made with API keys, kept for a week."""
 
 from __future__ import annotations
 

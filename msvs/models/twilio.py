@@ -1,4 +1,4 @@
-"""What Twilio's API keeps beside a message, and the callbacks that tell what became of it."""
+"""The Twilio-compatible data of a message, and its status callbacks."""
 
 from __future__ import annotations
 

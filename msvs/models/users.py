@@ -1,4 +1,4 @@
-"""Users, their places in workspaces, their sessions, and the log of who changed what."""
+"""Users, memberships, sessions and the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The virtual carrier's own books: what it accepted, and what it will report."""
+"""The books of the virtual carrier: what it accepted, and what it will report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""rq-dashboard as a WSGI app: JSON jobs, changes by POST alone, and plain pages for what goes wrong."""
+"""rq-dashboard as a WSGI app: JSON jobs, changes by POST only, and plain error pages."""
 
 from __future__ import annotations
 

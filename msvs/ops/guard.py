@@ -1,4 +1,4 @@
-"""What stands before every operators' page: response headers, the same-origin rule and the session."""
+"""Guard the operators' pages: response headers, the same-origin rule and the session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing operators in and out."""
+"""Sign operators in and out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of the whole service: what waits and for how long, what failed lately, what is paused."""
+"""Metrics of the whole service: waiting work and its age, recent failures, paused campaigns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads: the metrics of the service, for a caller with the token."""
+"""Serve metrics to Prometheus, for callers with the token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operator sessions: who may see /ops, proved by a cookie that expires or is signed out of.
+"""Operator sessions: access to /ops by a cookie that expires or is signed out.
 
 That of an operator by name is kept in the database; that of the shared password is signed by it.
 """

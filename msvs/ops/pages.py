@@ -1,4 +1,4 @@
-"""The operators' pages as HTML, each with the Content-Security-Policy it needs."""
+"""The operators' pages as HTML, with their Content-Security-Policy."""
 
 from __future__ import annotations
 

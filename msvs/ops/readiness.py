@@ -1,4 +1,4 @@
-"""Whether this process can serve, and what of the service is away beside it."""
+"""Check whether this process can serve, and which parts of the service are down."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Readiness:
         return Found(await self.needed.look(), await self.rest.look() if everything else {})
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Release Redis."""
         if self.redis is not None:
             await self.redis.aclose()
 

@@ -1,4 +1,4 @@
-"""The operators' front as routes."""
+"""The routes of the operators' front."""
 
 from __future__ import annotations
 

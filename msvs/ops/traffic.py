@@ -1,4 +1,4 @@
-"""What this process is asked over HTTP: counts and times by route, and a line a request in production."""
+"""HTTP traffic of this process: counts and times by route, and a log line for each request in production."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an endpoint is: one row of the table from which routes and the OpenAPI document are made."""
+"""An endpoint: one row of the table from which the routes and the OpenAPI document are made."""
 
 from __future__ import annotations
 
@@ -103,5 +103,5 @@ class Endpoint:
 
     @property
     def idempotent(self) -> bool:
-        """Whether the endpoint honours Idempotency-Key."""
+        """Whether the endpoint honors Idempotency-Key."""
         return self.method != "GET"

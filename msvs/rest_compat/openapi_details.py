@@ -1,4 +1,4 @@
-"""What openapi.yaml says beyond the types of the endpoint table: limits, patterns, examples and words."""
+"""The parts of openapi.yaml that belong to no field: operations, tags, patterns and examples."""
 
 from __future__ import annotations
 

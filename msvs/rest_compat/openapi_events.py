@@ -1,4 +1,4 @@
-"""What openapi.yaml says of each type of event: its description, its data and an example of it."""
+"""The events in openapi.yaml: description, data and example of each type."""
 
 from __future__ import annotations
 

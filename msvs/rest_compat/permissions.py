@@ -1,4 +1,4 @@
-"""What each operation of /v1 asks of its caller, by its operation id."""
+"""The permission that each operation of /v1 requires, by operation id."""
 
 from __future__ import annotations
 

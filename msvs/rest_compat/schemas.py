@@ -1,4 +1,4 @@
-"""What requests hold, and the answers that are not a resource of their own."""
+"""Requests, and answers that are not a resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/test: what only the sandbox can do."""
+"""/v1/test: operations for the sandbox only."""
 
 from __future__ import annotations
 

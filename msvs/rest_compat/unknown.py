@@ -1,4 +1,4 @@
-"""What /v1 answers where there is nothing: its index at the root, and 404 at any other path."""
+"""The index of /v1, and 404 for any other path."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Twilio's Messages API, version 2010-04-01, over our own operations: its official libraries work unchanged."""
+"""Twilio's Messages API, version 2010-04-01, over our operations: Twilio's official libraries work unchanged."""

@@ -1,4 +1,4 @@
-"""Accounts: the caller's workspace as Twilio shows one, so that its AccountSid can be looked up."""
+"""Accounts: the caller's workspace in Twilio's shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request as handlers see it."""
+"""A request, as handlers receive it."""
 
 from __future__ import annotations
 

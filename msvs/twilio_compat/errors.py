@@ -1,4 +1,4 @@
-"""How errors look to Twilio's libraries: its numbers for our codes, in its shape."""
+"""Errors in Twilio's shape, with Twilio's numbers for our codes."""
 
 from __future__ import annotations
 

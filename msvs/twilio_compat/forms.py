@@ -1,4 +1,4 @@
-"""Reading forms and query strings: bounded, each name once, and none that would be passed over."""
+"""Read forms and query strings: bounded, each name once, and no unknown names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parse_query(query: bytes) -> dict[str, str]:
 def read_filters(query: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
     """Return the parameters of a list; those left blank are as those left out. Raises InvalidRequest.
 
-    A later page is found by its token alone: without one, its number would answer the first page for ever.
+    A later page is found by its token alone: without one, its number would answer the first page forever.
     """
     check_names(query, known)
     given = {name: text for name, text in query.items() if text}
@@ -57,7 +57,7 @@ def check_names(values: Collection[str], known: Collection[str]) -> None:
 
 
 def read_whole(values: Mapping[str, str], name: str, *, least: int, most: int) -> int | None:
-    """Read a whole number, or None where it is not given. Raises InvalidRequest."""
+    """Read a whole number, or None if it is not given. Raises InvalidRequest."""
     text = values.get(name)
     if text is None:
         return None
@@ -67,7 +67,7 @@ def read_whole(values: Mapping[str, str], name: str, *, least: int, most: int) -
 
 
 def read_time(values: Mapping[str, str], name: str) -> datetime | None:
-    """Read a time with its offset, or None where it is not given. Raises InvalidRequest."""
+    """Read a time with its offset, or None if it is not given. Raises InvalidRequest."""
     text = values.get(name)
     if text is None:
         return None
@@ -81,7 +81,7 @@ def read_time(values: Mapping[str, str], name: str) -> datetime | None:
 
 
 def read_day(values: Mapping[str, str], name: str, *, is_whole: bool = False) -> tuple[datetime, datetime] | None:
-    """Read the first moment of a date, or a time, and the first moment after it, or None where it is not given.
+    """Read the first moment of a date, or a time, and the first moment after it, or None if it is not given.
 
     Where the day is to be whole, a time stands for its day: libraries write a date as the time at which it begins.
     """

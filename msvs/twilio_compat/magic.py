@@ -1,4 +1,4 @@
-"""Twilio's magic numbers: what its test credentials answer by the number alone, so does the sandbox."""
+"""Twilio's magic numbers, which the sandbox answers like Twilio's test credentials."""
 
 from __future__ import annotations
 

@@ -277,7 +277,7 @@ def _envelope(
 
 
 def _neighbors(page: Page[Message], request: PageRequest) -> tuple[UUID | None, UUID | None]:
-    """Return what the page before begins below, and what the page after begins behind, or None where there is none.
+    """Return what the page before begins below, and what the page after begins behind, or None if there is none.
 
     A page that was not looked for to its end may be without rows, and has its neighbors all the same.
     """

@@ -20,7 +20,7 @@ def encode_sid(prefix: str, value: UUID) -> str:
 
 
 def decode_sid(prefix: str, text: str) -> UUID | None:
-    """Decode the UUID behind a SID, or None where `text` is no SID of this prefix."""
+    """Decode the UUID behind a SID, or None if `text` is no SID of this prefix."""
     found = _shape(text)
     return UUID(hex=found[2]) if found is not None and found[1] == prefix else None
 

@@ -1,4 +1,4 @@
-"""Balance and Usage: the credits of a workspace, and what it sent and received over days, months and years."""
+"""Balance and Usage: credits of a workspace, and messages over days, months and years."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def _days(call: Call, query: Mapping[str, str], period: str | None, now: d
 
 
 def _day(query: Mapping[str, str], name: str, today: date) -> date | None:
-    """Read a date, or one relative to today such as `-30days`, or None where it is not given."""
+    """Read a date, or one relative to today such as `-30days`, or None if it is not given."""
     text = query.get(name)
     if text is None:
         return None

@@ -1,1 +1,1 @@
-"""RQ workers: the queues and the jobs that answer them."""
+"""RQ workers: the queues and their jobs."""

@@ -1,4 +1,4 @@
-"""Billing: work on Stripe's events, look at purchases that wait, and compare both once a night."""
+"""Billing jobs: process Stripe's events, check open purchases, and reconcile every night."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def settle_billing(services: Services, *, stop: StopFlag | None = None) ->
 
 
 async def settle_due(services: Services, *, stop: StopFlag | None = None) -> int:
-    """Work on events and look at purchases until none is due. Return how many."""
+    """Work on events and look at purchases until none is due. Return the count."""
     count = 0
     while services.billing.is_connected and (stop is None or not stop.is_set):
         now = await database.now()

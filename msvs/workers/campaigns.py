@@ -1,4 +1,4 @@
-"""Campaigns: start what is due, turn recipients into messages, finish, take back what was canceled."""
+"""Campaign jobs: start due campaigns, expand recipients into messages, complete, and refund cancellations."""
 
 from __future__ import annotations
 

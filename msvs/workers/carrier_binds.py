@@ -1,4 +1,4 @@
-"""Carriers that hold binds: one process owns those of a carrier, and workers hand it their messages."""
+"""Carrier binds: one process holds the binds of a carrier, and workers hand it their messages."""
 
 from __future__ import annotations
 
@@ -478,7 +478,7 @@ class HandOverServer:
     async def _adopt(self, accepted: Mapping[str, tuple[Orphan, float]]) -> None:
         """Have reports find messages whose worker is gone: it may have died before it wrote the references down.
 
-        Those that it did write down find their messages this way, too.
+        Those that it did record find their messages this way, too.
         """
         self._remember(accepted)
         message_ids = [orphan.message_id for orphan, _ in accepted.values()]
@@ -550,7 +550,7 @@ def _references(submission: Submission, outcome: Accepted) -> dict[str, Orphan]:
 
 
 def _lately(accepted: Mapping[str, tuple[Orphan, float]]) -> dict[str, tuple[Orphan, float]]:
-    """Return what a worker may not have written down yet."""
+    """Return what a worker may not have recorded yet."""
     since = time.monotonic() - WRITTEN_SECONDS
     return {ref: (orphan, at) for ref, (orphan, at) in accepted.items() if at > since}
 

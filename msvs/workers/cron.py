@@ -100,7 +100,7 @@ class Watch:
         self._seen: set[tuple[int, datetime]] = set()
 
     async def look(self) -> int:
-        """End what has been stuck since the look before. Return how many transactions."""
+        """End what has been stuck since the look before. Return the number of transactions."""
         rows = await database.fetch(FIND_STUCK_BACKENDS, self.seconds, database.APP)
         found = {(row.pid, row.query_start) for row in rows}
         stuck, self._seen = found & self._seen, found

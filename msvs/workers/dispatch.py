@@ -1,4 +1,4 @@
-"""Dispatch: claim, commit, hand over, write down."""
+"""Dispatch: claim messages, commit, hand them over, and record the outcomes."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class _Run:
 
 
 async def _promote(services: Services, now: datetime, open_ids: IdRange) -> int:
-    """Queue scheduled messages whose time has come. Return how many."""
+    """Queue scheduled messages whose time has come. Return the count."""
 
     async def promote(limit: int) -> int:
         return await promote_scheduled(services, limit=limit, now=now, open_ids=open_ids)
@@ -226,7 +226,7 @@ async def dispatch_lane(
     stop: StopFlag | None = None,
     paces: Paces | None = None,
 ) -> int:
-    """Hand over one batch of a lane. Return how many messages."""
+    """Hand over one batch of a lane. Return the number of messages."""
     claimed = time.monotonic()
     stop = stop or StopFlag()
     async with stop.limit():
@@ -269,7 +269,7 @@ async def hand_over(
     stop: StopFlag | None = None,
     paces: Paces | None = None,
 ) -> None:
-    """Submit a claim's messages and write down the outcomes.
+    """Submit a claim's messages and record the outcomes.
 
     `claimed` is the monotonic time before the claim. Where a hand-over could outlast the lease, because this process
     was stopped or its COMMIT held up, where the campaign was halted since the claim, or this process is told to end,
@@ -391,7 +391,7 @@ def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
 async def resolve_expired(
     services: Services, carriers: Carriers, *, batch: int = BATCH, seconds: float = 10.0, stop: StopFlag | None = None
 ) -> int:
-    """Resolve hand-overs whose outcome nobody wrote down, by what their carrier can do. Return how many messages.
+    """Resolve hand-overs whose outcome nobody recorded, by what their carrier can do. Return the number of messages.
 
     `dedupe` submits the same id again; `lookup` asks, and submits what the carrier does not have; `none` waits for
     the delivery report, and submits once more only what asks for it. Those of carriers that are no longer configured

@@ -1,4 +1,4 @@
-"""What one host is sent: so many posts at once and so many a second, no matter whose webhooks lead there."""
+"""Budgets of webhook hosts: the posts at once and in a second, over all workspaces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HostBudgets:
     _known: dict[str, _Budget] = field(default_factory=dict)
 
     def seconds_to_wait(self, host: str, rates: Rates) -> float | None:
-        """Return seconds until a post may begin by the rate, 0 for now; None where one of those under way must end."""
+        """Return seconds until a post may begin by the rate, 0 for now; None if one of those under way must end."""
         budget = self._of(host)
         if budget.in_flight >= rates.host_at_once:
             return None

@@ -1,4 +1,4 @@
-"""A process beside a worker that reads the rows of a large file: frames of rows in, frames of encoded rows out.
+"""A process that parses the rows of a large file: frames of rows in, frames of encoded rows out.
 
 It ends with its input, also where the worker was killed.
 """

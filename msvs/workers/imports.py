@@ -1,4 +1,4 @@
-"""Imports of contacts: read files into the database, and make contacts of their rows, a batch in each transaction.
+"""Import jobs: read files into the database, and create contacts from their rows in batches.
 
 A worker holds an import by a lease. Each transaction checks that it still does, does a batch, and says how far the
 import is: what a worker that was killed had not committed is done by the next, once.

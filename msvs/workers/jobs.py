@@ -1,4 +1,4 @@
-"""The jobs that answer the queues. Only these functions run in a worker."""
+"""The jobs of the queues. Workers run only these functions."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ def _answering(queue: WorkQueue) -> Callable[[Callable[[Runtime], T]], Callable[
 
 @_answering(WorkQueue.MESSAGES)
 def dispatch_messages(runtime: Runtime) -> int:
-    """Hand due messages to the carriers. Return how many."""
+    """Hand due messages to the carriers. Return the count."""
     return runtime.run(dispatch.dispatch_messages(runtime.services, runtime.carriers, stop=runtime.stop))
 
 
 @_answering(WorkQueue.CAMPAIGNS)
 def expand_campaigns(runtime: Runtime) -> int:
-    """Turn due campaigns into messages. Return how many messages."""
+    """Turn due campaigns into messages. Return the number of messages."""
     return runtime.run_bounded(campaigns.expand_campaigns(runtime.services, stop=runtime.stop))
 
 
 @_answering(WorkQueue.REPORTS)
 def collect_reports(runtime: Runtime) -> int:
-    """Take in delivery reports and replies. Return how many."""
+    """Take in delivery reports and replies. Return the count."""
     return runtime.run_bounded(reports.collect_reports(runtime.services, stop=runtime.stop))
 
 
 @_answering(WorkQueue.WEBHOOKS)
 def deliver_webhooks(runtime: Runtime) -> int:
-    """Deliver due webhooks and status callbacks. Return how many attempts."""
+    """Deliver due webhooks and status callbacks. Return the number of attempts."""
     return runtime.run(status_callbacks.deliver_all(runtime.services, runtime.http, stop=runtime.stop))
 
 
@@ -87,7 +87,7 @@ def settle_billing(runtime: Runtime) -> int:
 
 @_answering(WorkQueue.IMPORTS)
 def run_imports(runtime: Runtime) -> int:
-    """Read files of contacts and import them. Return how many rows."""
+    """Read files of contacts and import them. Return the number of rows."""
     return runtime.run(imports.run_imports(runtime.services, runtime.settings, stop=runtime.stop))
 
 

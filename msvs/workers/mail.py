@@ -1,4 +1,4 @@
-"""The sending of mail: letters are written in transactions, and handed to the server over one connection a batch."""
+"""Mail jobs: write letters in transactions, and send a batch over one connection."""
 
 from __future__ import annotations
 

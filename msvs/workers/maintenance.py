@@ -1,4 +1,4 @@
-"""Maintenance: resolve what was left unknown, complete campaigns, fold counters, drop what is past its keeping."""
+"""Maintenance: resolve unknown outcomes, complete campaigns, fold counters, and drop expired data."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ async def _find_open_months(now: datetime, upkeep: Upkeep | None) -> int:
 
 
 async def complete_campaigns() -> int:
-    """Complete the campaigns whose recipients are all settled. Return how many."""
+    """Complete the campaigns whose recipients are all settled. Return the count."""
     completed = 0
     failures = Failures()
     for campaign_id in await lifecycle.ending_campaigns():
@@ -181,7 +181,7 @@ class _Lease(Protocol):
 
 
 async def has_work(services: Services, now: datetime) -> bool:
-    """Return whether a campaign may be complete, or a lease has run out that no paused campaign holds up."""
+    """Return whether a campaign may be complete, or a lease has expired that no paused campaign holds up."""
     if await fetch_value(HAS_COMPLETABLE):
         return True
     _, open_ids = await open_months.look()
@@ -190,7 +190,7 @@ async def has_work(services: Services, now: datetime) -> bool:
 
 
 async def drop_expired(*, stop: StopFlag | None = None) -> int:
-    """Delete rows past their keeping, for a bounded time. Return how many."""
+    """Delete rows past their retention, for a bounded time. Return the count."""
     return sum([await _drop_rows(table, retention, stop or StopFlag()) for table, retention in RETENTION.items()])
 
 

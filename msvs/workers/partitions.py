@@ -1,4 +1,4 @@
-"""Partitions: make those of the months ahead and drop those past their keeping, and hold up nobody meanwhile.
+"""Create the partitions of the months ahead and drop expired ones, without blocking traffic.
 
 Anyone who waits for a table to itself has everybody behind it wait too, and a `pg_dump` keeps its tables for hours. So
 what a transaction has used for a while is left for LATER without being asked for; what only short ones use is asked for
@@ -109,7 +109,7 @@ class Step:
 
 
 async def roll_partitions(settings: Settings, upkeep: Upkeep | None = None) -> int:
-    """Make the partitions that are missing and drop those past their keeping. Return how many of both.
+    """Make the partitions that are missing and drop those past their retention. Return how many of both.
 
     Where nothing is to be done no lock is taken. Messages that are yet to be sent keep their month.
     """

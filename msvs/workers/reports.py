@@ -1,4 +1,4 @@
-"""Reports: what carriers bring: the virtual one from its books, real ones from where their carrier events are kept."""
+"""Report jobs: apply the reports of the virtual carrier and the events of real carriers."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ Break = Callable[[UUID], Awaitable[None]]
 
 
 async def collect_reports(services: Services, *, seconds: float = 10.0, stop: StopFlag | None = None) -> int:
-    """Take in due delivery reports and replies until none is due or the time is up. Return how many."""
+    """Take in due delivery reports and replies until none is due or the time is up. Return the count."""
     until = time.monotonic() + seconds
     run = _Run(services, stop or StopFlag())
     while not run.stop.is_set:

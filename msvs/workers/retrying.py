@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL means to a job, and the rest of the job when a part of it breaks."""
+"""Classify PostgreSQL errors for jobs, and continue the rest of a job when a part fails."""
 
 from __future__ import annotations
 

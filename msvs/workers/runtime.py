@@ -1,4 +1,4 @@
-"""What a worker process holds for its whole life: one event loop, one pool, its carriers and its HTTP client."""
+"""The objects of a worker process: one event loop, one pool, its carriers and its HTTP client."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Runtime:
             return await job
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         self._runner.run(self._close())
         self._runner.close()
         if self._notifier is not None:

@@ -1,4 +1,4 @@
-"""The delivery of status callbacks: posts of signed forms, those of one message in their order."""
+"""Deliver status callbacks: posts of signed forms, in order for each message."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def deliver_callbacks(
     """Deliver what is due until nothing is, or for about `seconds`. Return how many callbacks were made.
 
     What is on its way at the end is finished first. After `stop` nothing more is claimed, and what does not end in time
-    is broken off: it is due again once its lease has run out.
+    is broken off: it is due again once its lease has expired.
     """
     return await _Run(services, client, stop or StopFlag()).run(seconds)
 

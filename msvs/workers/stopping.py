@@ -1,4 +1,4 @@
-"""Stopping: what a process that was told to end still does, and for how long."""
+"""Stop a process: what it still does, and for how long."""
 
 from __future__ import annotations
 

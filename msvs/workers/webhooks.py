@@ -1,4 +1,4 @@
-"""The delivery of webhooks: many posts at once, paced an endpoint, recorded in batches."""
+"""Deliver webhooks: many posts at once, paced for each endpoint, recorded in batches."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def deliver_webhooks(
     """Deliver what is due until nothing is, or for about `seconds`. Return how many attempts were made.
 
     What is in flight at the end is finished, and recorded, first. After `stop` nothing more is claimed, and what does
-    not end in time is broken off: it is due again once its lease has run out.
+    not end in time is broken off: it is due again once its lease has expired.
     """
     return await _Run(services, client, stop or StopFlag()).run(seconds)
 
@@ -375,7 +375,7 @@ class _Run:
 async def _record_all(batch: Sequence[Attempt]) -> None:
     """Write attempts down; where that breaks, those of each workspace by themselves.
 
-    One whose endpoint somebody holds, or that cannot be written, is made again once its lease has run out.
+    One whose endpoint somebody holds, or that cannot be written, is made again once its lease has expired.
     """
 
     async def record(attempts: Sequence[Attempt]) -> None:

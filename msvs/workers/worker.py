@@ -1,4 +1,4 @@
-"""The worker: one queue, one process, one event loop, and no job that is not ours."""
+"""The worker: one queue, one process, one event loop, and only our own jobs."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ async def test_webhooks(admin: Context) -> None:
     assert secret not in kept
 
 
-async def test_what_is_rolled_back_is_not_logged(admin: Context) -> None:
+async def test_a_rolled_back_change_is_not_logged(admin: Context) -> None:
     async def issue_two() -> None:
         await keys.issue_key(admin)
         await keys.issue_key(admin, name="x" * 101)

@@ -284,7 +284,7 @@ async def test_a_stale_callback_is_refused_and_not_kept(client: httpx.AsyncClien
     assert await kept() == []
 
 
-async def test_what_is_signed_but_not_whole_is_refused(client: httpx.AsyncClient) -> None:
+async def test_an_incomplete_signed_callback_is_refused(client: httpx.AsyncClient) -> None:
     url = f"{PUBLIC_URL}/carriers/twilio-main/reports"
     refused(await bring(client, FakeTwilio.send(url, {"MessageSid": REF})), 400, "callback_invalid")
 

@@ -56,7 +56,7 @@ def test_every_kind_is_on_the_checklist() -> None:
     assert {carrier.kind for carrier in CARRIERS} >= KINDS.keys()
 
 
-async def test_it_says_what_it_is(under_test: CarrierUnderTest) -> None:
+async def test_a_carrier_names_its_kind_and_capability(under_test: CarrierUnderTest) -> None:
     carrier = under_test.carrier
     assert carrier.kind == under_test.kind
     assert carrier.name
@@ -106,7 +106,7 @@ async def test_a_lost_answer_is_unknown_and_nothing_is_sent_twice(under_test: Ca
     assert await under_test.taken(submission) == 1
 
 
-async def test_what_is_unknown_is_resolved_as_the_capability_says(under_test: CarrierUnderTest) -> None:
+async def test_an_unknown_outcome_is_resolved_by_capability(under_test: CarrierUnderTest) -> None:
     submission = await under_test.prepare(be(under_test, Mood.LOSES_THE_ANSWER))
     await under_test.carrier.submit(submission)
     match under_test.carrier.capability:

@@ -241,7 +241,7 @@ async def test_messages_that_are_refused_do_not_hold_up_the_others(under_test: H
     assert under_test.fake.requests == 100
 
 
-async def test_what_a_slow_carrier_has_no_time_for_comes_again(
+async def test_messages_that_a_slow_carrier_has_no_time_for_return_to_the_queue(
     under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("msvs.carriers.http.BATCH_SECONDS", 0.0)

@@ -142,7 +142,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_it_looks_like_the_carrier_that_it_stands_for() -> None:
+def test_a_remote_carrier_looks_like_its_carrier() -> None:
     carrier = RemoteCarrier(Books())
     assert (carrier.name, carrier.kind, carrier.capability, carrier.rate, carrier.holds_binds) == (
         NAME,

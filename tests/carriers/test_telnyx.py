@@ -214,7 +214,7 @@ def altered(sent: Sent, change: str) -> Callback:
         "space",
     ],
 )
-def test_what_telnyx_did_not_sign_is_refused(carrier: TelnyxCarrier, change: str) -> None:
+def test_a_callback_without_telnyxs_signature_is_refused(carrier: TelnyxCarrier, change: str) -> None:
     sent = FakeTelnyx.send(REPORTS, FAKE.report(TAKEN, "delivered").body, at=NOW)
     assert carrier.read_callback(sent.callback(at(NOW))).carrier_events
     with pytest.raises(CallbackRefused, match="wrong signature") as caught:
@@ -298,7 +298,7 @@ def test_a_message_of_a_handset_is_read(carrier: TelnyxCarrier, text: str | None
 
 
 @pytest.mark.parametrize(("kind", "is_opt_out"), [("STOP", True), ("START", False), ("HELP", False), (None, False)])
-def test_what_telnyx_took_for_an_opt_out_is_one(carrier: TelnyxCarrier, kind: str | None, is_opt_out: bool) -> None:
+def test_an_opt_out_recognized_by_telnyx_counts(carrier: TelnyxCarrier, kind: str | None, is_opt_out: bool) -> None:
     payload = {
         "id": "m-9",
         "from": {"phone_number": HANDSET},
@@ -330,13 +330,13 @@ def test_either_event_is_read_at_either_address(carrier: TelnyxCarrier) -> None:
         {"data": {"event_type": "message.received", "payload": {"id": "m-1", "from": {"phone_number": "+1"}}}},
     ],
 )
-def test_what_is_signed_but_not_whole_is_refused(carrier: TelnyxCarrier, event: object) -> None:
+def test_an_incomplete_signed_callback_is_refused(carrier: TelnyxCarrier, event: object) -> None:
     with pytest.raises(CallbackRefused) as caught:
         carrier.read_callback(FakeTelnyx.send(REPORTS, json.dumps(event).encode(), at=time.time()).callback())
     assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"data=1"])
-def test_what_is_no_json_is_refused(carrier: TelnyxCarrier, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(carrier: TelnyxCarrier, body: bytes) -> None:
     with pytest.raises(CallbackRefused, match="not an event"):
         carrier.read_callback(FakeTelnyx.send(REPORTS, body).callback())

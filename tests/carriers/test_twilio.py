@@ -261,7 +261,7 @@ def altered(sent: Sent, change: str) -> Callback:
         "json",
     ],
 )
-def test_what_twilio_did_not_sign_is_refused(carrier: TwilioCarrier, change: str) -> None:
+def test_a_callback_without_twilios_signature_is_refused(carrier: TwilioCarrier, change: str) -> None:
     sent = FAKE.report(TAKEN, "undelivered", error_code=30003)
     assert carrier.read_callback(sent.callback()).carrier_events
     with pytest.raises(CallbackRefused, match="wrong signature") as caught:
@@ -333,7 +333,7 @@ def test_a_message_of_a_handset_is_read(carrier: TwilioCarrier) -> None:
 
 
 @pytest.mark.parametrize(("kind", "is_opt_out"), [("STOP", True), ("START", False), ("HELP", False), ("", False)])
-def test_what_twilio_took_for_an_opt_out_is_one(carrier: TwilioCarrier, kind: str, is_opt_out: bool) -> None:
+def test_an_opt_out_recognized_by_twilio_counts(carrier: TwilioCarrier, kind: str, is_opt_out: bool) -> None:
     fields = {"From": HANDSET, "To": SENDER, "Body": "No more", "MessageSid": "SM9", "OptOutType": kind}
     url = f"{PUBLIC_URL}/carriers/cohort-live/inbound"
     [message] = carrier.read_callback(FakeTwilio.send(url, fields).callback()).carrier_events
@@ -356,14 +356,14 @@ def test_a_picture_without_words_is_an_empty_message(carrier: TwilioCarrier) -> 
         ("inbound", {"MessageSid": "SM1", "From": HANDSET, "Body": "Hi"}),
     ],
 )
-def test_what_is_signed_but_not_whole_is_refused(carrier: TwilioCarrier, kind: str, fields: dict[str, str]) -> None:
+def test_an_incomplete_signed_callback_is_refused(carrier: TwilioCarrier, kind: str, fields: dict[str, str]) -> None:
     with pytest.raises(CallbackRefused) as caught:
         carrier.read_callback(FakeTwilio.send(f"{PUBLIC_URL}/carriers/cohort-live/{kind}", fields).callback())
     assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"a=%ff", b"&".join(b"a=1" for _ in range(201))])
-def test_what_is_no_form_is_refused(carrier: TwilioCarrier, body: bytes) -> None:
+def test_a_body_that_is_not_a_form_is_refused(carrier: TwilioCarrier, body: bytes) -> None:
     sent = FAKE.report(TAKEN, "delivered")
     with pytest.raises(CallbackRefused) as caught:
         carrier.read_callback(Sent("POST", sent.url, sent.headers, body).callback())

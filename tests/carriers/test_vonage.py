@@ -236,7 +236,7 @@ def test_the_tolerance_is_the_operators() -> None:
 
 
 @pytest.mark.parametrize("change", ["missing", "empty", "not ascii", "forged", "status", "one more", "one less", "ref"])
-def test_what_vonage_did_not_sign_is_refused(carrier: VonageCarrier, change: str) -> None:
+def test_a_callback_without_vonages_signature_is_refused(carrier: VonageCarrier, change: str) -> None:
     fields = json.loads(FAKE.report(TAKEN, "failed", err_code="2").body)
     match change:
         case "missing":
@@ -385,7 +385,7 @@ def test_a_binary_message_brings_nothing(carrier: VonageCarrier) -> None:
         ),
     ],
 )
-def test_what_is_signed_but_not_whole_is_refused(carrier: VonageCarrier, url: str, fields: dict[str, str]) -> None:
+def test_an_incomplete_signed_callback_is_refused(carrier: VonageCarrier, url: str, fields: dict[str, str]) -> None:
     with pytest.raises(CallbackRefused) as caught:
         carrier.read_callback(FAKE.send(url, fields).callback())
     assert caught.value.status == 400

@@ -165,7 +165,7 @@ def test_the_page_keeps_to_its_policy() -> None:
     assert fields - labels == {"show-parts"}
 
 
-def test_what_people_wrote_is_never_made_markup() -> None:
+def test_texts_of_people_never_become_markup() -> None:
     script = "".join(path.read_text() for path in STATIC.glob("*.js"))
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|eval\(|Function\(", script)
     used = set(re.findall(r"\$\(\"([a-z-]+)\"\)", script))

@@ -96,7 +96,7 @@ async def test_a_small_answer_is_sent_as_it_is() -> None:
     )
 
 
-async def test_what_is_coded_already_or_streamed_passes() -> None:
+async def test_encoded_and_streamed_answers_pass_unchanged() -> None:
     response, raw = await ask("/v1/coded", "br")
     assert (response.headers["Content-Encoding"], gzip.decompress(raw)) == ("gzip", TEXT)
     response, raw = await ask("/v1/streamed", "gzip")

@@ -96,7 +96,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sent", REFUSED.values(), ids=REFUSED)
-async def test_what_may_be_read_in_two_ways_is_refused(echo: int, seen: Seen, sent: bytes) -> None:
+async def test_ambiguous_framing_is_refused(echo: int, seen: Seen, sent: bytes) -> None:
     for packets in ((sent,), (sent, INNER)):
         (answer,) = await exchange(echo, *packets)
         assert (answer.status, answer.code) == (400, "http_invalid")
@@ -156,7 +156,7 @@ async def test_http_1_0_is_answered_once_and_closed(echo: int, seen: Seen, heade
     assert bodies(seen) == [("/first", "a")]
 
 
-async def test_what_comes_behind_a_last_request_is_not_run(echo: int, seen: Seen) -> None:
+async def test_requests_after_the_last_one_are_not_run(echo: int, seen: Seen) -> None:
     (answer,) = await exchange(echo, NEXT + request("POST", "/second", [], b"x"))
     assert answer.json()["path"] == "/next"
     await asyncio.sleep(0.01)
@@ -210,7 +210,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
 EXPECTING = POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
 
 
-async def test_who_is_refused_before_sending_the_body_may_leave_it_out() -> None:
+async def test_a_client_refused_early_may_leave_out_the_body() -> None:
     """So the connection ends: what follows would be taken for the body, or the body for what follows."""
     async with serving(refuse) as running:
         (answer,) = await exchange(port_of(running), EXPECTING, NEXT)

@@ -229,7 +229,7 @@ def headers_of(front: Front, *more: tuple[str, bytes]) -> list[tuple[bytes, byte
 
 
 @pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
-async def test_what_a_header_costs_grows_with_its_size_alone(app: Starlette, clean: None, front: Front) -> None:
+async def test_the_cost_of_a_header_grows_linearly(app: Starlette, clean: None, front: Front) -> None:
     too_many: dict[str, float] = {}
     with undisturbed():
         for title, (name, make) in HOSTILE.items():
@@ -246,7 +246,7 @@ async def test_what_a_header_costs_grows_with_its_size_alone(app: Starlette, cle
 
 
 @pytest.mark.parametrize("title", TARGETS)
-async def test_what_a_target_costs_grows_with_its_size_alone(app: Starlette, clean: None, title: str) -> None:
+async def test_the_cost_of_a_target_grows_linearly(app: Starlette, clean: None, title: str) -> None:
     async def measure(size: int) -> float:
         front = FRONTS["nothing"]
         status, seconds = await ask(app, front, TARGETS[title](size), headers_of(front))

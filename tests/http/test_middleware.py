@@ -135,7 +135,7 @@ async def test_ready_means_the_database_and_its_schema(anonymous: httpx.AsyncCli
     assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": checks})
 
 
-async def test_what_else_is_away_is_told_as_degraded(anonymous: httpx.AsyncClient, readiness: Readiness) -> None:
+async def test_other_outages_are_reported_as_degraded(anonymous: httpx.AsyncClient, readiness: Readiness) -> None:
     response = await anonymous.get("/readyz?all=1")
     checks = {"database": "ok", "migrations": "ok", "redis": "ok", "disk": "ok"}
     away = {"workers": "none alive", "cron": "none alive"}

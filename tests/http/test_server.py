@@ -70,7 +70,7 @@ def read(answer: bytes) -> tuple[int, dict[str, str]]:
 @pytest.mark.parametrize(
     "garbage", [b"GARBAGE\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nBad Header\r\n\r\n"]
 )
-async def test_what_is_not_http_is_400(port: int, garbage: bytes) -> None:
+async def test_bytes_that_are_not_http_are_400(port: int, garbage: bytes) -> None:
     status, error = read(await exchange(port, garbage))
     assert (status, error["type"], error["code"]) == (400, "invalid_request_error", "http_invalid")
 

@@ -87,7 +87,7 @@ async def test_a_file_is_served_as_what_it_is(
         ("identity", None, SCRIPT),
     ],
 )
-async def test_what_was_compressed_beside_the_file_is_served(
+async def test_a_file_compressed_at_build_time_is_served(
     browser: httpx.AsyncClient, accepted: str, coding: str | None, raw: bytes
 ) -> None:
     async with browser.stream("GET", "/dashboard/assets/app.0f3c.js", headers={"accept-encoding": accepted}) as answer:
@@ -106,7 +106,7 @@ async def test_a_file_is_compressed_where_that_is_smaller(browser: httpx.AsyncCl
     assert packed.headers["etag"] != (await browser.get("/dashboard/index.html")).headers["etag"]
 
 
-async def test_who_has_the_file_is_told_so(browser: httpx.AsyncClient) -> None:
+async def test_a_client_with_the_current_file_gets_304(browser: httpx.AsyncClient) -> None:
     first = await browser.get("/dashboard/robots.txt")
     assert "content-encoding" not in first.headers
     again = await browser.get("/dashboard/robots.txt", headers={"if-none-match": f'"other", W/{first.headers["etag"]}'})

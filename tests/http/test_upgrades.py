@@ -143,7 +143,7 @@ HALF = {
 
 
 @pytest.mark.parametrize(("method", "path", "headers"), HALF.values(), ids=HALF)
-async def test_what_is_no_handshake_is_an_ordinary_request(
+async def test_an_incomplete_handshake_is_an_ordinary_request(
     echo: int, seen: Seen, method: str, path: str, headers: list[tuple[str, str]]
 ) -> None:
     body = None if method == "GET" else b"x"

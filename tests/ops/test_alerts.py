@@ -186,21 +186,21 @@ async def test_a_rule_names_what_metrics_has(name: str, scrape: Vector) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-async def test_it_fires_while_its_trouble_lasts(name: str, scrape: Vector) -> None:
+async def test_an_alert_fires_while_its_trouble_lasts(name: str, scrape: Vector) -> None:
     assert firing(RULES[name], scrape, FIRES[name])
 
 
 @pytest.mark.parametrize("name", RULES)
-async def test_it_is_silent_while_all_is_well(name: str, scrape: Vector) -> None:
+async def test_an_alert_is_silent_while_all_is_well(name: str, scrape: Vector) -> None:
     """One customer's endpoint fails, and another's campaigns wait for credits."""
     assert not firing(RULES[name], scrape, lambda _: {})
 
 
 @pytest.mark.parametrize("name", RULES)
-async def test_it_is_silent_after_a_blip(name: str, scrape: Vector) -> None:
+async def test_an_alert_is_silent_after_a_blip(name: str, scrape: Vector) -> None:
     assert not firing(RULES[name], scrape, FIRES[name], until=45.0)
 
 
 @pytest.mark.parametrize("name", SILENT)
-async def test_it_is_silent_below_its_bound(name: str, scrape: Vector) -> None:
+async def test_an_alert_is_silent_below_its_bound(name: str, scrape: Vector) -> None:
     assert not firing(RULES[name], scrape, SILENT[name])

@@ -87,7 +87,7 @@ async def test_nobody_reads_them_without_the_token(client: httpx.AsyncClient, he
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-async def test_who_has_the_token_reads_them(client: httpx.AsyncClient) -> None:
+async def test_a_caller_with_the_token_reads_the_metrics(client: httpx.AsyncClient) -> None:
     answer = await client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     lines = answer.text.splitlines()

@@ -358,9 +358,7 @@ def test_no_other_route_of_the_dashboard_changes_anything(redis_url: str) -> Non
         ("/nothing", 404),
     ],
 )
-async def test_what_is_not_there_answers_with_a_plain_page(
-    browser: Browser, redis: Redis, path: str, status: int
-) -> None:
+async def test_a_missing_page_is_answered_plainly(browser: Browser, redis: Redis, path: str, status: int) -> None:
     answer = await (await browser()).get(f"/ops/rq{path}")
     assert answer.status_code == status
     assert "Back to the queues" in answer.text
@@ -427,7 +425,7 @@ async def test_without_a_redis_address_the_page_says_so(browser: Browser) -> Non
     assert "started without a Redis" in answer.text
 
 
-async def test_it_comes_back_with_redis(browser: Browser, settings: Settings, redis: Redis) -> None:
+async def test_the_page_recovers_with_redis(browser: Browser, settings: Settings, redis: Redis) -> None:
     app = Starlette(routes=ops_routes(settings))
     client = await browser(app=app)
     assert (await client.get("/ops/rq/")).status_code == 200

@@ -61,13 +61,13 @@ async def test_a_list_that_is_not_empty_is_no_object(
 
 
 @pytest.mark.parametrize("accept", ["application/json;q=0", "*/*;q=0", "text/html, application/*;q=0.0"])
-async def test_who_refuses_json_gets_406(accept: str, client: Client, ctx: Context) -> None:
+async def test_a_client_that_refuses_json_gets_406(accept: str, client: Client, ctx: Context) -> None:
     answer = await (await client(ctx)).get("/v1/credits", headers={"Accept": accept})
     assert (answer.status_code, answer.json()["error"]["code"]) == (406, "not_acceptable")
 
 
 @pytest.mark.parametrize("accept", ["text/html", "*/*", "application/json;q=0.1", "application/vnd.api+json", "q=0"])
-async def test_who_names_something_else_gets_json(accept: str, client: Client, ctx: Context) -> None:
+async def test_a_client_that_names_another_type_gets_json(accept: str, client: Client, ctx: Context) -> None:
     answer = await (await client(ctx)).get("/v1/credits", headers={"Accept": accept})
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
 

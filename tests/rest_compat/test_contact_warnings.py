@@ -50,7 +50,7 @@ async def test_a_number_that_opted_out_says_that(api: httpx.AsyncClient, ctx: Co
     assert changed["warnings"][0]["message"] == "The new number has opted out: nothing is sent to it."
 
 
-async def test_what_had_no_consent_loses_none(api: httpx.AsyncClient) -> None:
+async def test_a_contact_without_consent_keeps_its_status(api: httpx.AsyncClient) -> None:
     made = await post(api, "/v1/contacts", phone=OLD)
     assert told(await post(api, f"/v1/contacts/{made['id']}", 200, phone=NEW)) == []
 

@@ -72,7 +72,7 @@ def test_the_document_marks_it() -> None:
         (datetime(2026, 3, 2, tzinfo=UTC), False),
     ],
 )
-def test_it_stays_for_twelve_months(sunset_at: datetime, is_kept: bool) -> None:
+def test_a_deprecated_operation_stays_for_twelve_months(sunset_at: datetime, is_kept: bool) -> None:
     announced_at = datetime(2026, 3, 1, tzinfo=UTC)
     if is_kept:
         assert Deprecation(announced_at, sunset_at, "/docs/changelog").sunset_at == sunset_at

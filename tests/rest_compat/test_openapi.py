@@ -39,7 +39,7 @@ def test_the_committed_file_is_what_the_code_makes() -> None:
     assert COMMITTED.read_text() == openapi.yaml(), "run make schema"
 
 
-def test_it_is_a_valid_document() -> None:
+def test_the_document_is_valid_openapi() -> None:
     validate(deepcopy(DOCUMENT))
 
 
@@ -64,7 +64,7 @@ def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == openapi.yaml()
 
 
-async def test_it_is_served_as_yaml_and_json(anonymous: httpx.AsyncClient) -> None:
+async def test_the_document_is_served_as_yaml_and_json(anonymous: httpx.AsyncClient) -> None:
     as_yaml, as_json = [await anonymous.get(f"/openapi.{kind}") for kind in ("yaml", "json")]
     assert as_yaml.headers["Content-Type"] == "application/yaml"
     assert as_json.headers["Content-Type"] == JSON
@@ -75,7 +75,7 @@ async def test_it_is_served_as_yaml_and_json(anonymous: httpx.AsyncClient) -> No
 
 
 @pytest.mark.parametrize("path", ["/openapi.yaml", "/openapi.json", "/postman.json"])
-async def test_it_is_served_compressed_and_not_again(anonymous: httpx.AsyncClient, path: str) -> None:
+async def test_the_document_is_compressed_and_revalidated(anonymous: httpx.AsyncClient, path: str) -> None:
     plain = await anonymous.get(path, headers={"Accept-Encoding": "identity"})
     smallest = await anonymous.get(path, headers={"Accept-Encoding": "gzip, br"})
     assert (smallest.headers["Content-Encoding"], smallest.content) == ("br", plain.content)
@@ -182,7 +182,7 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         )
 
 
-def test_what_is_deleted_is_said_by_a_boolean() -> None:
+def test_deletion_is_shown_by_a_boolean() -> None:
     assert DOCUMENT["components"]["schemas"]["Deleted"]["properties"]["deleted"] == {"type": "boolean", "enum": [True]}
 
 

@@ -105,7 +105,7 @@ def test_every_permission_takes_a_scope_or_is_for_people() -> None:
 
 
 @pytest.mark.parametrize("endpoint", WRITES, ids=name)
-async def test_what_a_key_lacks_the_scope_for_is_refused_and_nothing_happens(
+async def test_a_missing_scope_is_refused_and_nothing_happens(
     api: httpx.AsyncClient, keyed: Keyed, ctx: Context, endpoint: Endpoint
 ) -> None:
     known = await make_everything(api)

@@ -371,7 +371,7 @@ async def test_contacts_are_imported_onto_a_list(api: httpx.AsyncClient) -> None
         ({"contacts": [], "default_region": "us"}, "parameter_invalid", "default_region"),
     ],
 )
-async def test_what_is_no_import_is_400(api: httpx.AsyncClient, body: dict[str, object], why: str, param: str) -> None:
+async def test_an_invalid_import_is_400(api: httpx.AsyncClient, body: dict[str, object], why: str, param: str) -> None:
     assert code(await api.post("/v1/contacts/import", json=body)) == (400, why, param)
 
 

@@ -86,7 +86,7 @@ def test_every_endpoint_declares_its_permission_once() -> None:
 
 
 @pytest.mark.parametrize("endpoint", READS, ids=name)
-async def test_what_a_key_may_not_read_is_refused_by_its_scope(
+async def test_reads_outside_a_keys_scopes_are_refused(
     api: httpx.AsyncClient, coming: From, ctx: Context, endpoint: Endpoint
 ) -> None:
     known = await make_everything(api)

@@ -35,7 +35,7 @@ async def test_a_keyword_from_its_making_to_its_end(api: httpx.AsyncClient) -> N
     assert (await get(api, "/v1/keywords"))["data"] == []
 
 
-async def test_what_is_no_keyword_is_refused(api: httpx.AsyncClient) -> None:
+async def test_an_invalid_keyword_is_refused(api: httpx.AsyncClient) -> None:
     one = (await post(api, "/v1/lists", name="Cohort 06"))["id"]
     synced = (await post(api, "/v1/lists", name="Kit"))["id"]
     await make_synced(synced)
@@ -57,7 +57,7 @@ async def test_what_is_no_keyword_is_refused(api: httpx.AsyncClient) -> None:
     assert (await get(api, "/v1/keywords"))["data"] == [made]
 
 
-async def test_who_texts_the_word_is_on_the_list(api: httpx.AsyncClient) -> None:
+async def test_anyone_who_texts_the_word_joins_the_list(api: httpx.AsyncClient) -> None:
     one = (await post(api, "/v1/lists", name="Cohort 06"))["id"]
     await post(api, "/v1/keywords", word="JOIN", list_id=one, reply="You are in.")
     for _ in range(2):

@@ -517,7 +517,9 @@ async def test_graphql_finds_by_the_same_conditions(api: httpx.AsyncClient) -> N
         assert (shown["totalCount"], [node["id"] for node in shown["nodes"]]) == (len(expected), expected_ids), given
 
 
-async def test_what_is_rare_says_where_to_go_on(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_rare_match_gives_a_cursor_to_continue_from(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Few are looked at a page; both fronts name the id up to which that was."""
     monkeypatch.setattr(messages, "MOST_LOOKED_AT", 2)
     made = [await send(api, body="Rare" if number == 0 else "Often") for number in range(5)]

@@ -98,7 +98,7 @@ def test_a_loss_is_found(path: tuple[str, ...], change: object, name: str) -> No
     assert name in changed(path, change)
 
 
-def test_what_becomes_optional_is_no_loss() -> None:
+def test_a_field_that_becomes_optional_is_not_lost() -> None:
     assert changed(("components", "schemas", "MessageCreate", "required"), ["to"]) == []
 
 

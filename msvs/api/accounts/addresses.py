@@ -1,4 +1,4 @@
-"""Addresses and forgotten passwords: an address counts once its owner has opened the link that was sent to it.
+"""Confirm and change e-mail addresses, and reset forgotten passwords; each takes effect through a mailed link.
 
 Nothing here tells whether an address is known: the answer is the same, and who has it is looked up when the mail is
 written.
@@ -48,7 +48,7 @@ async def resend_confirmation(visitor: Visitor, identity: Identity) -> None:
 
 
 async def change_email(visitor: Visitor, confirmation: Confirmation, email: str) -> str | None:
-    """Have a link sent to another address of the user's: it counts once that is opened. Return the one that waits.
+    """Send a link to another address of the user's: it counts once that is opened. Return the one that waits.
 
     The address until now is told; naming it again calls the change off. Raises InvalidRequest code `email_invalid`.
     """
@@ -97,7 +97,7 @@ async def confirm_email(visitor: Visitor, token: str) -> UUID:
 
 
 async def request_password_reset(visitor: Visitor, email: str) -> None:
-    """Have a link sent to an address, if a user has it. Raises InvalidRequest for what is no address."""
+    """Send a link to an address, if a user has it. Raises InvalidRequest for what is no address."""
     address = fold_email(email)
     if address is None:
         raise InvalidRequest("The e-mail address is not valid.", param="email", code=ErrorCode.EMAIL_INVALID)

@@ -1,4 +1,4 @@
-"""Who a bearer key belongs to; a revoked key is refused within a second on every process."""
+"""Authenticate API keys; every process refuses a revoked key within a second."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class KnownKeys:
         return key
 
     def note_use(self, id: UUID, clock: Callable[[], datetime]) -> None:
-        """Write down that a key is used, once a minute."""
+        """Record that a key is used, once a minute."""
         now = monotonic()
         if now < self._touched.get(id, 0.0):
             return

@@ -1,4 +1,4 @@
-"""The authentication log: what concerned who may log in as a user, for that user to read."""
+"""The authentication log: a user's sign-ins and security changes, for that user to read."""
 
 from __future__ import annotations
 
@@ -61,5 +61,5 @@ async def read_authentication_log(user_id: UUID, page: PageRequest) -> Page[Auth
 
 
 async def forget_old_authentication(now: datetime, *, days: int) -> int:
-    """Delete what is past its keeping. Return how many entries."""
+    """Delete what is past its retention. Return the number of entries."""
     return await execute(FORGET_AUTHENTICATION, now - timedelta(days=days))

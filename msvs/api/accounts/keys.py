@@ -1,4 +1,4 @@
-"""API keys: made, listed, rolled and revoked; the secret text is shown once and kept only as a hash."""
+"""API keys: create, list, roll and revoke; the secret is shown once and stored only as a hash."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def make_key(livemode: bool) -> str:
 
 
 def parse_key(text: str) -> bool | None:
-    """Parse the mode a key is for, or None where the text is no key or its checksum is wrong."""
+    """Parse the mode a key is for, or None if the text is no key or its checksum is wrong."""
     found = _shape.fullmatch(text)
     if found is None or _checksum(found[2]) != found[3]:
         return None

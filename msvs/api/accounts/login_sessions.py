@@ -1,4 +1,4 @@
-"""Sessions: logging in under a throttle, knowing a browser by its token, changing the password, logging out.
+"""Login sessions: log in with throttling, authenticate by token, change the password, log out.
 
 A refused attempt must be remembered, so what counts attempts runs outside a unit of work.
 """
@@ -180,7 +180,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A session with its token, which goes into the cookie and cannot be had again."""
+    """A session with its token, which goes into the cookie and is not shown again."""
 
     token: str
     csrf_token: str
@@ -404,7 +404,7 @@ async def reread_memberships(identity: Identity) -> Identity:
 
 
 async def log_out(identity: Identity, *, everywhere: bool = False) -> int:
-    """End the session, or all of the user's. Return how many. Ending one that has ended changes nothing."""
+    """End the session, or all of the user's. Return the count. Ending one that has ended changes nothing."""
     if everywhere:
         return await Session.filter(user_id=identity.user_id).delete()
     return await Session.filter(id=identity.session_id).delete()
@@ -468,14 +468,14 @@ async def living_places(services: Services, session_ids: Sequence[UUID]) -> set[
 
 
 async def forget_ended(now: datetime) -> int:
-    """Delete sessions that have ended and attempts that no longer count. Return how many rows."""
+    """Delete sessions that have ended and attempts that no longer count. Return the number of rows."""
     sessions = await Session.filter(expires_at__lte=now).delete()
     idle = await execute("DELETE FROM sessions WHERE last_seen_at <= $1", now - IDLE)
     return sessions + idle + await execute("DELETE FROM login_throttles WHERE started_at <= $1", now - WINDOW)
 
 
 def fold_email(email: str) -> str | None:
-    """Fold an e-mail address as users have it, in lower case and ASCII, or None where it is none."""
+    """Fold an e-mail address as users have it, in lower case and ASCII, or None if it is none."""
     email = email.strip()
     try:
         return read_email(email).lower() if email.isascii() else None

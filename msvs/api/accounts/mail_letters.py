@@ -1,4 +1,4 @@
-"""Letters: what the service writes to people, in their languages, as plain text and as simple HTML."""
+"""Write letters to users in their language, as plain text and simple HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox of mail: written in the transaction of what it tells, claimed under a lease, and settled; no network."""
+"""The mail outbox: queue a mail in the transaction of its cause, claim it under a lease, settle it; no network."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def claim_mails(now: datetime, *, limit: int) -> Sequence[MailRow]:
 async def settle_mail(
     mail: MailRow, state: MailState, now: datetime, *, error: str | None = None, letter: Letter | None = None
 ) -> None:
-    """Write down what became of a claimed mail; `letter` is what the mailbox page shows."""
+    """Record what became of a claimed mail; `letter` is what the mailbox page shows."""
     kept: JSONObject | None = None if letter is None else asdict(letter)
     await execute(SETTLE_MAIL, mail.id, mail.attempt_count, state.value, None, error, kept, now)
 

@@ -1,4 +1,4 @@
-"""The words of letters: a subject and paragraphs of each kind in each language; a link follows the first paragraph."""
+"""The texts of letters: a subject and paragraphs for each kind and language; a link follows the first paragraph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The letters to users, written when they are sent: only then is looked up who has the address, and is a token made.
+"""Write letters when they are sent: only then is the address looked up and the token created.
 
 So a request takes the same time whether or not an address is known, and the outbox holds no secret.
 """
@@ -48,7 +48,7 @@ Writer: TypeAlias = Callable[[Services, MailRow], Awaitable[Letter | None]]
 
 
 async def write_mail(services: Services, mail: MailRow) -> Letter | None:
-    """Write the letter of a mail; None where it is not to be sent any more. Run it in a unit of work."""
+    """Write the letter of a mail; None if it is not to be sent any more. Run it in a unit of work."""
     kind = MailKind(mail.kind)
     writer = WRITERS.get(kind)
     if writer is not None:

@@ -1,4 +1,4 @@
-"""Networks of callers: lists of them, whether an address is within one, and which one stands for a caller."""
+"""Networks of callers: read lists of them, test addresses, and find the network that stands for a caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators by name: their passwords and second factors, their sessions, and the log of what they did."""
+"""Named operators: their passwords, second factors and sessions, and the log of their actions."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ async def record(visitor: Visitor, name: str, action: OperatorAction, detail: st
 
 
 async def forget_ended_sessions(services: Services) -> int:
-    """Delete the sessions that ended by themselves. Return how many."""
+    """Delete the sessions that ended by themselves. Return the count."""
     return await execute(FORGET_OPERATOR_SESSIONS, services.clock())
 
 

@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn): made, listed, renamed, removed, and logged in with, as a second step or without a password."""
+"""Passkeys (WebAuthn): create, list, rename, remove, and log in, as a second factor or without a password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passwords: argon2id in threads, and the same work whether or not there is a user."""
+"""Hash passwords with argon2id in threads, with the same work whether or not the user exists."""
 
 from __future__ import annotations
 

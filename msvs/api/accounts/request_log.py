@@ -1,4 +1,4 @@
-"""The log of what API keys asked over HTTP: written in batches beside the traffic, kept for a week, never a body."""
+"""The log of requests made with API keys: written in batches, kept for a week, without bodies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 
 
 class RequestLog:
-    """The requests that a process has yet to write down."""
+    """The requests that a process has yet to record."""
 
     def __init__(self) -> None:
         self._waiting: deque[Entry] = deque(maxlen=MAX_WAITING)
@@ -79,7 +79,7 @@ class RequestLog:
         )
 
     async def write(self) -> int:
-        """Write down what waits, batch by batch. Return how many; what cannot be written now waits on."""
+        """Record what waits, batch by batch. Return how many; what cannot be written now waits on."""
         written = 0
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
@@ -95,7 +95,7 @@ class RequestLog:
 
 @asynccontextmanager
 async def writing(services: Services) -> AsyncIterator[None]:
-    """Write down every second what is noted meanwhile, and the rest at the end."""
+    """Record every second what is noted meanwhile, and the rest at the end."""
     kept = services.keep(RequestLog)
     task = asyncio.create_task(_write_on(kept))
     try:

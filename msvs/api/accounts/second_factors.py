@@ -1,4 +1,4 @@
-"""Second factors: authenticator apps and recovery codes, and the step of logging in that asks for them.
+"""Second factors: authenticator apps, recovery codes, and the step of logging in that asks for them.
 
 The next step is told after the right password alone, as elsewhere: who lacks the password learns nothing of second
 factors, and who has it gets five codes a log-in, ten a network and twenty a user in 15 minutes.

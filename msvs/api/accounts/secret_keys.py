@@ -1,4 +1,4 @@
-"""The key of the database: which secret keys open it, how a process proves that it has one, and rotation.
+"""Secret keys of the database: which keys open it, how a process proves that it has one, and rotation.
 
 What is sealed and hashed depends on a data key, which the database holds, sealed under the secret key of the service
 (MSVS_SECRET_KEY). So a rotation seals one short text again, and no process has to start again.
@@ -162,7 +162,7 @@ async def list_keys(keyring: Keyring) -> list[dict[str, object]]:
 
 
 async def forget_retired(at: datetime) -> int:
-    """Remove the data key as sealed under keys that are refused by now. Return how many."""
+    """Remove the data key as sealed under keys that are refused by now. Return the count."""
     return await execute(FORGET_RETIRED_KEYS, at)
 
 
@@ -203,7 +203,7 @@ class _Watch:
         self._failing: str | None = None
 
     async def run(self) -> None:
-        """Look now and then, for ever. Raises SettingsError."""
+        """Look now and then, forever. Raises SettingsError."""
         is_known = self._keyring.held is not None
         while True:
             await asyncio.sleep(WATCH_SECONDS if is_known else RETRY_SECONDS)
@@ -306,7 +306,7 @@ def _refusal(settings: Settings, known: Sequence[str], retired: Row | None) -> s
 
 
 async def _settle(settings: Settings, *, adopt: bool) -> None:
-    """Write down the first key: a new database gets a data key of its own, one in use keeps its key as the data key.
+    """Record the first key: a new database gets a data key of its own, one in use keeps its key as the data key.
 
     Raises SettingsError.
     """

@@ -1,4 +1,4 @@
-"""Proofs that are used once and run out: links sent by mail, and steps of logging in. Their hashes alone are kept."""
+"""Single-use tokens that expire: mailed links and steps of logging in. Only their hashes are stored."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def make_token(
 
 
 async def take_token(services: Services, purpose: TokenPurpose, token: str) -> AccountTokenRow | None:
-    """Use a token up; None where there is none any more."""
+    """Use a token up; None if there is none any more."""
     return await fetch_row(AccountTokenRow, TAKE_PROOF, digest_token(token), purpose.value, services.clock())
 
 
@@ -78,7 +78,7 @@ async def find_token(services: Services, purpose: TokenPurpose, token: str) -> A
 
 
 async def try_token(services: Services, purpose: TokenPurpose, token: str, *, limit: int) -> AccountTokenRow | None:
-    """Count an attempt that is made with a token; None where there is none any more, or it has had its fill."""
+    """Count an attempt that is made with a token; None if there is none any more, or it has had its fill."""
     return await fetch_row(AccountTokenRow, TRY_PROOF, digest_token(token), purpose.value, services.clock(), limit)
 
 
@@ -89,5 +89,5 @@ async def void_tokens(user_id: UUID, *purposes: TokenPurpose) -> None:
 
 
 async def forget_expired(now: datetime) -> int:
-    """Delete tokens that have run out. Return how many."""
+    """Delete tokens that have expired. Return the count."""
     return await execute("DELETE FROM account_tokens WHERE expires_at <= $1", now)

@@ -1,4 +1,4 @@
-"""One-time codes by time (RFC 6238), as authenticator apps show them, and the recovery codes that stand in for them."""
+"""Time-based one-time codes (RFC 6238) of authenticator apps, and recovery codes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def current_step(now: datetime) -> int:
 
 
 def match_step(secret: str, code: str, *, now: datetime, after: int | None = None) -> int | None:
-    """Return the step whose code was given, or None where it is wrong.
+    """Return the step whose code was given, or None if it is wrong.
 
     `after` is the step of the last code that was accepted: it and those before are refused, so that no code is used
     twice. Keep the step that is returned, in one statement that also compares: `… SET last_step = $2 WHERE last_step

@@ -1,4 +1,4 @@
-"""Users and members: signing up, inviting, changing roles, leaving."""
+"""Users and members: sign up, invite, change roles, leave."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class SignUp:
 
 @dataclass(frozen=True, slots=True)
 class SignedUp:
-    """A new user, logged in. The key is that of a new workspace's sandbox and cannot be had again."""
+    """A new user, logged in. The key is that of a new workspace's sandbox and is not shown again."""
 
     user_id: UUID
     workspace_id: UUID
@@ -122,7 +122,7 @@ class OfferedPlace:
 
 
 async def find_invitation(services: Services, token: str) -> OfferedPlace | None:
-    """Return what the invitation with this token offers, or None where it cannot be accepted."""
+    """Return what the invitation with this token offers, or None if it cannot be accepted."""
     row = await fetch_row(OFFER, digest_token(token), services.clock())
     return None if row is None else OfferedPlace(row.workspace_name, row.email, Role(row.role), row.expires_at)
 

@@ -1,4 +1,4 @@
-"""Workspaces: the tenants, their settings and what each starts with."""
+"""Workspaces: the tenants, their settings and their defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audiences: who a campaign goes to, fixed when it starts, and turned into messages chunk by chunk."""
+"""Audiences: fix the recipients of a campaign when it starts, and turn them into messages chunk by chunk."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class _Expanding(ExpandingCampaign, RegionSettings, Protocol): ...
 
 
 class Recipient(HasAttributes, Protocol):
-    """A recipient with the columns of its contact; `id` is None where the contact is gone."""
+    """A recipient with the columns of its contact; `id` is None if the contact is gone."""
 
     @property
     def phone(self) -> str: ...
@@ -312,7 +312,7 @@ async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_
 
 
 async def _bound(ctx: Context, audience: Audience, after: UUID, until: UUID, limit: int) -> UUID | None:
-    """Return the contact with which a chunk after another one ends, or None where it is the last chunk."""
+    """Return the contact with which a chunk after another one ends, or None if it is the last chunk."""
     bounds = []
     if list_ids := _decoded(ids.CONTACT_LIST, audience.get("list_ids", [])):
         share = max(limit // len(list_ids), min(limit, FEWEST_OF_A_LIST))
@@ -508,7 +508,7 @@ class _Chunk:
 async def choose_senders(
     services: Services, campaign: ExpandingCampaign, recipients: Sequence[Row]
 ) -> Mapping[str, str | None]:
-    """Choose the sender for each phone, None where none may be used; nothing where all get the campaign's."""
+    """Choose the sender for each phone, None if none may be used; nothing where all get the campaign's."""
     if not services.carriers.is_real(campaign.livemode):
         if await is_usable(Context(campaign.workspace_id, campaign.livemode, services=services), campaign.sender):
             return {}

@@ -332,7 +332,7 @@ LOCK_RESUMING = "SELECT pg_try_advisory_xact_lock(hashtextextended('resume_paid'
 
 
 async def resume_paid(*, now: datetime) -> int:
-    """Resume campaigns paused for want of credits or at the daily cap, the oldest first. Return how many.
+    """Resume campaigns paused for want of credits or at the daily cap, the oldest first. Return the count.
 
     What older campaigns of the workspace are about to spend is not promised again. One goes on that can pay all it has
     left, or RESUME_MESSAGES of it; after a top-up, or on a new day or with another cap, the first of them also where it
@@ -352,7 +352,7 @@ async def resume_paid(*, now: datetime) -> int:
 
 
 async def _resume_covered(workspace_id: UUID, paused: Sequence[Campaign], now: datetime) -> int:
-    """Resume what a workspace's credits cover of its paused campaigns, given the oldest first. Return how many."""
+    """Resume what a workspace's credits cover of its paused campaigns, given the oldest first. Return the count."""
     left = await caps.spendable(workspace_id, now)
     running = await Campaign.filter(workspace_id=workspace_id, livemode=True, status__in=RUNNING)
     promised = resumed = 0

@@ -1,4 +1,4 @@
-"""Check what a campaign is given: its sender and its pace."""
+"""Check the sender and the pace of a campaign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds back all that would go out, for who has turned time back by a restore."""
+"""Hold everything that would be sent, after a restore."""
 
 from __future__ import annotations
 

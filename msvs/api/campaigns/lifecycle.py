@@ -1,4 +1,4 @@
-"""A campaign's run: due, started, expanded, dispatched, completed. Each step is one transaction and can be repeated."""
+"""The lifecycle of a campaign: due, started, expanded, dispatched, completed, in repeatable transactions."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def start_campaign(
 ) -> bool | None:
     """Bring a due campaign's start forward by a chunk of its audience, or pause it where its hour is over.
 
-    Whether it now runs; None where there is nothing to do: it is not due, another is at it, or it was halted meanwhile.
+    Whether it now runs; None if there is nothing to do: it is not due, another is at it, or it was halted meanwhile.
     """
     try:
         async with unit_of_work():

@@ -1,4 +1,4 @@
-"""Previews: what a message or a campaign would be, cost and leave out, were it sent now; nothing is written."""
+"""Preview a message or a campaign: its recipients, cost and problems, without writing anything."""
 
 from __future__ import annotations
 
@@ -661,7 +661,7 @@ def _missing_names(template: Template, values: Mapping[str, str]) -> list[str]:
 
 
 def _suggestion(body: str, template: Template) -> str | None:
-    """Return the template composed (NFC), with plain characters for typographic ones, or None where nothing or its
+    """Return the template composed (NFC), with plain characters for typographic ones, or None if nothing or its
     names would change.
     """
     suggested = unicodedata.normalize("NFC", body).translate(_TRANSLATION)

@@ -1,4 +1,4 @@
-"""Reconciliation: whether a campaign's books agree, counted again from the tables in one statement."""
+"""Reconcile a campaign: count its recipients, credits and events again from the tables, in one statement."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ async def reconcile_campaign(ctx: Context, id: UUID, *, now: datetime | None = N
     """Prove a campaign's books from the tables: recipients, tallies, credits, ledger, carrier and events.
 
     Its cost grows with the campaign and with the events of its workspace since it was created. Once a campaign's events
-    are past their keeping, the checks of events are left out. Raises NotFound.
+    are past their retention, the checks of events are left out. Raises NotFound.
     """
     campaign = await find(ctx, Campaign, id, prefix=ids.CAMPAIGN, noun="campaign")
     at = now or ctx.services.clock()

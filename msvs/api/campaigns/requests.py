@@ -1,4 +1,4 @@
-"""What campaigns are asked for: to be created, changed or previewed, with the limits of each field."""
+"""The requests that create, change or preview a campaign, with the limits of each field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RowEncoders: a campaign's message row and its event as COPY takes them, encoded once but for what differs."""
+"""Encode a campaign's message rows and events for COPY; only what differs is encoded for each recipient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's own answers: to STOP, START and HELP, and the question of a double opt-in."""
+"""Automatic answers: to STOP, START and HELP, and the double opt-in question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consent: opting in and out, with a history that is only ever added to."""
+"""Consent: opt in and out, with an append-only history."""
 
 from __future__ import annotations
 
@@ -724,7 +724,7 @@ async def _write(
 async def _record_elsewhere(
     ctx: Context, contact: ContactRow, others: Sequence[str], evidence: Evidence, now: datetime
 ) -> None:
-    """Write down under the other spellings, too, that a phone is in again: the history of each ends with the truth.
+    """Record under the other spellings, too, that a phone is in again: the history of each ends with the truth.
 
     There is an entry under several where a phone had several contacts, before spellings were known for one.
     """

@@ -1,4 +1,4 @@
-"""The audit of consent: opt-ins that undid an opt-out on nothing newer than it, and putting those opt-outs back."""
+"""Audit consent: find opt-ins that undid an opt-out without newer evidence, and restore those opt-outs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class KeyMismatch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """An opt-in that undid an opt-out without reason and still stands; `phone` is None where it was erased."""
+    """An opt-in that undid an opt-out without reason and still stands; `phone` is None if it was erased."""
 
     workspace_id: UUID
     livemode: bool
@@ -87,7 +87,7 @@ class Undone:
 class _Person:
     """One phone, whichever spelling: since when it is out, whether it was asked since, what undid that, the last row.
 
-    `out_at` is None where it is not out.
+    `out_at` is None if it is not out.
     """
 
     out_at: datetime | None
@@ -141,7 +141,7 @@ async def audit(services: Services, *, workspace_id: UUID | None = None) -> list
 
 
 async def repair(services: Services, *, workspace_id: UUID | None = None) -> int:
-    """Opt those out again whose opt-outs were undone without reason. Return how many phones. Raises KeyMismatch.
+    """Opt those out again whose opt-outs were undone without reason. Return the number of phones. Raises KeyMismatch.
 
     Each gets its suppression, an entry in the chain and one `contact.opted_out`; what waits for it is canceled.
     """
@@ -161,7 +161,7 @@ async def is_due() -> bool:
 
 
 async def repair_due(services: Services) -> int:
-    """Make the repair that is due, and note that it was made. Return how many phones. Raises KeyMismatch."""
+    """Make the repair that is due, and note that it was made. Return the number of phones. Raises KeyMismatch."""
     count = await repair(services)
     await execute(FINISH_REPAIR, DUE, await now(), count)
     return count
@@ -252,7 +252,7 @@ async def _harmless(
 
 
 async def _put_back(ctx: Context, undone: Sequence[tuple[Undone, int]]) -> int:
-    """Opt phones out again, but for those of which something was written since. Return how many."""
+    """Opt phones out again, but for those of which something was written since. Return the count."""
     at = await now()
     count = 0
     named = [(each, each.phone, last) for each, last in undone if each.phone is not None]

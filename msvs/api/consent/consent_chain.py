@@ -1,4 +1,4 @@
-"""The chain of consent: keyed hashes of whom it speaks of, and the proof that nothing in it was changed."""
+"""The consent chain: keyed hashes of personal data, and the proof that no record was changed."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ WHERE last.status IS DISTINCT FROM 'opted_in' OR last.phone IS DISTINCT FROM nam
 
 
 class Sealed(Protocol):
-    """Up to which row a chain is sealed; all three are None where it never was."""
+    """Up to which row a chain is sealed; all three are None if it never was."""
 
     @property
     def sealed_sequence(self) -> int | None: ...

@@ -1,4 +1,4 @@
-"""Seals of the chain of consent: a keyed hash of each head, which nobody makes who can only write to the database."""
+"""Seal the heads of the consent chain with a keyed hash that write access to the database cannot forge."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ async def is_due() -> bool:
 
 
 async def seal_due(services: Services) -> int:
-    """Seal the chains from before the seals, and note that it was done. Return how many."""
+    """Seal the chains from before the seals, and note that it was done. Return the count."""
     count = len(await seal_as_they_are(services, only_unsealed=True))
     await execute(FINISH, DUE, await now(), count)
     return count

@@ -1,4 +1,4 @@
-"""Whether an opt-out stands, and what may undo it: the person's own act, or evidence that is newer than it."""
+"""Decide whether an opt-out stands, and what may undo it: the person's own message or newer evidence."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ CROSS JOIN LATERAL (
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """An opt-out that stands: since when, why, and the phone's suppression, None where it has none."""
+    """An opt-out that stands: since when, why, and the phone's suppression, None if it has none."""
 
     at: datetime
     source: str
@@ -92,7 +92,7 @@ class Claim(NamedTuple):
 
     @property
     def renewal(self) -> bool | None:
-        """What the history keeps of it: whether the evidence is a new one, None where it has no time."""
+        """What the history keeps of it: whether the evidence is a new one, None if it has no time."""
         return None if self.given_at is None else self.is_renewed
 
 
@@ -119,7 +119,7 @@ def claim_of(row: rows.ConsentEventRow) -> Claim:
 
 
 class _Standing(Protocol):
-    """A row of STANDING: times are null where nothing of their kind is known."""
+    """A row of STANDING: times are null if nothing of their kind is known."""
 
     canonical: str
     suppression_id: UUID | None

@@ -1,4 +1,4 @@
-"""Contacts: the people that messages are sent to, one a phone in each mode."""
+"""Contacts: the people who receive messages, one for each phone in each mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the columns of a file of contacts mean: proposed by their titles, and by what stands in them where titles fail.
+"""Map the columns of a file of contacts to fields, by their titles and by their contents.
 
 An agreement to e-mail is never one to texts: only a column that says so of texts may opt anyone in.
 """
@@ -169,7 +169,7 @@ def is_about_phone(text: str) -> bool:
 
 
 def find_pair(columns: Sequence[Column], at: int) -> tuple[str, int] | None:
-    """Return the column that tells what stands in another: its question, or its label; None where it stands alone."""
+    """Return the column that tells what stands in another: its question, or its label; None if it stands alone."""
     name = columns[at].name
     if answer := _answer(name):
         for other, column in enumerate(columns):
@@ -225,7 +225,7 @@ def check_field(field: str, name: str) -> None:
 def _by_title(
     column: Column, columns: Sequence[Column], at: int, rows: Sequence[Sequence[str]]
 ) -> tuple[str | None, int]:
-    """Return the field that a column's title stands for, None where it is not known, and how well it fits."""
+    """Return the field that a column's title stands for, None if it is not known, and how well it fits."""
     title, told = column.name, words()
     folded = fold_words(title)
     if pair := find_pair(columns, at):
@@ -304,7 +304,7 @@ def _loosely(title: str) -> tuple[str | None, int]:
 
 
 def _about_texts(folded: str) -> str | None:
-    """Return what a title says of an agreement to texts, None where it says nothing of it."""
+    """Return what a title says of an agreement to texts, None if it says nothing of it."""
     found, told = frozenset(folded.split()), words()
     if "hasoptedoutofsms" in folded.replace(" ", "") or folded in ("do not text", "dnd sms", "dnd"):
         return "opted_out"

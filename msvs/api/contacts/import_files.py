@@ -1,4 +1,4 @@
-"""The files that contacts are imported from: unpacked, and read as rows in bounded memory."""
+"""Files of contacts: unpack them and read their rows in bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports of contacts from files: uploaded, mapped, tried, run, canceled and undone; the work itself is a worker's."""
+"""Imports of contacts from files: upload, map, check, run, cancel and undo; workers do the work."""
 
 from __future__ import annotations
 
@@ -786,7 +786,7 @@ FORGET_READING = "UPDATE contact_imports SET old_readings = old_readings - $2::t
 
 
 async def forget_imports(now: datetime) -> int:
-    """Delete a batch of what is kept of imports no longer than it is of use. Return how many rows."""
+    """Delete a batch of what is kept of imports no longer than it is of use. Return the number of rows."""
     await execute(EXPIRE, now, now - UNDO)
     await execute(RETIRE_READINGS, now - UNDO)
     for row in await fetch(FIND_OLD_READINGS):

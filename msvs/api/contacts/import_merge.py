@@ -1,4 +1,4 @@
-"""Contacts made and changed of the rows of a file that are in the database already, in one transaction a batch."""
+"""Create and update contacts from imported rows, one transaction for each batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rows of a file say of people, as rows of `import_rows`; a worker reads them, or processes beside it."""
+"""Read the rows of a file as rows of `import_rows`, in a worker or in processes beside it."""
 
 from __future__ import annotations
 

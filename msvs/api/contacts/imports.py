@@ -1,4 +1,4 @@
-"""Importing contacts: many at once, each made where its phone is new and changed where it is known."""
+"""Import many contacts in one request: create those with new phones, and update the others."""
 
 from __future__ import annotations
 

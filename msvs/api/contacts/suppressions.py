@@ -1,4 +1,4 @@
-"""Suppressions: the phones that nothing is sent to, listed, added to, and lifted on evidence."""
+"""Suppressions: phones to which nothing is sent; list, add, and lift them on evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caps: the credits a workspace may spend in a UTC day, and its single messages an hour to one range of numbers.
+"""Caps: the credits that a workspace may spend in a UTC day, and single messages to a number range in an hour.
 
 The row of the balance is the lock of the day's credits: anyone who counts some holds it. A statement sees what was
 committed when it began; so a capped workspace takes the lock in a statement of its own, and the next checks and counts.

@@ -1,4 +1,4 @@
-"""Checkout: a purchase is written down with the figures it is sold at, then its page at Stripe is opened.
+"""Checkout: record a purchase with its price, then open its page at Stripe.
 
 Writing it down is one transaction and asks nobody; opening asks Stripe, holds no transaction and may be repeated.
 """

@@ -1,4 +1,4 @@
-"""Credits: each statement that moves the balance writes the ledger entries that explain it."""
+"""Credits: every statement that changes a balance also writes its ledger entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fulfilment: what Stripe says of a purchase now becomes what the books say, in one transaction.
+"""Fulfillment: apply what Stripe reports about a purchase to the books, in one transaction.
 
 Every way in ends here: the webhook, the success page, and the nightly comparison. Stripe is asked first, with no
 transaction open; then the purchase is locked, and where somebody else has learned something meanwhile, what was read is
@@ -99,7 +99,7 @@ async def fulfil_payment(services: Services, payment_intent: str) -> PurchaseSta
 
 
 async def settle(services: Services, purchase_id: UUID) -> PurchaseStatus | None:
-    """Ask Stripe about a purchase and write what it says; None where there is no such purchase. Raises GatewayError."""
+    """Ask Stripe about a purchase and write what it says; None if there is no such purchase. Raises GatewayError."""
     for _ in range(TRIES):
         row = await fetch_row(rows.PurchaseRow, FIND_PURCHASE, purchase_id)
         if row is None:
@@ -193,7 +193,7 @@ def _problem(services: Services, row: rows.PurchaseRow, session: Session) -> str
 
 
 async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> str | None:
-    """Write what Stripe said, the credits with it. None where somebody has learned something since it was asked."""
+    """Write what Stripe said, the credits with it. None if somebody has learned something since it was asked."""
     row = await fetch_row(rows.PurchaseRow, LOCK_PURCHASE, seen.id)
     if row is None or row.version != seen.version or row.session_id != seen.session_id:
         return None

@@ -1,4 +1,4 @@
-"""The gateway to Stripe: every call over the network that billing makes, never inside a transaction.
+"""The gateway to Stripe: every network call of billing, never inside a transaction.
 
 What Stripe answers is read into the few figures that the books need; nothing of the buyer is kept.
 """

@@ -1,4 +1,4 @@
-"""Reconciliation: once a night Stripe's sessions, refunds and disputes are compared with the books, and repaired."""
+"""Compare Stripe's sessions, refunds and disputes with the books every night, and repair differences."""
 
 from __future__ import annotations
 

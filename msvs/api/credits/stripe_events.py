@@ -1,4 +1,4 @@
-"""Stripe's events: kept once by their ids and answered at once; what they are about is asked of Stripe afterwards."""
+"""Stripe's events: stored once by id and answered at once; their subject is then requested from Stripe."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def has_due(now: datetime) -> bool:
 
 
 async def work_events(services: Services, now: datetime) -> int:
-    """Work on the events that are due. Return how many."""
+    """Work on the events that are due. Return the count."""
 
     async def claim() -> Sequence[rows.StripeEventRow]:
         return await fetch(rows.StripeEventRow, CLAIM_EVENTS, now, now + LEASE, BATCH)
@@ -146,7 +146,7 @@ async def work_events(services: Services, now: datetime) -> int:
 
 
 async def look_at_purchases(services: Services, now: datetime) -> int:
-    """Look at the purchases whose time has come, whether or not an event told of them. Return how many."""
+    """Look at the purchases whose time has come, whether or not an event told of them. Return the count."""
     due = await fetch(DUE_PURCHASES, now, BATCH)
     for row in due:
         await look_at(services, row.id, now)

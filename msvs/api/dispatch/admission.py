@@ -1,4 +1,4 @@
-"""Admit picked messages: refuse, expire or put off those that may not go out now."""
+"""Admit picked messages: refuse, expire or delay those that may not be sent now."""
 
 from __future__ import annotations
 

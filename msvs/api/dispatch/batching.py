@@ -1,4 +1,4 @@
-"""Natural batches: what arrives while a statement is on its way goes together in the next one.
+"""Natural batches: requests that arrive while a statement runs share the next one.
 
 Nothing waits when nothing is on its way, so that an idle service answers as fast as without; under load many requests
 share one round trip and one fsync.

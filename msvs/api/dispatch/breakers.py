@@ -1,4 +1,4 @@
-"""Circuit breakers: a carrier that is in trouble is paused, and its messages wait, rather than fail.
+"""Circuit breakers: pause a carrier that fails, so that its messages wait instead of failing.
 
 Five hand-overs in a row that came to nothing for the carrier's own fault (it was away, it refused our credentials, it
 never answered) open its breaker. After a pause, longer each time, a single message tries it; that decides.

@@ -1,4 +1,4 @@
-"""A campaign's numbers, from the tallies that triggers keep."""
+"""The statistics of a campaign, from the tallies that triggers keep."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ FOLD_BATCH = 5000
 
 
 async def fold_tallies(*, more_than: int = 50) -> int:
-    """Merge the deltas of campaigns that have many. Return how many campaigns. Their sums never change.
+    """Merge the deltas of campaigns that have many. Return the number of campaigns. Their sums never change.
 
     Each campaign is one statement, and so a transaction where none is open.
     """

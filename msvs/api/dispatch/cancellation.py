@@ -1,4 +1,4 @@
-"""Cancelling messages that no carrier has yet: the row, its credits and its event in one go."""
+"""Cancel messages that no carrier has: the row, its credits and its event in one statement."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class CanceledMessage(MessageRow, Protocol):
 
 
 async def cancel_waiting(ctx: Context, *, phone: str, reason: str, now: datetime) -> int:
-    """Cancel the queued and scheduled messages to a phone, other than the service's own answers. Return how many."""
+    """Cancel the queued and scheduled messages to a phone, other than the service's own answers. Return the count."""
     return await cancel_waiting_many(ctx, phones=[phone], reason=reason, now=now)
 
 
 async def cancel_waiting_many(ctx: Context, *, phones: Sequence[str], reason: str, now: datetime) -> int:
-    """Cancel the queued and scheduled messages to phones, other than the service's own answers. Return how many."""
+    """Cancel the queued and scheduled messages to phones, other than the service's own answers. Return the count."""
     condition = "to_phone = ANY($5::varchar[]) AND kind <> 'auto'"
     # What lies in no open month is not looked at by claims either, which ask for consent once they do.
     _, months = await open_months.look()
@@ -86,7 +86,7 @@ async def forgo_resend(ctx: Context, message_id: UUID) -> None:
 
 
 async def cancel_messages(ctx: Context, message_ids: Sequence[UUID], *, reason: str, now: datetime) -> int:
-    """Cancel those of these messages that are still queued or scheduled. Return how many."""
+    """Cancel those of these messages that are still queued or scheduled. Return the count."""
     months = months_of(message_ids)
     return len(await _cancel(ctx, "id = ANY($5::uuid[])", [list(message_ids)], months, reason=reason, now=now))
 
@@ -106,7 +106,7 @@ async def cancel_campaign_messages(
 
 
 async def cancel_campaign_contact(ctx: Context, contact_id: UUID, *, reason: str, now: datetime) -> int:
-    """Cancel the waiting campaign messages to a contact. Return how many."""
+    """Cancel the waiting campaign messages to a contact. Return the count."""
     condition = "contact_id = $5 AND campaign_id IS NOT NULL"
     _, months = await open_months.look()
     return len(await _cancel(ctx, condition, [contact_id], months, reason=reason, now=now))

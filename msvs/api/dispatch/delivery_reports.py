@@ -1,4 +1,4 @@
-"""Delivery reports: they move a message forward once, in any order and any number of times."""
+"""Apply delivery reports: each moves a message forward once, in any order."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:
 
 
 async def give_up_reports(*, limit: int, now: datetime) -> int:
-    """Count messages as terminal whose report is 72 h overdue (`delivery: "unknown"`). Return how many."""
+    """Count messages as terminal whose report is 72 h overdue (`delivery: "unknown"`). Return the count."""
     _, open_ids = await open_months.look()
     return len(await fetch(open_months.between(UNREPORTED, open_ids), now - REPORT_DEADLINE, limit))
 
@@ -150,7 +150,7 @@ WHERE id = ANY (ARRAY(SELECT id FROM lost)) AND {in_months} RETURNING messages.*
 
 
 async def give_up_unresolved(*, limit: int, now: datetime) -> int:
-    """Fail messages whose hand-over nobody ever heard of again, 72 h later. Return how many.
+    """Fail messages whose hand-over nobody ever heard of again, 72 h later. Return the count.
 
     Their credits stay taken: the carrier may have sent them.
     """

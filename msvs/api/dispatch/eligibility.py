@@ -1,4 +1,4 @@
-"""Who is skipped, and why: the one rule that claims, expansions and previews ask."""
+"""Decide who is skipped and why: the one rule for claims, expansions and previews."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def skip_reason(
 ) -> str | None:
     """Return the code for which a recipient gets no message, or None.
 
-    `consent` is the contact's opt-in status, None where the contact is gone. A single message needs no more than that
+    `consent` is the contact's opt-in status, None if the contact is gone. A single message needs no more than that
     its recipient has not opted out; a campaign's needs consent (`admits_unknown`: or that it is not known), a
     destination that is not refused (`destination` gives the code, asked last) and a sender that may be used.
     """

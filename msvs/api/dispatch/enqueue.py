@@ -1,4 +1,4 @@
-"""Writing single messages: rows, reservations, events and those events' deliveries in one statement."""
+"""Write single messages: rows, reservations, events and webhook deliveries in one statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Halting: a pause or a cancellation of a campaign takes hold before any further hand-over of it.
+"""Halt a campaign: a pause or cancellation takes effect before its next hand-over.
 
 It waits for no claim and no chunk under way: what they still write is never handed over. Only the start of a hand-over,
 a statement, shares the lock.
@@ -53,7 +53,7 @@ class HaltedCampaign(CampaignRow, Protocol):
 
 
 async def begin_part(campaign_id: UUID) -> datetime | None:
-    """Return the time by PostgreSQL's clock, by which nobody halted a campaign, or None where somebody did.
+    """Return the time by PostgreSQL's clock, by which nobody halted a campaign, or None if somebody did.
 
     A campaign that paused itself, for want of credits, still hands over what it has paid.
     """
@@ -62,7 +62,7 @@ async def begin_part(campaign_id: UUID) -> datetime | None:
 
 
 async def halt(ctx: Context, campaign_id: UUID, statement: str) -> HaltedCampaign | None:
-    """Halt a campaign by PAUSE or CANCEL, or return None where the caller has no such campaign that has not ended.
+    """Halt a campaign by PAUSE or CANCEL, or return None if the caller has no such campaign that has not ended.
 
     No hand-over of it begins until the transaction ends, and none after it.
     """

@@ -1,4 +1,4 @@
-"""Lane bounds: below them a process found nothing due, so that it need not pass what lies there at each look.
+"""Lane bounds: where a process found nothing due, so that its next look can start after it.
 
 While a transaction elsewhere keeps an old snapshot, as a long dump does, PostgreSQL cannot clear the index entries of
 messages that left the queue, and a look for the first due one passes them all. Where full looks are slow, all but one

@@ -181,7 +181,7 @@ RETURNING messages.*
 
 
 async def promote_scheduled(services: Services, *, limit: int, now: datetime, open_ids: IdRange = EVERYWHERE) -> int:
-    """Queue scheduled messages whose time has come. Return how many."""
+    """Queue scheduled messages whose time has come. Return the count."""
     bounds = services.keep(LaneBounds)
     since = bounds.scheduled.of(None).due_at
     rows = await fetch(MessageRow, PROMOTE_SCHEDULED.format(is_open=open_ids.of("messages")), now, limit, since)

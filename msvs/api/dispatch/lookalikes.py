@@ -1,4 +1,4 @@
-"""Senders that a reader takes for one another: what a name folds to, and whether it passes for the platform's own."""
+"""Find senders that look alike: fold names, and detect those that imitate the platform's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Totals of what became of messages: counted from their events, each once, so that traffic writes no counter."""
+"""Totals of messages by status, counted from their events, so that traffic writes no counter."""
 
 from __future__ import annotations
 

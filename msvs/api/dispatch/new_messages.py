@@ -1,4 +1,4 @@
-"""The message that is about to be written."""
+"""A message that an operation is about to write."""
 
 from __future__ import annotations
 

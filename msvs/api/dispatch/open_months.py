@@ -1,4 +1,4 @@
-"""The range of ids that open messages have: with it, dispatch opens the partitions of a few months only.
+"""The range of ids of open messages, so that dispatch reads the partitions of a few months only.
 
 Open are those that wait, are handed over, or wait for their report.
 

@@ -1,4 +1,4 @@
-"""Record what a carrier made of a claim's messages, fenced by the claim's token."""
+"""Record the outcomes of a claim's messages, fenced by the claim's token."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Outcome:
 async def record_outcomes(
     claim: Claim, outcomes: Iterable[Outcome], now: datetime, handed_at: datetime | None = None
 ) -> None:
-    """Write down what the carrier made of a claim. Messages no longer held by its token are left as they are.
+    """Record what the carrier made of a claim. Messages no longer held by its token are left as they are.
 
     `handed_at` is when the hand-over began, so that nothing counts as sent after the end of its campaign; else `now`.
     """

@@ -1,4 +1,4 @@
-"""Pace campaigns: hold the running campaign of a claim, and count its hand-overs."""
+"""Pace campaigns: lock the running campaign of a claim, and count its messages."""
 
 from __future__ import annotations
 

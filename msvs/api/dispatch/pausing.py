@@ -1,4 +1,4 @@
-"""Pausing a campaign for a reason of the service's own."""
+"""Pause a campaign for a reason of the service itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def pause_for_credits(campaign_id: UUID, left: caps.Spendable, now: dateti
 
     It goes on by itself: after a top-up, or on the next UTC day or once the cap is raised. `left` is what fell short.
     Where other claims of the campaign are under way nothing is done: they want the balance that the caller holds, so
-    that to wait for them would be for ever, and the last of them finds out as much and pauses it.
+    that to wait for them would be forever, and the last of them finds out as much and pauses it.
     """
     rows = await fetch(
         "UPDATE campaigns SET resume_status = status, status = 'paused', pause_reason = $2, pause_mark = $3"

@@ -123,7 +123,7 @@ class _Sender(Protocol):
 async def take_for_senders(services: Services, lane: Lane, limit: int, now: datetime) -> Rooms:
     """Return how many messages each sender of a lane may send now; they count as sent.
 
-    None where no sender is limited.
+    None if no sender is limited.
     """
     if not services.rates.senders or limit <= 0:
         return None

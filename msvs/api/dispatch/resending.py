@@ -1,4 +1,4 @@
-"""Hand over once more what is in doubt for good, where the message asked for that and nothing speaks against it.
+"""Hand over messages with an unknown outcome once more, if they ask for it and nothing forbids it.
 
 Of a carrier that cannot be asked nobody learns whether it has a message whose answer was lost. A message that says
 `on_unknown: "resend"` is then sent again after its lease, at most once more: an attempt that may have arrived counts,
@@ -143,7 +143,7 @@ def by_campaign(claim: ResendClaim) -> Iterator[ResendClaim]:
 
 
 async def begin_resend(claim: Claim) -> tuple[Claim, datetime | None]:
-    """Return what of a claim is still in doubt, and when handing it over begins: None where its campaign was halted."""
+    """Return what of a claim is still in doubt, and when handing it over begins: None if its campaign was halted."""
     message_ids = [row.id for row in claim.messages]
     campaign_id = claim.messages[0].campaign_id
     began_at = await clock() if campaign_id is None else await begin_part(campaign_id)

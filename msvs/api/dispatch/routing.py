@@ -1,4 +1,4 @@
-"""Which carrier takes a message: the virtual one in the sandbox; live, the first of its routes that is not paused."""
+"""Choose the carrier of a message: the virtual one in the sandbox; live, its first route that is not paused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Senders as carriers see them: their kinds, and what each may be used for, by region."""
+"""Rules for senders: their kinds, and what each kind may be used for, by region."""
 
 from __future__ import annotations
 

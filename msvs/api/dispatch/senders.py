@@ -1,4 +1,4 @@
-"""Senders: what stands in a message's "from", and which a workspace may use where."""
+"""Senders: the values of `from`, and which ones a workspace may use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Set messages aside that cannot be claimed, so that those behind them are."""
+"""Set aside messages that cannot be claimed, so that those behind them can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Throughput: how many messages a second a carrier and a sender may take, all workers together.
+"""Throughput: the messages in a second that a carrier or sender may take, over all workers.
 
 A token bucket a name, in PostgreSQL: it holds whether or not Redis is there, and a claim that is rolled back gives its
 tokens back. A bucket holds at most one second's worth, so that nothing is caught up in a burst.

@@ -1,4 +1,4 @@
-"""Who answers a thread: a member of the workspace, or nobody in particular."""
+"""Assign a thread to a member of the workspace, or to nobody."""
 
 from __future__ import annotations
 

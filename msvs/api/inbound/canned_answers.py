@@ -1,4 +1,4 @@
-"""Canned answers: texts that are answered often, by their names."""
+"""Canned answers: prepared texts with names."""
 
 from __future__ import annotations
 

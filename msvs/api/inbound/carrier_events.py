@@ -1,4 +1,4 @@
-"""What real carriers brought: their delivery reports find their messages, their inbound messages find a workspace."""
+"""Apply carrier events: match delivery reports to messages, and inbound messages to workspaces."""
 
 from __future__ import annotations
 
@@ -373,7 +373,7 @@ async def list_unread(*, limit: int) -> Sequence[Row]:
 
 
 async def forget_unread(*, limit: int, now: datetime) -> int:
-    """Forget inbound messages from what is no number that were kept for UNREAD_KEPT. Return how many."""
+    """Forget inbound messages from what is no number that were kept for UNREAD_KEPT. Return the count."""
     due = [row.id for row in await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.UNREAD, limit, BEGINNING)]
     await execute(DELETE_CARRIER_EVENTS, due)
     return len(due)
@@ -392,7 +392,7 @@ def _is_opt_out(parts: Sequence[Row]) -> bool:
 
 
 def asks_out(parts: Sequence[Row]) -> bool:
-    """Return whether an inbound message, in its parts, asks for no more by its words or the carrier's."""
+    """Return whether an inbound message, in its parts, asks to opt out by its words or the carrier's."""
     own = own_words(_joined(parts), ())
     return _is_opt_out(parts) or classify_reply(own) is Keyword.STOP or wants_out(own) is not None
 

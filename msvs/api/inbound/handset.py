@@ -1,4 +1,4 @@
-"""The sandbox as a handset sees it: which phones have messages, what each received and sent, what is scripted."""
+"""The sandbox handset: phones with messages, their messages in both directions, and scripted numbers."""
 
 from __future__ import annotations
 

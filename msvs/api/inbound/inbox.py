@@ -1,4 +1,4 @@
-"""The inbox: threads of what contacts replied and what was sent to them; answer, mark read."""
+"""The inbox: conversations with contacts; list, answer and mark as read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keywords: words that a workspace chose, with which anyone who texts one opts in and joins a list."""
+"""Keywords of a workspace: words that opt in anyone who texts them, and add them to a list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes about contacts, for the workspace's own people: nobody is sent them."""
+"""Notes about contacts, for the members of a workspace; they are never sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replies: keywords and opt-outs in other words change consent, everything else answers the latest message."""
+"""Replies: keywords and opt-outs in other words change consent; any other text answers the latest message."""
 
 from __future__ import annotations
 
@@ -133,9 +133,9 @@ async def receive_inbound(
 ) -> Row:
     """Take in a message from a phone, in any spelling, once a `dedupe_key`: the row, new or already there.
 
-    STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
+    STOP, or a phrase that certainly asks to opt out, opts out; START opts in, YES confirms a double opt-in, HELP is
     answered, each also with courtesies around it; a workspace's keyword joins its list. Anything else is a reply to the
-    latest message to that phone; one that likely asks for no more opts out besides, and is flagged. What the carrier
+    latest message to that phone; one that likely asks to opt out opts out besides, and is flagged. What the carrier
     took for an opt-out (`is_opt_out`) is a STOP regardless of its words, and the carrier has confirmed it. What is
     quoted of our own messages asks for nothing.
     What could not surely be read (`is_garbled`) is flagged, no matter what it seems to say.

@@ -1,4 +1,4 @@
-"""Explanations and timelines: why a message is as it is, from everything that was recorded of it."""
+"""Explanations and timelines: everything that was recorded about a message."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class StateChange(Resource, kw_only=True):
 class MessageExplanation(Resource, kw_only=True):
     """A message, with everything that was recorded about it.
 
-    `encoding` is null for a recipient that was skipped before its body was rendered; `quiet_hours` is null where none
+    `encoding` is null for a recipient that was skipped before its body was rendered; `quiet_hours` is null if none
     are kept; `ledger` is empty in the sandbox.
     """
 
@@ -310,7 +310,7 @@ async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None
 
 
 def _decided_at(message: Message, attempts: Sequence[MessageAttempt], skipped_at: datetime | None) -> datetime | None:
-    """Return when consent was last asked for: at the last hand-over, else at the refusal, or None where that is yet to
+    """Return when consent was last asked for: at the last hand-over, else at the refusal, or None if that is yet to
     come.
     """
     if message.status in (MessageStatus.CANCELED, MessageStatus.SKIPPED):

@@ -397,7 +397,7 @@ INDEXED = ("to", "contact_id", "campaign_id", "error_code")
 
 
 async def _find(ctx: Context, which: Conditions) -> _Found | None:
-    """Return the query of what meets every condition; None where nothing can."""
+    """Return the query of what meets every condition; None if nothing can."""
     to, bounds = which.get("to"), (("to", MAX_ADDRESS), ("sender", MAX_ADDRESS), ("error_code", MAX_ERROR_CODE))
     texts = [(which.get(name), maximum) for name, maximum in bounds]
     if any(isinstance(text, str) and len(text) > maximum for text, maximum in texts):

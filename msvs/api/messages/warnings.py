@@ -1,4 +1,4 @@
-"""Warnings about one message: about its body, and about its sender where it goes."""
+"""Warnings about one message: about its body, and about its sender in the recipient's region."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def message_warnings(
     livemode: bool,
     is_literal: bool = False,
 ) -> list[BodyWarning]:
-    """Return what may not have been meant by a message that can be sent; `rendered` is None where it cannot be made."""
+    """Return what may not have been meant by a message that can be sent; `rendered` is None if it cannot be made."""
     texts = () if rendered is None or template.is_literal else (rendered.body,)
     found = body_warnings.warn_of_template(body, template, is_marketing=False, rendered=texts, is_literal=is_literal)
     if rendered is not None:

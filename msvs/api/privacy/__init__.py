@@ -1,1 +1,1 @@
-"""Privacy: erase a person, export what is kept about one."""
+"""Privacy: erase a person, and export a person's data."""

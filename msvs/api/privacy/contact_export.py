@@ -1,4 +1,4 @@
-"""Everything kept about one contact, in one shape (GDPR art. 15 and 20, LGPD art. 18)."""
+"""Export everything about one contact in one shape (GDPR art. 15 and 20, LGPD art. 18)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Erasure: a person is forgotten everywhere; what must be kept (accounting, consent, a STOP) names nobody."""
+"""Erase a person: delete or anonymize every record; accounting, consent and opt-outs are kept without personal data."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ async def erase_phone(ctx: Context, phone: str) -> ErasureResource:
 
 
 async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime | None:
-    """Erase, in the current transaction; when, or None where the contact is gone by now."""
+    """Erase, in the current transaction; when, or None if the contact is gone by now."""
     scope = (ctx.workspace_id, ctx.livemode)
     began = await now()
     messages = {row.id: row.to_phone for row in await fetch(FIND_MESSAGES_OF_CONTACT, *scope, contact_id)}

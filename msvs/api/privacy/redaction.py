@@ -1,4 +1,4 @@
-"""Redaction: the text of a message is forgotten everywhere; that it was sent, and what it cost, stays."""
+"""Redact a message: delete its text everywhere; that it was sent, and its cost, stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Warnings about a body: what carriers, recipients or the bill would hold against it, though it may be sent."""
+"""Warnings about a body: problems with carriers, recipients or cost that do not prevent sending."""
 
 from __future__ import annotations
 

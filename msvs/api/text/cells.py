@@ -1,4 +1,4 @@
-"""Phones in the cells of tables that people bring: what spreadsheets do to them is undone where that is certain."""
+"""Phones in the cells of spreadsheets: undo what spreadsheets do to them where that is certain."""
 
 from __future__ import annotations
 

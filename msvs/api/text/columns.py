@@ -1,4 +1,4 @@
-"""The columns of tables that people bring, known by name in many languages; the names are data."""
+"""Recognize the columns of tables by their names in many languages; the names are data."""
 
 from __future__ import annotations
 

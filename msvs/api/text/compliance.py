@@ -1,4 +1,4 @@
-"""What law and policy forbid: blocked destinations."""
+"""Destinations that law or policy forbid."""
 
 from __future__ import annotations
 

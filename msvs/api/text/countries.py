@@ -1,4 +1,4 @@
-"""Countries as tables that people bring name them: by code, by calling code, or by name in several languages."""
+"""Read countries in tables: by code, by calling code, or by name in several languages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _calling_code = re.compile(r"\+?[0-9]{1,3}").fullmatch
 
 
 def read_country(text: str, default: str | None) -> str | None:
-    """Return the region that a cell names; `default` where it names none, None where what it names is not known."""
+    """Return the region that a cell names; `default` where it names none, None if what it names is not known."""
     text = clean_text(text)
     if not text:
         return default

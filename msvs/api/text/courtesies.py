@@ -1,4 +1,4 @@
-"""Whether a message is one of the words of words.toml with courtesies, a name or a signature around it.
+"""Recognize a keyword with courtesies, a name or a signature around it.
 
 What may stand around a word is data (data/courtesies.toml). A message that says anything else is none.
 """

@@ -1,4 +1,4 @@
-"""Dates and times in the cells of tables that people bring; one that could be two days is none."""
+"""Read dates and times in the cells of tables; ambiguous dates are not read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a whole sentence asks to be texted no more, by rules that are data (data/opt_out_phrases.toml).
+"""Recognize sentences that ask to opt out, by rules that are data (data/opt_out_phrases.toml).
 
 A person may revoke consent "using any reasonable means" (47 CFR § 64.1200(a)(10)), not by a keyword alone. The rules
 are tried in every language at once; a person can read each, and the reading names the one that held.

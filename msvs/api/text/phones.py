@@ -1,4 +1,4 @@
-"""Phone numbers: strict E.164 in, with their region, calling code and type."""
+"""Parse phone numbers in strict E.164, with their region, calling code and type."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _PUNCTUATION_CATEGORIES = frozenset(("Cf", "Cc", "Pd", "Zs"))
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A valid number as it was given; `region` is its ISO 3166-1 code, or None where it belongs to no country.
+    """A valid number as it was given; `region` is its ISO 3166-1 code, or None if it belongs to no country.
 
     `e164` may be a former spelling: the rest is that of the present one.
     """
@@ -137,13 +137,13 @@ def read_phone(text: str, region: str, *, param: str = "to") -> Phone:
 
 
 def region_of(e164: str) -> str | None:
-    """Return the ISO 3166-1 code of a number's region, or None where it has none, or is no number."""
+    """Return the ISO 3166-1 code of a number's region, or None if it has none, or is no number."""
     phone = _read(e164) if _e164(e164) else None
     return None if phone is None else phone.region
 
 
 def carrier_phone(text: str) -> str | None:
-    """Return the number in E.164 that a carrier means by `text`, as it is today, or None where it is none or not sure.
+    """Return the number in E.164 that a carrier means by `text`, as it is today, or None if it is none or not sure.
 
     Many leave the plus out or write 00 for it, some put a trunk zero in, blanks or dashes between the digits, and some
     write what a country's numbers were before.

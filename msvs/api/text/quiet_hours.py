@@ -1,4 +1,4 @@
-"""Quiet hours: campaigns reach a person only while it is day in every zone that the person may be in.
+"""Quiet hours: campaigns reach a person only when it is daytime in every zone in which the person may be.
 
 The rules a country are data (data/quiet_hours.json), each with its source. Times are local to the recipient.
 """
@@ -46,7 +46,7 @@ class Rule:
     source: str
 
     def hours(self, day: date) -> Hours | None:
-        """Return the hours of a day, or None where it stays shut."""
+        """Return the hours of a day, or None if it stays shut."""
         weekday = day.weekday()
         if weekday in self.closed_weekdays:
             return None

@@ -1,4 +1,4 @@
-"""What a message quotes of others, taken out: what was sent to its writer, reactions, and the quoted lines of mail.
+"""Remove quotes from a message: earlier messages, reactions, and the quoted lines of mail.
 
 A handset tells of a reaction with all of the message that it is to, or its beginning, between marks of some language or
 none; mail repeats below a reply what it replies to. None of it is the writer's own, and much of it speaks of STOP.

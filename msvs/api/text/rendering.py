@@ -1,4 +1,4 @@
-"""A template and a recipient become a body with its encoding and segments."""
+"""Render a template for a recipient: its body, encoding and segments."""
 
 from __future__ import annotations
 

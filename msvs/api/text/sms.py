@@ -1,4 +1,4 @@
-"""How a rendered body is sent: its encoding, its segments and where the parts are cut."""
+"""Split a rendered body into segments by its encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables that people bring: any delimiter, encoding and line end, read row by row in bounded memory.
+"""Read tables with any delimiter, encoding and line end, row by row in bounded memory.
 
 `open_table` finds how the file is written and which row names its columns; nothing of it is guessed from values.
 """
@@ -86,7 +86,7 @@ class Row(NamedTuple):
 class Table:
     """A table: how it is written, its columns, and its rows, which are read once.
 
-    `header` is None where the file has nothing but one column of phones. `fields` tells where the columns of each known
+    `header` is None if the file has nothing but one column of phones. `fields` tells where the columns of each known
     field are, the most fitting first.
     """
 

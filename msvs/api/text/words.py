@@ -1,4 +1,4 @@
-"""The words that a whole message may be: STOP, START, HELP and YES, in each language that has its own.
+"""The keywords STOP, START, HELP and YES, in each language.
 
 The words are data (data/words.toml), each language with its sources.
 """

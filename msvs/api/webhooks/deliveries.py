@@ -1,4 +1,4 @@
-"""Deliveries: claim due webhooks under a lease, and write down what their receivers answered; no network here."""
+"""Webhook deliveries: claim due ones under a lease, and record the answers of receivers; no network."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ class ClaimedDelivery(EventRow, Protocol):
 
 
 class _Taken(ClaimedDelivery, Protocol):
-    """A delivery as it was taken; where `is_lost`, its event is past its keeping and its columns are null."""
+    """A delivery as it was taken; where `is_lost`, its event is past its retention and its columns are null."""
 
     @property
     def is_lost(self) -> bool: ...
@@ -310,9 +310,9 @@ async def claim_deliveries(
 
 
 async def drop_stale_deliveries(*, limit: int, now: datetime, endpoints: EndpointLooks | None = None) -> int:
-    """Drop pending deliveries whose endpoint is deleted, or is disabled and their event past its keeping.
+    """Drop pending deliveries whose endpoint is deleted, or is disabled and their event past its retention.
 
-    Return how many.
+    Return the count.
     """
     return await execute(DROP_STALE, now, limit, *await find_waiting(now, endpoints or EndpointLooks()))
 

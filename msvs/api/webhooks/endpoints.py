@@ -1,4 +1,4 @@
-"""Webhook endpoints: subscriptions, their secrets, test events, and sending again what did not arrive."""
+"""Webhook endpoints: subscriptions, secrets, test events, and recovery of failed deliveries."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
 
 
 async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
-    """Deliver to an endpoint what it has not received since a time, at most 30 days back. Return how many events.
+    """Deliver to an endpoint what it has not received since a time, at most 30 days back. Return the number of events.
 
     Those are the ones that were given up, and of those that came while it was disabled and that it now subscribes to
     the oldest 100,000. Raises NotFound, InvalidRequest, and Conflict code `webhook_disabled`.

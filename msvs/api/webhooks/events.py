@@ -1,4 +1,4 @@
-"""Events: written in the transaction of their change, together with the deliveries they cause."""
+"""Events: written in the transaction of their change, together with their deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callbacks as Twilio makes them: registered with a message, written with its events, claimed and settled here.
+"""Twilio-style status callbacks: registered with a message, written with its events, claimed and settled here.
 
 Twilio signs them with the account's token, which is an API key here and kept only as a hash. So every callback that may
 come is signed when the message is accepted, while the key is at hand: what is kept signs nothing else.
@@ -167,7 +167,7 @@ FORGET_CALLBACK = "UPDATE twilio_messages SET callback_url = NULL, signatures = 
 
 
 class ClaimedCallback(Protocol):
-    """A claimed callback with its message and what was registered; `url` is null where that is gone."""
+    """A claimed callback with its message and what was registered; `url` is null if that is gone."""
 
     id: UUID
     workspace_id: UUID
@@ -292,7 +292,7 @@ def sign(token: str, url: str, form: Mapping[str, str]) -> str:
 
 
 def signed_form(claimed: ClaimedCallback) -> tuple[dict[str, str], str] | None:
-    """Return the form of a claimed callback and its signature, or None where nothing is registered any more."""
+    """Return the form of a claimed callback and its signature, or None if nothing is registered any more."""
     status, number = claimed.status, None
     if status == "failed":
         status = "undelivered" if claimed.was_taken else status
@@ -360,7 +360,7 @@ async def release(claimed: ClaimedCallback, now: datetime) -> None:
 
 
 async def settle(claimed: ClaimedCallback, called: Called | None, now: datetime) -> None:
-    """Write down what came of a callback, None where there was nothing to call; what another claimed is left alone."""
+    """Record what came of a callback, None if there was nothing to call; what another claimed is left alone."""
     state = _state(claimed, called)
     found = called or Called()
     mark = (claimed.id, claimed.attempt_count, claimed.lease_until)

@@ -1,1 +1,1 @@
-"""SMPP 3.4: an asyncio client of our own, as a carrier."""
+"""SMPP 3.4: our own asyncio client, as a carrier."""

@@ -1,4 +1,4 @@
-"""The SMPP carrier: hands messages to a message centre over sessions of its own, and keeps what that brings."""
+"""The SMPP carrier: submit messages to a message center over sessions, and store carrier events."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _CLOSING: Final = Refused("carrier_rejected", retryable=True, retry_after=FAULT_
 
 
 class SmppCarrier(Carrier):
-    """A message centre reached by SMPP 3.4.
+    """A message center reached by SMPP 3.4.
 
     What was written to a connection and not answered is unknown, and never written again; what was not written is
     refused for the moment. A message of several parts goes out part by part, each after the last was accepted. A
@@ -113,7 +113,7 @@ class SmppCarrier(Carrier):
         ]
 
     async def check(self) -> str | None:
-        """Return why no session takes messages, or none brings reports, or None where both do."""
+        """Return why no session takes messages, or none brings reports, or None if both do."""
         problems = []
         for mode in dict.fromkeys(link.mode for link in self._links):
             links = [link for link in self._links if link.mode is mode]

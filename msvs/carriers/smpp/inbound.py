@@ -1,4 +1,4 @@
-"""What a message centre brings: carrier events from deliver_sm, and which of them it brings for a second time."""
+"""Carrier events from deliver_sm, and the detection of repeated ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_DOUBTS: Final = 10_000
 class Arrival:
     """One inbound message as it came over `session`.
 
-    `is_open` until it is known whether the message centre has our answer to it: surely, or in doubt. `rivals` are open
+    `is_open` until it is known whether the message center has our answer to it: surely, or in doubt. `rivals` are open
     arrivals of the same content over other sessions, without whose end nobody can tell whether this is one of them
     brought again; until then it has no key.
     """
@@ -52,7 +52,7 @@ class Redeliveries:
 
     SMPP gives inbound messages no id, and a person may well send the same text twice. So a message is taken for one
     brought again only where its sender, addressee, text and headers are those of an arrival whose answer may not have
-    reached the message centre: the session broke before it answered anything that we sent after our answer, we
+    reached the message center: the session broke before it answered anything that we sent after our answer, we
     answered with an error, or we have not answered for longer than a response timer. Each such arrival covers one
     repetition, for ten minutes. Held in memory: what is brought again after this process died is a new message.
     """
@@ -88,7 +88,7 @@ class Redeliveries:
             arrival.key = f"smpp:{digest.hex()}:{secrets.token_hex(8)}"
 
     def end(self, arrival: Arrival) -> None:
-        """End an arrival that the message centre has our answer to, or that came to nothing.
+        """End an arrival that the message center has our answer to, or that came to nothing.
 
         It covers no repetition.
         """
@@ -104,7 +104,7 @@ class Redeliveries:
         arrival.waiters.clear()
 
     def doubt(self, arrival: Arrival, now: float) -> None:
-        """Note that the message centre may bring this one again."""
+        """Note that the message center may bring this one again."""
         if not arrival.is_open:
             return
         self._remember(arrival, now)
@@ -131,7 +131,7 @@ class Redeliveries:
 
 
 def fingerprint(message: Message) -> bytes:
-    """Return what is the same whenever a message centre brings the same message.
+    """Return what is the same whenever a message center brings the same message.
 
     Its sequence number and clock are not.
     """
@@ -226,7 +226,7 @@ def _octets(message: Message) -> bytes:
 def to_carrier_event(
     message: Message, key: str, options: SmppOptions, late: Mapping[str, Late], unread: TellUnread = _tell_nobody
 ) -> CarrierEvent | None:
-    """Return what a deliver_sm or data_sm brings, or None where there is nothing to keep."""
+    """Return what a deliver_sm or data_sm brings, or None if there is nothing to keep."""
     if is_receipt(message):
         return read_report(message, options, late, unread)
     return read_inbound(message, key, options)

@@ -1,4 +1,4 @@
-"""A submission on its way through the client: its parts, what became of them, and the batch that waits for it."""
+"""A submission in progress: its parts, their outcomes, and the batch that waits for it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Job:
 
 
 class Composer:
-    """Makes the submit_sm of submissions as a message centre wants them."""
+    """Makes the submit_sm of submissions as a message center wants them."""
 
     def __init__(self, options: SmppOptions, *, reference: int) -> None:
         self._options = options
@@ -172,7 +172,7 @@ class Composer:
         )
 
     def _source(self, sender: str) -> tuple[str, tuple[int, int]]:
-        """Return the sender as an address with its plan; none is the message centre's own choice (SMPP 3.4 § 5.2.8)."""
+        """Return the sender as an address with its plan; none is the message center's own choice (SMPP 3.4 § 5.2.8)."""
         if not sender:
             return "", (0, 0)
         if sender.startswith("+") and sender[1:].isdigit():

@@ -1,4 +1,4 @@
-"""A session that is kept up: connected, bound, and begun again after every end."""
+"""Keep a session up: connect, bind, and reconnect after every end."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Link:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        """Bind and bind again for ever, the pauses longer each time that it fails, and never quite the same."""
+        """Bind and bind again forever, the pauses longer each time that it fails, and never quite the same."""
         options = self._host.options
         failures = 0
         while True:

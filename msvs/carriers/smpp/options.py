@@ -1,4 +1,4 @@
-"""What an operator says of a message centre, in the carrier's table of the file."""
+"""The options of a message center in the carrier's table of the file."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _status = re.compile(r"0[xX][0-9a-fA-F]{1,8}|0|[1-9][0-9]{0,9}")
 
 
 class SmppOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A message centre and how it wants to be spoken to.
+    """A message center and how it wants to be spoken to.
 
     `binds` sessions, each with a `window` of unanswered submits; `rate` in PDUs a second, all sessions together.
     `queue_seconds` is how long a message waits for its turn before it is handed back unsent, `response_seconds` how
     long an answer may take before the outcome is unknown. `statuses` and `receipt_errors` give our failure codes to a
     vendor's own `command_status` and `err` values, `receipt_states` those or `delivered` or `on_the_way` to its own
-    `stat`. `validity_seconds` is how long the message centre tries.
+    `stat`. `validity_seconds` is how long the message center tries.
     """
 
     host: str
@@ -75,7 +75,7 @@ class SmppOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return {int(status, 0): code for status, code in self.statuses.items()}
 
     def validity_period(self) -> str:
-        """`validity_seconds` as a relative time (SMPP 3.4 § 7.1.1.2); empty for the message centre's own default."""
+        """`validity_seconds` as a relative time (SMPP 3.4 § 7.1.1.2); empty for the message center's own default."""
         if self.validity_seconds is None:
             return ""
         minutes, seconds = divmod(self.validity_seconds, 60)
@@ -85,7 +85,7 @@ class SmppOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return f"00{months:02}{days:02}{hours:02}{minutes:02}{seconds:02}000R"
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """Return a context that checks the message centre's certificate, or None without TLS. Raises OSError."""
+        """Return a context that checks the message center's certificate, or None without TLS. Raises OSError."""
         return ssl.create_default_context(cafile=self.tls_ca) if self.tls else None
 
 

@@ -1,4 +1,4 @@
-"""The pace at which a message centre takes PDUs."""
+"""The rate at which a message center accepts PDUs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Pacer:
         self._next_at = 0.0
 
     def turn(self, now: float) -> float | None:
-        """Take a turn; where there is none yet, none is taken, and this is when there will be."""
+        """Take a turn; if there is none yet, none is taken, and this is when there will be."""
         if self._next_at > now:
             return self._next_at
         start = self._next_at if now - self._next_at <= CATCH_UP_SECONDS else now

@@ -1,4 +1,4 @@
-"""Protocol data units of SMPP 3.4, to bytes and back."""
+"""Encode and decode the protocol data units of SMPP 3.4."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def encode_text(text: str) -> bytes:
 
 
 def decode_text(body: bytes) -> str:
-    """Decode the C-octet string that begins a response; empty where a message centre leaves it out (§ 4.4.2)."""
+    """Decode the C-octet string that begins a response; empty if a message center leaves it out (§ 4.4.2)."""
     end = body.find(0)
     return (body if end < 0 else body[:end]).decode("latin-1")
 

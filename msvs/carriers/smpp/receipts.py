@@ -1,4 +1,4 @@
-"""Delivery receipts, by optional parameters and by text."""
+"""Read delivery receipts, from optional parameters and from text."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _BY_NUMBER, _BY_WORD, _SILENT = _read_table()
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A receipt: the message centre's id of the message in its canonical form, its state, and the error it names.
+    """A receipt: the message center's id of the message in its canonical form, its state, and the error it names.
 
     `unread` is the word for a state that nobody knows; the state is then none that ends anything.
     """
@@ -104,7 +104,7 @@ class Receipt:
     unread: str | None = None
 
     def failure(self, codes: Mapping[str, str]) -> str:
-        """Our code for why it was not delivered; `codes` are the operator's for this message centre's `err`."""
+        """Our code for why it was not delivered; `codes` are the operator's for this message center's `err`."""
         if self.error is not None:
             for error, code in codes.items():
                 if _plain(error) == _plain(self.error):
@@ -131,7 +131,7 @@ def read_receipt(
     """Read the receipt in a deliver_sm (§ 5.3.2.12, 5.3.2.31, 5.3.2.35 and Appendix B), or None without an id or a
     state.
 
-    `words` are the operator's outcomes for this message centre's own `stat`.
+    `words` are the operator's outcomes for this message center's own `stat`.
     """
     text = _read_text(message)
     # What the message said follows `text:` and may look like anything.
@@ -157,7 +157,7 @@ def read_receipt(
 def read_word(word: str, words: Mapping[str, str] = MappingProxyType({})) -> State | None:
     """Read the state that a word of a receipt means.
 
-    Written out, cut short or gone on behind, or None where nobody knows.
+    Written out, cut short or gone on behind, or None if nobody knows.
     """
     letters = _letters(word)
     if (own := _read_own(letters, words)) is not None:
@@ -177,7 +177,7 @@ def read_word(word: str, words: Mapping[str, str] = MappingProxyType({})) -> Sta
 
 
 def response_ref(message_id: str, id_format: IdFormat) -> str | None:
-    """Return the canonical form of the id in a submit_sm_resp, or None where there is none."""
+    """Return the canonical form of the id in a submit_sm_resp, or None if there is none."""
     return _canonical(message_id, {"hex": 16, "hex_decimal": 16, "decimal": 10, "decimal_hex": 10}.get(id_format))
 
 

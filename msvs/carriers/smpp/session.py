@@ -76,7 +76,7 @@ class Host(Protocol):
 
 
 class BindRefused(Exception):
-    """The message centre answered a bind with an error, named in the words."""
+    """The message center answered a bind with an error, named in the words."""
 
 
 class SessionLost(Exception):
@@ -84,7 +84,7 @@ class SessionLost(Exception):
 
 
 class Session(asyncio.Protocol):
-    """A connection to a message centre, bound once `bind` returns; `closed` is done when it is over."""
+    """A connection to a message center, bound once `bind` returns; `closed` is done when it is over."""
 
     def __init__(self, host: Host, mode: Command) -> None:
         loop = asyncio.get_running_loop()
@@ -225,11 +225,11 @@ class Session(asyncio.Protocol):
         self.host.proceed()
 
     def pause_writing(self) -> None:
-        """Note that the message centre does not read."""
+        """Note that the message center does not read."""
         self._is_writable = False
 
     def resume_writing(self) -> None:
-        """Note that the message centre reads again."""
+        """Note that the message center reads again."""
         self._is_writable = True
         self.host.proceed()
 
@@ -343,7 +343,7 @@ class Session(asyncio.Protocol):
     async def _decide(self, arrival: Arrival, brought: Brought) -> None:
         """Wait until it is known what became of the same content's earlier arrivals over other sessions.
 
-        A message centre brings again over a session that stands what it lost with one that broke, and may be faster
+        A message center brings again over a session that stands what it lost with one that broke, and may be faster
         than the news of the break; a sign of life of the other session tells that it did not break.
         """
         ends = []
@@ -442,7 +442,7 @@ class Session(asyncio.Protocol):
         return OK
 
     def _confirm(self, sequence: int) -> None:
-        """Note that the message centre has read our request `sequence`, and so every answer written before it."""
+        """Note that the message center has read our request `sequence`, and so every answer written before it."""
         self._confirmed_at = self._heard_at
         answers = self._answers
         while answers and answers[0][0] < sequence:

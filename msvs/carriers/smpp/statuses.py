@@ -1,4 +1,4 @@
-"""What message centres answer, in the words of our failure catalogue."""
+"""Map the statuses of message centers to our failure codes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def status_name(status: int) -> str:
 
 
 def refusal(status: int, codes: Mapping[int, str]) -> Refused:
-    """Return the outcome of a submit_sm answered with an error; `codes` are the operator's for this message centre."""
+    """Return the outcome of a submit_sm answered with an error; `codes` are the operator's for this message center."""
     known = STATUSES.get(status)
     if status in codes:
         return Refused(codes[status])

@@ -1,4 +1,4 @@
-"""Texts as octets and back: the GSM 7-bit alphabet unpacked, UCS-2, Latin-1 and ASCII, and the parts of long ones."""
+"""Encode and decode texts: the unpacked GSM 7-bit alphabet, UCS-2, Latin-1 and ASCII, and long messages in parts."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Reading(NamedTuple):
 
 
 def encode_gsm7(text: str) -> bytes | None:
-    """Encode the text in the GSM 7-bit alphabet, a septet an octet, or None where the alphabet lacks a character."""
+    """Encode the text in the GSM 7-bit alphabet, a septet an octet, or None if the alphabet lacks a character."""
     try:
         return text.translate(_ENCODE).encode("latin-1")
     except UnicodeEncodeError:
@@ -138,7 +138,7 @@ def decode_gsm7(data: bytes) -> str:
 def split(body: str, encoding: str, *, alphabet: Alphabet = "gsm7", header_octets: int = 6) -> Text:
     """Split the body in parts, cut where the handset's alphabet has to be: as many as its segments.
 
-    `alphabet` is what the message centre reads behind data_coding 0; a character that it lacks makes the whole body
+    `alphabet` is what the message center reads behind data_coding 0; a character that it lacks makes the whole body
     UCS-2. No escape pair and no surrogate pair is divided. `header_octets` is what each part of several leaves for its
     user data header: 6 for a reference of 8 bits, 7 for one of 16.
     """
@@ -157,7 +157,7 @@ def split(body: str, encoding: str, *, alphabet: Alphabet = "gsm7", header_octet
 
 
 def whole(body: str, encoding: str, *, alphabet: Alphabet = "gsm7") -> tuple[Text, bool]:
-    """Return the body undivided, for message_payload, and whether the message centre will divide it."""
+    """Return the body undivided, for message_payload, and whether the message center will divide it."""
     text = split(body, encoding, alphabet=alphabet)
     return Text(text.data_coding, (b"".join(text.parts),)), len(text.parts) > 1
 

@@ -301,7 +301,7 @@ async def evidence() -> list[tuple[str, str | None, str | None, str | None]]:
     return [(row.status.value, row.user_agent, row.text, row.version) for row in rows]
 
 
-async def test_what_was_agreed_to_is_kept_word_for_word(ctx: Context) -> None:
+async def test_the_agreed_text_is_kept_verbatim(ctx: Context) -> None:
     agreed = OptInEvidence("form", "203.0.113.4", "Mozilla/5.0", "I agree.\n\tSTOP ends it.", "2026-03")
     async with unit_of_work():
         made = await create_contact(ctx, CreateContact(PHONE, opt_in=agreed))

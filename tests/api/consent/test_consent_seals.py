@@ -246,7 +246,7 @@ async def test_an_operator_seals_what_was_looked_into(ctx: Context, other_ctx: C
     assert found.is_whole
 
 
-async def test_what_is_rolled_back_leaves_the_seal(ctx: Context) -> None:
+async def test_a_rollback_keeps_the_seal(ctx: Context) -> None:
     contact = await opt_in(ctx)
 
     async def fail() -> None:

@@ -159,7 +159,7 @@ async def test_old_evidence_opts_nobody_in_again(ctx: Context, evidence: Callabl
     assert (changed.first_name, changed.opt_in_status) == ("Maria", "opted_out")
 
 
-async def test_the_same_evidence_opts_in_whoever_never_said_stop(ctx: Context) -> None:
+async def test_the_same_evidence_opts_in_people_who_never_opted_out(ctx: Context) -> None:
     for number, (_, make) in enumerate(OLD_EVIDENCE):
         phone = f"+1212555010{number}"
         made = await create(ctx, make(datetime.now(UTC)), phone)

@@ -156,7 +156,7 @@ async def test_double_opt_in_starts_pending_with_one_question(ctx: Context) -> N
         ({"attributes": {f"k{n}": n for n in range(51)}}, "parameter_out_of_range", "attributes"),
     ],
 )
-async def test_what_is_out_of_bounds_is_refused(ctx: Context, changes: dict[str, Any], code: str, param: str) -> None:
+async def test_values_out_of_bounds_are_refused(ctx: Context, changes: dict[str, Any], code: str, param: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await create(ctx, CreateContact(**{"phone": PHONE, **changes}))
 
@@ -595,7 +595,7 @@ async def test_an_external_id_is_one_contacts_alone(ctx: Context, other_ctx: Con
     assert (await update(ctx, second, external_id="c-1")).external_id == "c-1"
 
 
-async def test_what_becomes_of_a_conflict_is_one_of_two(ctx: Context) -> None:
+async def test_on_conflict_has_two_values(ctx: Context) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await create(ctx, CreateContact(PHONE, on_conflict="merge"))
     assert (refused.value.param, await Contact.all().count()) == ("on_conflict", 0)

@@ -109,7 +109,7 @@ def test_a_mobile_number_goes_before_others() -> None:
         *((text, UNSAID) for text in ("", " ", "maybe later", "Yes but not by text", "2026-04-22")),
     ],
 )
-def test_what_a_cell_says_of_consent(text: str, answer: int) -> None:
+def test_cells_of_consent(text: str, answer: int) -> None:
     assert read_agreement(text) == answer
 
 

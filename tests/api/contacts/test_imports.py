@@ -93,7 +93,7 @@ async def test_new_phones_get_contacts_on_a_list_with_their_evidence(ctx: Contex
     assert await Event.all().count() == 0
 
 
-async def test_what_is_known_is_changed_and_the_rest_of_it_stays(ctx: Context) -> None:
+async def test_known_contacts_are_updated_and_other_fields_stay(ctx: Context) -> None:
     maria = await make_contact(
         ctx, MARIA, first_name="Maria", last_name="Silva", attributes={"tier": "vip", "city": "Porto"}
     )
@@ -256,7 +256,7 @@ async def test_without_evidence_consent_is_unknown(ctx: Context) -> None:
     assert await ConsentEvent.all().count() == 0
 
 
-async def test_what_is_no_import_is_refused_and_nothing_is_written(ctx: Context, other_ctx: Context) -> None:
+async def test_an_invalid_import_is_refused_and_nothing_is_written(ctx: Context, other_ctx: Context) -> None:
     foreign = await make_list(other_ctx)
     cases: list[tuple[list[CreateContact], dict[str, Any], str, str]] = [
         ([CreateContact(MARIA)] * 501, {}, "parameter_out_of_range", "contacts"),

@@ -125,7 +125,7 @@ async def test_an_opt_out_is_a_suppression(ctx: Context) -> None:
 @pytest.mark.parametrize(
     ("phone", "source", "param"), [("12", "complaint", "phone"), (PHONE, " ", "source"), (PHONE, "x" * 101, "source")]
 )
-async def test_what_is_no_suppression_is_refused(ctx: Context, phone: str, source: str, param: str) -> None:
+async def test_an_invalid_suppression_is_refused(ctx: Context, phone: str, source: str, param: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await suppress(ctx, phone, source)
     assert refused.value.param == param
@@ -258,7 +258,7 @@ async def test_a_source_is_no_formula_to_a_spreadsheet_and_comes_in_again_as_it_
 
 
 @pytest.mark.parametrize("operation", ["create", "import", "lift", "file"])
-async def test_who_may_only_look_changes_nothing(ctx: Context, operation: str) -> None:
+async def test_a_read_only_member_changes_nothing(ctx: Context, operation: str) -> None:
     row = await suppress(ctx)
     reader = Context(ctx.workspace_id, False, actor="usr", role=Role.READ_ONLY, services=SERVICES)
     operations: dict[str, Callable[[], Awaitable[Any]]] = {

@@ -19,7 +19,7 @@ from tests import factories
 pytestmark = pytest.mark.usefixtures("virtual_live")
 
 
-async def test_what_arrives_during_a_run_goes_together_in_the_next() -> None:
+async def test_requests_during_a_run_share_the_next() -> None:
     runs: list[list[int]] = []
     go = asyncio.Event()
 

@@ -41,7 +41,7 @@ ALIKE = (
         ("+5491123456789", "+541123456789"),
     ],
 )
-def test_what_reads_alike_is_one_sender(one: str, other: str) -> None:
+def test_lookalikes_are_one_sender(one: str, other: str) -> None:
     assert skeleton(one) == skeleton(other)
 
 
@@ -57,7 +57,7 @@ def test_what_reads_alike_is_one_sender(one: str, other: str) -> None:
         ("ACME", "ACNE"),
     ],
 )
-def test_what_reads_apart_is_two(one: str, other: str) -> None:
+def test_distinct_names_are_two_senders(one: str, other: str) -> None:
     assert skeleton(one) != skeleton(other)
 
 

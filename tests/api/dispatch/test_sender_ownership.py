@@ -222,14 +222,14 @@ async def moved(live_ctx: Context, owner: Context, carriers: str) -> list[str]:
     return carrier.senders
 
 
-async def test_what_waits_from_a_sender_that_moved_is_not_sent(
+async def test_messages_from_a_transferred_sender_are_not_sent(
     live_ctx: Context, other_ctx: Context, carriers: str
 ) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, BRAND)
     assert await moved(live_ctx, replace(other_ctx, livemode=True), carriers) == []
 
 
-async def test_what_is_the_workspaces_is_sent(live_ctx: Context, carriers: str) -> None:
+async def test_messages_from_own_senders_are_sent(live_ctx: Context, carriers: str) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, BRAND)
     await senders.add_sender(SERVICES, None, "PLATFORM 2")
     for sender in (BRAND, "PLATFORM 2", "MASSIVESMS", None):

@@ -226,7 +226,7 @@ async def test_senders_are_the_workspaces_own(ctx: Context, other_ctx: Context) 
 @pytest.mark.parametrize(
     ("value", "regions"), [("", []), ("+1x", []), ("TOO LONG A NAME", []), (LONG, ["USA"]), (LONG, ["ZZ"])]
 )
-async def test_what_is_no_sender_is_refused(ctx: Context, value: str, regions: list[str]) -> None:
+async def test_an_invalid_sender_is_refused(ctx: Context, value: str, regions: list[str]) -> None:
     with pytest.raises(ApiError) as caught:
         await senders.add_sender(SERVICES, ctx.workspace_id, value, regions=regions)
     assert caught.value.status == 400

@@ -62,7 +62,7 @@ async def test_a_member_is_given_threads(ctx: Context) -> None:
     assert await found(ctx, ThreadFilter(assigned_to=rosa)) == set()
 
 
-async def test_who_may_not_answer_is_given_nothing(ctx: Context, other_ctx: Context) -> None:
+async def test_a_member_without_permission_is_not_assigned(ctx: Context, other_ctx: Context) -> None:
     contact = await make_thread(ctx)
     silent = await factories.make_contact(ctx)
     reader = await make_member(ctx, "reader", Role.READ_ONLY)
@@ -80,7 +80,7 @@ async def test_who_may_not_answer_is_given_nothing(ctx: Context, other_ctx: Cont
     assert await ThreadAssignment.all().count() == 0
 
 
-async def test_it_goes_with_the_contact(ctx: Context) -> None:
+async def test_the_assignment_is_deleted_with_the_contact(ctx: Context) -> None:
     contact = await make_thread(ctx)
     await assign_thread(ctx, contact.id, await make_member(ctx, "luis"))
     async with unit_of_work():

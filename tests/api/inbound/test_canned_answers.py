@@ -53,7 +53,7 @@ async def test_a_name_is_taken_once(ctx: Context) -> None:
     assert await names(ctx) == ["Doors", "Plan"]
 
 
-async def test_what_is_no_answer_is_refused(ctx: Context) -> None:
+async def test_an_invalid_canned_answer_is_refused(ctx: Context) -> None:
     for data, param in (
         (CreateCannedAnswer(" ", "Text."), "name"),
         (CreateCannedAnswer("x" * 61, "Text."), "name"),

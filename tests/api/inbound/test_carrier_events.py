@@ -372,7 +372,7 @@ async def test_two_messages_that_share_a_reference_are_two(live_ctx: Context) ->
 
 
 @pytest.mark.parametrize("text", ["no more of this", "Hello?", "START"])
-async def test_what_the_carrier_took_for_an_opt_out_is_one_that_it_has_confirmed(live_ctx: Context, text: str) -> None:
+async def test_an_opt_out_recognized_by_the_carrier_is_not_confirmed_twice(live_ctx: Context, text: str) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await handed_over(live_ctx)
     queued = await handed_over(live_ctx, ref=None, status="queued")
@@ -383,9 +383,7 @@ async def test_what_the_carrier_took_for_an_opt_out_is_one_that_it_has_confirmed
 
 
 @pytest.mark.parametrize(("text", "keyword"), [("STOP\ufffd", "stop"), ("\ufffd\ufffd", None)])
-async def test_what_could_not_surely_be_read_is_flagged_and_counts(
-    live_ctx: Context, text: str, keyword: str | None
-) -> None:
+async def test_an_uncertain_text_is_flagged_and_counts(live_ctx: Context, text: str, keyword: str | None) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await handed_over(live_ctx)
     await bring(Inbound("in-1", PERSON, OURS, text, is_garbled=True))
@@ -404,7 +402,7 @@ async def test_a_part_that_could_not_surely_be_read_flags_the_whole(live_ctx: Co
     assert (row.body, row.keyword, row.is_flagged) == ("STOP", "stop", True)
 
 
-async def test_what_the_carrier_took_for_an_opt_out_is_one_to_all_that_share_the_sender(
+async def test_an_opt_out_recognized_by_the_carrier_applies_to_all_that_share_the_sender(
     live_ctx: Context, other_ctx: Context
 ) -> None:
     for ctx in (live_ctx, other_ctx):
@@ -530,7 +528,7 @@ UNREADABLE = (
 )
 
 
-async def test_what_is_from_no_number_is_kept_and_counted(live_ctx: Context) -> None:
+async def test_a_message_from_no_number_is_kept_and_counted(live_ctx: Context) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     brought = [Inbound(f"in-{number}", text, OURS, "STOP") for number, text in enumerate(UNREADABLE)]
     await bring(*brought)
@@ -563,7 +561,7 @@ async def test_parts_from_no_number_are_kept_as_one(live_ctx: Context) -> None:
     assert await bring(*parts) == 0
 
 
-async def test_what_nobody_could_read_is_forgotten_in_the_end(live_ctx: Context) -> None:
+async def test_unread_messages_are_deleted_in_the_end(live_ctx: Context) -> None:
     await bring(Inbound("1", "INFO", OURS, "Hi"), Inbound("2", "BANK", OURS, "Hi"))
     row = await db.fetch_row("SELECT id, due_at - received_at AS kept FROM carrier_signals ORDER BY id LIMIT 1")
     assert row is not None
@@ -633,7 +631,7 @@ async def handed_over_as(ctx: Context, spelling: str) -> UUID:
     return message_id
 
 
-async def test_one_that_breaks_holds_up_no_other(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failing_event_blocks_no_other(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     taken = replies.receive_inbound
 

@@ -88,7 +88,7 @@ async def test_a_phone_without_messages(ctx: Context) -> None:
     assert await handset.count_handset_messages(ctx, phone) == 2
 
 
-async def test_what_is_no_number(ctx: Context) -> None:
+async def test_invalid_numbers(ctx: Context) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await handset.get_handset(ctx, "12")
     assert (refused.value.code, refused.value.param) == ("phone_number_invalid", "phone")

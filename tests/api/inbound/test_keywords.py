@@ -166,7 +166,7 @@ async def test_the_list_must_be_the_callers_and_kept_by_hand(
     assert await Keyword.all().count() == 1
 
 
-async def test_who_may_only_look_changes_no_keyword(ctx: Context) -> None:
+async def test_a_read_only_member_changes_no_keyword(ctx: Context) -> None:
     row = await factories.make_list(ctx)
     keyword = await make(ctx, "JOIN", row)
     reader = Context(ctx.workspace_id, ctx.livemode, actor="usr_1", role=Role.READ_ONLY, services=SERVICES)

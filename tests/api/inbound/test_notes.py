@@ -43,7 +43,7 @@ async def test_notes_are_listed_newest_first(ctx: Context, live_ctx: Context, ot
 
 
 @pytest.mark.parametrize("body", ["", "  \n", "x" * (MAX_NOTE + 1), "a\0b", "a\ud800b"], ids=range(5))
-async def test_what_is_no_note_is_refused(ctx: Context, body: str) -> None:
+async def test_an_invalid_note_is_refused(ctx: Context, body: str) -> None:
     contact = await factories.make_contact(ctx)
     with pytest.raises(InvalidRequest) as refused:
         await add_note(ctx, contact.id, body)
@@ -51,7 +51,7 @@ async def test_what_is_no_note_is_refused(ctx: Context, body: str) -> None:
     assert await ContactNote.all().count() == 0
 
 
-async def test_who_only_reads_writes_none(ctx: Context) -> None:
+async def test_a_read_only_member_writes_no_notes(ctx: Context) -> None:
     contact = await factories.make_contact(ctx)
     note = await add_note(ctx, contact.id, "Kept.")
     reader = replace(ctx, role=Role.READ_ONLY)

@@ -132,7 +132,7 @@ async def test_yes_confirms_a_double_opt_in_within_72_hours(
     assert len(await answers(phone)) == (2 if confirmed else 1)
 
 
-async def test_who_did_not_confirm_in_time_is_asked_again(ctx: Context, workspace: Workspace) -> None:
+async def test_a_contact_that_did_not_confirm_in_time_is_asked_again(ctx: Context, workspace: Workspace) -> None:
     await Workspace.filter(id=workspace.id).update(double_opt_in=True)
     phone = factories.next_phone()
     evidence = OptInEvidence("checkout", "203.0.113.4")
@@ -360,7 +360,7 @@ async def test_a_phrase_that_is_likely_opts_out_is_flagged_and_is_a_reply(ctx: C
 @pytest.mark.parametrize(
     "text", ["don't stop", "cancel my appointment tomorrow", "cancel my membership", "para quando é?", "alto y claro"]
 )
-async def test_what_only_sounds_like_an_opt_out_is_a_reply(ctx: Context, text: str) -> None:
+async def test_a_text_that_resembles_an_opt_out_is_a_reply(ctx: Context, text: str) -> None:
     contact = await factories.make_contact(ctx)
     await sent_message(ctx, contact.phone)
     inbound = await reply(ctx, contact.phone, text)
@@ -483,7 +483,7 @@ async def test_ones_own_words_count_beside_what_they_quote(ctx: Context, text: s
     assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT
 
 
-async def test_what_was_said_to_somebody_else_is_not_quoted(ctx: Context) -> None:
+async def test_messages_to_other_phones_are_not_quotes(ctx: Context) -> None:
     contact, other = await factories.make_contact(ctx), await factories.make_contact(ctx)
     await quotable(ctx, other.phone)
     inbound = await reply(ctx, contact.phone, FOOTER)
@@ -505,7 +505,7 @@ async def test_what_was_said_to_somebody_else_is_not_quoted(ctx: Context) -> Non
         "Liked “A message of another sender. Reply STOP to opt out”",
     ],
 )
-async def test_what_is_ours_is_taken_out_whatever_stands_around_it(ctx: Context, text: str) -> None:
+async def test_our_own_text_is_removed_from_any_quote(ctx: Context, text: str) -> None:
     contact = await factories.make_contact(ctx)
     await quotable(ctx, contact.phone)
     inbound = await reply(ctx, contact.phone, text)

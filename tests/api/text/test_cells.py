@@ -79,7 +79,7 @@ PHONE = "+16465550000"
         "+1646\u00005550000",
     ],
 )
-def test_what_is_certain_is_read(text: str) -> None:
+def test_certain_columns_are_mapped(text: str) -> None:
     assert read_phone_cell(text).e164 == PHONE
     assert looks_like_phone(text)
 
@@ -125,7 +125,7 @@ def test_what_is_certain_is_read(text: str) -> None:
         ("+16465550000" + " " * 600, NOT_VALID),
     ],
 )
-def test_what_is_not_certain_is_named(text: str, reason: str) -> None:
+def test_uncertain_rows_are_reported(text: str, reason: str) -> None:
     with pytest.raises(CellUnreadable) as refused:
         read_phone_cell(text)
     assert refused.value.reason == reason

@@ -111,5 +111,5 @@ def test_doubt_is_no(text: str, expected: str) -> None:
         ("ok, sure, but stop it", " stop it"),
     ],
 )
-def test_what_follows_a_but_is_read_where_only_a_yes_stands_before(text: str, rest: str) -> None:
+def test_the_words_after_a_but_count(text: str, rest: str) -> None:
     assert after_contrast(text) == rest

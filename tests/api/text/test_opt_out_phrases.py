@@ -191,7 +191,7 @@ def test_writing_does_not_count(text: str) -> None:
     "text",
     ["STOP 2 END", "Stop2end", "stop to opt out", "S T O P", "ST0P", "un subscribe", "Reply STOP", "stop sending pls"],
 )
-def test_what_our_messages_say_is_taken_back(text: str) -> None:
+def test_the_words_of_our_messages_can_be_quoted(text: str) -> None:
     assert classify(text) is Intent.CERTAIN
 
 
@@ -207,7 +207,7 @@ def test_what_our_messages_say_is_taken_back(text: str) -> None:
         "sou parar",
     ],
 )
-def test_what_only_sounds_so_is_a_reply(text: str) -> None:
+def test_a_text_that_resembles_a_keyword_is_a_reply(text: str) -> None:
     assert classify(text) is None
 
 
@@ -301,7 +301,7 @@ def is_read_in_one_way(words: set[str]) -> bool:
     return True
 
 
-def test_what_repeats_is_read_in_one_way() -> None:
+def test_repeated_patterns_match_in_one_way() -> None:
     patterns = [(rule.id, rule.found) for rule in opt_out_phrases._RULES] + [
         (each.id, each.found) for rule in opt_out_phrases._RULES for each in rule.exclusions
     ]
@@ -364,5 +364,5 @@ def test_stop_with_a_threat_or_a_reason_after_it_asks_out(text: str) -> None:
         "I was at the police stop, will report back",
     ],
 )
-def test_what_only_sounds_like_a_threat_is_a_reply(text: str) -> None:
+def test_a_text_that_resembles_a_threat_is_a_reply(text: str) -> None:
     assert wants_out(text) is None

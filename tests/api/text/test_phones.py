@@ -320,7 +320,7 @@ def test_one_phone_has_one_identity(one: str, others: list[str], is_former: bool
         "COHORT",
     ],
 )
-def test_what_has_one_spelling_is_its_own_identity(text: str) -> None:
+def test_a_number_with_one_format_is_its_own_identity(text: str) -> None:
     assert (canonical(text), present(text), spellings(text)) == (text, text, (text,))
 
 

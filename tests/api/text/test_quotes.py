@@ -61,7 +61,7 @@ def test_a_body_is_taken_out_whatever_the_marks(marks: str, body: str) -> None:
         ("STOP\n\nEl lun, 2 nov 2026, Cohort Labs escribió:\n> Unknown text, reply STOP", "STOP"),
     ],
 )
-def test_what_the_writer_says_stays(text: str, own: str) -> None:
+def test_the_writers_own_words_stay(text: str, own: str) -> None:
     assert own_words(text, SENT) == own
 
 

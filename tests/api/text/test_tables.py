@@ -95,7 +95,7 @@ def test_the_encoding_is_the_one_in_which_the_columns_are_known(encoding: str, h
     assert phones(f"{header}\r\n{A};{source}\r\n".encode(encoding)) == [(A, source)]
 
 
-def test_what_is_mixed_into_utf8_is_read() -> None:
+def test_bytes_mixed_into_utf8_are_read() -> None:
     assert phones(b"phone,source\n+16465550000,caf\xc3\xa9 ol\xc3\xa9\n+16465550001,caf\xe9\n") == [
         (A, "café olé"),
         (B, "café"),
@@ -133,7 +133,7 @@ def test_an_encoding_can_be_told() -> None:
         f"id,Number,source\n7,{A},x\n",
     ],
 )
-def test_what_stands_around_a_table_does_no_harm(data: str) -> None:
+def test_lines_around_a_table_are_ignored(data: str) -> None:
     assert phones(data, columns=("number",) if "Number" in data else ()) == [(A, "x")]
 
 
@@ -190,7 +190,7 @@ def test_a_column_is_chosen_by_name_or_number() -> None:
         (b"\xef\xbb\xbf <!DOCTYPE html><html>", "a web page or XML"),
     ],
 )
-def test_what_is_no_text_is_told(data: bytes, what: str) -> None:
+def test_a_binary_file_is_reported(data: bytes, what: str) -> None:
     assert refusal(data) == f"The file is {what}, not a table as text: save it as CSV."
 
 

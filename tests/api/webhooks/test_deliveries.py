@@ -115,7 +115,7 @@ async def test_a_worker_that_was_given_up_changes_nothing(ctx: Context, status: 
         assert (row.state, row.attempt_count, row.lease_until) == ("pending", 2, taken_over.lease_until)
 
 
-async def test_what_was_opened_anew_in_flight_is_delivered_again(ctx: Context) -> None:
+async def test_a_delivery_reopened_in_flight_is_delivered_again(ctx: Context) -> None:
     endpoint = await make_endpoint(ctx)
     await write_events(ctx, now=NOW)
     old = await claim()
@@ -190,7 +190,7 @@ async def test_a_delivery_whose_event_is_past_its_keeping_is_dropped(ctx: Contex
     assert [row.state for row in rows] == ["dropped", "pending", "pending"]
 
 
-async def test_what_can_never_be_delivered_is_dropped(ctx: Context) -> None:
+async def test_undeliverable_deliveries_are_dropped(ctx: Context) -> None:
     kept, disabled, deleted = [await make_endpoint(ctx) for _ in range(3)]
     await write_events(ctx, 3, now=NOW)
     await WebhookEndpoint.filter(id=disabled.id).update(enabled=False)

@@ -462,7 +462,7 @@ async def test_workers_are_called_when_something_becomes_due(ctx: Context, engin
         redis.close()
 
 
-async def test_what_is_refused_leaves_no_trace(ctx: Context) -> None:
+async def test_a_refused_change_leaves_no_trace(ctx: Context) -> None:
     for operation in (
         lambda: endpoints.send_test(ctx, ids.new_id()),
         lambda: endpoints.resend_event(ctx, ids.new_id()),

@@ -278,7 +278,7 @@ async def test_outcomes_are_in_the_order_of_the_submissions() -> None:
         assert await run == [Accepted(str(n)) for n in range(20)]
 
 
-async def test_what_gets_no_turn_is_handed_back_unsent() -> None:
+async def test_a_message_without_a_turn_is_returned_unsent() -> None:
     async with fake_smsc() as smsc, opened(smsc, window=1, queue_seconds=0.02) as (carrier, _):
         held: list[int] = []
         smsc.on_submit = lambda peer, sequence, message: held.append(sequence)
@@ -406,7 +406,7 @@ BREAKS = [drop, drop_in_mid_pdu, unbind, write_garbage, write_a_long_length]
 
 
 @pytest.mark.parametrize("break_off", BREAKS)
-async def test_what_was_written_and_not_answered_is_unknown(break_off: Callable[..., None]) -> None:
+async def test_an_unanswered_submit_is_unknown(break_off: Callable[..., None]) -> None:
     async with fake_smsc() as smsc, opened(smsc) as (carrier, taken):
         smsc.on_submit = break_off
         assert await carrier.submit_many([submission(), submission()]) == [Unknown("disconnected")] * 2
@@ -419,7 +419,7 @@ async def test_what_was_written_and_not_answered_is_unknown(break_off: Callable[
     assert taken.carrier_events == []
 
 
-async def test_what_waits_behind_a_full_window_is_refused_when_the_session_breaks() -> None:
+async def test_messages_behind_a_full_window_are_refused_when_the_session_breaks() -> None:
     async with fake_smsc() as smsc, opened(smsc, window=2) as (carrier, _):
         smsc.on_submit = lambda peer, sequence, message: peer.drop() if len(smsc.submits) == 2 else None
         outcomes = await carrier.submit_many(messages(5))
@@ -858,7 +858,7 @@ async def test_an_inbound_message_is_kept_before_it_is_answered() -> None:
     assert (carrier_event.part_ref, carrier_event.part_number, carrier_event.part_count) == (None, None, None)
 
 
-async def test_what_is_answered_is_in_the_database(clean: None) -> None:
+async def test_an_answered_deliver_sm_is_in_the_database(clean: None) -> None:
     async def keep(carrier_events: Sequence[CarrierEvent]) -> None:
         await keep_carrier_events("cohort", carrier_events)
 
@@ -915,7 +915,7 @@ async def test_data_sm_is_read_too() -> None:
     ]
 
 
-async def test_what_cannot_be_kept_is_brought_again_as_the_same_message() -> None:
+async def test_an_inbound_message_that_was_not_stored_is_the_same_when_repeated() -> None:
     async with fake_smsc() as smsc, opened(smsc) as (_, taken):
         taken.fails = 1
         assert await smsc.peer.deliver(inbound()) == 0x64
@@ -928,7 +928,7 @@ async def test_what_cannot_be_kept_is_brought_again_as_the_same_message() -> Non
         assert len(taken.carrier_events) == 2
 
 
-async def test_what_was_kept_without_our_knowing_is_one_message_when_it_is_brought_again() -> None:
+async def test_an_inbound_message_stored_before_a_crash_is_one_when_repeated() -> None:
     async with fake_smsc() as smsc, opened(smsc) as (_, taken):
         taken.fails, taken.loses_word = 1, True
         assert [await smsc.peer.deliver(inbound()) for _ in range(2)] == [0x64, 0]
@@ -986,7 +986,7 @@ async def test_a_text_sent_again_after_its_answer_surely_arrived_is_another_mess
 
 
 @pytest.mark.parametrize("is_broken", [True, False])
-async def test_what_comes_again_over_another_session_waits_for_news_of_the_first(is_broken: bool) -> None:
+async def test_a_repetition_over_another_session_waits_for_the_first(is_broken: bool) -> None:
     async with fake_smsc() as smsc, opened(smsc, binds=2, enquire_seconds=60) as (carrier, taken):
         first, second = smsc.peers
         smsc.on_enquire = lambda *_: None
@@ -1022,7 +1022,7 @@ async def test_reports_are_kept_by_id_and_state() -> None:
 # Options
 
 
-def test_it_is_a_carrier_of_the_registry() -> None:
+def test_smpp_is_in_the_registry() -> None:
     assert (SmppCarrier.kind in KINDS, SmppCarrier.holds_binds) == (True, True)
     assert carrier_of(1).capability is Capability.NONE
 

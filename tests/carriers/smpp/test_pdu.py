@@ -137,7 +137,7 @@ def test_a_length_out_of_bounds_is_refused(length: int) -> None:
         {"tlvs": ((1, bytes(0x10000)),)},
     ],
 )
-def test_what_does_not_fit_is_refused(fields: dict[str, Any]) -> None:
+def test_a_text_that_does_not_fit_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(PduError):
         pdu.encode_message(Message(**fields))
 

@@ -227,7 +227,7 @@ SESSION = object()
 YES = Message(source="14155550100", destination="12345", short_message=b"YES")
 
 
-def test_what_is_not_in_doubt_is_new_each_time() -> None:
+def test_a_message_not_in_doubt_is_new_each_time() -> None:
     redeliveries = Redeliveries()
     assert redeliveries.arrive(YES, 0, SESSION).key != redeliveries.arrive(YES, 0, SESSION).key
 
@@ -495,7 +495,7 @@ def test_a_stop_by_mark_is_a_stop() -> None:
         ({"short_message": b"\xe4\x80", "data_coding": 7}, "ה\x80"),
     ],
 )
-def test_what_cannot_surely_be_read_is_kept_and_flagged(fields: dict[str, Any], text: str) -> None:
+def test_an_uncertain_text_is_kept_and_flagged(fields: dict[str, Any], text: str) -> None:
     carrier_event = to_carrier_event(Message(source="14155550100", **fields), "key", options(), {})
     assert isinstance(carrier_event, Inbound)
     assert (carrier_event.text, carrier_event.is_garbled) == (text, True)

@@ -242,7 +242,7 @@ def test_octets_that_are_no_ucs2_are_read_and_not_sure(written: str) -> None:
         (0x90, b"\x8aS", "\x8aS"),
     ],
 )
-def test_what_cannot_be_read_is_kept_and_not_sure(data_coding: int, octets: bytes, read: str) -> None:
+def test_an_unreadable_text_is_kept_as_uncertain(data_coding: int, octets: bytes, read: str) -> None:
     assert text.read(octets, data_coding) == (read, False)
 
 

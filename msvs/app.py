@@ -136,7 +136,9 @@ def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
         Route("/healthz", show_health),
         Route("/readyz", show_readiness(readiness, settings.base_url)),
         Route("/metrics", metrics.show),
-        *ops_routes(settings, redis=readiness.redis, services=services, watched=Watched(readiness, metrics, carriers)),
+        *ops_routes(
+            settings, redis=readiness.redis, services=services, watched=Watched(readiness, metrics, parts.carriers)
+        ),
     ]
 
 

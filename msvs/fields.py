@@ -190,7 +190,7 @@ MAX_VERSION = 64
 Version = Annotated[
     str,
     about(
-        "The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.",
+        "The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.",
         **named(MAX_VERSION),
     ),
 ]

@@ -29,7 +29,7 @@ class Notification:
     subject_id: ID | None = strawberry.field(
         description="What it is about: the id of a campaign, an import, a webhook, a sender, a user or a contact."
     )
-    name: str | None = strawberry.field(description="The name of what it is about; null where that has none.")
+    name: str | None = strawberry.field(description="The name of what it is about; null if that has none.")
     reason: str | None = strawberry.field(description="Why it happened, as a code, such as `insufficient_credits`.")
     count: BigInt | None = strawberry.field(description="How many: credits left, or messages delivered.")
     created_at: datetime = strawberry.field(description="When it happened.")
@@ -64,7 +64,7 @@ class NotificationMail:
 
 @strawberry.type(description="Says how many notifications are left unread.")
 class NotificationsRead:
-    unread_count: int = strawberry.field(description="How many.")
+    unread_count: int = strawberry.field(description="The number.")
 
 
 @strawberry.type(description="What comes by mail.")
@@ -74,11 +74,11 @@ class NotificationMails:
 
 MarkNotificationsReadResult = Annotated[
     NotificationsRead | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("MarkNotificationsReadResult", description="What is left unread, or why nothing changed."),
+    strawberry.union("MarkNotificationsReadResult", description="What is left unread, or an error."),
 ]
 ChooseNotificationMailResult = Annotated[
     NotificationMails | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("ChooseNotificationMailResult", description="What comes by mail now, or why nothing changed."),
+    strawberry.union("ChooseNotificationMailResult", description="What comes by mail now, or an error."),
 ]
 
 

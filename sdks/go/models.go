@@ -676,7 +676,8 @@ type Campaign struct {
 	CreatedAt time.Time `json:"created_at"`
 	// What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
 	OnUnknown OnUnknown `json:"on_unknown"`
-	// Changes with every edit. Send it with an update, so that you do not overwrite an edit made in between.
+	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+	// not overwritten.
 	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -926,8 +927,7 @@ type CampaignUpdate struct {
 	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
 	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *Opt[OnUnknown] `json:"on_unknown,omitempty"`
-	// The version that you read: if the current one differs, nothing changes, and the answer is 409
-	// `version_conflict`.
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 	// The new audience.
 	Audience *Audience `json:"audience,omitempty"`
@@ -1236,7 +1236,7 @@ func (v *ContactList) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ContactNote: What somebody of the workspace wrote down about a contact.
+// ContactNote: What somebody of the workspace recorded about a contact.
 type ContactNote struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
@@ -1274,7 +1274,7 @@ type ContactUpdate struct {
 	Timezone *Opt[string] `json:"timezone,omitempty"`
 	// The id of the contact in your own system; it must be unique.
 	ExternalID *Opt[string] `json:"external_id,omitempty"`
-	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 }
 
@@ -1762,7 +1762,7 @@ type ImportedContact struct {
 func (v ImportedContact) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // InboundMessage: A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask
-// for no more: `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
+// to opt out: `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
 type InboundMessage struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
@@ -1944,7 +1944,7 @@ type KeywordUpdate struct {
 	ListID *string `json:"list_id,omitempty"`
 	// The SMS that answers anyone who joins; null for the workspace's welcome text.
 	Reply *Opt[string] `json:"reply,omitempty"`
-	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 }
 
@@ -1998,7 +1998,7 @@ func (v ListCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 type ListUpdate struct {
 	// Its name.
 	Name string `json:"name"`
-	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 }
 
@@ -2120,8 +2120,7 @@ type MessageCreate struct {
 func (v MessageCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // MessageExplanation: A message, with everything that was recorded about it. `encoding` is null for a recipient that
-// was skipped before its body was rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the
-// sandbox.
+// was skipped before its body was rendered; `quiet_hours` is null if none are kept; `ledger` is empty in the sandbox.
 type MessageExplanation struct {
 	ID       string `json:"id"`
 	Object   string `json:"object"`
@@ -2582,7 +2581,7 @@ type SegmentUpdate struct {
 	Name *string `json:"name,omitempty"`
 	// The filter that its contacts match.
 	Filter *SegmentCondition `json:"filter,omitempty"`
-	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 }
 
@@ -2959,7 +2958,7 @@ type WebhookUpdate struct {
 	Description *string `json:"description,omitempty"`
 	// Whether events are delivered to it.
 	Enabled *bool `json:"enabled,omitempty"`
-	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 }
 
@@ -3048,7 +3047,7 @@ type WorkspaceUpdate struct {
 	WelcomeText *string `json:"welcome_text,omitempty"`
 	// The SMS that answers HELP.
 	HelpText *string `json:"help_text,omitempty"`
-	// The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so.
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 }
 

@@ -603,7 +603,10 @@ export interface Campaign {
   created_at: string;
   /** What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`. */
   on_unknown: OnUnknown;
-  /** Changes with every edit. Send it with an update, so that you do not overwrite an edit made in between. */
+  /**
+   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
+   * overwritten.
+   */
   version: string;
 }
 
@@ -959,7 +962,7 @@ export interface ContactList {
   version: string;
 }
 
-/** What somebody of the workspace wrote down about a contact. */
+/** What somebody of the workspace recorded about a contact. */
 export interface ContactNote {
   id: string;
   object: "contact_note";
@@ -1270,7 +1273,7 @@ export interface ImportRow {
 }
 
 /**
- * A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask for no more:
+ * A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask to opt out:
  * `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
  */
 export interface InboundMessage {
@@ -1513,7 +1516,7 @@ export interface MessageDeliveredEvent {
 
 /**
  * A message, with everything that was recorded about it. `encoding` is null for a recipient that was skipped before
- * its body was rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
+ * its body was rendered; `quiet_hours` is null if none are kept; `ledger` is empty in the sandbox.
  */
 export interface MessageExplanation {
   id: string;

@@ -122,7 +122,7 @@ export interface CampaignsUpdateParams {
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
-  /** The version that you read: if the current one differs, nothing changes, and the answer is 409 `version_conflict`. */
+  /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
   /** The new audience. */
   audience?: AudienceParams;

@@ -99,7 +99,7 @@ export interface ContactsUpdateParams {
   timezone?: string | null;
   /** The id of the contact in your own system; it must be unique. */
   external_id?: string | null;
-  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
 }
 

@@ -34,7 +34,7 @@ export interface KeywordsUpdateParams {
   list_id?: string;
   /** The SMS that answers anyone who joins; null for the workspace's welcome text. */
   reply?: string | null;
-  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
 }
 

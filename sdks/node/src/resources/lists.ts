@@ -24,7 +24,7 @@ export interface ListsListParams {
 export interface ListsUpdateParams {
   /** Its name. */
   name: string;
-  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
 }
 

@@ -34,7 +34,7 @@ export interface SegmentsUpdateParams {
   name?: string;
   /** The filter that its contacts match. */
   filter?: SegmentConditionParams;
-  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
 }
 

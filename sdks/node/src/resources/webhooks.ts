@@ -36,7 +36,7 @@ export interface WebhooksUpdateParams {
   description?: string;
   /** Whether events are delivered to it. */
   enabled?: boolean;
-  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
 }
 

@@ -38,7 +38,7 @@ export interface WorkspaceUpdateParams {
   welcome_text?: string;
   /** The SMS that answers HELP. */
   help_text?: string;
-  /** The version that was read: where another stands by now, nothing changes, and 409 `version_conflict` says so. */
+  /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
 }
 

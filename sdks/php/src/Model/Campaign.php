@@ -39,8 +39,8 @@ use MassiveSMS\Model;
  * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read string $on_unknown What to do if the outcome of a message is unknown and the carrier cannot be
  * asked: `never` or `resend`.
- * @property-read string $version Changes with every edit. Send it with an update, so that you do not overwrite an
- * edit made in between.
+ * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
+ * somebody else's in between is not overwritten.
  */
 final class Campaign extends Model
 {

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What somebody of the workspace wrote down about a contact.
+ * What somebody of the workspace recorded about a contact.
  *
  * @property-read string $id
  * @property-read string $object

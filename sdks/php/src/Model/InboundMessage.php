@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask for no more:
+ * A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask to opt out:
  * `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
  *
  * @property-read string $id

@@ -9,15 +9,15 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A word that opts in anyone who texts it, and adds them to a list. `reply` null: the workspace's welcome text.
+ * A word that opts in anyone who texts it, and adds them to a list. A null `reply` sends the welcome text.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
- * @property-read string $word The word. Case, accents and punctuation do not count.
- * @property-read string $list_id The list that it adds to.
+ * @property-read string $word The word. Case, accents and punctuation do not matter.
+ * @property-read string $list_id The list to which it adds contacts.
  * @property-read string|null $reply The SMS that answers anyone who joins; null for the workspace's welcome text.
- * @property-read \DateTimeImmutable $created_at When it was made.
+ * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
  * somebody else's in between is not overwritten.
  */

@@ -10,7 +10,7 @@ use MassiveSMS\Model;
 
 /**
  * A message, with everything that was recorded about it. `encoding` is null for a recipient that was skipped before
- * its body was rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
+ * its body was rendered; `quiet_hours` is null if none are kept; `ledger` is empty in the sandbox.
  *
  * @property-read string $id
  * @property-read string $object

@@ -14,24 +14,24 @@ use MassiveSMS\Model;
  * @property-read string $id
  * @property-read string $object
  * @property-read string $name Its name.
- * @property-read string $default_sender The sender of messages that name none.
- * @property-read bool $double_opt_in Whether opting in asks for a YES by SMS.
+ * @property-read string $default_sender The default sender.
+ * @property-read bool $double_opt_in Whether people are asked to confirm an opt-in by SMS (double opt-in).
  * @property-read bool $campaigns_admit_unknown Whether campaigns also go to contacts whose consent is unknown.
- * @property-read list<string> $blocked_regions Regions nothing is sent to, ISO 3166-1.
- * @property-read list<string> $enabled_regions Regions that are sent to although they are off until enabled, ISO
- * 3166-1.
- * @property-read int|null $daily_credit_cap The credits that live messages may take in a UTC day; null for no cap.
- * @property-read int|null $prefix_hourly_cap How many single messages an hour one range of numbers may get; null for
- * no cap.
- * @property-read bool $quiet_hours Whether campaigns send only while it is day where the recipient is, unless they
- * say otherwise.
- * @property-read string $timezone The time zone, of the IANA database.
+ * @property-read list<string> $blocked_regions ISO 3166-1 regions to which nothing is sent.
+ * @property-read list<string> $enabled_regions ISO 3166-1 regions that are enabled, among those that are off by
+ * default.
+ * @property-read int|null $daily_credit_cap The most credits that live messages may cost in a UTC day; null for no
+ * cap.
+ * @property-read int|null $prefix_hourly_cap The most single messages to one range of numbers in an hour; null for no
+ * cap.
+ * @property-read bool $quiet_hours Whether campaigns send only in the daytime of the recipient by default.
+ * @property-read string $timezone The IANA time zone.
  * @property-read int $low_balance_threshold The balance below which `credits.low` is sent.
- * @property-read string $opt_in_text The SMS that asks for a YES.
+ * @property-read string $opt_in_text The double opt-in question.
  * @property-read string $opt_out_text The SMS that answers STOP.
  * @property-read string $welcome_text The SMS that confirms an opt-in.
  * @property-read string $help_text The SMS that answers HELP.
- * @property-read \DateTimeImmutable $created_at When it was made.
+ * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
  * somebody else's in between is not overwritten.
  */

@@ -19,9 +19,9 @@ use MassiveSMS\Resource;
 final class Contacts extends Resource
 {
     /**
-     * Create a contact. `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out`
-     * where the phone said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409
-     * `opt_in_revoked`.
+     * Create a contact. `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` if
+     * the phone opted out. Only renewed evidence, newer than the opt-out, undoes an opt-out; with any other, the
+     * answer is 409 `opt_in_revoked`.
      *
      * @param array{
      *     phone: string,
@@ -36,14 +36,15 @@ final class Contacts extends Resource
      *     on_conflict?: 'refuse'|'update'|string|null,
      * } $params
      * - `phone`: A phone number in E.164 format.
-     * - `upsert`: `true` changes the contact that has the external_id, or else the phone; what is not said stays.
+     * - `upsert`: `true` updates the contact with the external_id, or else with the phone; fields that are left out
+     * stay.
      * - `first_name`: The first name.
      * - `last_name`: The last name.
      * - `email`: The e-mail address.
      * - `opt_in`: How the person agreed to be texted.
      * - `attributes`: Values for {variables} and segments: at most 50 strings, numbers and booleans.
      * - `timezone`: An IANA time zone such as America/New_York.
-     * - `external_id`: What the contact is called in your own system; no two have one.
+     * - `external_id`: The id of the contact in your own system; it must be unique.
      * - `on_conflict`: Where a contact has the external_id, or else the phone: `update` changes it, and what is not
      * said stays; `refuse`, the default, answers 409.
      * @param RequestOptions $options
@@ -63,8 +64,8 @@ final class Contacts extends Resource
     }
 
     /**
-     * List/search contacts. Every filter given must hold. `q` finds words in names and e-mail addresses, or digits in
-     * phones.
+     * List/search contacts. A contact must match every filter. `q` finds words of names and e-mail addresses, or
+     * digits of phones.
      *
      * @param array{
      *     limit?: int,
@@ -82,7 +83,7 @@ final class Contacts extends Resource
      *     'updated_at[gte]'?: \DateTimeInterface|string,
      *     order?: 'newest'|'oldest'|string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `q`: Words of a name or e-mail address, or digits of a phone.
@@ -93,10 +94,10 @@ final class Contacts extends Resource
      * - `opt_in_status`: Only contacts of this opt-in status.
      * - `attributes`: Only contacts whose attributes have these values under these keys. Text finds the number and
      * the boolean that it writes, too.
-     * - `created_at[gte]`: Only contacts made at this time or later.
-     * - `created_at[lt]`: Only contacts made before this time.
+     * - `created_at[gte]`: Only contacts created at this time or later.
+     * - `created_at[lt]`: Only contacts created before this time.
      * - `updated_at[gte]`: Only contacts changed at this time or later.
-     * - `order`: Which come first; `newest` where it is not said.
+     * - `order`: The order; `newest` by default.
      * @param RequestOptions $options
      * @return Page<Model\Contact>
      */
@@ -106,10 +107,9 @@ final class Contacts extends Resource
     }
 
     /**
-     * Import contacts. At most 500 contacts. A phone that is known has its contact changed, as an update would; what
-     * is left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in people
-     * who are `unknown`; a number that said STOP stays opted out regardless of the evidence, and is counted in
-     * `opted_out`.
+     * Import contacts. At most 500 contacts. Existing contacts are updated; fields that are left out stay. Invalid
+     * rows are reported, and the others are imported. Evidence opts in contacts that are `unknown`; a number that
+     * opted out stays opted out, and is counted in `opted_out`.
      *
      * @param array{
      *     contacts: list<array{phone: string, first_name?: string|null, last_name?: string|null, email?: string|null, opt_in?: array{source: string|null, ip?: string|null, user_agent?: string|null, text?: string|null, version?: string|null, at?: \DateTimeInterface|string|null, renewed?: bool}|null, attributes?: array<string, mixed>|null, timezone?: string|null, external_id?: string|null}>,
@@ -117,10 +117,10 @@ final class Contacts extends Resource
      *     opt_in?: array{source: string|null, ip?: string|null, user_agent?: string|null, text?: string|null, version?: string|null, at?: \DateTimeInterface|string|null, renewed?: bool}|null,
      *     default_region?: string|null,
      * } $params
-     * - `contacts`: At most 500. Where a phone is known, what is given changes its contact.
-     * - `list_id`: The list that all of them go on.
-     * - `opt_in`: How those who do not say it themselves agreed to be texted.
-     * - `default_region`: An ISO 3166-1 region: phones may then also be written as they are dialed there.
+     * - `contacts`: At most 500 contacts. If a phone has a contact, the contact is updated.
+     * - `list_id`: The list to which all contacts are added.
+     * - `opt_in`: How the contacts without their own `opt_in` agreed to receive texts.
+     * - `default_region`: An ISO 3166-1 region: phones may then also be in the national format of that region.
      * @param RequestOptions $options
      */
     public function importBatch(array $params, array $options = []): Model\ContactsImported
@@ -158,9 +158,9 @@ final class Contacts extends Resource
     }
 
     /**
-     * Update a contact. What is left out stays; null clears. `attributes` are merged key by key and null removes one.
-     * Where the phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and nothing
-     * changes.
+     * Update a contact. Fields that are left out stay; null clears a field. `attributes` are merged key by key; null
+     * removes a key. If the phone opted out, `opt_in` must be renewed and newer; otherwise the answer is 409
+     * `opt_in_revoked`, and nothing changes.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -174,17 +174,16 @@ final class Contacts extends Resource
      *     external_id?: string|null,
      *     version?: string,
      * } $params
-     * - `phone`: Another phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out`
-     * where that number opted out, unless `opt_in` brings evidence for it; `warnings` of the answer say so.
+     * - `phone`: The new phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` if
+     * that number opted out, unless `opt_in` has evidence for it; the answer then has a warning.
      * - `first_name`: The first name.
      * - `last_name`: The last name.
      * - `email`: The e-mail address.
-     * - `opt_in`: How the person agreed again to be texted.
-     * - `attributes`: Values of your own to set; a value of null removes that one.
+     * - `opt_in`: Evidence that the person agreed again to receive texts.
+     * - `attributes`: Your own values to set; null removes a value.
      * - `timezone`: An IANA time zone such as America/New_York.
-     * - `external_id`: What the contact is called in your own system; no two have one.
-     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
-     * `version_conflict` says so.
+     * - `external_id`: The id of the contact in your own system; it must be unique.
+     * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Contact
@@ -202,7 +201,7 @@ final class Contacts extends Resource
     }
 
     /**
-     * Delete a contact. The contact leaves its lists. The history of its consent stays, so a number that said STOP
+     * Delete a contact. The contact is removed from its lists. Its consent records stay, so a number that opted out
      * stays suppressed.
      *
      * @param string $id The resource's id.
@@ -223,7 +222,8 @@ final class Contacts extends Resource
     }
 
     /**
-     * Opt a contact out. Cancels what waits for the contact. Doing it again answers 409.
+     * Opt a contact out. Cancels messages that wait to be sent to the contact. If it is opted out already, the answer
+     * is 409.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options
@@ -243,8 +243,8 @@ final class Contacts extends Resource
     }
 
     /**
-     * List the history of a contact's consent. Newest first, with the evidence, and each entry's place in the chain
-     * of consent.
+     * List the consent records of a contact. Newest first, with the evidence and the position of each record in the
+     * consent chain.
      *
      * @param string $id The resource's id.
      * @param array{
@@ -252,7 +252,7 @@ final class Contacts extends Resource
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -264,8 +264,8 @@ final class Contacts extends Resource
     }
 
     /**
-     * Export a contact's whole record. At most 1000 rows of each kind, the newest; `complete` says whether that is
-     * all.
+     * Export all data about a contact. The newest 1000 rows of each kind; `complete` tells whether that is
+     * everything.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options
@@ -285,9 +285,9 @@ final class Contacts extends Resource
     }
 
     /**
-     * Erase a contact. The contact is gone, and messages, events and consent keep nothing that names it. A number
-     * that said STOP stays suppressed, as a keyed hash. Doing it again changes nothing; while a message is on its
-     * way, 409.
+     * Erase a contact. Deletes the contact, and anonymizes its messages, events and consent records. A number that
+     * opted out stays suppressed, as a keyed hash. Erasing again changes nothing; while a message is being sent, the
+     * answer is 409.
      *
      * @param string $id The resource's id.
      * @param RequestOptions $options

@@ -99,8 +99,7 @@ final class Keywords extends Resource
      * - `word`: The word. Case, accents and punctuation do not matter when a message is compared with it.
      * - `list_id`: The list to which it adds contacts.
      * - `reply`: The SMS that answers anyone who joins; null for the workspace's welcome text.
-     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
-     * `version_conflict` says so.
+     * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Keyword

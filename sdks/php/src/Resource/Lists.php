@@ -89,8 +89,7 @@ final class Lists extends Resource
      *     version?: string,
      * } $params
      * - `name`: Its name.
-     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
-     * `version_conflict` says so.
+     * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params, array $options = []): Model\ContactList

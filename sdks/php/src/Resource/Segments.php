@@ -26,7 +26,7 @@ final class Segments extends Resource
      *     filter: array<string, mixed>,
      * } $params
      * - `name`: Its name.
-     * - `filter`: The condition that its contacts meet.
+     * - `filter`: The filter that its contacts match.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Segment
@@ -51,7 +51,7 @@ final class Segments extends Resource
      *     starting_after?: string,
      *     ending_before?: string,
      * } $params
-     * - `limit`: How many resources a page holds.
+     * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * @param RequestOptions $options
@@ -63,12 +63,12 @@ final class Segments extends Resource
     }
 
     /**
-     * Count the contacts that a filter finds.
+     * Count the contacts that match a filter.
      *
      * @param array{
      *     filter: array<string, mixed>,
      * } $params
-     * - `filter`: The condition that its contacts meet.
+     * - `filter`: The filter that its contacts match.
      * @param RequestOptions $options
      */
     public function preview(array $params, array $options = []): Model\SegmentPreview
@@ -115,9 +115,8 @@ final class Segments extends Resource
      *     version?: string,
      * } $params
      * - `name`: Its name.
-     * - `filter`: The condition that its contacts meet.
-     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
-     * `version_conflict` says so.
+     * - `filter`: The filter that its contacts match.
+     * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Segment

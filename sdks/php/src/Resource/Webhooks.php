@@ -104,8 +104,7 @@ final class Webhooks extends Resource
      * - `events`: The events to subscribe to, or `*` for all.
      * - `description`: Its purpose.
      * - `enabled`: Whether events are delivered to it.
-     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
-     * `version_conflict` says so.
+     * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Webhook

@@ -74,8 +74,7 @@ final class Workspace extends Resource
      * - `opt_out_text`: The SMS that answers STOP.
      * - `welcome_text`: The SMS that confirms an opt-in.
      * - `help_text`: The SMS that answers HELP.
-     * - `version`: The version that was read: where another stands by now, nothing changes, and 409
-     * `version_conflict` says so.
+     * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
      * @param RequestOptions $options
      */
     public function update(array $params = [], array $options = []): Model\Workspace

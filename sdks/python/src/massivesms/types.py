@@ -536,7 +536,7 @@ class ImportedContactParam(TypedDict, total=False):
 
 
 class OptInParam(TypedDict, total=False):
-    """How a person agreed to be texted."""
+    """Evidence that a person agreed to receive texts."""
 
     source: Required[str | None]
     ip: str | None
@@ -601,38 +601,38 @@ SegmentConditionNotParam = TypedDict(
 
 
 class ApiKey(Model):
-    """An API key, with the scopes of what it may do. `key` is there only in the answer that creates or rolls it."""
+    """An API key with its scopes. `key` is present only in the answer that creates or rolls it."""
 
     id: str
     object: Literal["api_key"]
     livemode: bool
     """Whether it is a live key; false for a sandbox key."""
     name: str
-    """What it is for; may be empty."""
+    """Its purpose; may be empty."""
     prefix: str
-    """How the key begins."""
+    """The first characters of the key."""
     last4: str
-    """How the key ends."""
+    """The last four characters of the key."""
     created_at: str
-    """When it was made."""
+    """When it was created."""
     expires_at: str | None
-    """When it ends or ended; null where it does not."""
+    """When the key expires or expired; null if it does not expire."""
     revoked_at: str | None
-    """When it was revoked; null unless it was."""
+    """When it was revoked; null if it was not."""
     last_used_at: str | None
     """When it was last used, to the minute; null before that."""
     scopes: list[Scope]
-    """What the key may do."""
+    """The scopes of the key."""
     allowed_ips: list[str] | None
-    """The networks that it works from; null where it works from everywhere."""
+    """The networks from which the key works; null if it works from everywhere."""
     created_by: str | None
-    """Who made it: the id of a user or of a key, or `system`; null where that was not kept."""
+    """Who created it: the id of a user or of a key, or `system`; null if that was not kept."""
     key: str | None
-    """The key itself: only in the answer that makes it."""
+    """The key itself, only in the answer that creates it."""
 
 
 class Campaign(Model):
-    """One body sent to many contacts."""
+    """A message body that is sent to many contacts."""
 
     _nested: ClassVar[Mapping[str, str]] = {
         "audience": "CampaignAudience",
@@ -644,9 +644,9 @@ class Campaign(Model):
     livemode: bool
     """Whether it is live; false in the sandbox."""
     name: str
-    """Its name, for your team only."""
+    """The name, shown to your team only."""
     body: str
-    """The text, with its variables."""
+    """The text, with variables."""
     from_: str
     """The sender the recipients see."""
     audience: CampaignAudience
@@ -656,29 +656,29 @@ class Campaign(Model):
     """Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is."""
     stats: CampaignStats
     metadata: dict[str, str | float | bool | None]
-    """The values you gave with it, as you gave them."""
+    """Your own values, as you gave them."""
     warnings: list[SendWarning]
-    """What would hold it up, cost more or keep it from people, as of its last change or launch."""
+    """Warnings about delays, costs or recipients that it does not reach, as of the last change or launch."""
     quiet_hours: bool
-    """Whether it sends only while it is day where the recipient is."""
+    """Whether messages are sent only in the daytime of the recipient."""
     rate_per_minute: int | None
-    """At most so many messages a minute; null for no limit."""
+    """The most messages to send in a minute; null for no limit."""
     spread_hours: float | None
-    """Spread evenly over so many hours; null where it is not."""
+    """The number of hours over which messages are spread evenly; null if they are not."""
     scheduled_at: str | None
-    """The time it was scheduled for; null for at once."""
+    """The scheduled time; null if it starts at once."""
     expires_at: str | None
-    """Nothing is handed over after this; null for no such time."""
+    """Messages are not sent after this time; null if there is no such time."""
     dispatched_at: str | None
     """When its last message was queued; null before that."""
     completed_at: str | None
-    """When its last message reached a final state; null before that."""
+    """When its last message reached a final status; null before that."""
     canceled_at: str | None
-    """When it was canceled; null unless it was."""
+    """When it was canceled; null if it was not."""
     created_at: str
-    """When it was made."""
+    """When it was created."""
     on_unknown: OnUnknown
-    """Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome."""
+    """What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`."""
     version: str
     """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
     not overwritten."""
@@ -690,7 +690,7 @@ class CampaignAudience(Model):
     list_ids: list[str] | None
     """The lists."""
     segment_id: str | None
-    """The segment; null where there is none."""
+    """The segment; null if there is none."""
     contact_ids: list[str] | None
     """The single contacts."""
 
@@ -735,7 +735,7 @@ class CampaignDispatchedEvent(Model):
 
 
 class CampaignPausedEvent(Model):
-    """Campaign paused; `data.pause_reason` says why."""
+    """Campaign paused; `data.pause_reason` tells why."""
 
     _nested: ClassVar[Mapping[str, str]] = {"data": "Campaign"}
     id: str
@@ -748,12 +748,12 @@ class CampaignPausedEvent(Model):
 
 
 class CampaignPreview(Model):
-    """What a campaign would be, were it sent now. `audience_count` is the audience with one entry a phone;
-    `recipient_count` of them would be sent to, and the rest skipped. Where `exact` is false, `sample_size`
-    recipients were rendered and the counts are scaled to the audience. `suggested_body` and `segments_saved` are as
-    in a message's preview, over all recipients. `held_count` recipients wait until it is day where they are.
-    `estimated_seconds` is about how long it takes from its start to its last hand-over. `warnings` say what would
-    hold it up, `refusal` what creating it now would answer."""
+    """A preview of a campaign, as if it were sent now. `audience_count` is the size of the audience, each phone
+    counted once. `recipient_count` of them receive a message; the rest is skipped. If `exact` is false,
+    `sample_size` recipients were rendered and the counts are scaled to the audience. `suggested_body` and
+    `segments_saved` are as in the preview of a message, over all recipients. `held_count` recipients wait for their
+    daytime. `estimated_seconds` is about the time from the start to the last message. `warnings` name delays and
+    other problems, and `refusal` is the error that creating it now would return."""
 
     _nested: ClassVar[Mapping[str, str]] = {
         "skipped": "SkippedCount",
@@ -769,13 +769,13 @@ class CampaignPreview(Model):
     object: Literal["campaign_preview"]
     livemode: bool
     from_: str
-    """The sender the recipients would see."""
+    """The sender that recipients would see."""
     audience_count: int
-    """The audience, one entry a phone."""
+    """The size of the audience, each phone counted once."""
     recipient_count: int
-    """How many of them would be sent to."""
+    """The number of recipients."""
     skipped_count: int
-    """How many would be skipped."""
+    """The number of skipped members of the audience."""
     skipped: list[SkippedCount]
     held_count: int
     encodings: EncodingCounts
@@ -783,27 +783,27 @@ class CampaignPreview(Model):
     credits: CreditsRange
     characters: list[ForcingCharacter]
     suggested_body: str | None
-    """The body with plain characters for typographic ones; null where that saves nothing."""
+    """The body with plain characters instead of typographic ones; null if that saves nothing."""
     segments_saved: int
-    """How many segments the suggestion saves, over all recipients."""
+    """The number of segments that the suggestion saves, over all recipients."""
     missing_variables: list[MissingVariable]
     samples: list[SampleMessage]
     estimated_seconds: int
-    """About how long sending it takes."""
+    """The estimated duration of sending, in seconds."""
     balance: int
-    """The credits there are."""
+    """The current balance."""
     balance_after: int
-    """The credits that would be left; negative where it lacks some."""
+    """The balance afterwards; negative if it is too low."""
     exact: bool
-    """Whether every recipient was counted, and not a sample scaled up."""
+    """Whether every recipient was counted; false if the numbers are scaled up from a sample."""
     sample_size: int
-    """How many recipients were rendered."""
+    """The number of recipients whose message was rendered."""
     warnings: list[SendWarning]
     refusal: Refusal | None
 
 
 class CampaignResumedEvent(Model):
-    """Campaign goes on."""
+    """Campaign resumed."""
 
     _nested: ClassVar[Mapping[str, str]] = {"data": "Campaign"}
     id: str
@@ -829,7 +829,7 @@ class CampaignStartedEvent(Model):
 
 
 class CampaignStats(Model):
-    """How many recipients are in each state. `replied` is part of `delivered`; `opted_out` counts STOP answers."""
+    """The number of recipients by status. `replied` is part of `delivered`; `opted_out` counts STOP answers."""
 
     recipients: int
     """All recipients."""
@@ -838,25 +838,25 @@ class CampaignStats(Model):
     sending: int
     """Being handed to the carrier."""
     sent: int
-    """Taken by the carrier."""
+    """Accepted by the carrier."""
     delivered: int
-    """Delivered, those replied to included."""
+    """Delivered, including those with a reply."""
     failed: int
     """Failed."""
     skipped: int
-    """Not to be sent to."""
+    """Skipped."""
     canceled: int
     """Canceled."""
     replied: int
-    """Of those delivered, how many replied."""
+    """The number of delivered messages with a reply."""
     opted_out: int
-    """How many answered STOP."""
+    """The number of recipients who answered STOP."""
     credits_used: int
     """Credits reserved or spent."""
 
 
 class CampaignTestSent(Model):
-    """The messages of a campaign's test."""
+    """The messages of a campaign test."""
 
     _nested: ClassVar[Mapping[str, str]] = {"messages": "Message"}
     id: str
@@ -865,16 +865,16 @@ class CampaignTestSent(Model):
 
 
 class CarrierExplanation(Model):
-    """The carrier that was last tried, and its own id of the message."""
+    """The carrier of the last attempt, and its id of the message."""
 
     name: str
     """Its name."""
     reference: str | None
-    """Its own id of the message; null where it gave none."""
+    """The carrier's id of the message; null if it gave none."""
 
 
 class CharacterExplanation(Model):
-    """A character that GSM-7 lacks, and its Unicode name."""
+    """A character that is not in GSM-7, and its Unicode name."""
 
     character: str
     name: str
@@ -882,19 +882,19 @@ class CharacterExplanation(Model):
 
 
 class Checkout(Model):
-    """A purchase of credits, with the figures it was sold at."""
+    """A purchase of credits, with the price at the time of the sale."""
 
     id: str
     object: Literal["checkout"]
     url: str | None
-    """Where the buyer pays: send them there. Null unless it is open."""
+    """The payment page, to which you send the buyer. Null unless the purchase is open."""
     pack: str
     """The id of the pack."""
     status: CheckoutStatus
     """`opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid`
     once the credits are there; `failed`; or in `review` where what was paid is not what was sold."""
     credits: int
-    """How many credits it holds."""
+    """The number of credits."""
     amount: int
     """The price without tax, in the smallest unit of the currency."""
     currency: str
@@ -902,29 +902,29 @@ class Checkout(Model):
     total: int | None
     """What was paid, with tax; null until it is paid."""
     tax: int | None
-    """What of it is tax; null until it is paid."""
+    """The tax in it; null until it is paid."""
     refunded_amount: int
-    """What was refunded of it, in the smallest unit."""
+    """The refunded amount, in the smallest unit."""
     disputed_amount: int
-    """What the buyer's bank took back of it."""
+    """The amount that the buyer's bank took back."""
     returned_credits: int
     """The credits that refunds and disputes took back."""
     invoice_url: str | None
-    """The invoice; null where there is none."""
+    """The invoice; null if there is none."""
     receipt_url: str | None
     """The receipt; null until it is paid."""
     created_at: str
-    """When it was begun."""
+    """When the purchase was started."""
     expires_at: str | None
-    """Until when it can be paid; null before it is open."""
+    """The time until which it can be paid; null before it is open."""
     paid_at: str | None
     """When it was paid; null until then."""
 
 
 class ConsentEntry(Model):
-    """One change of a phone's consent, with its evidence. `phone`, `ip`, `user_agent` and `text` are null once they
-    are erased. `given_at` is when the person agreed, where that was said. `sequence` and `hash` are its place in
-    the chain of the workspace and mode."""
+    """One consent record of a phone, with its evidence. `phone`, `ip`, `user_agent` and `text` are null after an
+    erasure. `given_at` is when the person agreed, if given. `sequence` and `hash` are its position in the chain of
+    the workspace and mode."""
 
     id: str
     """The id of the entry."""
@@ -934,29 +934,29 @@ class ConsentEntry(Model):
     """A phone number in E.164 format."""
     contact_id: str | None
     status: OptInStatus
-    """What the consent became."""
+    """The new consent status."""
     source: str | None
-    """Where it was given or withdrawn."""
+    """Where consent was given or withdrawn."""
     ip: str | None
-    """From which IP address; null where that is not known."""
+    """The IP address of the person; null if unknown."""
     user_agent: str | None
-    """With which browser; null where that is not known."""
+    """The browser; null if unknown."""
     text: str | None
-    """What the person agreed to or wrote; null where it is not known."""
+    """What the person agreed to or wrote; null if unknown."""
     version: str | None
     """The version of what the person agreed to."""
     given_at: str | None
-    """When the person agreed; null where that was not said."""
+    """When the person agreed; null if not given."""
     actor: str
     """Who made the change: an API key's or user's id, or `system`."""
     sequence: int
-    """Its place in the chain of consent, from 1."""
+    """The position in the consent chain, from 1."""
     hash: str
-    """The SHA-256 of the entry and of the hash before it."""
+    """The SHA-256 of the record and of the hash before it."""
     erased_at: str | None
-    """When the person was erased; null where they were not."""
+    """When the person was erased; null if not erased."""
     created_at: str
-    """When."""
+    """The time of the change."""
 
 
 class ConsentExplanation(Model):
@@ -966,29 +966,29 @@ class ConsentExplanation(Model):
     _nested: ClassVar[Mapping[str, str]] = {"record": "ConsentRecord"}
     contact_id: str | None
     current_status: str | None
-    """Where consent stands now; null once the contact is deleted."""
+    """The consent status now; null if the contact was deleted."""
     decided_at: str
-    """When it was last asked for."""
+    """When consent was last checked."""
     record: ConsentRecord | None
 
 
 class ConsentRecord(Model):
-    """One entry of the history of a phone's consent, with its evidence."""
+    """One consent record of a phone, with its evidence."""
 
     status: str
-    """What consent became."""
+    """The new consent status."""
     source: str | None
-    """Where from; null where nobody said."""
+    """The source; null if not given."""
     ip: str | None
-    """The address it was given from; null where nobody said."""
+    """The IP address from which consent was given; null if not given."""
     actor: str
     """Who recorded it."""
     at: str
-    """When."""
+    """The time of the change."""
 
 
 class Contact(Model):
-    """A person you send SMS to."""
+    """A person to whom you send SMS."""
 
     _nested: ClassVar[Mapping[str, str]] = {"opt_in": "OptInState", "warnings": "SendWarning"}
     id: str
@@ -998,20 +998,20 @@ class Contact(Model):
     phone: str
     """A phone number in E.164 format, or what stands for one that was erased."""
     first_name: str | None
-    """The first name; null where it is not known."""
+    """The first name; null if unknown."""
     last_name: str | None
-    """The last name; null where it is not known."""
+    """The last name; null if unknown."""
     email: str | None
-    """The e-mail address; null where it is not known."""
+    """The e-mail address; null if unknown."""
     timezone: str | None
-    """The time zone, of the IANA database; null where the phone's region decides."""
+    """The IANA time zone; null to use the region of the phone."""
     external_id: str | None
-    """What it is called in your own system; null where that was not said."""
+    """The id in your own system; null if not given."""
     opt_in: OptInState
     attributes: dict[str, Any]
-    """Your own values, by name, for personalization."""
+    """Your own values by name, for personalization."""
     created_at: str
-    """When it was made."""
+    """When it was created."""
     updated_at: str
     """When it was last changed."""
     version: str
@@ -1023,7 +1023,7 @@ class Contact(Model):
 
 
 class ContactExport(Model):
-    """A contact's whole record, newest first; `complete` is false where it holds only the newest of a kind."""
+    """All data about a contact, newest first; `complete` is false if it holds only the newest rows of a kind."""
 
     _nested: ClassVar[Mapping[str, str]] = {
         "contact": "Contact",
@@ -1058,11 +1058,11 @@ class ContactList(Model):
     name: str
     """Its name."""
     kind: ContactListKind
-    """`static` where it is kept by hand; else it is kept in step from elsewhere."""
+    """`static` if it is maintained by hand, otherwise it is synchronized with another service."""
     contact_count: int
-    """How many contacts are on it."""
+    """The number of contacts on the list."""
     created_at: str
-    """When it was made."""
+    """When it was created."""
     updated_at: str
     """When it was last renamed."""
     version: str
@@ -1071,14 +1071,14 @@ class ContactList(Model):
 
 
 class ContactNote(Model):
-    """What somebody of the workspace wrote down about a contact."""
+    """What somebody of the workspace recorded about a contact."""
 
     id: str
     object: Literal["contact_note"]
     body: str
     """The note."""
     author: str
-    """Who wrote it: a user's or an API key's id."""
+    """The author: the id of a user or an API key."""
     created_at: str
 
 
@@ -1109,14 +1109,14 @@ class ContactOptedOutEvent(Model):
 
 
 class ContactsAdded(Model):
-    """What came of adding contacts to a list."""
+    """The result of adding contacts to a list."""
 
     added: int
-    """How many were put on it."""
+    """The number of contacts added."""
     already_members: int
-    """How many were on it already."""
+    """The number of contacts that were on the list already."""
     not_found: list[str]
-    """The ids, as given, that name no contact."""
+    """The ids that belong to no contact, as given."""
 
 
 class ContactsImported(Model):
@@ -1126,23 +1126,23 @@ class ContactsImported(Model):
 
     _nested: ClassVar[Mapping[str, str]] = {"invalid": "RowRefused"}
     created: int
-    """How many contacts were made."""
+    """The number of contacts created."""
     updated: int
-    """How many were changed."""
+    """The number of contacts updated."""
     unchanged: int
-    """How many were as the rows have them already."""
+    """The number of contacts that already had these values."""
     duplicates: int
-    """How many rows named a phone that a row before them named."""
+    """The number of rows whose phone an earlier row has."""
     added_to_list: int
-    """How many were put on the list."""
+    """The number of contacts added to the list."""
     opted_in: int
-    """How many were opted in."""
+    """The number of contacts opted in."""
     pending: int
-    """How many are asked to confirm."""
+    """The number of contacts asked to confirm."""
     opted_out: int
-    """How many had opted out, and stay so."""
+    """The number of contacts that had opted out and stay opted out."""
     invalid: list[RowRefused]
-    """The rows that were not taken."""
+    """The rows that were refused."""
 
 
 class Credits(Model):
@@ -1153,11 +1153,11 @@ class Credits(Model):
     balance: int
     """What is left."""
     total_lifetime: int
-    """All that was ever added."""
+    """All credits that were ever added."""
     low_balance_threshold: int
-    """Below this, `credits.low` is sent."""
+    """The balance below which `credits.low` is sent."""
     estimated_runway_days: int | None
-    """Whole days the balance lasts at the use of the last 30 days; null without any use."""
+    """The number of days that the balance lasts at the usage of the last 30 days; null without any usage."""
     recent_purchases: list[Purchase]
 
 
@@ -1175,27 +1175,27 @@ class CreditsLowEvent(Model):
 
 
 class CreditsRange(Model):
-    """What a campaign costs: in total, its cheapest message and its dearest one, in credits."""
+    """The cost of a campaign in credits: the total, its cheapest message and its most expensive one."""
 
     total: int
-    """All of it."""
+    """The total."""
     minimum: int
-    """Its cheapest message."""
+    """The cheapest message."""
     maximum: int
-    """Its dearest message."""
+    """The most expensive message."""
 
 
 class Deleted(Model):
-    """Says that a resource is gone."""
+    """Confirmation that a resource was deleted."""
 
     id: str
-    """The id that is no more."""
+    """The deleted id."""
     object: str
     deleted: Literal[True]
 
 
 class EncodingCounts(Model):
-    """How many messages go out in each encoding."""
+    """The number of messages in each encoding."""
 
     gsm7: int
     """In the GSM alphabet."""
@@ -1208,18 +1208,18 @@ class EncodingExplanation(Model):
 
     _nested: ClassVar[Mapping[str, str]] = {"forced_by": "CharacterExplanation"}
     encoding: str
-    """How its characters are encoded."""
+    """The character encoding."""
     units: int
     """Septets (GSM-7) or UTF-16 units (UCS-2)."""
     segments: int
-    """How many SMS it takes."""
+    """The number of segments."""
     parts: list[str]
     """The text of each SMS."""
     forced_by: list[CharacterExplanation]
 
 
 class Erasure(Model):
-    """Says that a contact was erased, and when."""
+    """Confirmation that a contact was erased, with the time."""
 
     id: str | None
     object: Literal["contact"]
@@ -1235,18 +1235,18 @@ class ErrorDetail(Model):
 
 
 class ForcingCharacter(Model):
-    """A character that GSM-7 lacks: how many messages hold it, what could stand for it, and what that alone saves."""
+    """A character that is not in GSM-7: in how many messages it is, its replacement, and what that saves."""
 
     character: str
     """The character."""
     name: str
     """Its Unicode name."""
     message_count: int
-    """How many messages hold it."""
+    """The number of messages that contain it."""
     replacement: str | None
-    """What reads the same in GSM-7; null where nothing does."""
+    """A replacement in the GSM alphabet; null if there is none."""
     segments_saved: int
-    """How many segments replacing it alone saves."""
+    """The number of segments saved by replacing only this character."""
 
 
 class Import(Model):
@@ -1263,66 +1263,66 @@ class Import(Model):
     livemode: bool
     """Whether it is live; false in the sandbox."""
     status: ImportStatus
-    """How far it is."""
+    """The status."""
     file_name: str
-    """What the file is called."""
+    """The file name."""
     file_size: int
-    """How many bytes of it have come."""
+    """The number of bytes received."""
     file_kind: ImportFileKind | None
-    """What the file is."""
+    """The kind of file."""
     encoding: str | None
-    """How its characters are encoded."""
+    """The character encoding."""
     delimiter: str | None
-    """What stands between its cells."""
+    """The delimiter between cells."""
     columns: list[ImportColumn]
-    """Its columns; none until it was looked at."""
+    """The columns; empty until the file is read."""
     mapping: dict[str, str]
-    """What each column is, by its key."""
+    """The field of each column, by the key of the column."""
     list_id: str | None
-    """The list that all of them go on."""
+    """The list to which all contacts are added."""
     default_region: str | None
     """The region of numbers without a country code."""
     evidence: OptIn | None
     update: CreateImportUpdate
-    """What becomes of contacts that are there."""
+    """What happens to existing contacts."""
     dry_run: bool
-    """Whether it stops before it changes anything."""
+    """Whether it only checks the file."""
     counts: ImportCounts
-    """What came of its rows, or would."""
+    """The outcomes of the rows, actual or expected."""
     rows_read: int
-    """How many rows were read so far."""
+    """The number of rows read so far."""
     rows_done: int
-    """How many rows were tried, imported or undone so far."""
+    """The number of rows checked, imported or undone so far."""
     error: ImportFault | None
     created_at: str
-    """When it was made."""
+    """When it was created."""
     updated_at: str
-    """When it last went on."""
+    """When it last made progress."""
     started_at: str | None
-    """When contacts were first changed."""
+    """When the first contacts were changed."""
     ended_at: str | None
     """When it ended."""
     undo_until: str | None
-    """Until when it can be undone."""
+    """The time until which it can be undone."""
 
 
 class ImportColumn(Model):
     """A column of the file."""
 
     name: str
-    """Its title."""
+    """The title."""
     key: str
-    """By which it is mapped; titles that are there twice are told apart."""
+    """The key in `mapping`; repeated titles get different keys."""
     type: ImportColumnType
-    """What its first cells are."""
+    """The type of the first cells."""
     field: str
-    """What it is taken for."""
+    """The field that it is mapped to."""
     samples: list[str]
-    """Some of its cells."""
+    """Sample values."""
 
 
 class ImportCompletedEvent(Model):
-    """Import of contacts ended; its `status` says how."""
+    """Import of contacts ended; its `status` tells how."""
 
     _nested: ClassVar[Mapping[str, str]] = {"data": "Import"}
     id: str
@@ -1335,36 +1335,36 @@ class ImportCompletedEvent(Model):
 
 
 class ImportCounts(Model):
-    """What came of the rows, or would: those of `rows` are each counted once, in the seven that follow."""
+    """The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow."""
 
     rows: int
-    """How many rows there are."""
+    """The number of rows."""
     created: int
-    """Contacts that were made."""
+    """Contacts created."""
     updated: int
-    """Contacts that were changed."""
+    """Contacts updated."""
     unchanged: int
-    """Contacts that were so already."""
+    """Contacts that already had these values."""
     duplicate: int
-    """Rows of a phone that a row before them has."""
+    """Rows whose phone an earlier row has."""
     suppressed: int
-    """Contacts that opted out, and stay so."""
+    """Contacts that opted out and stay opted out."""
     invalid: int
-    """Rows that cannot be taken."""
+    """Invalid rows."""
     remaining: int
-    """Rows whose turn has not come, or never came."""
+    """Rows that were not processed."""
     opted_in: int
-    """Contacts that were opted in."""
+    """Contacts opted in."""
     pending: int
-    """Contacts that are asked to confirm."""
+    """Contacts asked to confirm."""
     without_opt_in: int
-    """Rows of people who left: unsubscribed, canceled, bounced. They opt nobody in."""
+    """Rows of people who unsubscribed, canceled or bounced; they opt nobody in."""
     added_to_list: int
-    """Contacts that were put on the list."""
+    """Contacts added to the list."""
     undone: int
-    """Contacts that undoing deleted."""
+    """Contacts deleted by the undo."""
     kept: int
-    """Contacts that undoing left, as they were used since."""
+    """Contacts kept by the undo, because they were used since."""
 
 
 class ImportFault(Model):
@@ -1373,47 +1373,47 @@ class ImportFault(Model):
     code: str
     """The code of the catalogue."""
     message: str
-    """What is wrong, for people."""
+    """An explanation for people."""
 
 
 class ImportFile(Model):
-    """Rows that could not be taken, as the file that they came from, with a column that says why."""
+    """Invalid rows, in the format of the original file, with a column for the reason."""
 
     object: Literal["import_file"]
     file_name: str
-    """What to call it."""
+    """The file name."""
     media_type: str
-    """What it is."""
+    """The media type."""
     content: str
-    """Its text. A spreadsheet runs none of its cells."""
+    """The content. Spreadsheets do not execute any of its cells."""
     has_more: bool
-    """Whether more follow: go on `after` `last`."""
+    """Whether more rows follow: continue `after` `last`."""
     last: int | None
     """The number of its last row."""
 
 
 class ImportRow(Model):
-    """A row of an import, and what came of it."""
+    """A row of an import, with its outcome."""
 
     object: Literal["import_row"]
     number: int
-    """Which row, from 1."""
+    """The number of the row, from 1."""
     line: int
-    """The line of the file on which it begins."""
+    """The line of the file on which it starts."""
     status: ImportRowStatus
-    """What came of it, or would."""
+    """The outcome, actual or expected."""
     reason: str | None
-    """Why it cannot be taken."""
+    """Why the row is invalid."""
     phone: str | None
     """Its phone in E.164 format."""
     contact_id: str | None
     """The contact of its phone, if there is one."""
     cells: list[str] | None
-    """Its cells, where it cannot be taken."""
+    """The cells of an invalid row."""
 
 
 class InboundMessage(Model):
-    """A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask for no more:
+    """A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask to opt out:
     `certain` or `likely`. One that is likely is flagged until somebody has looked at it."""
 
     id: str
@@ -1427,21 +1427,21 @@ class InboundMessage(Model):
     body: str
     """The text."""
     keyword: ReplyKeyword | None
-    """What it was understood as; null for any other text."""
+    """The keyword that it was recognized as; null for any other text."""
     intent: ReplyIntent | None
-    """How surely its words, where they are no keyword, ask for no more; null for any other text."""
+    """How certain it is that a text without a keyword asks to opt out; null for any other text."""
     is_flagged: bool
-    """Whether somebody should look: it likely asks for no more, or could not surely be read."""
+    """Whether a person should read it: it probably asks to opt out, or could not be decoded with certainty."""
     contact_id: str | None
     message_id: str | None
     received_at: str
     """When it arrived."""
     read_at: str | None
-    """When somebody marked it read; null before that."""
+    """When it was marked as read; null before that."""
 
 
 class InboundReceived(Model):
-    """A message that a recipient sent, as its event tells of it: `message` is the one that it answers, if any."""
+    """An inbound message, as its event reports it: `message` is the one that it answers, if any."""
 
     _nested: ClassVar[Mapping[str, str]] = {"reply": "Reply", "message": "Message"}
     id: str
@@ -1455,24 +1455,24 @@ class InboundReceived(Model):
     body: str
     """The text."""
     keyword: str | None
-    """What it was understood as; null for any other text."""
+    """The keyword that it was recognized as; null for any other text."""
     intent: str | None
-    """How surely its words, where they are no keyword, ask for no more; null for any other text."""
+    """How certain it is that a text without a keyword asks to opt out; null for any other text."""
     is_flagged: bool
-    """Whether somebody should look: it likely asks for no more, or could not surely be read."""
+    """Whether a person should read it: it probably asks to opt out, or could not be decoded with certainty."""
     contact_id: str | None
     message_id: str | None
     received_at: str
     """When it arrived."""
     read_at: str | None
-    """When somebody marked it read; null before that."""
+    """When it was marked as read; null before that."""
     reply: Reply
     message: Message | None
 
 
 class InboundReceivedEvent(Model):
-    """Somebody sent a message: an answer, STOP, START, a keyword, or a text from somebody who was sent nothing.
-    `data.message` is the message that it answers, or null."""
+    """A person sent a message: an answer, STOP, START, a keyword, or an unprompted text. `data.message` is the message
+    that it answers, or null."""
 
     _nested: ClassVar[Mapping[str, str]] = {"data": "InboundReceived"}
     id: str
@@ -1485,7 +1485,7 @@ class InboundReceivedEvent(Model):
 
 
 class InboxMessage(Model):
-    """One message of a thread: `inbound` as the contact sent it, or `outbound` as it was sent to the contact."""
+    """One message of a thread: `inbound` from the contact, or `outbound` to the contact."""
 
     _nested: ClassVar[Mapping[str, str]] = {"inbound": "InboundMessage", "message": "Message"}
     id: str
@@ -1496,14 +1496,14 @@ class InboxMessage(Model):
     created_at: str
     """When it was accepted, or arrived."""
     inbound: InboundMessage | None
-    """What the contact sent; null for the other direction."""
+    """The message from the contact; null for the other direction."""
     message: Message | None
-    """What was sent to the contact; null for the other direction."""
+    """The message to the contact; null for the other direction."""
 
 
 class InboxThread(Model):
-    """One contact's thread: what it replied last, what was sent to it last, and whether it waits for an answer. Its
-    `id` is that of its last reply."""
+    """The conversation with one contact: its last reply, the last message to it, and whether it waits for an answer.
+    Its `id` is that of the last reply."""
 
     _nested: ClassVar[Mapping[str, str]] = {
         "contact": "Contact",
@@ -1516,53 +1516,53 @@ class InboxThread(Model):
     contact: Contact
     """The contact."""
     last_reply: InboundMessage
-    """What it replied last."""
+    """The last reply of the contact."""
     last_message: Message | None
-    """What was sent to it last; null for nothing."""
+    """The last message to the contact; null if there is none."""
     unread_count: int
-    """How many of its replies nobody marked read."""
+    """The number of unread replies."""
     waiting: bool
-    """Whether nobody wrote to it since its last reply."""
+    """Whether the last reply has not been answered."""
     assignee_id: str | None
-    """The member who answers it; null for nobody in particular."""
+    """The member to whom it is assigned; null if it is unassigned."""
 
 
 class Keyword(Model):
-    """A word that opts in anyone who texts it, and adds them to a list. `reply` null: the workspace's welcome text."""
+    """A word that opts in anyone who texts it, and adds them to a list. A null `reply` sends the welcome text."""
 
     id: str
     object: Literal["keyword"]
     livemode: bool
     """Whether it is live; false in the sandbox."""
     word: str
-    """The word. Case, accents and punctuation do not count."""
+    """The word. Case, accents and punctuation do not matter."""
     list_id: str
-    """The list that it adds to."""
+    """The list to which it adds contacts."""
     reply: str | None
     """The SMS that answers anyone who joins; null for the workspace's welcome text."""
     created_at: str
-    """When it was made."""
+    """When it was created."""
     version: str
     """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
     not overwritten."""
 
 
 class LedgerEntry(Model):
-    """One movement of credits; `reference` names what caused it."""
+    """One movement of credits; `reference` names its cause."""
 
     id: str
     """The id of the entry."""
     object: Literal["ledger_entry"]
     kind: LedgerEntryKind
-    """What moved the credits."""
+    """The kind of movement."""
     amount: int
-    """How many: added if positive, taken if negative."""
+    """The amount: positive for additions, negative for charges."""
     reference: str
-    """What caused it, such as a message's id."""
+    """The cause, such as the id of a message."""
     note: str
-    """Why, where somebody said so; else empty."""
+    """A note; may be empty."""
     created_at: str
-    """When."""
+    """The time of the change."""
 
 
 class Message(Model):
@@ -1576,69 +1576,69 @@ class Message(Model):
     to: str
     """A phone number in E.164 format, or what stands for one that was erased."""
     from_: str
-    """The sender the recipient sees."""
+    """The sender that the recipient sees."""
     body: str
-    """The text, variables replaced."""
+    """The text, with variables filled in."""
     status: MessageStatus
     """Where it stands."""
     delivery: Literal["unknown"] | None
-    """`unknown` where no report came within 72 hours; null otherwise."""
+    """`unknown` if no delivery report arrived within 72 hours; null otherwise."""
     encoding: MessageEncoding
-    """How its characters are encoded."""
+    """The character encoding."""
     segments: int
-    """How many SMS it takes."""
+    """The number of segments."""
     credits_used: int
-    """1 credit a segment; in the sandbox, what live would charge."""
+    """One credit for each segment; in the sandbox, what live would charge."""
     campaign_id: str | None
     contact_id: str | None
     metadata: dict[str, str | float | bool | None]
-    """The values you gave with it, as you gave them."""
+    """Your own values, as you gave them."""
     error: ErrorDetail | None
     warnings: list[SendWarning]
     """What it was accepted with and may not have been meant; of a campaign's message, see the campaign."""
     scheduled_at: str | None
-    """The time it was scheduled for; null for at once."""
+    """The scheduled time; null if it starts at once."""
     expires_at: str | None
-    """Not handed over after this; null for no such time."""
+    """The message is not sent after this time; null if there is no such time."""
     sent_at: str | None
-    """When the carrier took it; null before that."""
+    """When the carrier accepted it; null before that."""
     delivered_at: str | None
-    """When the handset had it; null before that."""
+    """When the handset received it; null before that."""
     failed_at: str | None
-    """When it failed; null unless it did."""
+    """When it failed; null if it did not."""
     canceled_at: str | None
-    """When it was canceled; null unless it was."""
+    """When it was canceled; null if it was not."""
     replied_at: str | None
-    """When the recipient first answered; null before that."""
+    """When the recipient first replied; null before that."""
     created_at: str
     """When it was accepted."""
     origin: MessageOrigin
     """Where it comes from: a request of yours (`api`), a `campaign`, somebody who had logged in (`dashboard`), or the
     service itself (`automatic`): confirmations, welcomes and questions. All of them cost credits."""
     on_unknown: OnUnknown
-    """Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome."""
+    """What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`."""
     reply: Reply | None
 
 
 class MessageAttempt(Model):
-    """One try to hand the message to a carrier. `outcome` is null while it lasts."""
+    """One attempt to hand the message to a carrier. `outcome` is null while it lasts."""
 
     _nested: ClassVar[Mapping[str, str]] = {"error": "ErrorDetail"}
     id: str
     """The id of the attempt."""
     number: int
-    """Which try it was, from 1."""
+    """The number of the attempt, from 1."""
     carrier: str
     """The carrier."""
     outcome: str | None
-    """What came of it; null while it lasts."""
+    """The outcome; null while it lasts."""
     error: ErrorDetail | None
     started_at: str
-    """When it began."""
+    """When it started."""
     ended_at: str | None
     """When it ended; null while it lasts."""
     resend: bool
-    """Whether it was handed over once more, as nobody can tell what became of an earlier try."""
+    """Whether it repeats an attempt with an unknown outcome."""
 
 
 class MessageCanceledEvent(Model):
@@ -1668,8 +1668,8 @@ class MessageDeliveredEvent(Model):
 
 
 class MessageExplanation(Model):
-    """A message and why it is as it is. `encoding` is null for a recipient that was skipped before its body was
-    rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox."""
+    """A message, with everything that was recorded about it. `encoding` is null for a recipient that was skipped
+    before its body was rendered; `quiet_hours` is null if none are kept; `ledger` is empty in the sandbox."""
 
     _nested: ClassVar[Mapping[str, str]] = {
         "message": "Message",
@@ -1688,7 +1688,7 @@ class MessageExplanation(Model):
     object: Literal["message_explanation"]
     livemode: bool
     kind: str
-    """What brought it about."""
+    """The kind of message."""
     message: Message
     consent: ConsentExplanation
     suppression: SuppressionExplanation
@@ -1719,18 +1719,17 @@ class MessageLedgerEntry(Model):
     """One movement of credits for the message."""
 
     kind: str
-    """What moved them."""
+    """The kind of movement."""
     amount: int
-    """How many: added if positive, taken if negative."""
+    """The amount: positive for additions, negative for charges."""
     at: str
-    """When."""
+    """The time of the change."""
 
 
 class MessagePreview(Model):
-    """A message as it would be sent; `parts` are its segments in order. `body` and what follows from it are null where
-    it cannot be rendered. `suggested_body` is the body as given with plain characters for typographic ones, where
-    that saves segments (`segments_saved`) or makes GSM-7 of it. `warnings` say what would be sent and yet not be
-    what was meant."""
+    """A preview of a message; `parts` are its segments in order. `body` and the fields that depend on it are null if
+    it cannot be rendered. `suggested_body` is the body with plain characters instead of typographic ones, if that
+    saves segments (`segments_saved`) or makes it GSM-7. `warnings` name probable mistakes."""
 
     _nested: ClassVar[Mapping[str, str]] = {
         "characters": "ForcingCharacter",
@@ -1742,26 +1741,26 @@ class MessagePreview(Model):
     to: str
     """The recipient's phone, in E.164."""
     from_: str
-    """The sender the recipient would see."""
+    """The sender that the recipient would see."""
     body: str | None
-    """The text, variables replaced."""
+    """The text, with variables filled in."""
     encoding: str | None
-    """How its characters would be encoded."""
+    """The encoding."""
     segments: int | None
-    """How many SMS it would take."""
+    """The number of segments."""
     credits: int | None
-    """What it would cost live."""
+    """The cost in live mode."""
     parts: list[str]
     """The text of each segment."""
     characters: list[ForcingCharacter]
     suggested_body: str | None
-    """The body with plain characters for typographic ones; null where that saves nothing."""
+    """The body with plain characters instead of typographic ones; null if that saves nothing."""
     segments_saved: int
-    """How many segments the suggestion saves."""
+    """The number of segments that the suggestion saves."""
     missing_variables: list[str]
-    """Variables with neither value nor fallback."""
+    """Variables without a value or a fallback."""
     balance: int
-    """The credits there are."""
+    """The current balance."""
     warnings: list[SendWarning]
     refusal: Refusal | None
 
@@ -1806,7 +1805,7 @@ class MessageSentEvent(Model):
 
 
 class MessageSkippedEvent(Model):
-    """A campaign's recipient was not sent to; `data.error` says why."""
+    """A campaign skipped a recipient; `data.error` tells why."""
 
     _nested: ClassVar[Mapping[str, str]] = {"data": "Message"}
     id: str
@@ -1829,16 +1828,16 @@ class MessageTimeline(Model):
 
 
 class MissingVariable(Model):
-    """How many recipients have no value for a variable without a fallback."""
+    """The number of recipients without a value for a variable that has no fallback."""
 
     name: str
     """The variable."""
     recipient_count: int
-    """How many."""
+    """The number."""
 
 
 class OptIn(Model):
-    """How a person agreed to be texted."""
+    """Evidence that a person agreed to receive texts."""
 
     source: str | None
     """Where consent was given, such as `checkout`."""
@@ -1857,45 +1856,45 @@ class OptIn(Model):
 
 
 class OptInState(Model):
-    """Where a contact's consent stands, and the evidence for it."""
+    """The consent status of a contact, and its evidence."""
 
     status: OptInStatus
-    """Where the consent stands."""
+    """The consent status."""
     source: str | None
-    """Where it was given or withdrawn; null while it is unknown."""
+    """Where consent was given or withdrawn; null while it is unknown."""
     ip: str | None
-    """From which IP address; null where that is not known."""
+    """The IP address of the person; null if unknown."""
     at: str | None
-    """Since when; null while it is unknown."""
+    """The time of the change; null while it is unknown."""
 
 
 class Pack(Model):
-    """Credits that are sold for a price."""
+    """A pack of credits for sale."""
 
     id: str
     """The id of the pack."""
     object: Literal["credit_pack"]
     label: str
-    """What it is called."""
+    """The label."""
     credits: int
-    """How many credits it holds."""
+    """The number of credits."""
     amount: int
     """The price without tax, in the smallest unit of the currency: 14900 is 149.00."""
     currency: str
     """The currency, ISO 4217 in lower case."""
     badge: str | None
-    """A word of praise beside it; null where there is none."""
+    """A label such as “most popular”; null if there is none."""
 
 
 class Purchase(Model):
     """Credits that were added to the balance."""
 
     kind: PurchaseKind
-    """Whether they were given or bought."""
+    """Whether the credits were granted or bought."""
     credits: int
-    """How many."""
+    """The number."""
     created_at: str
-    """When."""
+    """The time of the change."""
 
 
 class QuietHoursExplanation(Model):
@@ -1905,19 +1904,19 @@ class QuietHoursExplanation(Model):
     at: str
     """The moment."""
     zones: list[str]
-    """The time zones it may be in; all had to be open."""
+    """The time zones in which the recipient may be; it must be daytime in all of them."""
     zone_source: str
-    """Where the zones come from: `contact` or `number`."""
+    """The source of the zones: `contact` or `number`."""
     rule_source: str
-    """Where the country's hours come from."""
+    """The source of the country's hours."""
     open: bool
-    """Whether it could be texted."""
+    """Whether sending was allowed."""
     next_opening: str
-    """When it can be texted next."""
+    """When sending is allowed next."""
 
 
 class Reconciliation(Model):
-    """A campaign's books at one instant. `not_expanded` are members of the audience that have no message yet."""
+    """The reconciliation of a campaign at one instant. `not_expanded` counts audience members without a message."""
 
     _nested: ClassVar[Mapping[str, str]] = {"checks": "ReconciliationCheck"}
     id: str
@@ -1929,42 +1928,42 @@ class Reconciliation(Model):
     not_expanded: int
     """Members of the audience that have no message yet."""
     states: dict[str, int]
-    """How many recipients are in each state."""
+    """The number of recipients by status."""
     credits_used: int
     """Credits reserved or spent."""
     balanced: bool
-    """Whether every check holds."""
+    """Whether every check passes."""
     checks: list[ReconciliationCheck]
     as_of: str
     """The instant."""
 
 
 class ReconciliationCheck(Model):
-    """Two ways of counting the same thing. `differences` is on how many single items the two disagree."""
+    """Two ways of counting the same thing. `differences` is the number of items that differ."""
 
     check: str
     """What is counted."""
     expected: int
-    """What it should be."""
+    """The expected number."""
     found: int
-    """What it is."""
+    """The media type."""
     differences: int
-    """On how many single items the two disagree."""
+    """The number of items that differ."""
     ok: bool
-    """Whether they agree."""
+    """Whether the numbers agree."""
 
 
 class Redelivery(Model):
-    """How many deliveries were queued again."""
+    """The number of deliveries queued again."""
 
     id: str
     object: Literal["redelivery"]
     delivery_count: int
-    """How many deliveries were queued."""
+    """The number of deliveries queued."""
 
 
 class Refusal(Model):
-    """What sending would answer instead; `status` is the HTTP status it goes with."""
+    """The error that sending would return; `status` is its HTTP status."""
 
     status: int
     type: str
@@ -1973,11 +1972,11 @@ class Refusal(Model):
     message: str
     """What is wrong, in English."""
     param: str | None
-    """The input it is about; null where it is about none."""
+    """The input that caused it; null if there is none."""
 
 
 class Reply(Model):
-    """What the recipient answered."""
+    """The reply of the recipient."""
 
     id: str
     body: str
@@ -1987,14 +1986,14 @@ class Reply(Model):
 
 
 class RowRefused(Model):
-    """A row of an import that cannot be taken, counted from 0, and why; `param` names its field."""
+    """An invalid row of an import, counted from 0, with the reason; `param` names its field."""
 
     index: int
-    """Which row, counted from 0."""
+    """The index of the row, from 0."""
     code: str
     """The code of the catalogue."""
     message: str
-    """What is wrong, for people."""
+    """An explanation for people."""
     param: str
     """The field of the row."""
 
@@ -2007,11 +2006,11 @@ class SampleMessage(Model):
     to: str
     """The recipient's phone, in E.164."""
     body: str
-    """The text, variables replaced."""
+    """The text, with variables filled in."""
     encoding: str
-    """How its characters would be encoded."""
+    """The encoding."""
     segments: int
-    """How many SMS it would take."""
+    """The number of segments."""
 
 
 class Segment(Model):
@@ -2024,9 +2023,9 @@ class Segment(Model):
     name: str
     """Its name."""
     filter: SegmentCondition
-    """The condition contacts meet, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`."""
+    """The filter that contacts match, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`."""
     created_at: str
-    """When it was made."""
+    """When it was created."""
     updated_at: str
     """When it was last changed."""
     version: str
@@ -2035,43 +2034,43 @@ class Segment(Model):
 
 
 class SegmentPreview(Model):
-    """How many contacts a filter finds now."""
+    """The number of contacts that match a filter now."""
 
     object: Literal["segment_preview"]
     contact_count: int
 
 
 class SegmentsCount(Model):
-    """How many messages have this many segments."""
+    """The number of messages with this many segments."""
 
     segments: int
-    """How many segments."""
+    """The number of segments."""
     message_count: int
-    """How many messages."""
+    """The number of messages."""
 
 
 class SendWarning(Model):
-    """What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people."""
+    """A warning about a message or campaign that is accepted but may be delayed, cost more or not reach everyone."""
 
     code: str
     """A stable code, such as `double_braces`."""
     message: str
-    """What is to be expected, in English."""
+    """The warning, in English."""
     param: str | None
-    """The input it is about; null where it is about none."""
+    """The input that caused it; null if there is none."""
 
 
 class Sender(Model):
-    """A sender that the workspace may use live. `regions` empty: wherever its kind of sender is taken."""
+    """A sender that the workspace can use in live mode. Empty `regions` mean every region that accepts its kind."""
 
     id: str
     object: Literal["sender"]
     value: str
-    """What stands in `from`."""
+    """The value for `from`."""
     kind: SenderKind
-    """What it is to carriers."""
+    """The kind of sender."""
     regions: list[str]
-    """Where it sends to; empty: wherever its kind is taken."""
+    """The regions to which it can send; empty for every region that accepts its kind."""
     registration: str | None
     """The reference of its registration with carriers."""
     created_at: str
@@ -2089,14 +2088,14 @@ class SenderExplanation(Model):
 
 
 class SkippedCount(Model):
-    """How many recipients would get nothing for one reason; `expired` is for whom quiet hours end too late."""
+    """The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late."""
 
     code: str
     """The reason's code."""
     message: str
     """The reason, in English."""
     recipient_count: int
-    """How many."""
+    """The number."""
 
 
 class StateChange(Model):
@@ -2110,7 +2109,7 @@ class StateChange(Model):
 
 
 class Suppression(Model):
-    """A phone that nothing is sent to, why and since when."""
+    """A phone to which nothing is sent, with the reason and the time."""
 
     id: str
     object: Literal["suppression"]
@@ -2119,31 +2118,31 @@ class Suppression(Model):
     phone: str
     """A phone number in E.164 format."""
     source: str
-    """Why, such as `keyword`."""
+    """The reason, such as `keyword`."""
     created_at: str
-    """Since when."""
+    """When it was suppressed."""
 
 
 class SuppressionExplanation(Model):
-    """Whether the phone is suppressed now, by what, and since when."""
+    """Whether the phone is suppressed now, with the source and the time."""
 
     suppressed: bool
     """Whether nothing is sent to it."""
     source: str | None
-    """By what; null unless it is."""
+    """The source; null if it is not suppressed."""
     since: str | None
-    """Since when; null unless it is."""
+    """The time of suppression; null if it is not suppressed."""
 
 
 class SuppressionsImported(Model):
-    """What came of importing suppressions; `invalid` holds what is no phone, as it was given."""
+    """The result of importing suppressions; `invalid` holds the invalid phones, as given."""
 
     added: int
-    """How many phones were suppressed."""
+    """The number of phones suppressed."""
     already_suppressed: int
-    """How many were suppressed already."""
+    """The number of phones that were suppressed already."""
     invalid: list[str]
-    """What is no phone, as it was given."""
+    """The invalid phones, as given."""
 
 
 class TestPingEvent(Model):
@@ -2169,42 +2168,42 @@ class TimelineEntry(Model):
         "error": "ErrorDetail",
     }
     kind: TimelineEntryKind
-    """What it is."""
+    """The media type."""
     at: str
     """When it happened."""
     status: MessageStatus | None
-    """The state; null for other kinds."""
+    """The status; null for other kinds."""
     attempt: MessageAttempt | None
     event_id: str | None
     """The event's id; null for other kinds."""
     event_type: EventType | None
-    """What the event says; null for other kinds."""
+    """The type of the event; null for other kinds."""
     reply: InboundMessage | None
     error: ErrorDetail | None
 
 
 class Webhook(Model):
-    """A webhook subscription. `secret` is there only in the answer that creates or rotates it."""
+    """A webhook. `secret` is present only in the answer that creates or rotates it."""
 
     id: str
     object: Literal["webhook"]
     livemode: bool
     """Whether it is live; false in the sandbox."""
     url: str
-    """Where events are posted to."""
+    """The URL to which events are posted."""
     events: list[SubscribedEvent]
-    """The events it subscribes to; empty where that is all."""
+    """The events that it subscribes to; empty if it subscribes to all."""
     description: str
-    """What it is for; may be empty."""
+    """Its purpose; may be empty."""
     status: WebhookStatus
     disabled_reason: WebhookDisabledReason | None
-    """Why it was disabled; null unless we did that."""
+    """Why the service disabled it; null if it did not."""
     verified: bool
-    """Whether its URL has answered an event with 2xx. Until a live one has, it is sent one at a time."""
+    """Whether its URL has answered an event with 2xx. Until then, a live webhook gets one event at a time."""
     created_at: str
-    """When it was made."""
+    """When it was created."""
     created_by: str | None
-    """Who made it: the id of a user or of a key, or `system`; null where that was not kept."""
+    """Who created it: the id of a user or of a key, or `system`; null if that was not kept."""
     version: str
     """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
     not overwritten."""
@@ -2212,28 +2211,28 @@ class Webhook(Model):
 
 
 class WebhookAttempt(Model):
-    """One POST to an endpoint and what came of it."""
+    """One attempt to deliver an event to a webhook."""
 
     id: str
     object: Literal["webhook_attempt"]
     webhook_id: str
     event_id: str
     number: int
-    """Which try it was, from 1."""
+    """The number of the attempt, from 1."""
     status_code: int | None
-    """The HTTP status answered; null where none was."""
+    """The HTTP status of the answer; null if there was none."""
     error: str | None
-    """What went wrong; null where the answer was 2xx."""
+    """The error; null if the answer was 2xx."""
     response_head: str
-    """How the answer began."""
+    """The beginning of the answer."""
     elapsed_ms: int
-    """How long it took, in milliseconds."""
+    """The duration in milliseconds."""
     created_at: str
-    """When."""
+    """The time of the change."""
 
 
 class WebhookDisabledEvent(Model):
-    """Webhook disabled after 410 Gone, or three days of nothing but failures."""
+    """Webhook disabled after 410 Gone, or after three days of failures only."""
 
     _nested: ClassVar[Mapping[str, str]] = {"data": "Webhook"}
     id: str
@@ -2253,27 +2252,27 @@ class Workspace(Model):
     name: str
     """Its name."""
     default_sender: str
-    """The sender of messages that name none."""
+    """The default sender."""
     double_opt_in: bool
-    """Whether opting in asks for a YES by SMS."""
+    """Whether people are asked to confirm an opt-in by SMS (double opt-in)."""
     campaigns_admit_unknown: bool
     """Whether campaigns also go to contacts whose consent is unknown."""
     blocked_regions: list[str]
-    """Regions nothing is sent to, ISO 3166-1."""
+    """ISO 3166-1 regions to which nothing is sent."""
     enabled_regions: list[str]
-    """Regions that are sent to although they are off until enabled, ISO 3166-1."""
+    """ISO 3166-1 regions that are enabled, among those that are off by default."""
     daily_credit_cap: int | None
-    """The credits that live messages may take in a UTC day; null for no cap."""
+    """The most credits that live messages may cost in a UTC day; null for no cap."""
     prefix_hourly_cap: int | None
-    """How many single messages an hour one range of numbers may get; null for no cap."""
+    """The most single messages to one range of numbers in an hour; null for no cap."""
     quiet_hours: bool
-    """Whether campaigns send only while it is day where the recipient is, unless they say otherwise."""
+    """Whether campaigns send only in the daytime of the recipient by default."""
     timezone: str
-    """The time zone, of the IANA database."""
+    """The IANA time zone."""
     low_balance_threshold: int
     """The balance below which `credits.low` is sent."""
     opt_in_text: str
-    """The SMS that asks for a YES."""
+    """The double opt-in question."""
     opt_out_text: str
     """The SMS that answers STOP."""
     welcome_text: str
@@ -2281,7 +2280,7 @@ class Workspace(Model):
     help_text: str
     """The SMS that answers HELP."""
     created_at: str
-    """When it was made."""
+    """When it was created."""
     version: str
     """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
     not overwritten."""

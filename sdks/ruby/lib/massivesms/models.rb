@@ -120,7 +120,8 @@ module MassiveSMS
     field :created_at, :time
     # What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
     field :on_unknown
-    # Changes with every edit. Send it with an update, so that you do not overwrite an edit made in between.
+    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
+    # not overwritten.
     field :version
   end
 
@@ -462,7 +463,7 @@ module MassiveSMS
     field :version
   end
 
-  # What somebody of the workspace wrote down about a contact.
+  # What somebody of the workspace recorded about a contact.
   class ContactNote < Model
     field :id
     field :object
@@ -770,7 +771,7 @@ module MassiveSMS
     field :cells
   end
 
-  # A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask for no more:
+  # A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask to opt out:
   # `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
   class InboundMessage < Model
     field :id
@@ -1003,7 +1004,7 @@ module MassiveSMS
   end
 
   # A message, with everything that was recorded about it. `encoding` is null for a recipient that was skipped before
-  # its body was rendered; `quiet_hours` is null where none are kept; `ledger` is empty in the sandbox.
+  # its body was rendered; `quiet_hours` is null if none are kept; `ledger` is empty in the sandbox.
   class MessageExplanation < Model
     field :id
     field :object

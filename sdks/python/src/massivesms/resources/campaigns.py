@@ -243,8 +243,7 @@ class Campaigns:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
-        version: The version that you read: if the current one differs, nothing changes, and the answer is 409
-            `version_conflict`.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         audience: The new audience.
         """
         return self._client.call(
@@ -697,8 +696,7 @@ class AsyncCampaigns:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
-        version: The version that you read: if the current one differs, nothing changes, and the answer is 409
-            `version_conflict`.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         audience: The new audience.
         """
         return await self._client.call(

@@ -40,18 +40,20 @@ class Contacts:
     ) -> t.Contact:
         """Create a contact.
 
-        `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` where the phone
-        said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409 `opt_in_revoked`.
+        `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` if the phone opted
+        out. Only renewed evidence, newer than the opt-out, undoes an opt-out; with any other, the answer is 409
+        `opt_in_revoked`.
 
         phone: A phone number in E.164 format.
-        upsert: `true` changes the contact that has the external_id, or else the phone; what is not said stays.
+        upsert: `true` updates the contact with the external_id, or else with the phone; fields that are left
+            out stay.
         first_name: The first name.
         last_name: The last name.
         email: The e-mail address.
         opt_in: How the person agreed to be texted.
         attributes: Values for {variables} and segments: at most 50 strings, numbers and booleans.
         timezone: An IANA time zone such as America/New_York.
-        external_id: What the contact is called in your own system; no two have one.
+        external_id: The id of the contact in your own system; it must be unique.
         on_conflict: Where a contact has the external_id, or else the phone: `update` changes it, and what is
             not said stays; `refuse`, the default, answers 409.
         """
@@ -98,9 +100,9 @@ class Contacts:
     ) -> Page[t.Contact]:
         """List/search contacts.
 
-        Every filter given must hold. `q` finds words in names and e-mail addresses, or digits in phones.
+        A contact must match every filter. `q` finds words of names and e-mail addresses, or digits of phones.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         q: Words of a name or e-mail address, or digits of a phone.
@@ -111,10 +113,10 @@ class Contacts:
         opt_in_status: Only contacts of this opt-in status.
         attributes: Only contacts whose attributes have these values under these keys. Text finds the number and
             the boolean that it writes, too.
-        created_at_gte: Only contacts made at this time or later.
-        created_at_lt: Only contacts made before this time.
+        created_at_gte: Only contacts created at this time or later.
+        created_at_lt: Only contacts created before this time.
         updated_at_gte: Only contacts changed at this time or later.
-        order: Which come first; `newest` where it is not said.
+        order: The order; `newest` by default.
         """
         return self._client.call_page(
             "GET",
@@ -151,15 +153,14 @@ class Contacts:
     ) -> t.ContactsImported:
         """Import contacts.
 
-        At most 500 contacts. A phone that is known has its contact changed, as an update would; what is left out
-        stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in people who are
-        `unknown`; a number that said STOP stays opted out regardless of the evidence, and is counted in
-        `opted_out`.
+        At most 500 contacts. Existing contacts are updated; fields that are left out stay. Invalid rows are
+        reported, and the others are imported. Evidence opts in contacts that are `unknown`; a number that opted out
+        stays opted out, and is counted in `opted_out`.
 
-        contacts: At most 500. Where a phone is known, what is given changes its contact.
-        list_id: The list that all of them go on.
-        opt_in: How those who do not say it themselves agreed to be texted.
-        default_region: An ISO 3166-1 region: phones may then also be written as they are dialed there.
+        contacts: At most 500 contacts. If a phone has a contact, the contact is updated.
+        list_id: The list to which all contacts are added.
+        opt_in: How the contacts without their own `opt_in` agreed to receive texts.
+        default_region: An ISO 3166-1 region: phones may then also be in the national format of that region.
         """
         return self._client.call(
             "POST",
@@ -213,21 +214,20 @@ class Contacts:
     ) -> t.Contact:
         """Update a contact.
 
-        What is left out stays; null clears. `attributes` are merged key by key and null removes one. Where the
-        phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and nothing
-        changes.
+        Fields that are left out stay; null clears a field. `attributes` are merged key by key; null removes a key.
+        If the phone opted out, `opt_in` must be renewed and newer; otherwise the answer is 409 `opt_in_revoked`,
+        and nothing changes.
 
-        phone: Another phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out`
-            where that number opted out, unless `opt_in` brings evidence for it; `warnings` of the answer say so.
+        phone: The new phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out`
+            if that number opted out, unless `opt_in` has evidence for it; the answer then has a warning.
         first_name: The first name.
         last_name: The last name.
         email: The e-mail address.
-        opt_in: How the person agreed again to be texted.
-        attributes: Values of your own to set; a value of null removes that one.
+        opt_in: Evidence that the person agreed again to receive texts.
+        attributes: Your own values to set; null removes a value.
         timezone: An IANA time zone such as America/New_York.
-        external_id: What the contact is called in your own system; no two have one.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        external_id: The id of the contact in your own system; it must be unique.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return self._client.call(
             "POST",
@@ -260,7 +260,8 @@ class Contacts:
     ) -> t.Deleted:
         """Delete a contact.
 
-        The contact leaves its lists. The history of its consent stays, so a number that said STOP stays suppressed.
+        The contact is removed from its lists. Its consent records stay, so a number that opted out stays
+        suppressed.
         """
         return self._client.call(
             "DELETE",
@@ -282,7 +283,7 @@ class Contacts:
     ) -> t.Contact:
         """Opt a contact out.
 
-        Cancels what waits for the contact. Doing it again answers 409.
+        Cancels messages that wait to be sent to the contact. If it is opted out already, the answer is 409.
         """
         return self._client.call(
             "POST",
@@ -304,11 +305,11 @@ class Contacts:
         ending_before: str | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.ConsentEntry]:
-        """List the history of a contact's consent.
+        """List the consent records of a contact.
 
-        Newest first, with the evidence, and each entry's place in the chain of consent.
+        Newest first, with the evidence and the position of each record in the consent chain.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         """
@@ -333,9 +334,9 @@ class Contacts:
         *,
         options: RequestOptions | None = None,
     ) -> t.ContactExport:
-        """Export a contact's whole record.
+        """Export all data about a contact.
 
-        At most 1000 rows of each kind, the newest; `complete` says whether that is all.
+        The newest 1000 rows of each kind; `complete` tells whether that is everything.
         """
         return self._client.call(
             "GET",
@@ -356,8 +357,9 @@ class Contacts:
     ) -> t.Erasure:
         """Erase a contact.
 
-        The contact is gone, and messages, events and consent keep nothing that names it. A number that said STOP
-        stays suppressed, as a keyed hash. Doing it again changes nothing; while a message is on its way, 409.
+        Deletes the contact, and anonymizes its messages, events and consent records. A number that opted out stays
+        suppressed, as a keyed hash. Erasing again changes nothing; while a message is being sent, the answer is
+        409.
         """
         return self._client.call(
             "POST",
@@ -395,18 +397,20 @@ class AsyncContacts:
     ) -> t.Contact:
         """Create a contact.
 
-        `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` where the phone
-        said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409 `opt_in_revoked`.
+        `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` if the phone opted
+        out. Only renewed evidence, newer than the opt-out, undoes an opt-out; with any other, the answer is 409
+        `opt_in_revoked`.
 
         phone: A phone number in E.164 format.
-        upsert: `true` changes the contact that has the external_id, or else the phone; what is not said stays.
+        upsert: `true` updates the contact with the external_id, or else with the phone; fields that are left
+            out stay.
         first_name: The first name.
         last_name: The last name.
         email: The e-mail address.
         opt_in: How the person agreed to be texted.
         attributes: Values for {variables} and segments: at most 50 strings, numbers and booleans.
         timezone: An IANA time zone such as America/New_York.
-        external_id: What the contact is called in your own system; no two have one.
+        external_id: The id of the contact in your own system; it must be unique.
         on_conflict: Where a contact has the external_id, or else the phone: `update` changes it, and what is
             not said stays; `refuse`, the default, answers 409.
         """
@@ -453,9 +457,9 @@ class AsyncContacts:
     ) -> AsyncPager[t.Contact]:
         """List/search contacts.
 
-        Every filter given must hold. `q` finds words in names and e-mail addresses, or digits in phones.
+        A contact must match every filter. `q` finds words of names and e-mail addresses, or digits of phones.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         q: Words of a name or e-mail address, or digits of a phone.
@@ -466,10 +470,10 @@ class AsyncContacts:
         opt_in_status: Only contacts of this opt-in status.
         attributes: Only contacts whose attributes have these values under these keys. Text finds the number and
             the boolean that it writes, too.
-        created_at_gte: Only contacts made at this time or later.
-        created_at_lt: Only contacts made before this time.
+        created_at_gte: Only contacts created at this time or later.
+        created_at_lt: Only contacts created before this time.
         updated_at_gte: Only contacts changed at this time or later.
-        order: Which come first; `newest` where it is not said.
+        order: The order; `newest` by default.
         """
         return self._client.call_page(
             "GET",
@@ -506,15 +510,14 @@ class AsyncContacts:
     ) -> t.ContactsImported:
         """Import contacts.
 
-        At most 500 contacts. A phone that is known has its contact changed, as an update would; what is left out
-        stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in people who are
-        `unknown`; a number that said STOP stays opted out regardless of the evidence, and is counted in
-        `opted_out`.
+        At most 500 contacts. Existing contacts are updated; fields that are left out stay. Invalid rows are
+        reported, and the others are imported. Evidence opts in contacts that are `unknown`; a number that opted out
+        stays opted out, and is counted in `opted_out`.
 
-        contacts: At most 500. Where a phone is known, what is given changes its contact.
-        list_id: The list that all of them go on.
-        opt_in: How those who do not say it themselves agreed to be texted.
-        default_region: An ISO 3166-1 region: phones may then also be written as they are dialed there.
+        contacts: At most 500 contacts. If a phone has a contact, the contact is updated.
+        list_id: The list to which all contacts are added.
+        opt_in: How the contacts without their own `opt_in` agreed to receive texts.
+        default_region: An ISO 3166-1 region: phones may then also be in the national format of that region.
         """
         return await self._client.call(
             "POST",
@@ -568,21 +571,20 @@ class AsyncContacts:
     ) -> t.Contact:
         """Update a contact.
 
-        What is left out stays; null clears. `attributes` are merged key by key and null removes one. Where the
-        phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and nothing
-        changes.
+        Fields that are left out stay; null clears a field. `attributes` are merged key by key; null removes a key.
+        If the phone opted out, `opt_in` must be renewed and newer; otherwise the answer is 409 `opt_in_revoked`,
+        and nothing changes.
 
-        phone: Another phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out`
-            where that number opted out, unless `opt_in` brings evidence for it; `warnings` of the answer say so.
+        phone: The new phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out`
+            if that number opted out, unless `opt_in` has evidence for it; the answer then has a warning.
         first_name: The first name.
         last_name: The last name.
         email: The e-mail address.
-        opt_in: How the person agreed again to be texted.
-        attributes: Values of your own to set; a value of null removes that one.
+        opt_in: Evidence that the person agreed again to receive texts.
+        attributes: Your own values to set; null removes a value.
         timezone: An IANA time zone such as America/New_York.
-        external_id: What the contact is called in your own system; no two have one.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        external_id: The id of the contact in your own system; it must be unique.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return await self._client.call(
             "POST",
@@ -615,7 +617,8 @@ class AsyncContacts:
     ) -> t.Deleted:
         """Delete a contact.
 
-        The contact leaves its lists. The history of its consent stays, so a number that said STOP stays suppressed.
+        The contact is removed from its lists. Its consent records stay, so a number that opted out stays
+        suppressed.
         """
         return await self._client.call(
             "DELETE",
@@ -637,7 +640,7 @@ class AsyncContacts:
     ) -> t.Contact:
         """Opt a contact out.
 
-        Cancels what waits for the contact. Doing it again answers 409.
+        Cancels messages that wait to be sent to the contact. If it is opted out already, the answer is 409.
         """
         return await self._client.call(
             "POST",
@@ -659,11 +662,11 @@ class AsyncContacts:
         ending_before: str | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.ConsentEntry]:
-        """List the history of a contact's consent.
+        """List the consent records of a contact.
 
-        Newest first, with the evidence, and each entry's place in the chain of consent.
+        Newest first, with the evidence and the position of each record in the consent chain.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         """
@@ -688,9 +691,9 @@ class AsyncContacts:
         *,
         options: RequestOptions | None = None,
     ) -> t.ContactExport:
-        """Export a contact's whole record.
+        """Export all data about a contact.
 
-        At most 1000 rows of each kind, the newest; `complete` says whether that is all.
+        The newest 1000 rows of each kind; `complete` tells whether that is everything.
         """
         return await self._client.call(
             "GET",
@@ -711,8 +714,9 @@ class AsyncContacts:
     ) -> t.Erasure:
         """Erase a contact.
 
-        The contact is gone, and messages, events and consent keep nothing that names it. A number that said STOP
-        stays suppressed, as a keyed hash. Doing it again changes nothing; while a message is on its way, 409.
+        Deletes the contact, and anonymizes its messages, events and consent records. A number that opted out stays
+        suppressed, as a keyed hash. Erasing again changes nothing; while a message is being sent, the answer is
+        409.
         """
         return await self._client.call(
             "POST",

@@ -119,8 +119,7 @@ class Keywords:
         word: The word. Case, accents and punctuation do not matter when a message is compared with it.
         list_id: The list to which it adds contacts.
         reply: The SMS that answers anyone who joins; null for the workspace's welcome text.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return self._client.call(
             "POST",
@@ -267,8 +266,7 @@ class AsyncKeywords:
         word: The word. Case, accents and punctuation do not matter when a message is compared with it.
         list_id: The list to which it adds contacts.
         reply: The SMS that answers anyone who joins; null for the workspace's welcome text.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return await self._client.call(
             "POST",

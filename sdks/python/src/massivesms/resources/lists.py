@@ -107,8 +107,7 @@ class Lists:
         Rename a list.
 
         name: Its name.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return self._client.call(
             "POST",
@@ -324,8 +323,7 @@ class AsyncLists:
         Rename a list.
 
         name: Its name.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return await self._client.call(
             "POST",

@@ -33,7 +33,7 @@ class Segments:
         Create a segment.
 
         name: Its name.
-        filter: The condition that its contacts meet.
+        filter: The filter that its contacts match.
         """
         return self._client.call(
             "POST",
@@ -59,7 +59,7 @@ class Segments:
 
         List segments.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         """
@@ -82,11 +82,11 @@ class Segments:
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.SegmentPreview:
-        """Count the contacts that a filter finds.
+        """Count the contacts that match a filter.
 
-        Count the contacts that a filter finds.
+        Count the contacts that match a filter.
 
-        filter: The condition that its contacts meet.
+        filter: The filter that its contacts match.
         """
         return self._client.call(
             "POST",
@@ -134,9 +134,8 @@ class Segments:
         Update a segment.
 
         name: Its name.
-        filter: The condition that its contacts meet.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        filter: The filter that its contacts match.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return self._client.call(
             "POST",
@@ -196,7 +195,7 @@ class AsyncSegments:
         Create a segment.
 
         name: Its name.
-        filter: The condition that its contacts meet.
+        filter: The filter that its contacts match.
         """
         return await self._client.call(
             "POST",
@@ -222,7 +221,7 @@ class AsyncSegments:
 
         List segments.
 
-        limit: How many resources a page holds.
+        limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         """
@@ -245,11 +244,11 @@ class AsyncSegments:
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.SegmentPreview:
-        """Count the contacts that a filter finds.
+        """Count the contacts that match a filter.
 
-        Count the contacts that a filter finds.
+        Count the contacts that match a filter.
 
-        filter: The condition that its contacts meet.
+        filter: The filter that its contacts match.
         """
         return await self._client.call(
             "POST",
@@ -297,9 +296,8 @@ class AsyncSegments:
         Update a segment.
 
         name: Its name.
-        filter: The condition that its contacts meet.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        filter: The filter that its contacts match.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return await self._client.call(
             "POST",

@@ -125,8 +125,7 @@ class Webhooks:
         events: The events to subscribe to, or `*` for all.
         description: Its purpose.
         enabled: Whether events are delivered to it.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return self._client.call(
             "POST",
@@ -384,8 +383,7 @@ class AsyncWebhooks:
         events: The events to subscribe to, or `*` for all.
         description: Its purpose.
         enabled: Whether events are delivered to it.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return await self._client.call(
             "POST",

@@ -78,8 +78,7 @@ class Workspace:
         opt_out_text: The SMS that answers STOP.
         welcome_text: The SMS that confirms an opt-in.
         help_text: The SMS that answers HELP.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return self._client.call(
             "POST",
@@ -172,8 +171,7 @@ class AsyncWorkspace:
         opt_out_text: The SMS that answers STOP.
         welcome_text: The SMS that confirms an opt-in.
         help_text: The SMS that answers HELP.
-        version: The version that was read: where another stands by now, nothing changes, and 409
-            `version_conflict` says so.
+        version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return await self._client.call(
             "POST",

@@ -120,8 +120,8 @@ module MassiveSMS
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
-      # @param version [String] The version that you read: if the current one differs, nothing changes, and the answer
-      # is 409 `version_conflict`.
+      # @param version [String] The version that you read. If the current one differs, nothing changes: 409
+      # `version_conflict`.
       # @param audience [Hash<Object, Object>] The new audience.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]

@@ -6,13 +6,13 @@ module MassiveSMS
   module Resources
     # The people you send SMS to, with their consent and attributes.
     class Contacts < Resource
-      # Create a contact. `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out`
-      # where the phone said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409
-      # `opt_in_revoked`.
+      # Create a contact. `opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` if
+      # the phone opted out. Only renewed evidence, newer than the opt-out, undoes an opt-out; with any other, the
+      # answer is 409 `opt_in_revoked`.
       #
       # @param phone [String] A phone number in E.164 format.
-      # @param upsert [Boolean] `true` changes the contact that has the external_id, or else the phone; what is not
-      # said stays.
+      # @param upsert [Boolean] `true` updates the contact with the external_id, or else with the phone; fields that
+      # are left out stay.
       # @param first_name [String, nil] The first name.
       # @param last_name [String, nil] The last name.
       # @param email [String, nil] The e-mail address.
@@ -20,7 +20,7 @@ module MassiveSMS
       # @param attributes [Hash<String, Object>, nil] Values for {variables} and segments: at most 50 strings, numbers
       # and booleans.
       # @param timezone [String, nil] An IANA time zone such as America/New_York.
-      # @param external_id [String, nil] What the contact is called in your own system; no two have one.
+      # @param external_id [String, nil] The id of the contact in your own system; it must be unique.
       # @param on_conflict [String, nil] Where a contact has the external_id, or else the phone: `update` changes it,
       # and what is not said stays; `refuse`, the default, answers 409.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
@@ -32,10 +32,10 @@ module MassiveSMS
                attributes: attributes, timezone: timezone, external_id: external_id, on_conflict: on_conflict }, request_options)
       end
 
-      # List/search contacts. Every filter given must hold. `q` finds words in names and e-mail addresses, or digits
-      # in phones.
+      # List/search contacts. A contact must match every filter. `q` finds words of names and e-mail addresses, or
+      # digits of phones.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param q [String] Words of a name or e-mail address, or digits of a phone.
@@ -46,10 +46,10 @@ module MassiveSMS
       # @param opt_in_status [String] Only contacts of this opt-in status.
       # @param attributes [Hash<String, Object>] Only contacts whose attributes have these values under these keys.
       # Text finds the number and the boolean that it writes, too.
-      # @param created_at_gte [Time, String] Only contacts made at this time or later.
-      # @param created_at_lt [Time, String] Only contacts made before this time.
+      # @param created_at_gte [Time, String] Only contacts created at this time or later.
+      # @param created_at_lt [Time, String] Only contacts created before this time.
       # @param updated_at_gte [Time, String] Only contacts changed at this time or later.
-      # @param order [String] Which come first; `newest` where it is not said.
+      # @param order [String] The order; `newest` by default.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Contact>]
       def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, q: UNSET, phone: UNSET, email: UNSET,
@@ -62,17 +62,16 @@ module MassiveSMS
                "updated_at[gte]": updated_at_gte, order: order }, request_options)
       end
 
-      # Import contacts. At most 500 contacts. A phone that is known has its contact changed, as an update would; what
-      # is left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in people
-      # who are `unknown`; a number that said STOP stays opted out regardless of the evidence, and is counted in
-      # `opted_out`.
+      # Import contacts. At most 500 contacts. Existing contacts are updated; fields that are left out stay. Invalid
+      # rows are reported, and the others are imported. Evidence opts in contacts that are `unknown`; a number that
+      # opted out stays opted out, and is counted in `opted_out`.
       #
-      # @param contacts [Array<Hash<Object, Object>>] At most 500. Where a phone is known, what is given changes its
-      # contact.
-      # @param list_id [String, nil] The list that all of them go on.
-      # @param opt_in [Hash<Object, Object>, nil] How those who do not say it themselves agreed to be texted.
-      # @param default_region [String, nil] An ISO 3166-1 region: phones may then also be written as they are dialed
-      # there.
+      # @param contacts [Array<Hash<Object, Object>>] At most 500 contacts. If a phone has a contact, the contact is
+      # updated.
+      # @param list_id [String, nil] The list to which all contacts are added.
+      # @param opt_in [Hash<Object, Object>, nil] How the contacts without their own `opt_in` agreed to receive texts.
+      # @param default_region [String, nil] An ISO 3166-1 region: phones may then also be in the national format of
+      # that region.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [ContactsImported]
       def import_batch(contacts:, list_id: UNSET, opt_in: UNSET, default_region: UNSET, request_options: {})
@@ -90,23 +89,22 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Update a contact. What is left out stays; null clears. `attributes` are merged key by key and null removes
-      # one. Where the phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and
-      # nothing changes.
+      # Update a contact. Fields that are left out stay; null clears a field. `attributes` are merged key by key; null
+      # removes a key. If the phone opted out, `opt_in` must be renewed and newer; otherwise the answer is 409
+      # `opt_in_revoked`, and nothing changes.
       #
       # @param id [String] The resource's id.
-      # @param phone [String] Another phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or
-      # `opted_out` where that number opted out, unless `opt_in` brings evidence for it; `warnings` of the answer say
-      # so.
+      # @param phone [String] The new phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or
+      # `opted_out` if that number opted out, unless `opt_in` has evidence for it; the answer then has a warning.
       # @param first_name [String, nil] The first name.
       # @param last_name [String, nil] The last name.
       # @param email [String, nil] The e-mail address.
-      # @param opt_in [Hash<Object, Object>] How the person agreed again to be texted.
-      # @param attributes [Hash<String, Object>] Values of your own to set; a value of null removes that one.
+      # @param opt_in [Hash<Object, Object>] Evidence that the person agreed again to receive texts.
+      # @param attributes [Hash<String, Object>] Your own values to set; null removes a value.
       # @param timezone [String, nil] An IANA time zone such as America/New_York.
-      # @param external_id [String, nil] What the contact is called in your own system; no two have one.
-      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
-      # `version_conflict` says so.
+      # @param external_id [String, nil] The id of the contact in your own system; it must be unique.
+      # @param version [String] The version that you read. If the current one differs, nothing changes: 409
+      # `version_conflict`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Contact]
       def update(id, phone: UNSET, first_name: UNSET, last_name: UNSET, email: UNSET, opt_in: UNSET,
@@ -116,7 +114,7 @@ module MassiveSMS
                attributes: attributes, timezone: timezone, external_id: external_id, version: version }, request_options)
       end
 
-      # Delete a contact. The contact leaves its lists. The history of its consent stays, so a number that said STOP
+      # Delete a contact. The contact is removed from its lists. Its consent records stay, so a number that opted out
       # stays suppressed.
       #
       # @param id [String] The resource's id.
@@ -127,7 +125,8 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Opt a contact out. Cancels what waits for the contact. Doing it again answers 409.
+      # Opt a contact out. Cancels messages that wait to be sent to the contact. If it is opted out already, the
+      # answer is 409.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
@@ -137,11 +136,11 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # List the history of a contact's consent. Newest first, with the evidence, and each entry's place in the chain
-      # of consent.
+      # List the consent records of a contact. Newest first, with the evidence and the position of each record in the
+      # consent chain.
       #
       # @param id [String] The resource's id.
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -151,8 +150,8 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
 
-      # Export a contact's whole record. At most 1000 rows of each kind, the newest; `complete` says whether that is
-      # all.
+      # Export all data about a contact. The newest 1000 rows of each kind; `complete` tells whether that is
+      # everything.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -162,9 +161,9 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Erase a contact. The contact is gone, and messages, events and consent keep nothing that names it. A number
-      # that said STOP stays suppressed, as a keyed hash. Doing it again changes nothing; while a message is on its
-      # way, 409.
+      # Erase a contact. Deletes the contact, and anonymizes its messages, events and consent records. A number that
+      # opted out stays suppressed, as a keyed hash. Erasing again changes nothing; while a message is being sent, the
+      # answer is 409.
       #
       # @param id [String] The resource's id.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers

@@ -47,8 +47,8 @@ module MassiveSMS
       # @param word [String] The word. Case, accents and punctuation do not matter when a message is compared with it.
       # @param list_id [String] The list to which it adds contacts.
       # @param reply [String, nil] The SMS that answers anyone who joins; null for the workspace's welcome text.
-      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
-      # `version_conflict` says so.
+      # @param version [String] The version that you read. If the current one differs, nothing changes: 409
+      # `version_conflict`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Keyword]
       def update(id, word: UNSET, list_id: UNSET, reply: UNSET, version: UNSET, request_options: {})

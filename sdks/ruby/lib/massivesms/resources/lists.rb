@@ -42,8 +42,8 @@ module MassiveSMS
       #
       # @param id [String] The resource's id.
       # @param name [String] Its name.
-      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
-      # `version_conflict` says so.
+      # @param version [String] The version that you read. If the current one differs, nothing changes: 409
+      # `version_conflict`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [ContactList]
       def update(id, name:, version: UNSET, request_options: {})

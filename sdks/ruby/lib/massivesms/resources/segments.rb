@@ -9,7 +9,7 @@ module MassiveSMS
       # Create a segment.
       #
       # @param name [String] Its name.
-      # @param filter [Hash<Object, Object>] The condition that its contacts meet.
+      # @param filter [Hash<Object, Object>] The filter that its contacts match.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Segment]
       def create(name:, filter:, request_options: {})
@@ -19,7 +19,7 @@ module MassiveSMS
 
       # List segments.
       #
-      # @param limit [Integer] How many resources a page holds.
+      # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
@@ -29,9 +29,9 @@ module MassiveSMS
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
 
-      # Count the contacts that a filter finds.
+      # Count the contacts that match a filter.
       #
-      # @param filter [Hash<Object, Object>] The condition that its contacts meet.
+      # @param filter [Hash<Object, Object>] The filter that its contacts match.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [SegmentPreview]
       def preview(filter:, request_options: {})
@@ -53,9 +53,9 @@ module MassiveSMS
       #
       # @param id [String] The resource's id.
       # @param name [String] Its name.
-      # @param filter [Hash<Object, Object>] The condition that its contacts meet.
-      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
-      # `version_conflict` says so.
+      # @param filter [Hash<Object, Object>] The filter that its contacts match.
+      # @param version [String] The version that you read. If the current one differs, nothing changes: 409
+      # `version_conflict`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Segment]
       def update(id, name: UNSET, filter: UNSET, version: UNSET, request_options: {})

@@ -51,8 +51,8 @@ module MassiveSMS
       # @param events [Array<String>] The events to subscribe to, or `*` for all.
       # @param description [String] Its purpose.
       # @param enabled [Boolean] Whether events are delivered to it.
-      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
-      # `version_conflict` says so.
+      # @param version [String] The version that you read. If the current one differs, nothing changes: 409
+      # `version_conflict`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Webhook]
       def update(id, url: UNSET, events: UNSET, description: UNSET, enabled: UNSET, version: UNSET,

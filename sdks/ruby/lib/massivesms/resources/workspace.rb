@@ -35,8 +35,8 @@ module MassiveSMS
       # @param opt_out_text [String] The SMS that answers STOP.
       # @param welcome_text [String] The SMS that confirms an opt-in.
       # @param help_text [String] The SMS that answers HELP.
-      # @param version [String] The version that was read: where another stands by now, nothing changes, and 409
-      # `version_conflict` says so.
+      # @param version [String] The version that you read. If the current one differs, nothing changes: 409
+      # `version_conflict`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Workspace]
       def update(name: UNSET, default_sender: UNSET, double_opt_in: UNSET, campaigns_admit_unknown: UNSET,

@@ -63,12 +63,12 @@ class Contact(Model):
 
 
 class ConsentEvent(Model):
-    """One consent record of a phone, with its evidence. Append-only; it outlives the contact.
+    """One change of a phone's consent, with its evidence. Append-only; it outlives the contact.
 
     The rows of a workspace and mode form a chain: `sequence` counts them from 1, and `hash` covers `previous_hash` and
     the row. The chain holds `phone_hash` (keyed) and `details_hash` in place of the phone, ip, user agent and text, so
     that erasing those leaves it whole. `text` and `version` are what the person agreed to, `given_at` is when they did,
-    as far as it was said, and `is_renewed` whether that was again; null if no time was said, and in rows from before
+    as far as it was said, and `is_renewed` whether that was again; null where no time was said, and in rows from before
     it was kept.
     """
 

@@ -9,7 +9,7 @@ from msvs.models.identity import new_id
 
 
 class ContactNote(Model):
-    """What somebody recorded about a contact, for their own people alone. It goes with the contact."""
+    """What somebody wrote down about a contact, for their own people alone. It goes with the contact."""
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()

@@ -66,7 +66,7 @@ class WebhookDelivery(Model):
 
 
 class WebhookAttempt(Model):
-    """One attempt to deliver an event to a webhook."""
+    """One POST to an endpoint and what came of it."""
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()

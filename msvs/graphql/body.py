@@ -11,7 +11,8 @@ from msvs.api.errors import (
     JsonInvalid,
     RequestTooLarge,
 )
-from msvs.http.body import JSON, MAX_ECHO, as_object, check_content_type, decode_json, read_pairs
+from msvs.http.body import JSON, check_content_type, read_pairs
+from msvs.http.strict_json import MAX_ECHO, as_object, decode_json
 
 MAX_BYTES = 256 * 1024
 MAX_DOCUMENT_BYTES = 64 * 1024

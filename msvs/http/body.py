@@ -7,9 +7,9 @@ import copy
 import json
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import EnumMeta
-from typing import NoReturn, TypeVar, cast, get_origin
+from typing import TypeVar, cast, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -25,16 +25,14 @@ from msvs.api.errors import (
     RequestTooLarge,
 )
 from msvs.fields import RequestField, request_fields
+from msvs.http.strict_json import MAX_ECHO, Unread, as_object, decode_by_row, decode_json
 from msvs.times import read_time
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 JSON = "application/json"
 MAX_BYTES = 1024 * 1024
-MAX_DEPTH = 32
-MAX_INTEGER = 2**53
 MAX_QUERY_PARAMETERS = 50
-MAX_ECHO = 80
 BODY_SECONDS = 10.0
 # Among more entries of an object than this, the one that does not fit is not named.
 MAX_ENTRIES_TRIED = 100
@@ -101,19 +99,25 @@ def too_large(limit: int) -> RequestTooLarge:
     return RequestTooLarge(f"The body is larger than {limit} bytes.")
 
 
-# JSON
-
-
-def parse_body(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, object]:
-    """Parse the object that a body holds. Raises InvalidRequest of some kind.
+def parse_body(
+    body: bytes, headers: Mapping[bytes, bytes], type: type[msgspec.Struct] | None = None
+) -> dict[str, object]:
+    """Parse the object that a body holds, for a struct of this type. Raises InvalidRequest of some kind.
 
     No body, null and an empty list count as an empty object: axios and PHP send these where they have nothing to say.
+    Where the struct is `read_by_row`, what no database keeps costs the entry that holds it, and no other.
     """
     if not body:
         return {}
     check_content_type(headers, JSON)
-    value = decode_json(body)
-    return {} if value is None or value == [] else as_object(value, body)
+    try:
+        value = decode_json(body)
+        return {} if value is None or value == [] else as_object(value, body)
+    except JsonInvalid:
+        rows: str | None = getattr(type, "read_by_row", None)
+        if rows is None:
+            raise
+        return decode_by_row(body, rows)
 
 
 def check_content_type(headers: Mapping[bytes, bytes], wanted: str) -> None:
@@ -123,126 +127,6 @@ def check_content_type(headers: Mapping[bytes, bytes], wanted: str) -> None:
     encoding = headers.get(b"content-encoding", b"identity").lower()
     if kind.strip() != wanted or charsets - {"charset=utf-8"} or encoding != b"identity":
         raise ContentTypeUnsupported(f"Send the body as Content-Type: {wanted}, in UTF-8 and not compressed.")
-
-
-def parse_json(body: bytes) -> dict[str, object]:
-    """Parse the object in strict JSON. Raises JsonInvalid, which says what is wrong and where."""
-    return as_object(decode_json(body), body)
-
-
-def decode_json(body: bytes, *, keeps_floats: bool = False) -> object:
-    """Return the value in strict JSON; 20.0 stays a float where the reader `keeps_floats`. Raises JsonInvalid."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise JsonInvalid(f"The body is not valid UTF-8 at byte {error.start}.") from None
-    if text.startswith("\ufeff"):
-        raise JsonInvalid("The body begins with a byte order mark.")
-    try:
-        return (_float_decoder if keeps_floats else _decoder).decode(text)
-    except json.JSONDecodeError as error:
-        raise JsonInvalid(
-            f"The body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}."
-        ) from None
-    except RecursionError:
-        raise _too_deep() from None
-
-
-def as_object(value: object, body: bytes) -> dict[str, object]:
-    """Return a decoded value if it is an object, not too deep and of whole characters. Raises JsonInvalid."""
-    if not isinstance(value, dict):
-        raise JsonInvalid("The body must be a JSON object.")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise _too_deep()
-    # Only an escape can bring in a NUL or half a surrogate pair: raw ones are refused above.
-    if b"\\u" in body:
-        _check_characters(value)
-    return value
-
-
-def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise JsonInvalid(f"The key {_shown(name)} appears twice in one object.")
-            seen.add(name)
-    return value
-
-
-def _integer(text: str) -> int:
-    if len(text) > 17 or not -MAX_INTEGER <= int(text) <= MAX_INTEGER:
-        raise JsonInvalid(f"The integer {text[:20]}{'…' if len(text) > 20 else ''} is outside ±2^53.")
-    return int(text)
-
-
-def _float(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise JsonInvalid(f"The number {text[:20]} is too large.")
-    return value
-
-
-def _number(text: str) -> float:
-    value = _float(text)
-    # To JSON Schema, and so to a client checked by the OpenAPI document, 20.0 is an integer.
-    return int(value) if value.is_integer() and abs(value) <= MAX_INTEGER else value
-
-
-def _constant(text: str) -> NoReturn:
-    raise JsonInvalid(f"{text} is not JSON.")
-
-
-def _strict(parse_float: Callable[[str], float]) -> json.JSONDecoder:
-    return json.JSONDecoder(
-        object_pairs_hook=_pairs, parse_int=_integer, parse_float=parse_float, parse_constant=_constant, strict=True
-    )
-
-
-_decoder, _float_decoder = _strict(_number), _strict(_float)
-
-
-def _too_deep() -> JsonInvalid:
-    return JsonInvalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
-
-
-def _depth(value: dict[str, object] | list[object]) -> int:
-    depth = 0
-    level = [value]
-    while level:
-        depth += 1
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-    return depth
-
-
-def _check_characters(value: object) -> None:
-    waiting: list[tuple[str, object]] = [("", value)]
-    while waiting:
-        path, each = waiting.pop()
-        if isinstance(each, str):
-            _check_text(each, f"The string at {path[:MAX_ECHO]}")
-        elif isinstance(each, dict):
-            for name, child in each.items():
-                _check_text(name, f"A key of {path[:MAX_ECHO] or 'the body'}")
-                waiting.append((f"{path}.{name}" if path else name, child))
-        elif isinstance(each, list):
-            waiting.extend((f"{path}[{position}]", child) for position, child in enumerate(each))
-
-
-_lone = re.compile("[\ud800-\udfff]")
-
-
-def _check_text(text: str, where: str) -> None:
-    if "\0" in text:
-        raise JsonInvalid(f"{where} holds a NUL character.")
-    if not text.isascii() and _lone.search(text):
-        raise JsonInvalid(f"{where} holds half of a surrogate pair.")
 
 
 # Types
@@ -264,7 +148,11 @@ def convert(value: Mapping[str, object], type: type[S]) -> S:
     return _convert(value, type)
 
 
-def _read_row(value: object, type: type[msgspec.Struct]) -> msgspec.Struct | InvalidRequest:
+def _read_row(value: object, type: type) -> object:
+    if isinstance(value, Unread):
+        return InvalidRequest(value.message, param=value.param)
+    if type is str:
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()[:MAX_ECHO]
     if not isinstance(value, dict):
         return InvalidRequest("A row must be an object.")
     try:
@@ -273,8 +161,8 @@ def _read_row(value: object, type: type[msgspec.Struct]) -> msgspec.Struct | Inv
         return error
 
 
-def _entry_type(kind: object) -> type[msgspec.Struct]:
-    """Return the struct that the entries of a list are."""
+def _entry_type(kind: object) -> type:
+    """Return the type that the entries of a list are of."""
     while not isinstance(kind, type):
         kind = typing.get_args(kind)[0]
     return kind

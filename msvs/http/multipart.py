@@ -15,7 +15,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Message, Receive
 
 from msvs.api.errors import ErrorCode, InvalidRequest, RequestTimeout
-from msvs.http.body import MAX_BYTES, ClientGone, as_object, decode_json, too_large
+from msvs.http.body import MAX_BYTES, ClientGone, too_large
+from msvs.http.strict_json import as_object, decode_json
 
 FORM = b"multipart/form-data"
 FILE, OPTIONS = "file", "options"

@@ -129,7 +129,7 @@ class PathRouter:
                 return await self._change(
                     replace(endpoint, handler=endpoint.form_handler), form_call, scope, headers, asked
                 )
-        values = parse_body(await read_body(receive, headers), headers)
+        values = parse_body(await read_body(receive, headers), headers, endpoint.body)
         call = Call(ctx, path, scope["path_params"], convert(values, endpoint.body), query)
         return await self._change(endpoint, call, scope, headers, values)
 

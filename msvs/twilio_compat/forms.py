@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
 from msvs.api.errors import ErrorCode, InvalidRequest
-from msvs.http.body import MAX_ECHO, check_content_type, too_large
+from msvs.http.body import check_content_type, too_large
+from msvs.http.strict_json import MAX_ECHO
 
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 50

@@ -7,7 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from msvs.http.body import parse_json
+from msvs.api.contacts.imports import ImportContacts
+from msvs.api.contacts.suppressions import ImportSuppressions
+from msvs.api.errors import InvalidRequest
+from msvs.http.body import convert, parse_body
+from msvs.http.strict_json import parse_json
 
 
 @pytest.mark.parametrize(
@@ -36,3 +40,20 @@ async def test_an_integer_may_be_written_with_a_zero_fraction(api: httpx.AsyncCl
     response = await api.post("/v1/campaigns/preview", json=draft)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, "parameter_invalid", "rate_per_minute")
+
+
+HEADERS = {b"content-type": b"application/json"}
+
+
+def test_a_row_that_is_nested_too_deep_costs_itself_alone() -> None:
+    for deep in (40, 31):
+        row = b'{"phone": "+12125550162", "attributes": ' + b"[" * deep + b"]" * deep + b"}"
+        body = b'{"contacts": [{"phone": "+12125550161"}, ' + row + b"]}"
+        good, bad = convert(parse_body(body, HEADERS, ImportContacts), ImportContacts).contacts
+        assert (good.phone, type(bad)) == ("+12125550161", InvalidRequest)
+
+
+def test_entries_of_other_types_are_told_as_they_stand() -> None:
+    body = b'{"phones": ["+12125550161", 5, null, {"a": [1.5]}]}'
+    phones = convert(parse_body(body, HEADERS, ImportSuppressions), ImportSuppressions).phones
+    assert phones == ["+12125550161", "5", "null", '{"a":[1.5]}']

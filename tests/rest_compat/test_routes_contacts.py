@@ -359,6 +359,69 @@ async def test_contacts_are_imported_onto_a_list(api: httpx.AsyncClient) -> None
     }
 
 
+# What JSON may say and PostgreSQL does not keep, and the field of the row that is told of it.
+UNKEPT = [
+    (rb'"phone": "+12125550162\u0000"', "phone"),
+    (rb'"phone": "+12125550162", "first_name": "Ma\u0000ria"', "first_name"),
+    (rb'"phone": "+12125550162", "last_name": "\ud83d"', "last_name"),
+    (rb'"phone": "+12125550162", "email": "ana@example.com\udc00"', "email"),
+    (rb'"phone": "+12125550162", "attributes": {"tier": "\u0000"}', "attributes.tier"),
+    (rb'"phone": "+12125550162", "attributes": {"ti\u0000er": "a"}', "attributes"),
+    (rb'"phone": "+12125550162", "attributes": {"visits": 1e400}', "attributes.visits"),
+    (rb'"phone": "+12125550162", "attributes": {"visits": -90071992547409931}', "attributes.visits"),
+    (rb'"phone": "+12125550162", "opt_in": {"source": "web\u0000"}', "opt_in.source"),
+    (rb'"phone": "+12125550162", "phone": "+12125550163"', None),
+]
+
+
+@pytest.mark.parametrize(("bad", "param"), UNKEPT, ids=range(len(UNKEPT)))
+async def test_what_no_database_keeps_costs_its_row_alone(
+    api: httpx.AsyncClient, bad: bytes, param: str | None
+) -> None:
+    good = rb'{"phone": "+12125550161", "first_name": "Ana"}, {%s}, {"phone": "+12125550164"}'
+    sent = rb'{"contacts": [' + good % bad + rb'], "opt_in": {"source": "webinar"}}'
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "import-2"}
+    done = await api.post("/v1/contacts/import", content=sent, headers=headers)
+    assert done.status_code == 200, done.text
+    (refused,) = done.json()["invalid"]
+    path = "contacts[1]" if param is None else f"contacts[1].{param}"
+    assert (done.json()["created"], refused["index"], refused["param"]) == (2, 1, path)
+    assert {row.phone for row in await Contact.all()} == {"+12125550161", "+12125550164"}
+    again = await api.post("/v1/contacts/import", content=sent, headers=headers)
+    assert (again.content, again.headers["idempotent-replayed"]) == (done.content, "true")
+    # It is the same request only where its rows say the same.
+    other = await api.post("/v1/contacts/import", content=sent.replace(b"162", b"165"), headers=headers)
+    assert code(other)[:2] == (400, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        rb'{"contacts": [{"phone": "+12125550161"}], "default_region": "\u0000"}',
+        rb'{"contacts": [{"phone": "+12125550161"}], "opt_in": {"source": "\ud800"}}',
+        rb'{"contacts": [{"phone": "+12125550161"},]}',
+        rb'{"contacts": [{"phone": "+12125550161"}], "contacts": [{"phone": "\u0000"}]}',
+        rb'{"contacts": {"phone": "\u0000"}}',
+    ],
+)
+async def test_what_no_database_keeps_beside_the_rows_costs_the_call(api: httpx.AsyncClient, sent: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    assert code(await api.post("/v1/contacts/import", content=sent, headers=headers))[:2] == (400, "json_invalid")
+    assert await Contact.all().count() == 0
+
+
+async def test_entries_that_no_database_keeps_cost_themselves_alone(api: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    sent = rb'{"phones": ["+12125550161", "+1\u0000", "\ud800"]}'
+    done = await api.post("/v1/suppressions/import", content=sent, headers=headers)
+    assert done.json() == {"added": 1, "already_suppressed": 0, "invalid": ["+1\ufffd", "\ufffd"]}
+    listed = await post(api, "/v1/lists", name="Cohort 06")
+    made = await post(api, "/v1/contacts", phone=PHONE)
+    sent = rb'{"contact_ids": ["%s", "con_\u0000"]}' % made["id"].encode()
+    done = await api.post(f"/v1/lists/{listed['id']}/contacts", content=sent, headers=headers)
+    assert done.json() == {"added": 1, "already_members": 0, "not_found": ["con_\ufffd"]}
+
+
 @pytest.mark.parametrize(
     ("body", "why", "param"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -59,6 +59,8 @@ class UpdateList(Request, frozen=True):
 
 class AddContacts(Request, frozen=True):
     """Contacts to add to a list."""
+
+    read_by_row: ClassVar[str] = "contact_ids"
 
     contact_ids: Annotated[list[str], about("The ids of the contacts.", example=[f"con_{ULID}"], maxItems=MAX_ADDED)]
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, BinaryIO, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -71,6 +71,8 @@ class CreateSuppression(Request, frozen=True):
 
 class ImportSuppressions(Request, frozen=True):
     """Phones to suppress, and the reason."""
+
+    read_by_row: ClassVar[str] = "phones"
 
     phones: Annotated[
         list[str],

@@ -23,6 +23,8 @@ DEVELOPMENT = "development"
 PRODUCTION = "production"
 # Where `msvs run` keeps the keys and the password of the demo workspace, in DATA_DIR.
 DEMO_FILE = "demo.json"
+# Is there where operators have names.
+NAMED_OPERATORS = "operators.named"
 # How Stripe's keys of its live mode begin.
 LIVE_KEYS = ("sk_live_", "rk_live_")
 # Where the API is served to the public, and its documentation found.
@@ -407,6 +409,18 @@ class Settings:
     def operator_secret(self) -> str:
         """Return the operator's password: MSVS_OPERATOR_PASSWORD, else a file made once in DATA_DIR."""
         return self.operator_password or _kept_secret(self.data_dir / "operator.key")
+
+    def keep_named(self, has_named: bool) -> None:
+        """Keep in DATA_DIR whether operators have names, for when the database cannot say so. Raises OSError."""
+        kept = self.data_dir / NAMED_OPERATORS
+        if has_named:
+            kept.touch(mode=0o600)
+        else:
+            kept.unlink(missing_ok=True)
+
+    def had_named(self) -> bool:
+        """Return whether operators had names when the database last said so."""
+        return (self.data_dir / NAMED_OPERATORS).exists()
 
     def metrics_secret(self) -> str:
         """Return the token that opens /metrics: MSVS_METRICS_TOKEN, else a file made once in DATA_DIR."""

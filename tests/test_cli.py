@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +23,18 @@ from msvs.api.permissions import Scope
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.protocol import Inbound
+from msvs.cli.common import user_of_system
 from msvs.cli.keys import KEY_SCOPES
-from msvs.models import ApiKey, CarrierSession, CarrierState, CreditBalance, LedgerEntry, Workspace
+from msvs.models import (
+    ApiKey,
+    AuditEntry,
+    CarrierSession,
+    CarrierState,
+    CreditBalance,
+    LedgerEntry,
+    OperatorEntry,
+    Workspace,
+)
 from msvs.workers.reports import collect_reports
 from tests.services import SERVICES
 
@@ -98,7 +109,69 @@ async def test_a_workspace_its_keys_and_its_credits(env: dict[str, str]) -> None
     assert await LedgerEntry.filter(workspace_id=row.id).count() == 2
 
 
-async def test_migrating_says_what_it_did(env: dict[str, str]) -> None:
+async def test_logs_say_who_ran_a_command(env: dict[str, str]) -> None:
+    made = await shown("workspace", "create", "--name", "Cohort Labs", "--actor", "ada@cohortlabs.co", env=env)
+    here = ("--workspace", made["id"])
+    key = await shown("keys", "create", *here, "--mode", "live", "--name", "Checkout", env=env)
+    await shown("credits", "grant", *here, "25", "--actor", "grace", "--note", "Invoice 7", env=env)
+    await shown("senders", "add", *here, "COHORT", "--actor", "grace", env=env)
+    me = f"operator:{user_of_system()}"
+    audit = [(row.actor, row.action, row.resource_id) for row in await AuditEntry.all().order_by("id")]
+    assert [each[:2] for each in audit] == [
+        ("operator:ada@cohortlabs.co", "workspace.created"),
+        (me, "key.created"),
+        ("operator:grace", "workspace.updated"),
+        ("operator:grace", "sender.added"),
+    ]
+    assert [each[2] for each in audit[:3]] == [made["id"], key["id"], made["id"]]
+    log = [(row.operator, row.action, row.detail) for row in await OperatorEntry.all().order_by("id")]
+    assert log == [
+        ("operator:ada@cohortlabs.co", "command", "msvs workspace create"),
+        (me, "command", f"msvs keys create workspace={made['id']} mode=live"),
+        ("operator:grace", "command", f"msvs credits grant workspace={made['id']} amount=25"),
+        ("operator:grace", "command", f"msvs senders add workspace={made['id']}"),
+    ]
+    refused = await msvs("credits", "grant", *here, "1", "--actor", "a b", env=env)
+    assert (refused.status, await OperatorEntry.all().count()) == (2, 4)
+    await shown("credits", "balance", *here, env=env)
+    assert await OperatorEntry.all().count() == 4
+
+
+# What changes nothing of the service's: it shows, checks, exports, runs a process or writes a file.
+READS = {
+    *("run", "api", "worker", "cron", "binds", "engines", "schema", "settings", "packs", "database roles"),
+    *("carriers", "carriers check", "carriers unread", "routes list", "senders list", "workspaces list", "users list"),
+    *("operators list", "operators log", "keys list", "consent export", "consent verify", "secrets list"),
+    *("suppressions export", "credits balance", "credits purchases"),
+}
+
+
+def test_each_command_that_changes_something_may_be_told_who_does() -> None:
+    told = {name: any(each.name == "actor" for each in command.params) for name, command in commands()}
+    assert {name for name, may_say in told.items() if not may_say} == READS
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command, with its name as it is typed in; a group that does something by itself is one too."""
+    for name in cli.msvs.list_commands(click.Context(cli.msvs)):
+        command = cli.msvs.get_command(click.Context(cli.msvs), name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {each}", under) for each, under in command.commands.items())
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield name, command
+
+
+def test_who_runs_a_command_is_who_called_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = user_of_system()
+    monkeypatch.setenv("SUDO_USER", "COHORT\\ada lovelace of the second floor")
+    assert user_of_system() == ("COHORT-ada-lovelace-of-the-second"[:31] if os.getuid() == 0 else own)
+    monkeypatch.delenv("SUDO_USER")
+    assert user_of_system() == own
+
+
+async def test_migrating_says_what_it_did(env: dict[str, str], owner_url: str) -> None:
+    env |= {"MIGRATIONS_DATABASE_URL": owner_url}
     assert await msvs("migrate", env=env) == Done(0, "The schema is up to date.\n", "")
 
 

@@ -60,7 +60,7 @@ async def record_audit(
         INSERT_AUDIT_ENTRY,
         ids.new_id(),
         ctx.workspace_id,
-        ctx.actor,
+        ctx.signature,
         action.value,
         resource_id,
         dict(changes or {}),

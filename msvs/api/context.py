@@ -21,8 +21,9 @@ SANDBOX_CARRIER = "virtual"
 ANY = "*"
 
 
-# The actor of the service's own work, and of its operators.
+# The actor of the service's own work, and that of what an operator changes.
 SYSTEM = "system"
+OPERATOR = "operator"
 
 
 @dataclass(slots=True)
@@ -87,7 +88,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services of a process: carriers' names, rates, keyring, address policy, base URL, billing and clock."""
+    """The services of a process: carriers' names, rates, keyring, address policy, base URL, billing and clock.
+
+    `operator` is who runs the command, where the process is one that changes something.
+    """
 
     carriers: CarrierNames = field(default_factory=CarrierNames)
     rates: Rates = field(default_factory=Rates)
@@ -97,6 +101,7 @@ class Services:
     billing: Billing = field(default_factory=Billing)
     # What a file to be imported may hold.
     import_bytes: int = IMPORT_BYTES
+    operator: str | None = None
     clock: Callable[[], datetime] = utc_now
     _kept: dict[type, object] = field(default_factory=dict, repr=False, compare=False)
 
@@ -153,6 +158,17 @@ class Context:
     scopes: frozenset[str] | None = None
     is_confirmed: bool = True
     services: Services = field(kw_only=True, repr=False, compare=False)
+
+    @property
+    def signature(self) -> str:
+        """Return what a log calls the actor: where a command acts, it is who ran it."""
+        operator = self.services.operator
+        return self.actor if operator is None or self.actor not in (SYSTEM, OPERATOR) else sign(operator)
+
+
+def sign(operator: str) -> str:
+    """Return what logs call an operator who runs a command."""
+    return f"{OPERATOR}:{operator}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
+import re
 import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -25,6 +28,7 @@ from msvs.settings import Settings, SettingsError, from_environment
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from msvs.api.audit import AuditAction
     from msvs.api.context import Context, Services
 
 
@@ -72,6 +76,25 @@ class Price(click.ParamType[Decimal]):
             self.fail(f"not a number: {value!r}", param, ctx)
 
 
+# What a log keeps of a command's values.
+TOLD = ("workspace", "platform", "mode", "key", "route", "carrier", "amount", "role", "repair")
+# With what stands before it, an actor of the audit log.
+MAX_ACTOR = 31
+_UNUSUAL = re.compile(r"[^\w.@+-]", re.ASCII)
+
+
+def _read_actor(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
+    if name is not None and (not 1 <= len(name) <= MAX_ACTOR or _UNUSUAL.search(name)):
+        raise click.BadParameter(f"must have from 1 to {MAX_ACTOR} of letters, digits, '.', '_', '@', '+' and '-'.")
+    return name
+
+
+ACTOR = click.Option(
+    ["--actor"],
+    metavar="NAME",
+    help="who makes the change, for the audit log (default: the user of this system)",
+    callback=_read_actor,
+)
 JSON = click.Option(["--json"], is_flag=True, help="print JSON")
 REGIONS = click.Option(["--region"], multiple=True, metavar="CODE", help="only messages to this region; repeatable")
 OWNER = (
@@ -108,10 +131,10 @@ def group(name: str) -> click.Group:
 
 
 def main_command(
-    name: str, *params: click.Parameter, ignores: Sequence[signal.Signals] = ()
+    name: str, *params: click.Parameter, ignores: Sequence[signal.Signals] = (), changes: bool | str = False
 ) -> Callable[[Work], click.Command]:
     """Make a command that is in no group, with the help that the catalogue has."""
-    return command(name, COMMANDS[name].help, *params, ignores=ignores)
+    return command(name, COMMANDS[name].help, *params, ignores=ignores, changes=changes)
 
 
 def command(
@@ -120,15 +143,18 @@ def command(
     *params: click.Parameter,
     group: click.Group | None = None,
     ignores: Sequence[signal.Signals] = (),
+    changes: bool | str = False,
 ) -> Callable[[Work], click.Command]:
     """Make a click command of what works by the settings and the values of its parameters.
 
-    `ignores` are signals that the command's process does not end by.
+    `ignores` are signals that the command's process does not end by. One that `changes` something, or does so by the
+    parameter of that name, may be told who it acts for.
     """
+    all_params = [*params, ACTOR] if changes else list(params)
 
     def decorate(work: Work) -> click.Command:
         made = click.Command(
-            name, callback=lambda **values: _call(work, ignores, values), params=list(params), help=help
+            name, callback=lambda **values: _call(work, ignores, values, changes), params=all_params, help=help
         )
         if group is not None:
             group.add_command(made)
@@ -137,7 +163,12 @@ def command(
     return decorate
 
 
-def _call(work: Work, ignores: Sequence[signal.Signals], values: Mapping[str, object]) -> int:
+def _call(work: Work, ignores: Sequence[signal.Signals], values: dict[str, object], changes: bool | str = False) -> int:
+    given = values.pop("actor", None)
+    acting.name = acting.detail = None
+    if values[changes] if isinstance(changes, str) else changes:
+        acting.name = user_of_system() if given is None else str(given)
+        acting.detail = _told(values)
     if "platform" in values and values["platform"] == (values["workspace"] is not None):
         raise click.UsageError("Give either --workspace or --platform.")
     settings = from_environment()
@@ -145,6 +176,34 @@ def _call(work: Work, ignores: Sequence[signal.Signals], values: Mapping[str, ob
         signal.signal(number, signal.SIG_IGN)
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return work(settings, Arguments(**lists)) or OK
+
+
+@dataclass(slots=True)
+class Acting:
+    """Who runs the command of this process that changes something, and what its log says of it, until that is kept."""
+
+    name: str | None = None
+    detail: str | None = None
+
+
+acting = Acting()
+
+
+def user_of_system() -> str:
+    """Return who runs this process: who called `sudo`, or the system's name of its user."""
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = f"uid-{uid}"
+    caller = os.environ.get("SUDO_USER", "") if uid == 0 else ""
+    return _UNUSUAL.sub("-", caller or name)[:MAX_ACTOR]
+
+
+def _told(values: Mapping[str, object]) -> str:
+    """Return the command with those of its values that are no secret and no person's."""
+    given = " ".join(f"{name}={values[name]}" for name in TOLD if values.get(name))
+    return f"{click.get_current_context().command_path} {given}".rstrip()
 
 
 class CommandFailed(Exception):
@@ -183,12 +242,16 @@ async def find_owner(arguments: Arguments) -> UUID | None:
     return None if arguments.platform else await find_workspace_of(arguments)
 
 
-@cache
 def services_of_command() -> Services:
-    """Make the services of a command, once: what unlocks the keyring and what uses it are given the same."""
+    """Return the services of a command: what unlocks the keyring and what uses it are given the same."""
+    return _services(acting.name)
+
+
+@cache
+def _services(operator: str | None) -> Services:
     from msvs.api.context import Services
 
-    return Services()
+    return Services(operator=operator)
 
 
 def contexts(services: Services, workspace_id: UUID, mode: str | None) -> list[Context]:
@@ -260,9 +323,31 @@ def in_database(settings: Settings, work: Coroutine[object, object, T], *, unloc
             except BaseException:
                 work.close()
                 raise
+            await _note_command()
             return await work
 
     return reaching_database(connected())
+
+
+async def _note_command() -> None:
+    """Keep in the operators' log who runs a command that changes something, and which, before it does."""
+    from msvs.api.accounts import operators
+    from msvs.api.context import Visitor, sign
+
+    if acting.name is None or acting.detail is None:
+        return
+    visitor, detail, acting.detail = Visitor(services=services_of_command()), acting.detail, None
+    await operators.record(visitor, sign(acting.name), operators.OperatorAction.COMMAND, detail)
+
+
+async def tell(workspace_id: UUID, action: AuditAction, changes: Mapping[str, object]) -> None:
+    """Log in the audit log of a workspace, in the current transaction, what a command changed of it."""
+    from msvs.api import ids
+    from msvs.api.audit import record_audit
+    from msvs.api.context import OPERATOR, Context
+
+    ctx = Context(workspace_id, livemode=True, actor=OPERATOR, services=services_of_command())
+    await record_audit(ctx, action, ids.encode_id(ids.WORKSPACE, workspace_id), changes)
 
 
 def reaching_database(work: Coroutine[object, object, T]) -> T:

@@ -104,6 +104,7 @@ def _shape_chain(chain: VerifiedChain) -> dict[str, object]:
     click.Option(["--repair"], is_flag=True, help="restore those opt-outs"),
     JSON,
     group=consent,
+    changes="repair",
 )
 def audit_consent(settings: Settings, arguments: Arguments) -> int:
     """List the opt-ins that stand without reason, and opt their phones out again if asked; FAILED where any is left."""
@@ -155,6 +156,7 @@ def _shape_undone(undone: Undone) -> dict[str, object]:
     workspace_option(required=False, more="; without it, all of them"),
     JSON,
     group=consent,
+    changes=True,
 )
 def seal_consent(settings: Settings, arguments: Arguments) -> None:
     """Seal the chains of consent as they stand, and say which."""
@@ -228,6 +230,7 @@ def export_contact(settings: Settings, arguments: Arguments) -> None:
     mode_option(required=False, default="live", help="the mode in which a phone is erased (default live)"),
     JSON,
     group=consent,
+    changes=True,
 )
 def erase_contact(settings: Settings, arguments: Arguments) -> None:
     """Erase a contact or a phone."""

@@ -18,6 +18,7 @@ from msvs.cli.common import (
     in_database,
     services_of_command,
     show,
+    tell,
     workspace_option,
 )
 from msvs.settings import Settings
@@ -34,12 +35,14 @@ credits = group("credits")
     click.Option(["--reference"], metavar="TEXT", help="a reference; the same one grants credits only once"),
     JSON,
     group=credits,
+    changes=True,
 )
 def grant_credits(settings: Settings, arguments: Arguments) -> None:
     """Add credits and show the balance."""
 
     async def grant() -> dict[str, object]:
         from msvs.api import ids
+        from msvs.api.audit import AuditAction
         from msvs.api.credits import credits
         from msvs.api.unit_of_work import unit_of_work
 
@@ -49,6 +52,8 @@ def grant_credits(settings: Settings, arguments: Arguments) -> None:
             granted = await credits.grant_credits(
                 workspace_id, arguments.amount, reference=reference, note=arguments.note
             )
+            if granted:
+                await tell(workspace_id, AuditAction.WORKSPACE_UPDATED, {"granted_credits": [None, arguments.amount]})
         balance = await credits.available(workspace_id)
         return {"workspace": arguments.workspace, "granted": arguments.amount if granted else 0, "balance": balance}
 

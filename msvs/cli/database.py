@@ -27,7 +27,7 @@ from msvs.cli.consent import repairing, told_repair, told_seals
 from msvs.settings import Settings, describe
 
 
-@main_command("migrate")
+@main_command("migrate", changes=True)
 def migrate(settings: Settings, _arguments: Arguments) -> None:
     """Bring the schema up to date and say what was applied."""
     settings = with_engines(settings, redis=False, owner=True)
@@ -82,7 +82,7 @@ def migrate_schema(settings: Settings, *, is_service: bool = False) -> list[str]
     return reaching_database(migrated())
 
 
-@main_command("hold", JSON)
+@main_command("hold", JSON, changes=True)
 def hold(settings: Settings, arguments: Arguments) -> None:
     """Hold back what would go out and say how much it was."""
 

@@ -68,6 +68,7 @@ keys = group("keys")
     ),
     JSON,
     group=keys,
+    changes=True,
 )
 def create_key(settings: Settings, arguments: Arguments) -> None:
     """Make a key."""
@@ -76,11 +77,11 @@ def create_key(settings: Settings, arguments: Arguments) -> None:
         from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
-        workspace_id, days = await find_workspace_of(arguments), arguments.expires_in_days
+        days = arguments.expires_in_days
+        (ctx,) = contexts(services_of_command(), await find_workspace_of(arguments), arguments.mode)
         async with unit_of_work():
-            row, text = await keys.create_key(
-                workspace_id,
-                livemode=arguments.mode == "live",
+            row, text = await keys.issue_key(
+                ctx,
                 name=arguments.name,
                 scopes=arguments.scope or None,
                 allowed_ips=arguments.allow_ip or None,
@@ -119,6 +120,7 @@ def list_keys(settings: Settings, arguments: Arguments) -> None:
     expiry_option("0 to 168 (default 24)"),
     JSON,
     group=keys,
+    changes=True,
 )
 def roll_key(settings: Settings, arguments: Arguments) -> None:
     """Make a key in place of another."""
@@ -135,7 +137,7 @@ def roll_key(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, roll()))
 
 
-@command("revoke", "Revoke an API key at once.", workspace_option(), KEY, JSON, group=keys)
+@command("revoke", "Revoke an API key at once.", workspace_option(), KEY, JSON, group=keys, changes=True)
 def revoke_key(settings: Settings, arguments: Arguments) -> None:
     """End a key."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -28,6 +29,7 @@ PASSWORD = click.Option(
     PASSWORD,
     JSON,
     group=operators,
+    changes=True,
 )
 def add_operator(settings: Settings, arguments: Arguments) -> None:
     """Add an operator."""
@@ -39,7 +41,7 @@ def add_operator(settings: Settings, arguments: Arguments) -> None:
 
     password = _given_password(arguments)
     require_secret(settings)
-    show(arguments, _shape(in_database(settings, add())))
+    show(arguments, _named(settings, in_database(settings, add())))
 
 
 @command(
@@ -49,6 +51,7 @@ def add_operator(settings: Settings, arguments: Arguments) -> None:
     PASSWORD,
     JSON,
     group=operators,
+    changes=True,
 )
 def reset_operator(settings: Settings, arguments: Arguments) -> None:
     """Give an operator a new password and second factor."""
@@ -60,10 +63,12 @@ def reset_operator(settings: Settings, arguments: Arguments) -> None:
 
     password = _given_password(arguments)
     require_secret(settings)
-    show(arguments, _shape(in_database(settings, reset())))
+    show(arguments, _named(settings, in_database(settings, reset())))
 
 
-@command("disable", "Keep an operator from signing in, and end their sessions.", NAME, JSON, group=operators)
+@command(
+    "disable", "Keep an operator from signing in, and end their sessions.", NAME, JSON, group=operators, changes=True
+)
 def disable_operator(settings: Settings, arguments: Arguments) -> None:
     """Keep an operator from signing in."""
 
@@ -130,7 +135,10 @@ def _given_password(arguments: Arguments) -> str | None:
     return sys.stdin.readline().rstrip("\r\n") if arguments.password_stdin else None
 
 
-def _shape(made: Credentials) -> dict[str, object]:
+def _named(settings: Settings, made: Credentials) -> dict[str, object]:
+    """Return what is shown of an operator, once DATA_DIR keeps that there is one for when the database is away."""
+    with suppress(OSError):
+        settings.keep_named(True)
     return {
         "name": made.name,
         "password": made.password,

@@ -50,6 +50,7 @@ routes = group("routes")
     ),
     JSON,
     group=routes,
+    changes=True,
 )
 def add_route(settings: Settings, arguments: Arguments) -> None:
     """Add a route."""
@@ -98,7 +99,7 @@ def list_routes(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, list_()))
 
 
-@command("remove", "Remove a route.", click.Argument(["route"], metavar="ROUTE_ID"), JSON, group=routes)
+@command("remove", "Remove a route.", click.Argument(["route"], metavar="ROUTE_ID"), JSON, group=routes, changes=True)
 def remove_route(settings: Settings, arguments: Arguments) -> None:
     """Remove a route."""
 

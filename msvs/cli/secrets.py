@@ -24,6 +24,7 @@ secrets = group("secrets")
     expiry_option("how long processes may still start with the previous key, 0 to 168 (default 24)"),
     JSON,
     group=secrets,
+    changes=True,
 )
 def rotate_secrets(settings: Settings, arguments: Arguments) -> None:
     """Put MSVS_SECRET_KEY in the place of the key before."""
@@ -51,7 +52,13 @@ def list_secrets(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, list_()))
 
 
-@command("adopt", "Accept MSVS_SECRET_KEY for an older database that cannot verify it.", JSON, group=secrets)
+@command(
+    "adopt",
+    "Accept MSVS_SECRET_KEY for an older database that cannot verify it.",
+    JSON,
+    group=secrets,
+    changes=True,
+)
 def adopt_secret(settings: Settings, arguments: Arguments) -> None:
     """Take the key for that of a database that cannot prove it."""
 

@@ -41,6 +41,7 @@ senders = group("senders")
     click.Option(["--shared"], is_flag=True, help="even if another workspace has it, or one that looks like it"),
     JSON,
     group=senders,
+    changes=True,
 )
 def add_sender(settings: Settings, arguments: Arguments) -> None:
     """Let a workspace use a sender."""
@@ -82,6 +83,7 @@ def list_senders(settings: Settings, arguments: Arguments) -> None:
     SENDER,
     JSON,
     group=senders,
+    changes=True,
 )
 def remove_sender(settings: Settings, arguments: Arguments) -> None:
     """Take a sender from a workspace."""
@@ -102,6 +104,7 @@ def remove_sender(settings: Settings, arguments: Arguments) -> None:
     SENDER,
     JSON,
     group=senders,
+    changes=True,
 )
 def transfer_sender(settings: Settings, arguments: Arguments) -> None:
     """Make a sender one workspace's alone."""

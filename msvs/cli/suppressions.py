@@ -54,6 +54,7 @@ suppressions = group("suppressions")
     click.Option(["--encoding"], metavar="NAME", help="the encoding of the file (default: detected)"),
     JSON,
     group=suppressions,
+    changes=True,
 )
 def import_suppressions(settings: Settings, arguments: Arguments) -> int:
     """Suppress the phones of a table and say what came of it; FAILED where a row could not be read."""

@@ -57,6 +57,7 @@ def list_users(settings: Settings, arguments: Arguments) -> None:
     click.Option(["--role"], type=click.Choice(ROLES), default="owner", help="(default owner)"),
     JSON,
     group=users,
+    changes=True,
 )
 def create_user(settings: Settings, arguments: Arguments) -> None:
     """Make a user with a password."""
@@ -89,6 +90,7 @@ def create_user(settings: Settings, arguments: Arguments) -> None:
     click.Argument(["email"], metavar="EMAIL"),
     JSON,
     group=users,
+    changes=True,
 )
 def confirm_user(settings: Settings, arguments: Arguments) -> None:
     """Confirm an address, where no mail is sent."""
@@ -111,6 +113,7 @@ def confirm_user(settings: Settings, arguments: Arguments) -> None:
     click.Argument(["email"], metavar="EMAIL"),
     JSON,
     group=users,
+    changes=True,
 )
 def reset_user(settings: Settings, arguments: Arguments) -> None:
     """Give a user a new password."""

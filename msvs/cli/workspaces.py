@@ -17,6 +17,7 @@ from msvs.cli.common import (
     in_database,
     services_of_command,
     show,
+    tell,
 )
 from msvs.settings import Settings
 
@@ -38,6 +39,7 @@ workspace = group("workspace")
     click.Option(["--credits"], type=Whole(0, 10**12), default=0, metavar="N", help="opening balance (default 0)"),
     JSON,
     group=workspace,
+    changes=True,
 )
 def create_workspace(settings: Settings, arguments: Arguments) -> None:
     """Make a workspace with one key of each mode."""
@@ -47,10 +49,12 @@ def create_workspace(settings: Settings, arguments: Arguments) -> None:
 async def new_workspace(name: str, credits: int) -> dict[str, str]:
     from msvs.api import ids
     from msvs.api.accounts import workspaces
+    from msvs.api.audit import AuditAction, changed
     from msvs.api.unit_of_work import unit_of_work
 
     async with unit_of_work():
         row, test_key, live_key = await workspaces.create_workspace(name, credits=credits)
+        await tell(row.id, AuditAction.WORKSPACE_CREATED, changed({}, {"name": row.name, "credits": credits}))
     assert live_key is not None
     return {
         "id": ids.encode_id(ids.WORKSPACE, row.id),
@@ -92,6 +96,7 @@ def list_workspaces(settings: Settings, arguments: Arguments) -> None:
     WORKSPACE,
     JSON,
     group=workspaces,
+    changes=True,
 )
 def suspend_workspace(settings: Settings, arguments: Arguments) -> None:
     """Suspend a workspace."""
@@ -100,7 +105,7 @@ def suspend_workspace(settings: Settings, arguments: Arguments) -> None:
     _suspend(settings, arguments, workspaces.suspend_workspace, is_suspended=True)
 
 
-@command("resume", "Resume a suspended workspace where it stopped.", WORKSPACE, JSON, group=workspaces)
+@command("resume", "Resume a suspended workspace where it stopped.", WORKSPACE, JSON, group=workspaces, changes=True)
 def resume_workspace(settings: Settings, arguments: Arguments) -> None:
     """Resume a workspace."""
     from msvs.api.accounts import workspaces

@@ -24,7 +24,10 @@ from msvs.models import rows
 @strawberry.type(description="One change by a person or a key. Entries are never altered.")
 class AuditEntry:
     id: ID = strawberry.field(description="The id of the entry.")
-    actor: str = strawberry.field(description="Who made the change: the id of an API key or user, or `system`.")
+    actor: str = strawberry.field(
+        description="Who made the change: the id of an API key or user, `system`, or `operator:` with the name of who"
+        " ran a command."
+    )
     action: AuditAction = strawberry.field(description="The action.")
     resource_id: ID | None = strawberry.field(description="The id of the changed resource; null if it has none.")
     changes: JSONObject = strawberry.field(description="Each field that changed, with its value before and after.")

@@ -64,6 +64,8 @@ class Sessions:
         self._services = services
         # A connection that the process keeps; without it each look opens one.
         self._kept = redis
+        # What the database said last; None before it was asked.
+        self._has_named: bool | None = None
         # `__Host-` would demand Path=/, and this cookie has no business outside /ops.
         self.cookie = "__Secure-msvs_ops" if settings.is_production else "msvs_ops"
         self.device_cookie = f"{self.cookie}_device"
@@ -106,13 +108,27 @@ class Sessions:
         return self.issue()
 
     async def takes_shared(self) -> bool:
-        """Return whether one password opens /ops to all: where it is set, or while no operator has a name."""
+        """Return whether one password opens /ops to all: where it is set, or while no operator has a name.
+
+        While the database is away, what it said last counts: to this process, or to any other of DATA_DIR.
+        """
         if self._services is None or self._settings.operator_password is not None:
             return True
         try:
-            return not await operators.has_operators()
+            has_named = await operators.has_operators()
         except DATABASE_AWAY:
-            return True
+            return not (self._has_named or self._settings.had_named())
+        self._keep_named(has_named)
+        return not has_named
+
+    def _keep_named(self, has_named: bool) -> None:
+        if has_named is self._has_named:
+            return
+        self._has_named = has_named
+        try:
+            self._settings.keep_named(has_named)
+        except OSError as error:
+            log.warning("DATA_DIR does not keep whether operators have names: %s", error.strerror)
 
     async def find_operator(self, connection: HTTPConnection) -> str | None:
         """Return the name of the operator who makes a request; None of who is not signed in.
@@ -246,9 +262,8 @@ class Sessions:
 
 async def tell_shared_password(settings: Settings, services: Services) -> None:
     """Warn, as the service starts, where one password that several people know opens /ops."""
-    if (settings.operator_password is not None or settings.is_production) and await Sessions(
-        settings, services=services
-    ).takes_shared():
+    takes_shared = await Sessions(settings, services=services).takes_shared()
+    if takes_shared and (settings.operator_password is not None or settings.is_production):
         log.warning("one shared password opens /ops: add operators by name with `msvs operators add`, then unset it")
 
 

@@ -94,6 +94,8 @@ class OperatorAction(StrEnum):
     SIGNED_IN = "signed_in"
     SIGN_IN_REFUSED = "sign_in_refused"
     SIGNED_OUT = "signed_out"
+    # A command of `msvs` that changes something; the detail says which.
+    COMMAND = "command"
     # A change on the page of RQ; the detail says which.
     CHANGED = "changed"
     # Acts of their area; the detail says of what, and why.

@@ -14,7 +14,7 @@ from phonenumbers import SUPPORTED_REGIONS
 from msvs.api import ids
 from msvs.api.accounts.keys import create_key
 from msvs.api.audit import AuditAction, changed, record_audit
-from msvs.api.context import Context, Services
+from msvs.api.context import OPERATOR, Context, Services
 from msvs.api.credits.credits import grant_credits, low_balance_threshold
 from msvs.api.dispatch.senders import check_sender, claim_default
 from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied, check_version
@@ -311,7 +311,7 @@ async def _set_suspended(services: Services, id: UUID, moment: datetime | None) 
     before, row.suspended_at = row.suspended_at, moment
     await row.save(update_fields=["suspended_at"])
     await record_audit(
-        Context(id, livemode=True, actor="operator", services=services),
+        Context(id, livemode=True, actor=OPERATOR, services=services),
         AuditAction.WORKSPACE_UPDATED,
         ids.encode_id(ids.WORKSPACE, id),
         {"suspended_at": [optional_moment(before), optional_moment(moment)]},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,8 +21,10 @@ from msvs.api.accounts.operators import Credentials
 from msvs.api.context import Visitor
 from msvs.api.errors import InvalidRequest, NotFound
 from msvs.models import Operator, OperatorEntry, OperatorSession
+from msvs.ops.operator_sessions import Sessions
 from msvs.ops.routes import ops_routes
 from msvs.settings import PRODUCTION, Settings
+from tests.owner import run_as_owner
 from tests.services import CONSENT_SECRET, SERVICES, restored
 from tests.test_cli import environment, msvs, shown
 
@@ -241,6 +243,46 @@ async def test_the_one_that_was_made_ends_with_the_first_operator(browser: Open,
     assert (await sign_in(client, password=made_up.operator_secret())).status_code == 303
 
 
+def away() -> AbstractAsyncContextManager[None]:
+    """Have the database be away for the block."""
+    return db.connected("postgresql://msvs@127.0.0.1:1/msvs", is_inner=True)
+
+
+async def test_names_are_known_while_the_database_is_away(browser: Open, clock: Clock, tmp_path: Path) -> None:
+    made_up = Settings(data_dir=tmp_path)
+    password = made_up.operator_secret()
+    first, second = make_app(clock, made_up), make_app(clock, made_up)
+    client = await browser(other=first)
+    async with away():
+        assert (await sign_in(client, password=password)).status_code == 303
+    assert await is_in(client)
+    await add(clock)
+    assert not await is_in(client)
+    # To the process that learned it, and to one that began since.
+    for app in (first, second):
+        other = await browser(other=app)
+        other.cookies.update(client.cookies)
+        async with away():
+            assert not await is_in(other)
+            assert (await sign_in(other, password=password)).status_code == 401
+    await operators.disable_operator(SERVICES, "ada")
+    assert await is_in(client)
+    async with away():
+        assert (await sign_in(await browser(other=second), password=password)).status_code == 303
+
+
+async def test_a_process_knows_of_names_where_no_file_can_be_kept(clock: Clock, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "is" / "not" / "there")
+    sessions = Sessions(settings, services=SERVICES)
+    assert await sessions.takes_shared()
+    await add(clock)
+    assert not await sessions.takes_shared()
+    async with away():
+        assert not await sessions.takes_shared()
+        # One that is set opens /ops no matter what.
+        assert await Sessions(replace(settings, operator_password=SHARED), services=SERVICES).takes_shared()
+
+
 @pytest.mark.parametrize(
     "password", ["", "short", "password12", "aaaaaaaaaaaa", "ada-lovelace", "x" * 257, "Password123!", "qwertyuiop"]
 )
@@ -275,7 +317,7 @@ async def test_the_log_is_never_altered(clock: Clock) -> None:
     await add(clock)
     for statement in ("UPDATE operator_entries SET operator = 'grace'", "DELETE FROM operator_entries"):
         with pytest.raises(RaiseError, match="append-only"):
-            await db.execute(statement)
+            await run_as_owner(statement)
     assert [entry[1] for entry in await log()] == ["added"]
 
 
@@ -290,6 +332,7 @@ async def test_operators_are_managed_by_commands(clean: None, database: str, tmp
     env = environment(tmp_path, DATABASE_URL=database, MSVS_SECRET_KEY=CONSENT_SECRET)
     made = await shown("operators", "add", "Ada", env=env)
     assert (made["name"], len(made["password"]), len(made["totp_secret"])) == ("ada", 24, 32)
+    assert (tmp_path / "operators.named").exists()
     assert made["otpauth_uri"].startswith("otpauth://totp/MassiveSMS%20operators:ada?secret=")
     (listed,) = await shown("operators", "list", env=env)
     assert (listed["name"], listed["disabled_at"], listed["sessions"]) == ("ada", None, 0)
@@ -297,7 +340,10 @@ async def test_operators_are_managed_by_commands(clean: None, database: str, tmp
     reset = await shown("operators", "reset", "ada", env=env)
     assert reset["password"] != made["password"]
     logged = await shown("operators", "log", env=env)
-    assert [entry["action"] for entry in logged] == ["reset", "disabled", "added"]
+    done = [(entry["action"], entry["detail"]) for entry in logged if entry["operator"] == "ada"]
+    assert done == [("reset", None), ("disabled", None), ("added", None)]
+    commands = [entry["detail"] for entry in logged if entry["action"] == "command"]
+    assert commands == ["msvs operators reset", "msvs operators disable", "msvs operators add"]
     again = await msvs("operators", "add", "ada", env=env)
     assert (again.status, again.out) == (1, "")
     assert Credentials("ada", "x", made["totp_secret"]).otpauth_uri == made["otpauth_uri"]

@@ -101,6 +101,13 @@ RemoveMemberResult = Annotated[
 ]
 
 MemberId = Annotated[ID, strawberry.argument(description="The user's id.")]
+EndHoldings = Annotated[
+    bool,
+    strawberry.argument(
+        description="Whether to revoke the keys that they created, and to disable the webhooks that they or those keys"
+        " created."
+    ),
+]
 
 
 @strawberry.type
@@ -156,22 +163,22 @@ class UserMutation:
 
     @mutation(ChangeMemberRoleResult, "Change the role of a member. Only owners can add or remove owners.")
     async def change_member_role(
-        self, info: Info, id: MemberId, role: Annotated[Role, strawberry.argument(description="The role.")]
+        self,
+        info: Info,
+        id: MemberId,
+        role: Annotated[Role, strawberry.argument(description="The role.")],
+        end_holdings: EndHoldings = False,
     ) -> object:
-        return await mutate(info, lambda ctx: users.change_role(ctx, _id(id), role), Member.from_row)
+        return await mutate(
+            info, lambda ctx: users.change_role(ctx, _id(id), role, end_holdings=end_holdings), Member.from_row
+        )
 
     @mutation(RemoveMemberResult, "Remove a member from the workspace; members can remove themselves.")
     async def remove_member(
         self,
         info: Info,
         id: MemberId,
-        end_holdings: Annotated[
-            bool,
-            strawberry.argument(
-                description="Whether to revoke the keys that they created, and to disable the webhooks that they or"
-                " those keys created."
-            ),
-        ] = False,
+        end_holdings: EndHoldings = False,
     ) -> object:
         return await mutate(
             info,

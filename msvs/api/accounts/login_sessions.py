@@ -47,7 +47,8 @@ WINDOW = timedelta(minutes=15)
 # Of one e-mail address from one network, and of one network regardless of the address.
 MAX_ATTEMPTS = 10
 MAX_NETWORK_ATTEMPTS = 100
-# Of one e-mail address from all networks, but those where its user is logged in.
+# Of one e-mail address from all networks, but those where its user is, or lately was, logged in.
+KNOWN = timedelta(days=90)
 MAX_USER_ATTEMPTS = 50
 MAX_DEVICE_LENGTH = 200
 # Log-ins with a passkey begun from one network.
@@ -103,10 +104,15 @@ FORGET_ATTEMPTS = """
 WITH own AS (DELETE FROM login_throttles WHERE key = $1)
 UPDATE login_throttles SET attempts = greatest(attempts - 1, 0) WHERE key IN ($2, $3)
 """
+# By a session, or by the log of the months before.
 LOGGED_IN_FROM = """
 SELECT EXISTS (
     SELECT FROM sessions JOIN users ON users.id = sessions.user_id
     WHERE (users.email = $1 OR users.pending_email = $1) AND sessions.network = $2 AND sessions.expires_at > $3
+) OR EXISTS (
+    SELECT FROM authentication_entries AS entry JOIN users ON users.id = entry.user_id
+    WHERE (users.email = $1 OR users.pending_email = $1) AND entry.network = $2 AND entry.action = 'logged_in'
+        AND entry.created_at > $4
 )
 """
 # By sessions, and by the log, which outlives them.
@@ -515,8 +521,8 @@ async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str, str]:
     wait = await count_attempts(visitor.services, {own: MAX_ATTEMPTS, of_network: MAX_NETWORK_ATTEMPTS})
     if wait is None:
         wait = await count_attempts(visitor.services, {of_user: MAX_USER_ATTEMPTS})
-        # Others' tries must not keep a user out where they are logged in already.
-        if wait is not None and await fetch_value(LOGGED_IN_FROM, email, network, now):
+        # Others' tries must not keep a user out where they are, or lately were, logged in.
+        if wait is not None and await fetch_value(LOGGED_IN_FROM, email, network, now, now - KNOWN):
             wait = None
     if wait is not None:
         log.warning("login held back", ip=visitor.ip)

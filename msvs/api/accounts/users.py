@@ -21,7 +21,7 @@ from msvs.api.accounts.passwords import check_password, hash_password
 from msvs.api.accounts.tokens import digest_token
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.audit import AuditAction, changed, record_audit
-from msvs.api.context import Context, Services, Visitor
+from msvs.api.context import OPERATOR, Context, Services, Visitor
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.permissions import Permission, allow, may, require, require_confirmed
 from msvs.api.webhooks.endpoints import UpdateWebhook, update_webhook
@@ -275,9 +275,10 @@ async def accept_invitation(visitor: Visitor, identity: Identity, token: str) ->
     return await _join(visitor, identity.user_id, identity.email, token, visitor.services.clock())
 
 
-async def change_role(ctx: Context, user_id: UUID, role: Role) -> Member:
+async def change_role(ctx: Context, user_id: UUID, role: Role, *, end_holdings: bool = False) -> Member:
     """Give a member another role. Only an owner makes or unmakes owners, and one always stays.
 
+    A key may more than a member: with `end_holdings`, what the member made ends as where one is removed.
     Raises PermissionDenied, NotFound, and Conflict code `last_owner`.
     """
     members = await _lock_members(ctx)
@@ -290,6 +291,8 @@ async def change_role(ctx: Context, user_id: UUID, role: Role) -> Member:
     if before != role:
         if before is Role.OWNER:
             _check_not_last_owner(members)
+        if end_holdings:
+            await _end_holdings(ctx, await find_holdings(ctx, user_id))
         target.role = role
         await target.save(update_fields=["role"])
         if not may(role, Permission.MEMBERS_WRITE):
@@ -485,7 +488,7 @@ async def create_user(
     if not await execute(INSERT_USER, user_id, email, name, await hash_password(password), now, None, None):
         raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
     await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, role.value, now)
-    ctx = Context(workspace_id, livemode=True, actor="operator", services=services)
+    ctx = Context(workspace_id, livemode=True, actor=OPERATOR, services=services)
     await record_audit(
         ctx, AuditAction.MEMBER_JOINED, ids.encode_id(ids.USER, user_id), changed({}, {"role": role.value})
     )
@@ -535,7 +538,7 @@ async def confirm_user(services: Services, email: str) -> UUID:
         raise NotFound("Nobody has signed up with this e-mail address.")
     await User.filter(id=user.id).update(email=email, pending_email=None)
     for row in await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1", user.id):
-        ctx = Context(row.workspace_id, livemode=True, actor="operator", services=services)
+        ctx = Context(row.workspace_id, livemode=True, actor=OPERATOR, services=services)
         await record_audit(ctx, AuditAction.EMAIL_CONFIRMED, ids.encode_id(ids.USER, user.id))
     return user.id
 
@@ -552,6 +555,6 @@ async def reset_password(services: Services, email: str, password: str) -> UUID:
     )
     await execute("DELETE FROM sessions WHERE user_id = $1", user.id)
     for row in await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1", user.id):
-        ctx = Context(row.workspace_id, livemode=True, actor="operator", services=services)
+        ctx = Context(row.workspace_id, livemode=True, actor=OPERATOR, services=services)
         await record_audit(ctx, AuditAction.PASSWORD_CHANGED, ids.encode_id(ids.USER, user.id))
     return user.id

@@ -431,6 +431,29 @@ async def test_removal_lists_what_a_member_made_and_ends_it_where_asked(workspac
     assert ended == (["key.revoked"] * 2 + ["webhook.updated"] * 3 if end else [])
 
 
+@pytest.mark.parametrize("end", [False, True])
+async def test_a_lower_role_ends_what_a_member_made_where_asked(workspace: Workspace, end: bool) -> None:
+    """A key may do what an admin may; its maker has it yet when they are a member that only reads."""
+    owner, lowered = await join(workspace, OWNER), await join(workspace, ADMIN)
+    kept, _ = await issue_key(owner)
+    made, _ = await issue_key(lowered)
+    SERVICES.keyring.seal_with("a lower role")
+    await create_webhook(lowered, CreateWebhook("https://example.com/own", ["*"]))
+    await invite_member(lowered, email="friend@cohortlabs.co", role=MEMBER)
+    async with unit_of_work():
+        await change_role(owner, user_of(lowered), READER, end_holdings=end)
+    left = {row.id for row in await ApiKey.filter(revoked_at=None)}
+    assert left == ({kept.id} if end else {kept.id, made.id})
+    assert await WebhookEndpoint.filter(enabled=True).count() == (0 if end else 1)
+    assert await list_invitations(owner) == []
+    # Nobody does so to others who may not change their role, nor to the last owner.
+    for actor, code in ((lowered, "permission_denied"), (owner, "last_owner")):
+        with pytest.raises(ApiError) as refused:
+            await change_role(actor, user_of(owner), MEMBER, end_holdings=True)
+        assert refused.value.code == code
+    assert {row.id for row in await ApiKey.filter(revoked_at=None)} == left
+
+
 async def test_only_admins_see_what_a_member_made(workspace: Workspace, other_ctx: Context) -> None:
     owner, member = await join(workspace, OWNER), await join(workspace, MEMBER)
     await issue_key(owner)

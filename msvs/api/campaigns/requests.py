@@ -24,6 +24,7 @@ from msvs.api.messages.messages import (
     Variables,
 )
 from msvs.api.pages import OrderField, PageQuery
+from msvs.api.text.rendering import check_metadata
 from msvs.fields import LIST_ID, PHONE_PATTERN, Ref, Request, Version, about, id_pattern, named
 from msvs.models import CampaignStatus
 from msvs.models.messages import MetadataValue
@@ -237,6 +238,10 @@ class ListCampaigns(PageQuery, frozen=True, kw_only=True):
 
 def flatten(request: msgspec.Struct, audience: Audience | UnsetType) -> dict[str, object]:
     """Return a request with the ids of its audience in place of the audience. Raises InvalidRequest."""
+    metadata = getattr(request, "metadata", None)
+    if isinstance(metadata, dict):
+        # GraphQL takes any JSON there.
+        check_metadata(metadata)
     told: dict[str, object] = msgspec.to_builtins(request, builtin_types=(datetime,))
     told.pop("audience", None)
     if audience is not UNSET:

@@ -63,7 +63,7 @@ reference: $(VENV)/.dev ## Write docs/settings.md, docs/commands.md, docs/parity
 docs: $(VENV)/.dev ## Build the documentation site into the package
 	$(BIN)/python scripts/build_docs.py
 
-contract: $(VENV)/.dev $(CONTRACT)/.ready scripts/contract/node_modules/.ready ## Hold a running service to its contract; FULL=1 is longer
+contract: $(VENV)/.dev $(CONTRACT)/.ready scripts/contract/node_modules/.ready ## Hold a running service to its contract; FULL=1 is longer, ARGS="--only lint" chooses parts
 	@exec $(BIN)/python -m scripts.contract.run $(if $(FULL),--full) $(ARGS)
 
 handset: $(VENV)/.dev scripts/handset/node_modules/.ready ## Drive the handset's page in Chromium; ARGS="--screenshots DIR" keeps pictures

@@ -217,6 +217,7 @@ class _Document:
             else:
                 self.schemas[name] = _response_schema(name, schema, structs[raw_name])
         self.schemas["SegmentCondition"] = details.CONDITION
+        self.schemas.update(details.COMBINATIONS)
         self.schemas |= {"Error": _error_schema(), "Event": _event_schema()}
         self.schemas |= {_event_name(type): _event_type_schema(type) for type in EventType}
         self.schemas = dict(sorted(self.schemas.items()))

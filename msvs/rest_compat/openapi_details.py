@@ -257,33 +257,29 @@ ENUMS: Mapping[str, Mapping[str, Schema]] = {
     "InboundMessage": {"keyword": {"enum": [*Keyword]}, "intent": {"enum": [Intent.CERTAIN, Intent.LIKELY]}},
 }
 
+# What combines conditions. Components, because generators of clients go round in circles by their names alone.
+COMBINATIONS: Mapping[str, Schema] = {
+    f"SegmentCondition{key.title()}": {
+        "type": "object",
+        "title": f"SegmentCondition{key.title()}",
+        "description": means,
+        "properties": {key: of},
+        "required": [key],
+        "additionalProperties": False,
+    }
+    for key, means, of in (
+        ("all", "All of the conditions hold.", {"type": "array", "minItems": 1, "items": FILTER}),
+        ("any", "At least one of the conditions holds.", {"type": "array", "minItems": 1, "items": FILTER}),
+        ("not", "The condition does not hold.", FILTER),
+    )
+}
 # A segment's filter.
 CONDITION: Schema = {
     "title": "SegmentCondition",
     "description": "A condition over contacts: a comparison of a field, a membership, an engagement, or a combination."
     " At most 8 levels and 50 comparisons.",
     "oneOf": [
-        {
-            "type": "object",
-            "title": "All",
-            "properties": {"all": {"type": "array", "minItems": 1, "items": FILTER}},
-            "required": ["all"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "title": "Any",
-            "properties": {"any": {"type": "array", "minItems": 1, "items": FILTER}},
-            "required": ["any"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "title": "Not",
-            "properties": {"not": FILTER},
-            "required": ["not"],
-            "additionalProperties": False,
-        },
+        *({"$ref": f"#/components/schemas/{name}"} for name in COMBINATIONS),
         {
             "type": "object",
             "title": "InList",

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +49,12 @@ WARNINGS = (
     # Go reads a file of such a name as a test, so that CampaignTest stands in one of another.
     "with suffix (reserved word) cannot be used as filename",
 )
+# The parts in their order, and those that the full run alone has.
+PARTS = (
+    *("documents", "overload", "lint"),
+    *("collection", "clients", "generated", "twilio", "graphql", "fuzz", "fuzz_graphql"),
+)
+OF_FULL = ("lint", "generated", "fuzz_graphql")
 CLI = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
 
 
@@ -65,25 +71,30 @@ def main() -> int:
         help=f"lint openapi.yaml, make clients in Java and Go, and fuzz for up to {FULL[1]} s, {FULL_CASES} cases",
     )
     parser.add_argument("--seed", type=int, help="schemathesis' seed, to repeat a run")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="run these parts alone")
     options = parser.parse_args()
+    chosen = options.only or [part for part in PARTS if options.full or part not in OF_FULL]
+    parts: dict[str, Callable[[Service], None]] = {
+        "collection": collection,
+        "clients": clients,
+        "generated": generated,
+        "twilio": twilio,
+        "graphql": graphql_clients,
+        "fuzz": lambda service: fuzz(service, full=options.full, seed=options.seed),
+        "fuzz_graphql": lambda service: fuzz_graphql(service, seed=options.seed),
+    }
     started = time.monotonic()
     try:
-        compare_collection()
-        overload()
-        if options.full:
-            lint()
-        # A workspace of a minute, with no sender of its own.
-        with running_service(sender=None) as service:
-            collection(service)
-            clients(service)
-            if options.full:
-                generated(service)
-            twilio(service)
-            graphql_clients(service)
-            fuzz(service, full=options.full, seed=options.seed)
-            if options.full:
-                fuzz_graphql(service, seed=options.seed)
-            read_log(service)
+        for name, part in (("documents", compare_collection), ("overload", overload), ("lint", lint)):
+            if name in chosen:
+                part()
+        if not parts.keys().isdisjoint(chosen):
+            # A workspace of a minute, with no sender of its own.
+            with running_service(sender=None) as service:
+                for name, run in parts.items():
+                    if name in chosen:
+                        run(service)
+                read_log(service)
     except ContractBroken as error:
         print(f"\nThe contract is broken: {error}.", file=sys.stderr)
         return 1
@@ -272,15 +283,15 @@ def clients(service: Service) -> None:
         call(NODE / "tsc", "-p", ".", cwd=folder, what="tsc --strict")
         for script in ("openapi_fetch", "hey_api"):
             call("node", f"out/{script}.js", service.base_url, cwd=folder, env=env, what=script)
-        call(
+        output = call(
             PYTHON / "openapi-python-client",
-            "generate",
-            "--path",
-            OPENAPI,
-            "--output-path",
-            folder / "python",
+            *("generate", "--path", OPENAPI, "--output-path", folder / "python"),
+            # It calls ruff, which stands beside this Python.
+            env={"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
             what="openapi-python-client",
         )
+        if "warning" in output.lower():
+            raise ContractBroken("openapi-python-client warns")
         call(
             PYTHON / "python",
             "python_client.py",

@@ -496,12 +496,12 @@ export type SegmentConditionParams =
   | SegmentConditionEngagementParams
   | SegmentConditionComparisonParams;
 
-/** SegmentConditionAll. */
+/** All of the conditions hold. */
 export interface SegmentConditionAllParams {
   all: ReadonlyArray<SegmentConditionParams>;
 }
 
-/** SegmentConditionAny. */
+/** At least one of the conditions holds. */
 export interface SegmentConditionAnyParams {
   any: ReadonlyArray<SegmentConditionParams>;
 }
@@ -526,7 +526,7 @@ export interface SegmentConditionInListParams {
   list: string;
 }
 
-/** SegmentConditionNot. */
+/** The condition does not hold. */
 export interface SegmentConditionNotParams {
   not: SegmentConditionParams;
 }

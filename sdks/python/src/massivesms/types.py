@@ -559,13 +559,13 @@ SegmentCondition = dict[str, Any]
 
 
 class SegmentConditionAllParam(TypedDict, total=False):
-    """SegmentConditionAll."""
+    """All of the conditions hold."""
 
     all: Required[Sequence[SegmentConditionParam]]
 
 
 class SegmentConditionAnyParam(TypedDict, total=False):
-    """SegmentConditionAny."""
+    """At least one of the conditions holds."""
 
     any: Required[Sequence[SegmentConditionParam]]
 

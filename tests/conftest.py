@@ -18,11 +18,13 @@ from msvs.address_policy import AddressPolicy
 from msvs.api.context import SANDBOX_CARRIER, Context
 from msvs.api.dispatch import lane_bounds
 from msvs.api.dispatch.lane_bounds import LaneBounds
+from msvs.database_roles import grant_rows
 from msvs.http_client import HttpClient
 from msvs.loops import new_loop
 from msvs.models import Workspace
 from tests import factories
 from tests.engines import Engines, create_database, running_engines
+from tests.owner import Owner, owned
 from tests.receiver import Receiver, configured_webhooks, receiving
 from tests.services import SERVICES, restored
 
@@ -103,11 +105,19 @@ def engines() -> Iterator[Engines]:
 
 
 @pytest.fixture(scope="session")
-async def database(engines: Engines) -> AsyncIterator[str]:
-    """A migrated database with this process connected to it; its URL."""
+async def owner_url(engines: Engines) -> str:
+    """A migrated database, to which the service's role has the rights that it has in production; the owner's URL."""
     url = await create_database(engines.database_url, "msvs_test")
     await db.migrate(url)
-    async with db.connected(url, pool_size=30):
+    assert await grant_rows(url, engines.for_service(url))
+    return url
+
+
+@pytest.fixture(scope="session")
+async def database(engines: Engines, owner_url: str) -> AsyncIterator[str]:
+    """That database with this process connected to it as the service; its URL."""
+    url = owner_url
+    async with owned(owner_url), db.connected(url, pool_size=30):
         yield url
 
 
@@ -125,22 +135,23 @@ FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', '
 @pytest.fixture
 async def clean(database: str, engines: Engines) -> None:
     """Empty tables and an empty Valkey."""
-    tables = {row.relname: row.is_append_only for row in await db.fetch(TABLES)}
-    filled = await db.fetch(
+    owner = Owner.connection
+    tables = {row.relname: row.is_append_only for row in await owner.fetch(TABLES)}
+    filled = await owner.fetch(
         " UNION ALL ".join(f"SELECT '{name}' AS name WHERE EXISTS (TABLE {name})" for name in tables)
     )
     names = sorted(row.name for row in filled)
     if truncated := [name for name in names if tables[name]]:
-        async with db.transaction():
+        async with owner.transaction():
             # Consent refuses even that.
             if "consent_events" in truncated:
-                await db.execute("ALTER TABLE consent_events DISABLE TRIGGER consent_events_append_only")
-            await db.execute("TRUNCATE " + ", ".join(truncated))
+                await owner.execute("ALTER TABLE consent_events DISABLE TRIGGER consent_events_append_only")
+            await owner.execute("TRUNCATE " + ", ".join(truncated))
             if "consent_events" in truncated:
-                await db.execute("ALTER TABLE consent_events ENABLE TRIGGER consent_events_append_only")
+                await owner.execute("ALTER TABLE consent_events ENABLE TRIGGER consent_events_append_only")
     for name in names:
         if not tables[name]:
-            await db.execute(f"DELETE FROM {name}")
+            await owner.execute(f"DELETE FROM {name}")
     redis = Redis.from_url(engines.redis_url)
     redis.flushdb()
     redis.close()

@@ -25,17 +25,30 @@ class Engines:
 
     database_url: str
     redis_url: str
+    service_url: str
+
+    def for_service(self, url: str) -> str:
+        """Return the URL of a database for the role of the service's processes, which owns nothing."""
+        parts, login = urlsplit(url), urlsplit(self.service_url).netloc.rpartition("@")[0]
+        return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
 
 
 @contextmanager
 def running_engines() -> Iterator[Engines]:
-    """Engines of this run alone, or those MSVS_TEST_DATABASE_URL and MSVS_TEST_REDIS_URL name."""
+    """Engines of this run alone, or those MSVS_TEST_DATABASE_URL and MSVS_TEST_REDIS_URL name.
+
+    The service's role on a PostgreSQL that is named is that of MSVS_TEST_SERVICE_URL.
+    """
     database_url = os.environ.get("MSVS_TEST_DATABASE_URL")
     redis_url = os.environ.get("MSVS_TEST_REDIS_URL")
     data_dir = Path(tempfile.mkdtemp(prefix="msvs-test-"))
     own = embedded.start(data_dir, fast=True, postgresql=database_url is None, valkey=redis_url is None)
     try:
-        yield Engines(database_url=database_url or own.database_url, redis_url=redis_url or own.redis_url)
+        yield Engines(
+            database_url=database_url or own.database_url,
+            redis_url=redis_url or own.redis_url,
+            service_url=own.service_url if database_url is None else os.environ["MSVS_TEST_SERVICE_URL"],
+        )
     finally:
         own.stop()
         shutil.rmtree(data_dir)

@@ -18,6 +18,7 @@ from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentChain, ConsentEvent, Contact, ErasedSuppression, Message, Repair, Suppression
 from tests.api.consent.test_consent_audit import undone
+from tests.owner import as_owner
 from tests.services import CONSENT_SECRET
 from tests.test_cli import Done, environment, msvs, shown
 
@@ -72,7 +73,7 @@ async def test_a_whole_chain_is_verified_and_shows_its_head(
 async def test_a_broken_chain_fails_and_says_where(env: dict[str, str], here: tuple[str, str], ctx: Context) -> None:
     for number in range(3):
         await make_contact(ctx, f"+1212555010{number}")
-    async with unit_of_work():
+    async with as_owner(), unit_of_work():
         await db.execute("ALTER TABLE consent_events DISABLE TRIGGER USER")
         await db.execute("UPDATE consent_events SET source = 'form' WHERE sequence = 2")
         await db.execute("ALTER TABLE consent_events ENABLE TRIGGER USER")

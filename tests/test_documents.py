@@ -34,6 +34,7 @@ from tests.engines import eventually
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 DOCS = ROOT / "docs"
+CASES = ROOT / "tests" / "cases.md"
 README_LINES = 150
 PICTURE_BYTES = 150_000
 TOUR_SECONDS = 100
@@ -80,7 +81,8 @@ def tracked() -> list[Path]:
 
 
 def documents() -> list[Path]:
-    return sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")})
+    pages = {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")}
+    return sorted({*pages, CASES})
 
 
 def name_of(path: Path) -> str:
@@ -174,6 +176,20 @@ def test_every_promise_has_its_tests() -> None:
     rows = table(section((DOCS / "reliability.md").read_text(), "Promises and their tests"))
     assert [row[0] for row in rows] == [f"P{number}" for number in range(1, 8)]
     assert [row[0] for row in rows if not PROOF.search(row[2])] == []
+
+
+def test_every_case_has_its_tests() -> None:
+    text = CASES.read_text()
+    areas = {title: table(section(text, title)) for title in re.findall(r"^## (.+)$", text, re.MULTILINE)}
+    assert {title: len(rows) for title, rows in areas.items()} == {
+        "Requests and answers by the API document": 19,
+        "Inputs from the field": 24,
+        "Attacks": 13,
+        "Foreign clients": 15,
+        "Pages": 9,
+        "Left by earlier work": 8,
+    }
+    assert [row[0] for rows in areas.values() for row in rows if not PROOF.search(row[1])] == []
 
 
 def test_the_readme_is_short_and_says_each_promise() -> None:

@@ -20,6 +20,7 @@ from msvs.api.context import Context
 from msvs.models import Contact
 from msvs.settings import Settings
 from tests import factories
+from tests.owner import run_as_owner
 
 KEY = make_key(True)
 
@@ -117,7 +118,7 @@ async def test_row_data_in_database_errors_is_not_logged(
 ) -> None:
     stream = output(Settings(environment=environment))
     body = "Your code is\n4711, Ada"
-    await db.execute("ALTER TABLE contacts ADD CONSTRAINT no_ada CHECK (first_name NOT LIKE '%Ada%')")
+    await run_as_owner("ALTER TABLE contacts ADD CONSTRAINT no_ada CHECK (first_name NOT LIKE '%Ada%')")
     contact = await factories.make_contact(ctx)
     works: list[Callable[[], Awaitable[object]]] = [
         lambda: db.execute("UPDATE contacts SET first_name = $1", body),
@@ -137,7 +138,7 @@ async def test_row_data_in_database_errors_is_not_logged(
                 except ExceptionGroup as group:
                     logging.getLogger("theirs").error("failed", exc_info=group)
     finally:
-        await db.execute("ALTER TABLE contacts DROP CONSTRAINT no_ada")
+        await run_as_owner("ALTER TABLE contacts DROP CONSTRAINT no_ada")
     written = stream.getvalue()
     assert [written.count(part) for part in ("4711", "Ada", contact.phone)] == [0, 0, 0]
     assert written.count("failed") == 2 * len(works)

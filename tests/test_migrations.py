@@ -21,6 +21,7 @@ from msvs import migrations, models
 from msvs.api.unit_of_work import unit_of_work
 from msvs.migrations._indexes import CHILDREN, LARGE, CreateIndexConcurrently, find_blocking
 from msvs.models.identity import new_id
+from tests.owner import as_owner, run_as_owner
 
 # Released before the rule was.
 OLDER = 12
@@ -73,14 +74,15 @@ def test_a_migration_that_blocks_writers_is_found(sql: str, tables: list[str]) -
 @pytest.fixture
 async def no_probe(clean: None) -> AsyncIterator[None]:
     yield
-    await db.execute("DROP INDEX IF EXISTS events_probe")
+    await run_as_owner("DROP INDEX IF EXISTS events_probe")
     for row in await db.fetch(INDEXES):
-        await db.execute(f"DROP INDEX {row.name}")
+        await run_as_owner(f"DROP INDEX {row.name}")
 
 
 async def build() -> None:
     state = State(models={}, apps=StateApps())
-    await PROBE.database_forward(db.APP, state, state, AsyncpgSchemaEditor(db.client(), atomic=False))
+    async with as_owner():
+        await PROBE.database_forward(db.APP, state, state, AsyncpgSchemaEditor(db.client(), atomic=False))
 
 
 async def test_an_index_is_built_of_every_partition_and_again_where_it_was_broken_off(no_probe: None) -> None:
@@ -89,7 +91,7 @@ async def test_an_index_is_built_of_every_partition_and_again_where_it_was_broke
         await db.execute(WRITE, id, twice)
     table = await db.fetch_value("SELECT tableoid::regclass::text FROM events WHERE id = $1", id)
     with pytest.raises(asyncpg.UniqueViolationError):
-        await db.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {PROBE.name_of(table)} ON {table} (resource_id)")
+        await run_as_owner(f"CREATE UNIQUE INDEX CONCURRENTLY {PROBE.name_of(table)} ON {table} (resource_id)")
     assert [(row.is_valid, row.parent) for row in await db.fetch(INDEXES)] == [(False, None)]
     for _ in range(2):
         await build()

@@ -24,6 +24,7 @@ from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.engines import Engines
 from tests.http.test_middleware import check_envelope
+from tests.owner import run_as_owner
 from tests.rest_compat.processes import Answer, Process, request, running
 from tests.services import SERVICES
 from tests.workers.test_carrier_binds import until
@@ -88,18 +89,18 @@ async def test_a_pool_that_is_used_up_answers_as_documented_and_recovers(
 @asynccontextmanager
 async def full_disk(table: str, when: str, event: str = "INSERT OR UPDATE") -> AsyncIterator[None]:
     """Have PostgreSQL refuse to write a table as it does where no space is left: in the statement, or at COMMIT."""
-    await db.execute(
+    await run_as_owner(
         "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE"
         " 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"
     )
     is_deferred = when == "at COMMIT"
     kind = "CONSTRAINT TRIGGER no_space AFTER" if is_deferred else "TRIGGER no_space BEFORE"
     deferred = "DEFERRABLE INITIALLY DEFERRED" if is_deferred else ""
-    await db.execute(f"CREATE {kind} {event} ON {table} {deferred} FOR EACH ROW EXECUTE FUNCTION no_space()")
+    await run_as_owner(f"CREATE {kind} {event} ON {table} {deferred} FOR EACH ROW EXECUTE FUNCTION no_space()")
     try:
         yield
     finally:
-        await db.execute("DROP FUNCTION no_space CASCADE")
+        await run_as_owner("DROP FUNCTION no_space CASCADE")
 
 
 @pytest.mark.parametrize("when", ["in the statement", "at COMMIT"])

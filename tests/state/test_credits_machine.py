@@ -16,6 +16,7 @@ from msvs.api.credits import credits
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models.identity import new_id
 from tests import factories
+from tests.owner import run_as_owner
 from tests.state.conftest import Drive
 
 amounts = st.integers(1, 6)
@@ -105,7 +106,7 @@ class CreditsMachine(RuleBasedStateMachine):
         """The database refuses it."""
         for sql in ("UPDATE ledger_entries SET amount = amount + 1", "DELETE FROM ledger_entries"):
             with pytest.raises(Exception, match="append-only"):
-                self.run(db.execute(sql))
+                self.run(run_as_owner(sql))
 
     @invariant()
     def ledger_explains_balance(self) -> None:

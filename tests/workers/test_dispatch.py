@@ -39,6 +39,7 @@ from msvs.workers.dispatch import IN_DOUBT, dispatch_lane, dispatch_messages, re
 from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.owner import run_as_owner
 from tests.services import SERVICES
 from tests.workers.refusing import refused
 
@@ -364,7 +365,7 @@ class Migrated(VirtualCarrier):
     async def submit_many(self, submissions: list[Submission]) -> list[Outcome]:  # type: ignore[override]
         answers = await super().submit_many(submissions)
         if self.statement:
-            await db.execute(self.statement)
+            await run_as_owner(self.statement)
         return list(answers)
 
 
@@ -380,7 +381,7 @@ async def test_an_outcome_outlasts_a_migration_of_its_table(live_ctx: Context) -
         assert (await Message.get(id=message_id)).status == MessageStatus.SENT
         assert await events(message_id) == ["message.queued", "message.sent"]
     finally:
-        await db.execute("ALTER TABLE messages DROP COLUMN IF EXISTS migrated")
+        await run_as_owner("ALTER TABLE messages DROP COLUMN IF EXISTS migrated")
 
 
 async def test_two_workers_never_claim_the_same_message(ctx: Context) -> None:

@@ -24,6 +24,7 @@ from msvs.models import Campaign, Message, MessageStatus
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from tests import factories
+from tests.owner import run_as_owner
 from tests.plans import make_messages, reading
 from tests.services import SERVICES
 from tests.workers.test_plans import make_campaign
@@ -62,7 +63,7 @@ async def held(live_ctx: Context, database: str) -> AsyncIterator[UUID]:
         sent = f"+1212{5_000_000 + MANY - LEFT}"
         await db.execute("UPDATE messages SET status = 'sent' WHERE status = 'queued' AND to_phone <= $1", sent)
         await db.execute("UPDATE messages SET status = 'canceled' WHERE status = 'scheduled'")
-        await db.execute("ANALYZE messages")
+        await run_as_owner("ANALYZE messages")
         yield campaign_id
     await connection.close()
 
@@ -223,7 +224,7 @@ async def test_a_chunk_passes_no_recipients_that_were_taken(
         campaign_id,
         MANY,
     )
-    await db.execute("ANALYZE campaign_recipients")
+    await run_as_owner("ANALYZE campaign_recipients")
 
     async def expand(limit: int) -> int:
         async with unit_of_work():
@@ -262,7 +263,7 @@ async def test_a_cleared_batch_passes_none_that_were_cleared(
         campaign_id,
         MANY,
     )
-    await db.execute("ANALYZE messages, campaign_recipients")
+    await run_as_owner("ANALYZE messages, campaign_recipients")
 
     async def clear(limit: int, since: Cleared) -> Cleared:
         async with unit_of_work():

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,7 @@ from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import maintain
 from msvs.workers.partitions import Upkeep, roll_partitions
 from tests import factories
+from tests.owner import Owner, as_owner, run_as_owner
 from tests.services import SERVICES
 from tests.workers.refusing import refused
 from tests.workers.test_campaigns import check_conservation, create, people
@@ -65,6 +67,11 @@ async def write_message(ctx: Context, at: datetime, **values: Any) -> UUID:
     return id
 
 
+def by_owner() -> Settings:
+    """Settings of the worker that keeps the partitions: only the owner of the tables may."""
+    return Settings(migrations_database_url=Owner.url)
+
+
 async def home(table: str, id: UUID) -> str:
     """The partition that a row is in."""
     return str(await db.fetch_value(f"SELECT tableoid::regclass::text FROM {table} WHERE id = $1", id))
@@ -75,7 +82,7 @@ async def test_a_month_whose_rows_came_first_gets_its_partition_and_them(ctx: Co
     last = await month(2)
     tables = ("messages", "events")
     for table in tables:
-        await db.execute(f"DROP TABLE {table}_{last:%Y_%m}")
+        await run_as_owner(f"DROP TABLE {table}_{last:%Y_%m}")
     campaign_id = await create(ctx, await people(ctx, 1))
     message_id = await write_message(ctx, last, campaign_id=campaign_id)
     await db.execute(
@@ -86,7 +93,7 @@ async def test_a_month_whose_rows_came_first_gets_its_partition_and_them(ctx: Co
     )
     older = await write_message(ctx, await month(-2))
     assert {await home("messages", message_id), await home("messages", older)} == {"messages_default"}
-    assert await roll_partitions(Settings()) == 2
+    assert await roll_partitions(by_owner()) == 2
     assert await home("messages", message_id) == f"messages_{last:%Y_%m}"
     assert await home("events", event_id) == f"events_{last:%Y_%m}"
     assert await home("messages", older) == "messages_default"
@@ -99,14 +106,14 @@ async def test_a_month_whose_rows_came_first_gets_its_partition_and_them(ctx: Co
         [f"messages_{await month(ahead):%Y_%m}" for ahead in range(3)],
     )
     assert len({(tuple(row.reloptions), row.indexes) for row in shapes}) == 1
-    assert await roll_partitions(Settings()) == 0
+    assert await roll_partitions(by_owner()) == 0
 
 
 async def test_a_message_that_is_yet_to_be_sent_outlives_its_months_keeping(ctx: Context) -> None:
     old = await month(-11)
-    await db.execute("SELECT ensure_partition('messages', 'fillfactor = 80', $1)", old)
+    await run_as_owner("SELECT ensure_partition('messages', 'fillfactor = 80', $1)", old)
     message_id = await write_message(ctx, old, status=MessageStatus.SCHEDULED)
-    settings = Settings(message_months=1)
+    settings = replace(by_owner(), message_months=1)
     assert await roll_partitions(settings) == 0
     assert (await Message.get(id=message_id)).status == MessageStatus.SCHEDULED
     await db.execute("UPDATE messages SET status = 'canceled' WHERE id = $1", message_id)
@@ -142,22 +149,22 @@ def in_use(table: str) -> AbstractAsyncContextManager[None]:
 async def test_upkeep_asks_for_no_table_that_is_used_for_long(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for a table to itself has everybody else wait behind it."""
     last = await month(2)
-    await db.execute(f"DROP TABLE events_{last:%Y_%m}")
-    await db.execute("SELECT ensure_partition('message_attempts', 'fillfactor = 90', $1)", await month(-11))
+    await run_as_owner(f"DROP TABLE events_{last:%Y_%m}")
+    await run_as_owner("SELECT ensure_partition('message_attempts', 'fillfactor = 90', $1)", await month(-11))
     statements = note_statements(monkeypatch)
     upkeep = Upkeep()
     async with in_use("events"), in_use("message_attempts"):
-        assert await roll_partitions(Settings(), upkeep) == 0
+        assert await roll_partitions(by_owner(), upkeep) == 0
         # Having looked, it leaves them alone for a while.
         assert upkeep.not_before > await db.now()
         statements.clear()
-        assert await roll_partitions(Settings(), upkeep) == 0
+        assert await roll_partitions(by_owner(), upkeep) == 0
         assert not [sql for sql in statements if "pg_locks" in sql]
-        await roll_partitions(Settings())
+        await roll_partitions(by_owner())
     assert not [sql for sql in statements if "LOCK" in sql or "TABLE" in sql]
-    assert await roll_partitions(Settings(), upkeep) == 0
-    assert await roll_partitions(Settings(), Upkeep()) == 2
-    assert await roll_partitions(Settings()) == 0
+    assert await roll_partitions(by_owner(), upkeep) == 0
+    assert await roll_partitions(by_owner(), Upkeep()) == 2
+    assert await roll_partitions(by_owner()) == 0
 
 
 def note_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -177,11 +184,11 @@ def note_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_a_partition_is_made_while_traffic_uses_the_months_before(ctx: Context) -> None:
     """A reader or writer of this month, however long, is no reason to wait: only the default partition is locked."""
     last, this = await month(2), await month(0)
-    await db.execute(f"DROP TABLE messages_{last:%Y_%m}")
+    await run_as_owner(f"DROP TABLE messages_{last:%Y_%m}")
     message_id = await write_message(ctx, await month(-2))
     assert await home("messages", message_id) == "messages_default"
     async with in_use(f"messages_{this:%Y_%m}"):
-        assert await roll_partitions(Settings()) == 1
+        assert await roll_partitions(by_owner()) == 1
     # What kept ATTACH from reading the default partition's rows is gone with it.
     checks = await db.fetch_value(
         "SELECT count(*) FROM pg_constraint WHERE conrelid = 'messages_default'::regclass AND contype = 'c'"
@@ -193,33 +200,34 @@ async def test_a_partition_is_made_while_traffic_uses_the_months_before(ctx: Con
 async def test_who_is_stopped_with_a_table_to_itself_is_given_up_after_a_second(clean: None) -> None:
     look = "CREATE TABLE seen AS SELECT current_setting('idle_in_transaction_session_timeout') AS stuck"
     try:
-        await partitions._run([look], {})
+        async with as_owner():
+            await partitions._run([look], {})
         assert await db.fetch_value("SELECT stuck FROM seen") == "1s"
     finally:
-        await db.execute("DROP TABLE seen")
+        await run_as_owner("DROP TABLE seen")
     assert await db.fetch_value("SELECT current_setting('idle_in_transaction_session_timeout')") == "10s"
 
 
 async def test_a_new_partition_is_attached_without_reading_the_default_one(ctx: Context) -> None:
     """It may hold millions of rows of months that never had a partition."""
     last = await month(2)
-    await db.execute(f"DROP TABLE messages_{last:%Y_%m}")
+    await run_as_owner(f"DROP TABLE messages_{last:%Y_%m}")
     await write_message(ctx, await month(-2))
     step = partitions.Step("messages", f"messages_{last:%Y_%m}", (last, await month(3)))
     names = await partitions._names(step, last, await month(3))
     attach = (partitions.CREATE_CHILD, partitions.ATTACH_CHILD, partitions.INCLUDE)
-    async with unit_of_work():
+    async with as_owner(), unit_of_work():
         for statement in (partitions.EXCLUDE, partitions.VALIDATE):
             await db.execute(statement.format(**names))
     assert await rows_read("messages_default", [statement.format(**names) for statement in attach]) == 0
-    await db.execute(f"DROP TABLE messages_{last:%Y_%m}")
+    await run_as_owner(f"DROP TABLE messages_{last:%Y_%m}")
     assert await rows_read("messages_default", [statement.format(**names) for statement in attach]) == 1
 
 
 async def rows_read(table: str, statements: Sequence[str]) -> int:
     """How many rows of a table these statements read in a transaction."""
     read = "SELECT pg_stat_get_xact_tuples_returned($1::regclass)"
-    async with unit_of_work():
+    async with as_owner(), unit_of_work():
         before = await db.fetch_value(read, table)
         for statement in statements:
             await db.execute(statement)
@@ -248,7 +256,7 @@ async def test_retention_reads_no_delivery_that_it_keeps(clean: None) -> None:
         " SELECT gen_random_uuid(), gen_random_uuid(), id_floor(at), 'succeeded', 1, at, at"
         " FROM (SELECT now() - n * interval '10 minutes' AS at FROM generate_series(1, 5000) AS n) AS moments"
     )
-    await db.execute("ANALYZE webhook_deliveries")
+    await run_as_owner("ANALYZE webhook_deliveries")
     statement = maintenance.drop_statement("webhook_deliveries")
     async with unit_of_work():
         plan = await db.fetch_value(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", UUID(int=0), 1000)
@@ -260,7 +268,7 @@ async def test_retention_reads_no_delivery_that_it_keeps(clean: None) -> None:
     assert kept is not None
     assert (kept.n, kept.young) == (30 * 24 * 6 - 1, True)
     await db.execute("DELETE FROM webhook_deliveries")
-    await db.execute("ANALYZE webhook_deliveries")
+    await run_as_owner("ANALYZE webhook_deliveries")
 
 
 async def test_retention_drops_all_that_is_past_its_keeping_in_one_run(workspace: Workspace) -> None:
@@ -292,7 +300,7 @@ async def test_folding_reads_no_campaign_that_did_not_change(clean: None) -> Non
             campaign_id,
             deltas,
         )
-    await db.execute("ANALYZE campaign_tallies")
+    await run_as_owner("ANALYZE campaign_tallies")
     plan = await db.fetch_value(f"EXPLAIN (ANALYZE, FORMAT JSON) {campaign_stats.FIND_UNFOLDED}", 50, 5000)
     assert max(float(number) for number in re.findall(r'"Actual Rows": ([0-9.]+)', plan)) <= 5000
     assert '"Seq Scan"' not in plan
@@ -303,4 +311,4 @@ async def test_folding_reads_no_campaign_that_did_not_change(clean: None) -> Non
     count = "SELECT count(*) FROM campaign_tallies WHERE campaign_id = $1"
     assert [await db.fetch_value(count, campaign_id) for campaign_id in changed] == [2, 50]
     await db.execute("DELETE FROM campaign_tallies")
-    await db.execute("ANALYZE campaign_tallies")
+    await run_as_owner("ANALYZE campaign_tallies")

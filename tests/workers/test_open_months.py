@@ -34,6 +34,7 @@ from msvs.carriers.protocol import Report
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Message, MessageStatus
 from msvs.workers.dispatch import dispatch_messages
+from tests.owner import run_as_owner
 from tests.services import SERVICES
 from tests.workers.test_dispatch import send
 from tests.workers.test_maintenance import month, write_message
@@ -53,10 +54,10 @@ async def two_years(clean: None) -> AsyncIterator[None]:
     for ago in range(1, MONTHS):
         for table in ("messages", "message_attempts"):
             first = await month(-ago)
-            await db.execute("SELECT ensure_partition($1, 'fillfactor = 80', $2)", table, first)
+            await run_as_owner("SELECT ensure_partition($1, 'fillfactor = 80', $2)", table, first)
             made.append(f"{table}_{first:%Y_%m}")
     yield
-    await db.execute("DROP TABLE " + ", ".join(made))
+    await run_as_owner("DROP TABLE " + ", ".join(made))
 
 
 async def test_a_claim_locks_no_month_that_is_settled(two_years: None, ctx: Context) -> None:

@@ -32,6 +32,7 @@ from msvs.workers.dispatch import Carriers, dispatch_messages
 from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.engines import Engines
+from tests.owner import run_as_owner
 from tests.services import SERVICES
 from tests.workers.test_carrier_binds import until
 from tests.workers.test_dispatch import hurry
@@ -300,18 +301,18 @@ def test_every_spelling_of_a_phone_ends_alike() -> None:
 @asynccontextmanager
 async def unwritable(message_id: UUID, when: str) -> AsyncIterator[None]:
     """A message that cannot be written under a condition on its new row."""
-    await db.execute(
+    await run_as_owner(
         "CREATE FUNCTION refuse_write() RETURNS trigger LANGUAGE plpgsql AS $$"
         " BEGIN RAISE 'no' USING ERRCODE = 'XX001'; END $$"
     )
-    await db.execute(
+    await run_as_owner(
         "CREATE TRIGGER refuse_write BEFORE UPDATE ON messages FOR EACH ROW"
         f" WHEN (new.id = '{message_id}' AND {when}) EXECUTE FUNCTION refuse_write()"
     )
     try:
         yield
     finally:
-        await db.execute("DROP FUNCTION refuse_write CASCADE")
+        await run_as_owner("DROP FUNCTION refuse_write CASCADE")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from msvs.api.privacy.erasure import erase_contact
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentChain, ConsentEvent, OptInStatus
 from tests.factories import make_contact, next_phone
+from tests.owner import as_owner, run_as_owner
 from tests.services import CONSENT_SECRET, SERVICES
 
 NOW = datetime(2026, 5, 1, 20, 0, 0, 123456, tzinfo=UTC)
@@ -54,7 +55,7 @@ async def chain_of(ctx: Context) -> list[ConsentEvent]:
 
 async def tamper(statement: str, *values: Any) -> None:
     """What somebody may do who owns the tables."""
-    async with unit_of_work():
+    async with as_owner(), unit_of_work():
         await db.execute("ALTER TABLE consent_events DISABLE TRIGGER USER")
         await db.execute(statement, *values)
         await db.execute("ALTER TABLE consent_events ENABLE TRIGGER USER")
@@ -271,7 +272,7 @@ ERASE = "phone = NULL, ip = NULL, user_agent = NULL, text = NULL, erased_at = no
 async def test_nothing_but_erasure_changes_a_row(ctx: Context, statement: str) -> None:
     before = [dict(row) for row in await make_chain(ctx, 2)]
     with pytest.raises(RaiseError, match="append-only"):
-        await db.execute(statement)
+        await run_as_owner(statement)
     assert [dict(row) for row in await chain_of(ctx)] == before
 
 

@@ -32,6 +32,7 @@ from msvs.api.resources import moment
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentEvent, Contact, ErasedSuppression, Event, Message, OptInStatus, Suppression, Workspace
 from tests.factories import make_contact, make_list, renewed
+from tests.owner import as_owner
 from tests.services import SERVICES
 
 PHONE = "+12125550123"
@@ -198,7 +199,7 @@ async def test_newer_evidence_opts_in_again_and_is_kept_with_its_time(ctx: Conte
 async def test_what_is_said_of_evidence_is_sealed_by_the_chain(ctx: Context, is_renewed: bool, change: str) -> None:
     await create(ctx, OptInEvidence("webinar", at=datetime.now(UTC), renewed=is_renewed))
     assert (await consent_chain.verify(SERVICES)).is_whole
-    async with unit_of_work():
+    async with as_owner(), unit_of_work():
         await db.execute("ALTER TABLE consent_events DISABLE TRIGGER USER")
         await db.execute(f"UPDATE consent_events SET {change}")
         await db.execute("ALTER TABLE consent_events ENABLE TRIGGER USER")

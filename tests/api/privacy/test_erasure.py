@@ -64,6 +64,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.owner import run_as_owner
 from tests.services import SERVICES
 from tests.workers.test_campaigns import CARRIERS, create, people, run_through
 
@@ -770,7 +771,7 @@ async def test_the_carriers_books_admit_nothing_but_erasure(ctx: Context, statem
         accepted_at=await db.now() - timedelta(hours=1),
     )
     with pytest.raises(RaiseError):
-        await db.execute(statement)
+        await run_as_owner(statement)
     await db.execute("UPDATE virtual_submissions SET to_phone = 'erased:000000000'")
     with pytest.raises(RaiseError):
         await db.execute("UPDATE virtual_submissions SET to_phone = 'erased:000000001'")

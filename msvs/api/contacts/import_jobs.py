@@ -45,6 +45,9 @@ UNDO = timedelta(days=UNDO_DAYS)
 MAX_ROWS_LISTED = 100
 # Rows of a file of those that could not be taken, and the title of the column that says why.
 MAX_INVALID_READ = 10_000
+# What PostgreSQL numbers rows of a file by.
+MAX_ROW = 2**31 - 1
+After = Annotated[int, about("The number of the row after which to continue.", minimum=0, maximum=MAX_ROW)]
 REASON = "reason"
 ROW_STATUSES = ("created", "updated", "unchanged", "duplicate", "suppressed", "invalid")
 
@@ -136,7 +139,10 @@ class CreateImport(ImportOptions, frozen=True, kw_only=True):
 class UploadPart(Request, frozen=True, kw_only=True):
     """A part of a file."""
 
-    offset: Annotated[int, about("The offset of the part in bytes, which is `file_size` so far.", example=0, minimum=0)]
+    offset: Annotated[
+        int,
+        about("The offset of the part in bytes, which is `file_size` so far.", example=0, minimum=0, maximum=2**53),
+    ]
     content: Annotated[
         str,
         about(
@@ -169,7 +175,7 @@ class ListImportRows(Request, frozen=True, kw_only=True):
     """Which rows of an import."""
 
     status: Annotated[str, about("Only those of this status.", enum=[*ROW_STATUSES])] | None = None
-    after: Annotated[int, about("The number of the row after which to continue.", minimum=0)] | None = None
+    after: After | None = None
     limit: Annotated[int, about("The most rows to return.", minimum=1, maximum=MAX_ROWS_LISTED, default=20)] | None = (
         None
     )
@@ -285,7 +291,7 @@ class ImportFile(Resource, kw_only=True):
 class ListInvalidRows(Request, frozen=True, kw_only=True):
     """Which rows of an import."""
 
-    after: Annotated[int, about("The number of the row after which to continue.", minimum=0)] | None = None
+    after: After | None = None
 
 
 class _Invalid(Protocol):
@@ -614,7 +620,7 @@ async def read_invalid_rows(ctx: Context, id: UUID, *, after: int | None = None)
 
 
 def _check_after(after: int) -> None:
-    if not 0 <= after < 2**31:
+    if not 0 <= after <= MAX_ROW:
         raise InvalidRequest("after must be the number of a row.", param="after", code=ErrorCode.PARAMETER_OUT_OF_RANGE)
 
 

@@ -129,7 +129,15 @@ NO_GRAPHQL: Mapping[str, str] = {
     "statistics.read_usage": TWILIO,
 }
 # Modules all of whose operations are for people.
-FOR_PEOPLE = ("addresses", "login_sessions", "notifications", "passkeys", "second_factors", "users")
+FOR_PEOPLE = (
+    "addresses",
+    "login_sessions",
+    "notifications",
+    "passkeys",
+    "second_factors",
+    "users",
+    "workspace_deletion",
+)
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
     "settings_of_mode.find_settings": "everything the settings decide",

@@ -425,6 +425,18 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Ask who runs the service. What waited goes on once it is resumed.",
     ),
     (
+        ErrorCode.WORKSPACE_DELETING,
+        (403, 409),
+        "An owner asked to delete the workspace: nothing is sent, and its data will be erased.",
+        "An owner calls it off in the dashboard, under Your account, before the day that the message names.",
+    ),
+    (
+        ErrorCode.WORKSPACE_NOT_DELETING,
+        (409,),
+        "Nobody asked to delete the workspace, so that there is nothing to call off.",
+        "Do nothing: it is not to be deleted.",
+    ),
+    (
         ErrorCode.SIGN_UP_CLOSED,
         (403,),
         "Nobody can sign up here, or only who was invited.",

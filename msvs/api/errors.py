@@ -86,6 +86,8 @@ class ErrorCode(StrEnum):
     API_KEY_REVOKED = "api_key_revoked"
     API_KEY_EXPIRED = "api_key_expired"
     WORKSPACE_SUSPENDED = "workspace_suspended"
+    WORKSPACE_DELETING = "workspace_deleting"
+    WORKSPACE_NOT_DELETING = "workspace_not_deleting"
     SIGN_UP_CLOSED = "sign_up_closed"
     SCOPE_MISSING = "scope_missing"
     ADDRESS_NOT_ALLOWED = "address_not_allowed"

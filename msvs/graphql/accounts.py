@@ -68,6 +68,9 @@ class Membership:
     workspace_name: str = strawberry.field(description="The workspace's name.")
     role: Role = strawberry.field(description="The user's role there.")
     requires_second_factor: bool = strawberry.field(description="Whether the workspace requires a second factor.")
+    deletes_at: datetime | None = strawberry.field(
+        description="When its data is erased, as an owner asked; null where nobody did."
+    )
 
 
 @strawberry.type(description="A browser that is logged in. Its token is in a cookie that scripts cannot read.")
@@ -88,6 +91,7 @@ class Session:
                     workspace_name=each.workspace_name,
                     role=each.role,
                     requires_second_factor=each.requires_second_factor,
+                    deletes_at=each.deletes_at,
                 )
                 for each in identity.memberships
             ],

@@ -273,6 +273,7 @@ describe(
         "MEMBER_JOINED": "Somebody took a place in the workspace.",
         "THREAD_ASSIGNED": "A thread of the inbox is the member's to answer.",
         "NEW_DEVICE": "Somebody logged in as the member from a device that is new.",
+        "WORKSPACE_DELETING": "An owner asked to delete the workspace.",
     },
 )
 describe(

@@ -49,6 +49,7 @@ FOR_PEOPLE = frozenset(
         *("beginTotp", "confirmTotp", "removeTotp", "makeRecoveryCodes", "beginPasskey", "addPasskey"),
         *("renamePasskey", "removePasskey", "logInWithCode", "beginPasskeyLogin", "logInWithPasskey"),
         "requireSecondFactor",
+        *("transferOwnership", "deleteWorkspace", "cancelWorkspaceDeletion"),
     )
 )
 # What needs no login.

@@ -10,10 +10,21 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids
-from msvs.api.accounts import users
+from msvs.api.accounts import login_sessions, users, workspace_deletion
+from msvs.api.accounts.login_sessions import Confirmation
 from msvs.api.errors import NotFound
-from msvs.graphql.context import Info
-from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.api.permissions import Permission, allow
+from msvs.api.unit_of_work import unit_of_work
+from msvs.graphql.accounts import Session, for_people, user_of
+from msvs.graphql.context import Info, RequestContext
+from msvs.graphql.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionRefusedError,
+    RateLimitError,
+    mutate,
+)
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted
 from msvs.graphql.keys import ApiKey
@@ -110,6 +121,11 @@ EndHoldings = Annotated[
 ]
 
 
+@strawberry.type(description="Says that a workspace is to be deleted.")
+class WorkspaceDeletion:
+    deletes_at: datetime = strawberry.field(description="When its data is erased.")
+
+
 @strawberry.type
 class UserQuery:
     @field("The members of the workspace, the oldest first.")
@@ -130,8 +146,68 @@ class UserQuery:
         return [Invitation.from_row(row) for row in await users.list_invitations(info.context.ctx)]
 
 
+TransferOwnershipResult = Annotated[
+    Member | InvalidRequestError | NotFoundError | RateLimitError | PermissionRefusedError,
+    strawberry.union("TransferOwnershipResult", description="The new owner, or why nothing changed."),
+]
+DeleteWorkspaceResult = Annotated[
+    WorkspaceDeletion | InvalidRequestError | ConflictError | RateLimitError | PermissionRefusedError,
+    strawberry.union("DeleteWorkspaceResult", description="When it is deleted, or why it is not."),
+]
+CancelWorkspaceDeletionResult = Annotated[
+    Session | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("CancelWorkspaceDeletionResult", description="The session with the workspace, or why not."),
+]
+CurrentPassword = Annotated[str, strawberry.argument(description="The password of the user who asks.")]
+
+
 @strawberry.type
 class UserMutation:
+    @mutation(TransferOwnershipResult, "Make another member the owner in your place; you become an admin.")
+    async def transfer_ownership(self, info: Info, user_id: MemberId, current_password: CurrentPassword) -> object:
+        async def transfer(request: RequestContext) -> Member:
+            allow(request.ctx, Permission.OWNERS_WRITE)
+            confirmation = await _confirm(request, current_password)
+            async with unit_of_work():
+                made = await workspace_deletion.transfer_ownership(request.ctx, confirmation, _id(user_id))
+            return Member.from_row(made)
+
+        return await for_people(info, transfer)
+
+    @mutation(
+        DeleteWorkspaceResult,
+        "Have the workspace deleted: its keys and all sending stop now, and its data is erased after 30 days, until"
+        " which an owner can call it off.",
+    )
+    async def delete_workspace(
+        self,
+        info: Info,
+        name: Annotated[str, strawberry.argument(description="The workspace's name, typed to confirm it.")],
+        current_password: CurrentPassword,
+    ) -> object:
+        async def delete(request: RequestContext) -> WorkspaceDeletion:
+            allow(request.ctx, Permission.OWNERS_WRITE)
+            confirmation = await _confirm(request, current_password)
+            async with unit_of_work():
+                row = await workspace_deletion.delete_workspace(request.ctx, confirmation, name)
+            assert row.deletes_at is not None
+            return WorkspaceDeletion(deletes_at=row.deletes_at)
+
+        return await for_people(info, delete)
+
+    @mutation(CancelWorkspaceDeletionResult, "Call the deletion of a workspace off that the user who asks owns.")
+    async def cancel_workspace_deletion(
+        self, info: Info, workspace_id: Annotated[ID, strawberry.argument(description="The workspace's id.")]
+    ) -> object:
+        async def cancel(request: RequestContext) -> Session:
+            identity = user_of(request)
+            id = ids.find_id(ids.WORKSPACE, workspace_id, "workspace", param="workspace_id")
+            async with unit_of_work():
+                found = await workspace_deletion.cancel_deletion(request.caller.visitor, identity, id)
+            return Session.from_identity(found)
+
+        return await for_people(info, cancel)
+
     @mutation(InviteMemberResult, "Invite an e-mail address by mail, for 7 days. Replaces an earlier invitation to it.")
     async def invite_member(
         self,
@@ -185,6 +261,10 @@ class UserMutation:
             lambda ctx: users.remove_member(ctx, _id(id), end_holdings=end_holdings),
             lambda _: Deleted(id=id),
         )
+
+
+async def _confirm(request: RequestContext, password: str) -> Confirmation:
+    return await login_sessions.confirm_password(request.caller.visitor, user_of(request), password)
 
 
 def _with_token(made: tuple[InvitationRow, str]) -> InvitationWithToken:

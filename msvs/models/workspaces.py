@@ -16,7 +16,8 @@ class Workspace(Model):
     `enabled_regions` are the ISO 3166-1 codes it enabled of those that are off until then. `daily_credit_cap` is in
     credits a UTC day, `prefix_hourly_cap` in single messages an hour to one range of numbers; null is no cap. While
     `suspended_at` is set, by an operator, nothing is sent and its keys are refused. With `requires_second_factor` only
-    members who have one may work in it.
+    members who have one may work in it. `deletes_at` is when its data is erased, asked for at `deletion_asked_at`, from
+    when on it is suspended; at `erased_at` that was done.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -40,6 +41,9 @@ class Workspace(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
     suspended_at = fields.DatetimeField(null=True)
     requires_second_factor = fields.BooleanField(default=False, db_default=False)
+    deletion_asked_at = fields.DatetimeField(null=True)
+    deletes_at = fields.DatetimeField(null=True)
+    erased_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "workspaces"

@@ -21,6 +21,7 @@ from msvs.api.context import Services
 from msvs.api.dispatch import delivery_reports, open_months
 from msvs.api.dispatch.campaign_stats import fold_tallies
 from msvs.api.dispatch.message_totals import count_messages
+from msvs.api.privacy import workspace_erasure
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.api.webhooks import deliveries
 from msvs.database import fetch, fetch_value
@@ -134,10 +135,24 @@ def _chores(
         "tokens": partial(in_unit_of_work, partial(tokens.forget_expired, now)),
         "imports": partial(in_unit_of_work, partial(import_jobs.forget_imports, now)),
         "secret_keys": partial(in_unit_of_work, partial(secret_keys.forget_retired, now)),
+        "erased": partial(erase_deleted, services, now, stop=stop),
         "folded": fold_tallies,
         "counted": partial(in_unit_of_work, count_messages),
         "dropped": partial(drop_expired, stop=stop),
     }
+
+
+async def erase_deleted(services: Services, now: datetime, *, stop: StopFlag | None = None) -> int:
+    """Erase the data of workspaces whose grace is over, for a bounded time. Return how many rows."""
+    erased = 0
+    until = time.monotonic() + DROP_SECONDS
+    while (stop is None or not stop.is_set) and time.monotonic() < until:
+        id = await workspace_erasure.find_due_deletion(now)
+        if id is None:
+            break
+        step = partial(workspace_erasure.erase_some, services, id, now, limit=DROP_BATCH)
+        erased += await in_unit_of_work(step)
+    return erased
 
 
 async def _find_open_months(now: datetime, upkeep: Upkeep | None) -> int:

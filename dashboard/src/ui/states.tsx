@@ -116,6 +116,8 @@ export function ProblemState({ problem, onRetry }: { problem: Problem; onRetry: 
       <Button look="primary" onPress={() => location.reload()}>{t`Load again`}</Button>
     ) : problem.code === "second_factor_required" ? (
       <ButtonLink to="/account" search={{ part: "security" }} look="primary">{t`Add a second factor`}</ButtonLink>
+    ) : problem.code === "workspace_deleting" ? (
+      <ButtonLink to="/account" look="primary">{t`Your account`}</ButtonLink>
     ) : problem.kind === "permission" || problem.kind === "missing" ? undefined : (
       <Button icon="refresh" onPress={onRetry}>{t`Try again`}</Button>
     );

@@ -63,7 +63,8 @@ SELECT sessions.id AS session_id, sessions.csrf_token, sessions.last_seen_at, se
     users.totp_confirmed_at IS NOT NULL OR EXISTS (SELECT FROM passkeys WHERE passkeys.user_id = users.id)
         AS has_second_factor,
     memberships.workspace_id, memberships.role,
-    workspaces.name AS workspace_name, workspaces.suspended_at, workspaces.requires_second_factor
+    workspaces.name AS workspace_name, workspaces.suspended_at, workspaces.requires_second_factor,
+    workspaces.deletes_at
 FROM sessions
 JOIN users ON users.id = sessions.user_id
 LEFT JOIN memberships ON memberships.user_id = users.id
@@ -81,7 +82,7 @@ WHERE id = $2 AND ($7::timestamptz IS NULL OR password_changed_at = $7) FOR SHAR
 
 MEMBERSHIPS = """
 SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name, workspaces.suspended_at,
-    workspaces.requires_second_factor
+    workspaces.requires_second_factor, workspaces.deletes_at
 FROM memberships JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE memberships.user_id = $1 ORDER BY memberships.id
 """
@@ -159,6 +160,7 @@ class WorkspaceMembership:
     role: Role
     is_suspended: bool = False
     requires_second_factor: bool = False
+    deletes_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,10 +366,16 @@ def check_csrf(identity: Identity, given: str | None) -> None:
 def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *, livemode: bool) -> Context:
     """Return the context of a user in one of their workspaces. Raises NotFound, as for one that does not exist.
 
-    Raises PermissionDenied codes `workspace_suspended` and `second_factor_required`.
+    Raises PermissionDenied codes `workspace_suspended`, `workspace_deleting` and `second_factor_required`.
     """
     for membership in identity.memberships:
         if membership.workspace_id == workspace_id:
+            if membership.deletes_at is not None:
+                raise PermissionDenied(
+                    f"The workspace is to be deleted on {moment(membership.deletes_at)[:10]}. Until then an owner can"
+                    " call it off under Your account.",
+                    code=ErrorCode.WORKSPACE_DELETING,
+                )
             if membership.is_suspended:
                 raise suspended()
             if membership.requires_second_factor and not identity.has_second_factor:
@@ -496,6 +504,7 @@ def _membership(row: Row) -> WorkspaceMembership:
         Role(row.role),
         row.suspended_at is not None,
         row.requires_second_factor,
+        row.deletes_at,
     )
 
 

@@ -223,6 +223,23 @@ _NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "pt-BR": ("{name} entrou em {workspace}", "{name} aceitou um lugar no espaço de trabalho {workspace}."),
         "es": ("{name} se unió a {workspace}", "{name} tomó un lugar en el espacio de trabajo {workspace}."),
     },
+    "workspace_deleting": {
+        "en": (
+            "{workspace} is to be deleted",
+            "An owner asked to delete the workspace {workspace}. Nothing is sent any more, and in 30 days its data is"
+            " erased; until then an owner can call it off under Your account.",
+        ),
+        "pt-BR": (
+            "{workspace} será excluído",
+            "Um proprietário pediu a exclusão do espaço de trabalho {workspace}. Nada mais é enviado, e em 30 dias os"
+            " dados são apagados; até lá um proprietário pode desistir em Sua conta.",
+        ),
+        "es": (
+            "{workspace} se va a eliminar",
+            "Un propietario pidió eliminar el espacio de trabajo {workspace}. Ya no se envía nada, y en 30 días se"
+            " borran sus datos; hasta entonces un propietario puede anularlo en Tu cuenta.",
+        ),
+    },
     "thread_assigned": {
         "en": ("A conversation is yours", "Somebody of {workspace} gave you a conversation to answer."),
         "pt-BR": ("Uma conversa é sua", "Alguém de {workspace} passou uma conversa para você responder."),

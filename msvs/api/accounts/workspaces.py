@@ -306,10 +306,14 @@ async def resume_workspace(services: Services, id: UUID) -> bool:
 
 async def _set_suspended(services: Services, id: UUID, moment: datetime | None) -> bool:
     row = await Workspace.select_for_update().get(id=id)
-    if (row.suspended_at is None) == (moment is None):
+    # What an owner's wish to delete it holds up, an operator may hold up too, or let go on.
+    is_of_deletion = row.suspended_at is not None and row.suspended_at == row.deletion_asked_at
+    if (row.suspended_at is None) == (moment is None) and not (is_of_deletion and moment is not None):
         return False
     before, row.suspended_at = row.suspended_at, moment
-    await row.save(update_fields=["suspended_at"])
+    if moment is None and row.erased_at is None:
+        row.deletion_asked_at = row.deletes_at = None
+    await row.save(update_fields=["suspended_at", "deletion_asked_at", "deletes_at"])
     await record_audit(
         Context(id, livemode=True, actor=OPERATOR, services=services),
         AuditAction.WORKSPACE_UPDATED,

@@ -37,6 +37,7 @@ class NotificationKind(StrEnum):
     MEMBER_JOINED = "member_joined"
     THREAD_ASSIGNED = "thread_assigned"
     NEW_DEVICE = "new_device"
+    WORKSPACE_DELETING = "workspace_deleting"
 
 
 # Which members are told: those who may do something about it.
@@ -50,6 +51,7 @@ TOLD: Mapping[NotificationKind, Permission] = {
     NotificationKind.MEMBER_JOINED: Permission.MEMBERS_WRITE,
     NotificationKind.THREAD_ASSIGNED: Permission.INBOX_WRITE,
     NotificationKind.NEW_DEVICE: Permission.WORKSPACE_READ,
+    NotificationKind.WORKSPACE_DELETING: Permission.WORKSPACE_READ,
 }
 # A new device has a mail of its own, which cannot be turned off.
 MAILABLE = tuple(kind for kind in NotificationKind if kind is not NotificationKind.NEW_DEVICE)
@@ -60,6 +62,7 @@ MAILED_AT_FIRST = frozenset(
         NotificationKind.CAMPAIGN_PAUSED,
         NotificationKind.WEBHOOK_DISABLED,
         NotificationKind.SENDER_REMOVED,
+        NotificationKind.WORKSPACE_DELETING,
     )
 )
 

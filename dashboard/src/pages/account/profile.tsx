@@ -4,11 +4,11 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { useChange } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
-import { enterWorkspace, resume, useSession } from "@/api/session";
+import { enterWorkspace, resume, useSession, type Membership } from "@/api/session";
 import { graphql } from "@/gql";
 import { Button } from "@/ui/button";
 import { Field } from "@/ui/fields";
-import { Badge, Callout, Card, Facts, PageHead } from "@/ui/show";
+import { Badge, Callout, Card, Facts, PageHead, Time } from "@/ui/show";
 import { useProblemText, useRoleName } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
 import { toast } from "@/ui/toast";
@@ -48,6 +48,15 @@ const ChangeEmail = graphql(`
   }
 `);
 
+const CancelDeletion = graphql(`
+  mutation DashboardCancelDeletion($workspaceId: ID!) {
+    cancelWorkspaceDeletion(workspaceId: $workspaceId) {
+      __typename
+      ... on Session { csrfToken }
+      ... on Error { code message param }
+    }
+  }
+`);
 const CreateWorkspace = graphql(`
   mutation DashboardCreateWorkspace($name: String!) {
     createWorkspace(name: $name) {
@@ -117,9 +126,45 @@ function Profile() {
         </div>
       )}
       <h3 className="mt-5 mb-1 text-sm font-medium text-muted">{t`Workspaces`}</h3>
-      <Facts items={memberships.map((each) => [each.workspaceName, roleName(each.role)] as const)} />
+      <Facts
+        items={memberships.map((each) => [
+          each.workspaceName,
+          <span key={each.workspaceId} className="flex flex-wrap items-center justify-end gap-2">
+            {roleName(each.role)}
+            {each.deletesAt !== null && <Deleting membership={each} deletesAt={each.deletesAt} />}
+          </span>,
+        ] as const)}
+      />
       {user.isConfirmed && <NewWorkspace />}
     </Card>
+  );
+}
+
+/** A workspace that is to be deleted; its owners can call that off. */
+function Deleting({ membership, deletesAt }: { membership: Membership; deletesAt: string }) {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const cancel = useChange(CancelDeletion);
+  return (
+    <>
+      <Badge tone="warn">
+        <Trans>
+          Deleted on <Time at={deletesAt} style="day" />
+        </Trans>
+      </Badge>
+      {membership.role === "OWNER" && (
+        <Button
+          size="small"
+          isPending={cancel.isRunning}
+          onPress={async () => {
+            const { problem } = await cancel.run({ workspaceId: membership.workspaceId });
+            if (problem !== null) return toast({ text: textOf(problem), tone: "danger" });
+            await resume();
+            toast({ text: t`The workspace goes on where it stopped.`, tone: "good" });
+          }}
+        >{t`Call it off`}</Button>
+      )}
+    </>
   );
 }
 

@@ -10,6 +10,7 @@ import { Field, Select } from "@/ui/fields";
 import { Card, PageHead, Time, useZone } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
+import { SavedViews } from "@/ui/views";
 import { daysOf } from "../messages/filter";
 import { AddContact } from "./add";
 import { CONSENTS } from "./routes";
@@ -57,6 +58,7 @@ export function ContactsPage() {
   return (
     <>
       <PageHead title={t`Contacts`} lead={t`The people you may text, and the proof that they agreed.`} actions={mayWrite && !isFirst ? adding : undefined} />
+      {!isFirst && <SavedViews page="contacts" filters={search} onChoose={(next) => void navigate({ to: "/contacts", search: next, replace: true })} />}
       {!isFirst && (
         <div className="mb-4 grid gap-3 sm:grid-cols-[minmax(12rem,1fr)_10rem_12rem_12rem] sm:items-end" role="search" aria-label={t`Filters`}>
           <SearchField label={t`Search`} placeholder={t`Name, e-mail or digits of a phone`} value={q ?? ""} onChange={(next) => go({ q: next || undefined })} />

@@ -11,6 +11,7 @@ import { SearchField } from "@/ui/searchfield";
 import { Card, Count, PageHead, Time, useZone } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
+import { SavedViews } from "@/ui/views";
 import { MessageDrawer } from "./drawer";
 import { filterOf, MORE } from "./filter";
 import { useOriginNames } from "./names";
@@ -63,6 +64,7 @@ export function MessagesPage() {
   const feed = useFeed(MessageLog, { filter, counted: isCounted, ...(order === undefined ? {} : { orderBy: "OLDEST" }) } as never, ({ messages }) => messages);
   const isFiltered = Object.keys(filter).length > 0;
   const go = (changes: Partial<typeof found>) => void navigate({ to: "/messages", search: { ...found, ...changes }, resetScroll: false });
+  const { id: _id, tab: _tab, send: _send, to: _to, ...viewed } = found;
   const clear = () => void navigate({ to: "/messages", search: {} });
   return (
     <>
@@ -75,6 +77,7 @@ export function MessagesPage() {
           </Button>
         }
       />
+      <SavedViews page="messages" filters={viewed} onChoose={(next) => void navigate({ to: "/messages", search: next })} />
       <Filters found={found} onChange={go} onClear={isFiltered ? clear : undefined} />
       {feed.problem !== null && feed.rows === undefined ? (
         <ProblemState problem={feed.problem} onRetry={feed.retry} />

@@ -20,6 +20,7 @@ export function useKindNames(): Record<NotificationKind, string> {
     MEMBER_JOINED: t`Somebody joined`,
     THREAD_ASSIGNED: t`A conversation was given to you`,
     NEW_DEVICE: t`A new device logged in`,
+    WORKSPACE_DELETING: t`An owner asked to delete the workspace`,
   };
 }
 
@@ -55,6 +56,8 @@ export function useTextOf() {
         return t`${what} joined the workspace.`;
       case "THREAD_ASSIGNED":
         return t`A conversation was given to you to answer.`;
+      case "WORKSPACE_DELETING":
+        return t`An owner asked to delete ${what}. Until its data is erased an owner can call it off.`;
       case "NEW_DEVICE":
         return t`Somebody logged in as you on a new device: ${what}. If it was not you, end that session.`;
       default:

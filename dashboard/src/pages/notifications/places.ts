@@ -12,6 +12,7 @@ export const ICONS: Record<NotificationKind, IconName> = {
   MEMBER_JOINED: "user",
   THREAD_ASSIGNED: "inbox",
   NEW_DEVICE: "warning",
+  WORKSPACE_DELETING: "warning",
 };
 
 /** Where a notification leads, and whether that is in a mode of its own. */
@@ -31,6 +32,8 @@ export function placeOf({ kind, subjectId }: Pick<NotificationRowFragment, "kind
       return { to: "/settings?tab=senders", isOfMode: false };
     case "MEMBER_JOINED":
       return { to: "/settings?tab=members", isOfMode: false };
+    case "WORKSPACE_DELETING":
+      return { to: "/account", isOfMode: false };
     case "NEW_DEVICE":
       return { to: "/account?part=sessions", isOfMode: false };
     default:

@@ -6,7 +6,7 @@ import { shellRoute } from "@/shell/route";
 export const settingsRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/settings",
-  validateSearch: search({ tab: oneOf(["sending", "texts", "senders", "members", "audit"]), action: text(), actor: text(), on: text() }),
+  validateSearch: search({ tab: oneOf(["sending", "texts", "senders", "members", "audit", "ownership"]), action: text(), actor: text(), on: text() }),
   component: lazyPage("settings", () => import("./settings"), "SettingsPage"),
 });
 

@@ -9,6 +9,7 @@ import { Tabs } from "@/ui/tabs";
 import { useIsAdmin } from "@/ui/tell";
 import { Audit } from "./audit";
 import { Members } from "./members";
+import { Ownership } from "./ownership";
 import { Senders } from "./senders";
 import { Sending, Texts, General } from "./workspace";
 
@@ -51,6 +52,7 @@ export function SettingsPage() {
     { value: "senders", label: t`Senders` },
     { value: "members", label: t`Members` },
     { value: "audit", label: t`Audit log` },
+    { value: "ownership", label: t`Ownership` },
   ];
   const isOfWorkspace = tab === "workspace" || tab === "sending" || tab === "texts";
   return (
@@ -85,6 +87,7 @@ export function SettingsPage() {
       {tab === "senders" && <Senders />}
       {tab === "members" && <Members />}
       {tab === "audit" && <Audit />}
+      {tab === "ownership" && <Ownership />}
     </>
   );
 }

@@ -1,0 +1,91 @@
+"""Giving a workspace to another owner, and deleting it: it stops at once, its data is erased after a grace."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.accounts.login_sessions import Confirmation, Identity, reread_memberships
+from msvs.api.accounts.users import Member, change_role
+from msvs.api.audit import AuditAction, record_audit
+from msvs.api.context import Context, Visitor
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import optional_moment
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
+from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
+from msvs.models import Role, Workspace
+
+GRACE = timedelta(days=30)
+
+
+async def transfer_ownership(ctx: Context, confirmation: Confirmation, user_id: UUID) -> Member:
+    """Make another member the owner in place of the one who asks, who becomes an admin. Return the new owner.
+
+    Raises NotFound, PermissionDenied, and InvalidRequest for who asks themselves.
+    """
+    allow(ctx, Permission.OWNERS_WRITE)
+    own_id = confirmation.identity.user_id
+    if user_id == own_id:
+        raise InvalidRequest("You own it already.", param="user_id")
+    member = await change_role(ctx, user_id, Role.OWNER)
+    await change_role(ctx, own_id, Role.ADMIN)
+    return member
+
+
+async def delete_workspace(ctx: Context, confirmation: Confirmation, name: str) -> Workspace:
+    """Have the workspace stop now, its keys first, and its data erased after the grace. `name` is its name, typed.
+
+    Until then `cancel_deletion` calls it off. Raises PermissionDenied, InvalidRequest, and Conflict code
+    `workspace_deleting`.
+    """
+    allow(ctx, Permission.OWNERS_WRITE)
+    del confirmation
+    row = await Workspace.select_for_update().get(id=ctx.workspace_id)
+    if name.strip() != row.name:
+        raise InvalidRequest("The name is not that of the workspace.", param="name")
+    if row.deletes_at is not None:
+        raise Conflict("The workspace is to be deleted already.", code=ErrorCode.WORKSPACE_DELETING)
+    now = ctx.services.clock()
+    row.deletion_asked_at, row.deletes_at = now, now + GRACE
+    if row.suspended_at is None:
+        row.suspended_at = now
+    await row.save(update_fields=["deletion_asked_at", "deletes_at", "suspended_at"])
+    await _record(ctx, None, row)
+    place = (ctx.workspace_id, True, ids.encode_id(ids.WORKSPACE, row.id), row.name)
+    await notify_members([Notice(NotificationKind.WORKSPACE_DELETING, *place)], now)
+    return row
+
+
+async def cancel_deletion(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Identity:
+    """Call the deletion of a workspace off; it goes on where it stopped. Return the user with it as it now is.
+
+    One that an operator had suspended stays so. Raises NotFound, PermissionDenied unless the user owns it, and Conflict
+    code `workspace_not_deleting`.
+    """
+    role = next((each.role for each in identity.memberships if each.workspace_id == workspace_id), None)
+    if role is None:
+        raise NotFound("No such workspace.", code=ErrorCode.RESOURCE_MISSING, param="workspace_id")
+    ctx = Context(
+        workspace_id, True, identity.actor, visitor.request_id, role=role, ip=visitor.ip, services=visitor.services
+    )
+    allow(ctx, Permission.OWNERS_WRITE)
+    row = await Workspace.select_for_update().get(id=workspace_id)
+    if row.deletes_at is None or row.erased_at is not None:
+        raise Conflict("The workspace is not to be deleted.", code=ErrorCode.WORKSPACE_NOT_DELETING)
+    if row.deletes_at <= visitor.services.clock():
+        raise PermissionDenied("Its data is being erased: that cannot be called off.")
+    before = row.deletes_at
+    if row.suspended_at == row.deletion_asked_at:
+        row.suspended_at = None
+    row.deletion_asked_at = row.deletes_at = None
+    await row.save(update_fields=["deletion_asked_at", "deletes_at", "suspended_at"])
+    await _record(ctx, optional_moment(before), row)
+    notify_after_commit(WorkQueue.MESSAGES)
+    return await reread_memberships(identity)
+
+
+async def _record(ctx: Context, before: str | None, row: Workspace) -> None:
+    changes = {"deletes_at": [before, optional_moment(row.deletes_at)]}
+    await record_audit(ctx, AuditAction.WORKSPACE_UPDATED, ids.encode_id(ids.WORKSPACE, row.id), changes)

@@ -1,0 +1,122 @@
+"""Erasing the data of deleted workspaces, in small steps.
+
+What law demands stays: the ledger and purchases, the history of consent with its seals, and the audit log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from msvs.api.audit import AuditAction, record_audit
+from msvs.api.context import Context, Services
+from msvs.api.ids import WORKSPACE, encode_id
+from msvs.api.resources import moment
+from msvs.database import execute, fetch_value
+
+OWN = "workspace_id = $1"
+OF_CONTACTS = "contact_id IN (SELECT id FROM contacts WHERE workspace_id = $1)"
+OF_MESSAGES = "message_id IN (SELECT id FROM messages WHERE workspace_id = $1)"
+OF_LISTS = "list_id IN (SELECT id FROM contact_lists WHERE workspace_id = $1)"
+OF_CAMPAIGNS = "campaign_id IN (SELECT id FROM campaigns WHERE workspace_id = $1)"
+OF_ENDPOINTS = "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE workspace_id = $1)"
+OF_IMPORTS = "import_id IN (SELECT id FROM contact_imports WHERE workspace_id = $1)"
+OF_READINGS = """reading_id IN (
+    SELECT reading_id FROM contact_imports WHERE workspace_id = $1 AND reading_id IS NOT NULL
+)"""
+
+# Table → which rows of it go, those that belong to others before what they belong to.
+ERASED: Mapping[str, str] = {
+    "status_callbacks": OWN,
+    "twilio_messages": OWN,
+    "carrier_signals": OF_MESSAGES,
+    "message_parts": OF_MESSAGES,
+    "message_attempts": OF_MESSAGES,
+    "virtual_signals": OWN,
+    "campaign_recipients": OF_CAMPAIGNS,
+    "campaign_tallies": OF_CAMPAIGNS,
+    "webhook_deliveries": OF_ENDPOINTS,
+    "webhook_attempts": OWN,
+    "webhook_endpoints": OWN,
+    "events": OWN,
+    "inbound_messages": OWN,
+    "messages": OWN,
+    "campaigns": OWN,
+    "import_chunks": OF_IMPORTS,
+    "import_rows": OF_READINGS,
+    "contact_imports": OWN,
+    "keywords": OWN,
+    "list_members": OF_LISTS,
+    "contact_lists": OWN,
+    "segments": OWN,
+    "contact_notes": OWN,
+    "thread_assignments": OWN,
+    "canned_answers": OWN,
+    "suppressions": OWN,
+    "contacts": OWN,
+    "api_requests": OWN,
+    "idempotency_records": OWN,
+    "notifications": OWN,
+    "prefix_usage": OWN,
+    "routes": OWN,
+    "senders": OWN,
+    "api_keys": OWN,
+    "invitations": OWN,
+    "memberships": OWN,
+}
+# What stays of a deleted workspace, with the reason.
+KEPT: Mapping[str, str] = {
+    "ledger_entries": "the books of credits",
+    "credit_balances": "the books of credits",
+    "credit_usage": "numbers of the books alone",
+    "message_totals": "numbers alone",
+    "purchases": "invoices are kept by law",
+    "purchase_returns": "invoices are kept by law",
+    "consent_events": "consent is proved by its history",
+    "consent_chains": "the seals of that history",
+    "erased_suppressions": "hashes of phones that opted out",
+    "audit_entries": "who changed what, append-only",
+    "virtual_submissions": "the virtual carrier's books, append-only; their phones are erased",
+}
+# Partitioned tables have rows of one place in several partitions: they are named by their ids.
+BY_ID = frozenset(("messages", "events", "message_attempts", "webhook_attempts", "api_requests"))
+
+ERASE_ROWS = """
+WITH gone AS (DELETE FROM {table} WHERE {key} = ANY (ARRAY(
+    SELECT {key} FROM {table} WHERE {condition} LIMIT $2
+)) RETURNING 1)
+SELECT count(*) FROM gone
+"""
+ERASE_SUBMISSIONS = """
+UPDATE virtual_submissions SET to_phone = 'erased:' || left(id::text, 8)
+WHERE id = ANY (ARRAY(
+    SELECT id FROM virtual_submissions WHERE workspace_id = $1 AND to_phone NOT LIKE 'erased:%' LIMIT $2
+))
+"""
+FIND_DUE = """
+SELECT id FROM workspaces WHERE deletes_at <= $1 AND erased_at IS NULL ORDER BY deletes_at, id LIMIT 1
+"""
+
+
+async def find_due_deletion(now: datetime) -> UUID | None:
+    """Return a workspace whose data is to be erased now, or None."""
+    found: UUID | None = await fetch_value(FIND_DUE, now)
+    return found
+
+
+async def erase_some(services: Services, workspace_id: UUID, now: datetime, *, limit: int) -> int:
+    """Erase up to `limit` rows of one table of a deleted workspace. Return how many; 0 once all is done and noted."""
+    erased = await execute(ERASE_SUBMISSIONS, workspace_id, limit)
+    if erased:
+        return erased
+    for table, condition in ERASED.items():
+        key = "id" if table in BY_ID else "ctid"
+        gone: int = await fetch_value(ERASE_ROWS.format(table=table, key=key, condition=condition), workspace_id, limit)
+        if gone:
+            return gone
+    await execute("UPDATE workspaces SET erased_at = $2 WHERE id = $1 AND erased_at IS NULL", workspace_id, now)
+    ctx = Context(workspace_id, livemode=True, services=services)
+    changes = {"erased_at": [None, moment(now)]}
+    await record_audit(ctx, AuditAction.WORKSPACE_UPDATED, encode_id(WORKSPACE, workspace_id), changes)
+    return 0

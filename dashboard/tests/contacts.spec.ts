@@ -175,3 +175,20 @@ test("suppressions and keywords", async ({ page }) => {
   await page.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
   await expect(page.getByText("The keyword is deleted.")).toBeVisible();
 });
+
+test("filters are kept as a view, and opened again", async ({ page }) => {
+  await logIn(page);
+  await page.goto("/dashboard/contacts?consent=OPTED_IN");
+  await page.getByRole("button", { name: "Save this view" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name of the view").fill("Agreed");
+  await checkPage(page);
+  await dialog.getByRole("button", { name: "Save", exact: true }).click();
+  await expect(page.getByRole("button", { name: "Agreed", exact: true })).toHaveAttribute("aria-pressed", "true");
+  await page.goto("/dashboard/contacts");
+  await page.getByRole("button", { name: "Agreed", exact: true }).click();
+  await expect(page).toHaveURL(/consent=OPTED_IN/);
+  await checkPage(page);
+  await page.getByRole("button", { name: "Delete the view Agreed" }).click();
+  await expect(page.getByRole("button", { name: "Agreed", exact: true })).toHaveCount(0);
+});

@@ -47,3 +47,21 @@ test("a member is invited, and the invitation ended", async ({ page }) => {
   await expect(page.getByText("The invitation is ended.")).toBeVisible();
   await expect(page.getByText(email)).toHaveCount(0);
 });
+
+test("a workspace is given away and deleted only with the password", async ({ page }) => {
+  await logIn(page);
+  await page.goto("/dashboard/settings?tab=ownership");
+  await expect(page.getByRole("heading", { name: "Delete the workspace" })).toBeVisible();
+  await checkPage(page);
+  const card = page.locator("section").filter({ has: page.getByRole("heading", { name: "Delete the workspace" }) });
+  const name = /^Type (.+) to go on$/.exec((await card.locator("label").first().innerText()).trim())![1]!;
+  await expect(card.getByRole("button", { name: "Delete the workspace" })).toBeDisabled();
+  await card.getByLabel(`Type ${name} to go on`).fill(name);
+  await card.getByLabel("Your password").fill("not the password");
+  await card.getByRole("button", { name: "Delete the workspace" }).click();
+  await expect(card.getByText("The password is wrong.")).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Leave the workspace" }).click();
+  await expect(page.getByRole("alertdialog")).toBeVisible();
+  await checkPage(page);
+});

@@ -187,6 +187,8 @@ const (
 	ErrorCodeWebhookExists          ErrorCode = "webhook_exists"
 	ErrorCodeWebhookLimit           ErrorCode = "webhook_limit"
 	ErrorCodeWebhookSecretInvalid   ErrorCode = "webhook_secret_invalid"
+	ErrorCodeWorkspaceDeleting      ErrorCode = "workspace_deleting"
+	ErrorCodeWorkspaceNotDeleting   ErrorCode = "workspace_not_deleting"
 	ErrorCodeWorkspaceSuspended     ErrorCode = "workspace_suspended"
 )
 

@@ -92,14 +92,14 @@ ASKED = [
     Ask("CreateWorkspace", 8, lambda scene: {"name": "Cohort 08"}),
     Ask(
         "TransferOwnership",
-        14,
+        6,
         lambda scene: {"userId": ids.encode_id(ids.USER, scene.luis.id), "currentPassword": PASSWORD},
         code="resource_missing",
     ),
     Ask("DeleteWorkspace", 12, lambda scene: {"name": "Cohort Labs", "currentPassword": PASSWORD}),
     Ask(
         "CancelWorkspaceDeletion",
-        3,
+        2,
         lambda scene: {"workspaceId": scene.workspace},
         code="workspace_not_deleting",
     ),
@@ -140,7 +140,7 @@ async def test_what_people_ask(ask: Ask, app: Starlette, scene: Scene, monkeypat
     with statements(monkeypatch) as run:
         (answer,) = (await browser.run(document(ask.name), ask.variables(scene))).values()
     await browser.http.aclose()
-    assert answer.get("code") == ask.code
+    assert (answer.get("code") if isinstance(answer, dict) else None) == ask.code
     assert len(run) == ask.statements, "\n".join(run)
 
 

@@ -16,8 +16,6 @@ from msvs.api.resources import moment
 from msvs.database import execute, fetch_value
 
 OWN = "workspace_id = $1"
-OF_CONTACTS = "contact_id IN (SELECT id FROM contacts WHERE workspace_id = $1)"
-OF_MESSAGES = "message_id IN (SELECT id FROM messages WHERE workspace_id = $1)"
 OF_LISTS = "list_id IN (SELECT id FROM contact_lists WHERE workspace_id = $1)"
 OF_CAMPAIGNS = "campaign_id IN (SELECT id FROM campaigns WHERE workspace_id = $1)"
 OF_ENDPOINTS = "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE workspace_id = $1)"
@@ -30,9 +28,6 @@ OF_READINGS = """reading_id IN (
 ERASED: Mapping[str, str] = {
     "status_callbacks": OWN,
     "twilio_messages": OWN,
-    "carrier_signals": OF_MESSAGES,
-    "message_parts": OF_MESSAGES,
-    "message_attempts": OF_MESSAGES,
     "virtual_signals": OWN,
     "campaign_recipients": OF_CAMPAIGNS,
     "campaign_tallies": OF_CAMPAIGNS,
@@ -41,7 +36,6 @@ ERASED: Mapping[str, str] = {
     "webhook_endpoints": OWN,
     "events": OWN,
     "inbound_messages": OWN,
-    "messages": OWN,
     "campaigns": OWN,
     "import_chunks": OF_IMPORTS,
     "import_rows": OF_READINGS,
@@ -70,7 +64,6 @@ KEPT: Mapping[str, str] = {
     "ledger_entries": "the books of credits",
     "credit_balances": "the books of credits",
     "credit_usage": "numbers of the books alone",
-    "message_totals": "numbers alone",
     "purchases": "invoices are kept by law",
     "purchase_returns": "invoices are kept by law",
     "consent_events": "consent is proved by its history",
@@ -80,7 +73,7 @@ KEPT: Mapping[str, str] = {
     "virtual_submissions": "the virtual carrier's books, append-only; their phones are erased",
 }
 # Partitioned tables have rows of one place in several partitions: they are named by their ids.
-BY_ID = frozenset(("messages", "events", "message_attempts", "webhook_attempts", "api_requests"))
+BY_ID = frozenset(("events", "webhook_attempts", "api_requests"))
 
 ERASE_ROWS = """
 WITH gone AS (DELETE FROM {table} WHERE {key} = ANY (ARRAY(
@@ -88,26 +81,36 @@ WITH gone AS (DELETE FROM {table} WHERE {key} = ANY (ARRAY(
 )) RETURNING 1)
 SELECT count(*) FROM gone
 """
-ERASE_SUBMISSIONS = """
+# What belongs to messages goes with them, so that nothing is looked for among those of all workspaces.
+ERASE_MESSAGES_OF_WORKSPACE = """
+WITH picked AS MATERIALIZED (SELECT id FROM messages WHERE workspace_id = $1 LIMIT $2),
+attempts AS (DELETE FROM message_attempts WHERE message_id IN (SELECT id FROM picked)),
+parts AS (DELETE FROM message_parts WHERE message_id IN (SELECT id FROM picked)),
+reports AS (DELETE FROM carrier_signals WHERE message_id IN (SELECT id FROM picked)),
+gone AS (DELETE FROM messages WHERE id IN (SELECT id FROM picked) RETURNING 1)
+SELECT count(*) FROM gone
+"""
+ERASE_SUBMISSIONS_OF_WORKSPACE = """
 UPDATE virtual_submissions SET to_phone = 'erased:' || left(id::text, 8)
 WHERE id = ANY (ARRAY(
     SELECT id FROM virtual_submissions WHERE workspace_id = $1 AND to_phone NOT LIKE 'erased:%' LIMIT $2
 ))
 """
-FIND_DUE = """
+FIND_DUE_DELETION = """
 SELECT id FROM workspaces WHERE deletes_at <= $1 AND erased_at IS NULL ORDER BY deletes_at, id LIMIT 1
 """
 
 
 async def find_due_deletion(now: datetime) -> UUID | None:
     """Return a workspace whose data is to be erased now, or None."""
-    found: UUID | None = await fetch_value(FIND_DUE, now)
+    found: UUID | None = await fetch_value(FIND_DUE_DELETION, now)
     return found
 
 
 async def erase_some(services: Services, workspace_id: UUID, now: datetime, *, limit: int) -> int:
     """Erase up to `limit` rows of one table of a deleted workspace. Return how many; 0 once all is done and noted."""
-    erased = await execute(ERASE_SUBMISSIONS, workspace_id, limit)
+    erased = await execute(ERASE_SUBMISSIONS_OF_WORKSPACE, workspace_id, limit)
+    erased = erased or await fetch_value(ERASE_MESSAGES_OF_WORKSPACE, workspace_id, limit)
     if erased:
         return erased
     for table, condition in ERASED.items():

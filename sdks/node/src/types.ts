@@ -152,6 +152,8 @@ export type ErrorCode =
   | "webhook_exists"
   | "webhook_limit"
   | "webhook_secret_invalid"
+  | "workspace_deleting"
+  | "workspace_not_deleting"
   | "workspace_suspended"
   | Open;
 

@@ -171,6 +171,8 @@ ErrorCode = (
         "webhook_exists",
         "webhook_limit",
         "webhook_secret_invalid",
+        "workspace_deleting",
+        "workspace_not_deleting",
         "workspace_suspended",
     ]
     | str

@@ -158,6 +158,8 @@ module MassiveSMS
     WEBHOOK_EXISTS = "webhook_exists"
     WEBHOOK_LIMIT = "webhook_limit"
     WEBHOOK_SECRET_INVALID = "webhook_secret_invalid"
+    WORKSPACE_DELETING = "workspace_deleting"
+    WORKSPACE_NOT_DELETING = "workspace_not_deleting"
     WORKSPACE_SUSPENDED = "workspace_suspended"
   end
 

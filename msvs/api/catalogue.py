@@ -67,14 +67,14 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.HTTP_INVALID,
         (400,),
-        "The bytes that arrived are not HTTP/1.1, have no Host header or two, or a body whose end is not certain.",
+        "The request is not valid HTTP/1.1, has no Host header or several, or has an ambiguous body length.",
         "Use an HTTP client library; the message says what is wrong.",
     ),
     (
         ErrorCode.JSON_INVALID,
         (400,),
         "The body is not one strict JSON object: valid UTF-8, no key twice, no NaN, at most 32 levels deep.",
-        "Let a JSON library write the body; the message says where reading stopped.",
+        "Use a JSON library to write the body; the message tells where parsing stopped.",
     ),
     (
         ErrorCode.REQUEST_TIMEOUT,
@@ -87,7 +87,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         ErrorCode.CONTENT_TYPE_UNSUPPORTED,
         (415,),
         "The body is not sent as application/json in UTF-8, or it is compressed.",
-        "Send Content-Type: application/json, and the body as it is.",
+        "Send Content-Type: application/json and an uncompressed body.",
     ),
     (
         ErrorCode.HEADERS_TOO_LARGE,
@@ -111,21 +111,22 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.NOT_ACCEPTABLE,
         (406,),
-        "Accept takes none of the types that the answer can have.",
-        "Name application/json in Accept, or leave the header out.",
+        "The Accept header allows none of the available types.",
+        "Send Accept: application/json, or leave the header out.",
     ),
     # What carriers send us.
     (
         ErrorCode.CALLBACK_INVALID,
         (400,),
-        "A carrier's callback cannot be read: it is not of the form that the carrier documents.",
-        "Give the carrier the addresses of docs/carriers.md, reports and inbound each in its place.",
+        "A carrier's callback cannot be read: it does not have the documented format.",
+        "Configure the callback addresses of docs/carriers.md with the carrier, separately for reports and"
+        " inbound messages.",
     ),
     (
         ErrorCode.CALLBACK_REFUSED,
         (403,),
         "A carrier's callback has a wrong signature, or none, or is too old.",
-        "Compare the carrier's signing secret and MSVS_PUBLIC_URL with what the carrier has, and the clocks.",
+        "Compare the signing secret and MSVS_PUBLIC_URL with the carrier's configuration, and check the clocks.",
     ),
     # Parameters.
     (ErrorCode.PARAMETER_MISSING, (400,), "A required parameter is missing.", "Send the parameter named in param."),
@@ -163,13 +164,13 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         ErrorCode.CURSOR_CONFLICT,
         (400,),
         "Both starting_after and ending_before are given.",
-        "Send the one for the direction you page in.",
+        "Send only the cursor for the direction in which you page.",
     ),
     (
         ErrorCode.RESOURCE_MISSING,
         (400, 404),
-        "The resource does not exist in this workspace and mode, or was deleted; 400 where a parameter names it.",
-        "Check the id, and that the key is of the mode (sandbox or live) in which the resource was made.",
+        "The resource does not exist in this workspace and mode, or was deleted; 400 if a parameter names it.",
+        "Check the id, and that the key belongs to the mode (sandbox or live) of the resource.",
     ),
     # Messages and campaigns.
     (
@@ -181,8 +182,9 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.SENDER_NOT_ALLOWED,
         (422,),
-        "The sender is not the workspace's, looks like another's, or is not taken by carriers of the region.",
-        "Leave from out, make a name that nobody has your live default_sender, or have a sender added.",
+        "The workspace does not own the sender, it looks like another sender, or carriers of the region do"
+        " not accept it.",
+        "Leave out from, make an unused name your live default_sender, or ask the operator to add a sender.",
     ),
     (
         ErrorCode.NO_ROUTE,
@@ -193,7 +195,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.SENDER_INVALID,
         (400,),
-        "from is no sender that carriers carry.",
+        "from is not a valid sender.",
         "Use 1 to 11 letters and digits with at least one letter, a phone in E.164, or a short code.",
     ),
     (ErrorCode.BODY_EMPTY, (400,), "The body is blank, or blank once its variables are filled in.", "Send some text."),
@@ -248,7 +250,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.CARRIER_NOT_CONFIGURED,
         (400,),
-        "Live messages have no carrier on this installation.",
+        "No carrier for live messages is configured on this installation.",
         "Use a sandbox key, or have the operator set MSVS_LIVE_CARRIER.",
     ),
     (
@@ -268,7 +270,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         ErrorCode.CAMPAIGN_NOT_DRAFT,
         (409,),
         "The campaign was launched already.",
-        "Clone it to have a draft of it again.",
+        "Clone it as a new draft.",
     ),
     (
         ErrorCode.CAMPAIGN_BEGUN,
@@ -279,8 +281,8 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.VERSION_CONFLICT,
         (409,),
-        "Somebody changed it since the version that the request names; nothing was changed now.",
-        "Read it again, and change what stands there now.",
+        "The resource was changed since the version in the request; nothing was changed now.",
+        "Read it again, and apply your change to the current version.",
     ),
     # Contacts, lists and segments.
     (
@@ -294,19 +296,19 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         ErrorCode.OPT_IN_REVOKED,
         (409,),
         "The phone opted out at opted_out_at, and opt_in is not newer evidence; nothing was changed.",
-        "Leave opt_in out, so that the contact stays opted out. If the person agreed again since, send opt_in with"
-        " renewed true and at, the time when they did; or they text START.",
+        "Leave opt_in out, so that the contact stays opted out. If the person agreed again since, send"
+        " opt_in with renewed true and at, the time when they agreed; or ask the person to text START.",
     ),
     (
         ErrorCode.ERASURE_PENDING,
         (409,),
-        "A message to or from the contact is on its way, and what becomes of it still needs the phone.",
-        "Try again after Retry-After, without an Idempotency-Key or under another one.",
+        "A message to or from the contact is still being processed and needs the phone.",
+        "Try again after Retry-After, without an Idempotency-Key or with a new one.",
     ),
     (
         ErrorCode.MESSAGE_IN_PROGRESS,
         (409,),
-        "The message may yet be sent, so that its text cannot be forgotten.",
+        "The message may still be sent, so its text cannot be deleted.",
         "Cancel it, or try again once it is sent.",
     ),
     (
@@ -325,20 +327,20 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.LIST_SYNCED,
         (409,),
-        "The list is kept in step with another service.",
-        "Change it in that service, or make a list of your own.",
+        "The list is synchronized with another service.",
+        "Change it in that service, or create your own list.",
     ),
     (
         ErrorCode.IMPORT_STATE,
         (409,),
-        "The import is not where it can do that.",
-        "Look at its `status`: a dry run is run once it is `checked`, and what ended is undone within seven days.",
+        "The status of the import does not allow this.",
+        "Check its `status`: run a dry run when it is `checked`; undo an import within seven days after it ended.",
     ),
     (
         ErrorCode.IMPORT_OFFSET_WRONG,
         (409,),
-        "A part of the file does not follow the one before.",
-        "Send the part that begins at `file_size`.",
+        "The part of the file does not follow the previous one.",
+        "Send the part that starts at `file_size`.",
     ),
     (
         ErrorCode.KEYWORD_RESERVED,
@@ -349,7 +351,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.KEYWORD_EXISTS,
         (409,),
-        "Another keyword is this word, case, accents and punctuation aside; existing_id names it.",
+        "Another keyword has this word, regardless of case, accents and punctuation; existing_id names it.",
         "Update that keyword, or choose another word.",
     ),
     (
@@ -387,14 +389,14 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         ErrorCode.WEBHOOK_SECRET_INVALID,
         (400,),
         "The webhook's secret is not 8 to 256 printable ASCII characters.",
-        "Send a longer random secret, or leave it out to have one made.",
+        "Send a longer random secret, or leave it out to have one generated.",
     ),
     (ErrorCode.WEBHOOK_LIMIT, (409,), "There are 20 webhooks in this workspace and mode.", "Delete one, or share one."),
     (
         ErrorCode.WEBHOOK_EXISTS,
         (409,),
         "The workspace has a webhook with this URL in this mode; existing_id names it.",
-        "Change the events of the one that is there, or delete it first.",
+        "Change the events of the existing webhook, or delete it first.",
     ),
     (ErrorCode.WEBHOOK_DISABLED, (409,), "The webhook is disabled.", "Enable it first: send enabled: true to it."),
     # Callers.
@@ -402,7 +404,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.API_KEY_MALFORMED,
         (401,),
-        "What was sent is not an API key, or not a whole one: its checksum does not fit.",
+        "The value is not a complete API key: its checksum does not match.",
         "Copy the key again; it starts with msvs_live_ or msvs_test_.",
     ),
     (
@@ -422,7 +424,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         ErrorCode.WORKSPACE_SUSPENDED,
         (403,),
         "The workspace is suspended: nothing is sent, and its keys and users are refused.",
-        "Ask who runs the service. What waited goes on once it is resumed.",
+        "Ask the operator of the service. Waiting messages are sent when the workspace is resumed.",
     ),
     (
         ErrorCode.WORKSPACE_DELETING,
@@ -439,53 +441,58 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.SIGN_UP_CLOSED,
         (403,),
-        "Nobody can sign up here, or only who was invited.",
-        "Ask an owner of a workspace for an invitation, or who runs the service for a user.",
+        "Sign-up is closed, or open only to people who were invited.",
+        "Ask an owner of a workspace for an invitation, or the operator of the service for a user.",
     ),
     (
         ErrorCode.SCOPE_MISSING,
         (403,),
-        "The API key was made without the scope that this takes: scope says which.",
+        "The API key does not have the required scope, which is in scope.",
         "Use a key that has the scope, or create one.",
     ),
     (
         ErrorCode.ADDRESS_NOT_ALLOWED,
         (403,),
-        "The API key works from certain networks alone, and the request came from another.",
+        "The API key works only from certain networks, and the request came from another one.",
         "Send the request from a server in allowed_ips of the key, or create a key that allows its address.",
     ),
     (
         ErrorCode.LIMIT_NOT_LIFTED,
         (403,),
-        "A live API key may tighten the caps and regions that bind it, not lift them.",
+        "A live API key can tighten caps and regions, but not loosen them.",
         "Have an owner or administrator of the workspace change the setting.",
     ),
-    (ErrorCode.SANDBOX_ONLY, (403,), "The operation exists in the sandbox alone.", "Use a msvs_test_ key."),
+    (ErrorCode.SANDBOX_ONLY, (403,), "The operation exists only in the sandbox.", "Use a msvs_test_ key."),
     # Buying credits.
-    (ErrorCode.LIVE_ONLY, (403,), "The operation exists in live alone: the sandbox buys nothing.", "Use a live key."),
+    (
+        ErrorCode.LIVE_ONLY,
+        (403,),
+        "The operation exists only in live mode: the sandbox sells nothing.",
+        "Use a live key.",
+    ),
     (
         ErrorCode.BILLING_CLOSED,
         (409,),
-        "Credits are not sold here: the operator has set up no packs, or no account that takes payments.",
+        "Credits are not for sale: the operator has configured no packs, or no payment account.",
         "Ask the operator for credits.",
     ),
     (
         ErrorCode.PACK_UNKNOWN,
         (400,),
-        "No pack that is sold now has this id.",
+        "No pack for sale has this id.",
         "Read the packs from GET /v1/credits/packs.",
     ),
     (
         ErrorCode.PAYMENTS_UNAVAILABLE,
         (503,),
-        "The service that takes payments cannot be reached, or refused the call; nothing was charged.",
+        "The payment service cannot be reached, or refused the request; nothing was charged.",
         "Send the request again with the same Idempotency-Key.",
     ),
     # Money, law and limits.
     (
         ErrorCode.INSUFFICIENT_CREDITS,
         (402,),
-        "The balance does not cover the request: required and available say by how much.",
+        "The balance is too low: required and available tell the difference.",
         "Add credits, then send the request again.",
     ),
     (
@@ -497,26 +504,27 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.NUMBER_TYPE_BLOCKED,
         (422,),
-        "Premium-rate, satellite, shared-cost and other numbers of special kinds are not sent to.",
+        "The service does not send to premium-rate, satellite, shared-cost and other special numbers.",
         "Use the recipient's mobile number.",
     ),
     (
         ErrorCode.REGION_NOT_ENABLED,
         (422,),
-        "The number's region is off until the workspace enables it: SMS pumping pays there.",
-        "Add the region to enabled_regions of the workspace if you mean to send there.",
+        "The number's region is off until the workspace enables it, because of SMS pumping.",
+        "Add the region to enabled_regions of the workspace if you want to send there.",
     ),
     (
         ErrorCode.DAILY_CAP_REACHED,
         (422,),
-        "The message would take the workspace past its daily_credit_cap; resets_at says when the next UTC day begins.",
+        "The message would exceed the workspace's daily_credit_cap; resets_at is the start of the next UTC day.",
         "Raise the cap, or send after resets_at.",
     ),
     (
         ErrorCode.PREFIX_VELOCITY_EXCEEDED,
         (422,),
         "The hour's single messages to the number's range have reached the workspace's prefix_hourly_cap.",
-        "Look who asks for these messages, as this is how SMS pumping looks; else raise the cap or wait for resets_at.",
+        "Check who requests these messages, because this is the pattern of SMS pumping; otherwise raise"
+        " the cap or wait until resets_at.",
     ),
     (
         ErrorCode.RECIPIENT_OPTED_OUT,
@@ -527,7 +535,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.RATE_LIMIT_EXCEEDED,
         (429,),
-        "The workspace's requests come faster than its limit.",
+        "The workspace sends requests faster than its limit.",
         "Wait for the seconds in Retry-After; spread requests out, or use campaigns for many recipients.",
     ),
     # Ours.
@@ -535,19 +543,19 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         ErrorCode.INTERNAL_ERROR,
         (500,),
         "Something went wrong on our side.",
-        "Retry with exponential backoff and the same Idempotency-Key; quote request_id if it stays.",
+        "Retry with exponential backoff and the same Idempotency-Key; if it persists, report the request_id.",
     ),
     (
         ErrorCode.SERVICE_UNAVAILABLE,
         (503,),
-        "A part of the service is away.",
+        "A part of the service is unavailable.",
         "Retry after the seconds in Retry-After, with the same Idempotency-Key.",
     ),
     (
         ErrorCode.NOT_READY,
         (503,),
-        "The service has not started, or lacks a part it needs.",
-        "Wait; checks say what is amiss.",
+        "The service has not started, or a part that it needs is unavailable.",
+        "Wait; checks tells what is missing.",
     ),
 )
 
@@ -562,7 +570,7 @@ _IDEMPOTENCY_ROWS: tuple[tuple[ErrorCode, int, str, str], ...] = (
         ErrorCode.IDEMPOTENCY_KEY_REUSED,
         400,
         "The key was used for another request in the last 24 hours.",
-        "Make a new key for each new request; keep it for retries of that request.",
+        "Use a new key for each new request, and the same key for retries.",
     ),
     (
         ErrorCode.IDEMPOTENCY_KEY_IN_USE,
@@ -608,44 +616,44 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.INTROSPECTION_OFF,
         (400,),
-        "The schema is not told by queries on this installation.",
+        "Introspection is turned off on this installation.",
         "Read schema.graphql instead.",
     ),
     (
         ErrorCode.SUBSCRIPTION_TOO_SLOW,
         (503,),
-        "More happens than the subscriber takes in.",
+        "Events happen faster than the subscriber reads them.",
         "Subscribe again from the last id you have, or to fewer types of events.",
     ),
     (
         ErrorCode.CURSOR_TOO_OLD,
         (400,),
-        "More happened since `after` than a subscription sends again.",
-        "Read what you missed page by page, and subscribe after the newest.",
+        "More events happened since `after` than a subscription repeats.",
+        "Read the missed events page by page, and subscribe after the newest one.",
     ),
     (
         ErrorCode.TOO_MANY_SUBSCRIPTIONS,
         (429,),
-        "The workspace or the connection has as many subscriptions as it may.",
-        "End one, or share one between the parts of your page.",
+        "The workspace or the connection has reached its limit of subscriptions.",
+        "End one, or share a subscription between the parts of your page.",
     ),
     (
         ErrorCode.OPERATION_UNKNOWN,
         (400,),
-        "There is no GraphQL operation under the id.",
-        "Send one of the ids that were put on the server, or the document itself where that is allowed.",
+        "No GraphQL operation has this id.",
+        "Send the id of a stored operation, or the document itself if that is allowed.",
     ),
     (
         ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED,
         (400,),
-        "Automatic persisted queries are not supported: the hash alone stands for no document.",
-        "Send the document itself, as clients do by themselves after this answer.",
+        "Automatic persisted queries are not supported: a hash is not enough.",
+        "Send the document itself, as clients do automatically after this answer.",
     ),
     (
         ErrorCode.OPERATION_NOT_KEPT,
         (400,),
-        "This installation runs only the GraphQL operations that were put on the server.",
-        "Send the id of one in place of a document.",
+        "This installation runs only stored GraphQL operations.",
+        "Send the id of a stored operation instead of a document.",
     ),
     (
         ErrorCode.PASSWORD_LENGTH,
@@ -662,7 +670,12 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Check both, or reset the password.",
     ),
     (ErrorCode.SESSION_INVALID, (401,), "There is no session, or it has ended.", "Log in again."),
-    (ErrorCode.CSRF_INVALID, (403,), "The CSRF token is missing or wrong.", "Ask `viewer` for it, without the header."),
+    (
+        ErrorCode.CSRF_INVALID,
+        (403,),
+        "The CSRF token is missing or wrong.",
+        "Query `viewer` for it, without the header.",
+    ),
     (
         ErrorCode.ORIGIN_REFUSED,
         (403,),
@@ -684,37 +697,37 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.MAIL_THROTTLED,
         (429,),
-        "Too many mails were asked for, for one address or from one network.",
-        "Wait for the seconds in Retry-After, and look among unwanted mail.",
+        "Too many mails were requested, for one address or from one network.",
+        "Wait for the seconds in Retry-After, and check the spam folder.",
     ),
     (
         ErrorCode.EMAIL_UNCONFIRMED,
         (403,),
-        "The user's e-mail address is not confirmed: live mode and inviting wait for that.",
-        "Open the link in the mail, or ask for another by `resendConfirmation`.",
+        "The user's e-mail address is not confirmed, as live mode and invitations require.",
+        "Open the link in the mail, or request another with `resendConfirmation`.",
     ),
     (
         ErrorCode.SECOND_FACTOR_REQUIRED,
         (403,),
-        "The workspace demands a second factor, and the user has none.",
+        "The workspace requires a second factor, and the user has none.",
         "Add an authenticator app or a passkey to the account.",
     ),
     (
         ErrorCode.SECOND_FACTOR_INVALID,
         (400, 401),
-        "The code or passkey is wrong, was used before, or the step of logging in has run out.",
-        "Take the next code of the app, or log in again.",
+        "The code or passkey is wrong or was used before, or the log-in step has expired.",
+        "Use the next code of the app, or log in again.",
     ),
     (
         ErrorCode.SECOND_FACTOR_EXISTS,
         (409,),
-        "The user has this second factor already, or as many as there may be.",
+        "The user already has this second factor, or the maximum number of them.",
         "Remove one first.",
     ),
     (
         ErrorCode.SECOND_FACTOR_MISSING,
         (409,),
-        "The user has no second factor that recovery codes could stand in for.",
+        "The user has no second factor that recovery codes could replace.",
         "Add an authenticator app or a passkey first.",
     ),
     (
@@ -744,7 +757,7 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.EMAIL_TAKEN,
         (409,),
-        "There is a user with this e-mail address.",
+        "A user with this e-mail address exists.",
         "Log in with it, or reset its password.",
     ),
     (
@@ -794,7 +807,7 @@ _FAILURE_ACTIONS: Mapping[str, str] = {
     "recipient_not_opted_in": "Collect the contact's consent, or let the workspace admit unknown contacts.",
     "recipient_deleted": "Create the contact again if it was deleted by mistake.",
     "region_blocked": "Do not send to this number.",
-    "region_not_enabled": "Add the region to enabled_regions of the workspace if you mean to send there.",
+    "region_not_enabled": "Add the region to enabled_regions of the workspace if you want to send there.",
     "daily_cap_reached": "Raise daily_credit_cap of the workspace, or send the message again the next UTC day.",
     "number_type_blocked": "Use the recipient's mobile number.",
     "variable_missing": "Set the attribute on the contact, or write a fallback: {firstName|there}.",

@@ -81,7 +81,7 @@ def test_rest_takes_and_shows_it(told: dict[str, Any]) -> None:
     asked = {"description": "What friends call the person.", "anyOf": limits}
     assert {name: field for name, field in told["fields"].items() if field} == {
         "Contact": {
-            "description": "The nickname; null where it is not known.",
+            "description": "The nickname; null if unknown.",
             "anyOf": [{"type": "string"}, {"type": "null"}],
             "examples": ["Mia"],
         },
@@ -99,7 +99,7 @@ def test_rest_takes_and_shows_it(told: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("head", "field"),
     [
-        ("type Contact implements Node {", '"""The nickname; null where it is not known."""\n  nickname: String\n'),
+        ("type Contact implements Node {", '"""The nickname; null if unknown."""\n  nickname: String\n'),
         ("input CreateContactInput {", '"""What friends call the person."""\n  nickname: String = null\n'),
         ("input UpdateContactInput {", '"""What friends call the person."""\n  nickname: String\n'),
     ],

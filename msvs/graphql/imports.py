@@ -157,10 +157,10 @@ class ContactImport(Node):
         self,
         info: Info,
         status: Annotated[str | None, argument(ListImportRows, "status")] = None,
-        after: Annotated[int | None, argument(ListImportRows, "after")] = None,
+        after: Annotated[int | None, argument(ListImportRows, "starting_after")] = None,
         first: Annotated[int | None, argument(ListImportRows, "limit")] = None,
     ) -> ImportRows:
-        which = ListImportRows(status=status, after=after, limit=first)
+        which = ListImportRows(status=status, starting_after=after, limit=first)
         found, has_more = await import_jobs.list_import_rows(info.context.ctx, self.row.id, which)
         shapes = [import_row_resource(row) for row in found]
         return ImportRows(nodes=[from_row(ImportRow, shape) for shape in shapes], has_more=has_more)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from msvs.api import ids
 from msvs.api.contacts import import_jobs
@@ -34,8 +35,14 @@ class ImportRowPage(msgspec.Struct, kw_only=True):
 
     object: Literal["list"] = "list"
     url: Annotated[str, about(example="/v1/imports/imp_01HYZ8K5VQAE2N0PWQ6DC9V8MP/rows")]
-    has_more: Annotated[bool, about("Whether more rows follow: continue `after` the last `number`.", example=False)]
+    has_more: Annotated[bool, about(example=False)]
     data: list[ImportRowResource]
+    next_cursor: (
+        Annotated[
+            str, about("The number of the last row, to continue from as `starting_after`, where more rows follow.")
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 async def create(call: Call[CreateImport, NoQuery]) -> ImportResource:
@@ -70,7 +77,9 @@ async def list_(call: Call[NoBody, ListImports]) -> ListOf[ImportResource]:
 async def rows(call: Call[NoBody, ListImportRows]) -> ImportRowPage:
     """List the rows of an import."""
     found, has_more = await import_jobs.list_import_rows(call.ctx, _id(call.params["id"]), call.query)
-    return ImportRowPage(url=call.path, has_more=has_more, data=[import_row_resource(row) for row in found])
+    reached = str(found[-1].number) if has_more else UNSET
+    data = [import_row_resource(row) for row in found]
+    return ImportRowPage(url=call.path, has_more=has_more, data=data, next_cursor=reached)
 
 
 async def invalid_rows(call: Call[NoBody, ListInvalidRows]) -> ImportFile:

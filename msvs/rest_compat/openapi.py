@@ -353,7 +353,7 @@ class _Document:
         for name, found in components[endpoint.query.__name__]["properties"].items():
             schema = _ordered(_lifted(found))
             more: Schema = {}
-            if name in ("starting_after", "ending_before"):
+            if name in ("starting_after", "ending_before") and get_args(endpoint.response):
                 resource = self.names[_raw_name(get_args(endpoint.response)[0])]
                 more = details.id_of(details.RESOURCE_IDS[resource])
             yield {

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from scripts.contract.service import running_service
-from sdks.conformance import packages
+from sdks.conformance import packages, samples
 from sdks.conformance.languages import LANGUAGES, Language
 from sdks.conformance.run import Conformance
 from sdks.generator import readmes
@@ -21,7 +21,7 @@ def main() -> int:
     """Run the chosen languages; 1 where any fails, 3 where none fails and a toolchain is missing."""
     parser = argparse.ArgumentParser(prog="python -m sdks.conformance", description=__doc__)
     parser.add_argument("--lang", choices=LANGUAGES, action="append")
-    parser.add_argument("--only", choices=("suite", "service"), help="the suite alone, or the run against the service")
+    parser.add_argument("--only", choices=("suite", "samples", "service"), help="one part of it alone")
     options = parser.parse_args()
     results: dict[str, str] = {}
     for name in options.lang or LANGUAGES:
@@ -37,11 +37,13 @@ def main() -> int:
 def run(language: Language, only: str | None) -> str:
     """Run one language and say what came of it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MASSIVESMS_")}
-    for command in (*language.prepare, *(language.suite if only != "service" else ())):
+    for command in (*language.prepare, *(language.suite if only in (None, "suite") else ())):
         if language.run(command, kept):
             return f"failed: {' '.join(command)}"
-    if only == "suite":
-        return "passed: suite"
+    if only != "service" and (wrong := samples.run(language)):
+        return f"failed: {len(wrong)} samples of the reference: {'; '.join(wrong[:5])}"
+    if only in ("suite", "samples"):
+        return f"passed: {'suite and ' if only == 'suite' else ''}samples"
     with running_service() as service:
         found = Conformance(language, service, kept).run()
         print(f"{language.name}: {found.calls} calls, {len(found.faults)} wrong", flush=True)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sdks.generator import frozen, model, readmes, render, samples, vectors
+from sdks.generator import calls, frozen, model, readmes, render, samples, vectors
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
             path for language in chosen for path in (*render.drift(api, language), *readmes.drift(language))
         ]
         differing += [f"../docs/site/{name}" for name in samples.drift()]
+        differing += [f"../msvs/docs/reference/{name}" for name in calls.drift()]
         for path in differing:
             _say(f"differs: sdks/{path}")
         return 1 if wrong or differing else 0
@@ -37,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.vectors:
         for name in samples.write():
             _say(f"written: docs/site/{name}")
+        for name in calls.write():
+            _say(f"written: msvs/docs/reference/{name}")
         frozen.add(api)
     return 1 if wrong else 0
 

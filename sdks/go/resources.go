@@ -500,7 +500,7 @@ type ImportsListRowsParams struct {
 	// Only those of this status.
 	Status *ImportRowStatus `url:"status"`
 	// The number of the row after which to continue.
-	After *int64 `url:"after"`
+	StartingAfter *int64 `url:"starting_after"`
 	// The most rows to return.
 	Limit *int64 `url:"limit"`
 }

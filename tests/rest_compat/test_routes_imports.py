@@ -65,6 +65,11 @@ async def test_a_file_is_tried_then_run_then_undone(api: httpx.AsyncClient) -> N
     )
     made = await get(api, f"/v1/imports/{id}/rows", status="created")
     assert [each["phone"] for each in made["data"]] == ["+12125550140"]
+    first = await get(api, f"/v1/imports/{id}/rows", limit="1")
+    assert (first["has_more"], first["next_cursor"]) == (True, "1")
+    second = await get(api, f"/v1/imports/{id}/rows", limit="1", starting_after=first["next_cursor"])
+    assert ([each["number"] for each in second["data"]], second["has_more"]) == ([2], False)
+    assert "next_cursor" not in second
     assert [each["id"] for each in (await get(api, "/v1/imports", status="completed"))["data"]] == [id]
 
     await post(api, f"/v1/imports/{id}/undo", 200)

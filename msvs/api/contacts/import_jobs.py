@@ -175,7 +175,7 @@ class ListImportRows(Request, frozen=True, kw_only=True):
     """Which rows of an import."""
 
     status: Annotated[str, about("Only those of this status.", enum=[*ROW_STATUSES])] | None = None
-    after: After | None = None
+    starting_after: After | None = None
     limit: Annotated[int, about("The most rows to return.", minimum=1, maximum=MAX_ROWS_LISTED, default=20)] | None = (
         None
     )
@@ -574,7 +574,7 @@ async def list_import_rows(ctx: Context, id: UUID, which: ListImportRows) -> tup
         )
     if which.status is not None and which.status not in ROW_STATUSES:
         raise InvalidRequest(f"status must be one of: {', '.join(ROW_STATUSES)}.", param="status")
-    after = which.after or 0
+    after = which.starting_after or 0
     _check_after(after)
     row = await _find(ctx, id)
     if row.reading_id is None:

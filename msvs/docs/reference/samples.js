@@ -1,5 +1,7 @@
-// Writes the request of an operation in a language, with what its language has for HTTP.
-export const LANGUAGES = ["curl", "Python", "Node.js"];
+// Writes the call of an operation in a language: with curl, or with the library for it.
+export const LANGUAGES = ["curl", "Python", "Node.js", "Ruby", "PHP", "Go"];
+const NAMES = { Python: "python", "Node.js": "node", Ruby: "ruby", PHP: "php", Go: "go" };
+const HOSTED = "https://api.massivesms.com";
 
 /** The path of an example, with the parameters that an operation cannot do without. */
 function addressOf({ path, operation, origin }) {
@@ -15,71 +17,53 @@ function addressOf({ path, operation, origin }) {
 }
 
 const quoted = (text) => text.replaceAll("'", "'\\''");
-const indented = (text, by) => text.replaceAll("\n", `\n${" ".repeat(by)}`);
 
-/** JSON as Python writes it; words inside of strings stay. */
-function pythonOf(value, depth = 0) {
-  const inner = " ".repeat(4 * (depth + 1));
-  const end = " ".repeat(4 * depth);
-  if (value === null) return "None";
-  if (value === true) return "True";
-  if (value === false) return "False";
-  if (typeof value !== "object") return JSON.stringify(value);
-  const [open, close] = Array.isArray(value) ? "[]" : "{}";
-  const items = Array.isArray(value)
-    ? value.map((each) => pythonOf(each, depth + 1))
-    : Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${pythonOf(each, depth + 1)}`);
-  return items.length ? `${open}\n${items.map((item) => `${inner}${item},\n`).join("")}${end}${close}` : open + close;
+function curl({ verb, address, body, keyed, key }) {
+  return [
+    `curl ${verb === "GET" || (verb === "POST" && body) ? "" : `-X ${verb} `}'${quoted(address)}'`,
+    `  -H "Authorization: Bearer ${key || "$MASSIVESMS_API_KEY"}"`,
+    keyed && `  -H "Idempotency-Key: $(uuidgen)"`,
+    body && `  -H 'Content-Type: application/json'`,
+    body && `  -d '${quoted(JSON.stringify(body, null, 2))}'`,
+  ].filter(Boolean).join(" \\\n");
 }
 
-const WRITERS = {
-  curl: ({ verb, address, body, keyed }) =>
-    [
-      `curl ${verb === "GET" || (verb === "POST" && body) ? "" : `-X ${verb} `}'${quoted(address)}'`,
-      `  -H "Authorization: Bearer $KEY"`,
-      keyed && `  -H "Idempotency-Key: $(uuidgen)"`,
-      body && `  -H 'Content-Type: application/json'`,
-      body && `  -d '${quoted(JSON.stringify(body, null, 2))}'`,
-    ].filter(Boolean).join(" \\\n"),
+const given = (pairs) => pairs.filter(([, value]) => value).map(([name, value]) => `${name}${JSON.stringify(value)}`).join(", ");
+const single = (text) => text.replaceAll('"', "'");
 
-  Python: ({ verb, address, body, keyed }) =>
-    [
-      "import os",
-      keyed && "import uuid",
-      "\nimport httpx\n",
-      "answer = httpx.request(",
-      `    ${JSON.stringify(verb)},`,
-      `    ${JSON.stringify(address)},`,
-      "    headers={",
-      `        "Authorization": f"Bearer {os.environ['KEY']}",`,
-      keyed && `        "Idempotency-Key": str(uuid.uuid4()),`,
-      "    },",
-      body && `    json=${pythonOf(body, 1)},`,
-      ")",
-      "print(answer.status_code, answer.json())",
-    ].filter(Boolean).join("\n"),
-
-  "Node.js": ({ verb, address, body, keyed }) =>
-    [
-      `const answer = await fetch(${JSON.stringify(address)}, {`,
-      `  method: ${JSON.stringify(verb)},`,
-      "  headers: {",
-      "    Authorization: `Bearer ${process.env.KEY}`,",
-      keyed && `    "Idempotency-Key": crypto.randomUUID(),`,
-      body && `    "Content-Type": "application/json",`,
-      "  },",
-      body && `  body: JSON.stringify(${indented(JSON.stringify(body, null, 2), 2)}),`,
-      "});",
-      "console.log(answer.status, await answer.json());",
-    ].filter(Boolean).join("\n"),
+/** The lines before a call: they make a client with the reader's key and host; without, both are of the environment. */
+const SETUP = {
+  Python: (key, host) => `from massivesms import MassiveSMS\n\nclient = MassiveSMS(${given([["api_key=", key], ["base_url=", host]])})\n`,
+  "Node.js": (key, host) => {
+    const options = given([["apiKey: ", key], ["baseUrl: ", host]]);
+    return `import { MassiveSMS } from "@massivesms/node";\n\nconst client = new MassiveSMS(${options && `{ ${options} }`});\n`;
+  },
+  Ruby: (key, host) => {
+    const options = given([["api_key: ", key], ["base_url: ", host]]);
+    return `require "massivesms"\n\nclient = MassiveSMS::Client.new${options && `(${options})`}\n`;
+  },
+  PHP: (key, host) => {
+    const options = single(given([["'api_key' => ", key], ["'base_url' => ", host]]));
+    return `require 'vendor/autoload.php';\n\n$client = new \\MassiveSMS\\Client(${options && `[${options}]`});\n`;
+  },
+  Go: (key, host) => `client := massivesms.New(${JSON.stringify(key)}${host && `, massivesms.WithBaseURL(${JSON.stringify(host)})`})\nctx := context.Background()\n`,
 };
 
-/** The request of an operation, by its path, method and description in the document. */
-export function sampleOf(language, { path, method, operation, origin }) {
-  return WRITERS[language]({
-    verb: method.toUpperCase(),
-    address: addressOf({ path, operation, origin }),
-    body: operation.requestBody?.content?.["application/json"]?.example,
-    keyed: (operation.parameters ?? []).some((each) => each.$ref === "#/components/parameters/IdempotencyKey"),
-  });
+/**
+ * The call of an operation, by its path, method and description in the document. `samples` holds the calls of the
+ * libraries by operation and language; `key` is the reader's, or nothing.
+ */
+export function sampleOf(language, { path, method, operation, origin, samples, key = "" }) {
+  if (language === "curl") {
+    return curl({
+      verb: method.toUpperCase(),
+      address: addressOf({ path, operation, origin }),
+      body: operation.requestBody?.content?.["application/json"]?.example,
+      keyed: (operation.parameters ?? []).some((each) => each.$ref === "#/components/parameters/IdempotencyKey"),
+      key,
+    });
+  }
+  const call = samples?.[operation.operationId]?.[NAMES[language]];
+  if (!call) return "";
+  return `${SETUP[language](key, origin === HOSTED ? "" : origin)}\n${call}`;
 }

@@ -7,9 +7,10 @@ dark.addEventListener("change", paint);
 paint();
 
 const KEPT = "msvs.reference.language";
+const samples = await fetch(new URL("samples.json", import.meta.url)).then((answer) => (answer.ok ? answer.json() : {}), () => ({}));
 
 /** A request of one operation in several languages, as a component of Swagger UI. */
-function makeSamples({ React, specSelectors }) {
+function makeSamples({ React, specSelectors, authSelectors }) {
   const h = React.createElement;
   return function Samples({ path, method }) {
     const [language, choose] = React.useState(localStorage.getItem(KEPT) ?? "curl");
@@ -19,6 +20,8 @@ function makeSamples({ React, specSelectors }) {
       localStorage.setItem(KEPT, name);
       choose(name);
     };
+    // As the reader gave it under "Authorize", for calls that are tried here.
+    const key = authSelectors.authorized()?.getIn(["apiKey", "value"]) ?? "";
     const chosen = LANGUAGES.includes(language) ? language : LANGUAGES[0];
     return h(
       "section",
@@ -34,7 +37,7 @@ function makeSamples({ React, specSelectors }) {
       h(
         "pre",
         { tabIndex: 0, "aria-label": `Sample in ${chosen}` },
-        h("code", null, sampleOf(chosen, { path, method, operation: operation.toJS(), origin: location.origin })),
+        h("code", null, sampleOf(chosen, { path, method, operation: operation.toJS(), origin: location.origin, samples, key })),
       ),
     );
   };

@@ -122,7 +122,7 @@ export class Caller {
   }
 
   /** Make a call and return the page it answers. */
-  page<T extends { id: string }>(method: string, path: string, parts: Parts): PagePromise<T> {
+  page<T extends object>(method: string, path: string, parts: Parts): PagePromise<T> {
     const fetchPage = async (query: Record<string, unknown>): Promise<Page<T>> => {
       const { value, response } = await this.#run(method, path, { ...parts, query });
       return new Page<T>(value, query, response, fetchPage);

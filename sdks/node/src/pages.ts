@@ -3,7 +3,7 @@ import type { ResponseInfo } from "./call.js";
 type Query = Record<string, unknown>;
 
 /** One page; `data` are its items as they came, newest first. `for await` goes on over the pages that follow. */
-export class Page<T extends { id: string }> implements AsyncIterable<T> {
+export class Page<T extends object> implements AsyncIterable<T> {
   readonly data: T[];
   readonly has_more: boolean;
   readonly url: string;
@@ -31,7 +31,7 @@ export class Page<T extends { id: string }> implements AsyncIterable<T> {
   /** Fetch the page that follows; null after the last. */
   async nextPage(): Promise<Page<T> | null> {
     const place = this.#isBackward ? 0 : this.data.length - 1;
-    const cursor = this.next_cursor ?? this.data[place]?.id;
+    const cursor = this.next_cursor ?? (this.data[place] as { id?: string } | undefined)?.id;
     if (!this.has_more || cursor === undefined) return null;
     return this.#fetchPage({ ...this.#query, [this.#isBackward ? "ending_before" : "starting_after"]: cursor });
   }
@@ -48,7 +48,7 @@ export class Page<T extends { id: string }> implements AsyncIterable<T> {
 }
 
 /** A list that was asked for: `await` it for its first page, or iterate over it with `for await`. */
-export class PagePromise<T extends { id: string }> implements PromiseLike<Page<T>>, AsyncIterable<T> {
+export class PagePromise<T extends object> implements PromiseLike<Page<T>>, AsyncIterable<T> {
   readonly #start: () => Promise<Page<T>>;
   #first?: Promise<Page<T>>;
 

@@ -55,7 +55,7 @@ export abstract class Resources {
   #inbox?: InboxResource;
   #workspace?: WorkspaceResource;
   #sandbox?: SandboxResource;
-  #api_keys?: ApiKeysResource;
+  #apiKeys?: ApiKeysResource;
 
   /** One SMS to one phone. */
   get messages(): MessagesResource {
@@ -138,7 +138,7 @@ export abstract class Resources {
   }
 
   /** The API keys of this mode, without their secrets. */
-  get api_keys(): ApiKeysResource {
-    return (this.#api_keys ??= new ApiKeysResource(this.caller));
+  get apiKeys(): ApiKeysResource {
+    return (this.#apiKeys ??= new ApiKeysResource(this.caller));
   }
 }

@@ -1655,6 +1655,24 @@ export interface MissingVariable {
   recipient_count: number;
 }
 
+/** Evidence that a person agreed to receive texts. */
+export interface OptIn {
+  /** Where consent was given, such as `checkout`. */
+  source: string | null;
+  /** The IPv4 or IPv6 address it was given from. */
+  ip?: string | null;
+  /** The browser it was given with. */
+  user_agent?: string | null;
+  /** What the person agreed to, word for word. */
+  text?: string | null;
+  /** Your version of that text. */
+  version?: string | null;
+  /** ISO-8601 time with an offset at which the person agreed; not in the future. */
+  at?: string | null;
+  /** Whether the person agreed again: with an `at` after a STOP, that undoes the STOP. No other evidence does. */
+  renewed?: boolean;
+}
+
 /** The consent status of a contact, and its evidence. */
 export interface OptInState {
   /** The consent status. */
@@ -1822,6 +1840,41 @@ export interface Segment {
    * overwritten.
    */
   version: string;
+}
+
+/** All of the conditions hold. */
+export interface SegmentConditionAll {
+  all: Array<SegmentConditionParams>;
+}
+
+/** At least one of the conditions holds. */
+export interface SegmentConditionAny {
+  any: Array<SegmentConditionParams>;
+}
+
+/** SegmentConditionComparison. */
+export interface SegmentConditionComparison {
+  field: string;
+  op: SegmentOperator;
+  /** What the field is compared with; `in` and `not_in` take an array. */
+  value?: unknown;
+}
+
+/** SegmentConditionEngagement. */
+export interface SegmentConditionEngagement {
+  engagement: Engagement;
+  within_days: number;
+  at_least?: number;
+}
+
+/** SegmentConditionInList. */
+export interface SegmentConditionInList {
+  list: string;
+}
+
+/** The condition does not hold. */
+export interface SegmentConditionNot {
+  not: SegmentConditionParams;
 }
 
 /** The number of contacts that match a filter now. */

@@ -76,7 +76,7 @@ export interface ImportsListRowsParams {
   /** Only those of this status. */
   status?: ImportRowStatus;
   /** The number of the row after which to continue. */
-  after?: number;
+  starting_after?: number;
   /** The most rows to return. */
   limit?: number;
 }

@@ -171,11 +171,11 @@ final class Imports extends Resource
      * @param string $id The resource's id.
      * @param array{
      *     status?: 'created'|'updated'|'unchanged'|'duplicate'|'suppressed'|'invalid'|string,
-     *     after?: int,
+     *     starting_after?: int,
      *     limit?: int,
      * } $params
      * - `status`: Only those of this status.
-     * - `after`: The number of the row after which to continue.
+     * - `starting_after`: The number of the row after which to continue.
      * - `limit`: The most rows to return.
      * @param RequestOptions $options
      * @return Page<Model\ImportRow>

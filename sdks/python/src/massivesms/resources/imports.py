@@ -205,7 +205,7 @@ class Imports:
         id: str,
         *,
         status: t.ImportRowStatus | NotGiven = NOT_GIVEN,
-        after: int | NotGiven = NOT_GIVEN,
+        starting_after: int | NotGiven = NOT_GIVEN,
         limit: int | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.ImportRow]:
@@ -214,7 +214,7 @@ class Imports:
         In order. Invalid rows have a `reason` and their `cells`.
 
         status: Only those of this status.
-        after: The number of the row after which to continue.
+        starting_after: The number of the row after which to continue.
         limit: The most rows to return.
         """
         return self._client.call_page(
@@ -226,7 +226,7 @@ class Imports:
             },
             query={
                 "status": status,
-                "after": after,
+                "starting_after": starting_after,
                 "limit": limit,
             },
             options=options,
@@ -517,7 +517,7 @@ class AsyncImports:
         id: str,
         *,
         status: t.ImportRowStatus | NotGiven = NOT_GIVEN,
-        after: int | NotGiven = NOT_GIVEN,
+        starting_after: int | NotGiven = NOT_GIVEN,
         limit: int | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.ImportRow]:
@@ -526,7 +526,7 @@ class AsyncImports:
         In order. Invalid rows have a `reason` and their `cells`.
 
         status: Only those of this status.
-        after: The number of the row after which to continue.
+        starting_after: The number of the row after which to continue.
         limit: The most rows to return.
         """
         return self._client.call_page(
@@ -538,7 +538,7 @@ class AsyncImports:
             },
             query={
                 "status": status,
-                "after": after,
+                "starting_after": starting_after,
                 "limit": limit,
             },
             options=options,

@@ -95,13 +95,13 @@ module MassiveSMS
       #
       # @param id [String] The resource's id.
       # @param status [String] Only those of this status.
-      # @param after [Integer] The number of the row after which to continue.
+      # @param starting_after [Integer] The number of the row after which to continue.
       # @param limit [Integer] The most rows to return.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<ImportRow>]
-      def list_rows(id, status: UNSET, after: UNSET, limit: UNSET, request_options: {})
+      def list_rows(id, status: UNSET, starting_after: UNSET, limit: UNSET, request_options: {})
         fetch_list(MassiveSMS::ImportRow, "/v1/imports/{id}/rows", { "id" => id },
-             { status: status, after: after, limit: limit }, request_options)
+             { status: status, starting_after: starting_after, limit: limit }, request_options)
       end
 
       # Retrieve the invalid rows of an import, as a file. CSV with the columns of the original file and a column

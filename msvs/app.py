@@ -102,7 +102,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the fronts of one application share."""
+    """The objects that the fronts of one application share."""
 
     services: Services
     carriers: Mapping[str, Carrier]

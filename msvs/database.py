@@ -242,7 +242,7 @@ async def _end(context: TransactionContext, error: BaseException | None) -> None
 
 
 class PoolNumbers(NamedTuple):
-    """How many of this process's connections are in use, are idle, and may be at most."""
+    """The connections of this process: in use, idle, and the maximum."""
 
     used: int
     idle: int

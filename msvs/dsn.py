@@ -67,7 +67,7 @@ _name = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 @dataclass(frozen=True, slots=True)
 class Dsn:
-    """How to connect: what asyncpg is given, and what is set once the connection stands."""
+    """How to connect: the arguments of asyncpg, and the parameters to set on a new connection."""
 
     text: str = field(repr=False)
     application_name: str

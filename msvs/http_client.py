@@ -72,7 +72,7 @@ class HttpAnswer:
 
 @dataclass(slots=True)
 class _Sockets:
-    """What became of one attempt's addresses: none opened means that a kept connection was used."""
+    """The addresses of one attempt: none opened means that a kept connection was used."""
 
     opened: int = 0
     repeated: bool = False

@@ -36,7 +36,7 @@ class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the file holds."""
+    """The contents of the file."""
 
     pack: tuple[Pack, ...] = ()
     automatic_tax: bool = False
@@ -74,7 +74,7 @@ badge = "Most popular"
 
 @dataclass(slots=True)
 class Billing:
-    """What is sold, and the account at Stripe that takes the money; closed where no key or no pack is set."""
+    """The packs for sale, and the Stripe account; closed if no key or no pack is configured."""
 
     packs: Sequence[Pack] = ()
     key: str | None = field(default=None, repr=False)

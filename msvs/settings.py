@@ -49,7 +49,7 @@ class SettingsError(ValueError):
 
 
 class Insecure(StrEnum):
-    """What a process refuses to start with unless MSVS_ALLOW_INSECURE names it."""
+    """Settings with which a process does not start unless MSVS_ALLOW_INSECURE names them."""
 
     PUBLIC_ADDRESS = "public_address"
     HTTP_URL = "http_url"
@@ -192,7 +192,7 @@ def _rates(name: str, text: str) -> Mapping[str, float]:
 
 
 class Setting(NamedTuple):
-    """What is declared of a setting beside its type and its default."""
+    """The declaration of a setting besides its type and default."""
 
     variable: str
     # What it sets, as Markdown.
@@ -351,12 +351,12 @@ class Settings:
 
     @property
     def owner_url(self) -> str | None:
-        """Where PostgreSQL answers to the owner of the tables."""
+        """The URL of PostgreSQL for the owner of the tables."""
         return self.migrations_database_url or self.database_url
 
     @property
     def base_url(self) -> str:
-        """Where integrators reach the service, without a trailing slash."""
+        """The public URL of the service, without a trailing slash."""
         host = {"::": "::1"}.get(self.host, self.host)
         if self.socket_path is not None:
             host = "localhost"
@@ -379,12 +379,12 @@ class Settings:
 
     @property
     def sign_up_policy(self) -> str:
-        """Who may make a user: `open`, by `invitation`, or `off`."""
+        """Who may sign up: `open`, by `invitation`, or `off`."""
         return self.sign_up or ("invitation" if self.is_production else "open")
 
     @property
     def secret_file(self) -> Path:
-        """Where the secret key is kept that stands in for MSVS_SECRET_KEY in development."""
+        """The file of the secret key that replaces MSVS_SECRET_KEY in development."""
         return self.data_dir / "secret.key"
 
     def encryption_secret(self) -> str:

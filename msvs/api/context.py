@@ -59,7 +59,7 @@ class CarrierNames:
 
 @dataclass(slots=True)
 class Rates:
-    """How many messages a second carriers and senders take; `*` stands for every name without its own limit."""
+    """The rates of carriers and senders in messages a second; `*` is the rate of names without their own."""
 
     carriers: Mapping[str, float] = field(default_factory=dict)
     senders: Mapping[str, float] = field(default_factory=dict)

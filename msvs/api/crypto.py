@@ -84,7 +84,7 @@ class HeldKey:
 
 
 class Keyring:
-    """What seals secrets and makes keyed hashes under the data key, once a process has unlocked it."""
+    """Seals secrets and makes keyed hashes with the data key, after a process has unlocked it."""
 
     def __init__(self, data_secret: str | None = None) -> None:
         self._box: SecretBox | None = None

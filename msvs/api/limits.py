@@ -73,7 +73,7 @@ return answers
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a bucket answered: the steady limit a second, whole tokens left, the epoch second at which it is full.
+    """The answer of a bucket: its limit a second, the tokens left, and the Unix time at which it is full.
 
     `retry_after` is None if the request may go on, else the whole seconds to wait.
     """
@@ -174,7 +174,7 @@ class Limiter:
                 quiet = QUIET_AFTER_DELAY_SECONDS if is_late and self._is_well else QUIET_AFTER_ERROR_SECONDS
                 self.quiet_until = time.monotonic() + quiet
                 self._is_well = False
-                log.warning("rate limits kept by this process", error=type(error).__name__)
+                log.warning("rate limits applied by this process alone", error=type(error).__name__)
         return [self._take_here(take.key, take.rate, take.cost) for take in takes]
 
     def _take_here(self, key: str, rate: Rate, cost: int) -> Allowance:

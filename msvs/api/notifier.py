@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class WorkQueue(StrEnum):
-    """What workers can be called to; each is an RQ queue of its own."""
+    """The work queues; each is an RQ queue."""
 
     MESSAGES = "messages"
     CAMPAIGNS = "campaigns"

@@ -78,7 +78,7 @@ NOT_FOR_KEYS = frozenset(
 
 
 class Scope(StrEnum):
-    """What a key may be allowed to do. A key without scopes of its own may do all of it."""
+    """The scopes of keys. A key without scopes may do everything."""
 
     MESSAGES_READ = "messages:read"
     MESSAGES_SEND = "messages:send"

@@ -153,7 +153,7 @@ class MessageResource(Resource, kw_only=True):
 
 
 class AudienceResource(Resource, kw_only=True, omit_defaults=True):
-    """Who a campaign goes to: the union of lists, a segment and single contacts."""
+    """The audience of a campaign: the union of lists, a segment and single contacts."""
 
     list_ids: Annotated[list[str], about("The lists.", example=[LIST_ID])] = []
     segment_id: Annotated[str, about("The segment; null if there is none.")] | None = None
@@ -654,7 +654,7 @@ _campaign_id = lru_cache(maxsize=256)(partial(optional_id, ids.CAMPAIGN))
 
 
 class MessageView(Protocol):
-    """What is shown of a message: a row of `messages`, or a NewMessage that is not written yet."""
+    """The fields of a message that are shown: a row of `messages`, or a NewMessage that is not written yet."""
 
     @property
     def id(self) -> UUID: ...
@@ -1107,7 +1107,7 @@ NoteBody = Annotated[str, about("The note.", example="Asked for the payment plan
 
 
 class ContactNoteResource(Resource, kw_only=True):
-    """What somebody of the workspace recorded about a contact."""
+    """A note of a member about a contact."""
 
     id: Annotated[str, about(example=f"{CONTACT_NOTE}_{ULID}")]
     object: Literal["contact_note"] = "contact_note"

@@ -61,7 +61,7 @@ class StripeWebhook:
 
 
 class BuyerPages:
-    """Where Stripe sends the buyer: no cookie comes along, and what is shown is what the books say."""
+    """The pages to which Stripe returns the buyer, without a cookie; they show what the books say."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -77,7 +77,7 @@ class BuyerPages:
                 await fulfilment.fulfil(self._services, session_id)
             except GatewayError as error:
                 # The event or the nightly comparison comes to the same.
-                log.warning("a success page could not ask", reason=error.reason)
+                log.warning("a success page could not reach Stripe", reason=error.reason)
             row = await self._find(PURCHASE_OF_SESSION, session_id) or row
         if row.success_url is not None:
             return RedirectResponse(row.success_url, 303, HEADERS)

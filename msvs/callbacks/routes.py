@@ -51,7 +51,7 @@ class CallbackRoute:
         name, kind = request.path_params["name"], request.path_params["kind"]
         carrier = self._carriers.get(name)
         if carrier is None or kind not in KINDS:
-            raise NotFound("No carrier brings anything here.")
+            raise NotFound("No carrier uses this address.")
         headers = read_headers(scope)
         body = await read_body(receive, headers, MAX_BYTES)
         try:
@@ -85,7 +85,7 @@ async def _keep(name: str, answer: CallbackAnswer) -> None:
 
 def _refusal(refused: CallbackRefused) -> ApiError:
     if refused.status == 404:
-        return NotFound("No carrier brings anything here.")
+        return NotFound("No carrier uses this address.")
     if refused.status == 400:
         return InvalidRequest("The callback cannot be read.", code=ErrorCode.CALLBACK_INVALID)
     return PermissionDenied("The callback is not the carrier's, or too old.", code=ErrorCode.CALLBACK_REFUSED)

@@ -64,7 +64,7 @@ def _read(name: str, table: object, public_url: str, env: Mapping[str, str]) -> 
     if not _NAME.fullmatch(name) or name == "virtual":
         raise SettingsError(f"carrier {name!r}: a name is up to 30 of a-z, 0-9, _ and -, and not `virtual`")
     if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
-        raise SettingsError(f"carrier {name}: a table with a `kind` is wanted")
+        raise SettingsError(f"carrier {name}: a table with a `kind` is required")
     options = {key: _value(name, key, value, env) for key, value in table.items() if key != "kind"}
     return CarrierConfig(name, table["kind"], options, public_url)
 

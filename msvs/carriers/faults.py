@@ -19,7 +19,7 @@ RETRY_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How often each fault happens, as shares of all messages.
+    """The rates of faults, as shares of all messages.
 
     `refuse`: refused for good. `drop`: accepted, and the connection drops before the answer. `late`: accepted only
     seconds after the answer timed out, unless the number is one that is refused. `slow`: the report comes much later.

@@ -27,7 +27,7 @@ LENGTH_BYTES = 4
 
 
 class FrameError(Exception):
-    """What came is no frame of ours, or a longer one than any of ours."""
+    """The data is not one of our frames, or is longer than any of them."""
 
 
 class Hello(msgspec.Struct, tag="hello", array_like=True, frozen=True):
@@ -96,7 +96,7 @@ class Ask(msgspec.Struct, tag="ask", array_like=True, frozen=True):
 
 
 class Found(msgspec.Struct, tag="found", array_like=True, frozen=True):
-    """What the carrier said of each message asked for."""
+    """The carrier's answer for each message that was asked for."""
 
     found: dict[UUID, bool]
 

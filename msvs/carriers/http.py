@@ -81,7 +81,7 @@ class HttpOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Window:
-    """How many requests are under way at once, of all batches together.
+    """The number of simultaneous requests, over all batches.
 
     Half as many after the carrier was too busy, and one more for each round that it was not.
     """

@@ -135,7 +135,7 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class CallbackAnswer:
-    """What a callback brought, and how the carrier wants it acknowledged."""
+    """The carrier events of a callback, and the acknowledgment that the carrier expects."""
 
     carrier_events: Sequence[CarrierEvent]
     status: int = 200

@@ -139,7 +139,7 @@ class RemoteCarrier(Carrier):
                 left -= _note(progress.answers, outcomes)
         except Exception as error:
             line.close()
-            log.error("hand-over broke off", carrier=self.name, messages=left, error=type(error).__name__)
+            log.error("hand-over interrupted", carrier=self.name, messages=left, error=type(error).__name__)
             if not isinstance(error, EOFError):
                 begun = number
         except BaseException:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """Where a command is, as a module of this package and a name in it, and its help."""
+    """The place of a command, as a module of this package and a name in it, and its help."""
 
     module: str
     name: str

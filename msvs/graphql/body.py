@@ -22,7 +22,7 @@ FIELDS = frozenset(("query", "id", "variables", "operationName", "extensions"))
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks to run: the document itself, or the id of one that is kept on the server.
+    """The request of a client: a document, or the id of one that is stored on the server.
 
     `is_hashed` says that the hash of an automatic persisted query came in its place.
     """

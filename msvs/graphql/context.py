@@ -48,13 +48,13 @@ class RequestContext:
 
     @property
     def live(self) -> Feed:
-        """Where subscriptions take from."""
+        """The feed of subscriptions."""
         assert self._live is not None
         return self._live
 
     @property
     def loaders(self) -> Loaders:
-        """What has been loaded so far."""
+        """The loaders of this request."""
         if self._loaders is None:
             self._loaders = Loaders(self.ctx)
         return self._loaders

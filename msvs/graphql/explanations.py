@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class TimelineKind(StrEnum):
-    """What an entry of a timeline is."""
+    """The kind of an entry of a timeline."""
 
     STATE = "state"
     ATTEMPT_STARTED = "attempt_started"

@@ -49,7 +49,7 @@ REFUSALS: Mapping[int, type[ApiError]] = {
 
 
 class _Kept(msgspec.Struct):
-    """What is kept of an answer: the row made, or the error."""
+    """The stored part of an answer: the new row, or the error."""
 
     id: UUID | None = None
     code: str = ""

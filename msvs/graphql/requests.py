@@ -64,7 +64,7 @@ class ApiRequestFilter:
 
 
 class _Conditions(TypedDict):
-    """What `list_requests` is asked for."""
+    """The conditions of `list_requests`."""
 
     api_key_id: UUID | None
     method: str | None

@@ -60,7 +60,7 @@ class Caller:
 
     @property
     def bucket(self) -> tuple[UUID, Bucket]:
-        """Whose tokens this caller's requests take."""
+        """The bucket from which this caller's requests take tokens."""
         if self.ctx is not None:
             return self.ctx.workspace_id, Bucket.REQUESTS
         identity = self.identity or self.returning

@@ -37,7 +37,7 @@ class Upload:
 
 @dataclass(slots=True)
 class _Form:
-    """What has come of a form."""
+    """The parts of a form that have arrived."""
 
     file: BinaryIO
     limit: int

@@ -153,19 +153,19 @@ class EmbeddedEngines:
 
     @property
     def database_url(self) -> str:
-        """Where the embedded PostgreSQL answers to the owner of the tables."""
+        """The URL of the embedded PostgreSQL for the owner of the tables."""
         return self._engines[POSTGRESQL].url
 
     @property
     def service_url(self) -> str:
-        """Where the embedded PostgreSQL answers to the role that has rights on rows alone."""
+        """The URL of the embedded PostgreSQL for the service's role, which has rights on rows only."""
         engine = self._engines[POSTGRESQL]
         assert isinstance(engine, _PostgreSQL)
         return engine.service_url
 
     @property
     def redis_url(self) -> str:
-        """Where the embedded Valkey answers."""
+        """The URL of the embedded Valkey."""
         return self._engines[VALKEY].url
 
 

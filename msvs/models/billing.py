@@ -11,7 +11,7 @@ from msvs.models.identity import new_id
 
 
 class PurchaseStatus(StrEnum):
-    """Where a purchase stands. What is paid stays so; refunds and disputes are told beside it."""
+    """The status of a purchase. Paid purchases stay paid; refunds and disputes are separate."""
 
     OPENING = "opening"
     OPEN = "open"
@@ -23,14 +23,14 @@ class PurchaseStatus(StrEnum):
 
 
 class ReturnKind(StrEnum):
-    """How money goes back: given back by the operator, or taken by the buyer's bank."""
+    """How money is returned: refunded by the operator, or taken back by the buyer's bank."""
 
     REFUND = "refund"
     DISPUTE = "dispute"
 
 
 class EventState(StrEnum):
-    """What became of an event of Stripe's; `ignored` is one that concerns nothing of ours."""
+    """The state of a Stripe event; `ignored` ones concern nothing of ours."""
 
     PENDING = "pending"
     DONE = "done"

@@ -55,7 +55,7 @@ CARRIER_GARBLED = "garbled"
 
 
 class CarrierEventKind(StrEnum):
-    """What a carrier brought."""
+    """The kind of a carrier event."""
 
     REPORT = "report"
     INBOUND = "inbound"

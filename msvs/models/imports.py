@@ -12,7 +12,7 @@ from msvs.models.identity import new_id
 
 
 class ImportStatus(StrEnum):
-    """How far an import is."""
+    """The status of an import."""
 
     UPLOADING = "uploading"
     QUEUED = "queued"

@@ -12,7 +12,7 @@ from msvs.models.identity import new_id
 
 
 class MailState(StrEnum):
-    """Where a mail stands."""
+    """The state of a mail."""
 
     PENDING = "pending"
     SENT = "sent"

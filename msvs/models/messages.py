@@ -17,7 +17,7 @@ KeptWarning: TypeAlias = dict[str, str | None]
 
 
 class MessageStatus(StrEnum):
-    """Where a message stands. `skipped` is a campaign's recipient that was never to be sent to."""
+    """The status of a message. `skipped` is a campaign recipient to whom nothing is sent."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -31,7 +31,7 @@ class MessageStatus(StrEnum):
 
 
 class MessageKind(StrEnum):
-    """What brought a message about. `auto` is the service's own answer to a keyword."""
+    """The kind of a message. `auto` is an automatic answer."""
 
     API = "api"
     CAMPAIGN = "campaign"
@@ -39,7 +39,7 @@ class MessageKind(StrEnum):
 
 
 class MessageOrigin(StrEnum):
-    """Where a message comes from, as shown. `automatic` are the service's own texts."""
+    """The origin of a message. `automatic` are the service's own messages."""
 
     API = "api"
     CAMPAIGN = "campaign"
@@ -48,7 +48,7 @@ class MessageOrigin(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """What is done about a hand-over whose outcome nobody can learn: nothing, or it is made once more."""
+    """What to do if the outcome of a hand-over cannot be found out: nothing, or repeat it once."""
 
     NEVER = "never"
     RESEND = "resend"

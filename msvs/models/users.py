@@ -12,7 +12,7 @@ from msvs.models.identity import new_id
 
 
 class Role(StrEnum):
-    """What a member of a workspace may do, most first."""
+    """The roles of members, from most to fewest permissions."""
 
     OWNER = "owner"
     ADMIN = "admin"

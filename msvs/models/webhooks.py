@@ -11,7 +11,7 @@ from msvs.models.identity import new_id
 
 
 class DeliveryState(StrEnum):
-    """Where the delivery of one event to one endpoint stands."""
+    """The state of a delivery of one event to one endpoint."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"

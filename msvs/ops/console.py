@@ -54,7 +54,7 @@ class _Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SignIn(_Query, frozen=True):
-    """What an operator signs in with; without a name it is the shared password."""
+    """The credentials of an operator; without a name, the shared password."""
 
     password: str
     name: str = ""
@@ -117,7 +117,7 @@ class EntriesQuery(_Query, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What there is to look at in this process: its checks, the service's metrics and the carriers."""
+    """The parts of this process that operators look at: its checks, metrics and carriers."""
 
     readiness: Readiness
     metrics: Metrics

@@ -29,12 +29,12 @@ class Found:
 
     @property
     def failed(self) -> list[str]:
-        """What a request needs and cannot have."""
+        """The parts that requests need and that are down."""
         return [name for name, state in self.needed.items() if state != "ok"]
 
     @property
     def degraded(self) -> list[str]:
-        """What is away while requests are accepted all the same."""
+        """The parts that are down while requests are still accepted."""
         return [name for name, state in self.rest.items() if state != "ok"]
 
 

@@ -44,7 +44,7 @@ def read_filters(query: Mapping[str, str], known: Collection[str]) -> dict[str, 
     check_names(query, known)
     given = {name: text for name, text in query.items() if text}
     if read_whole(given, "Page", least=0, most=MAX_PAGE) and "PageToken" not in given:
-        raise InvalidRequest("Page past 0 needs the PageToken of next_page_uri.", param="Page")
+        raise InvalidRequest("A Page above 0 needs the PageToken of next_page_uri.", param="Page")
     read_whole(given, "PageSize", least=1, most=MAX_PAGE_SIZE)
     return given
 

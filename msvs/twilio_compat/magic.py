@@ -10,14 +10,16 @@ from msvs.twilio_compat.errors import Numbered
 
 # +15005550006 is a good sender; any other sends as it would without magic.
 FROM: Mapping[str, Callable[[], ApiError]] = {
-    "+15005550001": lambda: InvalidRequest("No valid sender.", param="from", code=ErrorCode.SENDER_INVALID),
+    "+15005550001": lambda: InvalidRequest("The sender is not valid.", param="from", code=ErrorCode.SENDER_INVALID),
     "+15005550007": lambda: ComplianceRefused(
         FAILURES["sender_not_allowed"], param="from", code=ErrorCode.SENDER_NOT_ALLOWED
     ),
     "+15005550008": lambda: Numbered("Too many messages wait for this sender.", 21611, param="From"),
 }
 TO: Mapping[str, Callable[[], ApiError]] = {
-    "+15005550001": lambda: InvalidRequest("No valid phone number.", param="to", code=ErrorCode.PHONE_NUMBER_INVALID),
+    "+15005550001": lambda: InvalidRequest(
+        "The phone number is not valid.", param="to", code=ErrorCode.PHONE_NUMBER_INVALID
+    ),
     "+15005550002": lambda: ComplianceRefused(FAILURES["no_route"], param="to", code=ErrorCode.NO_ROUTE),
     "+15005550003": lambda: ComplianceRefused(
         FAILURES["region_not_enabled"], param="to", code=ErrorCode.REGION_NOT_ENABLED

@@ -244,7 +244,7 @@ def _read_token(token: str | None) -> tuple[UUID | None, UUID | None]:
         return None, None
     kind, id = token[:2], decode_sid(MESSAGE, token[2:])
     if id is None or kind not in (AFTER, BEFORE):
-        raise InvalidRequest("PageToken is not one that a page gave.", param="PageToken", code=ErrorCode.CURSOR_INVALID)
+        raise InvalidRequest("PageToken is not valid.", param="PageToken", code=ErrorCode.CURSOR_INVALID)
     return (id, None) if kind == AFTER else (None, id)
 
 

@@ -114,7 +114,7 @@ class PathRouter:
         allow(ctx, permission)
         path: Mapping[str, str] = scope["path_params"]
         if "account" in path and path["account"] != encode_sid(ACCOUNT, ctx.workspace_id):
-            raise NotFound("No such account, or not the one of this key.", param="AccountSid")
+            raise NotFound("The account does not exist, or does not belong to this key.", param="AccountSid")
         query = parse_query(scope["query_string"])
         if method == "DELETE":
             with sharing(ctx.workspace_id):

@@ -371,7 +371,7 @@ class HandOverServer:
             raise FrameError("no hello")
         knows = hmac.compare_digest(hello.token.encode(), self.token.encode())
         if not knows or hello.carrier != self._carrier.name:
-            log.warning("connection refused: its token is not that of this process", carrier=self._carrier.name)
+            log.warning("connection refused: wrong token", carrier=self._carrier.name)
             return False
         return True
 
@@ -443,7 +443,7 @@ class HandOverServer:
                     missing -= {answer.number for answer in answers}
                     await _tell(line, Progress(begun, answers))
         except TimeoutError:
-            log.warning("batch not done in its time", carrier=self._carrier.name, messages=len(missing))
+            log.warning("batch not finished in time", carrier=self._carrier.name, messages=len(missing))
         finally:
             await _canceled(beginning)
             await _canceled(*tasks)
@@ -501,7 +501,7 @@ class HandOverServer:
         try:
             return await self._carrier.submit(submission)
         except Exception as error:
-            log.error("submission broke off", carrier=self._carrier.name, error=_kind(error))
+            log.error("submission interrupted", carrier=self._carrier.name, error=_kind(error))
             return Unknown(type(error).__name__)
 
 

@@ -95,7 +95,7 @@ async def dispatch_messages(
 
 
 class _Run:
-    """What a job knows of the lanes: which of them broke, and are left to the next job."""
+    """The lanes that failed in a job and are left to the next job."""
 
     def __init__(self, services: Services, carriers: Carriers, batch: int, stop: StopFlag) -> None:
         self.stop = stop
@@ -179,7 +179,7 @@ async def _ever_fewer(
 async def _put_aside(services: Services, message_id: UUID | None, now: datetime) -> None:
     if message_id is None:
         return
-    log.error("message put aside: it cannot be written", message=ids.encode_id(ids.MESSAGE, message_id))
+    log.error("message set aside: it cannot be written", message=ids.encode_id(ids.MESSAGE, message_id))
     try:
         await in_unit_of_work(partial(set_aside.put_aside, message_id, now))
     except Exception as error:
@@ -203,7 +203,7 @@ async def _all(works: Iterable[Coroutine[object, object, T]]) -> list[T]:
 
 
 class Paces:
-    """How many messages of a campaign each carrier takes within PAUSE_SECONDS, as its last hand-over showed."""
+    """The messages of a campaign that each carrier takes in PAUSE_SECONDS, by its last hand-over."""
 
     def __init__(self) -> None:
         self._takes: dict[str, int] = {}
@@ -286,7 +286,7 @@ async def hand_over(
     is_late = time.monotonic() - claimed > (1 - HAND_OVER_SHARE) * claims.LEASE.total_seconds()
     if handed_at is None or is_late or stop.is_set:
         if is_late:
-            log.warning("claim given back: it came too late", messages=len(claim.messages))
+            log.warning("claim returned: it is too late", messages=len(claim.messages))
         now = await database.now()
         await in_unit_of_work(partial(give_back, services, claim, now))
         return
@@ -369,7 +369,7 @@ async def submit(carrier: Carrier, submissions: Sequence[Submission], stop: Stop
             return await carrier.submit_many(submissions)
     except Exception as error:
         # No matter what went wrong, some of it may have arrived.
-        log.error("hand-over broke off", carrier=carrier.name, messages=len(submissions), error=type(error).__name__)
+        log.error("hand-over interrupted", carrier=carrier.name, messages=len(submissions), error=type(error).__name__)
         return [protocol.Unknown(type(error).__name__)] * len(submissions)
 
 

@@ -40,7 +40,7 @@ BATCH_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the server said of a letter: nothing where it took it, else the error, and whether another try may help."""
+    """The answer of the mail server: nothing if it accepted the letter, or the error and whether a retry may help."""
 
     error: str | None = None
     is_final: bool = False

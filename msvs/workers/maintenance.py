@@ -188,7 +188,7 @@ WHERE status = 'sending' AND lease_until >= $2 AND lease_until < $1 AND {is_open
 
 
 class LeaseLooks(InOrder):
-    """Where the looks of a process at leases begin: each hand-over leaves one behind in their index."""
+    """The start of the process's looks at leases, because each hand-over leaves an entry in their index."""
 
 
 class _Lease(Protocol):

@@ -70,7 +70,7 @@ UPDATE virtual_signals SET due_at = $1::timestamptz + $2 WHERE id = ANY (ARRAY(
 
 
 class ReportLooks:
-    """Where the looks of a process at what carriers bring begin."""
+    """The start of the process's looks at carrier events."""
 
     def __init__(self) -> None:
         self.forget()
@@ -98,7 +98,7 @@ class Tries:
 
     @property
     def waiting(self) -> list[UUID]:
-        """Those that are left alone now."""
+        """The ones that are left alone now."""
         return [id for id, until in self._until.items() if until > time.monotonic()]
 
     def reset(self) -> None:
@@ -201,7 +201,7 @@ class _Run:
         except Exception as error:
             if is_away(error):
                 raise
-            log.error("inbound message put off", error=type(error).__name__)
+            log.error("inbound message delayed", error=type(error).__name__)
             if self._tries.current is None:
                 return 0, True
             if is_stuck(error):

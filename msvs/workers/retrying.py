@@ -70,14 +70,14 @@ async def in_parts(work: Callable[[Sequence[I]], Awaitable[object]], items: Sequ
 
 
 class Failures:
-    """What broke in a job of many parts: it ends the job, but only once the other parts are done."""
+    """The failures in a job of many parts; they end the job after the other parts are done."""
 
     def __init__(self) -> None:
         self._first: Exception | None = None
 
     def note(self, part: str, error: Exception) -> None:
         """Remember, and log, that a part of the job broke."""
-        log.error("part of a job broken", part=part, error=type(error).__name__)
+        log.error("part of a job failed", part=part, error=type(error).__name__)
         self._first = self._first or error
 
     async def outlive(self, part: str, work: Awaitable[T], default: T) -> T:

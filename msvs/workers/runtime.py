@@ -105,7 +105,7 @@ class Runtime:
                 notifier.forget_failures(self._redis, queue)
                 self._failing.discard(queue)
         except RedisError as error:
-            log.warning("failure of a job not noted", error=type(error).__name__)
+            log.warning("failure of a job not recorded", error=type(error).__name__)
 
     def run(self, job: Coroutine[object, object, T]) -> T:
         """Run one job to its end on the process's loop. The job looks at `stop` by itself, and ends soon after."""

@@ -71,7 +71,7 @@ HELD_SECONDS = LEASE.total_seconds() - (2 * TOTAL_SECONDS + 2)
 
 @dataclass(slots=True, eq=False)
 class _Endpoint:
-    """What this run knows of one endpoint: what it claimed, what is in flight, how quickly it answers."""
+    """The state of one endpoint in this run: claimed deliveries, posts in flight, and its response time."""
 
     at_once: int
     queue: deque[tuple[ClaimedDelivery, float]] = field(default_factory=deque)
@@ -87,7 +87,7 @@ class _Endpoint:
 
     @property
     def target(self) -> int:
-        """How many deliveries to hold claimed."""
+        """The number of deliveries to hold claimed."""
         if self.seconds is None:
             return self.at_once
         ahead = self.at_once * AHEAD_SECONDS / max(self.seconds, 0.001)

@@ -95,7 +95,7 @@ class QueueWorker(SimpleWorker):
 
     @property
     def dequeue_timeout(self) -> int:
-        """How many seconds an idle worker waits for a job before its next heartbeat."""
+        """The seconds that an idle worker waits for a job before its next heartbeat."""
         return int(WATCH_SECONDS)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:

@@ -623,7 +623,7 @@ func (v *ApiKey) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Audience: Who a campaign goes to: the union of lists, a segment and single contacts.
+// Audience: The audience of a campaign: the union of lists, a segment and single contacts.
 type Audience struct {
 	// The lists.
 	ListIDs []string `json:"list_ids,omitempty"`
@@ -691,7 +691,7 @@ func (v *Campaign) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// CampaignAudience: Who a campaign goes to: the union of lists, a segment and single contacts.
+// CampaignAudience: The audience of a campaign: the union of lists, a segment and single contacts.
 type CampaignAudience struct {
 	// The lists.
 	ListIDs []string `json:"list_ids,omitempty"`
@@ -1238,7 +1238,7 @@ func (v *ContactList) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ContactNote: What somebody of the workspace recorded about a contact.
+// ContactNote: A note of a member about a contact.
 type ContactNote struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
@@ -1301,7 +1301,7 @@ func (v *ContactsAdded) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ContactsImported: What came of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or
+// ContactsImported: The result of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or
 // `duplicates`, or is in `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and
 // `opted_out` had opted out and stay so.
 type ContactsImported struct {
@@ -1442,8 +1442,8 @@ func (v *EncodingCounts) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// EncodingExplanation: How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by`
-// made it ucs2.
+// EncodingExplanation: The encoding of the body. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made
+// it ucs2.
 type EncodingExplanation struct {
 	// The character encoding.
 	Encoding string `json:"encoding"`
@@ -1686,7 +1686,7 @@ func (v *ImportFile) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ImportOptions: How a file is imported.
+// ImportOptions: The options of an import.
 type ImportOptions struct {
 	// The list to which all contacts are added.
 	ListID *string `json:"list_id,omitempty"`

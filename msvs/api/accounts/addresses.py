@@ -161,4 +161,4 @@ def _id(row: Row) -> UUID:
 
 
 def _link_invalid() -> NotFound:
-    return NotFound("The link is not valid any more; ask for another.", code=ErrorCode.LINK_INVALID, param="token")
+    return NotFound("The link is no longer valid; ask for another.", code=ErrorCode.LINK_INVALID, param="token")

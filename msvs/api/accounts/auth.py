@@ -58,7 +58,7 @@ class KnownKey:
 
 
 class KnownKeys:
-    """What a process knows of keys: those that it read, reads on their way, and when the use of each was noted."""
+    """The API keys that a process knows: those that it read, reads in progress, and when the use of each was noted."""
 
     def __init__(self) -> None:
         self._known: dict[str, KnownKey] = {}
@@ -221,4 +221,4 @@ async def _write_use(id: UUID, now: datetime) -> None:
         await execute(TOUCH, id, now, now - LAST_USED_EVERY)
     except Exception as error:
         # Nobody waits for this note, and the next minute brings another.
-        log.warning("use of an API key not noted", error=type(error).__name__)
+        log.warning("use of an API key not recorded", error=type(error).__name__)

@@ -23,7 +23,7 @@ FORGET_AUTHENTICATION = "DELETE FROM authentication_entries WHERE created_at < $
 
 
 class AuthenticationAction(StrEnum):
-    """What the log holds."""
+    """The actions in the log."""
 
     LOGGED_IN = "logged_in"
     LOGIN_REFUSED = "login_refused"

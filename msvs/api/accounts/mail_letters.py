@@ -21,7 +21,7 @@ HTML = """\
 
 
 class MailKind(StrEnum):
-    """What a mail is about."""
+    """The kind of a mail."""
 
     CONFIRM_EMAIL = "confirm_email"
     ADDRESS_KNOWN = "address_known"

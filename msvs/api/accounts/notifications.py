@@ -91,7 +91,7 @@ async def choose_mail(ctx: Context, kinds: Collection[NotificationKind]) -> list
     """Have these kinds come by mail, and no others. Return what is chosen. Raises PermissionDenied, InvalidRequest."""
     row = await _membership(ctx)
     if NotificationKind.NEW_DEVICE in kinds:
-        raise InvalidRequest("A new device is always told of by mail.", param="kinds")
+        raise InvalidRequest("A new device is always reported by mail.", param="kinds")
     row.mailed_kinds = sorted({kind.value for kind in kinds})
     await row.save(update_fields=["mailed_kinds"])
     return _choices(row)
@@ -100,7 +100,7 @@ async def choose_mail(ctx: Context, kinds: Collection[NotificationKind]) -> list
 async def _membership(ctx: Context) -> Membership:
     row = await Membership.filter(workspace_id=ctx.workspace_id, user_id=member_of(ctx)).first()
     if row is None:
-        raise PermissionDenied("You are no member of this workspace any more.")
+        raise PermissionDenied("You are no longer a member of this workspace.")
     return row
 
 

@@ -86,7 +86,7 @@ SELECT $1::uuid, $2::varchar, $3::varchar, $4::varchar, $5::varchar, $6::timesta
 
 
 class OperatorAction(StrEnum):
-    """What the log holds."""
+    """The actions in the log."""
 
     ADDED = "added"
     RESET = "reset"
@@ -109,7 +109,7 @@ class OperatorAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an operator signs in with, shown only once."""
+    """The credentials of an operator, shown only once."""
 
     name: str
     password: str

@@ -107,7 +107,7 @@ async def add_passkey(
     credential_id, key = bytes_to_base64url(made.credential_id), bytes_to_base64url(made.credential_public_key)
     values = (credential_id, key, made.sign_count, name, made.credential_backed_up, visitor.services.clock())
     if not await execute(INSERT_PASSKEY, ids.new_id(), identity.user_id, *values):
-        raise Conflict("This passkey is there already.", code=ErrorCode.SECOND_FACTOR_EXISTS)
+        raise Conflict("This passkey exists already.", code=ErrorCode.SECOND_FACTOR_EXISTS)
     await tell_change(visitor, identity, AuthenticationAction.PASSKEY_ADDED)
     codes = [] if identity.has_second_factor else await replace_codes(identity)
     row = await fetch_row(PasskeyRow, FIND_PASSKEY, credential_id)

@@ -73,7 +73,7 @@ class SecretKeyRefused(SettingsError):
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation came to: the key that is in force, and until when the ones before it are taken too."""
+    """The result of a rotation: the current key, and the time until which earlier ones are accepted."""
 
     key: str
     previous: Sequence[str]

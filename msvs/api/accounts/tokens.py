@@ -15,7 +15,7 @@ from msvs.models.rows import AccountTokenRow
 
 
 class TokenPurpose(StrEnum):
-    """What a token proves."""
+    """The purpose of a token."""
 
     CONFIRM_EMAIL = "confirm_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105

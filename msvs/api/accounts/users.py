@@ -104,7 +104,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a user made that still works."""
+    """Keys, webhooks and invitations of a user that are still active."""
 
     api_keys: Sequence[ApiKey]
     webhooks: Sequence[WebhookEndpoint]
@@ -113,7 +113,7 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True)
 class OfferedPlace:
-    """What an invitation offers, as shown to anyone who holds its token."""
+    """The offer of an invitation, as shown to anyone with its token."""
 
     workspace_name: str
     email: str
@@ -371,7 +371,7 @@ async def _find_offer(email: str, token: str, now: datetime) -> Invitation:
     query = Invitation.filter(Q(digest=digest) | Q(mailed_digest=digest))
     row = await query.select_for_update().first()
     if row is None or row.accepted_at is not None or row.revoked_at is not None or row.expires_at <= now:
-        raise NotFound("The invitation is not valid any more.", code=ErrorCode.INVITATION_INVALID, param="invitation")
+        raise NotFound("The invitation is no longer valid.", code=ErrorCode.INVITATION_INVALID, param="invitation")
     if row.email != email:
         raise PermissionDenied("The invitation is for another e-mail address.", code=ErrorCode.INVITATION_FOR_ANOTHER)
     return row
@@ -419,7 +419,7 @@ def _acting_role(ctx: Context, members: Mapping[UUID, Membership]) -> Role | Non
     if user_id is None:
         return ctx.role
     if user_id not in members:
-        raise PermissionDenied("You are no member of this workspace any more.")
+        raise PermissionDenied("You are no longer a member of this workspace.")
     return members[user_id].role
 
 
@@ -501,7 +501,7 @@ async def create_own_workspace(visitor: Visitor, identity: Identity, name: str) 
     Raises PermissionDenied while the address is not confirmed or sign-up is not open, and InvalidRequest.
     """
     if visitor.sign_up != "open":
-        raise PermissionDenied("Nobody can make a workspace here by themselves.", code=ErrorCode.SIGN_UP_CLOSED)
+        raise PermissionDenied("Creating workspaces is not open on this installation.", code=ErrorCode.SIGN_UP_CLOSED)
     if not identity.is_confirmed:
         raise PermissionDenied("Confirm your e-mail address first.", code=ErrorCode.EMAIL_UNCONFIRMED)
     await _make_owned(visitor, identity.user_id, name, visitor.services.clock())

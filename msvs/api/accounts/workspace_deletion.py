@@ -28,7 +28,7 @@ async def transfer_ownership(ctx: Context, confirmation: Confirmation, user_id: 
     allow(ctx, Permission.OWNERS_WRITE)
     own_id = confirmation.identity.user_id
     if user_id == own_id:
-        raise InvalidRequest("You own it already.", param="user_id")
+        raise InvalidRequest("You already own it.", param="user_id")
     member = await change_role(ctx, user_id, Role.OWNER)
     await change_role(ctx, own_id, Role.ADMIN)
     return member
@@ -75,7 +75,7 @@ async def cancel_deletion(visitor: Visitor, identity: Identity, workspace_id: UU
     if row.deletes_at is None or row.erased_at is not None:
         raise Conflict("The workspace is not to be deleted.", code=ErrorCode.WORKSPACE_NOT_DELETING)
     if row.deletes_at <= visitor.services.clock():
-        raise PermissionDenied("Its data is being erased: that cannot be called off.")
+        raise PermissionDenied("Its data is being erased: that cannot be canceled.")
     before = row.deletes_at
     if row.suspended_at == row.deletion_asked_at:
         row.suspended_at = None

@@ -83,7 +83,7 @@ class RegionSettings(Protocol):
 
 
 class ExpandingCampaign(Protocol):
-    """What expanding a campaign reads of its row and of its workspace's settings."""
+    """The columns of a campaign and its workspace that an expansion reads."""
 
     @property
     def id(self) -> UUID: ...
@@ -149,7 +149,7 @@ class Recipient(HasAttributes, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Where a workspace sends: the regions it blocks, and those it enabled of the ones that are off until then."""
+    """The regions of a workspace: those it blocks, and those it enabled among the ones that are off by default."""
 
     blocked: frozenset[str]
     enabled: frozenset[str]
@@ -394,7 +394,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
 
 
 class _Outcome(NamedTuple):
-    """What a campaign's body came to for a recipient, or why it is not sent."""
+    """The rendered body for a recipient, or the reason why it is not sent."""
 
     text: Text
     encoding: str

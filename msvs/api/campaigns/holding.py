@@ -29,7 +29,7 @@ WHERE livemode AND campaign_id IS NULL AND (status = 'queued' OR (status = 'sche
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What was held back."""
+    """The campaigns and messages that were held."""
 
     campaigns_paused: int
     messages_canceled: int

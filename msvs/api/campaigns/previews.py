@@ -472,7 +472,7 @@ def _throughput_rates(services: Services, livemode: bool, sender: str) -> list[f
 
 @dataclass(slots=True)
 class _Outcome:
-    """What becomes of the recipients looked at so far."""
+    """The outcomes of the recipients that were rendered so far."""
 
     planned: _Planned
     template: Template

@@ -47,7 +47,7 @@ QuietHours = Annotated[
 
 
 class Audience(Request, frozen=True):
-    """Who a campaign goes to: the union of lists, a segment and single contacts."""
+    """The audience of a campaign: the union of lists, a segment and single contacts."""
 
     list_ids: (
         Annotated[
@@ -67,7 +67,7 @@ class Audience(Request, frozen=True):
 
 
 class CampaignOptions(Request, frozen=True, kw_only=True):
-    """What a campaign may say besides its body and its audience."""
+    """The options of a campaign besides its body and audience."""
 
     from_: Sender | None = msgspec.field(name="from", default=None)
     scheduled_at: ScheduledAt | None = None

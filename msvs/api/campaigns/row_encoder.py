@@ -57,7 +57,7 @@ class Text:
 
 
 class RowEncoder:
-    """What the messages of a campaign that only differ in id, contact, phone and body have in common."""
+    """The shared parts of a campaign's messages, which differ only in id, contact, phone and body."""
 
     __slots__ = ("_data", "_data_length", "_event", "_event_head", "_event_tail", "_head", "_tail", "type")
 

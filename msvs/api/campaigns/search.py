@@ -40,7 +40,7 @@ PAGE = PageRequest(MOST_FOUND)
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What is looked for: the text, and the digits of the phone that it may be, as much as people wrote of it."""
+    """A search term: the text, and the digits of a phone that it may contain."""
 
     text: str
     digits: str | None = None

@@ -271,12 +271,12 @@ class Evidence:
 
     @property
     def claim(self) -> Claim:
-        """What the evidence may undo an opt-out by."""
+        """The claim by which the evidence may undo an opt-out."""
         return Claim(given_at=self.given_at, is_renewed=self.is_renewed)
 
 
 class Words(NamedTuple):
-    """What is known of how a phone opted out: from where, what it wrote, and to which version of a text."""
+    """How a phone opted out: its source, its words, and the version of the text that it answered."""
 
     ip: str | None
     user_agent: str | None

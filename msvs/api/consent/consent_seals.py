@@ -136,7 +136,7 @@ async def seal_as_they_are(
             await _seal(services, head.workspace_id, head.livemode, head.sequence, head.hash)
         await _register_all(services)
     if heads:
-        log.warning("chains of consent sealed as they stand", chains=len(heads), workspace_id=workspace_id)
+        log.warning("consent chains sealed as they are", chains=len(heads), workspace_id=workspace_id)
     return [(head.workspace_id, head.livemode) for head in heads]
 
 

@@ -84,7 +84,7 @@ class OptOut:
 
 
 class Claim(NamedTuple):
-    """What an opt-in goes by: the person's own act, or evidence with its time, which says that it is a new one."""
+    """The basis of an opt-in: the person's own act, or evidence with its time and whether it is renewed."""
 
     is_own_act: bool = False
     given_at: datetime | None = None
@@ -92,7 +92,7 @@ class Claim(NamedTuple):
 
     @property
     def renewal(self) -> bool | None:
-        """What the history keeps of it: whether the evidence is a new one, None if it has no time."""
+        """The value kept in the history: whether the evidence is renewed, None if it has no time."""
         return None if self.given_at is None else self.is_renewed
 
 
@@ -159,7 +159,7 @@ async def find_opt_out(ctx: Context, phone: str) -> OptOut | None:
 
 
 class _Details(TypedDict):
-    """What the refusal carries besides its message."""
+    """The details of the refusal."""
 
     opted_out_at: str
     existing_id: NotRequired[str]

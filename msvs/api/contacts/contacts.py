@@ -133,7 +133,7 @@ class OptInEvidence(Request, frozen=True):
 
 
 class NewContact(Request, frozen=True):
-    """What is said of a contact to make."""
+    """The values of a contact to create."""
 
     phone: Annotated[E164, about(example="+14155550123")]
     first_name: Annotated[FirstName, about(example="Maria")] | None = None

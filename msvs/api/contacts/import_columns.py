@@ -207,7 +207,7 @@ def check_mapping(columns: Sequence[Column], mapping: Mapping[str, str]) -> dict
 def check_field(field: object, name: str) -> None:
     """Refuse what no column can be, of whatever type it is. Raises InvalidRequest."""
     if not isinstance(field, str):
-        raise InvalidRequest("What a column is must be text.", param=f"mapping.{name[:40]}")
+        raise InvalidRequest("The field of a column must be text.", param=f"mapping.{name[:40]}")
     key = field.removeprefix(ATTRIBUTE)
     if field.startswith(ATTRIBUTE):
         if 1 <= len(key) <= MAX_ATTRIBUTE_KEY and not any(unicodedata.category(each) in ("Cc", "Cs") for each in key):

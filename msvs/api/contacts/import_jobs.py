@@ -120,7 +120,7 @@ OfAll = about(
 
 
 class ImportOptions(Request, frozen=True, kw_only=True):
-    """How a file is imported."""
+    """The options of an import."""
 
     list_id: ListRef | None = None
     default_region: Region | None = None

@@ -242,7 +242,7 @@ class _Fresh(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """How the rows of a reading become contacts."""
+    """How the rows of a file become contacts."""
 
     reading_id: UUID
     rule: str
@@ -255,7 +255,7 @@ class Merge:
 
     @property
     def source(self) -> str:
-        """Where consent was given, where neither the row nor the import says it."""
+        """The source of consent if neither the row nor the import names one."""
         return f"import of {self.file_name}"[:100]
 
 

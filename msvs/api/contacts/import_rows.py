@@ -74,7 +74,7 @@ class AttributeColumn(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How the rows of a file are read: where its columns are, and what holds for all of them."""
+    """How the rows of a file are read: its columns, and the options for all rows."""
 
     reading_id: UUID
     width: int

@@ -146,7 +146,7 @@ class RowRefused(msgspec.Struct, frozen=True):
 
 
 class ContactsImported(msgspec.Struct):
-    """What came of importing contacts.
+    """The result of importing contacts.
 
     Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is in `invalid`. Of the contacts,
     `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted out and stay so.
@@ -167,7 +167,7 @@ class ContactsImported(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Person:
-    """What the rows of one phone say together; what is None was not said."""
+    """The combined values of the rows of one phone; None if not given."""
 
     index: int
     phone: Phone
@@ -406,7 +406,7 @@ async def _opt_in(
 
 
 class OptedIn(NamedTuple):
-    """How many contacts of an import were opted in, are asked to confirm, and had opted out and stay so."""
+    """Counts of contacts that were opted in, asked to confirm, or stay opted out."""
 
     opted_in: int = 0
     pending: int = 0

@@ -160,4 +160,4 @@ async def _find_static(ctx: Context, id: UUID) -> ContactList:
 def refuse_synced(row: ContactList) -> None:
     """Raise Conflict `list_synced` for a list that is not changed by hand."""
     if row.kind != STATIC:
-        raise Conflict("The list is kept in step with another service; change it there.", code=ErrorCode.LIST_SYNCED)
+        raise Conflict("The list is synchronized with another service; change it there.", code=ErrorCode.LIST_SYNCED)

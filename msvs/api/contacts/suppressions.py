@@ -98,7 +98,7 @@ class SuppressionsImported(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class LineNote:
-    """What there is to say of a line of a file; never what stands in it."""
+    """A note about a line of a file, without its contents."""
 
     line: int
     reason: str
@@ -106,7 +106,7 @@ class LineNote:
 
 @dataclass(frozen=True, slots=True)
 class FileImported:
-    """What came of some rows of a file: `lost` names those that could not be read, `notes` what was read in part."""
+    """The result of some rows of a file: `lost` names unreadable rows, and `notes` those read in part."""
 
     added: int
     already_suppressed: int
@@ -116,7 +116,7 @@ class FileImported:
 
 @dataclass(slots=True)
 class Person:
-    """What a row of a file says: its phones in E.164 and why they are suppressed."""
+    """The phones of a row in E.164, and why they are suppressed."""
 
     phones: list[str] = field(default_factory=list)
     source: str = ""

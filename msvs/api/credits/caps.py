@@ -46,7 +46,7 @@ RETURNING messages
 
 @dataclass(frozen=True, slots=True)
 class Spendable:
-    """What may be spent now, in credits: the balance, and what is left of the day's cap (None: there is no cap).
+    """The credits that can be spent now: the balance, and what is left of the daily cap (None without a cap).
 
     `topped_up` and `opened` tell what they stand by: another value means a top-up, or a new day or cap, and none else.
     """
@@ -58,7 +58,7 @@ class Spendable:
 
     @property
     def credits(self) -> int:
-        """What both cover."""
+        """The credits that both cover."""
         return self.balance if self.left_today is None else min(self.balance, self.left_today)
 
     @property

@@ -61,7 +61,7 @@ WHERE purchase_returns.purchase_id = $2
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What Stripe says of a purchase now; `problem` is why a payment is not what was sold."""
+    """The state of a purchase at Stripe; `problem` tells why a payment does not match the order."""
 
     status: PurchaseStatus
     payment_intent: str | None = None

@@ -53,7 +53,7 @@ class GatewayError(Unavailable):
 
 
 class Charge(msgspec.Struct):
-    """What a charge shows to who paid it."""
+    """The details of a charge for the buyer."""
 
     receipt_url: str | None = None
 
@@ -81,7 +81,7 @@ class Price(msgspec.Struct):
 
 
 class Line(msgspec.Struct):
-    """What was bought in a session."""
+    """A line item of a session."""
 
     quantity: int | None = None
     price: Price | None = None
@@ -94,7 +94,7 @@ class Lines(msgspec.Struct):
 
 
 class Totals(msgspec.Struct):
-    """What of an amount is tax."""
+    """The tax in an amount."""
 
     amount_tax: int = 0
 
@@ -283,7 +283,7 @@ def _read(kind: type[S], text: str | msgspec.Raw) -> S:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.MsgspecError as error:
-        log.error("an answer of Stripe's cannot be read", what=kind.__name__, error=type(error).__name__)
+        log.error("an answer from Stripe cannot be read", what=kind.__name__, error=type(error).__name__)
         raise GatewayError(
             "The payment service answered with something unknown.", is_final=True, reason="unreadable"
         ) from None

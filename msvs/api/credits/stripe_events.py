@@ -62,7 +62,7 @@ LOOK_LATER = "UPDATE purchases SET check_at = $2 WHERE id = $1 AND check_at IS N
 
 
 class _Object(msgspec.Struct):
-    """What an event is about: of all that it holds, the ids."""
+    """The ids in an event."""
 
     id: str
     payment_intent: str | dict[str, msgspec.Raw] | None = None
@@ -98,7 +98,7 @@ def read_event(services: Services, body: bytes, header: str) -> Told:
     except msgspec.MsgspecError:
         raise InvalidRequest("The event cannot be read.", code=ErrorCode.CALLBACK_INVALID) from None
     if told.livemode != services.billing.takes_money:
-        log.warning("an event of the other mode was refused", type=told.type[:80])
+        log.warning("a Stripe event of the other mode was refused", type=told.type[:80])
         raise PermissionDenied("The event is of Stripe's other mode.", code=ErrorCode.CALLBACK_REFUSED)
     return told
 
@@ -173,7 +173,7 @@ async def _work(services: Services, event: rows.StripeEventRow) -> None:
     except GatewayError as error:
         await _retry(services, event, error.reason)
     except Exception as error:
-        log.error("an event of Stripe's broke", type=event.type, error=type(error).__name__)
+        log.error("processing of a Stripe event failed", type=event.type, error=type(error).__name__)
         await _retry(services, event, type(error).__name__)
     else:
         await _settle(services, event, EventState.IGNORED if status is None else EventState.DONE)

@@ -65,7 +65,7 @@ RETURNING messages.id
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What a carrier reports of a message: delivered, or failed with a code of our catalogue."""
+    """A carrier's report about a message: delivered, or failed with a code of our catalogue."""
 
     message_id: UUID
     is_delivered: bool

@@ -215,7 +215,7 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
 
 
 class _Paid(Protocol):
-    """What queueing tells: whether the balance has become low, and how many deliveries of webhooks there are."""
+    """The result of queueing: whether the balance became low, and the number of webhook deliveries."""
 
     is_low: bool
     deliveries: int

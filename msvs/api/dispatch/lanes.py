@@ -70,7 +70,7 @@ LEFT JOIN LATERAL (
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What is claimed together: a campaign's messages, or the single messages of a workspace and mode.
+    """Messages that are claimed together: those of a campaign, or the single messages of a workspace and mode.
 
     `open_ids` is the range that they lie in, and `bound` where the first of them lies at the earliest.
     """

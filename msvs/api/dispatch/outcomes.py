@@ -87,7 +87,7 @@ WHERE message_attempts.id = done.id AND {in_attempts}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a carrier made of one message: accepted, refused, throttled (for now), fault (it was away) or unknown.
+    """The outcome of one message: accepted, refused, throttled, fault (the carrier was away) or unknown.
 
     `part_refs` are the carrier's ids of the parts of a message that get reports of their own. `may_last`: a fault
     that may be the message's, for all that is known.

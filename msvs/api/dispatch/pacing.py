@@ -23,7 +23,7 @@ MOST_AT_ONCE = 100_000
 
 
 class RunningCampaign(Protocol):
-    """What a claim reads of its campaign: the columns of RUNNING."""
+    """The columns of a campaign that a claim reads, as in RUNNING."""
 
     id: UUID
     interval_seconds: float

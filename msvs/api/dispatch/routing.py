@@ -164,7 +164,7 @@ def _order(way: Way) -> tuple[int, bool, Decimal, str]:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What carriers made of a message's earlier attempts: who refused it, and who was lately away."""
+    """The earlier attempts of a message: carriers that refused it, and carriers that were recently away."""
 
     refused: frozenset[str] = frozenset()
     away: frozenset[str] = frozenset()

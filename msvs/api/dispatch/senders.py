@@ -149,7 +149,7 @@ async def find_last(workspace_id: UUID, livemode: bool, contact_ids: Sequence[UU
 
 
 class Standing(Enum):
-    """What a sender is to a workspace."""
+    """The relation of a sender to a workspace."""
 
     OWNED = "owned"
     PLATFORM = "platform"
@@ -162,7 +162,7 @@ FIND_CLAIMANTS = "SELECT workspace_id, value FROM senders WHERE skeleton = ANY($
 
 
 async def standing_of(workspace_id: UUID | None, sender: str) -> Standing:
-    """Whose a sender is: the workspace's, the platform's, free, or another's; so is what looks like another's."""
+    """Return who owns a sender: the workspace, the platform, nobody, or another; lookalikes count as another's."""
     if sender in platform_names():
         return Standing.PLATFORM
     spellings = [sender] if kind_of(sender) is SenderKind.ALPHANUMERIC else with_spellings([sender])

@@ -297,7 +297,7 @@ async def _finish(carrier_events: Sequence[Row], placed: Iterable[UUID], now: da
     done = set(placed)
     lost = [row for row in carrier_events if row.id not in done and now - row.received_at >= GIVE_UP]
     for row in lost:
-        log.warning("carrier event given up: nothing it belongs to", carrier=row.carrier, kind=row.kind)
+        log.warning("carrier event dropped: it belongs to nothing", carrier=row.carrier, kind=row.kind)
     await execute(DELETE_CARRIER_EVENTS, [*done, *(row.id for row in lost)])
     later = [row.id for row in carrier_events if row.id not in done and now - row.received_at < GIVE_UP]
     if later:
@@ -360,7 +360,7 @@ async def _keep_unread(row: Row, parts: Sequence[Row], repeats: Sequence[Row], n
 
     It opts nobody out by itself, and may have been meant to: it is counted, and somebody can read it.
     """
-    log.warning("inbound message kept: its sender is no number that can be read", carrier=row.carrier)
+    log.warning("inbound message kept: its sender is not a readable phone number", carrier=row.carrier)
     await execute(UNREAD, parts[0].id, _joined(parts), now + UNREAD_KEPT)
     rest = [part for part in (*parts, *repeats) if part.id != parts[0].id]
     if rest:

@@ -118,4 +118,4 @@ def _check(ctx: Context) -> None:
     """Refuse the live mode, whose handsets are people's own. Raises PermissionDenied code `sandbox_only`."""
     allow(ctx, Permission.MESSAGES_READ)
     if ctx.livemode:
-        raise PermissionDenied("Handsets are looked at in the sandbox only.", code=ErrorCode.SANDBOX_ONLY)
+        raise PermissionDenied("Handsets exist only in the sandbox.", code=ErrorCode.SANDBOX_ONLY)

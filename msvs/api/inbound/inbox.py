@@ -116,7 +116,7 @@ UPDATE inbound_messages SET read_at = NULL WHERE workspace_id = $1 AND livemode 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """What one contact replied and what was sent to it. `id` is the last reply's, by which threads are paged."""
+    """The conversation with one contact. `id` is that of the last reply, by which threads are paged."""
 
     id: UUID
     contact: Contact

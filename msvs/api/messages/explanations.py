@@ -131,7 +131,7 @@ class CharacterExplanation(Resource, kw_only=True):
 
 
 class EncodingExplanation(Resource, kw_only=True):
-    """How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2."""
+    """The encoding of the body. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2."""
 
     encoding: Annotated[str, about("The character encoding.", example="gsm7")]
     units: Annotated[int, about("Septets (GSM-7) or UTF-16 units (UCS-2).", example=64)]

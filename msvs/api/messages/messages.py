@@ -441,7 +441,7 @@ def _read_metadata(given: Mapping[str, object]) -> Mapping[str, object]:
     """Read the values that metadata is to have. Raises InvalidRequest."""
     for key, value in given.items():
         if value is None or isinstance(value, (dict, list)):
-            raise InvalidRequest("Metadata is found by text, numbers and booleans.", param=f"metadata.{key}")
+            raise InvalidRequest("Metadata can be filtered by text, numbers and booleans.", param=f"metadata.{key}")
     return check_metadata(cast("Mapping[str, JSON]", given))
 
 

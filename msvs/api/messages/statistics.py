@@ -127,7 +127,7 @@ FROM threads
 
 
 class Interval(StrEnum):
-    """How long a bucket of a time series is, in the workspace's time zone; weeks begin on Monday."""
+    """The interval of a time series, in the workspace's time zone; weeks begin on Monday."""
 
     MINUTE = "minute"
     HOUR = "hour"
@@ -167,7 +167,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class UsagePoint:
-    """What a workspace sent and received in one bucket of time."""
+    """The messages that a workspace sent and received in one interval."""
 
     outbound: Traffic = field(default_factory=Traffic)
     inbound: Traffic = field(default_factory=Traffic)
@@ -175,7 +175,7 @@ class UsagePoint:
 
 @dataclass(frozen=True, slots=True)
 class FailureCount:
-    """How many recipients failed, were skipped or were canceled (`status`) for one code of the catalogue."""
+    """The number of recipients that failed, were skipped or were canceled (`status`) with one code."""
 
     code: str
     message: str
@@ -185,7 +185,7 @@ class FailureCount:
 
 @dataclass(slots=True)
 class CampaignPoint:
-    """How many messages of a campaign left, arrived, failed and were replied to in one bucket."""
+    """The messages of a campaign that were sent, delivered, failed and replied to in one interval."""
 
     start_at: datetime
     end_at: datetime
@@ -210,7 +210,7 @@ class AudiencePoint:
 
 
 class Dimension(StrEnum):
-    """What deliverability is broken down by."""
+    """The dimension by which deliverability is grouped."""
 
     CODE = "code"
     REGION = "region"

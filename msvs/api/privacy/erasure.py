@@ -367,7 +367,7 @@ def _names(contact_id: UUID | None, messages: Iterable[UUID]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What of the large tables is about the subject."""
+    """The rows of the large tables that are about the subject."""
 
     events: frozenset[UUID]
     attempts: frozenset[UUID]

@@ -15,7 +15,7 @@ from msvs.api.text.phones import Phone
 
 
 class _Table(TypedDict, total=False):
-    """What the files of this module hold, each its own."""
+    """The contents of one of the module's files."""
 
     regions: Sequence[Mapping[str, str]]
     types: Mapping[str, str]

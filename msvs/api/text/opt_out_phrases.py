@@ -34,7 +34,7 @@ MIN_TORN = 4
 
 
 class Intent(StrEnum):
-    """How surely a text asks to opt out."""
+    """How certain it is that a text asks to opt out."""
 
     CERTAIN = "certain"
     LIKELY = "likely"
@@ -42,7 +42,7 @@ class Intent(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a rule's phrases are looked for in."""
+    """The part of a message in which the phrases of a rule are searched."""
 
     MESSAGE = "message"
     SENTENCE = "sentence"
@@ -52,7 +52,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a text was read as: `rule` is the rule that held, `exclusion` the one that kept a rule from holding."""
+    """The reading of a text: `rule` matched, or `exclusion` prevented a match."""
 
     intent: Intent | None
     rule: str | None = None

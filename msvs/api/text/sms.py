@@ -34,7 +34,7 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """What a body costs on the air; `units` are septets (gsm7) or UTF-16 units (ucs2), headers apart."""
+    """The segments of a body; `units` are septets (gsm7) or UTF-16 units (ucs2), without headers."""
 
     encoding: Encoding
     segments: int

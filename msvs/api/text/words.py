@@ -12,7 +12,7 @@ from importlib.resources import files
 
 
 class Keyword(StrEnum):
-    """What a whole reply asks for. JOIN is a word that a workspace chose (keywords.py)."""
+    """The keyword of a reply. JOIN is a word that the workspace chose (keywords.py)."""
 
     STOP = "stop"
     START = "start"

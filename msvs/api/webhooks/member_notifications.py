@@ -26,7 +26,7 @@ MOST_KEPT = 200
 
 
 class NotificationKind(StrEnum):
-    """What a notification tells."""
+    """The kind of a notification."""
 
     CREDITS_LOW = "credits_low"
     CAMPAIGN_COMPLETED = "campaign_completed"
@@ -98,7 +98,7 @@ FROM unnest($1::uuid[], $2::varchar[], $3::uuid[], $4::varchar[]) AS mailed (id,
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What members of a workspace are to be told.
+    """A notice for members of a workspace.
 
     `only` are the users who are, if they are members; None is all who have the kind's permission.
     """

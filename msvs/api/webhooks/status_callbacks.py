@@ -188,7 +188,7 @@ class ClaimedCallback(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallbackUrl:
-    """Where to call, and how often again after what."""
+    """The URL of a callback, with its retries."""
 
     url: str
     retry_count: int = DEFAULT_RETRIES
@@ -197,7 +197,7 @@ class CallbackUrl:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What came of a callback: a status, or the kind of failure that stands for no answer."""
+    """The result of a callback: a status, or the kind of failure without an answer."""
 
     status: int | None = None
     error: FailureKind | None = None

@@ -88,17 +88,17 @@ class SmppCarrier(Carrier):
 
     @property
     def wanted(self) -> int:
-        """How many sessions there should be."""
+        """The number of sessions that there should be."""
         return self.options.binds * (1 if self.options.bind == "transceiver" else 2)
 
     @property
     def bound(self) -> int:
-        """How many sessions are bound."""
+        """The number of bound sessions."""
         return sum(link.is_open for link in self._links)
 
     @property
     def capacity(self) -> int:
-        """How many messages the windows of all sessions hold; more would only wait."""
+        """The number of messages in the windows of all sessions; more would only wait."""
         return self.options.binds * self.options.window
 
     async def open(self, take: TakeCarrierEvents) -> None:

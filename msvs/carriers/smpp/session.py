@@ -47,7 +47,7 @@ Brought = tuple[int, int, Message, Arrival | None]
 
 
 class Host(Protocol):
-    """What a session reports to."""
+    """The object to which a session reports."""
 
     options: SmppOptions
     redeliveries: Redeliveries

@@ -438,7 +438,7 @@ export type WebhookStatus =
   | "disabled"
   | Open;
 
-/** Who a campaign goes to: the union of lists, a segment and single contacts. */
+/** The audience of a campaign: the union of lists, a segment and single contacts. */
 export interface AudienceParams {
   /** The lists. */
   list_ids?: ReadonlyArray<string> | null;
@@ -612,7 +612,7 @@ export interface Campaign {
   version: string;
 }
 
-/** Who a campaign goes to: the union of lists, a segment and single contacts. */
+/** The audience of a campaign: the union of lists, a segment and single contacts. */
 export interface CampaignAudience {
   /** The lists. */
   list_ids?: Array<string>;
@@ -964,7 +964,7 @@ export interface ContactList {
   version: string;
 }
 
-/** What somebody of the workspace recorded about a contact. */
+/** A note of a member about a contact. */
 export interface ContactNote {
   id: string;
   object: "contact_note";
@@ -1008,7 +1008,7 @@ export interface ContactsAdded {
 }
 
 /**
- * What came of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is in
+ * The result of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is in
  * `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted out
  * and stay so.
  */
@@ -1084,7 +1084,7 @@ export interface EncodingCounts {
   ucs2: number;
 }
 
-/** How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2. */
+/** The encoding of the body. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2. */
 export interface EncodingExplanation {
   /** The character encoding. */
   encoding: string;

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * Who a campaign goes to: the union of lists, a segment and single contacts.
+ * The audience of a campaign: the union of lists, a segment and single contacts.
  *
  * @property-read list<string>|null $list_ids The lists.
  * @property-read string|null $segment_id The segment; null if there is none.

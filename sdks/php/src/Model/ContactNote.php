@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What somebody of the workspace recorded about a contact.
+ * A note of a member about a contact.
  *
  * @property-read string $id
  * @property-read string $object

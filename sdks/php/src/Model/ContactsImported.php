@@ -9,9 +9,9 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What came of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is in
- * `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted out
- * and stay so.
+ * The result of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is
+ * in `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted
+ * out and stay so.
  *
  * @property-read int $created The number of contacts created.
  * @property-read int $updated The number of contacts updated.

@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2.
+ * The encoding of the body. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2.
  *
  * @property-read string $encoding The character encoding.
  * @property-read int $units Septets (GSM-7) or UTF-16 units (UCS-2).

@@ -517,7 +517,7 @@ WebhookStatus = (
 
 
 class AudienceParam(TypedDict, total=False):
-    """Who a campaign goes to: the union of lists, a segment and single contacts."""
+    """The audience of a campaign: the union of lists, a segment and single contacts."""
 
     list_ids: Sequence[str] | None
     segment_id: str | None
@@ -687,7 +687,7 @@ class Campaign(Model):
 
 
 class CampaignAudience(Model):
-    """Who a campaign goes to: the union of lists, a segment and single contacts."""
+    """The audience of a campaign: the union of lists, a segment and single contacts."""
 
     list_ids: list[str] | None
     """The lists."""
@@ -1073,7 +1073,7 @@ class ContactList(Model):
 
 
 class ContactNote(Model):
-    """What somebody of the workspace recorded about a contact."""
+    """A note of a member about a contact."""
 
     id: str
     object: Literal["contact_note"]
@@ -1122,8 +1122,8 @@ class ContactsAdded(Model):
 
 
 class ContactsImported(Model):
-    """What came of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is
-    in `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had
+    """The result of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or
+    is in `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had
     opted out and stay so."""
 
     _nested: ClassVar[Mapping[str, str]] = {"invalid": "RowRefused"}
@@ -1206,7 +1206,7 @@ class EncodingCounts(Model):
 
 
 class EncodingExplanation(Model):
-    """How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2."""
+    """The encoding of the body. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2."""
 
     _nested: ClassVar[Mapping[str, str]] = {"forced_by": "CharacterExplanation"}
     encoding: str

@@ -125,7 +125,7 @@ module MassiveSMS
     field :version
   end
 
-  # Who a campaign goes to: the union of lists, a segment and single contacts.
+  # The audience of a campaign: the union of lists, a segment and single contacts.
   class CampaignAudience < Model
     # The lists.
     field :list_ids
@@ -463,7 +463,7 @@ module MassiveSMS
     field :version
   end
 
-  # What somebody of the workspace recorded about a contact.
+  # A note of a member about a contact.
   class ContactNote < Model
     field :id
     field :object
@@ -506,7 +506,7 @@ module MassiveSMS
     field :not_found
   end
 
-  # What came of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is
+  # The result of importing contacts. Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is
   # in `invalid`. Of the contacts, `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted
   # out and stay so.
   class ContactsImported < Model
@@ -581,7 +581,7 @@ module MassiveSMS
     field :ucs2
   end
 
-  # How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2.
+  # The encoding of the body. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2.
   class EncodingExplanation < Model
     # The character encoding.
     field :encoding

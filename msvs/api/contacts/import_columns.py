@@ -205,7 +205,7 @@ def check_mapping(columns: Sequence[Column], mapping: Mapping[str, str]) -> dict
 
 
 def check_field(field: object, name: str) -> None:
-    """Refuse what no column can be, of whatever type it is. Raises InvalidRequest."""
+    """Refuse what no column can be, of any type. Raises InvalidRequest."""
     if not isinstance(field, str):
         raise InvalidRequest("The field of a column must be text.", param=f"mapping.{name[:40]}")
     key = field.removeprefix(ATTRIBUTE)

@@ -116,7 +116,7 @@ async def owner_url(engines: Engines) -> str:
 @pytest.fixture(scope="session")
 async def database(engines: Engines, owner_url: str) -> AsyncIterator[str]:
     """That database with this process connected to it as the service; its URL."""
-    url = owner_url
+    url = engines.for_service(owner_url)
     async with owned(owner_url), db.connected(url, pool_size=30):
         yield url
 

@@ -46,6 +46,8 @@ WARNINGS = (
     "Ignoring complex example on request body",
     # It asks for the name of a schema that stands where it is used.
     "Failed to get the schema name: null",
+    # Java imports by that word, so that an Import is a ModelImport in its client.
+    "Import (reserved word) cannot be used as model name",
     # Go reads a file of such a name as a test, so that CampaignTest stands in one of another.
     "with suffix (reserved word) cannot be used as filename",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -22,6 +22,8 @@ class MailServer:
         self.to_recipient = WELL
         self.to_body = WELL
         self.url = ""
+        # Waits before it answers a body, where it is told to.
+        self.before_answer: Callable[[], Awaitable[object]] | None = None
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
         if self.to_recipient == WELL:
@@ -31,6 +33,8 @@ class MailServer:
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         if self.to_body == WELL:
             self.taken.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
+        if self.before_answer is not None:
+            await self.before_answer()
         return self.to_body
 
 

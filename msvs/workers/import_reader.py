@@ -1,11 +1,14 @@
-"""A process that parses the rows of a large file: frames of rows in, frames of encoded rows out.
+"""Processes beside a worker: one unpacks a large file, others read its rows, frames of rows in, of encoded rows out.
 
-It ends with its input, also where the worker was killed.
+They end with their input, also where the worker was killed, and the worker ends them where it is told to end itself or
+they say nothing for too long.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import signal
 import sys
 from collections import deque
@@ -16,13 +19,20 @@ from typing import BinaryIO
 
 import msgspec
 
+from msvs.api.contacts import import_files
 from msvs.api.contacts.import_rows import Encoded, Plan, RawRow, encode_rows
+from msvs.api.errors import InvalidRequest
 
 # Rows of a frame, which are one transaction when they are written.
 FRAME_ROWS = 5000
 # Frames that each process has before it, so that it never waits.
 AHEAD = 2
 SIZE = 4
+# How long a frame may take, many times what it takes on a busy machine: its process is stopped or stuck.
+FRAME_SECONDS = 20.0
+# What a process that unpacked a file ends with: its kind, or that it is refused, for the reason that it wrote.
+KINDS = (import_files.CSV, import_files.WORKBOOK)
+REFUSED = 3
 
 _packer = msgspec.msgpack.Encoder()
 _rows = msgspec.msgpack.Decoder(list[RawRow])
@@ -98,16 +108,64 @@ async def encode_all(plan: Plan, rows: Iterable[RawRow], processes: int) -> Asyn
                 if frame:
                     reader = readers[turn % processes]
                     turn += 1
-                    await reader.send(_packer.encode(frame))
+                    async with asyncio.timeout(FRAME_SECONDS):
+                        await reader.send(_packer.encode(frame))
                     waiting.append(reader)
             if waiting:
-                yield await waiting.popleft().receive()
+                async with asyncio.timeout(FRAME_SECONDS):
+                    encoded = await waiting.popleft().receive()
+                yield encoded
+
+
+async def unpack(file: BinaryIO, plain: BinaryIO) -> str:
+    """Write what a packed file holds to another, as text, and return its kind. Raises InvalidRequest."""
+    file.seek(0)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"from {__name__} import unpack_main; unpack_main()"),
+        stdin=file,
+        stdout=plain,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        _, said = await process.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    code = process.returncode or 0
+    if code == REFUSED:
+        raise InvalidRequest(said.decode(), param="file")
+    if not 0 <= code < len(KINDS):
+        raise OSError(f"the process that unpacks ended with {code}")
+    return KINDS[code]
+
+
+def unpack_main() -> None:
+    """Unpack what the input is to the output, and end with what it is."""
+    _ignore_signals()
+    try:
+        with (
+            os.fdopen(os.dup(sys.stdin.fileno()), "rb") as file,
+            os.fdopen(os.dup(sys.stdout.fileno()), "wb") as plain,
+            import_files.unpack(file) as unpacked,
+        ):
+            unpacked.file.flush()
+            unpacked.file.seek(0)
+            shutil.copyfileobj(unpacked.file, plain, 1 << 20)
+    except InvalidRequest as error:
+        sys.stderr.write(error.message)
+        sys.exit(REFUSED)
+    sys.exit(KINDS.index(unpacked.kind))
 
 
 def main() -> int:
     """Serve until the input ends; 0."""
+    _ignore_signals()
+    serve(sys.stdin.buffer, sys.stdout.buffer)
+    return 0
+
+
+def _ignore_signals() -> None:
     # A worker that is stopped finishes its frame first, for which it needs this process.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(sys.stdin.buffer, sys.stdout.buffer)
-    return 0

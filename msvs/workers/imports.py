@@ -6,11 +6,12 @@ import is: what a worker that was killed had not committed is done by the next, 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -52,18 +53,19 @@ MAX_ROWS = 10_000_000
 # Of so many rows that were refused late, the cells are kept.
 MAX_FILLED = 100_000
 
-CLAIM = """
+_DUE = ", ".join(f"'{status}'" for status in DUE)
+CLAIM = f"""
 UPDATE contact_imports SET lease_token = $1, lease_until = $3, turn_at = $2
 WHERE id = (
     SELECT id FROM contact_imports
-    WHERE status = ANY ($4::varchar[]) AND (lease_until IS NULL OR lease_until < $2)
+    WHERE status IN ({_DUE}) AND (lease_until IS NULL OR lease_until < $2)
     ORDER BY turn_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 RETURNING id
 """
-HAS_DUE_IMPORT = """
+HAS_DUE_IMPORT = f"""
 SELECT EXISTS (
-    SELECT FROM contact_imports WHERE status = ANY ($2::varchar[]) AND (lease_until IS NULL OR lease_until < $1)
+    SELECT FROM contact_imports WHERE status IN ({_DUE}) AND (lease_until IS NULL OR lease_until < $1)
 )
 """
 RELEASE = "UPDATE contact_imports SET lease_token = NULL, lease_until = NULL WHERE id = $1 AND lease_token = $2"
@@ -76,13 +78,21 @@ WHERE import_rows.reading_id = $1 AND import_rows.number = named.number
 """
 
 
+# What is left to give a lease back, where the process is told to end.
+RELEASE_SECONDS = 1.0
+
+
 class LeaseLost(Exception):
     """The import is another worker's by now, or its owner ended it."""
 
 
+class Interrupted(Exception):
+    """The process is told to end."""
+
+
 async def has_due(_: Services, now: datetime) -> bool:
     """Return whether an import waits for a worker."""
-    return bool(await fetch_value(HAS_DUE_IMPORT, now, list(DUE)))
+    return bool(await fetch_value(HAS_DUE_IMPORT, now))
 
 
 async def run_imports(services: Services, settings: Settings, *, stop: StopFlag | None = None) -> int:
@@ -100,7 +110,7 @@ async def run_imports(services: Services, settings: Settings, *, stop: StopFlag 
 async def _claim(services: Services, settings: Settings, stop: StopFlag) -> _Turn | None:
     now = await database.now()
     token = ids.new_id()
-    id = await fetch_value(CLAIM, token, now, now + LEASE, list(DUE))
+    id = await fetch_value(CLAIM, token, now, now + LEASE)
     return None if id is None else _Turn(services, settings, stop, id, token)
 
 
@@ -118,7 +128,7 @@ class _Turn:
         steps: dict[ImportStatus, Callable[[], Awaitable[object]]] = {
             ImportStatus.QUEUED: self._read,
             ImportStatus.READING: self._read,
-            ImportStatus.CHECKING: self._check,
+            ImportStatus.CHECKING: self._try_out,
             ImportStatus.RUNNING: self._merge,
             ImportStatus.UNDOING: self._undo,
         }
@@ -127,12 +137,23 @@ class _Turn:
                 await steps[row.status]()
                 if await self._is_over():
                     break
-        except LeaseLost:
-            return self._done
+        except (LeaseLost, Interrupted):
+            pass
         except ApiError as error:
             await self._fail(error)
+        except asyncio.CancelledError:
+            # What its transaction did is taken back: another goes on at once.
+            with suppress(Exception):
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await execute(RELEASE, self._id, self._token)
+            raise
         await execute(RELEASE, self._id, self._token)
         return self._done
+
+    def _check(self) -> None:
+        """Break off what reads rows. Raises Interrupted."""
+        if self._stop.is_set:
+            raise Interrupted
 
     async def _is_over(self) -> bool:
         """Return whether the worker is to end, or another import to have its turn."""
@@ -183,9 +204,15 @@ class _Turn:
             async for block in import_jobs.read_chunks(self._id):
                 file.write(block)
                 hash.update(block)
+            size = file.tell()
             file.seek(0)
-            with import_files.unpack(cast(BinaryIO, file)) as unpacked:
-                yield unpacked, hash.hexdigest()
+            if size < MANY_BYTES or not self._settings.import_processes or not import_files.is_packed(_binary(file)):
+                with import_files.unpack(_binary(file)) as unpacked:
+                    yield unpacked, hash.hexdigest()
+                return
+            with tempfile.TemporaryFile() as plain:
+                kind = await import_reader.unpack(_binary(file), _binary(plain))
+                yield Unpacked(_binary(plain), kind), hash.hexdigest()
 
     async def _begin_reading(self, unpacked: Unpacked, hash: str) -> tuple[Plan | None, int]:
         """Find the columns and what they are, unless that is known. Return how rows are read, and after which one."""
@@ -226,7 +253,7 @@ class _Turn:
         """Write what the rows say into the database, a batch a transaction, and then join those of one phone."""
         processes = self._settings.import_processes if import_files.size_of(unpacked) >= MANY_BYTES else 0
         with import_files.open_rows(unpacked) as table:
-            rows = import_files.read_raw(table, plan, after=after)
+            rows = import_files.read_raw(table, plan, after=after, check=self._check)
             async with aclosing(import_reader.encode_all(plan, rows, processes)) as frames:
                 async for encoded in frames:
                     await in_unit_of_work(partial(self._write, encoded, after))
@@ -268,7 +295,7 @@ class _Turn:
 
     # Checking, running, undoing
 
-    async def _check(self) -> None:
+    async def _try_out(self) -> None:
         async def check(row: ContactImport, until: int, now: datetime) -> dict[str, int]:
             merge = import_jobs.merge_of(row, now)
             return await import_merge.check_batch(self._ctx(row), merge, row.rows_done, until)
@@ -350,7 +377,7 @@ class _Turn:
         plan = _plan_of(row, await database.now())
         async with self._file() as (unpacked, _):
             with import_files.open_rows(unpacked) as table:
-                late = (raw for raw in import_files.read_raw(table, plan) if raw.number in wanted)
+                late = (raw for raw in import_files.read_raw(table, plan, check=self._check) if raw.number in wanted)
                 while part := list(islice(late, BATCH)):
                     await self._fill(row, part)
 
@@ -359,6 +386,10 @@ class _Turn:
         await execute(
             FILL_CELLS, row.reading_id, [raw.number for raw in part], [database.encode_json(each) for each in cells]
         )
+
+
+def _binary(file: object) -> BinaryIO:
+    return cast(BinaryIO, file)
 
 
 def _plan_of(row: ContactImport, now: datetime) -> Plan:

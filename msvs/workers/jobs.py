@@ -88,7 +88,7 @@ def settle_billing(runtime: Runtime) -> int:
 @_answering(WorkQueue.IMPORTS)
 def run_imports(runtime: Runtime) -> int:
     """Read files of contacts and import them. Return the number of rows."""
-    return runtime.run(imports.run_imports(runtime.services, runtime.settings, stop=runtime.stop))
+    return runtime.run_bounded(imports.run_imports(runtime.services, runtime.settings, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAINTENANCE)

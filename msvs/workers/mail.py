@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -16,7 +18,7 @@ import structlog
 
 from msvs import database
 from msvs.api.accounts.mail_letters import Letter
-from msvs.api.accounts.mail_outbox import claim_mails, retry_mail, settle_mail
+from msvs.api.accounts.mail_outbox import MailLooks, claim_mails, retry_mail, settle_mail
 from msvs.api.accounts.mail_writers import write_mail
 from msvs.api.context import Services
 from msvs.api.unit_of_work import unit_of_work
@@ -51,22 +53,22 @@ async def send_mails(services: Services, settings: Settings, *, stop: StopFlag |
     count = 0
     while stop is None or not stop.is_set:
         async with unit_of_work():
-            mails = await claim_mails(await database.now(), limit=BATCH)
+            mails = await claim_mails(await database.now(), limit=BATCH, looks=services.keep(MailLooks))
         if not mails:
             break
-        await _send(services, settings, mails)
+        await _send(services, settings, mails, stop or StopFlag())
         count += len(mails)
     return count
 
 
-async def _send(services: Services, settings: Settings, mails: Sequence[MailRow]) -> None:
+async def _send(services: Services, settings: Settings, mails: Sequence[MailRow], stop: StopFlag) -> None:
     letters = [await _write(services, mail) for mail in mails]
     going = [(mail, letter) for mail, letter in zip(mails, letters, strict=True) if letter is not None]
     if settings.smtp_url is None:
         outcomes = [Outcome(None if settings.keeps_mail else NO_SERVER, is_final=True)] * len(going)
     else:
         messages = [_compose(settings, mail, letter) for mail, letter in going]
-        outcomes = await asyncio.to_thread(deliver, settings.smtp_url, messages)
+        outcomes = await _deliver(settings.smtp_url, messages, stop)
     async with unit_of_work():
         now = await database.now()
         for mail, letter in zip(mails, letters, strict=True):
@@ -82,6 +84,31 @@ async def _send(services: Services, settings: Settings, mails: Sequence[MailRow]
             else:
                 again = await retry_mail(mail, now, error=outcome.error)
                 log.warning("mail not sent", kind=mail.kind, error=outcome.error, again=again)
+
+
+async def _deliver(url: str, messages: Sequence[EmailMessage], stop: StopFlag) -> list[Outcome]:
+    """Hand messages to a mail server. Where it is slow to answer a process that is told to end, it is left alone.
+
+    What it was given and did not answer is tried again, as after a lost connection.
+    """
+    outcomes: list[Outcome] = []
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def work() -> None:
+        try:
+            deliver(url, messages, outcomes, stop)
+        finally:
+            # The loop is gone where the process ended meanwhile.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(done.set)
+
+    # A daemon, which ends with its process wherever it is.
+    threading.Thread(target=work, name="mail", daemon=True).start()
+    with suppress(TimeoutError):
+        async with stop.limit():
+            await done.wait()
+    known = outcomes[:]
+    return [*known, *[Outcome(SLOW_SERVER)] * (len(messages) - len(known))]
 
 
 async def _write(services: Services, mail: MailRow) -> Letter | None:
@@ -104,22 +131,21 @@ def _compose(settings: Settings, mail: MailRow, letter: Letter) -> EmailMessage:
     return message
 
 
-def deliver(url: str, messages: Sequence[EmailMessage]) -> list[Outcome]:
-    """Hand messages to a mail server, one after the other; what came of each. Blocks, so run it in a thread."""
+def deliver(url: str, messages: Sequence[EmailMessage], outcomes: list[Outcome], stop: StopFlag) -> None:
+    """Hand messages to a mail server in turn, and note what came of each. Blocks, so run it in a thread."""
     try:
         connection = _connect(url)
     except (OSError, smtplib.SMTPException) as error:
-        return [Outcome(_name(error))] * len(messages)
-    outcomes: list[Outcome] = []
+        outcomes += [Outcome(_name(error))] * len(messages)
+        return
     # What a slow server leaves over is due again before another worker may claim it.
     until = time.monotonic() + BATCH_SECONDS
     try:
         for message in messages:
-            is_late = time.monotonic() >= until
+            is_late = stop.is_set or time.monotonic() >= until
             outcomes.append(Outcome(SLOW_SERVER) if is_late else _hand_over(connection, message))
     finally:
         connection.close()
-    return outcomes
 
 
 def _connect(url: str) -> smtplib.SMTP:

@@ -327,6 +327,8 @@ async def test_a_worker_that_is_told_to_end_in_mid_campaign_ends_and_leaves_noth
 PROCESSES = {
     "cron": None,
     "worker messages": WorkQueue.MESSAGES,
+    "worker imports": WorkQueue.IMPORTS,
+    "worker billing": WorkQueue.BILLING,
     "worker webhooks": WorkQueue.WEBHOOKS,
     "worker maintenance": WorkQueue.MAINTENANCE,
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
 import io
+import signal
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.consent import consent_chain
-from msvs.api.contacts import import_jobs, import_merge
+from msvs.api.contacts import import_files, import_jobs, import_merge
 from msvs.api.contacts.contacts import (
     CreateContact,
     ListContacts,
@@ -44,6 +46,7 @@ from msvs.models import (
     Suppression,
 )
 from msvs.settings import Settings
+from msvs.workers import imports, retention, stopping
 from msvs.workers.imports import run_imports
 from msvs.workers.stopping import StopFlag
 from tests.factories import make_list
@@ -410,6 +413,122 @@ async def test_canceling_keeps_what_is_done_and_undoing_takes_it_back(
     assert set(await people()) == {ZOE}
 
 
+PEOPLE = "phone\n" + "".join(f"+1212555{number:04d}\n" for number in range(40))
+
+
+@pytest.mark.parametrize("stuck", ["reader", "unpacking", "statement"])
+async def test_what_an_import_waits_for_holds_up_no_stop(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, stuck: str
+) -> None:
+    """A process beside the worker that is stopped, and a statement over all rows: the next worker goes on at once."""
+    monkeypatch.setattr(stopping, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr("msvs.workers.imports.MANY_BYTES", 1)
+    stop, never = StopFlag(), asyncio.Event()
+    data = gzip.compress(PEOPLE.encode()) if stuck == "unpacking" else PEOPLE
+    row = await upload(ctx, data)
+
+    async def wait(*_: Any) -> Any:
+        stop.set()
+        await never.wait()
+
+    place = {
+        "reader": "workers.import_reader._Reader.receive",
+        "unpacking": "workers.import_reader.unpack",
+        "statement": "api.contacts.import_merge.join_duplicates",
+    }
+
+    async def run() -> None:
+        async with stop.limit():
+            await run_imports(SERVICES, Settings(import_processes=1), stop=stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"msvs.{place[stuck]}", wait)
+        with pytest.raises(TimeoutError):
+            await run()
+    held = await ContactImport.get(id=row.id)
+    assert (held.lease_token, held.lease_until) == (None, None)
+    await run_imports(SERVICES, Settings(import_processes=1))
+    assert counts(await ContactImport.get(id=row.id)) == {"rows": 40, "created": 40}
+
+
+async def test_rows_that_were_read_before_are_passed_until_a_stop(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msvs.workers.import_reader.FRAME_ROWS", 10)
+    monkeypatch.setattr(import_files, "CHECK_ROWS", 4)
+    row = await upload(ctx, PEOPLE)
+    stop = StopFlag()
+    write = imports._Turn._write
+
+    async def write_and_stop(turn: Any, encoded: Any, after: int) -> None:
+        await write(turn, encoded, after)
+        if after == 10:
+            stop.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imports._Turn, "_write", write_and_stop)
+        await run_imports(SERVICES, SETTINGS, stop=stop)
+    assert (await ContactImport.get(id=row.id)).rows_read == 20
+    # The next one is told to end before it has passed what was read.
+    passed = 0
+    check = imports._Turn._check
+
+    def stop_and_check(turn: Any) -> None:
+        nonlocal passed
+        passed += 1
+        turn._stop.set()
+        check(turn)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imports._Turn, "_check", stop_and_check)
+        await run_imports(SERVICES, SETTINGS, stop=StopFlag())
+    held = await ContactImport.get(id=row.id)
+    assert (passed, held.rows_read, held.lease_token) == (1, 20, None)
+    await run_imports(SERVICES, SETTINGS)
+    assert counts(await ContactImport.get(id=row.id)) == {"rows": 40, "created": 40}
+
+
+async def test_a_reader_that_says_nothing_is_ended(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msvs.workers.imports.MANY_BYTES", 1)
+    row = await upload(ctx, PEOPLE)
+    readers = []
+    start = asyncio.create_subprocess_exec
+
+    async def start_stopped(*command: Any, **options: Any) -> Any:
+        process = await start(*command, **options)
+        process.send_signal(signal.SIGSTOP)
+        readers.append(process)
+        return process
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "create_subprocess_exec", start_stopped)
+        patch.setattr("msvs.workers.import_reader.FRAME_SECONDS", 0.05)
+        with pytest.raises(TimeoutError):
+            await run_imports(SERVICES, Settings(import_processes=1))
+    assert [process.returncode for process in readers] == [-signal.SIGKILL]
+    # Its turn comes again once the lease is over, so that it holds up no other meanwhile.
+    assert not await imports.has_due(SERVICES, await db.now())
+    await db.execute("UPDATE contact_imports SET lease_until = now() - interval '1 second'")
+    await run_imports(SERVICES, SETTINGS)
+    assert counts(await ContactImport.get(id=row.id)) == {"rows": 40, "created": 40}
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_a_packed_file_is_unpacked_by_a_process_of_its_own(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, is_whole: bool
+) -> None:
+    monkeypatch.setattr("msvs.workers.imports.MANY_BYTES", 1)
+    data = gzip.compress(PEOPLE.encode())
+    told = []
+    for processes in (0, 1):
+        row = await upload(ctx, data if is_whole else data[:-20], dry_run=True)
+        await run_imports(SERVICES, Settings(import_processes=processes))
+        row = await ContactImport.get(id=row.id)
+        told.append((row.status, row.file_kind, row.file_hash, row.counts, row.error))
+    assert told[0] == told[1]
+    assert told[0][0] == ("checked" if is_whole else "failed")
+
+
 async def test_undoing_leaves_consent_and_whom_somebody_used_since(ctx: Context) -> None:
     row = await import_(ctx, f"phone\n{MARIA}\n{JOAO}\n{ZOE}\n", evidence=EVIDENCE)
     async with unit_of_work():
@@ -424,8 +543,8 @@ async def test_undoing_leaves_consent_and_whom_somebody_used_since(ctx: Context)
     assert await ConsentEvent.filter(status="opted_in").count() == 3
     assert (await consent_chain.verify(SERVICES)).is_whole
 
-    await import_jobs.forget_imports(datetime.now(UTC))
-    assert await import_jobs.forget_imports(datetime.now(UTC)) == 0
+    assert await retention.forget_imports(SERVICES, datetime.now(UTC)) > 3
+    assert await retention.forget_imports(SERVICES, datetime.now(UTC)) == 0
     assert await db.fetch_value("SELECT count(*) FROM import_rows") == 0
 
 

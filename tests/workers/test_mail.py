@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,9 @@ from msvs.api.accounts.mail_texts import BODIES, CLOSING
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import AccountToken, Mail, MailState, User
 from msvs.settings import Settings
+from msvs.workers import stopping
 from msvs.workers.mail import send_mails
+from msvs.workers.stopping import StopFlag
 from tests.services import SERVICES
 from tests.smtp import MailServer, mail_server
 
@@ -99,6 +102,34 @@ async def test_an_address_that_is_refused_for_good_is_not_tried_again(
     mail = await Mail.get()
     assert (mail.state, mail.error) == (MailState.FAILED, "recipient_refused_550")
     assert RECIPIENT not in "".join(capsys.readouterr())
+
+
+async def test_a_server_that_is_slow_holds_up_no_stop(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "STOP_SECONDS", 0.05)
+    for _ in range(3):
+        await queue()
+    stop, never = StopFlag(), asyncio.Event()
+
+    async def answer() -> None:
+        # The first is answered; the second comes while the process is told to end.
+        if len(server.taken) == 2:
+            stop.set()
+            await never.wait()
+
+    server.before_answer = answer
+    settings = Settings(smtp_url=server.url, mail_from="sms@cohortlabs.co")
+    assert await send_mails(SERVICES, settings, stop=stop) == 3
+    assert sorted((mail.state, mail.error) for mail in await Mail.all()) == [
+        (MailState.PENDING, "slow_mail_server"),
+        (MailState.PENDING, "slow_mail_server"),
+        (MailState.SENT, None),
+    ]
+    assert len(server.taken) == 2
+    never.set()
+    server.before_answer = None
+    await make_due()
+    assert await send(server) == 2
+    assert {mail.state for mail in await Mail.all()} == {MailState.SENT}
 
 
 async def test_two_workers_claim_each_mail_once_and_a_lease_runs_out(clean: None) -> None:

@@ -8,7 +8,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -27,6 +27,7 @@ CSV, WORKBOOK = "csv", "xlsx"
 MOST_UNPACKED = 4 * 1024**3
 MOST_WORKBOOK = 1024**3
 MAX_SHEET_ROWS = 1_048_576
+CHECK_ROWS = 1000
 GZIP = b"\x1f\x8b"
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 SWALLOWED = "the line stands inside a quoted cell of the row that begins in line {line}"
@@ -97,14 +98,23 @@ def sample(unpacked: Unpacked) -> list[Sequence[str]]:
         return [row.cells for row in islice(table.rows(), SAMPLE_LINES)]
 
 
-def read_raw(table: Table, plan: Plan, *, after: int = 0) -> Iterator[RawRow]:
+def is_packed(file: BinaryIO) -> bool:
+    """Return whether a file has to be unpacked before it can be read."""
+    return _starts_with(file, GZIP, *_WORKBOOKS)
+
+
+def read_raw(
+    table: Table, plan: Plan, *, after: int = 0, check: Callable[[], object] = lambda: None
+) -> Iterator[RawRow]:
     """Yield the rows of a table with their numbers, those up to number `after` left out.
 
-    Raises InvalidRequest where the file is damaged.
+    Now and then calls `check`, which may raise to break off. Raises InvalidRequest where the file is damaged.
     """
     number = 0
     for row in table.rows():
         number += 1
+        if number % CHECK_ROWS == 0:
+            check()
         if number > after:
             yield RawRow(number, row.line, row.cells, CUT if row.is_cut else None)
         for line, cells in _swallowed(table, plan, row) if len(row.lines) > 1 else ():

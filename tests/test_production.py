@@ -19,7 +19,9 @@ PAGE = (Path(__file__).resolve().parents[1] / "docs/operations.md").read_text()
 def blocks(title: str) -> list[str]:
     """The shell blocks of a section of the page."""
     section = re.split(r"^#{2,3} ", PAGE.partition(f"### {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    return re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert found, f"the page has no commands under {title}"
+    return found
 
 
 async def test_from_a_new_database_to_a_workspace_with_its_owner(engines: Engines, tmp_path: Path) -> None:
@@ -38,7 +40,7 @@ async def test_from_a_new_database_to_a_workspace_with_its_owner(engines: Engine
         "REDIS_URL": engines.redis_url,
         "DATA_DIR": str(tmp_path),
     }
-    script = "\n".join(["set -eu", *blocks("The schema, a workspace and its owner"), *blocks("Watch it")])
+    script = "\n".join(["set -eu", *blocks("The schema, a workspace and its owner"), *blocks("Monitoring")])
     done = subprocess.run(  # noqa: ASYNC221
         ["bash", "-c", script], env=env, capture_output=True, text=True, timeout=120
     )

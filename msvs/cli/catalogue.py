@@ -18,7 +18,9 @@ COMMANDS: Mapping[str, Place] = {
     "run": Place("processes", "run", "Run the whole service on this machine: engines, API, workers and cron."),
     "api": Place("processes", "serve_api", "Serve the API."),
     "worker": Place(
-        "processes", "work", "Process a queue: messages, campaigns, reports, webhooks, mail, billing or maintenance."
+        "processes",
+        "work",
+        "Process a queue: messages, campaigns, reports, webhooks, mail, billing, imports or maintenance.",
     ),
     "cron": Place("processes", "run_cron", "Wake the workers for due work, and schedule maintenance; run only one."),
     "binds": Place("processes", "hold_binds", "Hold the binds of carriers that need them; a second process stands by."),

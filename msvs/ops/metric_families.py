@@ -174,9 +174,53 @@ WAITING: Mapping[str, tuple[str, str]] = {
         FROM webhook_endpoints GROUP BY 1, 2
         """,
     ),
+    "mails_waiting": (
+        "Mails that are to be sent: now, or later as a server did not take them.",
+        """
+        SELECT state.state, count(mails.id) AS value FROM (VALUES ('due'), ('later')) AS state (state)
+        LEFT JOIN mails ON mails.state = 'pending' AND (mails.next_attempt_at > now()) = (state.state = 'later')
+        GROUP BY state.state
+        """,
+    ),
+    "mails_overdue_seconds": (
+        "How long the mail has been due that has been due the longest.",
+        """
+        SELECT greatest(coalesce(extract(epoch FROM now() - min(next_attempt_at)), 0), 0)::float8 AS value
+        FROM mails WHERE state = 'pending'
+        """,
+    ),
+    "imports_waiting": (
+        "Imports of contacts that a worker has to go on with.",
+        """
+        SELECT status, count(*) AS value FROM contact_imports
+        WHERE status IN ('queued', 'reading', 'checking', 'running', 'undoing') GROUP BY status
+        """,
+    ),
+    "imports_overdue_seconds": (
+        "How long the import that has waited the longest waits for a worker.",
+        """
+        SELECT greatest(coalesce(extract(epoch FROM now() - min(coalesce(lease_until, updated_at))), 0), 0)::float8
+            AS value
+        FROM contact_imports WHERE status IN ('queued', 'reading', 'checking', 'running', 'undoing')
+            AND (lease_until IS NULL OR lease_until < now())
+        """,
+    ),
     "workspaces_low_on_credits": (
         "Workspaces whose balance is below their threshold.",
         "SELECT count(*) AS value FROM credit_balances WHERE balance < low_balance_threshold",
+    ),
+}
+
+# The same, where credits are sold.
+BILLING: Mapping[str, tuple[str, str]] = {
+    "billing_overdue_seconds": (
+        "How long what Stripe told, or a purchase that is to be looked at, has waited the longest.",
+        """
+        SELECT greatest(coalesce(extract(epoch FROM now() - min(due_at)), 0), 0)::float8 AS value FROM (
+            SELECT min(received_at) AS due_at FROM stripe_events WHERE state = 'pending'
+            UNION ALL SELECT min(check_at) FROM purchases WHERE check_at IS NOT NULL
+        ) AS waiting
+        """,
     ),
 }
 
@@ -215,7 +259,10 @@ async def read_metric_families(
     queues = [queue for queue in WorkQueue if sells_credits or queue is not WorkQueue.BILLING]
     families: dict[str, list[MetricFamily]] = {"postgresql": [], "redis": []}
     up = dict.fromkeys(families, 1.0)
-    for engine, source in (("postgresql", _read_database(carriers, disk)), ("redis", _read_redis(redis, queues))):
+    for engine, source in (
+        ("postgresql", _read_database(carriers, disk, sells_credits)),
+        ("redis", _read_redis(redis, queues)),
+    ):
         try:
             async with asyncio.timeout(ENGINE_SECONDS):
                 families[engine] = [family async for family in source]
@@ -228,8 +275,10 @@ async def read_metric_families(
     return [answered, *families["postgresql"], *families["redis"]]
 
 
-async def _read_database(carriers: Iterable[Carrier], disk: DiskCheck) -> AsyncIterator[MetricFamily]:
-    for name, (help, statement) in WAITING.items():
+async def _read_database(
+    carriers: Iterable[Carrier], disk: DiskCheck, sells_credits: bool
+) -> AsyncIterator[MetricFamily]:
+    for name, (help, statement) in (WAITING | BILLING if sells_credits else WAITING).items():
         yield _family(name, help, await database.fetch(statement))
     totals = "What became of messages since counting began, a minute ago at the latest."
     yield _family("messages_total", totals, await message_totals(), "counter")

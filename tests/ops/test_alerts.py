@@ -13,6 +13,7 @@ import yaml
 
 from msvs.app import create_app
 from msvs.carriers import registry
+from msvs.ops.metric_families import BILLING
 from msvs.settings import Settings
 from tests.engines import Engines
 from tests.ops.promql import Vector, evaluate, parse_scrape, seconds
@@ -82,6 +83,10 @@ NAMES = {
     "breaker": 'msvs_carrier_breaker{carrier="smsc",state="open"}',
     "bound": 'msvs_carrier_sessions{carrier="smsc",state="bound"}',
     "webhooks": "msvs_webhook_deliveries_overdue_seconds",
+    "mail": "msvs_mails_overdue_seconds",
+    "mails_later": 'msvs_mails_waiting{state="later"}',
+    "imports": "msvs_imports_overdue_seconds",
+    "billing": "msvs_billing_overdue_seconds",
     "failing": 'msvs_webhook_endpoints{state="failing",reason=""}',
     "well": 'msvs_webhook_endpoints{state="well",reason=""}',
     "disabled": 'msvs_webhook_endpoints{state="disabled",reason="failing"}',
@@ -107,6 +112,10 @@ FIRES: dict[str, Change] = {
     "MassiveSMSCarrierSessionsMissing": steady(bound=1),
     "MassiveSMSNoCarrierSession": steady(bound=0),
     "MassiveSMSWebhooksOverdue": steady(webhooks=601),
+    "MassiveSMSMailOverdue": steady(mail=901),
+    "MassiveSMSMailNotTaken": steady(mails_later=5),
+    "MassiveSMSImportsOverdue": steady(imports=601),
+    "MassiveSMSBillingOverdue": steady(billing=901),
     "MassiveSMSManyWebhooksFail": steady(failing=12, well=8),
     "MassiveSMSErrors": requests(failed=0.1, asked=5),
     "MassiveSMSSlow": times(slow=0.1, asked=5),
@@ -119,6 +128,11 @@ SILENT: dict[str, Change] = {
     "MassiveSMSPoolUsedUp": steady(pool=0, most_pool=0),
     "MassiveSMSMessagesOverdue": steady(overdue=200),
     "MassiveSMSLeasesExpired": lambda time: {NAMES["leases"]: float(time % 240 < 60)},
+    "MassiveSMSMailOverdue": steady(mail=300),
+    # Some addresses are greylisted.
+    "MassiveSMSMailNotTaken": steady(mails_later=3),
+    "MassiveSMSImportsOverdue": steady(imports=300),
+    "MassiveSMSBillingOverdue": steady(billing=600),
     "MassiveSMSManyWebhooksFail": steady(failing=1, well=0, disabled=30),
     "MassiveSMSErrors": requests(failed=0.5, asked=0.1),
     "MassiveSMSSlow": times(slow=0.02, asked=50),
@@ -182,6 +196,8 @@ def test_every_rule_has_a_case_and_says_what_to_do() -> None:
 async def test_a_rule_names_what_metrics_has(name: str, scrape: Vector) -> None:
     """A rule over a sign that is never there would never fire."""
     there = {dict(labels)["__name__"] for labels in scrape} | {"up", "msvs_webhook_endpoints"}
+    # Where credits are sold.
+    there |= {f"msvs_{name}" for name in BILLING}
     assert set(re.findall(r"\b(?:msvs_\w+|up(?=\{))", RULES[name]["expr"])) <= there
 
 

@@ -28,7 +28,16 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.remote import RemoteCarrier
-from msvs.models import CarrierSession, CarrierState, Message, WebhookDelivery, WebhookEndpoint
+from msvs.models import (
+    CarrierSession,
+    CarrierState,
+    ContactImport,
+    Mail,
+    Message,
+    StripeEvent,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from msvs.models.identity import new_id
 from msvs.ops import metric_families
 from msvs.ops.metric_families import LATE, WAITING, DiskCheck, MetricFamily, Sample, pool_metric, read_metric_families
@@ -106,7 +115,8 @@ async def test_the_documents_name_every_sign(redis: Redis) -> None:
         MetricFamily("start_time_seconds", "", ()),
     ]
     assert set(listed) == {
-        f"msvs_{sign.name}" for sign in (*await read_metric_families([], redis, DiskCheck()), *of_process)
+        f"msvs_{sign.name}"
+        for sign in (*await read_metric_families([], redis, DiskCheck(), sells_credits=True), *of_process)
     }
 
 
@@ -158,6 +168,31 @@ async def test_webhooks_that_wait_and_fail(redis: Redis, ctx: Context) -> None:
     assert found['msvs_webhook_endpoints{reason="",state="well"}'] == 1
     assert found['msvs_webhook_endpoints{reason="",state="failing"}'] == 1
     assert found['msvs_webhook_endpoints{reason="failing",state="disabled"}'] == 1
+
+
+async def test_mail_imports_and_billing_that_wait(redis: Redis, ctx: Context) -> None:
+    now = datetime.now(UTC)
+    values = {"kind": "reset_password", "recipient": "ada@cohortlabs.example", "language": "en", "created_at": now}
+    for due_in in (-900, 60):
+        await Mail.create(next_attempt_at=now + timedelta(seconds=due_in), **values)
+    await Mail.create(next_attempt_at=now - timedelta(days=1), state="sent", **values)
+    for status in ("queued", "running", "completed", "checked"):
+        scope = {"workspace_id": ctx.workspace_id, "livemode": False, "actor": "test", "file_name": "x.csv"}
+        await ContactImport.create(status=status, **scope)
+    ago = now - timedelta(minutes=20)
+    # One is under way, and one's worker died.
+    await db.execute("UPDATE contact_imports SET lease_until = now() + interval '1 minute' WHERE status = 'queued'")
+    await db.execute("UPDATE contact_imports SET lease_until = $1 WHERE status = 'running'", ago)
+    await StripeEvent.create(id="evt_1", type="x", object_id="x", next_attempt_at=now, created_at=ago, received_at=ago)
+    found = await numbers(redis)
+    assert (found['msvs_mails_waiting{state="due"}'], found['msvs_mails_waiting{state="later"}']) == (1, 1)
+    assert 900 <= found["msvs_mails_overdue_seconds"] < 1000
+    assert (found['msvs_imports_waiting{status="queued"}'], found['msvs_imports_waiting{status="running"}']) == (1, 1)
+    assert 1200 <= found["msvs_imports_overdue_seconds"] < 1300
+    assert "msvs_billing_overdue_seconds" not in found
+    text = render(await read_metric_families([], redis, DiskCheck(), sells_credits=True)).decode()
+    (overdue,) = re.findall(r"^msvs_billing_overdue_seconds (.*)$", text, re.MULTILINE)
+    assert 1200 <= float(overdue) < 1300
 
 
 async def test_attempts_of_the_last_minute_by_outcome(redis: Redis, ctx: Context) -> None:

@@ -254,6 +254,41 @@ def _decoded(prefix: str, texts: Sequence[str]) -> list[UUID]:
     return [value for value in found if value is not None]
 
 
+COUNT_MEMBERS = "SELECT count(*) FROM ({members}) AS members, (SELECT $1::uuid, $2::bool) AS caller"
+COUNT_OF_LISTS = """
+SELECT coalesce(sum(contact_count), 0)::bigint FROM contact_lists
+WHERE workspace_id = $1 AND livemode = $2 AND id = ANY ($3::uuid[])
+"""
+
+
+async def count_members(ctx: Context, audience: Audience) -> int:
+    """Return how many contacts an audience has; one list, which most are, keeps count of its own."""
+    lists = set(audience.get("list_ids", []))
+    if len(lists) == 1 and not audience.get("contact_ids") and audience.get("segment_id") is None:
+        return await _count_of_lists(ctx, audience)
+    members, values = await members_sql(ctx, audience)
+    return int(await fetch_value(COUNT_MEMBERS.format(members=members), *values))
+
+
+async def has_at_most(ctx: Context, audience: Audience, number: int) -> bool:
+    """Return whether an audience has so many contacts at most, where its lists tell without a count of their members.
+
+    Of a segment, all contacts are counted, which an index tells.
+    """
+    most = await _count_of_lists(ctx, audience) + len(set(audience.get("contact_ids", [])))
+    if audience.get("segment_id") is not None:
+        most += await fetch_value(COUNT_CONTACTS, ctx.workspace_id, ctx.livemode)
+    return most <= number
+
+
+COUNT_CONTACTS = "SELECT count(*) FROM contacts WHERE workspace_id = $1 AND livemode = $2"
+
+
+async def _count_of_lists(ctx: Context, audience: Audience) -> int:
+    list_ids = _decoded(ids.CONTACT_LIST, audience.get("list_ids", []))
+    return int(await fetch_value(COUNT_OF_LISTS, ctx.workspace_id, ctx.livemode, list_ids))
+
+
 async def count_eligible(ctx: Context, audience: Audience, *, admit_unknown: bool) -> int:
     """Return how many contacts of an audience a campaign would be sent to, were it sent now."""
     members, values = await members_sql(ctx, audience)

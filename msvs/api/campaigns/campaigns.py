@@ -424,16 +424,24 @@ async def _launch(ctx: Context, campaign: Campaign, workspace: Workspace, due_at
     require_carrier(ctx.services, ctx.livemode)
     starts_now = due_at <= now
     if starts_now and ctx.livemode:
-        eligible = await audiences.count_eligible(
-            ctx, campaign.audience, admit_unknown=workspace.campaigns_admit_unknown
-        )
-        required = eligible * audiences.estimated_segments(read_template(campaign.body))
-        available = await credits.available(ctx.workspace_id)
-        if available < required:
-            raise credits.insufficient(required, available)
+        await _check_credits(ctx, campaign, workspace)
     campaign.status = CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED
     if starts_now:
         notify_after_commit(WorkQueue.CAMPAIGNS)
+
+
+async def _check_credits(ctx: Context, campaign: Campaign, workspace: Workspace) -> None:
+    """Refuse a campaign whose estimate is above the balance. Raises PaymentRequired.
+
+    Who of a large audience would get it is only counted where the balance may not do for all of them.
+    """
+    segments = audiences.estimated_segments(read_template(campaign.body))
+    available = await credits.available(ctx.workspace_id)
+    if await audiences.has_at_most(ctx, campaign.audience, available // max(segments, 1)):
+        return
+    eligible = await audiences.count_eligible(ctx, campaign.audience, admit_unknown=workspace.campaigns_admit_unknown)
+    if available < eligible * segments:
+        raise credits.insufficient(eligible * segments, available)
 
 
 def _given(value: T | msgspec.UnsetType, otherwise: T) -> T:

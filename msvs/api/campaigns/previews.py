@@ -48,7 +48,7 @@ from msvs.api.text.rendering import (
 )
 from msvs.api.text.sms import Encoding, forcing_characters, measure, split
 from msvs.api.text.templates import Template, TemplateError, compile_template
-from msvs.database import Row, fetch, fetch_value
+from msvs.database import Row, fetch
 from msvs.fields import TEXT, about
 from msvs.models import Campaign, Contact, ErasedSuppression, OnUnknown, OptInStatus, Suppression, Workspace
 from msvs.models.campaigns import Audience
@@ -91,7 +91,7 @@ _TRANSLATION = str.maketrans(dict(REPLACEMENTS))
 # Each member is looked up by its key: before its statistics are taken, a fresh import makes PostgreSQL plan a join
 # whose cost grows with the square of the audience. OFFSET 0 keeps the planner from turning this into one.
 PEOPLE = """
-WITH members (id) AS MATERIALIZED ({members})
+WITH members (id) AS MATERIALIZED (SELECT id FROM ({members}) AS of_all (id) {sample})
 SELECT c.id, c.id AS contact_id, c.phone, c.region, c.number_kind, c.first_name, c.last_name, c.email, c.attributes,
     c.timezone, c.opt_in_status, c.opt_in_status AS consent, EXISTS (
         SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = c.canonical
@@ -99,9 +99,8 @@ SELECT c.id, c.id AS contact_id, c.phone, c.region, c.number_kind, c.first_name,
 FROM members CROSS JOIN LATERAL (
     SELECT * FROM contacts WHERE id = members.id AND workspace_id = $1 AND livemode = $2 OFFSET 0
 ) AS c
-{sample}ORDER BY c.phone
+ORDER BY c.phone
 """
-COUNT_MEMBERS = "SELECT count(*) FROM ({members}) AS members, (SELECT $1::uuid, $2::bool) AS caller"
 
 
 class Refusal(Resource, kw_only=True):
@@ -392,7 +391,7 @@ async def _look_at(
 ) -> tuple[_Outcome, int, bool]:
     """Render an audience, or a sample of it: what becomes of it, how many they are, and whether that is all of them."""
     members, values = await audiences.members_sql(ctx, audience)
-    total = int(await fetch_value(COUNT_MEMBERS.format(members=members), *values))
+    total = await audiences.count_members(ctx, audience)
     people = await _people(members, values, total, exact_up_to)
     exact = total <= exact_up_to
     if exact:
@@ -420,8 +419,7 @@ async def _people(members: str, values: Sequence[object], total: int, exact_up_t
         return await fetch(PEOPLE.format(members=members, sample=""), *values)
     share = exact_up_to * PARTS_PER_MILLION // total
     sample = (
-        f"WHERE (uuid_hash_extended(members.id, 0) & 9223372036854775807) % {PARTS_PER_MILLION}"
-        f" < ${len(values) + 1}::bigint\n"
+        f"WHERE (uuid_hash_extended(id, 0) & 9223372036854775807) % {PARTS_PER_MILLION} < ${len(values) + 1}::bigint"
     )
     return await fetch(PEOPLE.format(members=members, sample=sample), *values, share)
 

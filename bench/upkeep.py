@@ -20,7 +20,8 @@ from msvs import database as db
 from msvs.api.dispatch.campaign_stats import fold_tallies
 from msvs.migrations._indexes import CreateIndexConcurrently
 from msvs.settings import Settings
-from msvs.workers import maintenance, partitions
+from msvs.workers import partitions, retention
+from tests.services import SERVICES
 
 PORT = 28_715
 ROWS = 200_000
@@ -73,7 +74,7 @@ async def roll_beside_dump(place: Bench) -> None:
 async def drop(place: Bench) -> None:
     """Drop rows past their keeping."""
     await db.execute(OLD_RECORDS, place.workspace_id, EXPIRED)
-    await maintenance.drop_expired()
+    await retention.drop_expired(SERVICES)
 
 
 async def fold(_: Bench) -> None:

@@ -39,6 +39,7 @@ class Due(Protocol):
 
 
 D = TypeVar("D", bound=Due)
+R = TypeVar("R")
 
 
 class Pace:
@@ -61,17 +62,44 @@ class InOrder:
     """The looks of a process at a queue whose rows are taken in the order of their times."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Make the next look a full one."""
         self._since = BEGINNING
         self.pace = Pace()
 
     async def find(self, now: datetime, search: Callable[[datetime], Awaitable[Sequence[D]]]) -> Sequence[D]:
-        """Return what a search finds that begins at the time it is passed; the rows are in the order of their times."""
+        """Return what a search finds that begins at the time it is passed."""
+        return await self.find_by(now, search, lambda row: row.due_at)
+
+    async def find_by(
+        self, now: datetime, search: Callable[[datetime], Awaitable[Sequence[R]]], time_of: Callable[[R], datetime]
+    ) -> Sequence[R]:
+        """Return what a search finds that begins at the time it is passed, of rows whose times `time_of` tells."""
         is_full, began = self.pace.is_full, time.monotonic()
         rows = await search(BEGINNING if is_full else self._since)
         if is_full:
             self.pace.note(time.monotonic() - began)
-        self._since = min([now - LAG, *(row.due_at for row in rows[:1])])
+        self._since = min([now - LAG, *map(time_of, rows)])
         return rows
+
+
+class Taking:
+    """The takes of a process from a queue that loses all it finds: each begins where the one before it ended."""
+
+    def __init__(self) -> None:
+        self._since = BEGINNING
+        self.pace = Pace()
+
+    async def take(self, search: Callable[[datetime], Awaitable[Sequence[datetime]]]) -> int:
+        """Take what a search takes that begins at the time it is passed, and returns its times. Return how many."""
+        is_full, began = self.pace.is_full, time.monotonic()
+        times = await search(BEGINNING if is_full else self._since)
+        if is_full:
+            self.pace.note(time.monotonic() - began)
+        self._since = max(times, default=self._since)
+        return len(times)
 
 
 @dataclass(frozen=True, slots=True)

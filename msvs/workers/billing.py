@@ -38,4 +38,4 @@ async def has_due(services: Services, now: datetime) -> bool:
     """Return whether there is anything to settle, and an account to ask."""
     if not services.billing.is_connected:
         return False
-    return await stripe_events.has_due(now) or await reconciliation.is_due(services, now)
+    return await stripe_events.has_due(services, now) or await reconciliation.is_due(services, now)

@@ -148,7 +148,7 @@ async def expand_once(services: Services, campaign_id: UUID, chunk: int) -> int:
 
 async def _clear_canceled(services: Services, until: float, failures: Failures, stop: StopFlag) -> None:
     for campaign_id, ctx in await lifecycle.canceled_campaigns(services, await database.now()):
-        cleared = Cleared()
+        cleared: Cleared | None = None
         while True:
             cleared = await failures.outlive("clear", _clear(campaign_id, ctx, cleared), Cleared())
             if cleared.number < CLEAR:
@@ -158,7 +158,7 @@ async def _clear_canceled(services: Services, until: float, failures: Failures, 
                 return
 
 
-async def _clear(campaign_id: UUID, ctx: Context, since: Cleared) -> Cleared:
+async def _clear(campaign_id: UUID, ctx: Context, since: Cleared | None) -> Cleared:
     return await in_unit_of_work(
         partial(lifecycle.clear_canceled, campaign_id, ctx, limit=CLEAR, now=await database.now(), since=since)
     )

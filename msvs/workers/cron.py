@@ -53,10 +53,10 @@ Question = Callable[[Services, datetime], Awaitable[bool]]
 
 QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.MESSAGES: has_due,
-    WorkQueue.CAMPAIGNS: lambda _, now: lifecycle.has_work(now),
+    WorkQueue.CAMPAIGNS: lifecycle.has_work,
     WorkQueue.REPORTS: reports.has_due,
     WorkQueue.WEBHOOKS: status_callbacks.has_due,
-    WorkQueue.MAIL: lambda _, now: mail_outbox.has_due(now),
+    WorkQueue.MAIL: mail_outbox.has_due,
     WorkQueue.BILLING: billing.has_due,
     WorkQueue.IMPORTS: imports.has_due,
     WorkQueue.MAINTENANCE: maintenance.has_work,

@@ -398,7 +398,8 @@ async def resolve_expired(
     wait for their report alone. What the time does not suffice for is left to the next call.
     """
     failures = Failures()
-    total = await in_unit_of_work(partial(expired_leases.await_gone, list(carriers), limit=batch))
+    looks = services.keep(expired_leases.ExpiredLooks)
+    total = await in_unit_of_work(partial(expired_leases.await_gone, list(carriers), limit=batch, looks=looks))
     for carrier in carriers.values():
         flag = stop or StopFlag()
         if carrier.capability is protocol.Capability.NONE:
@@ -412,7 +413,9 @@ async def resolve_expired(
 
 async def _resend_all(services: Services, carrier: Carrier, batch: int, seconds: float, stop: StopFlag) -> int:
     """Leave what is in doubt to its reports, and hand over once more what asks for it. Return how many messages."""
-    total = await in_unit_of_work(partial(expired_leases.await_reports, carrier=carrier.name, limit=batch))
+    looks = services.keep(expired_leases.ExpiredLooks)
+    awaiting = partial(expired_leases.await_reports, carrier=carrier.name, limit=batch, looks=looks)
+    total = await in_unit_of_work(awaiting)
     until = time.monotonic() + seconds
     while not stop.is_set:
         claimed = time.monotonic()
@@ -433,10 +436,11 @@ async def _resolve_all(services: Services, carrier: Carrier, batch: int, seconds
     total = 0
     until = time.monotonic() + seconds
     is_asked = carrier.capability is protocol.Capability.LOOKUP
+    looks = services.keep(expired_leases.ExpiredLooks)
     while not stop.is_set:
         claimed = time.monotonic()
         find = partial(expired_leases.find_expired, carrier=carrier.name, limit=batch, now=await database.now())
-        claim = await in_unit_of_work(partial(find, is_asked=is_asked))
+        claim = await in_unit_of_work(partial(find, is_asked=is_asked, looks=looks))
         if claim is None:
             break
         total += len(claim.messages)

@@ -45,14 +45,15 @@ FIRST_DUE = "SELECT due_at FROM {table} WHERE due_at >= $2 AND due_at <= $1 ORDE
 DELETE_VIRTUAL_EVENTS = "DELETE FROM virtual_signals WHERE id = ANY($1)"
 PUT_OFF_VIRTUAL_EVENTS = "UPDATE virtual_signals SET due_at = $2 WHERE id = ANY($1)"
 # What a phone wrote is applied in its order: one waits for those before it, also where another worker holds them, or
-# somebody who is stuck holds up their contact.
+# somebody who is stuck holds up their contact. OFFSET 0 keeps it from being compared with all that waits.
 PICK_REPLY = """
 SELECT reply.* FROM virtual_signals AS reply
-WHERE due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
+WHERE due_at >= $3 AND due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
     SELECT FROM virtual_signals AS earlier WHERE earlier.kind = 'inbound'
         AND earlier.workspace_id = reply.workspace_id AND earlier.livemode = reply.livemode
         AND phone_tail(earlier.phone) = phone_tail(reply.phone)
         AND (earlier.due_at, earlier.id) < (reply.due_at, reply.id)
+    OFFSET 0
 )
 ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
@@ -79,6 +80,10 @@ class ReportLooks:
         """Make the next looks full ones: what breaks is then the first that is due."""
         self.reports = InOrder()
         self.carrier_reports = InOrder()
+        self.replies = InOrder()
+        self.inbound = InOrder()
+        self.opt_outs = InOrder()
+        self.unread = InOrder()
         self.due = {table: InOrder() for table in ("virtual_signals", "carrier_signals")}
 
 
@@ -100,6 +105,11 @@ class Tries:
     def waiting(self) -> list[UUID]:
         """The ones that are left alone now."""
         return [id for id, until in self._until.items() if until > time.monotonic()]
+
+    @property
+    def any_left(self) -> bool:
+        """Return whether any was left alone, in this job."""
+        return bool(self._until)
 
     def reset(self) -> None:
         """Note that none is being applied."""
@@ -130,7 +140,7 @@ async def collect_reports(services: Services, *, seconds: float = 10.0, stop: St
         await run.in_batches(partial(_take_reports, services), _postpone)
         await run.in_batches(partial(_apply_reports, services), partial(_put_off, CarrierEventKind.REPORT))
         await run.take_inbound()
-        await run.in_batches(_forget_unread, partial(_put_off, CarrierEventKind.UNREAD))
+        await run.in_batches(partial(_forget_unread, services), partial(_put_off, CarrierEventKind.UNREAD))
         if run.taken == before:
             break
         if time.monotonic() >= until:
@@ -241,16 +251,26 @@ async def _apply_reports(services: Services, limit: int) -> int:
 
 
 async def _take_opt_outs(services: Services, limit: int) -> int:
-    return await carrier_events.apply_opt_outs(services, limit=limit, now=await database.now())
+    looks = services.keep(ReportLooks).opt_outs
+    return await carrier_events.apply_opt_outs(services, limit=limit, now=await database.now(), looks=looks)
 
 
-async def _forget_unread(limit: int) -> int:
-    return await carrier_events.forget_unread(limit=limit, now=await database.now())
+async def _forget_unread(services: Services, limit: int) -> int:
+    looks = services.keep(ReportLooks).unread
+    return await carrier_events.forget_unread(limit=limit, now=await database.now(), looks=looks)
+
+
+def _inbound_looks(looks: InOrder, tries: Tries) -> InOrder:
+    """Return looks that find again what was left alone for a moment, where something is."""
+    if tries.any_left:
+        looks.forget()
+    return looks
 
 
 async def _apply_inbound(services: Services, tries: Tries) -> int:
     now = await database.now()
-    return await carrier_events.apply_inbound(services, now=now, without=tries.waiting, begin=tries.begin)
+    looks = _inbound_looks(services.keep(ReportLooks).inbound, tries)
+    return await carrier_events.apply_inbound(services, now=now, without=tries.waiting, begin=tries.begin, looks=looks)
 
 
 async def _put_off_inbound(id: UUID) -> None:
@@ -286,7 +306,8 @@ async def _put_off_reply(id: UUID) -> None:
 async def _take_reply(services: Services, tries: Tries) -> int:
     """Take one reply off the carrier and apply it, in one transaction."""
     now = await database.now()
-    taken = await fetch(PICK_REPLY, now, tries.waiting)
+    looks = _inbound_looks(services.keep(ReportLooks).replies, tries)
+    taken = await looks.find(now, partial(fetch, PICK_REPLY, now, tries.waiting))
     for row in taken:
         tries.begin(row.id)
         await execute(DELETE_VIRTUAL_EVENTS, [row.id])

@@ -26,7 +26,7 @@ from msvs.models import IdempotencyRecord, Message, StatusCallback, TwilioMessag
 from msvs.workers import cron
 from msvs.workers import status_callbacks as callbacks
 from msvs.workers.host_budgets import HostBudgets, host_of
-from msvs.workers.maintenance import drop_expired
+from msvs.workers.retention import drop_expired
 from msvs.workers.status_callbacks import deliver_all, deliver_callbacks
 from msvs.workers.stopping import StopFlag
 from tests.receiver import Received, Receiver, Thing, make_endpoint
@@ -287,14 +287,14 @@ async def test_callbacks_past_their_keeping_are_dropped(account: Account, receiv
     await account.send(StatusCallback=receiver.url())
     await work()
     await deliver_callbacks(SERVICES, http)
-    await drop_expired()
+    await drop_expired(SERVICES)
     assert (await StatusCallback.all().count(), await TwilioMessage.all().count()) == (2, 1)
     await StatusCallback.all().update(created_at=datetime.now(UTC) - timedelta(days=8))
     await account.send()
     first = await Message.all().order_by("id").first()
     assert first is not None
     await db.execute("DELETE FROM messages WHERE id = $1", first.id)
-    await drop_expired()
+    await drop_expired(SERVICES)
     assert (await StatusCallback.all().count(), await TwilioMessage.all().count()) == (0, 0)
 
 

@@ -19,10 +19,11 @@ from msvs.api.context import Context
 from msvs.api.dispatch import campaign_stats
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
+from msvs.looks import BEGINNING
 from msvs.models import Message, MessageStatus, Workspace
 from msvs.models.identity import new_id
 from msvs.settings import Settings
-from msvs.workers import maintenance, partitions
+from msvs.workers import partitions, retention
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import maintain
 from msvs.workers.partitions import Upkeep, roll_partitions
@@ -257,9 +258,10 @@ async def test_retention_reads_no_delivery_that_it_keeps(clean: None) -> None:
         " FROM (SELECT now() - n * interval '10 minutes' AS at FROM generate_series(1, 5000) AS n) AS moments"
     )
     await run_as_owner("ANALYZE webhook_deliveries")
-    statement = maintenance.drop_statement("webhook_deliveries")
+    statement = retention.drop_statement("webhook_deliveries")
     async with unit_of_work():
-        plan = await db.fetch_value(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", UUID(int=0), 1000)
+        until = await db.now() - timedelta(days=30)
+        plan = await db.fetch_value(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", until, BEGINNING, 1000)
     read = [int(number) for number in re.findall(r'"Rows Removed by Filter": ([0-9]+)', plan)]
     assert sum(read) == 0
     kept = await db.fetch_row(
@@ -281,7 +283,7 @@ async def test_retention_drops_all_that_is_past_its_keeping_in_one_run(workspace
     )
     # A row that a request is writing is left alone, and nobody waits for it.
     async with holding("SELECT FROM idempotency_records WHERE key = '9000' FOR UPDATE"):
-        dropped = await maintenance.drop_expired()
+        dropped = await retention.drop_expired(SERVICES)
     assert dropped == 12000 - (24 * 180 - 1) - 1
     kept = {row.key for row in await db.fetch("SELECT key FROM idempotency_records")}
     assert kept == {str(n) for n in range(1, 24 * 180)} | {"9000"}

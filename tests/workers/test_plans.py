@@ -253,7 +253,7 @@ async def test_campaigns_that_ended_are_not_looked_at(live_ctx: Context, monkeyp
     await run_as_owner("ANALYZE campaigns")
     now = await db.now()
     with reading(monkeypatch) as looking:
-        assert not await lifecycle.has_work(now)
+        assert not await lifecycle.has_work(SERVICES, now)
         assert await lifecycle.canceled_campaigns(SERVICES, now) == []
         assert await lifecycle.ending_campaigns() == [canceled]
         assert await lifecycle.due_campaigns(now) == []
@@ -261,7 +261,7 @@ async def test_campaigns_that_ended_are_not_looked_at(live_ctx: Context, monkeyp
         assert await find_lanes(SERVICES, now) == []
     looking.check(MOST)
     await make_messages(live_ctx, 1, "queued", campaign_id=canceled)
-    assert await lifecycle.has_work(now)
+    assert await lifecycle.has_work(SERVICES, now)
     assert [id for id, _ in await lifecycle.canceled_campaigns(SERVICES, now)] == [canceled]
 
 

@@ -25,6 +25,7 @@ from msvs.api.notifier import Notifier, WorkQueue, back_off_key, forget_failures
 from msvs.api.text import phones
 from msvs.api.unit_of_work import single_statement
 from msvs.carriers.virtual import VirtualCarrier
+from msvs.looks import BEGINNING
 from msvs.models import Contact, Message
 from msvs.models.identity import new_id
 from msvs.workers import cron, retrying
@@ -285,12 +286,12 @@ async def test_what_a_phone_writes_is_in_order_however_its_number_is_written(
     rows = await db.fetch("SELECT id, from_phone FROM carrier_signals ORDER BY received_at, id")
     async with held(database, "SELECT FROM carrier_signals WHERE id = $1 FOR UPDATE", rows[0].id), db.transaction():
         now = await db.now()
-        picked = await db.fetch_row(carrier_events.PICK_INBOUND, now, [])
+        picked = await db.fetch_row(carrier_events.PICK_INBOUND, now, [], BEGINNING)
         assert picked is not None
-        last = await db.fetch_row(carrier_events.PICK_INBOUND, now, [picked.id])
+        last = await db.fetch_row(carrier_events.PICK_INBOUND, now, [picked.id], BEGINNING)
         assert last is not None
         assert {picked.from_phone, last.from_phone} == {"+18005550199", "BRAND"}
-        assert await db.fetch_row(carrier_events.PICK_INBOUND, now, [picked.id, last.id]) is None
+        assert await db.fetch_row(carrier_events.PICK_INBOUND, now, [picked.id, last.id], BEGINNING) is None
 
 
 def test_every_spelling_of_a_phone_ends_alike() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -19,7 +18,6 @@ MAX_DEVICE_LENGTH = 200
 INSERT_AUTHENTICATION_ENTRY = """
 INSERT INTO authentication_entries (id, user_id, action, network, device, created_at) VALUES ($1, $2, $3, $4, $5, $6)
 """
-FORGET_AUTHENTICATION = "DELETE FROM authentication_entries WHERE created_at < $1"
 
 
 class AuthenticationAction(StrEnum):
@@ -58,8 +56,3 @@ async def record_authentication(visitor: Visitor, user_id: UUID, action: Authent
 async def read_authentication_log(user_id: UUID, page: PageRequest) -> Page[AuthenticationEntry]:
     """Read a page of a user's own log, the newest first."""
     return await fetch_page(AuthenticationEntry.filter(user_id=user_id), page)
-
-
-async def forget_old_authentication(now: datetime, *, days: int) -> int:
-    """Delete what is past its retention. Return the number of entries."""
-    return await execute(FORGET_AUTHENTICATION, now - timedelta(days=days))

@@ -481,13 +481,6 @@ async def living_places(services: Services, session_ids: Sequence[UUID]) -> set[
     return {(row.id, row.workspace_id, Role(row.role)) for row in rows}
 
 
-async def forget_ended(now: datetime) -> int:
-    """Delete sessions that have ended and attempts that no longer count. Return the number of rows."""
-    sessions = await Session.filter(expires_at__lte=now).delete()
-    idle = await execute("DELETE FROM sessions WHERE last_seen_at <= $1", now - IDLE)
-    return sessions + idle + await execute("DELETE FROM login_throttles WHERE started_at <= $1", now - WINDOW)
-
-
 def fold_email(email: str) -> str | None:
     """Fold an e-mail address as users have it, in lower case and ASCII, or None if it is none."""
     email = email.strip()

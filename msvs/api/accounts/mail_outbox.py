@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.accounts.mail_letters import LANGUAGES, Letter, MailKind
 from msvs.api.context import Services
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
-from msvs.database import execute, fetch, fetch_row, fetch_value
+from msvs.database import execute, fetch, fetch_row
 from msvs.json_types import JSONObject
+from msvs.looks import InOrder
 from msvs.models import MailState
 from msvs.models.rows import MailRow
 
@@ -28,7 +31,8 @@ CLAIM_MAILS = """
 UPDATE mails SET attempt_count = attempt_count + 1, lease_until = $2
 WHERE id = ANY (ARRAY(
     SELECT id FROM mails
-    WHERE state = 'pending' AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
+    WHERE state = 'pending' AND next_attempt_at >= $4 AND next_attempt_at <= $1
+        AND (lease_until IS NULL OR lease_until <= $1)
     ORDER BY next_attempt_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
 ))
 RETURNING *
@@ -39,12 +43,29 @@ UPDATE mails SET state = $3::varchar, next_attempt_at = coalesce($4, next_attemp
     lease_until = NULL, ended_at = CASE WHEN $3::varchar = 'pending' THEN NULL ELSE $7::timestamptz END
 WHERE id = $1 AND attempt_count = $2 AND state = 'pending'
 """
-HAS_DUE_MAIL = """
-SELECT EXISTS (
-    SELECT FROM mails WHERE state = 'pending' AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
-)
+FIRST_DUE_MAIL = """
+SELECT next_attempt_at FROM mails WHERE state = 'pending' AND next_attempt_at >= $2 AND next_attempt_at <= $1
+    AND (lease_until IS NULL OR lease_until <= $1)
+ORDER BY next_attempt_at, id LIMIT 1
 """
 KEPT_MAILS = "SELECT * FROM mails WHERE state = 'kept' ORDER BY ended_at DESC, id DESC LIMIT $1"
+
+
+class MailLooks:
+    """Where the looks of a process at mail begin."""
+
+    def __init__(self) -> None:
+        self.claims = InOrder()
+        self.due = InOrder()
+
+
+class _Mail(Protocol):
+    @property
+    def next_attempt_at(self) -> datetime: ...
+
+
+def _due_at(row: _Mail) -> datetime:
+    return row.next_attempt_at
 
 
 async def queue_mail(
@@ -70,9 +91,10 @@ async def queue_mail(
     notify_after_commit(WorkQueue.MAIL)
 
 
-async def claim_mails(now: datetime, *, limit: int) -> Sequence[MailRow]:
+async def claim_mails(now: datetime, *, limit: int, looks: MailLooks | None = None) -> Sequence[MailRow]:
     """Claim mails that are due, for as long as the lease lasts."""
-    return await fetch(MailRow, CLAIM_MAILS, now, now + LEASE, limit)
+    claim = partial(fetch, MailRow, CLAIM_MAILS, now, now + LEASE, limit)
+    return await (looks or MailLooks()).claims.find_by(now, claim, _due_at)
 
 
 async def settle_mail(
@@ -93,9 +115,10 @@ async def retry_mail(mail: MailRow, now: datetime, *, error: str) -> bool:
     return True
 
 
-async def has_due(now: datetime) -> bool:
+async def has_due(services: Services, now: datetime) -> bool:
     """Return whether a mail is due."""
-    return bool(await fetch_value(HAS_DUE_MAIL, now))
+    look = partial(fetch, _Mail, FIRST_DUE_MAIL, now)
+    return bool(await services.keep(MailLooks).due.find_by(now, look, _due_at))
 
 
 async def list_kept(limit: int = 100) -> Sequence[MailRow]:

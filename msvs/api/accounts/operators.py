@@ -70,7 +70,6 @@ SELECT * FROM operator_entries
 WHERE ($2::uuid IS NULL OR id < $2) AND ($3::varchar IS NULL OR operator = $3) AND ($4::varchar IS NULL OR action = $4)
 ORDER BY id DESC LIMIT $1
 """
-FORGET_OPERATOR_SESSIONS = "DELETE FROM operator_sessions WHERE expires_at <= $1"
 RECORD_OPERATOR_ENTRY = """
 INSERT INTO operator_entries (id, operator, action, detail, network, device, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -219,11 +218,6 @@ async def record(visitor: Visitor, name: str, action: OperatorAction, detail: st
     detail = None if detail is None else detail[:MAX_DETAIL_LENGTH]
     now = visitor.services.clock()
     await execute(RECORD_OPERATOR_ENTRY, ids.new_id(), name, action.value, detail, *_origin(visitor), now)
-
-
-async def forget_ended_sessions(services: Services) -> int:
-    """Delete the sessions that ended by themselves. Return the count."""
-    return await execute(FORGET_OPERATOR_SESSIONS, services.clock())
 
 
 async def _record_refusal(visitor: Visitor, name: str) -> None:

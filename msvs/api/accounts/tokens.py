@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -86,8 +86,3 @@ async def void_tokens(user_id: UUID, *purposes: TokenPurpose) -> None:
     """Make a user's tokens worth nothing, of some purposes or of all."""
     named = [each.value for each in purposes or TokenPurpose]
     await execute("DELETE FROM account_tokens WHERE user_id = $1 AND purpose = ANY ($2::varchar[])", user_id, named)
-
-
-async def forget_expired(now: datetime) -> int:
-    """Delete tokens that have expired. Return the count."""
-    return await execute("DELETE FROM account_tokens WHERE expires_at <= $1", now)

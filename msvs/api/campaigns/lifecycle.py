@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api.campaigns import audiences
@@ -16,23 +18,34 @@ from msvs.api.dispatch.lane_bounds import NONE, Bound
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch, fetch_value
+from msvs.looks import Pace
 from msvs.models import Campaign, CampaignStatus
 
-# One that is complete has nothing left: nobody looks for it again.
-IS_UNCLEARED = """
-status = 'canceled' AND completed_at IS NULL AND canceled_at > $1::timestamptz - interval '7 days' AND (
-    EXISTS (SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND {in_months})
-    OR EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = campaigns.id)
-)
-"""
-HAS_CAMPAIGN_WORK = f"""
+HAS_CAMPAIGN_WORK = """
 SELECT EXISTS (
     SELECT FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')
         AND (status = 'preparing' OR (status = 'scheduled' AND scheduled_at <= $1)
             OR (status = 'paused' AND pause_reason IN ('insufficient_credits', 'daily_cap')))
-) OR EXISTS (SELECT FROM campaigns WHERE {IS_UNCLEARED})
+)
 """
-FIND_UNCLEARED = f"SELECT id, workspace_id, livemode FROM campaigns WHERE {IS_UNCLEARED}"
+# The first of what is left of each canceled campaign, from where that is known to begin. One that is complete has
+# nothing left: nobody looks for it again.
+FIND_UNCLEARED = """
+SELECT campaigns.id, workspace_id, livemode, recipient.phone, message.due_at, message.id AS message_id
+FROM campaigns
+LEFT JOIN unnest($2::uuid[], $3::varchar[], $4::timestamptz[], $5::uuid[]) AS known (campaign_id, phone, due_at, id)
+    ON known.campaign_id = campaigns.id
+LEFT JOIN LATERAL (
+    SELECT phone FROM campaign_recipients WHERE campaign_id = campaigns.id AND phone >= coalesce(known.phone, '')
+    ORDER BY phone LIMIT 1
+) AS recipient ON true
+LEFT JOIN LATERAL (
+    SELECT due_at, id FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND {in_months}
+        AND (due_at, id) >= (coalesce(known.due_at, $6), coalesce(known.id, $7))
+    ORDER BY due_at, id LIMIT 1
+) AS message ON true
+WHERE status = 'canceled' AND completed_at IS NULL AND canceled_at > $1::timestamptz - interval '7 days'
+"""
 
 # From the phone where the batch before ended, as CANCEL_LANE.
 DELETE_RECIPIENTS = """
@@ -46,12 +59,11 @@ DELETE FROM campaign_recipients WHERE ctid = ANY (ARRAY(
 SHORTEST_INTERVAL = 0.0001
 
 
-async def has_work(now: datetime) -> bool:
+async def has_work(services: Services, now: datetime) -> bool:
     """Return whether a campaign is due, not all expanded, waiting for credits or a new day, or canceled with messages
     left.
     """
-    _, months = await open_months.look()
-    return bool(await fetch_value(open_months.between(HAS_CAMPAIGN_WORK, months), now))
+    return bool(await fetch_value(HAS_CAMPAIGN_WORK, now) or await canceled_campaigns(services, now))
 
 
 async def due_campaigns(now: datetime) -> list[UUID]:
@@ -203,13 +215,6 @@ async def _is_open(campaign_id: UUID) -> bool:
     )
 
 
-async def canceled_campaigns(services: Services, now: datetime) -> list[tuple[UUID, Context]]:
-    """Return canceled campaigns that still have queued messages or recipients to expand."""
-    _, months = await open_months.look()
-    rows = await fetch(open_months.between(FIND_UNCLEARED, months), now)
-    return [(row.id, Context(row.workspace_id, row.livemode, services=services)) for row in rows]
-
-
 @dataclass(frozen=True, slots=True)
 class Cleared:
     """How many messages or recipients of a canceled campaign a batch cleared, and the places where it ended."""
@@ -219,13 +224,72 @@ class Cleared:
     bound: Bound = NONE
 
 
+# Comes after everybody, and after everything.
+LAST_PHONE = "+" + 20 * "9"
+LAST = Bound(datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
+
+
+class ClearingPlaces:
+    """Where what is left of canceled campaigns begins, as this process found it: all else is passed by full looks.
+
+    Nothing is added to a canceled campaign but what a worker gives back.
+    """
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self.places: dict[UUID, Cleared] = {}
+
+
+class _Uncleared(Protocol):
+    id: UUID
+    workspace_id: UUID
+    livemode: bool
+    phone: str | None
+    due_at: datetime | None
+    message_id: UUID | None
+
+
+async def canceled_campaigns(services: Services, now: datetime) -> list[tuple[UUID, Context]]:
+    """Return canceled campaigns that still have queued messages or recipients to expand."""
+    _, months = await open_months.look()
+    known = services.keep(ClearingPlaces)
+    is_full, began = known.pace.is_full, time.monotonic()
+    places = {} if is_full else known.places
+    rows = await fetch(
+        _Uncleared,
+        open_months.between(FIND_UNCLEARED, months),
+        now,
+        list(places),
+        [place.phone for place in places.values()],
+        [place.bound.due_at for place in places.values()],
+        [place.bound.id for place in places.values()],
+        NONE.due_at,
+        NONE.id,
+    )
+    if is_full:
+        known.pace.note(time.monotonic() - began)
+    known.places = {row.id: Cleared(0, row.phone or LAST_PHONE, _bound_of(row)) for row in rows}
+    return [
+        (row.id, Context(row.workspace_id, row.livemode, services=services))
+        for row in rows
+        if row.phone is not None or row.message_id is not None
+    ]
+
+
+def _bound_of(row: _Uncleared) -> Bound:
+    return LAST if row.due_at is None or row.message_id is None else Bound(row.due_at, row.message_id)
+
+
 async def clear_canceled(
-    campaign_id: UUID, ctx: Context, *, limit: int, now: datetime, since: Cleared = Cleared()
+    campaign_id: UUID, ctx: Context, *, limit: int, now: datetime, since: Cleared | None = None
 ) -> Cleared:
     """Cancel up to `limit` waiting messages of a canceled campaign and forget as many of who is not yet expanded.
 
-    It goes on where an earlier batch ended. The greater number of both: `limit` where there may be more.
+    It goes on where an earlier batch ended, or where a look found the first. The greater number of both: `limit` where
+    there may be more.
     """
+    if since is None:
+        since = ctx.services.keep(ClearingPlaces).places.get(campaign_id, Cleared())
     phones = [row.phone for row in await fetch(DELETE_RECIPIENTS, campaign_id, limit, since.phone)]
     canceled, bound = await cancel_campaign_messages(ctx, campaign_id, limit=limit, now=now, since=since.bound)
     return Cleared(max(len(phones), canceled), max(phones, default=since.phone), bound)

@@ -767,38 +767,69 @@ def _conflict(message: str) -> Conflict:
 # Upkeep
 
 
-FORGET_BATCH = 5000
+FORGET_BATCH = 1000
+# Imports that run out at once: each may have a file of its own to be deleted.
+EXPIRE_AT_ONCE = 1
+RETIRE_AT_ONCE = 100
+# From the number where the last batch ended: what was deleted is still in the index, while a snapshot is held.
 FORGET_ROWS = """
-DELETE FROM import_rows WHERE reading_id = $1 AND number IN (
-    SELECT number FROM import_rows WHERE reading_id = $1 ORDER BY number LIMIT $2
-)
+DELETE FROM import_rows WHERE reading_id = $1 AND number = ANY (ARRAY(
+    SELECT number FROM import_rows WHERE reading_id = $1 AND number > $2 ORDER BY number LIMIT $3
+)) RETURNING number
 """
+# One that waits was changed no earlier than it was made, which its id tells.
 EXPIRE = """
 WITH expired AS (
-    UPDATE contact_imports SET status = 'expired', ended_at = $1, updated_at = $1
-    WHERE status IN ('uploading', 'needs_mapping', 'checked') AND updated_at < $2 RETURNING id
+    UPDATE contact_imports SET status = 'expired', ended_at = $1, updated_at = $1 WHERE id = ANY (ARRAY(
+        SELECT id FROM contact_imports
+        WHERE status IN ('uploading', 'needs_mapping', 'checked') AND id < id_floor($2) AND updated_at < $2
+        ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
+    )) RETURNING id
+), dropped AS (
+    DELETE FROM import_chunks WHERE import_id IN (SELECT id FROM expired)
 )
-DELETE FROM import_chunks WHERE import_id IN (SELECT id FROM expired)
+SELECT count(*) FROM expired
 """
-# What was undone, ran out, or ended too long ago to be undone.
+# What was undone or ran out, and what ended too long ago to be undone.
 RETIRE_READINGS = """
-UPDATE contact_imports SET reading_id = NULL, old_readings = old_readings || jsonb_build_array(reading_id::text)
-WHERE reading_id IS NOT NULL AND (
-    status IN ('undone', 'expired') OR status IN ('completed', 'canceled', 'failed') AND ended_at < $1
+WITH undone AS MATERIALIZED (
+    SELECT id FROM contact_imports WHERE reading_id IS NOT NULL AND status IN ('undone', 'expired')
+    ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+), ended AS MATERIALIZED (
+    SELECT id FROM contact_imports
+    WHERE reading_id IS NOT NULL AND ended_at < $1 AND status IN ('completed', 'canceled', 'failed')
+    ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
+UPDATE contact_imports SET reading_id = NULL, old_readings = old_readings || jsonb_build_array(reading_id::text)
+WHERE id = ANY (ARRAY(SELECT id FROM undone UNION ALL SELECT id FROM ended))
 """
 FIND_OLD_READINGS = "SELECT id, old_readings FROM contact_imports WHERE old_readings <> '[]' ORDER BY id LIMIT 1"
 FORGET_READING = "UPDATE contact_imports SET old_readings = old_readings - $2::text WHERE id = $1"
 
 
-async def forget_imports(now: datetime) -> int:
-    """Delete a batch of what is kept of imports no longer than it is of use. Return the number of rows."""
-    await execute(EXPIRE, now, now - UNDO)
-    await execute(RETIRE_READINGS, now - UNDO)
+class Forgetting:
+    """How far a process is with the rows of a reading that it deletes."""
+
+    def __init__(self) -> None:
+        self.reading: str | None = None
+        self.after = 0
+
+
+async def forget_imports(services: Services, now: datetime) -> int:
+    """Delete a batch of what is kept of imports no longer than it is of use; 0 once nothing is left to do."""
+    done = int(await fetch_value(EXPIRE, now, now - UNDO, EXPIRE_AT_ONCE))
+    done += await execute(RETIRE_READINGS, now - UNDO, RETIRE_AT_ONCE)
     for row in await fetch(FIND_OLD_READINGS):
-        reading = row.old_readings[0]
-        dropped = await execute(FORGET_ROWS, UUID(reading), FORGET_BATCH)
-        if dropped < FORGET_BATCH:
-            await execute(FORGET_READING, row.id, reading)
-        return dropped
-    return 0
+        done += await _forget_rows(services.keep(Forgetting), row.id, row.old_readings[0])
+    return done
+
+
+async def _forget_rows(place: Forgetting, import_id: UUID, reading: str) -> int:
+    if place.reading != reading:
+        place.reading, place.after = reading, 0
+    numbers = [row.number for row in await fetch(FORGET_ROWS, UUID(reading), place.after, FORGET_BATCH)]
+    place.after = max(numbers, default=0)
+    if len(numbers) < FORGET_BATCH:
+        await execute(FORGET_READING, import_id, reading)
+        return len(numbers) + 1
+    return len(numbers)

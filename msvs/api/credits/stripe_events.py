@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -16,7 +18,8 @@ from msvs.api.credits.gateway import GatewayError
 from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, notify_after_commit
 from msvs.api.webhooks import signatures
-from msvs.database import execute, fetch, fetch_value
+from msvs.database import execute, fetch
+from msvs.looks import InOrder
 from msvs.models import EventState, PurchaseStatus, rows
 
 log = structlog.get_logger(__name__)
@@ -40,7 +43,8 @@ CLAIM_EVENTS = """
 UPDATE stripe_events SET attempt_count = attempt_count + 1, lease_until = $2
 WHERE id = ANY (ARRAY(
     SELECT id FROM stripe_events
-    WHERE state = 'pending' AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
+    WHERE state = 'pending' AND next_attempt_at >= $4 AND next_attempt_at <= $1
+        AND (lease_until IS NULL OR lease_until <= $1)
     ORDER BY next_attempt_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
 ))
 RETURNING *
@@ -51,14 +55,35 @@ UPDATE stripe_events SET state = $3::varchar, next_attempt_at = coalesce($4, nex
     lease_until = NULL, handled_at = CASE WHEN $3::varchar = 'pending' THEN NULL ELSE $6::timestamptz END
 WHERE id = $1 AND attempt_count = $2 AND state = 'pending'
 """
-HAS_DUE_EVENT = """
-SELECT EXISTS (
-    SELECT FROM stripe_events
-    WHERE state = 'pending' AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
-) OR EXISTS (SELECT FROM purchases WHERE check_at <= $1)
+FIRST_DUE_EVENT = """
+SELECT next_attempt_at AS due_at FROM stripe_events WHERE state = 'pending' AND next_attempt_at >= $2
+    AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
+ORDER BY next_attempt_at, id LIMIT 1
 """
-DUE_PURCHASES = "SELECT id FROM purchases WHERE check_at <= $1 ORDER BY check_at LIMIT $2"
+DUE_PURCHASES = """
+SELECT id, check_at AS due_at FROM purchases WHERE check_at >= $3 AND check_at <= $1 ORDER BY check_at LIMIT $2
+"""
 LOOK_LATER = "UPDATE purchases SET check_at = $2 WHERE id = $1 AND check_at IS NOT NULL"
+
+
+class BillingLooks:
+    """Where the looks of a process at Stripe's events and at purchases begin."""
+
+    def __init__(self) -> None:
+        self.events = InOrder()
+        self.purchases = InOrder()
+        self.due_events = InOrder()
+        self.due_purchases = InOrder()
+
+
+class _Due(Protocol):
+    @property
+    def due_at(self) -> datetime: ...
+
+
+class _Purchase(_Due, Protocol):
+    @property
+    def id(self) -> UUID: ...
 
 
 class _Object(msgspec.Struct):
@@ -123,16 +148,20 @@ async def keep_event(services: Services, told: Told) -> bool:
     return await in_unit_of_work(keep)
 
 
-async def has_due(now: datetime) -> bool:
+async def has_due(services: Services, now: datetime) -> bool:
     """Return whether an event waits, or a purchase is to be looked at."""
-    return bool(await fetch_value(HAS_DUE_EVENT, now))
+    looks = services.keep(BillingLooks)
+    if await looks.due_events.find(now, partial(fetch, _Due, FIRST_DUE_EVENT, now)):
+        return True
+    return bool(await looks.due_purchases.find(now, partial(fetch, _Purchase, DUE_PURCHASES, now, 1)))
 
 
 async def work_events(services: Services, now: datetime) -> int:
     """Work on the events that are due. Return the count."""
 
     async def claim() -> Sequence[rows.StripeEventRow]:
-        return await fetch(rows.StripeEventRow, CLAIM_EVENTS, now, now + LEASE, BATCH)
+        search = partial(fetch, rows.StripeEventRow, CLAIM_EVENTS, now, now + LEASE, BATCH)
+        return await services.keep(BillingLooks).events.find_by(now, search, lambda row: row.next_attempt_at)
 
     events = await in_unit_of_work(claim)
     slots = asyncio.Semaphore(AT_ONCE)
@@ -147,7 +176,8 @@ async def work_events(services: Services, now: datetime) -> int:
 
 async def look_at_purchases(services: Services, now: datetime) -> int:
     """Look at the purchases whose time has come, whether or not an event told of them. Return the count."""
-    due = await fetch(DUE_PURCHASES, now, BATCH)
+    search = partial(fetch, _Purchase, DUE_PURCHASES, now, BATCH)
+    due = await services.keep(BillingLooks).purchases.find(now, search)
     for row in due:
         await look_at(services, row.id, now)
     return len(due)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from msvs.api.dispatch.outcomes import capture_live, note_opt_outs, note_sent
 from msvs.api.resources import message_resource
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch
+from msvs.looks import BEGINNING, InOrder
 from msvs.models.rows import MessageRow
 
 # A message whose report has not come by then never gets one (decisions § 3).
@@ -55,11 +57,12 @@ FIND_PRESENT_MESSAGES = "SELECT id FROM messages WHERE id = ANY($1) AND {in_mont
 
 UNREPORTED = """
 WITH silent AS (
-    SELECT id FROM messages WHERE status = 'sent' AND delivery IS NULL AND sent_at < $1 AND {in_months}
+    SELECT id FROM messages
+    WHERE status = 'sent' AND delivery IS NULL AND sent_at >= $3 AND sent_at < $1 AND {in_months}
     ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE messages SET delivery = 'unknown' WHERE id = ANY (ARRAY(SELECT id FROM silent)) AND {in_months}
-RETURNING messages.id
+RETURNING messages.sent_at AS due_at
 """
 
 
@@ -127,10 +130,25 @@ async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:
         await note_sent(rows, now)
 
 
-async def give_up_reports(*, limit: int, now: datetime) -> int:
+class GivingUp:
+    """Where the looks of a process at what is given up begin: messages without a report, and those in doubt."""
+
+    def __init__(self) -> None:
+        self.unreported = InOrder()
+        self.unresolved = InOrder()
+
+
+class _Silent(Protocol):
+    @property
+    def due_at(self) -> datetime: ...
+
+
+async def give_up_reports(*, limit: int, now: datetime, looks: GivingUp | None = None) -> int:
     """Count messages as terminal whose report is 72 h overdue (`delivery: "unknown"`). Return the count."""
     _, open_ids = await open_months.look()
-    return len(await fetch(open_months.between(UNREPORTED, open_ids), now - REPORT_DEADLINE, limit))
+    until = now - REPORT_DEADLINE
+    search = partial(fetch, _Silent, open_months.between(UNREPORTED, open_ids), until, limit)
+    return len(await (looks or GivingUp()).unreported.find(until, search))
 
 
 # Handed over without an answer, never reported, and not to be asked about: nobody will ever know. The index of what is
@@ -139,6 +157,7 @@ UNRESOLVED = """
 WITH lost AS MATERIALIZED (
     SELECT id FROM messages
     WHERE status = 'sending' AND lease_until IS NULL AND coalesce(handed_at, '-infinity'::timestamptz) <= $1
+        AND coalesce(handed_at, '-infinity'::timestamptz) >= coalesce(nullif($4::timestamptz, $5), '-infinity')
         AND {in_months} AND (handed_at IS NOT NULL OR NOT EXISTS (
             SELECT FROM message_attempts WHERE message_id = messages.id AND started_at > $1 AND {in_attempts}
         ))
@@ -149,13 +168,19 @@ WHERE id = ANY (ARRAY(SELECT id FROM lost)) AND {in_months} RETURNING messages.*
 """
 
 
-async def give_up_unresolved(*, limit: int, now: datetime) -> int:
+async def give_up_unresolved(*, limit: int, now: datetime, looks: GivingUp | None = None) -> int:
     """Fail messages whose hand-over nobody ever heard of again, 72 h later. Return the count.
 
     Their credits stay taken: the carrier may have sent them.
     """
     _, open_ids = await open_months.look()
-    rows = await fetch(MessageRow, open_months.between(UNRESOLVED, open_ids), now - REPORT_DEADLINE, limit, now)
+    until = now - REPORT_DEADLINE
+    statement = open_months.between(UNRESOLVED, open_ids)
+
+    async def search(since: datetime) -> Sequence[MessageRow]:
+        return await fetch(MessageRow, statement, until, limit, now, since, BEGINNING)
+
+    rows = await (looks or GivingUp()).unresolved.find_by(until, search, lambda row: row.handed_at or BEGINNING)
     await capture_live(rows, now)
     return await _record(EventType.MESSAGE_FAILED, rows, now)
 

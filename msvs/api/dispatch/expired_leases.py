@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from msvs.api import ids
@@ -13,6 +14,7 @@ from msvs.api.dispatch import open_months
 from msvs.api.dispatch.claims import Claim, take
 from msvs.api.dispatch.outcomes import FAULT, MAX_ATTEMPTS, THROTTLED, UNUSED
 from msvs.database import execute, fetch
+from msvs.looks import InOrder
 from msvs.models.rows import MessageRow
 
 IS_SUPPRESSED = """messages.kind <> 'auto' AND EXISTS (
@@ -38,7 +40,7 @@ SELECT messages.*, {IS_SUPPRESSED}, {IS_STALE}, messages.attempt_count >= {MAX_A
         AND started_at < clock_timestamp() - interval '72 hours'
 ) AS is_hopeless
 FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) AND carrier = $1
-    AND {{{{in_months}}}} AND {{condition}}
+    AND lease_until >= $3 AND {{{{in_months}}}} AND {{condition}}
 ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 # What asks for one more hand-over is not left to its report.
@@ -57,6 +59,28 @@ WHERE message_id = ANY($1) AND outcome IS NULL AND {in_attempts}
 class _Message(Protocol):
     @property
     def id(self) -> UUID: ...
+
+
+class _Leased(_Message, Protocol):
+    @property
+    def lease_until(self) -> datetime: ...
+
+
+L = TypeVar("L", bound=_Leased)
+
+
+class ExpiredLooks:
+    """Where the looks of a process at leases that ran out begin, by what is looked for and of which carrier.
+
+    What is not found by one, as its campaign is paused or as it is left to another, is passed by full looks alone.
+    """
+
+    def __init__(self) -> None:
+        self._looks: dict[tuple[str, str], InOrder] = {}
+
+    def of(self, statement: str, carrier: str = "") -> InOrder:
+        """Return the looks of a statement."""
+        return self._looks.setdefault((statement, carrier), InOrder())
 
 
 class ExpiredMessage(MessageRow, Protocol):
@@ -79,14 +103,16 @@ class ExpiredClaim(Claim):
     messages: Sequence[ExpiredMessage]
 
 
-async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: bool = False) -> ExpiredClaim | None:
+async def find_expired(
+    *, carrier: str, limit: int, now: datetime, is_asked: bool = False, looks: ExpiredLooks | None = None
+) -> ExpiredClaim | None:
     """Take over messages whose lease ran out, under a new token and a new attempt, or None if there are none.
 
     Messages that may no longer be sent wait for their delivery report, unless the carrier is asked first (`is_asked`):
     to submit them again might send them for the first time. Their recipient opted out, they expired, or their campaign
     was canceled. Messages that the carrier gave no answer about for 72 h wait too. The claim is empty if all wait.
     """
-    rows = await fetch(ExpiredMessage, await _of_open(EXPIRED_RUNNING), carrier, limit)
+    rows = await _find(ExpiredMessage, EXPIRED_RUNNING, looks, carrier, limit)
     if not rows:
         return None
     await _write_of(NEVER_KNOWN, [row.id for row in rows])
@@ -97,18 +123,23 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
     return ExpiredClaim(token, carrier, rows, is_repeat=bool(rows))
 
 
-async def await_reports(*, carrier: str, limit: int) -> int:
+async def await_reports(*, carrier: str, limit: int, looks: ExpiredLooks | None = None) -> int:
     """End the leases of messages whose outcome only a delivery report can tell; they are never sent again.
 
     Those that ask to be sent again, and were not yet, are left to `resending`.
     """
-    return await _await(await fetch(_Message, await _of_open(EXPIRED_SPENT), carrier, limit))
+    return await _await(await _find(_Leased, EXPIRED_SPENT, looks, carrier, limit))
 
 
-async def _of_open(statement: str) -> str:
-    """Return a statement on what is `sending`, of the months alone that hold some."""
-    _, open_ids = await open_months.look()
-    return open_months.between(statement, open_ids)
+async def _find(kind: type[L], statement: str, looks: ExpiredLooks | None, carrier: str, limit: int) -> Sequence[L]:
+    """Find leases of a carrier that ran out, in the months alone that hold open messages."""
+    now, open_ids = await open_months.look()
+    search = partial(fetch, kind, open_months.between(statement, open_ids), carrier, limit)
+    return await (looks or ExpiredLooks()).of(statement, carrier).find_by(now, search, _lease_of)
+
+
+def _lease_of(row: _Leased) -> datetime:
+    return row.lease_until
 
 
 async def _await(rows: Sequence[_Message]) -> int:
@@ -131,12 +162,16 @@ async def _write_of(statement: str, message_ids: Sequence[UUID]) -> None:
 GONE_AFTER = timedelta(minutes=10)
 
 FIND_ABANDONED = """
-SELECT id FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) - $2::interval
-    AND carrier <> ALL($1) AND {in_months}
+SELECT id, lease_until FROM messages
+WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) - $2::interval
+    AND carrier <> ALL($1) AND lease_until >= $4 AND {in_months}
 ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
 """
 
 
-async def await_gone(carriers: Iterable[str], *, limit: int) -> int:
+async def await_gone(carriers: Iterable[str], *, limit: int, looks: ExpiredLooks | None = None) -> int:
     """End the leases of messages of any carrier but these: there is nobody left to ask, and they are never resent."""
-    return await _await(await fetch(_Message, await _of_open(FIND_ABANDONED), list(carriers), GONE_AFTER, limit))
+    now, open_ids = await open_months.look()
+    statement = open_months.between(FIND_ABANDONED, open_ids)
+    search = partial(fetch, _Leased, statement, list(carriers), GONE_AFTER, limit)
+    return await _await(await (looks or ExpiredLooks()).of(FIND_ABANDONED).find_by(now - GONE_AFTER, search, _lease_of))

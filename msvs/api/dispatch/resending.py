@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
@@ -20,7 +21,15 @@ from msvs.api.context import Services
 from msvs.api.dispatch import open_months
 from msvs.api.dispatch.admission import refusal_of
 from msvs.api.dispatch.claims import Claim, take
-from msvs.api.dispatch.expired_leases import IS_STALE, IS_SUPPRESSED, MAY_RESEND, NEVER_KNOWN, NOT_PAUSED, give_up_lease
+from msvs.api.dispatch.expired_leases import (
+    IS_STALE,
+    IS_SUPPRESSED,
+    MAY_RESEND,
+    NEVER_KNOWN,
+    NOT_PAUSED,
+    ExpiredLooks,
+    give_up_lease,
+)
 from msvs.api.dispatch.halting import begin_part
 from msvs.api.dispatch.picking import PickedMessage
 from msvs.api.dispatch.senders import find_foreign
@@ -41,7 +50,7 @@ JOIN workspaces ON workspaces.id = messages.workspace_id {SETTINGS}
 LEFT JOIN contacts ON contacts.id = messages.contact_id
 LEFT JOIN campaigns ON campaigns.id = messages.campaign_id
 WHERE messages.status = 'sending' AND messages.lease_until < (SELECT clock_timestamp()) AND messages.carrier = $1
-    AND {{in_months}} AND {MAY_RESEND} AND {NOT_PAUSED}
+    AND messages.lease_until >= $3 AND {{in_months}} AND {MAY_RESEND} AND {NOT_PAUSED}
 ORDER BY messages.lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 
@@ -92,8 +101,10 @@ async def claim_doubtful(services: Services, *, carrier: str, limit: int, now: d
     Those that may not, as their recipient opted out or their campaign was canceled, wait for their report alone; those
     that may not yet, as it is night there, keep their lease until they may. The claim is empty if all do.
     """
-    _, open_ids = await open_months.look()
-    rows = await fetch(DoubtfulMessage, open_months.between(DOUBTFUL, open_ids), carrier, limit)
+    moment, open_ids = await open_months.look()
+    search = partial(fetch, DoubtfulMessage, open_months.between(DOUBTFUL, open_ids), carrier, limit)
+    looks = services.keep(ExpiredLooks).of(DOUBTFUL, carrier)
+    rows = await looks.find_by(moment, search, _lease_of)
     if not rows:
         return None
     barred = await _find_barred(services, rows)
@@ -107,6 +118,11 @@ async def claim_doubtful(services: Services, *, carrier: str, limit: int, now: d
     await execute(open_months.within(NEVER_KNOWN, [row.id for row in taken]), [row.id for row in taken])
     claim = await take(taken, carrier, now, is_repeat=True, is_resend=True)
     return ResendClaim(claim.token, carrier, taken)
+
+
+def _lease_of(row: DoubtfulMessage) -> datetime:
+    assert row.lease_until is not None, "it ran out"
+    return row.lease_until
 
 
 async def _find_barred(services: Services, rows: Sequence[DoubtfulMessage]) -> frozenset[UUID]:

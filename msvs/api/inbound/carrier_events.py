@@ -175,10 +175,11 @@ WHERE id = $1
 # holds that, or somebody who is stuck holds up its contact, and however their carriers write its number.
 PICK_INBOUND = """
 SELECT written.* FROM carrier_signals AS written
-WHERE due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
+WHERE due_at >= $3 AND due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
     SELECT FROM carrier_signals AS earlier WHERE earlier.kind = 'inbound'
         AND phone_tail(earlier.from_phone) = phone_tail(written.from_phone)
         AND earlier.due_at <= $1 AND (earlier.received_at, earlier.id) < (written.received_at, written.id)
+    OFFSET 0
 )
 ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
@@ -311,15 +312,21 @@ SELECT * FROM carrier_signals WHERE carrier = $1 AND kind = 'inbound' AND part_r
 
 
 async def apply_inbound(
-    services: Services, *, now: datetime, without: Sequence[UUID] = (), begin: Callable[[UUID], None] = lambda _: None
+    services: Services,
+    *,
+    now: datetime,
+    without: Sequence[UUID] = (),
+    begin: Callable[[UUID], None] = lambda _: None,
+    looks: InOrder | None = None,
 ) -> int:
     """Take in one inbound message with all its parts in the current transaction; return how many carrier events it was.
 
     None of `without` is looked at; `begin` is told which one it is.
     """
-    row = await fetch_row(PICK_INBOUND, now, list(without))
-    if row is None:
+    picked = await (looks or InOrder()).find(now, partial(fetch, PICK_INBOUND, now, list(without)))
+    if not picked:
         return 0
+    row = picked[0]
     begin(row.id)
     if row.from_phone is None:
         await execute(DELETE_CARRIER_EVENTS, [row.id])
@@ -372,9 +379,10 @@ async def list_unread(*, limit: int) -> Sequence[Row]:
     return await fetch("SELECT * FROM carrier_signals WHERE kind = 'unread' ORDER BY id DESC LIMIT $1", limit)
 
 
-async def forget_unread(*, limit: int, now: datetime) -> int:
+async def forget_unread(*, limit: int, now: datetime, looks: InOrder | None = None) -> int:
     """Forget inbound messages from what is no number that were kept for UNREAD_KEPT. Return the count."""
-    due = [row.id for row in await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.UNREAD, limit, BEGINNING)]
+    pick = partial(fetch, PICK_CARRIER_EVENTS, now, CarrierEventKind.UNREAD, limit)
+    due = [row.id for row in await (looks or InOrder()).find(now, pick)]
     await execute(DELETE_CARRIER_EVENTS, due)
     return len(due)
 
@@ -409,14 +417,15 @@ async def _stop_all(services: Services, row: Row, phone: str, parts: Sequence[Ro
     return bool(owners)
 
 
-async def apply_opt_outs(services: Services, *, limit: int, now: datetime) -> int:
+async def apply_opt_outs(services: Services, *, limit: int, now: datetime, looks: InOrder | None = None) -> int:
     """Opt out those to whom a carrier refused a message because they had.
 
     Return how many carrier events were looked at.
 
     Those of one workspace and mode, in the current transaction; the others are still due.
     """
-    picked = await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.OPT_OUT, limit, BEGINNING)
+    pick = partial(fetch, PICK_CARRIER_EVENTS, now, CarrierEventKind.OPT_OUT, limit)
+    picked = await (looks or InOrder()).find(now, pick)
     refused = [row.message_id for row in picked if row.message_id is not None]
     found = {row.id: row for row in await fetch(within(REFUSED, refused), refused)} if refused else {}
     scope = next(((row.workspace_id, row.livemode) for row in map(found.get, refused) if row is not None), None)

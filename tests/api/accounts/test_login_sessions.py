@@ -35,7 +35,6 @@ from msvs.api.accounts.login_sessions import (
     end_session,
     enter_workspace,
     fold_email,
-    forget_ended,
     list_sessions,
     log_in,
     log_out,
@@ -49,6 +48,7 @@ from msvs.api.context import Visitor
 from msvs.api.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied, RateLimited
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import AuditEntry, LoginThrottle, Role, Session, User
+from msvs.workers.retention import drop_rows
 from tests.services import SERVICES
 
 PASSWORD = "correct horse battery"
@@ -181,6 +181,10 @@ async def test_an_old_hash_is_made_anew(user_id: UUID) -> None:
     assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
+async def forget(now: datetime) -> int:
+    return sum([await drop_rows(SERVICES, name, now=now) for name in ("sessions", "idle_sessions")])
+
+
 @pytest.mark.parametrize(
     ("change", "alive"),
     [
@@ -198,12 +202,12 @@ async def test_a_session_ends_by_age_and_by_disuse(user_id: UUID, change: dict[s
         await Session.all().update(**{name: now + delta for name, delta in change.items()})
     if alive:
         assert (await identity_of(session)).user_id == user_id
-        assert await forget_ended(now) == 0
+        assert await forget(now) == 0
     else:
         with pytest.raises(AuthenticationFailed) as caught:
             await identity_of(session)
         assert caught.value.code == "session_invalid"
-        assert await forget_ended(datetime.now(UTC)) == 1
+        assert await forget(datetime.now(UTC)) == 1
         assert await Session.all().count() == 0
 
 

@@ -24,6 +24,7 @@ from msvs.models import Operator, OperatorEntry, OperatorSession
 from msvs.ops.operator_sessions import Sessions
 from msvs.ops.routes import ops_routes
 from msvs.settings import PRODUCTION, Settings
+from msvs.workers.retention import drop_rows
 from tests.owner import run_as_owner
 from tests.services import CONSENT_SECRET, SERVICES, restored
 from tests.test_cli import environment, msvs, shown
@@ -203,10 +204,10 @@ async def test_a_session_ends_after_twelve_hours(browser: Open, clock: Clock) ->
     services = replace(SERVICES, clock=clock)
     clock.now += operators.SESSION - timedelta(seconds=1)
     assert await operators.find_signed_in(services, token) == "ada"
-    assert await operators.forget_ended_sessions(services) == 0
+    assert await drop_rows(services, "operator_sessions", now=clock.now) == 0
     clock.now += timedelta(seconds=1)
     assert await operators.find_signed_in(services, token) is None
-    assert await operators.forget_ended_sessions(services) == 1
+    assert await drop_rows(services, "operator_sessions", now=clock.now) == 1
 
 
 async def test_what_is_changed_is_logged_by_name_before_it_is_done(browser: Open, clock: Clock) -> None:

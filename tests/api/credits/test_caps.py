@@ -29,8 +29,9 @@ from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Campaign, Contact, CreditBalance, LedgerEntry, LedgerKind, Message, Workspace
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
-from msvs.workers.maintenance import complete_campaigns, drop_expired
+from msvs.workers.maintenance import complete_campaigns
 from msvs.workers.reports import collect_reports
+from msvs.workers.retention import drop_expired
 from tests import factories
 from tests.services import SERVICES
 from tests.workers.test_dispatch import hurry
@@ -238,7 +239,7 @@ async def test_a_campaign_pauses_at_the_cap_and_goes_on_the_next_day(live_ctx: C
     await turn()
     assert await state(campaign_id) == ("paused", "daily_cap", 3)
     assert (await used(live_ctx), await balance(live_ctx)) == (3, 9_997)
-    assert await lifecycle.has_work(await db.now())
+    assert await lifecycle.has_work(SERVICES, await db.now())
     await turn()
     assert await state(campaign_id) == ("paused", "daily_cap", 3)
     await db.execute("UPDATE credit_usage SET day = day - 1")
@@ -401,7 +402,7 @@ async def test_counts_of_ranges_are_kept_for_two_days(ctx: Context) -> None:
         " FROM unnest(ARRAY[1, 47, 49, 99]) AS hours",
         ctx.workspace_id,
     )
-    assert await drop_expired() == 2
+    assert await drop_expired(SERVICES) == 2
     rows = await db.fetch("SELECT prefix FROM prefix_usage ORDER BY prefix")
     assert [row.prefix for row in rows] == ["12121", "121247"]
 

@@ -278,7 +278,7 @@ async def read_metric_families(
 async def _read_database(
     carriers: Iterable[Carrier], disk: DiskCheck, sells_credits: bool
 ) -> AsyncIterator[MetricFamily]:
-    for name, (help, statement) in (WAITING | BILLING if sells_credits else WAITING).items():
+    for name, (help, statement) in {**WAITING, **(BILLING if sells_credits else {})}.items():
         yield _family(name, help, await database.fetch(statement))
     totals = "What became of messages since counting began, a minute ago at the latest."
     yield _family("messages_total", totals, await message_totals(), "counter")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api import ids
@@ -14,7 +14,7 @@ from msvs.api.dispatch import open_months
 from msvs.api.dispatch.claims import Claim, take
 from msvs.api.dispatch.outcomes import FAULT, MAX_ATTEMPTS, THROTTLED, UNUSED
 from msvs.database import execute, fetch
-from msvs.looks import InOrder
+from msvs.looks import BEGINNING, InOrder
 from msvs.models.rows import MessageRow
 
 IS_SUPPRESSED = """messages.kind <> 'auto' AND EXISTS (
@@ -63,10 +63,7 @@ class _Message(Protocol):
 
 class _Leased(_Message, Protocol):
     @property
-    def lease_until(self) -> datetime: ...
-
-
-L = TypeVar("L", bound=_Leased)
+    def lease_until(self) -> datetime | None: ...
 
 
 class ExpiredLooks:
@@ -112,7 +109,9 @@ async def find_expired(
     to submit them again might send them for the first time. Their recipient opted out, they expired, or their campaign
     was canceled. Messages that the carrier gave no answer about for 72 h wait too. The claim is empty if all wait.
     """
-    rows = await _find(ExpiredMessage, EXPIRED_RUNNING, looks, carrier, limit)
+    moment, statement = await _of_open(EXPIRED_RUNNING)
+    search = partial(fetch, ExpiredMessage, statement, carrier, limit)
+    rows = await (looks or ExpiredLooks()).of(EXPIRED_RUNNING, carrier).find_by(moment, search, lease_of)
     if not rows:
         return None
     await _write_of(NEVER_KNOWN, [row.id for row in rows])
@@ -128,18 +127,21 @@ async def await_reports(*, carrier: str, limit: int, looks: ExpiredLooks | None 
 
     Those that ask to be sent again, and were not yet, are left to `resending`.
     """
-    return await _await(await _find(_Leased, EXPIRED_SPENT, looks, carrier, limit))
+    now, statement = await _of_open(EXPIRED_SPENT)
+    search = partial(fetch, _Leased, statement, carrier, limit)
+    rows = await (looks or ExpiredLooks()).of(EXPIRED_SPENT, carrier).find_by(now, search, lease_of)
+    return await _await(rows)
 
 
-async def _find(kind: type[L], statement: str, looks: ExpiredLooks | None, carrier: str, limit: int) -> Sequence[L]:
-    """Find leases of a carrier that ran out, in the months alone that hold open messages."""
+async def _of_open(statement: str) -> tuple[datetime, str]:
+    """Return the time, and a statement on what is `sending`, of the months alone that hold some."""
     now, open_ids = await open_months.look()
-    search = partial(fetch, kind, open_months.between(statement, open_ids), carrier, limit)
-    return await (looks or ExpiredLooks()).of(statement, carrier).find_by(now, search, _lease_of)
+    return now, open_months.between(statement, open_ids)
 
 
-def _lease_of(row: _Leased) -> datetime:
-    return row.lease_until
+def lease_of(row: _Leased) -> datetime:
+    """Return when a lease ended that ran out."""
+    return row.lease_until or BEGINNING
 
 
 async def _await(rows: Sequence[_Message]) -> int:
@@ -171,7 +173,7 @@ ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
 
 async def await_gone(carriers: Iterable[str], *, limit: int, looks: ExpiredLooks | None = None) -> int:
     """End the leases of messages of any carrier but these: there is nobody left to ask, and they are never resent."""
-    now, open_ids = await open_months.look()
-    statement = open_months.between(FIND_ABANDONED, open_ids)
+    now, statement = await _of_open(FIND_ABANDONED)
     search = partial(fetch, _Leased, statement, list(carriers), GONE_AFTER, limit)
-    return await _await(await (looks or ExpiredLooks()).of(FIND_ABANDONED).find_by(now - GONE_AFTER, search, _lease_of))
+    rows = await (looks or ExpiredLooks()).of(FIND_ABANDONED).find_by(now - GONE_AFTER, search, lease_of)
+    return await _await(rows)

@@ -29,6 +29,7 @@ from msvs.api.dispatch.expired_leases import (
     NOT_PAUSED,
     ExpiredLooks,
     give_up_lease,
+    lease_of,
 )
 from msvs.api.dispatch.halting import begin_part
 from msvs.api.dispatch.picking import PickedMessage
@@ -104,7 +105,7 @@ async def claim_doubtful(services: Services, *, carrier: str, limit: int, now: d
     moment, open_ids = await open_months.look()
     search = partial(fetch, DoubtfulMessage, open_months.between(DOUBTFUL, open_ids), carrier, limit)
     looks = services.keep(ExpiredLooks).of(DOUBTFUL, carrier)
-    rows = await looks.find_by(moment, search, _lease_of)
+    rows = await looks.find_by(moment, search, lease_of)
     if not rows:
         return None
     barred = await _find_barred(services, rows)
@@ -118,11 +119,6 @@ async def claim_doubtful(services: Services, *, carrier: str, limit: int, now: d
     await execute(open_months.within(NEVER_KNOWN, [row.id for row in taken]), [row.id for row in taken])
     claim = await take(taken, carrier, now, is_repeat=True, is_resend=True)
     return ResendClaim(claim.token, carrier, taken)
-
-
-def _lease_of(row: DoubtfulMessage) -> datetime:
-    assert row.lease_until is not None, "it ran out"
-    return row.lease_until
 
 
 async def _find_barred(services: Services, rows: Sequence[DoubtfulMessage]) -> frozenset[UUID]:

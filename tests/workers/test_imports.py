@@ -432,9 +432,9 @@ async def test_what_an_import_waits_for_holds_up_no_stop(
         await never.wait()
 
     place = {
-        "reader": "workers.import_reader._Reader.receive",
-        "unpacking": "workers.import_reader.unpack",
-        "statement": "api.contacts.import_merge.join_duplicates",
+        "reader": "asyncio.StreamReader.readexactly",
+        "unpacking": "msvs.workers.import_reader.unpack",
+        "statement": "msvs.api.contacts.import_merge.join_duplicates",
     }
 
     async def run() -> None:
@@ -442,7 +442,7 @@ async def test_what_an_import_waits_for_holds_up_no_stop(
             await run_imports(SERVICES, Settings(import_processes=1), stop=stop)
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"msvs.{place[stuck]}", wait)
+        patch.setattr(place[stuck], wait)
         with pytest.raises(TimeoutError):
             await run()
     held = await ContactImport.get(id=row.id)
@@ -457,33 +457,31 @@ async def test_rows_that_were_read_before_are_passed_until_a_stop(
     monkeypatch.setattr("msvs.workers.import_reader.FRAME_ROWS", 10)
     monkeypatch.setattr(import_files, "CHECK_ROWS", 4)
     row = await upload(ctx, PEOPLE)
-    stop = StopFlag()
-    write = imports._Turn._write
+    stop, written = StopFlag(), []
+    copy, read = db.copy_encoded, import_files.read_raw
 
-    async def write_and_stop(turn: Any, encoded: Any, after: int) -> None:
-        await write(turn, encoded, after)
-        if after == 10:
+    async def copy_and_stop(*values: Any) -> int:
+        written.append(values)
+        if len(written) == 2:
             stop.set()
+        return await copy(*values)
 
     with monkeypatch.context() as patch:
-        patch.setattr(imports._Turn, "_write", write_and_stop)
+        patch.setattr("msvs.workers.imports.copy_encoded", copy_and_stop)
         await run_imports(SERVICES, SETTINGS, stop=stop)
     assert (await ContactImport.get(id=row.id)).rows_read == 20
     # The next one is told to end before it has passed what was read.
-    passed = 0
-    check = imports._Turn._check
+    soon = StopFlag()
 
-    def stop_and_check(turn: Any) -> None:
-        nonlocal passed
-        passed += 1
-        turn._stop.set()
-        check(turn)
+    def stop_and_read(*values: Any, **options: Any) -> Any:
+        soon.set()
+        return read(*values, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(imports._Turn, "_check", stop_and_check)
-        await run_imports(SERVICES, SETTINGS, stop=StopFlag())
+        patch.setattr(import_files, "read_raw", stop_and_read)
+        await run_imports(SERVICES, SETTINGS, stop=soon)
     held = await ContactImport.get(id=row.id)
-    assert (passed, held.rows_read, held.lease_token) == (1, 20, None)
+    assert (held.rows_read, held.lease_token) == (20, None)
     await run_imports(SERVICES, SETTINGS)
     assert counts(await ContactImport.get(id=row.id)) == {"rows": 40, "created": 40}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -98,12 +99,12 @@ def _chores(
 async def erase_deleted(services: Services, now: datetime, *, stop: StopFlag | None = None) -> int:
     """Erase the data of workspaces whose grace is over, for a bounded time. Return how many rows."""
     erased = 0
-    until = time.monotonic() + DROP_SECONDS
+    until = time.monotonic() + retention.SECONDS
     while (stop is None or not stop.is_set) and time.monotonic() < until:
         id = await workspace_erasure.find_due_deletion(now)
         if id is None:
             break
-        step = partial(workspace_erasure.erase_some, services, id, now, limit=DROP_BATCH)
+        step = partial(workspace_erasure.erase_some, services, id, now, limit=retention.BATCH)
         erased += await in_unit_of_work(step)
     return erased
 

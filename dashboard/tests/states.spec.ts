@@ -4,20 +4,14 @@ import { expect, test, type Page, type Route } from "@playwright/test";
 import { logIn, makeList, rest } from "./steps";
 
 // What the shell asks, which a state of a page leaves as it is.
-const OF_SHELL = /^dashboard\/(?:SessionViewer|Shell)-/;
+const OF_SHELL = /^dashboard\/(?:SessionViewer|Shell|ShellNotifications)-/;
 const REQUEST = "req_01K0PAGE0F8TATES0F0RCED00";
 
 interface Place {
   name: string;
   path: string;
-  /** What shows once the page has what it asked for; its heading without it. */
-  shows?: string;
-  /** A page that asks for nothing has no such states. */
-  isStill?: boolean;
   /** The filter in the address that leaves nothing. */
   filtered?: string;
-  /** Pages for owners and admins alone, and others, name the role the same way. */
-  axe?: string;
 }
 
 type Answer = { data?: unknown; errors?: unknown[] };
@@ -70,6 +64,7 @@ async function makeThings(page: Page): Promise<Place[]> {
     { name: "senders", path: "/settings?tab=senders" },
     { name: "members", path: "/settings?tab=members" },
     { name: "audit", path: "/settings?tab=audit", filtered: "/settings?tab=audit&actor=usr_01K0NOBODY0F7H18NAME000000" },
+    { name: "notifications", path: "/notifications" },
     { name: "security", path: "/account?part=security" },
     { name: "sessions", path: "/account?part=sessions" },
   ];
@@ -97,7 +92,7 @@ async function checkState(page: Page, name: string, colorScheme: "light" | "dark
 interface State {
   name: string;
   how: (route: Route) => Promise<void>;
-  holds: (page: Page, place: Place) => Promise<void>;
+  holds: (page: Page) => Promise<void>;
 }
 
 const STATES: readonly State[] = [
@@ -142,7 +137,7 @@ for (const [number, state] of STATES.entries()) {
       await force(page, state.how);
       await page.goto(`/dashboard${place.path}`);
       await test.step(`${place.name}: ${state.name}`, async () => {
-        await expect.soft(async () => state.holds(page, place), `${place.name}: ${state.name}`).toPass({ timeout: 8000 });
+        await expect.soft(async () => state.holds(page), `${place.name}: ${state.name}`).toPass({ timeout: 8000 });
         await checkState(page, `${place.name}: ${state.name}`, (number + at) % 2 === 0 ? "light" : "dark");
       });
     }

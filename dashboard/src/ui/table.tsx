@@ -7,6 +7,7 @@ import { Button as AriaButton, Menu, MenuItem, MenuTrigger, Popover } from "reac
 import { Button } from "./button";
 import { classes } from "./classes";
 import { Icon } from "./icons";
+import { useNumbers } from "./show";
 
 export interface TableColumn<Row> {
   id: string;
@@ -69,6 +70,9 @@ function download(name: string, content: string) {
 export function DataTable<Row>(props: TableProps<Row>) {
   const { label, rows, columns, rowKey, onOpen, selected, onSelect, totalCount, hasMore = false, onMore, isLoading = false, fileName, tools } = props;
   const { t } = useLingui();
+  const { whole } = useNumbers();
+  const shownCount = whole(rows.length);
+  const allCount = whole(totalCount ?? rows.length);
   const [isDense, setDense] = useState(() => localStorage.getItem(DENSITY) === "dense");
   const [columnVisibility, setVisibility] = useState<Record<string, boolean>>(() => Object.fromEntries(columns.filter(({ isExtra }) => isExtra).map(({ id }) => [id, false])));
   const defined = useMemo(() => {
@@ -139,7 +143,7 @@ export function DataTable<Row>(props: TableProps<Row>) {
     <div>
       <div className="mb-3 flex flex-wrap items-center gap-2">
         <p className="mr-auto text-sm text-muted tabular" aria-live="polite">
-          {totalCount === undefined || totalCount === rows.length ? t`${rows.length} shown` : t`${rows.length} of ${totalCount} shown`}
+          {totalCount === undefined || totalCount === rows.length ? t`${shownCount} shown` : t`${shownCount} of ${allCount} shown`}
         </p>
         {tools}
         <MenuTrigger>

@@ -4,7 +4,7 @@ import { useChange, useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ContactMessageRowFragment } from "@/gql/graphql";
 import { MessageBadge } from "@/status";
-import { Button } from "@/ui/button";
+import { Button, ButtonLink } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { TextArea } from "@/ui/fields";
 import { Card, Count, Time } from "@/ui/show";
@@ -94,7 +94,7 @@ export function ContactMessages({ id }: { id: string }) {
   if (feed.rows.length === 0)
     return (
       <Card>
-        <EmptyState icon="message" title={t`No messages yet`}>
+        <EmptyState icon="message" title={t`No messages yet`} action={<ButtonLink to="/messages" search={{ send: "1" }}>{t`Send a message`}</ButtonLink>}>
           <Trans>What is sent to this contact shows here.</Trans>
         </EmptyState>
       </Card>

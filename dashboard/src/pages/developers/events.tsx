@@ -1,10 +1,10 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import { useChange, useData, useFeed, useLive } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { EventRowFragment, EventType } from "@/gql/graphql";
-import { Button } from "@/ui/button";
+import { Button, ButtonLink } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Select, Switch } from "@/ui/fields";
 import { Card, CopyId, Facts, Time } from "@/ui/show";
@@ -29,7 +29,7 @@ const EventData = graphql(`
   query EventDrawer($id: ID!) { event(id: $id) { ...EventRow } }
 `);
 const Tail = graphql(`
-  subscription EventsTail($types: [EventType!]) { eventTail(types: $types) { id type data createdAt } }
+  subscription EventsTail($types: [EventType!], $after: ID) { eventTail(types: $types, after: $after) { id type data createdAt } }
 `);
 const Resend = graphql(`
   mutation EventsResend($id: ID!) {
@@ -43,6 +43,8 @@ const Resend = graphql(`
 
 const ALL = "-";
 const TAIL_MOST = 200;
+// The list is read again before the tail drops what the list does not have.
+const READ_AGAIN = 150;
 
 export function Events() {
   const { t } = useLingui();
@@ -50,16 +52,22 @@ export function Events() {
   const { type, still, event } = useSearch({ from: "/shell/developers" });
   const feed = useFeed(EventList, type === undefined ? {} : { type }, ({ events }) => events);
   const [tail, setTail] = useState<readonly EventRowFragment[]>([]);
+  const heard = useRef(0);
   useLive(Tail, type === undefined ? {} : { types: [type] }, {
     pause: still === "1",
-    onItem: ({ eventTail }) => setTail((before) => [eventTail, ...before.filter(({ id }) => id !== eventTail.id)].slice(0, TAIL_MOST)),
+    onItem: ({ eventTail }) => {
+      setTail((before) => [eventTail, ...before.filter(({ id }) => id !== eventTail.id)].slice(0, TAIL_MOST));
+      if (++heard.current % READ_AGAIN === 0) feed.retry();
+    },
   });
   const go = (next: { type?: EventType | undefined; still?: "1" | undefined; event?: string | undefined }) =>
     void navigate({ to: "/developers", search: { tab: "events", type, still, ...next }, replace: true, resetScroll: false });
   const rows = useMemo(() => {
     if (feed.rows === undefined) return undefined;
     const known = new Set(feed.rows.map(({ id }) => id));
-    return [...tail.filter((each) => !known.has(each.id) && (type === undefined || each.type === type)), ...feed.rows];
+    const more = tail.filter((each) => !known.has(each.id) && (type === undefined || each.type === type));
+    // After a gap the list may be ahead of the tail; ids begin with their time.
+    return more.length === 0 ? feed.rows : [...more, ...feed.rows].sort((a, b) => (a.id < b.id ? 1 : -1));
   }, [feed.rows, tail, type]);
   const columns = useMemo<TableColumn<EventRowFragment>[]>(
     () => [
@@ -91,7 +99,7 @@ export function Events() {
           <FilteredEmpty onClear={() => go({ type: undefined })} />
         ) : (
           <Card>
-            <EmptyState icon="clock" title={t`Nothing has happened yet`}>
+            <EmptyState icon="clock" title={t`Nothing has happened yet`} action={<ButtonLink look="primary" to="/messages" search={{ send: "1" }}>{t`Send a message`}</ButtonLink>}>
               <Trans>Send a message, and its events show here as they happen.</Trans>
             </EmptyState>
           </Card>

@@ -6,6 +6,7 @@ import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import type { HomeQuery } from "@/gql/graphql";
 import { StackedBars, Sparkline, type Bar } from "@/ui/charts";
+import { ButtonLink } from "@/ui/button";
 import { classes } from "@/ui/classes";
 import { Segmented } from "@/ui/fields";
 import { Card, PageHead, useNumbers, useZone } from "@/ui/show";
@@ -201,7 +202,7 @@ function Activity({ data }: { data: HomeData }) {
   }, [data.now, i18n.locale, zone]);
   if (bars.every(({ values }) => sum(values) === 0))
     return (
-      <EmptyState icon="message" title={t`Nothing was sent in these days`}>
+      <EmptyState icon="message" title={t`Nothing was sent in these days`} action={<ButtonLink icon="plus" to="/campaigns/new">{t`Write a campaign`}</ButtonLink>}>
         <Trans>Messages show here by the day, as soon as some are sent.</Trans>
       </EmptyState>
     );

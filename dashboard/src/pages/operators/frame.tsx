@@ -1,7 +1,7 @@
 // The frame of the operators' area: its log-in, its navigation, and the dialog where a session has ended.
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link, Outlet, useRouterState, type LinkProps } from "@tanstack/react-router";
-import { useEffect, useState, type FormEvent } from "react";
+import { useEffect, useRef, useState, type FormEvent } from "react";
 import type { Problem } from "@/api/problems";
 import { Button, ButtonAnchor } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
@@ -53,6 +53,11 @@ function Inside({ operator }: { operator: Operator }) {
     }, 300);
     return () => clearTimeout(frame);
   }, [path, t]);
+  const row = useRef<HTMLElement>(null);
+  // On a phone the row is scrolled to the page that is open.
+  useEffect(() => {
+    void row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [path]);
   const places: { to: LinkProps["to"]; icon: IconName; label: string }[] = [
     { to: "/operators", icon: "home", label: t`Overview` },
     { to: "/operators/jobs", icon: "warning", label: t`Failed jobs` },
@@ -76,7 +81,7 @@ function Inside({ operator }: { operator: Operator }) {
             <svg viewBox="0 0 32 32" className="size-7 fill-brand" aria-hidden="true">
               <path d="M6 4h20a4 4 0 0 1 4 4v12a4 4 0 0 1-4 4H14l-7 6v-6H6a4 4 0 0 1-4-4V8a4 4 0 0 1 4-4z" />
             </svg>
-            MassiveSMS
+            <span className="sr-only sm:not-sr-only">MassiveSMS</span>
           </span>
           <Badge tone={operator.environment === "production" ? "danger" : "info"}>
             <Trans>Operators</Trans> · {operator.environment}
@@ -85,7 +90,7 @@ function Inside({ operator }: { operator: Operator }) {
           <span className="hidden max-w-56 truncate text-sm text-muted sm:block">{operator.operator}</span>
           <Button look="quiet" size="small" icon="logout" onPress={leave}>{t`Sign out`}</Button>
         </div>
-        <nav aria-label={t`Main`} className="mx-auto flex max-w-[1760px] gap-1 overflow-x-auto px-2 py-1.5 sm:px-4">
+        <nav ref={row} aria-label={t`Main`} className="mx-auto flex max-w-[1760px] gap-1 overflow-x-auto px-2 py-1.5 sm:px-4">
           {places.map(({ to, icon, label }) => (
             <Link
               key={to}

@@ -29,8 +29,20 @@ export function LogPage() {
   );
   const columns = useMemo<TableColumn<Entry>[]>(
     () => [
-      { id: "act", header: t`What`, cell: (entry) => <Badge tone={entry.action === "sign_in_refused" ? "warn" : "neutral"}>{names[entry.action] ?? entry.action}</Badge>, text: (entry) => entry.action },
-      { id: "operator", header: t`Who`, cell: (entry) => <span className="block max-w-40 truncate">{entry.operator}</span>, text: (entry) => entry.operator },
+      { id: "act", header: t`What`, cell: (entry) => (
+          <>
+            <Badge tone={entry.action === "sign_in_refused" ? "warn" : "neutral"}>{names[entry.action] ?? entry.action}</Badge>
+            <span className="mt-1 block max-w-60 text-sm wrap-anywhere text-muted md:hidden">{entry.detail}</span>
+          </>
+        ), text: (entry) => entry.action },
+      { id: "operator", header: t`Who`, cell: (entry) => (
+          <>
+            <span className="block max-w-28 truncate sm:max-w-40">{entry.operator}</span>
+            <span className="text-sm text-muted sm:hidden">
+              <Time at={entry.at} />
+            </span>
+          </>
+        ), text: (entry) => entry.operator },
       { id: "detail", header: t`Of what, and why`, cell: (entry) => <span className="block max-w-[36rem] text-sm break-words text-muted">{entry.detail}</span>, text: (entry) => entry.detail, className: "hidden md:table-cell" },
       { id: "network", header: t`From`, cell: (entry) => <span className="text-sm text-muted">{entry.network}</span>, text: (entry) => entry.network, className: "hidden lg:table-cell" },
       { id: "device", header: t`Browser`, cell: (entry) => <span className="block max-w-60 truncate text-sm text-muted">{entry.device}</span>, text: (entry) => entry.device, isExtra: true },

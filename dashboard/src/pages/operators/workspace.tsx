@@ -66,7 +66,7 @@ function Shown({ workspace }: { workspace: WorkspaceWhole }) {
           </Trans>
         </Callout>
       )}
-      <div className="grid gap-4 lg:grid-cols-2 2xl:grid-cols-3">
+      <div className="grid gap-4 lg:grid-cols-2 xl:grid-cols-3">
         <Card title={t`Credits`}>
           <Facts
             items={[

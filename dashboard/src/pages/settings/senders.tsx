@@ -3,6 +3,7 @@ import { useMemo } from "react";
 import { useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { SenderKind, SenderRowFragment } from "@/gql/graphql";
+import { ButtonLink } from "@/ui/button";
 import { Card, Time } from "@/ui/show";
 import { EmptyState, Loading, ProblemState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
@@ -38,7 +39,7 @@ export function Senders() {
   if (feed.rows.length === 0)
     return (
       <Card>
-        <EmptyState icon="phone" title={t`No sender of your own yet`}>
+        <EmptyState icon="phone" title={t`No sender of your own yet`} action={<ButtonLink to="/settings" search={{ tab: "sending" }}>{t`Choose the default sender`}</ButtonLink>}>
           <Trans>The operator of this service adds numbers. A name that nobody has becomes yours when you make it the live default sender.</Trans>
         </EmptyState>
       </Card>

@@ -49,7 +49,8 @@ export function useData<Data, Variables extends AnyVariables>(
   const problem = useProblem(result.error);
   useTrouble(problem, retry);
   return {
-    data: result.data,
+    // An answer that is an error alone has null in its place.
+    data: result.data ?? undefined,
     problem,
     isLoading: result.fetching || result.stale,
     retry,

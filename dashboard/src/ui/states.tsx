@@ -142,9 +142,21 @@ export function ProblemState({ problem, onRetry }: { problem: Problem; onRetry: 
   );
 }
 
+/** The heading of a page whose own is not known yet. */
+export function Untitled({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <>
+      <h1 className="sr-only">{title}</h1>
+      {children}
+    </>
+  );
+}
+
 interface StatesProps<Data> {
   of: Reading<Data>;
   loading?: ReactNode;
+  /** What the page is called until what was read names it. */
+  title?: string;
   children: (data: Data) => ReactNode;
 }
 
@@ -171,12 +183,12 @@ export function Troubles() {
 }
 
 /** Show what was read, or why not: loading, a problem, or both data and a note that not all of it could be read. */
-export function States<Data>({ of, loading, children }: StatesProps<Data>) {
+export function States<Data>({ of, loading, title, children }: StatesProps<Data>) {
   const { data, problem, retry } = of;
   useTold(problem);
   if (data === undefined || data === null) {
-    if (problem !== null) return <ProblemState problem={problem} onRetry={retry} />;
-    return <>{loading ?? <Loading />}</>;
+    const shown = problem !== null ? <ProblemState problem={problem} onRetry={retry} /> : (loading ?? <Loading />);
+    return title === undefined ? <>{shown}</> : <Untitled title={title}>{shown}</Untitled>;
   }
   return (
     <>

@@ -115,7 +115,7 @@ export function CampaignPage() {
   const { id } = useParams({ from: "/shell/campaigns/$id" });
   const reading = useData(CampaignData, { id });
   return (
-    <States of={reading} loading={<CampaignLoading />}>
+    <States of={reading} title={t`Campaign`} loading={<CampaignLoading />}>
       {({ campaign }) =>
         campaign == null ? (
           <EmptyState icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>}>

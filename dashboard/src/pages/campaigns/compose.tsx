@@ -11,7 +11,7 @@ import { Button, ButtonLink } from "@/ui/button";
 import { Field } from "@/ui/fields";
 import { Icon } from "@/ui/icons";
 import { Callout, Card, PageHead, useZone } from "@/ui/show";
-import { EmptyState, Loading, ProblemState, useProblemText } from "@/ui/states";
+import { EmptyState, Loading, ProblemState, useProblemText, Untitled } from "@/ui/states";
 import { toast } from "@/ui/toast";
 import { AudienceCard } from "./audience";
 import { BodyCard } from "./body";
@@ -95,7 +95,7 @@ export function ComposePage() {
 function StartNew({ list, segment }: { list: string | undefined; segment: string | undefined }) {
   const { i18n, t } = useLingui();
   const { data, problem, retry } = useData(ComposeStart, {});
-  if (data === undefined) return problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />;
+  if (data === undefined) return <Untitled title={t`Campaign`}>{problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />}</Untitled>;
   const day = new Intl.DateTimeFormat(i18n.locale, { day: "numeric", month: "long" }).format(new Date());
   const initial: Draft = { ...EMPTY, name: t`Campaign of ${day}`, quietHours: data.workspace.quietHours, listIds: list === undefined ? [] : [list], segmentId: segment ?? null };
   return <Composer initial={initial} initialId={null} version={null} defaultSender={data.workspace.defaultSender} />;
@@ -108,7 +108,7 @@ function OpenDraft({ id }: { id: string }) {
   const { data, problem, retry } = useData(ComposeCampaign, { id });
   // Another turn takes what stands on the server, in place of what is written here.
   const [turn, setTurn] = useState(0);
-  if (data === undefined) return problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />;
+  if (data === undefined) return <Untitled title={t`Campaign`}>{problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />}</Untitled>;
   const { campaign, workspace } = data;
   if (campaign == null) return <EmptyState icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>} />;
   if (campaign.status !== "DRAFT" && campaign.status !== "SCHEDULED")

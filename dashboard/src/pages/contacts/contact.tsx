@@ -95,7 +95,7 @@ export function ContactPage() {
   const { id } = useParams({ from: "/shell/contacts/$id" });
   const reading = useData(ContactData, { id });
   return (
-    <States of={reading}>
+    <States of={reading} title={t`Contact`}>
       {({ contact }) =>
         contact == null ? (
           <EmptyState icon="search" title={t`There is no such contact`} action={<ButtonLink to="/contacts">{t`All contacts`}</ButtonLink>}>

@@ -138,7 +138,7 @@ export function ListPage() {
   const { id } = useParams({ from: "/shell/lists/$id" });
   const reading = useData(ListData, { id });
   return (
-    <States of={reading}>
+    <States of={reading} title={t`List`}>
       {({ contactList }) =>
         contactList == null ? (
           <EmptyState icon="search" title={t`There is no such list`} action={<ButtonLink to="/lists">{t`All lists`}</ButtonLink>}>

@@ -192,7 +192,7 @@ export function SegmentPage() {
   const { id } = useParams({ from: "/shell/segments/$id" });
   const reading = useData(SegmentData, { id });
   return (
-    <States of={reading}>
+    <States of={reading} title={t`Segment`}>
       {({ segment, segmentFields }) =>
         segment == null ? (
           <EmptyState icon="search" title={t`There is no such segment`} action={<ButtonLink to="/segments">{t`All segments`}</ButtonLink>}>

@@ -88,7 +88,7 @@ export function WebhookPage() {
   const { id } = useParams({ from: "/shell/developers/webhooks/$id" });
   const reading = useData(WebhookData, { id });
   return (
-    <States of={reading}>
+    <States of={reading} title={t`Webhook`}>
       {({ webhook }) =>
         webhook == null ? (
           <EmptyState icon="search" title={t`There is no such webhook`} action={<ButtonLink to="/developers" search={{ tab: "webhooks" }}>{t`All webhooks`}</ButtonLink>}>

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -72,6 +72,22 @@ badge = "Most popular"
 """
 
 
+# How many digits of an amount stand behind the point, where they are not two; Stripe takes UGX and ISK in hundredths.
+DIGITS: Mapping[str, int] = {
+    **dict.fromkeys(("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf"), 0),
+    **dict.fromkeys(("vnd", "vuv", "xaf", "xof", "xpf"), 0),
+    **dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 3),
+}
+# What an amount is a multiple of: these have no smaller coin, or cards take none.
+MULTIPLES: Mapping[str, int] = {"isk": 100, "ugx": 100, **{code: 10 for code, digits in DIGITS.items() if digits == 3}}
+
+
+def shown_price(amount: int, currency: str) -> str:
+    """Return an amount in words: `19.00 USD`, and `1900 JPY`."""
+    digits = DIGITS.get(currency, 2)
+    return f"{amount / 10**digits:,.{digits}f} {currency.upper()}"
+
+
 @dataclass(slots=True)
 class Billing:
     """The packs for sale, and the Stripe account; closed if no key or no pack is configured."""
@@ -89,6 +105,11 @@ class Billing:
     def is_open(self) -> bool:
         """Whether credits can be bought."""
         return self.key is not None and bool(self.offered)
+
+    @property
+    def tops_up(self) -> bool:
+        """Whether saved cards may be charged; not where tax is to be added, which Stripe does on its page alone."""
+        return self.is_open and not self.automatic_tax
 
     @property
     def is_connected(self) -> bool:
@@ -137,6 +158,9 @@ def read_packs(path: Path) -> _File:
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise SettingsError(f"{VARIABLE}: {path}: {error}") from None
     ids = [pack.id for pack in file.pack]
+    for pack in file.pack:
+        if pack.amount % (unit := MULTIPLES.get(pack.currency, 1)):
+            raise SettingsError(f"{VARIABLE}: {path}: {pack.id}: {pack.currency} goes in multiples of {unit}")
     if repeated := sorted({id for id in ids if ids.count(id) > 1}):
         raise SettingsError(f"{VARIABLE}: {path}: two packs have the id {repeated[0]}")
     return file

@@ -142,7 +142,8 @@ FOR_PEOPLE = (
 PARTS: Mapping[str, str] = {
     "settings_of_mode.find_settings": "everything the settings decide",
     "audiences.check_audience": "creating, changing and launching a campaign",
-    "audiences.count_eligible": "launching and previewing a campaign",
+    "audiences.estimate_credits": "launching and previewing a campaign",
+    "top_ups.change": "changing automatic top-up",
     "audiences.members_sql": "previewing and expanding a campaign",
     "import_merge.check_batch": "a dry run of an import",
     "import_merge.merge_batch": "running an import",

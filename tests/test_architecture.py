@@ -108,6 +108,7 @@ UNSCOPED_SQL = {
     "msvs/api/accounts/secret_keys.py": "tries a key on secrets and hashes of all workspaces",
     "msvs/api/inbound/carrier_events.py": "applies what a carrier brought to the messages that it has",
     "msvs/api/campaigns/lifecycle.py": "looks for due campaigns of all workspaces",
+    "msvs/api/credits/top_ups.py": "looks for top-ups that are due, of all workspaces",
 }
 
 SCOPED_TABLES = re.compile(

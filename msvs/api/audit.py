@@ -46,6 +46,7 @@ class AuditAction(StrEnum):
     MESSAGE_DELETED = "message.deleted"
     CONTACT_ERASED = "contact.erased"
     CONTACT_JOINED = "contact.joined"
+    AUTO_TOP_UP_UPDATED = "auto_top_up.updated"
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_UPDATED = "webhook.updated"
     WEBHOOK_DELETED = "webhook.deleted"

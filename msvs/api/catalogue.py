@@ -483,6 +483,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Read the packs from GET /v1/credits/packs.",
     ),
     (
+        ErrorCode.CARD_MISSING,
+        (409,),
+        "No card is saved that automatic top-up could charge.",
+        "Buy a pack with save_card, pay it, and turn automatic top-up on then.",
+    ),
+    (
         ErrorCode.PAYMENTS_UNAVAILABLE,
         (503,),
         "The payment service cannot be reached, or refused the request; nothing was charged.",

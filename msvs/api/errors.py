@@ -96,6 +96,7 @@ class ErrorCode(StrEnum):
     LIVE_ONLY = "live_only"
     BILLING_CLOSED = "billing_closed"
     PACK_UNKNOWN = "pack_unknown"
+    CARD_MISSING = "card_missing"
     PAYMENTS_UNAVAILABLE = "payments_unavailable"
     INSUFFICIENT_CREDITS = "insufficient_credits"
     REGION_BLOCKED = "region_blocked"

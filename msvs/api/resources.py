@@ -419,6 +419,9 @@ class CreditsResource(Resource, kw_only=True):
         | None
     ) = None
     recent_purchases: list[PurchaseResource] = []
+    debt: Annotated[
+        int, about("What refunds and disputes took of credits that were spent; what comes in pays it first.", example=0)
+    ] = 0
 
 
 class WebhookResource(Resource, kw_only=True):

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Place] = {
     "secrets": Place("secrets", "secrets", "List and rotate the secret keys of the service."),
     "suppressions": Place("suppressions", "suppressions", "Import and export suppressed phone numbers."),
     "packs": Place("packs", "show_packs", "Show the packs of credits for sale, or check a file of packs."),
+    "rates": Place("rates", "rates", "Manage the credits a segment by destination."),
     "credits": Place("credits", "credits", "Show and add the credits of a workspace."),
 }
 # Command of an earlier release → its name now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 from strawberry import ID
@@ -13,6 +14,7 @@ from msvs.api.resources import CreditsResource, LedgerEntryResource, PurchaseRes
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
+from msvs.graphql.inputs import argument
 from msvs.graphql.scalars import BigInt, read_time
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import LedgerEntry as LedgerEntryRow
@@ -47,16 +49,23 @@ class Credits:
     total_lifetime: BigInt
     low_balance_threshold: BigInt
     estimated_runway_days: int | None
+    debt: BigInt
     recent_purchases: list[Purchase] = strawberry.field(description="The latest ten additions.")
 
     @field("The movements of credits, newest first.")
     async def ledger(
-        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+        self,
+        info: Info,
+        kind: Annotated[LedgerKind | None, argument(credits.ListLedger, "kind")] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[LedgerEntry]:
         ctx = info.context.ctx
         request = read_page(ids.LEDGER_ENTRY, first, after, last, before)
-        page = await credits.list_ledger(ctx, request)
-        count = LedgerEntryRow.filter(workspace_id=ctx.workspace_id).count
+        page = await credits.list_ledger(ctx, request, kind=kind)
+        count = credits.ledger_query(ctx, kind).count
         return connect(ids.LEDGER_ENTRY, request, page, LedgerEntry.from_row, count)
 
     @field("Credits added to the balance, bought or granted, newest first.")
@@ -80,6 +89,7 @@ class CreditQuery:
             total_lifetime=BigInt(found.total_lifetime),
             low_balance_threshold=BigInt(found.low_balance_threshold),
             estimated_runway_days=found.estimated_runway_days,
+            debt=BigInt(found.debt),
             recent_purchases=[
                 Purchase(
                     kind=LedgerKind(each.kind), credits=BigInt(each.credits), created_at=read_time(each.created_at)

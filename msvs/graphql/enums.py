@@ -28,6 +28,7 @@ from msvs.models import (
     PurchaseStatus,
     Role,
     SenderKind,
+    TopUpOff,
 )
 
 
@@ -211,6 +212,20 @@ describe(
     },
 )
 describe(
+    TopUpOff,
+    "AutoTopUpOffReason",
+    "Why automatic top-up is off.",
+    {
+        "OWNER": "Somebody of the workspace turned it off.",
+        "DECLINED": "The card was declined: two hard declines, or five of any kind, in a row.",
+        "AUTHENTICATION_REQUIRED": "The bank asks for the owner of the card: buy a pack that saves it again.",
+        "CARD_MISSING": "The card is not there any more.",
+        "DISPUTE": "The bank of the buyer took money back.",
+        "PACK_CHANGED": "The pack is dearer now, or not sold any more.",
+        "REVIEW": "What was paid is not what was sold; the operator looks at it.",
+    },
+)
+describe(
     Keyword,
     "Keyword",
     "The keyword of a reply.",
@@ -317,6 +332,7 @@ describe(
         "WEBHOOK_UPDATED": "Changed a webhook.",
         "WEBHOOK_DELETED": "Deleted a webhook.",
         "WEBHOOK_SECRET_ROTATED": "Rotated the secret of a webhook.",
+        "AUTO_TOP_UP_UPDATED": "Turned automatic top-up on or off, or changed its limits.",
     },
 )
 describe(

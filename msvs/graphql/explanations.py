@@ -22,7 +22,7 @@ from msvs.graphql.enums import describe
 from msvs.graphql.fields import field
 from msvs.graphql.nodes import load_node
 from msvs.graphql.scalars import read_time
-from msvs.graphql.shapes import resource_type
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import LedgerKind, MessageKind, MessageStatus, OptInStatus
 
 if TYPE_CHECKING:
@@ -177,6 +177,14 @@ class MessageLedgerEntry:
     at: datetime
 
 
+@resource_type(explanations.PriceExplanation, "The cost of a message: its segments at the rate when it was accepted.")
+class PriceExplanation:
+    region: str | None
+    credits_per_segment: int
+    segments: int
+    credits: int
+
+
 @resource_type(explanations.CarrierExplanation, "The carrier of the last attempt.")
 class CarrierExplanation:
     name: str
@@ -195,6 +203,7 @@ class MessageExplanation:
     encoding: EncodingExplanation | None = strawberry.field(
         description="The encoding; null for a recipient who was skipped before the body was rendered."
     )
+    price: PriceExplanation = strawberry.field(description="The cost, at the rate when it was accepted.")
     sender: SenderExplanation = strawberry.field(description="The sender, and where it was set.")
     attempts: list[MessageAttempt] = strawberry.field(description="The attempts to hand it to a carrier.")
     ledger: list[MessageLedgerEntry] = strawberry.field(
@@ -258,6 +267,7 @@ def _explanation(found: explanations.MessageExplanation) -> MessageExplanation:
             parts=encoding.parts,
             forced_by=[NamedCharacter(character=each.character, name=each.name) for each in encoding.forced_by],
         ),
+        price=from_row(PriceExplanation, found.price),
         sender=SenderExplanation(sender=found.sender.sender, source=found.sender.source),
         attempts=[_attempt(each) for each in found.attempts],
         ledger=[

@@ -30,7 +30,7 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("rotateWebhookSecret", "testWebhook", "recoverWebhook", "resendEvent"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("createApiKey", "rollApiKey", "revokeApiKey"), Permission.KEYS_WRITE),
     "updateWorkspace": Permission.WORKSPACE_WRITE,
-    "createCheckout": Permission.CREDITS_BUY,
+    **dict.fromkeys(("createCheckout", "updateAutoTopUp"), Permission.CREDITS_BUY),
     **dict.fromkeys(
         ("inviteMember", "resendInvitation", "revokeInvitation", "changeMemberRole"), Permission.MEMBERS_WRITE
     ),

@@ -47,6 +47,7 @@ class MessagePreview:
     encoding: Encoding | None
     segments: int | None
     credits: int | None
+    credits_per_segment: int
     parts: list[str]
     characters: list[ForcingCharacter] = strawberry.field(
         description="The characters that force UCS-2; empty for GSM-7."

@@ -39,7 +39,9 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("consentHistory", "segment", "segments", "segmentPreview"), Permission.CONTACTS_READ),
     **dict.fromkeys(("contactImport", "contactImports", "importProgress"), Permission.CONTACTS_READ),
     **dict.fromkeys(("audienceGrowth", "segmentFields", "contactNotes"), Permission.CONTACTS_READ),
-    **dict.fromkeys(("credits", "creditPacks", "checkout", "checkouts"), Permission.CREDITS_READ),
+    **dict.fromkeys(
+        ("credits", "creditPacks", "checkout", "checkouts", "autoTopUp", "creditRates"), Permission.CREDITS_READ
+    ),
     **dict.fromkeys(("workspace", "sender", "senders"), Permission.WORKSPACE_READ),
     **dict.fromkeys(("webhook", "webhooks"), Permission.WEBHOOKS_READ),
     **dict.fromkeys(("event", "events", "eventTail", "apiRequests"), Permission.EVENTS_READ),
@@ -61,6 +63,7 @@ TYPES: Mapping[str, Permission] = {
     ),
     "ContactImport": Permission.CONTACTS_READ,
     **dict.fromkeys(("Credits", "LedgerEntry", "Purchase", "CreditPack", "Checkout"), Permission.CREDITS_READ),
+    **dict.fromkeys(("AutoTopUp", "CreditRate"), Permission.CREDITS_READ),
     **dict.fromkeys(("Workspace", "Sender"), Permission.WORKSPACE_READ),
     **dict.fromkeys(("Webhook", "WebhookAttempt"), Permission.WEBHOOKS_READ),
     **dict.fromkeys(("Event", "ApiRequest"), Permission.EVENTS_READ),

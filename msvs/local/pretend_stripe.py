@@ -24,16 +24,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from msvs.packs import shown_price
+
 Object = dict[str, Any]
 
 KEY = "sk_test_pretend"
-KEPT_KINDS = ("sessions", "intents", "refunds", "disputes", "prices")
+KEPT_KINDS = ("sessions", "intents", "refunds", "disputes", "prices", "methods")
 # The cards of the page: what each does, in the words of Stripe's test cards.
 CARDS: Mapping[str, str] = {
     "4242": "pays",
     "0002": "is declined",
     "3155": "asks the bank first, and pays",
     "0341": "pays slowly: the money comes later",
+    "3184": "pays; once saved, its bank asks for you at every charge",
+    "9995": "pays; once saved, it lacks the money",
+    "0069": "pays; once saved, it has expired",
+}
+# Why a saved card is declined when it is charged without its owner: the code and the decline code.
+LATER: Mapping[str, tuple[str, str]] = {
+    "3184": ("authentication_required", "authentication_required"),
+    "9995": ("card_declined", "insufficient_funds"),
+    "0069": ("expired_card", "expired_card"),
 }
 DELIVERY_TRIES = 4
 BANNER = "THIS IS A PRETEND CHECKOUT. NO CARD IS CHARGED, NO MONEY MOVES."
@@ -49,10 +60,10 @@ STYLE = (
 class Refused(Exception):
     """The call is refused as Stripe refuses it."""
 
-    def __init__(self, status: int, type: str, message: str, code: str | None = None) -> None:
+    def __init__(self, status: int, type: str, message: str, code: str | None = None, **more: object) -> None:
         super().__init__(message)
         self.status = status
-        self.body = {"error": {"type": type, "message": message, "code": code}}
+        self.body = {"error": {"type": type, "message": message, "code": code, **more}}
 
 
 @dataclass
@@ -71,12 +82,14 @@ class PretendStripe:
     refunds: dict[str, Object] = field(default_factory=dict)
     disputes: dict[str, Object] = field(default_factory=dict)
     prices: dict[str, Object] = field(default_factory=dict)
+    # Saved cards, with their customer.
+    methods: dict[str, Object] = field(default_factory=dict)
     events: list[Object] = field(default_factory=list)
     calls: list[tuple[str, str, str | None]] = field(default_factory=list)
     # Raised in place of the next answers, the first first: what a bad day looks like.
     refusals: list[Refused] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-    _answers: dict[str, tuple[str, Object]] = field(default_factory=dict, repr=False)
+    answered: dict[str, tuple[str, Object | Refused]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Read what an earlier process kept."""
@@ -95,14 +108,23 @@ class PretendStripe:
             if self.refusals:
                 raise self.refusals.pop(0)
             asked = json.dumps([path, params], sort_keys=True)
-            if key is not None and key in self._answers:
-                before, answer = self._answers[key]
+            if key is not None and key in self.answered:
+                before, answer = self.answered[key]
                 if before != asked:
                     raise Refused(400, "idempotency_error", "Keys for idempotent requests can only be used once.")
+                if isinstance(answer, Refused):
+                    raise answer
                 return answer
-            found = self._route(method, path.strip("/").split("/")[1:], params)
+            try:
+                found = self._route(method, path.strip("/").split("/")[1:], params)
+            except Refused as refused:
+                # What has begun, such as a charge, is answered the same again.
+                if key is not None and refused.status == 402:
+                    self.answered[key] = (asked, refused)
+                self._keep()
+                raise
             if key is not None and method == "POST":
-                self._answers[key] = (asked, found)
+                self.answered[key] = (asked, found)
             self._keep()
             return found
 
@@ -116,6 +138,10 @@ class PretendStripe:
                 return self._expanded(self._find(self.sessions, id))
             case "GET", ["payment_intents", id]:
                 return self._find(self.intents, id)
+            case "GET", ["payment_intents"]:
+                return self._list(self.intents, params)
+            case "POST", ["payment_intents"]:
+                return self._charge(params)
             case "GET", ["refunds"]:
                 return self._list(self.refunds, params)
             case "POST", ["refunds"]:
@@ -135,11 +161,11 @@ class PretendStripe:
 
     def _list(self, kept: Mapping[str, Object], params: Object) -> Object:
         since = int(params.get("created", {}).get("gte", 0))
-        intent = params.get("payment_intent")
+        of = {name: params[name] for name in ("payment_intent", "customer") if name in params}
         found = [
             each
             for each in reversed(list(kept.values()))
-            if each["created"] >= since and intent in (None, each["payment_intent"])
+            if each["created"] >= since and all(each[name] == value for name, value in of.items())
         ]
         ids = [each["id"] for each in found]
         after = params.get("starting_after")
@@ -184,6 +210,50 @@ class PretendStripe:
         self.sessions[id] = session
         return session
 
+    def _charge(self, params: Object) -> Object:
+        """Charge a saved card without its owner."""
+        method = self._find(self.methods, params["payment_method"])
+        if method["customer"] != params["customer"]:
+            raise Refused(400, "invalid_request_error", "The card is another customer's.", param="payment_method")
+        id = f"pi_{secrets.token_hex(12)}"
+        intent = self.new_intent(id, int(params["amount"]), params["currency"], method, params["metadata"])
+        self.intents[id] = intent
+        declined = LATER.get(method["card"]["last4"])
+        if declined is None:
+            self._tell("payment_intent.succeeded", intent)
+            return intent
+        code, decline_code = declined
+        message = "Your card was declined."
+        error = {"type": "card_error", "code": code, "decline_code": decline_code, "message": message}
+        intent |= {"status": "requires_payment_method", "amount_received": 0, "last_payment_error": error}
+        intent["latest_charge"] = None
+        self._tell("payment_intent.payment_failed", intent)
+        shown = json.loads(json.dumps(intent))
+        raise Refused(402, "card_error", message, code, decline_code=decline_code, payment_intent=shown)
+
+    def new_intent(self, id: str, amount: int, currency: str, method: Object, metadata: Object) -> Object:
+        """Make a payment that went through."""
+        return {
+            "id": id,
+            "object": "payment_intent",
+            "created": self.now,
+            "livemode": self.livemode,
+            "amount": amount,
+            "amount_received": amount,
+            "currency": currency,
+            "customer": method["customer"],
+            "payment_method": method,
+            "status": "succeeded",
+            "metadata": dict(metadata),
+            "latest_charge": {"id": f"ch_{id[3:]}", "receipt_url": f"{self.page_url}/receipt/{id}"},
+            "last_payment_error": None,
+        }
+
+    def forget_card(self, method_id: str) -> None:
+        """Remove a saved card, as the operator or its owner may at Stripe."""
+        with self.lock:
+            del self.methods[method_id]
+
     def _expanded(self, session: Object) -> Object:
         intent = self.intents.get(session["payment_intent"] or "")
         return {**session, "payment_intent": intent, "line_items": {"object": "list", "data": [session["_line"]]}}
@@ -195,29 +265,31 @@ class PretendStripe:
         """The time, in whole seconds."""
         return int(self.clock())
 
-    def pay(self, session_id: str, *, slowly: bool = False) -> Object:
+    def pay(self, session_id: str, *, slowly: bool = False, card: str = "4242") -> Object:
         """Pay a session; `slowly` leaves it unpaid until `arrive` or `bounce`. Return the payment."""
         with self.lock:
             session = self._find(self.sessions, session_id)
             if session["status"] != "open":
                 raise Refused(400, "invalid_request_error", "The session is not open.")
             id = f"pi_{secrets.token_hex(12)}"
-            self.intents[id] = {
-                "id": id,
-                "object": "payment_intent",
-                "created": self.now,
-                "livemode": self.livemode,
-                "amount": session["amount_total"],
-                "currency": session["currency"],
-                "status": "processing" if slowly else "succeeded",
-                "metadata": dict(session["_payment_metadata"]),
-                "latest_charge": {"id": f"ch_{id[3:]}", "receipt_url": f"{self.page_url}/receipt/{id}"},
+            session["customer"] = session["customer"] or f"cus_{secrets.token_hex(7)}"
+            method: Object = {
+                "id": f"pm_{secrets.token_hex(12)}",
+                "object": "payment_method",
+                "customer": session["customer"],
+                "card": {"brand": "visa", "last4": card},
             }
+            if session["_asked"].get("payment_intent_data", {}).get("setup_future_usage") == "off_session":
+                self.methods[method["id"]] = method
+            self.intents[id] = self.new_intent(
+                id, session["amount_total"], session["currency"], method, session["_payment_metadata"]
+            )
+            if slowly:
+                self.intents[id] |= {"status": "processing", "amount_received": 0}
             session |= {
                 "status": "complete",
                 "payment_status": "unpaid" if slowly else "paid",
                 "payment_intent": id,
-                "customer": session["customer"] or f"cus_{secrets.token_hex(7)}",
             }
             self._tell("checkout.session.completed", session)
             return self.intents[id]
@@ -343,7 +415,7 @@ class PretendStripe:
     def page(self, session_id: str, told: str = "") -> str:
         """Return the page at which a session is paid."""
         session = self._find(self.sessions, session_id)
-        price = f"{session['amount_total'] / 100:,.2f} {session['currency'].upper()}"
+        price = shown_price(session["amount_total"], session["currency"])
         if session["status"] != "open":
             body = f"<p>This session is {escape(session['status'])}.</p>"
         else:
@@ -364,7 +436,7 @@ class PretendStripe:
         """Pay with one of the cards. Return why it was declined, or None."""
         if card not in CARDS or card == "0002":
             return "Your card was declined."
-        self.pay(session_id, slowly=card == "0341")
+        self.pay(session_id, slowly=card == "0341", card=card)
         return None
 
 

@@ -1,6 +1,7 @@
 """The tables, one file a resource."""
 
 from msvs.models.billing import (
+    AutoTopUp,
     BillingDay,
     EventState,
     Purchase,
@@ -8,6 +9,7 @@ from msvs.models.billing import (
     PurchaseStatus,
     ReturnKind,
     StripeEvent,
+    TopUpOff,
 )
 from msvs.models.campaigns import Campaign, CampaignStatus
 from msvs.models.carriers import (
@@ -41,6 +43,7 @@ from msvs.models.mail import Mail, MailState
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageOrigin, MessageStatus, OnUnknown
 from msvs.models.notifications import Notification
 from msvs.models.operators import Operator, OperatorEntry, OperatorSession
+from msvs.models.rates import CreditRate
 from msvs.models.repairs import Repair
 from msvs.models.requests import ApiRequest
 from msvs.models.secrets import SecretKey
@@ -72,6 +75,7 @@ __all__ = [
     "ApiRequest",
     "AuditEntry",
     "AuthenticationEntry",
+    "AutoTopUp",
     "BillingDay",
     "Campaign",
     "CampaignStatus",
@@ -87,6 +91,7 @@ __all__ = [
     "ContactList",
     "ContactNote",
     "CreditBalance",
+    "CreditRate",
     "DeliveryState",
     "ErasedSuppression",
     "Event",
@@ -134,6 +139,7 @@ __all__ = [
     "StripeEvent",
     "Suppression",
     "ThreadAssignment",
+    "TopUpOff",
     "TwilioMessage",
     "User",
     "VirtualEvent",

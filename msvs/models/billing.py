@@ -29,6 +29,18 @@ class ReturnKind(StrEnum):
     DISPUTE = "dispute"
 
 
+class TopUpOff(StrEnum):
+    """Why a workspace's automatic top-up is off; only a person turns it on again."""
+
+    OWNER = "owner"
+    DECLINED = "declined"
+    AUTHENTICATION_REQUIRED = "authentication_required"
+    CARD_MISSING = "card_missing"
+    DISPUTE = "dispute"
+    PACK_CHANGED = "pack_changed"
+    REVIEW = "review"
+
+
 class EventState(StrEnum):
     """The state of a Stripe event; `ignored` ones concern nothing of ours."""
 
@@ -42,7 +54,8 @@ class Purchase(Model):
     """A pack that somebody set out to buy, with the figures that it was sold at.
 
     Amounts are in the smallest unit of the currency; `total` is what was paid, with `tax`. `version` counts what was
-    learned of it from Stripe, so that what was read earlier never overwrites what was read later.
+    learned of it from Stripe, so that what was read earlier never overwrites what was read later. One that
+    `is_automatic` is charged to a saved card, without a page; one that `saves_card` leaves its card for those.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -62,6 +75,9 @@ class Purchase(Model):
     url = fields.TextField(null=True)
     payment_intent = fields.CharField(max_length=255, null=True, unique=True)
     customer = fields.CharField(max_length=255, null=True)
+    is_automatic = fields.BooleanField(default=False, db_default=False)
+    saves_card = fields.BooleanField(default=False, db_default=False)
+    payment_method = fields.CharField(max_length=255, null=True)
     total = fields.BigIntField(null=True)
     tax = fields.BigIntField(null=True)
     invoice_url = fields.TextField(null=True)
@@ -80,6 +96,42 @@ class Purchase(Model):
     class Meta:
         table = "purchases"
         indexes = (("workspace_id", "id"),)
+
+
+class AutoTopUp(Model):
+    """A workspace's saved card, and what is bought with it once the balance falls below the threshold.
+
+    The figures are those that a person agreed to. `day_amount` and `month_amount` are what was charged, or is being
+    charged, in the UTC day and the month that begin at `day` and `month`; `declined_count` and `hard_declined_count`
+    are the declines since the last payment that went through.
+    """
+
+    workspace_id = fields.UUIDField(primary_key=True)
+    takes_money = fields.BooleanField()
+    customer = fields.CharField(max_length=255, null=True)
+    payment_method = fields.CharField(max_length=255, null=True)
+    card_brand = fields.CharField(max_length=40, null=True)
+    card_last4 = fields.CharField(max_length=4, null=True)
+    is_enabled = fields.BooleanField(default=False)
+    off_reason = fields.CharEnumField(TopUpOff, max_length=30, null=True)
+    pack = fields.CharField(max_length=40, null=True)
+    credits = fields.BigIntField(null=True)
+    amount = fields.BigIntField(null=True)
+    currency = fields.CharField(max_length=3, null=True)
+    threshold = fields.BigIntField(null=True)
+    daily_limit = fields.BigIntField(default=0)
+    monthly_limit = fields.BigIntField(default=0)
+    day = fields.DateField(null=True)
+    day_amount = fields.BigIntField(default=0)
+    month = fields.DateField(null=True)
+    month_amount = fields.BigIntField(default=0)
+    declined_count = fields.IntField(default=0)
+    hard_declined_count = fields.IntField(default=0)
+    agreed_by = fields.CharField(max_length=40, null=True)
+    agreed_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "auto_top_ups"
 
 
 class PurchaseReturn(Model):

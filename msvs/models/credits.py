@@ -30,7 +30,8 @@ class LedgerKind(StrEnum):
 class CreditBalance(Model):
     """The workspace's live balance, in credits. The database refuses a negative one.
 
-    `debt` is what refunds and disputes took back of credits that were spent; who has one has no balance.
+    `debt` is what refunds and disputes took back of credits that were spent; who has one has no balance. A statement
+    that spends below `top_up_below` sets `top_up_at`, when an automatic top-up is due; null where there is none.
     """
 
     workspace_id = fields.UUIDField(primary_key=True)
@@ -39,6 +40,8 @@ class CreditBalance(Model):
     total_lifetime = fields.BigIntField(default=0)
     low_balance_threshold = fields.BigIntField(default=1000)
     low_notified = fields.BooleanField(default=False)
+    top_up_below = fields.BigIntField(null=True)
+    top_up_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "credit_balances"

@@ -57,7 +57,8 @@ class OnUnknown(StrEnum):
 class Message(Model):
     """One SMS to one phone.
 
-    `credits_used` is what is reserved or captured for it, in credits; in the sandbox, what live would charge.
+    `price` is what a segment of it costs, in credits, as it was when it was accepted. `credits_used` is what is
+    reserved or captured for it, in credits; in the sandbox, what live would charge.
     `claim_token` and `lease_until` belong to the worker that is handing it over; a write that does not carry
     the token changes nothing. `handed_at` is when its latest hand-over was claimed. `warnings` are those it was
     accepted with, null if there are none. `is_by_user`: somebody who had logged in sent it.
@@ -75,6 +76,7 @@ class Message(Model):
     encoding = fields.CharField(max_length=4)
     segments = fields.SmallIntField()
     credits_used = fields.SmallIntField(default=0)
+    price = fields.SmallIntField(default=1, db_default=1)
     status = fields.CharEnumField(MessageStatus, max_length=10)
     delivery = fields.CharField(max_length=10, null=True)
     error_code = fields.CharField(max_length=40, null=True)

@@ -182,6 +182,79 @@ class AuthenticationEntryRow(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class AutoTopUpRow(Protocol):
+    """A row of `auto_top_ups`."""
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def takes_money(self) -> bool: ...
+
+    @property
+    def customer(self) -> str | None: ...
+
+    @property
+    def payment_method(self) -> str | None: ...
+
+    @property
+    def card_brand(self) -> str | None: ...
+
+    @property
+    def card_last4(self) -> str | None: ...
+
+    @property
+    def is_enabled(self) -> bool: ...
+
+    @property
+    def off_reason(self) -> str | None: ...
+
+    @property
+    def pack(self) -> str | None: ...
+
+    @property
+    def credits(self) -> int | None: ...
+
+    @property
+    def amount(self) -> int | None: ...
+
+    @property
+    def currency(self) -> str | None: ...
+
+    @property
+    def threshold(self) -> int | None: ...
+
+    @property
+    def daily_limit(self) -> int: ...
+
+    @property
+    def monthly_limit(self) -> int: ...
+
+    @property
+    def day(self) -> date | None: ...
+
+    @property
+    def day_amount(self) -> int: ...
+
+    @property
+    def month(self) -> date | None: ...
+
+    @property
+    def month_amount(self) -> int: ...
+
+    @property
+    def declined_count(self) -> int: ...
+
+    @property
+    def hard_declined_count(self) -> int: ...
+
+    @property
+    def agreed_by(self) -> str | None: ...
+
+    @property
+    def agreed_at(self) -> datetime | None: ...
+
+
 class BillingDayRow(Protocol):
     """A row of `billing_days`."""
 
@@ -710,6 +783,31 @@ class CreditBalanceRow(Protocol):
     @property
     def low_notified(self) -> bool: ...
 
+    @property
+    def top_up_below(self) -> int | None: ...
+
+    @property
+    def top_up_at(self) -> datetime | None: ...
+
+
+class CreditRateRow(Protocol):
+    """A row of `credit_rates`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def credits(self) -> int: ...
+
+    @property
+    def effective_at(self) -> datetime: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
 
 class ErasedSuppressionRow(Protocol):
     """A row of `erased_suppressions`."""
@@ -1059,6 +1157,9 @@ class MessageRow(Protocol):
     def credits_used(self) -> int: ...
 
     @property
+    def price(self) -> int: ...
+
+    @property
     def status(self) -> str: ...
 
     @property
@@ -1377,6 +1478,15 @@ class PurchaseRow(Protocol):
 
     @property
     def customer(self) -> str | None: ...
+
+    @property
+    def is_automatic(self) -> bool: ...
+
+    @property
+    def saves_card(self) -> bool: ...
+
+    @property
+    def payment_method(self) -> str | None: ...
 
     @property
     def total(self) -> int | None: ...

@@ -36,7 +36,10 @@ from msvs.api.contacts.suppressions import (
     SuppressionResource,
     SuppressionsImported,
 )
-from msvs.api.credits.checkout import CheckoutResource, CreateCheckout, PackResource
+from msvs.api.credits.checkout import CheckoutResource, CreateCheckout, ListCheckouts, PackResource
+from msvs.api.credits.credits import ListLedger
+from msvs.api.credits.rates import CreditRateResource
+from msvs.api.credits.top_ups import AutoTopUpResource, UpdateAutoTopUp
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
 from msvs.api.inbound.inbox import AnswerThread, InboxMessageResource, InboxThreadResource, ListThreads, ReadThread
 from msvs.api.inbound.keywords import CreateKeyword, ListKeywords, UpdateKeyword
@@ -840,7 +843,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Credits",
         summary="List the movements of credits",
         handler=credits.ledger,
-        query=PageQuery,
+        query=ListLedger,
         response=ListOf[LedgerEntryResource],
     ),
     Endpoint(
@@ -882,7 +885,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Credits",
         summary="List purchases, with their payments",
         handler=credits.list_checkouts,
-        query=PageQuery,
+        query=ListCheckouts,
         response=ListOf[CheckoutResource],
     ),
     Endpoint(
@@ -894,6 +897,35 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=credits.retrieve_checkout,
         response=CheckoutResource,
         errors=(NotFound,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/credits/rates",
+        operation_id="listCreditRates",
+        tag="Credits",
+        summary="List what a segment costs by its destination",
+        handler=credits.rates,
+        response=ListOf[CreditRateResource],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/credits/auto_top_up",
+        operation_id="retrieveAutoTopUp",
+        tag="Credits",
+        summary="Retrieve what is bought by itself once credits are low",
+        handler=credits.retrieve_auto_top_up,
+        response=AutoTopUpResource,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/credits/auto_top_up",
+        operation_id="updateAutoTopUp",
+        tag="Credits",
+        summary="Turn automatic top-up on or off, or change its limits",
+        handler=credits.update_auto_top_up,
+        body=UpdateAutoTopUp,
+        response=AutoTopUpResource,
+        errors=(Conflict,),
     ),
     Endpoint(
         method="POST",

@@ -170,6 +170,17 @@ OPERATIONS: Mapping[str, str] = {
         " is 409 `billing_closed`."
     ),
     "listCheckouts": "Newest first. Granted credits and all movements of the balance are in the ledger.",
+    "updateAutoTopUp": (
+        "Fields that are left out stay. It needs a card that a checkout with `save_card` saved; otherwise the answer is"
+        " 409 `card_missing`. Turning it on agrees to the current price of the pack. The card is then charged"
+        " automatically, and at once if the balance is below `threshold` already. Live mode only, with the scope"
+        " `credits:buy`."
+    ),
+    "retrieveAutoTopUp": "`off_reason` says why it was turned off.",
+    "listCreditRates": (
+        "By region and time: the current rates and those to come. A region that is not listed costs one credit a"
+        " segment. A message keeps the price at which it was accepted."
+    ),
     "retrieveCredits": "Both modes share the balance of the workspace; only live messages change it.",
 }
 

@@ -54,11 +54,11 @@ PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         (
             *("retrieveCredits", "listLedger", "listCreditPurchases", "listCreditPacks"),
-            *("listCheckouts", "retrieveCheckout"),
+            *("listCheckouts", "retrieveCheckout", "retrieveAutoTopUp", "listCreditRates"),
         ),
         Permission.CREDITS_READ,
     ),
-    "createCheckout": Permission.CREDITS_BUY,
+    **dict.fromkeys(("createCheckout", "updateAutoTopUp"), Permission.CREDITS_BUY),
     **dict.fromkeys(("listWebhooks", "retrieveWebhook", "listWebhookAttempts"), Permission.WEBHOOKS_READ),
     **dict.fromkeys(
         (

@@ -70,7 +70,7 @@ REFUSED: Mapping[str, str] = {
     "ContentVariables": "there are no content templates; send Body",
     "FallbackFrom": "there is one sender a message; send From",
     "ForceDelivery": "every message is delivered as any other; leave it out",
-    "MaxPrice": "messages are paid in credits, one a segment; leave it out",
+    "MaxPrice": "messages are paid in credits by the segment; leave it out",
     "MediaUrl": "messages are SMS alone; send Body",
     "PersistentAction": "messages are SMS alone; send Body",
     "TrafficType": "all traffic is the same; leave it out",

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msvs import database
 from msvs.api.context import Services
-from msvs.api.credits import reconciliation, stripe_events
+from msvs.api.credits import reconciliation, stripe_events, top_ups
 from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
@@ -27,7 +27,8 @@ async def settle_due(services: Services, *, stop: StopFlag | None = None) -> int
     count = 0
     while services.billing.is_connected and (stop is None or not stop.is_set):
         now = await database.now()
-        found = await stripe_events.work_events(services, now) + await stripe_events.look_at_purchases(services, now)
+        found = await stripe_events.work_events(services, now) + await top_ups.begin_due(services, now)
+        found += await stripe_events.look_at_purchases(services, now)
         if not found:
             break
         count += found
@@ -38,4 +39,6 @@ async def has_due(services: Services, now: datetime) -> bool:
     """Return whether there is anything to settle, and an account to ask."""
     if not services.billing.is_connected:
         return False
-    return await stripe_events.has_due(services, now) or await reconciliation.is_due(services, now)
+    if await stripe_events.has_due(services, now) or await top_ups.has_due(now):
+        return True
+    return await reconciliation.is_due(services, now)

@@ -57,6 +57,8 @@ RETENTION: Mapping[str, Retention] = {
         condition="message_id < (SELECT id FROM messages ORDER BY id LIMIT 1)",
         is_id=True,
     ),
+    # Stripe repeats one for 30 days at most, by hand; one that is told again later comes to the same books.
+    "stripe_events": Retention("received_at < now() - interval '90 days' AND state <> 'pending'", "received_at"),
     "prefix_usage": Retention("prefix_usage", "hour", 2 * DAY),
     "sessions": Retention("sessions", "expires_at"),
     "idle_sessions": Retention("sessions", "last_seen_at", login_sessions.IDLE),

@@ -172,6 +172,8 @@ def steps(round_: int) -> list[Step]:
         Step("listLedger", just(limit=2)),
         Step("listCreditPurchases", just(limit=2)),
         Step("listCreditPacks", just()),
+        Step("listCreditRates", just()),
+        Step("retrieveAutoTopUp", just()),
         Step("listCheckouts", just(limit=2)),
         Step("listSenders", just(), "sender"),
         Step("retrieveSender", of("sender")),

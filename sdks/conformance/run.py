@@ -21,7 +21,7 @@ from sdks.generator.vectors import sample_key
 
 Json = dict[str, Any]
 # What the sandbox refuses: it buys nothing.
-LIVE_ALONE = {"createCheckout", "retrieveCheckout"}
+LIVE_ALONE = {"createCheckout", "retrieveCheckout", "updateAutoTopUp"}
 # Less than the proxy's delay.
 TIMEOUT = 2.0
 
@@ -209,6 +209,14 @@ class Conformance:
                 "a purchase in the sandbox",
                 "createCheckout",
                 {"pack": "launch"},
+                {},
+                "PermissionDeniedError",
+                "live_only",
+            ),
+            (
+                "automatic top-up in the sandbox",
+                "updateAutoTopUp",
+                {"enabled": False},
                 {},
                 "PermissionDeniedError",
                 "live_only",

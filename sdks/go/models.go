@@ -9,6 +9,20 @@ import (
 	"time"
 )
 
+// AutoTopUpOffReason is one of the values below, or one that came later.
+type AutoTopUpOffReason string
+
+// Values of AutoTopUpOffReason that this version knows.
+const (
+	AutoTopUpOffReasonOwner                  AutoTopUpOffReason = "owner"
+	AutoTopUpOffReasonDeclined               AutoTopUpOffReason = "declined"
+	AutoTopUpOffReasonAuthenticationRequired AutoTopUpOffReason = "authentication_required"
+	AutoTopUpOffReasonCardMissing            AutoTopUpOffReason = "card_missing"
+	AutoTopUpOffReasonDispute                AutoTopUpOffReason = "dispute"
+	AutoTopUpOffReasonPackChanged            AutoTopUpOffReason = "pack_changed"
+	AutoTopUpOffReasonReview                 AutoTopUpOffReason = "review"
+)
+
 // CampaignPauseReason is one of the values below, or one that came later.
 type CampaignPauseReason string
 
@@ -109,6 +123,7 @@ const (
 	ErrorCodeCampaignNotPaused      ErrorCode = "campaign_not_paused"
 	ErrorCodeCampaignTerminal       ErrorCode = "campaign_terminal"
 	ErrorCodeCannedAnswerExists     ErrorCode = "canned_answer_exists"
+	ErrorCodeCardMissing            ErrorCode = "card_missing"
 	ErrorCodeCarrierNotConfigured   ErrorCode = "carrier_not_configured"
 	ErrorCodeContactExists          ErrorCode = "contact_exists"
 	ErrorCodeContactOptedOut        ErrorCode = "contact_opted_out"
@@ -636,6 +651,51 @@ type Audience struct {
 // MarshalJSON writes the fields that are set.
 func (v Audience) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// AutoTopUp: What a workspace buys by itself, and with which card.
+type AutoTopUp struct {
+	Object string `json:"object"`
+	// Whether the operator sells credits so; not where tax is added to the price.
+	Available bool `json:"available"`
+	// Whether the saved card is charged.
+	Enabled bool `json:"enabled"`
+	// Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that asks for
+	// its customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`, a pack that is
+	// dearer or not sold any more (`pack_changed`), or a payment that was not what was sold (`review`).
+	OffReason *AutoTopUpOffReason `json:"off_reason"`
+	// The id of the pack that is bought.
+	Pack *string `json:"pack"`
+	// The credits of the pack, as it was agreed to.
+	Credits *int64 `json:"credits"`
+	// Its price then, in the smallest unit of the currency.
+	Amount *int64 `json:"amount"`
+	// The currency, ISO 4217 in lower case.
+	Currency *string `json:"currency"`
+	// The balance below which it is bought, in credits.
+	Threshold *int64 `json:"threshold"`
+	// What may be charged in a UTC day, in the smallest unit of the pack's currency.
+	DailyLimit *int64 `json:"daily_limit"`
+	// What may be charged in a month of UTC, in the smallest unit of the pack's currency.
+	MonthlyLimit *int64 `json:"monthly_limit"`
+	// What was charged this UTC day, in the smallest unit.
+	ChargedToday int64 `json:"charged_today"`
+	// What was charged this month.
+	ChargedThisMonth int64 `json:"charged_this_month"`
+	// The brand of the saved card; null where none is saved.
+	CardBrand *string `json:"card_brand"`
+	// Its last four digits.
+	CardLast4 *string `json:"card_last4"`
+	// When somebody of the workspace agreed to these figures last.
+	AgreedAt *time.Time `json:"agreed_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *AutoTopUp) UnmarshalJSON(text []byte) error {
+	type plain AutoTopUp
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // Campaign: A message body that is sent to many contacts.
 type Campaign struct {
 	ID     string `json:"id"`
@@ -996,6 +1056,8 @@ type Checkout struct {
 	DisputedAmount int64 `json:"disputed_amount"`
 	// The credits that refunds and disputes took back.
 	ReturnedCredits int64 `json:"returned_credits"`
+	// Whether automatic top-up bought it with the saved card.
+	Automatic bool `json:"automatic"`
 	// The invoice; null if there is none.
 	InvoiceURL *string `json:"invoice_url"`
 	// The receipt; null until it is paid.
@@ -1341,6 +1403,9 @@ type CreateCheckout struct {
 	SuccessURL *string `json:"success_url,omitempty"`
 	// The page to which the buyer goes after canceling; a page of the service if none is given.
 	CancelURL *string `json:"cancel_url,omitempty"`
+	// Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns on again by itself
+	// where its card was declined, or its bank asked for its customer.
+	SaveCard *bool `json:"save_card,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -1370,6 +1435,25 @@ type CreateImport struct {
 // MarshalJSON writes the fields that are set.
 func (v CreateImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// CreditRate: What a segment to a region costs from a time on. A region without one costs one credit a segment.
+type CreditRate struct {
+	Object string `json:"object"`
+	// The destination, ISO 3166-1.
+	Region string `json:"region"`
+	// Credits a segment.
+	CreditsPerSegment int64 `json:"credits_per_segment"`
+	// From when on; messages that were accepted before keep their price.
+	EffectiveAt time.Time `json:"effective_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *CreditRate) UnmarshalJSON(text []byte) error {
+	type plain CreditRate
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // Credits: The workspace's credit balance.
 type Credits struct {
 	Object string `json:"object"`
@@ -1382,6 +1466,8 @@ type Credits struct {
 	// The number of days that the balance lasts at the usage of the last 30 days; null without any usage.
 	EstimatedRunwayDays *int64     `json:"estimated_runway_days"`
 	RecentPurchases     []Purchase `json:"recent_purchases"`
+	// What refunds and disputes took of credits that were spent; what comes in pays it first.
+	Debt int64 `json:"debt"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -2134,6 +2220,7 @@ type MessageExplanation struct {
 	Suppression SuppressionExplanation `json:"suppression"`
 	QuietHours  *QuietHoursExplanation `json:"quiet_hours"`
 	Encoding    *EncodingExplanation   `json:"encoding"`
+	Price       PriceExplanation       `json:"price"`
 	Sender      SenderExplanation      `json:"sender"`
 	Attempts    []MessageAttempt       `json:"attempts"`
 	Ledger      []MessageLedgerEntry   `json:"ledger"`
@@ -2186,6 +2273,8 @@ type MessagePreview struct {
 	Segments *int64 `json:"segments"`
 	// The cost in live mode.
 	Credits *int64 `json:"credits"`
+	// The credits a segment to this destination.
+	CreditsPerSegment int64 `json:"credits_per_segment"`
 	// The text of each segment.
 	Parts      []string           `json:"parts"`
 	Characters []ForcingCharacter `json:"characters"`
@@ -2304,6 +2393,26 @@ type Pack struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *Pack) UnmarshalJSON(text []byte) error {
 	type plain Pack
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// PriceExplanation: What the message costs: its segments by what one to its destination cost when it was accepted.
+type PriceExplanation struct {
+	// Its destination, ISO 3166-1; null where that is not known.
+	Region *string `json:"region"`
+	// What a segment to it cost then, in credits.
+	CreditsPerSegment int64 `json:"credits_per_segment"`
+	// How many SMS it takes.
+	Segments int64 `json:"segments"`
+	// What it costs.
+	Credits int64 `json:"credits"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *PriceExplanation) UnmarshalJSON(text []byte) error {
+	type plain PriceExplanation
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -2830,6 +2939,25 @@ func (v *TimelineEntry) UnmarshalJSON(text []byte) error {
 	type plain TimelineEntry
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
+
+// UpdateAutoTopUp: What changes; what is left out stays.
+type UpdateAutoTopUp struct {
+	// Whether the saved card is charged.
+	Enabled *bool `json:"enabled,omitempty"`
+	// The id of the pack that is bought.
+	Pack *string `json:"pack,omitempty"`
+	// The balance below which it is bought, in credits.
+	Threshold *int64 `json:"threshold,omitempty"`
+	// What may be charged in a UTC day, in the smallest unit of the pack's currency.
+	DailyLimit *int64 `json:"daily_limit,omitempty"`
+	// What may be charged in a month of UTC, in the smallest unit of the pack's currency.
+	MonthlyLimit *int64 `json:"monthly_limit,omitempty"`
+	// Forget the saved card; nothing is charged to it any more.
+	ForgetCard *bool `json:"forget_card,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v UpdateAutoTopUp) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // UpdateImport: Changes to an import that is waiting for its mapping or its run; the file is then read again.
 type UpdateImport struct {

@@ -725,6 +725,8 @@ type CreditsListLedgerParams struct {
 	StartingAfter *string `url:"starting_after"`
 	// The id before which the page ends: newer resources.
 	EndingBefore *string `url:"ending_before"`
+	// Only movements of this kind.
+	Kind *LedgerEntryKind `url:"kind"`
 }
 
 // ListLedger: List the movements of credits.
@@ -785,6 +787,8 @@ type CreditsListCheckoutsParams struct {
 	StartingAfter *string `url:"starting_after"`
 	// The id before which the page ends: newer resources.
 	EndingBefore *string `url:"ending_before"`
+	// Only purchases of this status.
+	Status *CheckoutStatus `url:"status"`
 }
 
 // ListCheckouts: List purchases, with their payments. Newest first. Granted credits and all movements of the balance
@@ -801,6 +805,33 @@ func (s *CreditsService) ListCheckoutsAutoPaging(ctx context.Context, params Cre
 // RetrieveCheckout: Retrieve a purchase and its status.
 func (s *CreditsService) RetrieveCheckout(ctx context.Context, id string, options ...RequestOption) (*Checkout, error) {
 	return call[Checkout](ctx, s.client, "GET", pathOf("/v1/credits/checkouts/%s", id), nil, nil, options)
+}
+
+// CreditsListRatesParams says which page of a list, and of what.
+type CreditsListRatesParams struct{}
+
+// ListRates: List what a segment costs by its destination. By region and time: the current rates and those to come. A
+// region that is not listed costs one credit a segment. A message keeps the price at which it was accepted.
+func (s *CreditsService) ListRates(ctx context.Context, params CreditsListRatesParams, options ...RequestOption) (*Page[CreditRate], error) {
+	return list[CreditRate](ctx, s.client, "/v1/credits/rates", queryOf(params), options)
+}
+
+// ListRatesAutoPaging goes through all pages of ListRates.
+func (s *CreditsService) ListRatesAutoPaging(ctx context.Context, params CreditsListRatesParams, options ...RequestOption) *Iterator[CreditRate] {
+	return iterate[CreditRate](ctx, s.client, "/v1/credits/rates", queryOf(params), options)
+}
+
+// RetrieveAutoTopUp: Retrieve what is bought by itself once credits are low. `off_reason` says why it was turned off.
+func (s *CreditsService) RetrieveAutoTopUp(ctx context.Context, options ...RequestOption) (*AutoTopUp, error) {
+	return call[AutoTopUp](ctx, s.client, "GET", "/v1/credits/auto_top_up", nil, nil, options)
+}
+
+// UpdateAutoTopUp: Turn automatic top-up on or off, or change its limits. Fields that are left out stay. It needs a
+// card that a checkout with `save_card` saved; otherwise the answer is 409 `card_missing`. Turning it on agrees to the
+// current price of the pack. The card is then charged automatically, and at once if the balance is below `threshold`
+// already. Live mode only, with the scope `credits:buy`.
+func (s *CreditsService) UpdateAutoTopUp(ctx context.Context, params UpdateAutoTopUp, options ...RequestOption) (*AutoTopUp, error) {
+	return call[AutoTopUp](ctx, s.client, "POST", "/v1/credits/auto_top_up", nil, params, options)
 }
 
 // WebhooksService: Endpoints that receive events at your URL.

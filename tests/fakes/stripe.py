@@ -38,10 +38,10 @@ def running_stripe(services: Services) -> Iterator[PretendStripe]:
         yield account
 
 
-async def begin(ctx: Context, pack: str = "starter", **urls: str) -> Purchase:
+async def begin(ctx: Context, pack: str = "starter", **said: Any) -> Purchase:
     """Begin to buy a pack, up to the page where it is paid."""
     async with unit_of_work():
-        row = await checkout.create_checkout(ctx, CreateCheckout(pack, **urls))
+        row = await checkout.create_checkout(ctx, CreateCheckout(pack, **said))
     return await checkout.open_checkout(ctx, row.id)
 
 

@@ -216,6 +216,14 @@ INBOX_OPERATIONS = (
         lambda s: {"createCheckout.__typename": "PermissionError", "createCheckout.code": "live_only"},
         lambda s: {"input": {"pack": "starter"}},
     ),
+    Operation("CreditRates", 1, lambda s: {"creditRates": []}),
+    Operation("AutoTopUp", 1, lambda s: {"autoTopUp.enabled": False, "autoTopUp.cardLast4": None}),
+    Operation(
+        "UpdateAutoTopUp",
+        0,
+        lambda s: {"updateAutoTopUp.__typename": "PermissionError", "updateAutoTopUp.code": "live_only"},
+        lambda s: {"input": {"enabled": False}},
+    ),
     Operation(
         "CreditPurchases",
         5,

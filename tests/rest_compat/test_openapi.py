@@ -233,7 +233,7 @@ def substituted(value: Any, known: dict[str, str]) -> Any:
 
 
 # A sandbox buys no credits: test_routes_billing has the example of this.
-ON_LIVE = ("createCheckout",)
+ON_LIVE = ("createCheckout", "updateAutoTopUp")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.rest_compat.making import get, make_everything, path_of, post
 # The settings, the credits and their ledger, and the senders are the workspace's, for both modes.
 SHARED = (
     *("/v1/workspace", "/v1/senders", "/v1/credits", "/v1/credits/ledger", "/v1/credits/purchases"),
-    *("/v1/credits/packs", "/v1/credits/checkouts"),
+    *("/v1/credits/packs", "/v1/credits/checkouts", "/v1/credits/rates", "/v1/credits/auto_top_up"),
 )
 ON_ONE = [
     endpoint

@@ -42,6 +42,7 @@ const STALE: Record<string, readonly string[]> = {
   simulateReply: ["inboxThreads", "inboundMessages", "threadMessages", "handsetMessages"],
   sendMessage: ["messages", "credits"],
   createCheckout: ["checkouts"],
+  updateAutoTopUp: ["autoTopUp"],
   createWebhook: ["webhooks"],
   deleteWebhook: ["webhooks"],
   createApiKey: ["apiKeys"],

@@ -8,6 +8,7 @@ from enum import StrEnum
 from html import escape
 
 from msvs.api.accounts.mail_texts import BODIES, CLOSING, NOTIFICATIONS
+from msvs.api.credits.owner_mail import CreditsMail
 
 # The first stands in for every other.
 LANGUAGES = ("en", "pt-BR", "es")
@@ -33,6 +34,10 @@ class MailKind(StrEnum):
     NEW_DEVICE = "new_device"
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     NOTIFICATION = "notification"
+    TOP_UP_PAID = CreditsMail.TOP_UP_PAID.value
+    TOP_UP_DECLINED = CreditsMail.TOP_UP_DECLINED.value
+    TOP_UP_OFF = CreditsMail.TOP_UP_OFF.value
+    TOP_UP_AUTHENTICATE = CreditsMail.TOP_UP_AUTHENTICATE.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,77 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
             "Si no fuiste tú, termina tus demás sesiones y define una contraseña nueva ahora.",
         ),
     },
+    "top_up_paid": {
+        "en": (
+            "{workspace} bought {credits} credits",
+            "Automatic top-up charged {price} to the card that ends in {card}, and {credits} credits are in the balance"
+            " of {workspace}. The receipt is here, and so is the switch that turns it off:",
+        ),
+        "pt-BR": (
+            "{workspace} comprou {credits} créditos",
+            "A recarga automática cobrou {price} no cartão com final {card}, e {credits} créditos estão no saldo de"
+            " {workspace}. Aqui estão o recibo e o botão para desativá-la:",
+        ),
+        "es": (
+            "{workspace} compró {credits} créditos",
+            "La recarga automática cobró {price} a la tarjeta terminada en {card}, y {credits} créditos están en el"
+            " saldo de {workspace}. Aquí están el recibo y el botón para desactivarla:",
+        ),
+    },
+    "top_up_declined": {
+        "en": (
+            "A card of {workspace} was declined",
+            "Automatic top-up could not charge {price} to the card that ends in {card}. It will try again. To buy"
+            " credits of {workspace} now, or with another card:",
+        ),
+        "pt-BR": (
+            "Um cartão de {workspace} foi recusado",
+            "A recarga automática não conseguiu cobrar {price} no cartão com final {card}. Ela tentará de novo. Para"
+            " comprar créditos de {workspace} agora, ou com outro cartão:",
+        ),
+        "es": (
+            "Una tarjeta de {workspace} fue rechazada",
+            "La recarga automática no pudo cobrar {price} a la tarjeta terminada en {card}. Lo intentará de nuevo. Para"
+            " comprar créditos de {workspace} ahora, o con otra tarjeta:",
+        ),
+    },
+    "top_up_off": {
+        "en": (
+            "Automatic top-up of {workspace} is off",
+            "Nothing is charged to the card that ends in {card} any more. To see why, and to buy credits of"
+            " {workspace} with a card that is charged from then on:",
+        ),
+        "pt-BR": (
+            "A recarga automática de {workspace} está desativada",
+            "Nada mais é cobrado no cartão com final {card}. Para ver por quê, e comprar créditos de {workspace} com um"
+            " cartão que passa a ser cobrado:",
+        ),
+        "es": (
+            "La recarga automática de {workspace} está desactivada",
+            "Ya no se cobra nada a la tarjeta terminada en {card}. Para ver por qué, y comprar créditos de {workspace}"
+            " con una tarjeta que se cobrará desde entonces:",
+        ),
+    },
+    "top_up_authenticate": {
+        "en": (
+            "Your bank asks for you: credits of {workspace}",
+            "The bank of the card that ends in {card} asks its owner to confirm {price}. Nothing was charged, and"
+            " automatic top-up is off. Buy {credits} credits of {workspace} here, where your bank can ask you; it turns"
+            " on again then:",
+        ),
+        "pt-BR": (
+            "Seu banco pede sua confirmação: créditos de {workspace}",
+            "O banco do cartão com final {card} pede que o titular confirme {price}. Nada foi cobrado, e a recarga"
+            " automática está desativada. Compre {credits} créditos de {workspace} aqui, onde seu banco pode pedir a"
+            " confirmação; depois ela volta a funcionar:",
+        ),
+        "es": (
+            "Tu banco pide tu confirmación: créditos de {workspace}",
+            "El banco de la tarjeta terminada en {card} pide que su titular confirme {price}. No se cobró nada, y la"
+            " recarga automática está desactivada. Compra {credits} créditos de {workspace} aquí, donde tu banco puede"
+            " pedírtelo; después se activa de nuevo:",
+        ),
+    },
 }
 
 # Notifications by mail; the last paragraph of each says where they are turned off.

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from msvs.api.accounts.mail_letters import Letter, MailKind, write_letter
 from msvs.api.accounts.tokens import TokenPurpose, digest_token, make_token
 from msvs.api.context import Services
+from msvs.api.credits.owner_mail import CreditsMail
 from msvs.database import execute, fetch_row
 from msvs.models.rows import MailRow
 
@@ -21,6 +22,7 @@ RESET_PAGE = "/dashboard/reset#"
 INVITATION_PAGE = "/dashboard/invitation#"
 LOGIN_PAGE = "/dashboard/login"
 NOTIFICATIONS_PAGE = "/dashboard/notifications"
+CREDITS_PAGE = "/dashboard/credits"
 
 FIND_ADDRESSED = "SELECT id, email, pending_email, language FROM users WHERE id = $1"
 FIND_OWNER_OF_ADDRESS = "SELECT id, language FROM users WHERE email = $1"
@@ -100,6 +102,11 @@ async def _notification(services: Services, mail: MailRow) -> Letter | None:
     return write_letter(MailKind.NOTIFICATION, mail.language, values, link, of=row.kind)
 
 
+async def _credits(services: Services, mail: MailRow) -> Letter | None:
+    """Write to an owner of a workspace about its credits, with the page where they are bought."""
+    return write_letter(MailKind(mail.kind), mail.language, _values(mail), services.base_url + CREDITS_PAGE)
+
+
 def _values(mail: MailRow) -> Mapping[str, str]:
     return {name: str(value) for name, value in mail.data.items()}
 
@@ -110,4 +117,5 @@ WRITERS: Mapping[MailKind, Writer] = {
     MailKind.PASSWORD_RESET: _password_reset,
     MailKind.INVITATION: _invitation,
     MailKind.NOTIFICATION: _notification,
+    **dict.fromkeys((MailKind(kind.value) for kind in CreditsMail), _credits),
 }

@@ -17,6 +17,7 @@ from msvs.api import ids, settings_of_mode
 from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context, Services
+from msvs.api.credits import rates
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
@@ -117,6 +118,9 @@ class ExpandingCampaign(Protocol):
 
     @property
     def campaigns_admit_unknown(self) -> bool: ...
+
+    @property
+    def rates(self) -> Mapping[str, int] | None: ...
 
 
 class _Expanding(ExpandingCampaign, RegionSettings, Protocol): ...
@@ -289,17 +293,18 @@ async def _count_of_lists(ctx: Context, audience: Audience) -> int:
     return int(await fetch_value(COUNT_OF_LISTS, ctx.workspace_id, ctx.livemode, list_ids))
 
 
-async def count_eligible(ctx: Context, audience: Audience, *, admit_unknown: bool) -> int:
-    """Return how many contacts of an audience a campaign would be sent to, were it sent now."""
+async def estimate_credits(ctx: Context, audience: Audience, template: Template, *, admit_unknown: bool) -> int:
+    """Return about what a campaign would cost, were it sent now: its contacts by the rates of their regions."""
     members, values = await members_sql(ctx, audience)
     statuses = [OptInStatus.OPTED_IN.value] + ([OptInStatus.UNKNOWN.value] if admit_unknown else [])
-    count = await fetch_value(
-        "SELECT count(*) FROM contacts WHERE workspace_id = $1 AND livemode = $2"
+    credits = await fetch_value(
+        f"SELECT count(*) + coalesce(sum(rate.credits - {rates.DEFAULT}), 0)::bigint FROM contacts"
+        f" LEFT JOIN {rates.CURRENT} AS rate USING (region) WHERE workspace_id = $1 AND livemode = $2"
         f" AND opt_in_status = ANY(${len(values) + 1}) AND id IN ({members})",
         *values,
         statuses,
     )
-    return int(count)
+    return int(credits) * estimated_segments(template)
 
 
 def estimated_segments(template: Template) -> int:
@@ -403,7 +408,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
     campaign = await fetch_row(
         _Expanding,
         "SELECT campaigns.*, settings.blocked_regions, settings.enabled_regions, settings.default_sender,"
-        " settings.campaigns_admit_unknown FROM campaigns"
+        f" settings.campaigns_admit_unknown, {rates.AS_JSON} AS rates FROM campaigns"
         " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
         + settings_of_mode.JOIN.format(livemode="campaigns.livemode")
         + " WHERE campaigns.id = $1 AND campaigns.status = 'preparing' AND campaigns.started_at IS NOT NULL",
@@ -526,7 +531,8 @@ class _Chunk:
         due_at = self._now
         if code is None and self._respects_quiet_hours:
             due_at = _due_at(recipient, due_at)
-        key = (sender, encoding, segments, code, due_at)
+        price = _price(self._campaign, recipient)
+        key = (sender, encoding, segments, price, code, due_at)
         encoder = self._encoders.get(key)
         if encoder is None:
             message = _new_message(self._campaign, recipient, sender, self._now)
@@ -604,7 +610,15 @@ def _new_message(campaign: ExpandingCampaign, recipient: Recipient, sender: str 
         now,
         expires_at=campaign.expires_at,
         on_unknown=str(campaign.on_unknown),
+        price=_price(campaign, recipient),
     )
+
+
+def _price(campaign: ExpandingCampaign, recipient: Recipient | Row) -> int:
+    """Return what a segment to a recipient costs; its contact keeps the region of its phone."""
+    if not campaign.rates:
+        return rates.DEFAULT
+    return rates.price(campaign.rates, recipient.region or parse_phone(recipient.phone).region)
 
 
 def _skip(message: NewMessage, code: str) -> None:

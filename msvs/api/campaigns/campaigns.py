@@ -16,7 +16,7 @@ from msvs.api.campaigns import audiences, previews
 from msvs.api.campaigns.checks import check_campaign_sender, check_pace
 from msvs.api.campaigns.requests import MAX_NAME, MAX_TEST_RECIPIENTS, CreateCampaign, ListCampaigns, UpdateCampaign
 from msvs.api.context import Context
-from msvs.api.credits import caps, credits
+from msvs.api.credits import caps, credits, rates
 from msvs.api.credits.caps import DAILY_CAP_REACHED
 from msvs.api.dispatch import campaign_stats as tallies
 from msvs.api.dispatch import halting
@@ -378,12 +378,19 @@ async def _resume_covered(workspace_id: UUID, paused: Sequence[Campaign], now: d
 
 # What messages and recipients that wait will cost, as far as that many of each tell.
 NEXT = """
-SELECT count(*) AS messages, coalesce(sum(segments) FILTER (WHERE credits_used = 0), 0)::bigint AS credits,
-    (array_agg(segments))[1] AS following
+SELECT count(*) AS messages, coalesce(sum(cost) FILTER (WHERE credits_used = 0), 0)::bigint AS credits,
+    (array_agg(cost))[1] AS following
 FROM (
-    SELECT segments, credits_used FROM messages
+    SELECT segments * price AS cost, credits_used FROM messages
     WHERE workspace_id = $1 AND status = 'queued' AND campaign_id = $2 ORDER BY due_at, id LIMIT $3
 ) AS waiting
+"""
+# What a segment to the next recipient costs.
+NEXT_RATE = f"""
+SELECT rate.credits FROM (
+    SELECT contact_id FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT 1
+) AS next JOIN contacts ON contacts.id = next.contact_id AND contacts.workspace_id = $2
+JOIN {rates.CURRENT} AS rate USING (region)
 """
 COUNT_UNEXPANDED = "SELECT count(*) FROM (SELECT FROM campaign_recipients WHERE campaign_id = $1 LIMIT $2) AS waiting"
 
@@ -395,7 +402,10 @@ async def _needs(campaign: Campaign, most: int) -> tuple[int, int]:
     """
     queued = await fetch_row(NEXT, campaign.workspace_id, campaign.id, most)
     assert queued is not None
-    following = queued.following or audiences.estimated_segments(read_template(campaign.body))
+    following = queued.following
+    if not following:
+        rate = await fetch_value(NEXT_RATE, campaign.id, campaign.workspace_id)
+        following = audiences.estimated_segments(read_template(campaign.body)) * (rate or rates.DEFAULT)
     unexpanded = 0
     if queued.messages < most:
         unexpanded = await fetch_value(COUNT_UNEXPANDED, campaign.id, most - queued.messages)
@@ -435,13 +445,17 @@ async def _check_credits(ctx: Context, campaign: Campaign, workspace: Workspace)
 
     Who of a large audience would get it is only counted where the balance may not do for all of them.
     """
-    segments = audiences.estimated_segments(read_template(campaign.body))
+    template = read_template(campaign.body)
+    segments = audiences.estimated_segments(template)
     available = await credits.available(ctx.workspace_id)
-    if await audiences.has_at_most(ctx, campaign.audience, available // max(segments, 1)):
+    is_covered = await audiences.has_at_most(ctx, campaign.audience, available // max(segments, 1))
+    if is_covered and not await rates.current():
         return
-    eligible = await audiences.count_eligible(ctx, campaign.audience, admit_unknown=workspace.campaigns_admit_unknown)
-    if available < eligible * segments:
-        raise credits.insufficient(eligible * segments, available)
+    required = await audiences.estimate_credits(
+        ctx, campaign.audience, template, admit_unknown=workspace.campaigns_admit_unknown
+    )
+    if available < required:
+        raise credits.insufficient(required, available)
 
 
 def _given(value: T | msgspec.UnsetType, otherwise: T) -> T:

@@ -18,7 +18,7 @@ from msvs.api.campaigns import audiences, checks
 from msvs.api.campaigns.requests import PreviewCampaign
 from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context, Services
-from msvs.api.credits import caps, credits
+from msvs.api.credits import caps, credits, rates
 from msvs.api.dispatch import sender_rules
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
@@ -143,6 +143,7 @@ class MessagePreview(Resource, kw_only=True):
     encoding: Annotated[str, about("The encoding.", example="gsm7")] | None = None
     segments: Annotated[int, about("The number of segments.", example=1)] | None = None
     credits: Annotated[int, about("The cost in live mode.", example=1)] | None = None
+    credits_per_segment: Annotated[int, about("The credits a segment to this destination.", example=1)] = 1
     parts: Annotated[list[str], about("The text of each segment.", example=[TEXT])] = msgspec.field(
         default_factory=list
     )
@@ -269,6 +270,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     contact = await scoped(ctx, Contact).filter(canonical=canonical(phone.e164)).first()
     balance = await credits.available(ctx.workspace_id)
     preview = MessagePreview(livemode=ctx.livemode, to=phone.e164, from_=sender, balance=balance)
+    preview.credits_per_segment = rates.price(await rates.current(), phone.region)
     values = {
         **contact_values(contact or Contact(phone=phone.e164, attributes={}), template.names),
         **variables,
@@ -346,6 +348,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
     planned = _Planned(ctx, workspace, sender, data, start)
+    planned.rates = await rates.current()
     outcome, total, exact = await _look_at(ctx, planned, audience, template, exact_up_to)
     preview = outcome.preview(total, exact=exact)
     left = await caps.spendable(ctx.workspace_id, start)
@@ -357,8 +360,9 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
         await checks.check_campaign_sender(ctx, workspace, data.from_)
         require_carrier(ctx.services, ctx.livemode)
         if ctx.livemode:
-            eligible = await audiences.count_eligible(ctx, audience, admit_unknown=workspace.campaigns_admit_unknown)
-            required = eligible * audiences.estimated_segments(template)
+            required = await audiences.estimate_credits(
+                ctx, audience, template, admit_unknown=workspace.campaigns_admit_unknown
+            )
             if preview.balance < required:
                 raise credits.insufficient(required, preview.balance)
     except ApiError as error:
@@ -378,6 +382,7 @@ async def campaign_warnings(
     )
     start = max(campaign.scheduled_at or now, now)
     planned = _Planned(ctx, workspace, campaign.sender, data, start)
+    planned.rates = await rates.current()
     template = read_template(campaign.body)
     outcome, total, exact = await _look_at(ctx, planned, campaign.audience, template, LOOKED_AT)
     preview = outcome.preview(total, exact=exact)
@@ -435,6 +440,7 @@ class _Planned:
         self.sender = sender
         self.default_sender = workspace.default_sender
         self.senders: Mapping[str, str | None] = {}
+        self.rates: Mapping[str, int] | None = None
         self.body = data.body
         self.metadata: dict[str, MetadataValue] = {}
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
@@ -475,8 +481,8 @@ class _Outcome:
     planned: _Planned
     template: Template
     suggestion: str | None
-    # By reason (None: sent), encoding and segments: every recipient is in one cell.
-    cells: Counter[tuple[str | None, str, int]] = field(default_factory=Counter)
+    # By reason (None: sent), encoding, segments and price: every recipient is in one cell.
+    cells: Counter[tuple[str | None, str, int, int]] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     characters: Counter[str] = field(default_factory=Counter)
     saved_alone: Counter[str] = field(default_factory=Counter)
@@ -510,11 +516,11 @@ class _Outcome:
                 self.held += 1
                 self.last_opening = max(self.last_opening or message.due_at, message.due_at)
         if code is not None:
-            self.cells[code, "", 0] += 1
+            self.cells[code, "", 0, 1] += 1
             if code == "variable_missing":
                 self.missing.update(_missing_names(self.template, contact_values(person, self.template.names)))
             return
-        self.cells[None, message.encoding, message.segments] += 1
+        self.cells[None, message.encoding, message.segments, message.price] += 1
         self.sent.append(message)
         reason = sender_rules.refusal(message.sender, person.region, is_registered=planned.livemode)
         if reason is not None:
@@ -571,7 +577,7 @@ class _Outcome:
             found = [self.composition]
         else:
             found = [body_warnings.forced_by(each) for each in self.characters] if len(self.characters) == 1 else []
-        return found + body_warnings.warn_of_segments(preview.credits.maximum)
+        return found + body_warnings.warn_of_segments(max((each.segments for each in preview.segments), default=0))
 
     def preview(self, total: int, *, exact: bool) -> CampaignPreview:
         """Return the preview of an audience of `total`, of which those looked at are all or a sample."""
@@ -581,15 +587,16 @@ class _Outcome:
         segments: Counter[int] = Counter()
         encodings: Counter[str] = Counter()
         skipped: Counter[str] = Counter()
-        for (code, encoding, size), count in cells.items():
+        costs: Counter[int] = Counter()
+        for (code, encoding, size, price), count in cells.items():
             if code is not None:
                 skipped[code] += count
             else:
                 segments[size] += count
+                costs[size * price] += count
                 encodings[encoding] += count
         recipients = segments.total()
         held = min(round(self.held * ratio), recipients)
-        credits_total = sum(size * count for size, count in segments.items())
         return CampaignPreview(
             livemode=self.planned.livemode,
             from_=self.planned.sender,
@@ -603,7 +610,9 @@ class _Outcome:
             encodings=EncodingCounts(gsm7=encodings[Encoding.GSM7.value], ucs2=encodings[Encoding.UCS2.value]),
             segments=[SegmentsCount(segments=size, message_count=segments[size]) for size in sorted(segments)],
             credits=CreditsRange(
-                total=credits_total, minimum=min(segments, default=0), maximum=max(segments, default=0)
+                total=sum(cost * count for cost, count in costs.items()),
+                minimum=min(costs, default=0),
+                maximum=max(costs, default=0),
             ),
             characters=[
                 _character(character, round(count * ratio), round(self.saved_alone[character] * ratio))
@@ -630,7 +639,8 @@ def _describe(preview: MessagePreview, body: str, template: Template, values: Ma
     rendered = render(template, values)
     preview.body = rendered.body
     preview.encoding = rendered.encoding.value
-    preview.segments = preview.credits = rendered.segments
+    preview.segments = rendered.segments
+    preview.credits = rendered.segments * preview.credits_per_segment
     preview.parts = split(rendered.body)
     if rendered.encoding is not Encoding.UCS2:
         return

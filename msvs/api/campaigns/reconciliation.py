@@ -23,7 +23,7 @@ TALLIES = (*STATES, "unreported")
 
 # What each kind of event says of a message's row. A recipient without segments was skipped before it was queued.
 EVENT_FACTS: Mapping[str, str] = {
-    "queued": "NOT (status = 'skipped' AND segments = 0)",
+    "queued": "NOT (status = 'skipped' AND cost = 0)",
     "skipped": "status = 'skipped'",
     "sent": "sent_at IS NOT NULL",
     "delivered": "delivered_at IS NOT NULL",
@@ -45,7 +45,7 @@ HOLDS_CREDITS = (
 )
 # Between the claim and its outcome nobody can say whether the carrier has the message.
 IS_SETTLED = "status <> 'sending'"
-IS_CAPTURED = "(reserves = 1 AND captures = 1 AND releases = 0 AND moved = -segments)"
+IS_CAPTURED = "(reserves = 1 AND captures = 1 AND releases = 0 AND moved = -cost)"
 IS_GIVEN_BACK = "(reserves > 0 AND sent_at IS NULL AND credits_used = 0)"
 IS_RELEASED = "(reserves = 1 AND captures = 0 AND releases = 1 AND moved = 0)"
 
@@ -102,8 +102,9 @@ RECONCILE = f"""
 WITH campaign AS (
     SELECT * FROM campaigns WHERE id = $1 AND workspace_id = $2 AND livemode = $3
 ), recipients AS MATERIALIZED (
-    SELECT id, to_phone, status::text AS status, tally_status(status, delivery)::text AS tally, segments, credits_used,
-        attempt_count, carrier, sent_at, delivered_at, failed_at, canceled_at, replied_at
+    SELECT id, to_phone, status::text AS status, tally_status(status, delivery)::text AS tally,
+        segments * price AS cost, credits_used, attempt_count, carrier, sent_at, delivered_at, failed_at,
+        canceled_at, replied_at
     FROM messages WHERE campaign_id = $1 AND workspace_id = $2 AND livemode = $3
 ), occurred AS MATERIALIZED (
     SELECT resource_id, {_event_columns()}
@@ -116,7 +117,7 @@ WITH campaign AS (
     SELECT false, resource_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         {", ".join(f"{name}_events" for name in EVENT_FACTS)} FROM occurred
 ), facts AS MATERIALIZED (
-    SELECT id, max(status) AS status, max(tally) AS tally, max(segments) AS segments,
+    SELECT id, max(status) AS status, max(tally) AS tally, max(cost) AS cost,
         max(credits_used) AS credits_used, max(attempt_count) AS attempt_count, max(carrier) AS carrier,
         max(sent_at) AS sent_at, max(delivered_at) AS delivered_at, max(failed_at) AS failed_at,
         max(canceled_at) AS canceled_at, max(replied_at) AS replied_at, {_FACTS}
@@ -144,9 +145,9 @@ WITH campaign AS (
     SELECT count(*) AS recipients, {", ".join(_count(f"{tally}_state", f"tally = '{tally}'") for tally in TALLIES)},
         {_event_totals()}, coalesce(sum({_ONCE}), 0)::bigint AS repeated_events,
         coalesce(sum(replied_events), 0)::bigint AS reply_events,
-        coalesce(sum(segments) FILTER (WHERE {HOLDS_CREDITS}), 0)::bigint AS held_segments,
+        coalesce(sum(cost) FILTER (WHERE {HOLDS_CREDITS}), 0)::bigint AS held_cost,
         coalesce(sum(credits_used), 0)::bigint AS credits_used,
-        {_count("credits_off", f"credits_used <> CASE WHEN {HOLDS_CREDITS} THEN segments ELSE 0 END")},
+        {_count("credits_off", f"credits_used <> CASE WHEN {HOLDS_CREDITS} THEN cost ELSE 0 END")},
         {_count("reserved", "credits_used > 0")}, -coalesce(sum(moved), 0)::bigint AS ledger_credits,
         {_count("ledger_off", "moved <> -credits_used")},
         {_count("captured", "captures > 0")},
@@ -303,8 +304,8 @@ def _recipients(row: Row) -> list[ReconciliationCheck]:
 
 
 def _credits(row: Row, livemode: bool) -> list[ReconciliationCheck]:
-    """Return what a message holds is its segments once it is claimed, and live the ledger moved exactly that."""
-    checks = [_check("credits.segments", row.held_segments, row.credits_used, row.credits_off)]
+    """Return what a message holds is its segments at its price once it is claimed, and live the ledger moved that."""
+    checks = [_check("credits.segments", row.held_cost, row.credits_used, row.credits_off)]
     if not livemode:
         return [*checks, _check("ledger.sandbox_entries", 0, row.ledger_entries)]
     return [

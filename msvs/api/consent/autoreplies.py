@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from msvs.api.context import Context
-from msvs.api.credits import caps
+from msvs.api.credits import caps, rates
 from msvs.api.dispatch.enqueue import insert_single
 from msvs.api.dispatch.senders import automatic_sender
 from msvs.api.errors import ComplianceRefused, PaymentRequired
@@ -59,6 +59,7 @@ async def send_auto(
                 phone=phone,
                 sender=await automatic_sender(ctx, sender, workspace.default_sender),
                 rendered=Rendered(text, size.encoding, size.segments),
+                price=rates.price(await rates.current(), number.region),
                 metadata={},
                 scheduled_at=None,
                 due_at=now,

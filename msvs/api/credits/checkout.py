@@ -11,12 +11,15 @@ from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
+from tortoise.queryset import QuerySet
+
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.credits import gateway
+from msvs.api.credits.charges import marks_of
 from msvs.api.credits.gateway import PURCHASE
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import Resource, moment, optional_moment
 from msvs.api.unit_of_work import unit_of_work
@@ -77,6 +80,14 @@ class CreateCheckout(Request, frozen=True):
         ]
         | None
     ) = None
+    save_card: Annotated[
+        bool,
+        about(
+            "Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns on again by"
+            " itself where its card was declined, or its bank asked for its customer.",
+            example=False,
+        ),
+    ] = False
 
 
 class CheckoutResource(Resource, kw_only=True):
@@ -112,6 +123,7 @@ class CheckoutResource(Resource, kw_only=True):
     refunded_amount: Annotated[int, about("The refunded amount, in the smallest unit.", example=0)]
     disputed_amount: Annotated[int, about("The amount that the buyer's bank took back.", example=0)]
     returned_credits: Annotated[int, about("The credits that refunds and disputes took back.", example=0)]
+    automatic: Annotated[bool, about("Whether automatic top-up bought it with the saved card.", example=False)]
     invoice_url: Annotated[str, about("The invoice; null if there is none.")] | None
     receipt_url: Annotated[str, about("The receipt; null until it is paid.")] | None
     created_at: Annotated[str, about("When the purchase was started.")]
@@ -151,6 +163,7 @@ def checkout_resource(row: rows.PurchaseRow) -> CheckoutResource:
         refunded_amount=row.refunded_amount,
         disputed_amount=row.disputed_amount,
         returned_credits=row.returned_credits,
+        automatic=row.is_automatic,
         invoice_url=row.invoice_url,
         receipt_url=row.receipt_url,
         created_at=moment(row.created_at),
@@ -202,6 +215,7 @@ async def create_checkout(ctx: Context, data: CreateCheckout) -> Purchase:
         created_at=now,
         success_url=success_url,
         cancel_url=cancel_url,
+        saves_card=data.save_card,
     )
 
 
@@ -225,21 +239,38 @@ async def get_checkout(ctx: Context, id: UUID) -> Purchase:
     return row
 
 
-async def list_checkouts(ctx: Context, page: PageRequest) -> Page[Purchase]:
-    """List the purchases, newest first. They are the workspace's: the sandbox makes none."""
-    return await fetch_page(Purchase.filter(workspace_id=ctx.workspace_id), page)
+class ListCheckouts(PageQuery, frozen=True, kw_only=True):
+    """Which purchases."""
+
+    status: Annotated[str, about("Only purchases of this status.", enum=[*PurchaseStatus])] | None = None
+
+
+async def list_checkouts(ctx: Context, page: PageRequest, *, status: str | None = None) -> Page[Purchase]:
+    """List the purchases, newest first. They are the workspace's: the sandbox makes none.
+
+    Raises InvalidRequest for what is no status.
+    """
+    return await fetch_page(checkouts_query(ctx, status), page)
+
+
+def checkouts_query(ctx: Context, status: str | None) -> QuerySet[Purchase]:
+    """Return the query of the purchases of a status, or of all. Raises InvalidRequest."""
+    query = Purchase.filter(workspace_id=ctx.workspace_id)
+    if status is None:
+        return query
+    if status not in set(PurchaseStatus):
+        raise InvalidRequest(f"status must be one of {', '.join(PurchaseStatus)}.", param="status")
+    return query.filter(status=PurchaseStatus(status))
 
 
 def _asked(billing: Billing, base_url: str, row: rows.PurchaseRow) -> Mapping[str, object]:
     """Return what Stripe is asked for: of the purchase alone, so that a second try asks for the same."""
     purchase = ids.encode_id(PURCHASE, row.id)
     # A refund or dispute comes with the payment, which knows nothing of the session.
-    marks = {
-        "purchase": purchase,
-        "workspace": ids.encode_id(ids.WORKSPACE, row.workspace_id),
-        "pack": row.pack,
-        "credits": str(row.credits),
-    }
+    marks = marks_of(row)
+    payment: dict[str, object] = {"metadata": marks}
+    if row.saves_card:
+        payment["setup_future_usage"] = "off_session"
     buyer: Mapping[str, object] = (
         {"customer_creation": "always"} if row.customer is None else {"customer": row.customer}
     )
@@ -250,7 +281,7 @@ def _asked(billing: Billing, base_url: str, row: rows.PurchaseRow) -> Mapping[st
         "client_reference_id": purchase,
         "line_items": [{"quantity": 1, **_line(billing, row)}],
         "metadata": marks,
-        "payment_intent_data": {"metadata": marks},
+        "payment_intent_data": payment,
         "success_url": f"{base_url}{SUCCESS_PATH}?session_id={SESSION_PLACE}",
         "cancel_url": f"{base_url}{CANCEL_PATH}?purchase={quote(purchase)}",
         "expires_at": int((row.created_at + OPEN_FOR).timestamp()),

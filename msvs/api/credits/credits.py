@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
+
+from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.context import Context, utc_now
 from msvs.api.credits import caps
-from msvs.api.errors import ComplianceRefused, PaymentRequired
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.errors import ComplianceRefused, InvalidRequest, PaymentRequired
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.resources import CreditsResource, PurchaseResource, moment
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, execute, fetch, fetch_row
+from msvs.fields import about
 from msvs.models import LedgerEntry, LedgerKind
 
 RECENT_PURCHASES = 10
@@ -22,7 +26,7 @@ RUNWAY_DAYS = 30
 
 RESERVE_CREDITS = """
 WITH taken AS (
-    UPDATE credit_balances SET balance = balance - $2
+    UPDATE credit_balances SET balance = balance - $2, {note_top_up}
     WHERE workspace_id = $1 AND balance >= $2 AND {is_allowed}
     RETURNING workspace_id, balance, low_balance_threshold, low_notified
 ), entries AS (
@@ -36,10 +40,15 @@ WITH taken AS (
 )
 SELECT * FROM taken
 """
-RESERVE = RESERVE_CREDITS.format(is_allowed=caps.UNCAPPED)
+# When an automatic top-up is due, where the workspace has one: noted by the statement that spends.
+NOTE_TOP_UP = """top_up_at = CASE WHEN balance - {credits} < top_up_below THEN coalesce(top_up_at, {now})
+        ELSE top_up_at END"""
+RESERVE_NOTE = NOTE_TOP_UP.format(credits="$2", now="$6::timestamptz")
+RESERVE = RESERVE_CREDITS.format(note_top_up=RESERVE_NOTE, is_allowed=caps.UNCAPPED)
 # For a workspace with a daily cap, its balance locked.
 RESERVE_CAPPED = RESERVE_CREDITS.format(
-    is_allowed=caps.WITHIN_CAP.format(day="($6::timestamptz AT TIME ZONE 'UTC')::date", credits="$2")
+    note_top_up=RESERVE_NOTE,
+    is_allowed=caps.WITHIN_CAP.format(day="($6::timestamptz AT TIME ZONE 'UTC')::date", credits="$2"),
 )
 
 # Who owes credits pays them off with what comes in: the debt as it was is read with the balance locked.
@@ -261,9 +270,28 @@ async def get_credits(ctx: Context) -> CreditsResource:
     return await _read(ctx.workspace_id, ctx.services.clock(), livemode=ctx.livemode)
 
 
-async def list_ledger(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
-    """List the movements of credits, newest first. The ledger is the workspace's: sandbox sends never appear in it."""
-    return await fetch_page(LedgerEntry.filter(workspace_id=ctx.workspace_id), page)
+class ListLedger(PageQuery, frozen=True, kw_only=True):
+    """Which movements of credits."""
+
+    kind: Annotated[str, about("Only movements of this kind.", enum=[*LedgerKind])] | None = None
+
+
+async def list_ledger(ctx: Context, page: PageRequest, *, kind: str | None = None) -> Page[LedgerEntry]:
+    """List the movements of credits, newest first. The ledger is the workspace's: sandbox sends never appear in it.
+
+    Raises InvalidRequest for what is no kind.
+    """
+    return await fetch_page(ledger_query(ctx, kind), page)
+
+
+def ledger_query(ctx: Context, kind: str | None) -> QuerySet[LedgerEntry]:
+    """Return the query of the movements of credits of a kind, or of all. Raises InvalidRequest."""
+    query = LedgerEntry.filter(workspace_id=ctx.workspace_id)
+    if kind is None:
+        return query
+    if kind not in set(LedgerKind):
+        raise InvalidRequest(f"kind must be one of {', '.join(LedgerKind)}.", param="kind")
+    return query.filter(kind=LedgerKind(kind))
 
 
 async def list_purchases(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
@@ -322,6 +350,7 @@ async def _read(workspace_id: UUID, now: datetime, *, livemode: bool = True) -> 
         recent_purchases=[
             PurchaseResource(kind=row.kind, credits=row.amount, created_at=moment(row.created_at)) for row in purchases
         ],
+        debt=balance.debt,
     )
 
 

@@ -8,7 +8,6 @@ dropped and read again. So any order and any number of calls come to the same bo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -17,11 +16,11 @@ import structlog
 
 from msvs.api import ids
 from msvs.api.context import Services
-from msvs.api.credits import credits, gateway
-from msvs.api.credits.gateway import PURCHASE, Charge, Intent, Invoice, Return, Session
+from msvs.api.credits import charges, credits, gateway, top_ups
+from msvs.api.credits.gateway import PURCHASE, Charge, Facts, Intent, Invoice, Method, Return, Session
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.database import execute, fetch, fetch_row
-from msvs.models import LedgerKind, PurchaseStatus, ReturnKind, rows
+from msvs.models import LedgerKind, PurchaseStatus, ReturnKind, TopUpOff, rows
 
 log = structlog.get_logger(__name__)
 
@@ -57,21 +56,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO UPDATE SET amount = $5, status = $6, credits = $7, updated_at = $9
 WHERE purchase_returns.purchase_id = $2
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The state of a purchase at Stripe; `problem` tells why a payment does not match the order."""
-
-    status: PurchaseStatus
-    payment_intent: str | None = None
-    customer: str | None = None
-    total: int | None = None
-    tax: int | None = None
-    invoice_url: str | None = None
-    receipt_url: str | None = None
-    problem: str | None = None
-    returns: Sequence[Return] = ()
 
 
 async def fulfil(services: Services, session_id: str) -> PurchaseStatus | None:
@@ -135,6 +119,8 @@ async def _look(services: Services, row: rows.PurchaseRow) -> Facts:
     if row.takes_money != services.billing.takes_money:
         # The account changed between test and live: neither may move what the other sold.
         return Facts(PurchaseStatus(row.status), problem=row.problem)
+    if row.is_automatic:
+        return await charges.look(services, row)
     if row.session_id is None:
         now = services.clock()
         is_over = now >= row.created_at + timedelta(days=1)
@@ -157,6 +143,7 @@ async def _look(services: Services, row: rows.PurchaseRow) -> Facts:
         None if charge is None else charge.receipt_url,
         problem,
         returns,
+        intent.payment_method if intent is not None and isinstance(intent.payment_method, Method) else None,
     )
 
 
@@ -208,7 +195,7 @@ async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> st
             reference=ids.encode_id(PURCHASE, row.id),
             note=row.label,
         )
-    if facts.problem is not None and facts.problem != row.problem:
+    if status is PurchaseStatus.REVIEW and facts.problem != row.problem:
         log.error("a payment is not what was sold", purchase=ids.encode_id(PURCHASE, row.id), problem=facts.problem)
     await execute(
         WRITE_PURCHASE,
@@ -227,6 +214,7 @@ async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> st
     if status is PurchaseStatus.PAID:
         total = row.total if facts.total is None else facts.total
         await _write_returns(row, total or row.amount, facts.returns, now)
+    await top_ups.note(row, status, facts, now)
     return status.value
 
 
@@ -267,6 +255,8 @@ async def _write_returns(row: rows.PurchaseRow, total: int, returns: Sequence[Re
             change.created_at,
             now,
         )
+    if any(each.is_disputed and (id not in known or known[id].status != each.status) for id, each in found.items()):
+        await top_ups.turn_off(row.workspace_id, TopUpOff.DISPUTE, now)
     taken = {
         kind: sum(each.amount for each in found.values() if each.kind is kind and each.is_taken) for kind in ReturnKind
     }

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from msvs.api import ids
 from msvs.api.context import Services
 from msvs.api.errors import ErrorCode, Unavailable
 from msvs.api.unit_of_work import is_in_transaction
-from msvs.models import ReturnKind
+from msvs.models import PurchaseStatus, ReturnKind
 from msvs.models.rows import PurchaseRow
 
 if TYPE_CHECKING:
@@ -38,7 +39,12 @@ PAGE = 100
 UNDONE_REFUNDS = frozenset(("failed", "canceled"))
 # A dispute of these took no money, or gave it back; every `warning_…` is a question that took none.
 UNDONE_DISPUTES = frozenset(("won", "prevented"))
-EXPANDED = ("payment_intent.latest_charge", "invoice", "line_items")
+EXPANDED = ("payment_intent.latest_charge", "payment_intent.payment_method", "invoice", "line_items")
+# How long Stripe surely knows the key of a call: a charge is not repeated later than that.
+KEY_LASTS = timedelta(hours=23)
+# What a charge answers whose card or customer is not there any more.
+GONE_CODES = frozenset(("resource_missing", "payment_method_unexpected_state", "payment_method_invalid_parameter"))
+GONE_PARAMS = frozenset(("payment_method", "customer"))
 
 
 class GatewayError(Unavailable):
@@ -46,16 +52,43 @@ class GatewayError(Unavailable):
 
     default_code = ErrorCode.PAYMENTS_UNAVAILABLE
 
-    def __init__(self, message: str, *, is_final: bool, reason: str) -> None:
+    def __init__(
+        self, message: str, *, is_final: bool, reason: str, param: str | None = None, body: bytes | str = b""
+    ) -> None:
         super().__init__(message, retry_after=None if is_final else 5)
         self.is_final = is_final
         self.reason = reason
+        # What was wrong by Stripe's names, and its answer: neither is shown.
+        self.at = param
+        self.body = body
 
 
 class Charge(msgspec.Struct):
     """The details of a charge for the buyer."""
 
     receipt_url: str | None = None
+
+
+class Card(msgspec.Struct):
+    """What of a card may be shown."""
+
+    brand: str | None = None
+    last4: str | None = None
+
+
+class Method(msgspec.Struct):
+    """A card, or another way to pay, as it is kept at Stripe."""
+
+    id: str
+    card: Card | None = None
+
+
+class PaymentError(msgspec.Struct):
+    """Why a payment did not go through."""
+
+    type: str | None = None
+    code: str | None = None
+    decline_code: str | None = None
 
 
 class Intent(msgspec.Struct):
@@ -66,6 +99,21 @@ class Intent(msgspec.Struct):
     livemode: bool = False
     metadata: dict[str, str] = {}
     latest_charge: Charge | str | None = None
+    amount_received: int | None = None
+    currency: str | None = None
+    customer: str | None = None
+    payment_method: Method | str | None = None
+    last_payment_error: PaymentError | None = None
+
+
+class _Declined(PaymentError):
+    """The error of a call that was declined, with its payment as it stands."""
+
+    payment_intent: Intent | None = None
+
+
+class _Answer(msgspec.Struct):
+    error: _Declined
 
 
 class Invoice(msgspec.Struct):
@@ -152,6 +200,48 @@ class Return:
             return self.status not in UNDONE_REFUNDS
         return self.status not in UNDONE_DISPUTES and not self.status.startswith("warning_")
 
+    @property
+    def is_disputed(self) -> bool:
+        """Whether it is a dispute that took money."""
+        return self.kind is ReturnKind.DISPUTE and self.is_taken
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """Why a saved card was not charged: for good (`is_hard`), or until its owner proves who they are to the bank."""
+
+    reason: str
+    is_hard: bool = False
+    is_gone: bool = False
+
+    @property
+    def needs_owner(self) -> bool:
+        """Whether only the card's owner can pay, by a page of the bank's."""
+        return self.reason == "authentication_required"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What Stripe says of a purchase now; `problem` is why a payment is not what was sold."""
+
+    status: PurchaseStatus
+    payment_intent: str | None = None
+    customer: str | None = None
+    total: int | None = None
+    tax: int | None = None
+    invoice_url: str | None = None
+    receipt_url: str | None = None
+    problem: str | None = None
+    returns: Sequence[Return] = ()
+    method: Method | None = None
+    decline: Decline | None = None
+
+
+class _Item(msgspec.Struct):
+    """What anything in a list has."""
+
+    id: str
+
 
 class _Page(msgspec.Struct):
     """A page of a list."""
@@ -160,8 +250,9 @@ class _Page(msgspec.Struct):
     has_more: bool
 
 
-L = TypeVar("L", Session, Money)
+L = TypeVar("L", Session, Money, Intent)
 SESSIONS = "/v1/checkout/sessions"
+INTENTS = "/v1/payment_intents"
 RETURNS = {ReturnKind.REFUND: "/v1/refunds", ReturnKind.DISPUTE: "/v1/disputes"}
 
 
@@ -222,7 +313,13 @@ async def _call(services: Services, method: str, path: str, params: Mapping[str,
         is_final = status is not None and 400 <= status < 500 and status not in (408, 409, 429)
         reason = (error.code or type(error).__name__)[:60]
         log.warning("Stripe refused a call", status=status, reason=reason, request=error.request_id)
-        raise GatewayError("The payment service cannot be reached now.", is_final=is_final, reason=reason) from None
+        raise GatewayError(
+            "The payment service cannot be reached now.",
+            is_final=is_final,
+            reason=reason,
+            param=getattr(error, "param", None),
+            body=error.http_body or b"",
+        ) from None
     return str(answer.body)
 
 
@@ -238,8 +335,39 @@ async def read_session(services: Services, id: str) -> Session:
 
 
 async def read_intent(services: Services, id: str) -> Intent:
-    """Return a payment."""
-    return _read(Intent, await _call(services, "get", f"/v1/payment_intents/{quote(id)}"))
+    """Return a payment, with its charge."""
+    return _read(Intent, await _call(services, "get", f"{INTENTS}/{quote(id)}", {"expand": ["latest_charge"]}))
+
+
+async def charge(services: Services, row: PurchaseRow, asked: Mapping[str, object]) -> Intent | None:
+    """Charge a saved card for a purchase; once, no matter how often it is asked for, within KEY_LASTS.
+
+    Return the payment, be it declined; None where the card or its customer is not there any more.
+    """
+    params = {**asked, "expand": ["latest_charge"], "idempotency_key": ids.encode_id(PURCHASE, row.id)}
+    try:
+        return _read(Intent, await _call(services, "post", INTENTS, params))
+    except GatewayError as error:
+        if not error.is_final or not error.body:
+            raise
+        if error.reason in GONE_CODES or error.at in GONE_PARAMS:
+            return None
+        with suppress(msgspec.MsgspecError):
+            declined = msgspec.json.decode(error.body, type=_Answer).error
+            if declined.payment_intent is not None:
+                declined.payment_intent.last_payment_error = declined
+                return declined.payment_intent
+        raise
+
+
+async def find_intent(services: Services, row: PurchaseRow) -> Intent | None:
+    """Return the payment that was made for a purchase, by what it is marked with; None where there is none."""
+    mark = ids.encode_id(PURCHASE, row.id)
+    which = {"customer": row.customer, **_since(row.created_at - timedelta(minutes=5))}
+    async for intent in _list(services, Intent, INTENTS, which):
+        if intent.metadata.get("purchase") == mark:
+            return intent
+    return None
 
 
 async def read_returns(services: Services, payment_intent: str) -> Sequence[Return]:
@@ -254,28 +382,35 @@ async def read_returns(services: Services, payment_intent: str) -> Sequence[Retu
 
 async def recent_sessions(services: Services, since: datetime) -> AsyncIterator[Session]:
     """Walk the sessions that were made since a time."""
-    async for session in _list(services, Session, SESSIONS, _since(since)):
+    async for session in _list(services, Session, SESSIONS, _since(since), skips=True):
         yield session
 
 
 async def recent_returns(services: Services, since: datetime) -> AsyncIterator[Money]:
     """Walk the refunds and disputes that were made since a time."""
     for path in RETURNS.values():
-        async for money in _list(services, Money, path, _since(since)):
+        async for money in _list(services, Money, path, _since(since), skips=True):
             yield money
 
 
-async def _list(services: Services, kind: type[L], path: str, which: Mapping[str, object]) -> AsyncIterator[L]:
-    """Walk a list of Stripe's, page by page."""
+async def _list(
+    services: Services, kind: type[L], path: str, which: Mapping[str, object], *, skips: bool = False
+) -> AsyncIterator[L]:
+    """Walk a list of Stripe's, page by page; where it `skips`, past what cannot be read, which is logged."""
     params = {**which, "limit": PAGE}
     while True:
         page = _read(_Page, await _call(services, "get", path, params))
-        items = [_read(kind, each) for each in page.data]
-        for item in items:
+        for each in page.data:
+            try:
+                item = _read(kind, each)
+            except GatewayError:
+                if not skips:
+                    raise
+                continue
             yield item
-        if not page.has_more or not items:
+        if not page.has_more or not page.data:
             return
-        params["starting_after"] = items[-1].id
+        params["starting_after"] = _read(_Item, page.data[-1]).id
 
 
 def _read(kind: type[S], text: str | msgspec.Raw) -> S:

@@ -89,5 +89,9 @@ async def _repair(services: Services, id: str, *, is_session: bool) -> bool:
         if not error.is_final:
             raise
         return False
+    except Exception as error:
+        # One that breaks holds up no other; it is looked at again tomorrow.
+        log.error("a comparison with Stripe broke", of=id[:80], error=type(error).__name__)
+        return False
     after = await fetch_row(FIND_STATUS, id)
     return after is not None and after != before

@@ -44,7 +44,7 @@ WITH attempts AS (
     FROM unnest($1::uuid[], $2::uuid[]) AS attempt (id, message_id)
 )
 UPDATE messages SET status = 'sending', claim_token = $3, lease_until = clock_timestamp() + $6::interval, carrier = $4,
-    handed_at = $5, attempt_count = attempt_count + 1, credits_used = segments
+    handed_at = $5, attempt_count = attempt_count + 1, credits_used = segments * price
 WHERE id = ANY($2) AND {in_months}
 """
 
@@ -247,7 +247,7 @@ async def _afford(lane: Lane, rows: list[PickedMessage], now: datetime) -> list[
     paid = [row for row in rows if row.credits_used]
     unpaid = [row for row in rows if not row.credits_used]
     while unpaid:
-        if await credits.try_reserve(lane.workspace_id, {row.id: row.segments for row in unpaid}, now):
+        if await credits.try_reserve(lane.workspace_id, {row.id: row.segments * row.price for row in unpaid}, now):
             break
         left = await caps.spendable(lane.workspace_id, now)
         covered = _covered(unpaid, left.credits)
@@ -263,7 +263,7 @@ def _covered(rows: Sequence[PickedMessage], balance: int) -> int:
     """Return how many of the first rows `balance` covers; fewer than all."""
     total = 0
     for number, row in enumerate(rows):
-        total += row.segments
+        total += row.segments * row.price
         if total > balance:
             return number
     return len(rows) - 1

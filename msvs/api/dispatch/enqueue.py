@@ -25,14 +25,14 @@ from msvs.models.messages import KeptWarning, MetadataValue
 
 COLUMNS = (
     "id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding, segments, credits_used, status,"
-    " metadata, due_at, scheduled_at, expires_at, created_at, warnings, on_unknown, is_by_user,"
+    " price, metadata, due_at, scheduled_at, expires_at, created_at, warnings, on_unknown, is_by_user,"
     " opted_out, attempt_count"
 )
 
 SCHEDULE = f"""
 INSERT INTO messages ({COLUMNS}) VALUES
-($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 'scheduled', $11, $12, $13, $14, $15, $16, $17, $18, false,
-    0)
+($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 'scheduled', $19, $11, $12, $13, $14, $15, $16, $17, $18,
+    false, 0)
 """
 
 # Messages of one workspace and mode. `paid` has a row where all of them are paid for (or cost nothing) and none where
@@ -41,14 +41,14 @@ QUEUE = f"""
 , new_messages AS (
     SELECT * FROM paid, unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[],
         $10::varchar[], $11::smallint[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-        $16::timestamptz[], $17::uuid[], $18::text[], $19::text[], $20::varchar[], $21::bool[]) AS message (id, kind,
-        contact_id, to_phone, sender, body, encoding, segments, metadata, due_at, scheduled_at, expires_at, created_at,
-        event_id, event_data, warnings, on_unknown, is_by_user)
+        $16::timestamptz[], $17::uuid[], $18::text[], $19::text[], $20::varchar[], $21::bool[], $22::smallint[])
+        AS message (id, kind, contact_id, to_phone, sender, body, encoding, segments, metadata, due_at, scheduled_at,
+        expires_at, created_at, event_id, event_data, warnings, on_unknown, is_by_user, price)
 ), messages_written AS (
     INSERT INTO messages ({COLUMNS})
-    SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, segments, 'queued',
-        metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at, warnings::jsonb, on_unknown,
-        is_by_user, false, 0
+    SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, segments * price,
+        'queued', price, metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at,
+        warnings::jsonb, on_unknown, is_by_user, false, 0
     FROM new_messages
 ), events_written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
@@ -70,13 +70,14 @@ SANDBOX = "WITH paid AS (SELECT false AS is_low WHERE $3::bigint >= 0)" + QUEUE
 PAID = (
     """
 WITH paid AS (
-    UPDATE credit_balances SET balance = balance - $3::bigint WHERE workspace_id = $1 AND balance >= $3::bigint
-        AND {is_allowed}
+    UPDATE credit_balances SET balance = balance - $3::bigint, {note_top_up}
+    WHERE workspace_id = $1 AND balance >= $3::bigint AND {is_allowed}
     RETURNING balance < low_balance_threshold AND NOT low_notified AS is_low
 ), entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
-    SELECT entry.id, $1, 'reserve', entry.reference, -entry.amount, '', now()
-    FROM paid, unnest($22::uuid[], $23::varchar[], $11::smallint[]) AS entry (id, reference, amount)
+    SELECT entry.id, $1, 'reserve', entry.reference, -entry.segments * entry.price, '', now()
+    FROM paid, unnest($23::uuid[], $24::varchar[], $11::smallint[], $22::smallint[])
+        AS entry (id, reference, segments, price)
 ), used AS (
     INSERT INTO credit_usage (workspace_id, day, credits)
     SELECT $1, (now() AT TIME ZONE 'UTC')::date, $3::bigint FROM paid
@@ -84,9 +85,13 @@ WITH paid AS (
 )"""
     + QUEUE
 )
-LIVE = PAID.format(is_allowed=caps.UNCAPPED)
+NOTE_TOP_UP = credits.NOTE_TOP_UP.format(credits="$3::bigint", now="now()")
+LIVE = PAID.format(note_top_up=NOTE_TOP_UP, is_allowed=caps.UNCAPPED)
 # For a workspace with a daily cap, its balance locked.
-CAPPED = PAID.format(is_allowed=caps.WITHIN_CAP.format(day="(now() AT TIME ZONE 'UTC')::date", credits="$3::bigint"))
+CAPPED = PAID.format(
+    note_top_up=NOTE_TOP_UP,
+    is_allowed=caps.WITHIN_CAP.format(day="(now() AT TIME ZONE 'UTC')::date", credits="$3::bigint"),
+)
 
 
 async def insert_single(
@@ -97,6 +102,7 @@ async def insert_single(
     phone: str,
     sender: str,
     rendered: Rendered,
+    price: int,
     metadata: dict[str, MetadataValue],
     scheduled_at: datetime | None,
     due_at: datetime,
@@ -127,7 +133,8 @@ async def insert_single(
         rendered.body,
         rendered.encoding.value,
         rendered.segments,
-        rendered.segments if is_due else 0,
+        price,
+        rendered.segments * price if is_due else 0,
         MessageStatus.QUEUED.value if is_due else MessageStatus.SCHEDULED.value,
         warnings=warnings or None,
         on_unknown=(on_unknown or OnUnknown.NEVER).value,
@@ -166,6 +173,7 @@ async def _schedule(message: NewMessage) -> None:
         _json_of(message.warnings),
         message.on_unknown,
         message.is_by_user,
+        message.price,
     )
 
 
@@ -176,11 +184,11 @@ def _json_of(warnings: list[KeptWarning] | None) -> str | None:
 async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewMessage]) -> None:
     """Write due messages in one statement, all or none. Raises PaymentRequired and ComplianceRefused."""
     encode = msgspec.json.encode
-    segments = [message.segments for message in new_messages]
+    total = sum(message.cost for message in new_messages)
     values: list[object] = [
         workspace_id,
         livemode,
-        sum(segments),
+        total,
         [message.id for message in new_messages],
         [message.kind for message in new_messages],
         [message.contact_id for message in new_messages],
@@ -188,7 +196,7 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
         [message.sender for message in new_messages],
         [message.body for message in new_messages],
         [message.encoding for message in new_messages],
-        segments,
+        [message.segments for message in new_messages],
         [encode_json(message.metadata) for message in new_messages],
         [message.due_at for message in new_messages],
         [message.scheduled_at for message in new_messages],
@@ -199,13 +207,14 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
         [_json_of(message.warnings) for message in new_messages],
         [message.on_unknown for message in new_messages],
         [message.is_by_user for message in new_messages],
+        [message.price for message in new_messages],
     ]
     if livemode:
         values.append([ids.new_id() for _ in new_messages])
         values.append([credits.message_reference(message.id) for message in new_messages])
     paid = await fetch_row(_Paid, LIVE if livemode else SANDBOX, *values)
     if paid is None:
-        paid = await _queue_capped(workspace_id, sum(segments), values, new_messages[0].created_at)
+        paid = await _queue_capped(workspace_id, total, values, new_messages[0].created_at)
     if paid.is_low:
         async with unit_of_work():
             await credits.tell_low(workspace_id, new_messages[0].created_at)

@@ -31,6 +31,7 @@ class NewMessage:
     body: str = ""
     encoding: str = Encoding.GSM7.value
     segments: int = 0
+    price: int = 1
     credits_used: int = 0
     status: str = MessageStatus.QUEUED.value
     error_code: str | None = None
@@ -43,3 +44,8 @@ class NewMessage:
     warnings: list[KeptWarning] | None = None
     on_unknown: str = OnUnknown.NEVER.value
     is_by_user: bool = False
+
+    @property
+    def cost(self) -> int:
+        """What it costs, in credits."""
+        return self.segments * self.price

@@ -31,7 +31,7 @@ from msvs.api.resources import (
 from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text import quiet_hours
-from msvs.api.text.phones import canonical, spellings
+from msvs.api.text.phones import canonical, parse_phone, spellings
 from msvs.api.text.sms import forcing_characters, measure, split
 from msvs.api.webhooks.events import EventType
 from msvs.database import Row, fetch
@@ -177,6 +177,15 @@ class MessageLedgerEntry(Resource, kw_only=True):
     at: Annotated[str, about("The time of the change.")]
 
 
+class PriceExplanation(Resource, kw_only=True):
+    """What the message costs: its segments by what one to its destination cost when it was accepted."""
+
+    region: Annotated[str, about("Its destination, ISO 3166-1; null where that is not known.", example="US")] | None
+    credits_per_segment: Annotated[int, about("What a segment to it cost then, in credits.", example=1)]
+    segments: Annotated[int, about("How many SMS it takes.")]
+    credits: Annotated[int, about("What it costs.", example=1)]
+
+
 class CarrierExplanation(Resource, kw_only=True):
     """The carrier of the last attempt, and its id of the message."""
 
@@ -209,6 +218,7 @@ class MessageExplanation(Resource, kw_only=True):
     suppression: SuppressionExplanation
     quiet_hours: QuietHoursExplanation | None
     encoding: EncodingExplanation | None
+    price: PriceExplanation
     sender: SenderExplanation
     attempts: list[MessageAttemptResource]
     ledger: list[MessageLedgerEntry]
@@ -298,6 +308,12 @@ async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None
         suppression=await _suppression(ctx, message),
         quiet_hours=_quiet_hours(message, campaign, contact, decided_at),
         encoding=_encoding(message),
+        price=PriceExplanation(
+            region=parse_phone(message.to_phone).region,
+            credits_per_segment=message.price,
+            segments=message.segments,
+            credits=message.segments * message.price,
+        ),
         sender=await _sender(ctx, message),
         attempts=[_attempt(number, row) for number, row in enumerate(attempts, 1)],
         ledger=await _ledger(ctx, message),

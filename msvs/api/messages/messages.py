@@ -14,7 +14,7 @@ from tortoise.queryset import QuerySet
 from msvs.api import ids, settings_of_mode
 from msvs.api.contacts.contacts import ensure_contact, read_name
 from msvs.api.context import Context
-from msvs.api.credits import caps
+from msvs.api.credits import caps, rates
 from msvs.api.dispatch.batching import Batcher
 from msvs.api.dispatch.cancellation import cancel_one, forgo_resend
 from msvs.api.dispatch.enqueue import insert_single
@@ -229,7 +229,7 @@ SELECT settings.default_sender, settings.blocked_regions, settings.enabled_regio
     contacts.attributes, contacts.opt_in_status,
     EXISTS (
         SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = wanted.canonical
-    ) AS is_suppressed
+    ) AS is_suppressed, {rates.AS_JSON} AS rates
 FROM workspaces {settings_of_mode.JOIN.format(livemode="$2")}
 CROSS JOIN unnest($3::varchar[]) AS wanted (canonical) LEFT JOIN contacts
     ON contacts.workspace_id = workspaces.id AND contacts.livemode = $2 AND contacts.canonical = wanted.canonical
@@ -320,6 +320,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
             phone=phone.e164,
             sender=sender,
             rendered=rendered,
+            price=rates.price(found.rates, phone.region),
             metadata=metadata,
             scheduled_at=data.scheduled_at,
             expires_at=expires_at,

@@ -53,6 +53,7 @@ ERASED: Mapping[str, str] = {
     "idempotency_records": OWN,
     "notifications": OWN,
     "prefix_usage": OWN,
+    "auto_top_ups": OWN,
     "routes": OWN,
     "senders": OWN,
     "api_keys": OWN,

@@ -86,10 +86,10 @@ def warn_of_template(
 
 
 def warn_of_segments(segments: int) -> list[BodyWarning]:
-    """Return the warning about a message longer than three segments; segments are what it costs."""
+    """Return the warning about a message longer than three segments; each of them is paid for."""
     if segments <= LONG_SEGMENTS:
         return []
-    message = f"The message takes {segments} segments, and costs as many credits. Most carriers advise at most three."
+    message = f"The message takes {segments} segments, and each is paid for. Most carriers advise at most three."
     return [BodyWarning("many_segments", message, "body")]
 
 

@@ -47,7 +47,7 @@ _UCS2_SINGLES = tuple(Segmentation(Encoding.UCS2, 1, units) for units in range(U
 
 
 def measure(body: str) -> Segmentation:
-    """Measure the encoding, segments and units of a rendered body; one segment is one credit."""
+    """Measure the encoding, segments and units of a rendered body; each segment is paid for."""
     if _basic(body):
         units = len(body)
         if units <= GSM7_SINGLE:

@@ -114,6 +114,9 @@ export const FLOW = {
   listCheckouts: { query: { limit: "5" }, saveAny: "checkout_id" },
   retrieveCheckout: { path: { id: "checkout_id" }, needs: "checkout_id" },
   createCheckout: { needs: "checkout_id" },
+  listCreditRates: {},
+  retrieveAutoTopUp: {},
+  updateAutoTopUp: { needs: "checkout_id" },
 
   createWebhook: { body: { url: "{{webhook_url}}" }, save: "webhook_id" },
   listWebhooks: { query: { limit: "5" } },

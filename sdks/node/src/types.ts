@@ -6,6 +6,16 @@ export type Scalar = string | number | boolean | null;
 /** Any text, without hiding the values that are known: sets of values are open. */
 type Open = string & Record<never, never>;
 
+export type AutoTopUpOffReason =
+  | "owner"
+  | "declined"
+  | "authentication_required"
+  | "card_missing"
+  | "dispute"
+  | "pack_changed"
+  | "review"
+  | Open;
+
 export type CampaignPauseReason =
   | "insufficient_credits"
   | "daily_cap"
@@ -74,6 +84,7 @@ export type ErrorCode =
   | "campaign_not_paused"
   | "campaign_terminal"
   | "canned_answer_exists"
+  | "card_missing"
   | "carrier_not_configured"
   | "contact_exists"
   | "contact_opted_out"
@@ -563,6 +574,45 @@ export interface ApiKey {
   key?: string;
 }
 
+/** What a workspace buys by itself, and with which card. */
+export interface AutoTopUp {
+  object: "auto_top_up";
+  /** Whether the operator sells credits so; not where tax is added to the price. */
+  available: boolean;
+  /** Whether the saved card is charged. */
+  enabled: boolean;
+  /**
+   * Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that asks for its
+   * customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`, a pack that is dearer or
+   * not sold any more (`pack_changed`), or a payment that was not what was sold (`review`).
+   */
+  off_reason: AutoTopUpOffReason | null;
+  /** The id of the pack that is bought. */
+  pack: string | null;
+  /** The credits of the pack, as it was agreed to. */
+  credits: number | null;
+  /** Its price then, in the smallest unit of the currency. */
+  amount: number | null;
+  /** The currency, ISO 4217 in lower case. */
+  currency: string | null;
+  /** The balance below which it is bought, in credits. */
+  threshold: number | null;
+  /** What may be charged in a UTC day, in the smallest unit of the pack's currency. */
+  daily_limit: number | null;
+  /** What may be charged in a month of UTC, in the smallest unit of the pack's currency. */
+  monthly_limit: number | null;
+  /** What was charged this UTC day, in the smallest unit. */
+  charged_today: number;
+  /** What was charged this month. */
+  charged_this_month: number;
+  /** The brand of the saved card; null where none is saved. */
+  card_brand: string | null;
+  /** Its last four digits. */
+  card_last4: string | null;
+  /** When somebody of the workspace agreed to these figures last. */
+  agreed_at: string | null;
+}
+
 /** A message body that is sent to many contacts. */
 export interface Campaign {
   id: string;
@@ -810,6 +860,8 @@ export interface Checkout {
   disputed_amount: number;
   /** The credits that refunds and disputes took back. */
   returned_credits: number;
+  /** Whether automatic top-up bought it with the saved card. */
+  automatic: boolean;
   /** The invoice; null if there is none. */
   invoice_url: string | null;
   /** The receipt; null until it is paid. */
@@ -1033,6 +1085,17 @@ export interface ContactsImported {
   invalid: Array<RowRefused>;
 }
 
+/** What a segment to a region costs from a time on. A region without one costs one credit a segment. */
+export interface CreditRate {
+  object: "credit_rate";
+  /** The destination, ISO 3166-1. */
+  region: string;
+  /** Credits a segment. */
+  credits_per_segment: number;
+  /** From when on; messages that were accepted before keep their price. */
+  effective_at: string;
+}
+
 /** The workspace's credit balance. */
 export interface Credits {
   object: "credits";
@@ -1045,6 +1108,8 @@ export interface Credits {
   /** The number of days that the balance lasts at the usage of the last 30 days; null without any usage. */
   estimated_runway_days: number | null;
   recent_purchases: Array<Purchase>;
+  /** What refunds and disputes took of credits that were spent; what comes in pays it first. */
+  debt: number;
 }
 
 /** Balance dropped below `low_balance_threshold`. */
@@ -1531,6 +1596,7 @@ export interface MessageExplanation {
   suppression: SuppressionExplanation;
   quiet_hours: QuietHoursExplanation | null;
   encoding: EncodingExplanation | null;
+  price: PriceExplanation;
   sender: SenderExplanation;
   attempts: Array<MessageAttempt>;
   ledger: Array<MessageLedgerEntry>;
@@ -1580,6 +1646,8 @@ export interface MessagePreview {
   segments: number | null;
   /** The cost in live mode. */
   credits: number | null;
+  /** The credits a segment to this destination. */
+  credits_per_segment: number;
   /** The text of each segment. */
   parts: Array<string>;
   characters: Array<ForcingCharacter>;
@@ -1700,6 +1768,18 @@ export interface Pack {
   currency: string;
   /** A label such as “most popular”; null if there is none. */
   badge: string | null;
+}
+
+/** What the message costs: its segments by what one to its destination cost when it was accepted. */
+export interface PriceExplanation {
+  /** Its destination, ISO 3166-1; null where that is not known. */
+  region: string | null;
+  /** What a segment to it cost then, in credits. */
+  credits_per_segment: number;
+  /** How many SMS it takes. */
+  segments: number;
+  /** What it costs. */
+  credits: number;
 }
 
 /** Credits that were added to the balance. */

@@ -163,7 +163,7 @@ async def test_an_audience_has_everybody_once(ctx: Context) -> None:
         )
         numbers = {person.id: number for number, person in enumerate(people)}
         found[name] = sorted(numbers[row.id] for row in rows)
-        assert await audiences.count_eligible(ctx, audience, admit_unknown=False) == len(rows)
+        assert await audiences.estimate_credits(ctx, audience, compile_template("Hi"), admit_unknown=False) == len(rows)
     assert found == {
         "list": [0, 1, 2],
         "lists": [0, 1, 2, 3],
@@ -219,6 +219,7 @@ class _Seen:
     def __init__(self, campaign: Campaign, admits_unknown: bool) -> None:
         self._campaign = campaign
         self.campaigns_admit_unknown = admits_unknown
+        self.rates = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._campaign, name)

@@ -1,7 +1,7 @@
 """The steps of fulfilment in a process that is killed at one of them: `python -m tests.api.credits.killed` is asked.
 
-It reads lines of JSON: a point and an event. For each it forks a child, which takes the event, works on it, and ends by
-SIGKILL at the point; then it says so.
+It reads lines of JSON: a point and an event, or the empty text for a top-up that is due. For each it forks a child,
+which takes the event, works on it, and ends by SIGKILL at the point; then it says so.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 from msvs import database as db
 from msvs.api.context import Services
-from msvs.api.credits import fulfilment, gateway, stripe_events
+from msvs.api.credits import fulfilment, gateway, stripe_events, top_ups
 from msvs.loops import new_runner
 from msvs.packs import Billing
+from msvs.workers.billing import settle_due
 from tests.fakes.stripe import PACKS, SECRET
 
 POINTS = (
@@ -31,6 +32,19 @@ POINTS = (
     "before the commit",
     "before the event is settled",
 )
+# The steps of a top-up: from the note of a low balance to the credits.
+TOP_UP_POINTS = (
+    "before the top-up is begun",
+    "before the top-up is written",
+    "before the top-up is committed",
+    "before the card is charged",
+    "once the card is charged",
+    "before the purchase is locked",
+    "before the credits are added",
+    "before the purchase is written",
+    "before the payment is noted",
+    "before the commit",
+)
 
 
 def die(*_: Any, **__: Any) -> Any:
@@ -39,33 +53,44 @@ def die(*_: Any, **__: Any) -> Any:
     raise AssertionError("still alive")
 
 
-def arm(point: str) -> None:
+def arm(point: str, *, is_top_up: bool = False) -> None:
     """Have the process die at a point."""
     module, name = {
         "before the event is kept": (stripe_events, "keep_event"),
         "before the event is claimed": (stripe_events, "work_events"),
         "before Stripe is asked": (gateway, "read_session"),
         "before the credits are added": (fulfilment.credits, "grant_credits"),
+        "before the top-up is begun": (top_ups, "begin"),
+        "before the card is charged": (gateway, "charge"),
     }.get(point, (None, ""))
     if module is not None:
         setattr(module, name, die)
+        return
+    if point == "once the card is charged":
+        gateway.charge = dies_at(gateway.charge, "", after=True)
         return
     number = {
         "before the purchase is locked": "FOR UPDATE",
         "before the purchase is written": "SET version",
         "before the returns are written": "INSERT INTO purchase_returns",
-        "before the commit": "SET refunded_amount",
+        "before the commit": "hard_declined_count = 0 WHERE" if is_top_up else "SET refunded_amount",
+        "before the top-up is written": "INSERT INTO purchases",
+        "before the top-up is committed": "INSERT INTO purchases",
+        "before the payment is noted": "hard_declined_count = 0 WHERE",
         "before the event is settled": "UPDATE stripe_events SET state",
     }[point]
-    for module, name in ((fulfilment, "execute"), (fulfilment, "fetch_row"), (stripe_events, "execute")):
-        setattr(module, name, dies_at(getattr(module, name), number, after=point == "before the commit"))
+    after = point in ("before the commit", "before the top-up is committed")
+    for module in (fulfilment, stripe_events, top_ups):
+        for name in ("execute", "fetch_row"):
+            if hasattr(module, name):
+                setattr(module, name, dies_at(getattr(module, name), number, after=after))
 
 
 def dies_at(run: Callable[..., Awaitable[Any]], mark: str, *, after: bool) -> Callable[..., Awaitable[Any]]:
     """Run statements, and die before, or after, the one with a mark."""
 
     async def statement(*values: Any) -> Any:
-        is_it = any(isinstance(each, str) and mark in each for each in values)
+        is_it = not mark or any(isinstance(each, str) and mark in each for each in values)
         if is_it and not after:
             die()
         done = await run(*values)
@@ -77,9 +102,12 @@ def dies_at(run: Callable[..., Awaitable[Any]], mark: str, *, after: bool) -> Ca
 async def main(database_url: str, url: str, key: str, point: str, event: str) -> None:
     """Take an event and work on it, up to the point."""
     services = Services(billing=Billing(PACKS, key, (SECRET,), url))
-    told = stripe_events.msgspec.json.decode(event, type=stripe_events.Told)
-    arm(point)
+    arm(point, is_top_up=not event)
     async with db.connected(database_url, pool_size=2):
+        if not event:
+            await settle_due(services)
+            die()
+        told = stripe_events.msgspec.json.decode(event, type=stripe_events.Told)
         await stripe_events.keep_event(services, told)
         await stripe_events.work_events(services, await db.now())
     die()

@@ -12,8 +12,9 @@ import pytest
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.local.pretend_stripe import PretendStripe
-from tests.api.credits.killed import POINTS
-from tests.fakes.stripe import begin, books, bring
+from tests.api.credits.killed import POINTS, TOP_UP_POINTS
+from tests.api.credits.test_top_ups import spend, turn_on
+from tests.fakes.stripe import begin, books, bring, work
 
 Die = Callable[[PretendStripe, str, object], int]
 
@@ -32,7 +33,7 @@ def die(database: str) -> Iterator[Die]:
         process = running[0]
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps([point, json.dumps(event)]) + "\n")
+        process.stdin.write(json.dumps([point, event and json.dumps(event)]) + "\n")
         process.stdin.flush()
         return int(process.stdout.readline())
 
@@ -71,3 +72,30 @@ async def test_a_purchase_whose_process_dies_at_any_step_is_one(
     assert await db.fetch_value("SELECT count(*) FROM ledger_entries WHERE kind = 'purchase'") == len(POINTS)
     assert await db.fetch_value("SELECT count(*) FROM ledger_entries WHERE kind = 'refund'") == len(POINTS)
     assert await db.fetch_value("SELECT count(*) FROM stripe_events WHERE state <> 'done'") == 0
+
+
+async def test_a_top_up_whose_process_dies_at_any_step_charges_once(
+    live_ctx: Context, stripe: PretendStripe, die: Die
+) -> None:
+    await turn_on(live_ctx, stripe, daily_limit=10**8, monthly_limit=10**8)
+    paid = len(stripe.intents)
+    for point in TOP_UP_POINTS:
+        await spend(live_ctx.workspace_id, 0)
+        # The clock of a machine that works on it may be behind the one that noted it.
+        await db.execute("UPDATE credit_balances SET top_up_at = now() - interval '1 s'")
+        assert die(stripe, point, "") == -9, point
+        # What was committed is whole: it is charged yet, or was, and nothing is in the balance.
+        assert await books(live_ctx.workspace_id) == (0, 0, 0), point
+        begun = await db.fetch_value("SELECT count(*) FROM purchases WHERE is_automatic AND status = 'opening'")
+        noted = await db.fetch_value("SELECT count(*) FROM credit_balances WHERE top_up_at IS NOT NULL")
+        assert begun + noted == 1, point
+        for _ in range(2):
+            await db.execute("UPDATE purchases SET check_at = now() - interval '1 s' WHERE check_at IS NOT NULL")
+            await bring(live_ctx.services, stripe)
+            await work(live_ctx.services)
+        paid += 1
+        assert len(stripe.intents) == paid, point
+        assert await books(live_ctx.workspace_id) == (1_000, 1_000, 0), point
+    row = await db.fetch_row("SELECT day_amount, month_amount, is_enabled FROM auto_top_ups")
+    assert row is not None
+    assert (row.day_amount, row.month_amount, row.is_enabled) == (19_00 * len(TOP_UP_POINTS),) * 2 + (True,)

@@ -64,3 +64,28 @@ async def test_a_night_that_broke_off_is_tried_again(live_ctx: Context, stripe: 
 async def test_nothing_is_compared_without_an_account(live_ctx: Context) -> None:
     assert live_ctx.services.billing.key is None
     assert not await reconciliation.is_due(live_ctx.services, NIGHT)
+
+
+async def test_what_cannot_be_read_ends_no_night(live_ctx: Context, stripe: PretendStripe) -> None:
+    services = live_ctx.services
+    rows = [await begin(live_ctx) for _ in range(3)]
+    payments = [stripe.pay(row.session_id or "")["id"] for row in rows]
+    broken = stripe.sessions[rows[1].session_id or ""]
+    broken["livemode"] = "perhaps"
+    refund = stripe.refund(payments[0], 190)
+    stripe.refunds["re_strange"] = {**refund, "id": "re_strange", "payment_intent": None, "amount": "some"}
+    # Written by hand in Stripe, and more than a database holds.
+    stripe.sessions["cs_test_odd"] = {
+        **broken,
+        "livemode": False,
+        "id": "cs_test_odd",
+        "metadata": {"purchase": "\x00"},
+    }
+    since = datetime.now(UTC) - timedelta(days=1)
+    looked, repaired = await reconciliation.reconcile(services, since)
+    assert repaired == 2
+    assert looked >= 3
+    assert [(await reread(row.id)).status for row in rows] == ["paid", "open", "paid"]
+    assert await books(live_ctx.workspace_id) == (11_900, 11_900, 0)
+    await reconciliation.reconcile_tonight(services, NIGHT)
+    assert (await BillingDay.all())[0].ended_at is not None

@@ -4,21 +4,24 @@ import { useCallback, useMemo, useState, type ReactNode } from "react";
 import { useData, useFeed } from "@/api/hooks";
 import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
-import type { CreditsPageQuery, LedgerKind, LedgerRowFragment } from "@/gql/graphql";
+import type { CheckoutStatus, CreditsPageQuery, LedgerKind, LedgerRowFragment } from "@/gql/graphql";
 import { StackedBars } from "@/ui/charts";
-import { Segmented } from "@/ui/fields";
+import { Segmented, Select } from "@/ui/fields";
 import { Badge, Callout, Card, Count, Credits, PageHead, Time, useNumbers, useZone, type Tone } from "@/ui/show";
-import { EmptyState, Loading, ProblemState, Skeleton, States } from "@/ui/states";
+import { EmptyState, FilteredEmpty, Loading, ProblemState, Skeleton, States } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { Tabs } from "@/ui/tabs";
 import { useIsAdmin } from "@/ui/tell";
 import { Packs } from "./packs";
 import { PurchaseList } from "./purchases";
+import { RateList } from "./rates";
+import { TopUp } from "./topup";
 import { Returned } from "./watch";
 
 const CreditsData = graphql(`
   query CreditsPage($since: DateTime!, $until: DateTime!) {
-    credits { balance totalLifetime lowBalanceThreshold estimatedRunwayDays }
+    credits { balance totalLifetime lowBalanceThreshold estimatedRunwayDays debt }
+    autoTopUp { available }
     creditPacks { ...CreditPackCard }
     activity(interval: DAY, since: $since, until: $until) { startAt messageCount credits }
   }
@@ -27,9 +30,9 @@ export const LedgerRow = graphql(`
   fragment LedgerRow on LedgerEntry { id kind amount reference note createdAt }
 `);
 const Ledger = graphql(`
-  query CreditsLedger($first: Int, $after: String) {
+  query CreditsLedger($kind: LedgerKind, $first: Int, $after: String) {
     credits {
-      ledger(first: $first, after: $after) {
+      ledger(kind: $kind, first: $first, after: $after) {
         nodes { ...LedgerRow }
         pageInfo { hasNextPage endCursor }
       }
@@ -58,12 +61,22 @@ function periodOf(days: number) {
   return { since: new Date(until - days * DAY_MS).toISOString(), until: new Date(until).toISOString() };
 }
 
+type Tab = "ledger" | "purchases" | "added" | "rates";
+
+interface Place {
+  tab: Tab;
+  days: "7" | "30" | "90";
+  kind: LedgerKind | undefined;
+  status: CheckoutStatus | undefined;
+  checkout: undefined;
+}
+
 export function CreditsPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
   const { livemode } = useSession();
   const isAdmin = useIsAdmin();
-  const { tab = "ledger", days = "30", checkout } = useSearch({ from: "/shell/credits" });
+  const { tab = "ledger", days = "30", kind, status, checkout } = useSearch({ from: "/shell/credits" });
   const period = useMemo(() => periodOf(Number(days)), [days]);
   const reading = useData(CreditsData, period, { every: 60_000 });
   // What a purchase that has ended changed in the lists is read again.
@@ -74,14 +87,20 @@ export function CreditsPage() {
     { value: "30", label: t`30 days` },
     { value: "90", label: t`90 days` },
   ] as const;
-  const go = (next: { tab?: "ledger" | "purchases" | "added"; days?: "7" | "30" | "90"; checkout?: undefined }) => {
-    const { tab: part, days: span, checkout: back } = { tab, days, checkout, ...next };
-    const search = { ...(part === "ledger" ? {} : { tab: part }), ...(span === "30" ? {} : { days: span }), ...(back === undefined ? {} : { checkout: back }) };
+  const go = (next: Partial<Place>) => {
+    const { tab: part, days: span, kind: only, status: state, checkout: back } = { tab, days, kind, status, checkout, ...next };
+    const search = {
+      ...(part === "ledger" ? {} : { tab: part }),
+      ...(span === "30" ? {} : { days: span }),
+      ...(part === "ledger" && only !== undefined ? { kind: only } : {}),
+      ...(part === "purchases" && state !== undefined ? { status: state } : {}),
+      ...(back === undefined ? {} : { checkout: back }),
+    };
     void navigate({ to: "/credits", search, replace: true, resetScroll: false });
   };
   return (
     <>
-      <PageHead title={t`Credits`} lead={t`A message takes one credit for each segment, when it is accepted. What is not sent gives them back.`} />
+      <PageHead title={t`Credits`} lead={t`A message takes credits for each segment, when it is accepted. What is not sent gives them back.`} />
       {checkout !== undefined && <Returned key={checkout} isCanceled={checkout === "canceled"} onEnd={end} onClose={() => go({ checkout: undefined })} />}
       <States of={reading} loading={<CreditsLoading />}>
         {(data) => (
@@ -92,7 +111,9 @@ export function CreditsPage() {
               </Callout>
             )}
             <Figures credits={data.credits} />
-            {data.creditPacks.length > 0 && <Packs packs={data.creditPacks} />}
+            {data.credits.debt > 0 && <Owed debt={data.credits.debt} />}
+            {data.creditPacks.length > 0 && <Packs packs={data.creditPacks} savesCards={data.autoTopUp.available} />}
+            <TopUp packs={data.creditPacks} />
             <div className={data.creditPacks.length > 0 ? "" : "grid gap-6 xl:grid-cols-[2fr_1fr]"}>
               <Card title={t`Used by day`} tools={<Segmented label={t`Period`} hideLabel choices={choices} value={days} onChange={(next) => go({ days: next })} />}>
                 <Burn points={data.activity} isLive={livemode} />
@@ -109,12 +130,14 @@ export function CreditsPage() {
             { value: "ledger", label: t`Ledger` },
             { value: "purchases", label: t`Purchases` },
             { value: "added", label: t`Purchases and gifts` },
+            { value: "rates", label: t`Rates` },
           ]}
           value={tab}
-          onChange={(next) => go({ tab: next as "ledger" })}
+          onChange={(next) => go({ tab: next as Tab })}
         />
-        {tab === "ledger" && <LedgerList key={ended} />}
-        {tab === "purchases" && <PurchaseList key={ended} isSold={(reading.data?.creditPacks.length ?? 0) > 0} />}
+        {tab === "ledger" && <LedgerList key={ended} kind={kind} onKind={(next) => go({ kind: next })} />}
+        {tab === "purchases" && <PurchaseList key={ended} isSold={(reading.data?.creditPacks.length ?? 0) > 0} status={status} onStatus={(next) => go({ status: next })} />}
+        {tab === "rates" && <RateList />}
         {tab === "added" && <AddedList key={ended} />}
       </div>
     </>
@@ -167,6 +190,16 @@ function Figures({ credits: { balance, totalLifetime, lowBalanceThreshold, estim
         <Trans>credits, bought or given.</Trans>
       </Figure>
     </div>
+  );
+}
+
+function Owed({ debt }: { debt: number }) {
+  const { whole } = useNumbers();
+  const owed = whole(debt);
+  return (
+    <Callout tone="warn">
+      <Trans>{owed} credits are owed: they were spent before their payment was refunded or disputed. What comes in pays them first.</Trans>
+    </Callout>
   );
 }
 
@@ -228,11 +261,10 @@ const TONES: Record<LedgerKind, Tone> = {
   DEBT: "warn",
 };
 
-function useColumns(): TableColumn<LedgerRowFragment>[] {
+function useKindNames(): Record<LedgerKind, string> {
   const { t } = useLingui();
-  const { whole } = useNumbers();
-  return useMemo(() => {
-    const names: Record<LedgerKind, string> = {
+  return useMemo(
+    () => ({
       GRANT: t`Given`,
       PURCHASE: t`Bought`,
       RESERVE: t`Taken`,
@@ -242,7 +274,16 @@ function useColumns(): TableColumn<LedgerRowFragment>[] {
       DISPUTE: t`Disputed`,
       RESTORE: t`Restored`,
       DEBT: t`Debt paid off`,
-    };
+    }),
+    [t],
+  );
+}
+
+function useColumns(): TableColumn<LedgerRowFragment>[] {
+  const { t } = useLingui();
+  const { whole } = useNumbers();
+  const names = useKindNames();
+  return useMemo(() => {
     return [
       { id: "kind", header: t`What`, cell: ({ kind }) => <Badge tone={TONES[kind]}>{names[kind]}</Badge>, text: ({ kind }) => kind },
       {
@@ -263,15 +304,30 @@ function useColumns(): TableColumn<LedgerRowFragment>[] {
       },
       { id: "at", header: t`When`, cell: ({ createdAt }) => <Time at={createdAt} />, text: ({ createdAt }) => createdAt },
     ];
-  }, [t, whole]);
+  }, [t, whole, names]);
 }
 
-function LedgerList() {
+const KINDS = Object.keys(TONES) as LedgerKind[];
+
+function LedgerList({ kind, onKind }: { kind: LedgerKind | undefined; onKind: (kind: LedgerKind | undefined) => void }) {
+  const { t } = useLingui();
+  const names = useKindNames();
+  const choices = [{ value: "ALL" as const, label: t`Every movement` }, ...KINDS.map((value) => ({ value, label: names[value] }))];
+  return (
+    <>
+      <Select className="mb-4 max-w-60" label={t`Movements`} choices={choices} value={kind ?? "ALL"} onChange={(value) => onKind(value === "ALL" ? undefined : value)} />
+      <LedgerRows kind={kind} onClear={() => onKind(undefined)} />
+    </>
+  );
+}
+
+function LedgerRows({ kind, onClear }: { kind: LedgerKind | undefined; onClear: () => void }) {
   const { t } = useLingui();
   const columns = useColumns();
-  const feed = useFeed(Ledger, {}, ({ credits }) => credits.ledger);
+  const feed = useFeed(Ledger, { kind: kind ?? null }, ({ credits }) => credits.ledger);
   if (feed.problem !== null && feed.rows === undefined) return <ProblemState problem={feed.problem} onRetry={feed.retry} />;
   if (feed.rows === undefined) return <Loading />;
+  if (feed.rows.length === 0 && kind !== undefined) return <FilteredEmpty onClear={onClear} />;
   if (feed.rows.length === 0)
     return (
       <Card>

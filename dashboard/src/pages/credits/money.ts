@@ -5,7 +5,7 @@ const DECIMALS: Record<string, number> = { isk: 2, mga: 0, ugx: 2 };
 // A credit costs a fraction of a cent.
 const FINER = 3;
 
-function decimalsOf(currency: string): number {
+export function decimalsOf(currency: string): number {
   const written = () => new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
   return DECIMALS[currency] ?? written();
 }

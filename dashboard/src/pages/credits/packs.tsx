@@ -6,6 +6,7 @@ import { enterMode, useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import type { CreditPackCardFragment } from "@/gql/graphql";
 import { Button } from "@/ui/button";
+import { Checkbox } from "@/ui/fields";
 import { Badge, Callout, Card, CopyId, Count, Credits, useNumbers } from "@/ui/show";
 import { useProblemText, useRoleName } from "@/ui/states";
 import { useIsAdmin } from "@/ui/tell";
@@ -16,8 +17,8 @@ export const CreditPackCard = graphql(`
   fragment CreditPackCard on CreditPack { id label credits amount currency badge }
 `);
 const Buy = graphql(`
-  mutation CreditsBuy($pack: String!, $successUrl: String!, $cancelUrl: String!, $key: String!) {
-    createCheckout(input: { pack: $pack, successUrl: $successUrl, cancelUrl: $cancelUrl }, idempotencyKey: $key) {
+  mutation CreditsBuy($pack: String!, $successUrl: String!, $cancelUrl: String!, $saveCard: Boolean!, $key: String!) {
+    createCheckout(input: { pack: $pack, successUrl: $successUrl, cancelUrl: $cancelUrl, saveCard: $saveCard }, idempotencyKey: $key) {
       __typename
       ... on Checkout { id url status }
       ... on Error { code message param }
@@ -26,12 +27,13 @@ const Buy = graphql(`
 `);
 
 /** What is sold, and the way to pay for it. */
-export function Packs({ packs }: { packs: readonly CreditPackCardFragment[] }) {
+export function Packs({ packs, savesCards }: { packs: readonly CreditPackCardFragment[]; savesCards: boolean }) {
   const { t } = useLingui();
   const { livemode, membership } = useSession();
   const roleName = useRoleName();
   const isAdmin = useIsAdmin();
   const { buy, chosen, problem } = useBuying();
+  const [saves, setSaves] = useState(false);
   const role = roleName(membership?.role);
   const mayBuy = livemode && isAdmin;
   return (
@@ -49,10 +51,15 @@ export function Packs({ packs }: { packs: readonly CreditPackCardFragment[] }) {
       )}
       <div className="grid gap-4 sm:grid-cols-2 xl:grid-cols-3">
         {packs.map((pack) => (
-          <Pack key={pack.id} pack={pack} {...(mayBuy ? { onBuy: () => void buy(pack.id), isPending: chosen === pack.id, isBlocked: chosen !== null } : {})} />
+          <Pack key={pack.id} pack={pack} {...(mayBuy ? { onBuy: () => void buy(pack.id, saves), isPending: chosen === pack.id, isBlocked: chosen !== null } : {})} />
         ))}
       </div>
       {problem !== null && <Refused problem={problem} />}
+      {mayBuy && savesCards && (
+        <Checkbox isSelected={saves} onChange={setSaves} hint={t`Stripe keeps it. Nothing is charged to it before you turn automatic top-up on.`}>
+          {t`Save the card, for automatic top-up`}
+        </Checkbox>
+      )}
       {mayBuy && (
         <p className="text-sm text-muted">
           <Trans>You pay at Stripe and come back here. Tax, where there is any, is shown before you pay.</Trans>
@@ -98,7 +105,7 @@ function Pack({ pack, onBuy, isPending = false, isBlocked = false }: { pack: Cre
   );
 }
 
-function Refused({ problem }: { problem: Problem }) {
+export function Refused({ problem }: { problem: Problem }) {
   const { t } = useLingui();
   const textOf = useProblemText();
   const texts: Record<string, string> = {
@@ -118,7 +125,7 @@ function Refused({ problem }: { problem: Problem }) {
 }
 
 /** Begin a purchase and go to where it is paid. */
-function useBuying() {
+export function useBuying() {
   const { t } = useLingui();
   const { run } = useChange(Buy);
   const [chosen, setChosen] = useState<string | null>(null);
@@ -131,14 +138,15 @@ function useBuying() {
     window.addEventListener("pageshow", hear);
     return () => window.removeEventListener("pageshow", hear);
   }, []);
-  const buy = async (pack: string) => {
-    const key = keys.current.get(pack) ?? newKey();
-    keys.current.set(pack, key);
+  const buy = async (pack: string, saveCard = false) => {
+    const name = `${pack} ${saveCard}`;
+    const key = keys.current.get(name) ?? newKey();
+    keys.current.set(name, key);
     setChosen(pack);
     setProblem(null);
     const back = (end: string) => `${location.origin}/dashboard/credits?checkout=${end}`;
-    const { done, problem: refusal } = await run({ pack, successUrl: back("done"), cancelUrl: back("canceled"), key });
-    if (refusal === null || (refusal.kind !== "offline" && refusal.kind !== "server")) keys.current.delete(pack);
+    const { done, problem: refusal } = await run({ pack, successUrl: back("done"), cancelUrl: back("canceled"), saveCard, key });
+    if (refusal === null || (refusal.kind !== "offline" && refusal.kind !== "server")) keys.current.delete(name);
     if (done?.url != null) {
       rememberBegun(done.id);
       location.assign(done.url);

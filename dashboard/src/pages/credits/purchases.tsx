@@ -3,8 +3,9 @@ import { useMemo, type ReactNode } from "react";
 import { useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { CheckoutStatus, PurchaseRowFragment } from "@/gql/graphql";
+import { Select } from "@/ui/fields";
 import { Badge, Card, Time, useNumbers, type Tone } from "@/ui/show";
-import { EmptyState, Loading, ProblemState } from "@/ui/states";
+import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { money } from "./money";
 
@@ -21,6 +22,7 @@ export const PurchaseRow = graphql(`
     refundedAmount
     disputedAmount
     returnedCredits
+    automatic
     url
     invoiceUrl
     receiptUrl
@@ -29,8 +31,8 @@ export const PurchaseRow = graphql(`
   }
 `);
 const Purchases = graphql(`
-  query CreditsCheckouts($first: Int, $after: String) {
-    checkouts(first: $first, after: $after) {
+  query CreditsCheckouts($status: CheckoutStatus, $first: Int, $after: String) {
+    checkouts(status: $status, first: $first, after: $after) {
       nodes { ...PurchaseRow }
       pageInfo { hasNextPage endCursor }
       totalCount
@@ -50,12 +52,10 @@ function Away({ href, name, children }: { href: string; name: string; children: 
   );
 }
 
-function useColumns(): TableColumn<PurchaseRowFragment>[] {
-  const { t, i18n } = useLingui();
-  const { locale } = i18n;
-  const { whole } = useNumbers();
-  return useMemo(() => {
-    const names: Record<CheckoutStatus, string> = {
+function useStatusNames(): Record<CheckoutStatus, string> {
+  const { t } = useLingui();
+  return useMemo(
+    () => ({
       OPENING: t`Opening`,
       OPEN: t`Not paid yet`,
       PENDING: t`On its way`,
@@ -63,10 +63,25 @@ function useColumns(): TableColumn<PurchaseRowFragment>[] {
       EXPIRED: t`Expired`,
       FAILED: t`Failed`,
       REVIEW: t`In review`,
-    };
+    }),
+    [t],
+  );
+}
+
+function useColumns(): TableColumn<PurchaseRowFragment>[] {
+  const { t, i18n } = useLingui();
+  const { locale } = i18n;
+  const { whole } = useNumbers();
+  const names = useStatusNames();
+  return useMemo(() => {
     const paid = (row: PurchaseRowFragment, amount: number) => money(amount, row.currency, locale);
     return [
-      { id: "pack", header: t`Pack`, cell: ({ label }) => <span className="block max-w-40 truncate font-medium">{label}</span>, text: ({ label }) => label },
+      { id: "pack", header: t`Pack`, cell: ({ label, automatic }) => (
+          <span className="block max-w-40">
+            <span className="block truncate font-medium">{label}</span>
+            {automatic && <span className="block text-sm text-muted">{t`by automatic top-up`}</span>}
+          </span>
+        ), text: ({ label }) => label },
       { id: "status", header: t`Status`, cell: ({ status }) => <Badge tone={TONES[status]}>{names[status]}</Badge>, text: ({ status }) => status },
       {
         id: "credits",
@@ -126,15 +141,36 @@ function useColumns(): TableColumn<PurchaseRowFragment>[] {
       { id: "at", header: t`When`, cell: ({ createdAt, paidAt }) => <Time at={paidAt ?? createdAt} style="full" />, text: ({ createdAt, paidAt }) => paidAt ?? createdAt },
       { id: "id", header: t`Id`, cell: ({ id }) => <span className="font-mono text-xs">{id}</span>, text: ({ id }) => id, isExtra: true },
     ];
-  }, [t, locale, whole]);
+  }, [t, locale, whole, names]);
 }
 
-export function PurchaseList({ isSold }: { isSold: boolean }) {
+const STATUSES = Object.keys(TONES) as CheckoutStatus[];
+
+interface ListProps {
+  isSold: boolean;
+  status: CheckoutStatus | undefined;
+  onStatus: (status: CheckoutStatus | undefined) => void;
+}
+
+export function PurchaseList({ isSold, status, onStatus }: ListProps) {
+  const { t } = useLingui();
+  const names = useStatusNames();
+  const choices = [{ value: "ALL" as const, label: t`Every purchase` }, ...STATUSES.map((value) => ({ value, label: names[value] }))];
+  return (
+    <>
+      <Select className="mb-4 max-w-60" label={t`Status`} choices={choices} value={status ?? "ALL"} onChange={(value) => onStatus(value === "ALL" ? undefined : value)} />
+      <PurchaseRows isSold={isSold} status={status} onStatus={onStatus} />
+    </>
+  );
+}
+
+function PurchaseRows({ isSold, status, onStatus }: ListProps) {
   const { t } = useLingui();
   const columns = useColumns();
-  const feed = useFeed(Purchases, {}, ({ checkouts }) => checkouts);
+  const feed = useFeed(Purchases, { status: status ?? null }, ({ checkouts }) => checkouts);
   if (feed.problem !== null && feed.rows === undefined) return <ProblemState problem={feed.problem} onRetry={feed.retry} />;
   if (feed.rows === undefined) return <Loading />;
+  if (feed.rows.length === 0 && status !== undefined) return <FilteredEmpty onClear={() => onStatus(undefined)} />;
   if (feed.rows.length === 0)
     return (
       <Card>

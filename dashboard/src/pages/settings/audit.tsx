@@ -56,6 +56,7 @@ function useActionNames(): Record<AuditAction, string> {
       WEBHOOK_CREATED: t`Webhook added`,
       WEBHOOK_UPDATED: t`Webhook changed`,
       WEBHOOK_DELETED: t`Webhook deleted`,
+      AUTO_TOP_UP_UPDATED: t`Automatic top-up changed`,
       WEBHOOK_SECRET_ROTATED: t`Webhook secret rotated`,
     }),
     [t],

@@ -403,6 +403,23 @@ var Calls = map[string]Call{
 	"retrieveCheckout": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Credits.RetrieveCheckout(ctx, args.text("id"), options...)
 	},
+	"listCreditRates": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CreditsListRatesParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Credits.ListRates(ctx, params, options...)
+	},
+	"retrieveAutoTopUp": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Credits.RetrieveAutoTopUp(ctx, options...)
+	},
+	"updateAutoTopUp": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.UpdateAutoTopUp
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Credits.UpdateAutoTopUp(ctx, params, options...)
+	},
 	"createWebhook": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.WebhookCreate
 		if err := args.body(&params); err != nil {
@@ -666,6 +683,13 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Credits.ListCheckoutsAutoPaging(ctx, params), take)
+	},
+	"listCreditRates": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.CreditsListRatesParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Credits.ListRatesAutoPaging(ctx, params), take)
 	},
 	"listWebhooks": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.WebhooksListParams

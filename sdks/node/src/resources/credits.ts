@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { Checkout, Credits, LedgerEntry, Pack } from "../types.js";
+import type { AutoTopUp, Checkout, CheckoutStatus, CreditRate, Credits, LedgerEntry, LedgerEntryKind, Pack } from "../types.js";
 
 /** Parameters of credits.listLedger. */
 export interface CreditsListLedgerParams {
@@ -12,6 +12,8 @@ export interface CreditsListLedgerParams {
   starting_after?: string;
   /** The id before which the page ends: newer resources. */
   ending_before?: string;
+  /** Only movements of this kind. */
+  kind?: LedgerEntryKind;
 }
 
 /** Parameters of credits.listPurchases. */
@@ -32,6 +34,11 @@ export interface CreditsCreateCheckoutParams {
   success_url?: string | null;
   /** The page to which the buyer goes after canceling; a page of the service if none is given. */
   cancel_url?: string | null;
+  /**
+   * Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns on again by itself
+   * where its card was declined, or its bank asked for its customer.
+   */
+  save_card?: boolean;
 }
 
 /** Parameters of credits.listCheckouts. */
@@ -42,6 +49,24 @@ export interface CreditsListCheckoutsParams {
   starting_after?: string;
   /** The id before which the page ends: newer resources. */
   ending_before?: string;
+  /** Only purchases of this status. */
+  status?: CheckoutStatus;
+}
+
+/** Parameters of credits.updateAutoTopUp. */
+export interface CreditsUpdateAutoTopUpParams {
+  /** Whether the saved card is charged. */
+  enabled?: boolean;
+  /** The id of the pack that is bought. */
+  pack?: string;
+  /** The balance below which it is bought, in credits. */
+  threshold?: number;
+  /** What may be charged in a UTC day, in the smallest unit of the pack's currency. */
+  daily_limit?: number;
+  /** What may be charged in a month of UTC, in the smallest unit of the pack's currency. */
+  monthly_limit?: number;
+  /** Forget the saved card; nothing is charged to it any more. */
+  forget_card?: boolean;
 }
 
 /** The balance, its movements, and purchases. */
@@ -92,5 +117,28 @@ export class CreditsResource {
   /** Retrieve a purchase and its status. */
   retrieveCheckout(id: string, options: RequestOptions = {}): Promise<Result<Checkout>> {
     return this.#call.one("GET", `/v1/credits/checkouts/${pathId("id", id)}`, { options });
+  }
+
+  /**
+   * List what a segment costs by its destination. By region and time: the current rates and those to come. A region
+   * that is not listed costs one credit a segment. A message keeps the price at which it was accepted.
+   */
+  listRates(options: RequestOptions = {}): PagePromise<CreditRate> {
+    return this.#call.page("GET", "/v1/credits/rates", { options });
+  }
+
+  /** Retrieve what is bought by itself once credits are low. `off_reason` says why it was turned off. */
+  retrieveAutoTopUp(options: RequestOptions = {}): Promise<Result<AutoTopUp>> {
+    return this.#call.one("GET", "/v1/credits/auto_top_up", { options });
+  }
+
+  /**
+   * Turn automatic top-up on or off, or change its limits. Fields that are left out stay. It needs a card that a
+   * checkout with `save_card` saved; otherwise the answer is 409 `card_missing`. Turning it on agrees to the current
+   * price of the pack. The card is then charged automatically, and at once if the balance is below `threshold`
+   * already. Live mode only, with the scope `credits:buy`.
+   */
+  updateAutoTopUp(params: CreditsUpdateAutoTopUpParams = {}, options: RequestOptions = {}): Promise<Result<AutoTopUp>> {
+    return this.#call.one("POST", "/v1/credits/auto_top_up", { body: params, options });
   }
 }

@@ -28,6 +28,7 @@ final class ErrorCode
     public const CAMPAIGN_NOT_PAUSED = 'campaign_not_paused';
     public const CAMPAIGN_TERMINAL = 'campaign_terminal';
     public const CANNED_ANSWER_EXISTS = 'canned_answer_exists';
+    public const CARD_MISSING = 'card_missing';
     public const CARRIER_NOT_CONFIGURED = 'carrier_not_configured';
     public const CONTACT_EXISTS = 'contact_exists';
     public const CONTACT_OPTED_OUT = 'contact_opted_out';

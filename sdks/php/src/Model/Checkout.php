@@ -26,6 +26,7 @@ use MassiveSMS\Model;
  * @property-read int $refunded_amount The refunded amount, in the smallest unit.
  * @property-read int $disputed_amount The amount that the buyer's bank took back.
  * @property-read int $returned_credits The credits that refunds and disputes took back.
+ * @property-read bool $automatic Whether automatic top-up bought it with the saved card.
  * @property-read string|null $invoice_url The invoice; null if there is none.
  * @property-read string|null $receipt_url The receipt; null until it is paid.
  * @property-read \DateTimeImmutable $created_at When the purchase was started.

@@ -18,6 +18,7 @@ use MassiveSMS\Model;
  * @property-read int|null $estimated_runway_days The number of days that the balance lasts at the usage of the last
  * 30 days; null without any usage.
  * @property-read list<Purchase> $recent_purchases
+ * @property-read int $debt What refunds and disputes took of credits that were spent; what comes in pays it first.
  */
 final class Credits extends Model
 {

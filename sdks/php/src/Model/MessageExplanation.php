@@ -21,6 +21,7 @@ use MassiveSMS\Model;
  * @property-read SuppressionExplanation $suppression
  * @property-read QuietHoursExplanation|null $quiet_hours
  * @property-read EncodingExplanation|null $encoding
+ * @property-read PriceExplanation $price
  * @property-read SenderExplanation $sender
  * @property-read list<MessageAttempt> $attempts
  * @property-read list<MessageLedgerEntry> $ledger
@@ -36,6 +37,7 @@ final class MessageExplanation extends Model
         'suppression' => SuppressionExplanation::class,
         'quiet_hours' => QuietHoursExplanation::class,
         'encoding' => EncodingExplanation::class,
+        'price' => PriceExplanation::class,
         'sender' => SenderExplanation::class,
         'attempts' => [MessageAttempt::class],
         'ledger' => [MessageLedgerEntry::class],

@@ -21,6 +21,7 @@ use MassiveSMS\Model;
  * @property-read string|null $encoding The encoding.
  * @property-read int|null $segments The number of segments.
  * @property-read int|null $credits The cost in live mode.
+ * @property-read int $credits_per_segment The credits a segment to this destination.
  * @property-read list<string> $parts The text of each segment.
  * @property-read list<ForcingCharacter> $characters
  * @property-read string|null $suggested_body The body with plain characters instead of typographic ones; null if that

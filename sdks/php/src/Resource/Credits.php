@@ -44,10 +44,12 @@ final class Credits extends Resource
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
+     *     kind?: string,
      * } $params
      * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
+     * - `kind`: Only movements of this kind.
      * @param RequestOptions $options
      * @return Page<Model\LedgerEntry>
      */
@@ -95,10 +97,13 @@ final class Credits extends Resource
      *     pack: string,
      *     success_url?: string|null,
      *     cancel_url?: string|null,
+     *     save_card?: bool,
      * } $params
      * - `pack`: The id of the pack.
      * - `success_url`: The page to which the buyer goes after payment; a page of the service if none is given.
      * - `cancel_url`: The page to which the buyer goes after canceling; a page of the service if none is given.
+     * - `save_card`: Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns on
+     * again by itself where its card was declined, or its bank asked for its customer.
      * @param RequestOptions $options
      */
     public function createCheckout(array $params, array $options = []): Model\Checkout
@@ -123,10 +128,12 @@ final class Credits extends Resource
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
+     *     status?: string,
      * } $params
      * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
+     * - `status`: Only purchases of this status.
      * @param RequestOptions $options
      * @return Page<Model\Checkout>
      */
@@ -151,6 +158,73 @@ final class Credits extends Resource
             [],
             [],
             null,
+            $options,
+        );
+    }
+
+    /**
+     * List what a segment costs by its destination. By region and time: the current rates and those to come. A region
+     * that is not listed costs one credit a segment. A message keeps the price at which it was accepted.
+     *
+     * @param RequestOptions $options
+     * @return Page<Model\CreditRate>
+     */
+    public function listRates(array $options = []): Page
+    {
+        return $this->fetchList(Model\CreditRate::class, '/v1/credits/rates', [], [], $options);
+    }
+
+    /**
+     * Retrieve what is bought by itself once credits are low. `off_reason` says why it was turned off.
+     *
+     * @param RequestOptions $options
+     */
+    public function retrieveAutoTopUp(array $options = []): Model\AutoTopUp
+    {
+        return $this->fetch(
+            Model\AutoTopUp::class,
+            'GET',
+            '/v1/credits/auto_top_up',
+            [],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Turn automatic top-up on or off, or change its limits. Fields that are left out stay. It needs a card that a
+     * checkout with `save_card` saved; otherwise the answer is 409 `card_missing`. Turning it on agrees to the
+     * current price of the pack. The card is then charged automatically, and at once if the balance is below
+     * `threshold` already. Live mode only, with the scope `credits:buy`.
+     *
+     * @param array{
+     *     enabled?: bool,
+     *     pack?: string,
+     *     threshold?: int,
+     *     daily_limit?: int,
+     *     monthly_limit?: int,
+     *     forget_card?: bool,
+     * } $params
+     * - `enabled`: Whether the saved card is charged.
+     * - `pack`: The id of the pack that is bought.
+     * - `threshold`: The balance below which it is bought, in credits.
+     * - `daily_limit`: What may be charged in a UTC day, in the smallest unit of the pack's currency.
+     * - `monthly_limit`: What may be charged in a month of UTC, in the smallest unit of the pack's currency.
+     * - `forget_card`: Forget the saved card; nothing is charged to it any more.
+     * @param RequestOptions $options
+     */
+    public function updateAutoTopUp(array $params = [], array $options = []): Model\AutoTopUp
+    {
+        return $this->fetch(
+            Model\AutoTopUp::class,
+            'POST',
+            '/v1/credits/auto_top_up',
+            [],
+            [],
+            $params,
+            [],
             $options,
         );
     }

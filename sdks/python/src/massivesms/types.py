@@ -10,6 +10,18 @@ from typing import Any, ClassVar, Literal, Required, TypedDict, Union
 
 from massivesms._model import Model
 
+AutoTopUpOffReason = (
+    Literal[
+        "owner",
+        "declined",
+        "authentication_required",
+        "card_missing",
+        "dispute",
+        "pack_changed",
+        "review",
+    ]
+    | str
+)
 CampaignPauseReason = (
     Literal[
         "insufficient_credits",
@@ -93,6 +105,7 @@ ErrorCode = (
         "campaign_not_paused",
         "campaign_terminal",
         "canned_answer_exists",
+        "card_missing",
         "carrier_not_configured",
         "contact_exists",
         "contact_opted_out",
@@ -633,6 +646,44 @@ class ApiKey(Model):
     """The key itself, only in the answer that creates it."""
 
 
+class AutoTopUp(Model):
+    """What a workspace buys by itself, and with which card."""
+
+    object: Literal["auto_top_up"]
+    available: bool
+    """Whether the operator sells credits so; not where tax is added to the price."""
+    enabled: bool
+    """Whether the saved card is charged."""
+    off_reason: AutoTopUpOffReason | None
+    """Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that asks for
+    its customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`, a pack that is
+    dearer or not sold any more (`pack_changed`), or a payment that was not what was sold (`review`)."""
+    pack: str | None
+    """The id of the pack that is bought."""
+    credits: int | None
+    """The credits of the pack, as it was agreed to."""
+    amount: int | None
+    """Its price then, in the smallest unit of the currency."""
+    currency: str | None
+    """The currency, ISO 4217 in lower case."""
+    threshold: int | None
+    """The balance below which it is bought, in credits."""
+    daily_limit: int | None
+    """What may be charged in a UTC day, in the smallest unit of the pack's currency."""
+    monthly_limit: int | None
+    """What may be charged in a month of UTC, in the smallest unit of the pack's currency."""
+    charged_today: int
+    """What was charged this UTC day, in the smallest unit."""
+    charged_this_month: int
+    """What was charged this month."""
+    card_brand: str | None
+    """The brand of the saved card; null where none is saved."""
+    card_last4: str | None
+    """Its last four digits."""
+    agreed_at: str | None
+    """When somebody of the workspace agreed to these figures last."""
+
+
 class Campaign(Model):
     """A message body that is sent to many contacts."""
 
@@ -911,6 +962,8 @@ class Checkout(Model):
     """The amount that the buyer's bank took back."""
     returned_credits: int
     """The credits that refunds and disputes took back."""
+    automatic: bool
+    """Whether automatic top-up bought it with the saved card."""
     invoice_url: str | None
     """The invoice; null if there is none."""
     receipt_url: str | None
@@ -1147,6 +1200,18 @@ class ContactsImported(Model):
     """The rows that were refused."""
 
 
+class CreditRate(Model):
+    """What a segment to a region costs from a time on. A region without one costs one credit a segment."""
+
+    object: Literal["credit_rate"]
+    region: str
+    """The destination, ISO 3166-1."""
+    credits_per_segment: int
+    """Credits a segment."""
+    effective_at: str
+    """From when on; messages that were accepted before keep their price."""
+
+
 class Credits(Model):
     """The workspace's credit balance."""
 
@@ -1161,6 +1226,8 @@ class Credits(Model):
     estimated_runway_days: int | None
     """The number of days that the balance lasts at the usage of the last 30 days; null without any usage."""
     recent_purchases: list[Purchase]
+    debt: int
+    """What refunds and disputes took of credits that were spent; what comes in pays it first."""
 
 
 class CreditsLowEvent(Model):
@@ -1679,6 +1746,7 @@ class MessageExplanation(Model):
         "suppression": "SuppressionExplanation",
         "quiet_hours": "QuietHoursExplanation",
         "encoding": "EncodingExplanation",
+        "price": "PriceExplanation",
         "sender": "SenderExplanation",
         "attempts": "MessageAttempt",
         "ledger": "MessageLedgerEntry",
@@ -1696,6 +1764,7 @@ class MessageExplanation(Model):
     suppression: SuppressionExplanation
     quiet_hours: QuietHoursExplanation | None
     encoding: EncodingExplanation | None
+    price: PriceExplanation
     sender: SenderExplanation
     attempts: list[MessageAttempt]
     ledger: list[MessageLedgerEntry]
@@ -1752,6 +1821,8 @@ class MessagePreview(Model):
     """The number of segments."""
     credits: int | None
     """The cost in live mode."""
+    credits_per_segment: int
+    """The credits a segment to this destination."""
     parts: list[str]
     """The text of each segment."""
     characters: list[ForcingCharacter]
@@ -1886,6 +1957,19 @@ class Pack(Model):
     """The currency, ISO 4217 in lower case."""
     badge: str | None
     """A label such as “most popular”; null if there is none."""
+
+
+class PriceExplanation(Model):
+    """What the message costs: its segments by what one to its destination cost when it was accepted."""
+
+    region: str | None
+    """Its destination, ISO 3166-1; null where that is not known."""
+    credits_per_segment: int
+    """What a segment to it cost then, in credits."""
+    segments: int
+    """How many SMS it takes."""
+    credits: int
+    """What it costs."""
 
 
 class Purchase(Model):

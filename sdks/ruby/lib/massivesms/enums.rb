@@ -4,6 +4,17 @@
 
 # Values that this version knows; the service may come to send others.
 module MassiveSMS
+  # Values of AutoTopUpOffReason.
+  module AutoTopUpOffReason
+    OWNER = "owner"
+    DECLINED = "declined"
+    AUTHENTICATION_REQUIRED = "authentication_required"
+    CARD_MISSING = "card_missing"
+    DISPUTE = "dispute"
+    PACK_CHANGED = "pack_changed"
+    REVIEW = "review"
+  end
+
   # Values of CampaignPauseReason.
   module CampaignPauseReason
     INSUFFICIENT_CREDITS = "insufficient_credits"
@@ -80,6 +91,7 @@ module MassiveSMS
     CAMPAIGN_NOT_PAUSED = "campaign_not_paused"
     CAMPAIGN_TERMINAL = "campaign_terminal"
     CANNED_ANSWER_EXISTS = "canned_answer_exists"
+    CARD_MISSING = "card_missing"
     CARRIER_NOT_CONFIGURED = "carrier_not_configured"
     CONTACT_EXISTS = "contact_exists"
     CONTACT_OPTED_OUT = "contact_opted_out"

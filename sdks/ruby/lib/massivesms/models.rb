@@ -78,6 +78,43 @@ module MassiveSMS
     field :key
   end
 
+  # What a workspace buys by itself, and with which card.
+  class AutoTopUp < Model
+    field :object
+    # Whether the operator sells credits so; not where tax is added to the price.
+    field :available
+    # Whether the saved card is charged.
+    field :enabled
+    # Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that asks for
+    # its customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`, a pack that is
+    # dearer or not sold any more (`pack_changed`), or a payment that was not what was sold (`review`).
+    field :off_reason
+    # The id of the pack that is bought.
+    field :pack
+    # The credits of the pack, as it was agreed to.
+    field :credits
+    # Its price then, in the smallest unit of the currency.
+    field :amount
+    # The currency, ISO 4217 in lower case.
+    field :currency
+    # The balance below which it is bought, in credits.
+    field :threshold
+    # What may be charged in a UTC day, in the smallest unit of the pack's currency.
+    field :daily_limit
+    # What may be charged in a month of UTC, in the smallest unit of the pack's currency.
+    field :monthly_limit
+    # What was charged this UTC day, in the smallest unit.
+    field :charged_today
+    # What was charged this month.
+    field :charged_this_month
+    # The brand of the saved card; null where none is saved.
+    field :card_brand
+    # Its last four digits.
+    field :card_last4
+    # When somebody of the workspace agreed to these figures last.
+    field :agreed_at, :time
+  end
+
   # A message body that is sent to many contacts.
   class Campaign < Model
     field :id
@@ -319,6 +356,8 @@ module MassiveSMS
     field :disputed_amount
     # The credits that refunds and disputes took back.
     field :returned_credits
+    # Whether automatic top-up bought it with the saved card.
+    field :automatic
     # The invoice; null if there is none.
     field :invoice_url
     # The receipt; null until it is paid.
@@ -530,6 +569,17 @@ module MassiveSMS
     field :invalid, [:RowRefused]
   end
 
+  # What a segment to a region costs from a time on. A region without one costs one credit a segment.
+  class CreditRate < Model
+    field :object
+    # The destination, ISO 3166-1.
+    field :region
+    # Credits a segment.
+    field :credits_per_segment
+    # From when on; messages that were accepted before keep their price.
+    field :effective_at, :time
+  end
+
   # The workspace's credit balance.
   class Credits < Model
     field :object
@@ -542,6 +592,8 @@ module MassiveSMS
     # The number of days that the balance lasts at the usage of the last 30 days; null without any usage.
     field :estimated_runway_days
     field :recent_purchases, [:Purchase]
+    # What refunds and disputes took of credits that were spent; what comes in pays it first.
+    field :debt
   end
 
   # Balance dropped below `low_balance_threshold`.
@@ -1016,6 +1068,7 @@ module MassiveSMS
     field :suppression, :SuppressionExplanation
     field :quiet_hours, :QuietHoursExplanation
     field :encoding, :EncodingExplanation
+    field :price, :PriceExplanation
     field :sender, :SenderExplanation
     field :attempts, [:MessageAttempt]
     field :ledger, [:MessageLedgerEntry]
@@ -1063,6 +1116,8 @@ module MassiveSMS
     field :segments
     # The cost in live mode.
     field :credits
+    # The credits a segment to this destination.
+    field :credits_per_segment
     # The text of each segment.
     field :parts
     field :characters, [:ForcingCharacter]
@@ -1183,6 +1238,18 @@ module MassiveSMS
     field :currency
     # A label such as “most popular”; null if there is none.
     field :badge
+  end
+
+  # What the message costs: its segments by what one to its destination cost when it was accepted.
+  class PriceExplanation < Model
+    # Its destination, ISO 3166-1; null where that is not known.
+    field :region
+    # What a segment to it cost then, in credits.
+    field :credits_per_segment
+    # How many SMS it takes.
+    field :segments
+    # What it costs.
+    field :credits
   end
 
   # Credits that were added to the balance.

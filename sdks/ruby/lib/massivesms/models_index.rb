@@ -6,6 +6,7 @@ module MassiveSMS
   %i[
     Event
     ApiKey
+    AutoTopUp
     Campaign
     CampaignAudience
     CampaignCanceledEvent
@@ -31,6 +32,7 @@ module MassiveSMS
     ContactOptedOutEvent
     ContactsAdded
     ContactsImported
+    CreditRate
     Credits
     CreditsLowEvent
     CreditsRange
@@ -71,6 +73,7 @@ module MassiveSMS
     OptIn
     OptInState
     Pack
+    PriceExplanation
     Purchase
     QuietHoursExplanation
     Reconciliation
@@ -100,6 +103,7 @@ module MassiveSMS
   ].each { |name| autoload name, "massivesms/models" }
 
   %i[
+    AutoTopUpOffReason
     CampaignPauseReason
     CampaignStatus
     CheckoutStatus

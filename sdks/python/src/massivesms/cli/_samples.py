@@ -124,7 +124,7 @@ _samples = {
         'de": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"object": "'
         'credits", "balance": 940, "total_lifetime": 27000, "low_balance_threshold": 1000, "estimat'
         'ed_runway_days": 2, "recent_purchases": [{"kind": "purchase", "credits": 10000, "created_a'
-        't": "2026-05-01T20:00:00Z"}]}}'
+        't": "2026-05-01T20:00:00Z"}], "debt": 0}}'
     ),
     "inbound.received": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "inbound.received", "l'

@@ -42,6 +42,7 @@ class Credits:
         limit: int | NotGiven = NOT_GIVEN,
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
+        kind: t.LedgerEntryKind | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.LedgerEntry]:
         """List the movements of credits.
@@ -51,6 +52,7 @@ class Credits:
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
+        kind: Only movements of this kind.
         """
         return self._client.call_page(
             "GET",
@@ -60,6 +62,7 @@ class Credits:
                 "limit": limit,
                 "starting_after": starting_after,
                 "ending_before": ending_before,
+                "kind": kind,
             },
             options=options,
         )
@@ -114,6 +117,7 @@ class Credits:
         pack: str,
         success_url: str | NotGiven | None = NOT_GIVEN,
         cancel_url: str | NotGiven | None = NOT_GIVEN,
+        save_card: bool | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Checkout:
@@ -126,6 +130,8 @@ class Credits:
         pack: The id of the pack.
         success_url: The page to which the buyer goes after payment; a page of the service if none is given.
         cancel_url: The page to which the buyer goes after canceling; a page of the service if none is given.
+        save_card: Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns
+            on again by itself where its card was declined, or its bank asked for its customer.
         """
         return self._client.call(
             "POST",
@@ -135,6 +141,7 @@ class Credits:
                 "pack": pack,
                 "success_url": success_url,
                 "cancel_url": cancel_url,
+                "save_card": save_card,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -146,6 +153,7 @@ class Credits:
         limit: int | NotGiven = NOT_GIVEN,
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
+        status: t.CheckoutStatus | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.Checkout]:
         """List purchases, with their payments.
@@ -155,6 +163,7 @@ class Credits:
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
+        status: Only purchases of this status.
         """
         return self._client.call_page(
             "GET",
@@ -164,6 +173,7 @@ class Credits:
                 "limit": limit,
                 "starting_after": starting_after,
                 "ending_before": ending_before,
+                "status": status,
             },
             options=options,
         )
@@ -185,6 +195,81 @@ class Credits:
             path_ids={
                 "id": id,
             },
+            options=options,
+        )
+
+    def list_rates(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Page[t.CreditRate]:
+        """List what a segment costs by its destination.
+
+        By region and time: the current rates and those to come. A region that is not listed costs one credit a
+        segment. A message keeps the price at which it was accepted.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/credits/rates",
+            "CreditRate",
+            options=options,
+        )
+
+    def retrieve_auto_top_up(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.AutoTopUp:
+        """Retrieve what is bought by itself once credits are low.
+
+        `off_reason` says why it was turned off.
+        """
+        return self._client.call(
+            "GET",
+            "/v1/credits/auto_top_up",
+            "AutoTopUp",
+            options=options,
+        )
+
+    def update_auto_top_up(
+        self,
+        *,
+        enabled: bool | NotGiven = NOT_GIVEN,
+        pack: str | NotGiven = NOT_GIVEN,
+        threshold: int | NotGiven = NOT_GIVEN,
+        daily_limit: int | NotGiven = NOT_GIVEN,
+        monthly_limit: int | NotGiven = NOT_GIVEN,
+        forget_card: bool | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.AutoTopUp:
+        """Turn automatic top-up on or off, or change its limits.
+
+        Fields that are left out stay. It needs a card that a checkout with `save_card` saved; otherwise the answer
+        is 409 `card_missing`. Turning it on agrees to the current price of the pack. The card is then charged
+        automatically, and at once if the balance is below `threshold` already. Live mode only, with the scope
+        `credits:buy`.
+
+        enabled: Whether the saved card is charged.
+        pack: The id of the pack that is bought.
+        threshold: The balance below which it is bought, in credits.
+        daily_limit: What may be charged in a UTC day, in the smallest unit of the pack's currency.
+        monthly_limit: What may be charged in a month of UTC, in the smallest unit of the pack's currency.
+        forget_card: Forget the saved card; nothing is charged to it any more.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/credits/auto_top_up",
+            "AutoTopUp",
+            body={
+                "enabled": enabled,
+                "pack": pack,
+                "threshold": threshold,
+                "daily_limit": daily_limit,
+                "monthly_limit": monthly_limit,
+                "forget_card": forget_card,
+            },
+            idempotency_key=idempotency_key,
             options=options,
         )
 
@@ -217,6 +302,7 @@ class AsyncCredits:
         limit: int | NotGiven = NOT_GIVEN,
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
+        kind: t.LedgerEntryKind | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.LedgerEntry]:
         """List the movements of credits.
@@ -226,6 +312,7 @@ class AsyncCredits:
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
+        kind: Only movements of this kind.
         """
         return self._client.call_page(
             "GET",
@@ -235,6 +322,7 @@ class AsyncCredits:
                 "limit": limit,
                 "starting_after": starting_after,
                 "ending_before": ending_before,
+                "kind": kind,
             },
             options=options,
         )
@@ -289,6 +377,7 @@ class AsyncCredits:
         pack: str,
         success_url: str | NotGiven | None = NOT_GIVEN,
         cancel_url: str | NotGiven | None = NOT_GIVEN,
+        save_card: bool | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Checkout:
@@ -301,6 +390,8 @@ class AsyncCredits:
         pack: The id of the pack.
         success_url: The page to which the buyer goes after payment; a page of the service if none is given.
         cancel_url: The page to which the buyer goes after canceling; a page of the service if none is given.
+        save_card: Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns
+            on again by itself where its card was declined, or its bank asked for its customer.
         """
         return await self._client.call(
             "POST",
@@ -310,6 +401,7 @@ class AsyncCredits:
                 "pack": pack,
                 "success_url": success_url,
                 "cancel_url": cancel_url,
+                "save_card": save_card,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -321,6 +413,7 @@ class AsyncCredits:
         limit: int | NotGiven = NOT_GIVEN,
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
+        status: t.CheckoutStatus | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.Checkout]:
         """List purchases, with their payments.
@@ -330,6 +423,7 @@ class AsyncCredits:
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
+        status: Only purchases of this status.
         """
         return self._client.call_page(
             "GET",
@@ -339,6 +433,7 @@ class AsyncCredits:
                 "limit": limit,
                 "starting_after": starting_after,
                 "ending_before": ending_before,
+                "status": status,
             },
             options=options,
         )
@@ -360,5 +455,80 @@ class AsyncCredits:
             path_ids={
                 "id": id,
             },
+            options=options,
+        )
+
+    def list_rates(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> AsyncPager[t.CreditRate]:
+        """List what a segment costs by its destination.
+
+        By region and time: the current rates and those to come. A region that is not listed costs one credit a
+        segment. A message keeps the price at which it was accepted.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/credits/rates",
+            "CreditRate",
+            options=options,
+        )
+
+    async def retrieve_auto_top_up(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.AutoTopUp:
+        """Retrieve what is bought by itself once credits are low.
+
+        `off_reason` says why it was turned off.
+        """
+        return await self._client.call(
+            "GET",
+            "/v1/credits/auto_top_up",
+            "AutoTopUp",
+            options=options,
+        )
+
+    async def update_auto_top_up(
+        self,
+        *,
+        enabled: bool | NotGiven = NOT_GIVEN,
+        pack: str | NotGiven = NOT_GIVEN,
+        threshold: int | NotGiven = NOT_GIVEN,
+        daily_limit: int | NotGiven = NOT_GIVEN,
+        monthly_limit: int | NotGiven = NOT_GIVEN,
+        forget_card: bool | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.AutoTopUp:
+        """Turn automatic top-up on or off, or change its limits.
+
+        Fields that are left out stay. It needs a card that a checkout with `save_card` saved; otherwise the answer
+        is 409 `card_missing`. Turning it on agrees to the current price of the pack. The card is then charged
+        automatically, and at once if the balance is below `threshold` already. Live mode only, with the scope
+        `credits:buy`.
+
+        enabled: Whether the saved card is charged.
+        pack: The id of the pack that is bought.
+        threshold: The balance below which it is bought, in credits.
+        daily_limit: What may be charged in a UTC day, in the smallest unit of the pack's currency.
+        monthly_limit: What may be charged in a month of UTC, in the smallest unit of the pack's currency.
+        forget_card: Forget the saved card; nothing is charged to it any more.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/credits/auto_top_up",
+            "AutoTopUp",
+            body={
+                "enabled": enabled,
+                "pack": pack,
+                "threshold": threshold,
+                "daily_limit": daily_limit,
+                "monthly_limit": monthly_limit,
+                "forget_card": forget_card,
+            },
+            idempotency_key=idempotency_key,
             options=options,
         )

@@ -20,11 +20,12 @@ module MassiveSMS
       # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
+      # @param kind [String] Only movements of this kind.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<LedgerEntry>]
-      def list_ledger(limit: UNSET, starting_after: UNSET, ending_before: UNSET, request_options: {})
+      def list_ledger(limit: UNSET, starting_after: UNSET, ending_before: UNSET, kind: UNSET, request_options: {})
         fetch_list(MassiveSMS::LedgerEntry, "/v1/credits/ledger", {},
-             { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
+             { limit: limit, starting_after: starting_after, ending_before: ending_before, kind: kind }, request_options)
       end
 
       # List credits added to the balance. Newest first, bought or granted.
@@ -57,11 +58,13 @@ module MassiveSMS
       # is given.
       # @param cancel_url [String, nil] The page to which the buyer goes after canceling; a page of the service if
       # none is given.
+      # @param save_card [Boolean] Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so.
+      # It turns on again by itself where its card was declined, or its bank asked for its customer.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Checkout]
-      def create_checkout(pack:, success_url: UNSET, cancel_url: UNSET, request_options: {})
+      def create_checkout(pack:, success_url: UNSET, cancel_url: UNSET, save_card: UNSET, request_options: {})
         fetch(MassiveSMS::Checkout, "POST", "/v1/credits/checkout", {},
-             {}, { pack: pack, success_url: success_url, cancel_url: cancel_url }, request_options)
+             {}, { pack: pack, success_url: success_url, cancel_url: cancel_url, save_card: save_card }, request_options)
       end
 
       # List purchases, with their payments. Newest first. Granted credits and all movements of the balance are in the
@@ -70,11 +73,12 @@ module MassiveSMS
       # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
+      # @param status [String] Only purchases of this status.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Checkout>]
-      def list_checkouts(limit: UNSET, starting_after: UNSET, ending_before: UNSET, request_options: {})
+      def list_checkouts(limit: UNSET, starting_after: UNSET, ending_before: UNSET, status: UNSET, request_options: {})
         fetch_list(MassiveSMS::Checkout, "/v1/credits/checkouts", {},
-             { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
+             { limit: limit, starting_after: starting_after, ending_before: ending_before, status: status }, request_options)
       end
 
       # Retrieve a purchase and its status.
@@ -85,6 +89,46 @@ module MassiveSMS
       def retrieve_checkout(id, request_options: {})
         fetch(MassiveSMS::Checkout, "GET", "/v1/credits/checkouts/{id}", { "id" => id },
              {}, nil, request_options)
+      end
+
+      # List what a segment costs by its destination. By region and time: the current rates and those to come. A
+      # region that is not listed costs one credit a segment. A message keeps the price at which it was accepted.
+      #
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [Page<CreditRate>]
+      def list_rates(request_options: {})
+        fetch_list(MassiveSMS::CreditRate, "/v1/credits/rates", {},
+             {}, request_options)
+      end
+
+      # Retrieve what is bought by itself once credits are low. `off_reason` says why it was turned off.
+      #
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [AutoTopUp]
+      def retrieve_auto_top_up(request_options: {})
+        fetch(MassiveSMS::AutoTopUp, "GET", "/v1/credits/auto_top_up", {},
+             {}, nil, request_options)
+      end
+
+      # Turn automatic top-up on or off, or change its limits. Fields that are left out stay. It needs a card that a
+      # checkout with `save_card` saved; otherwise the answer is 409 `card_missing`. Turning it on agrees to the
+      # current price of the pack. The card is then charged automatically, and at once if the balance is below
+      # `threshold` already. Live mode only, with the scope `credits:buy`.
+      #
+      # @param enabled [Boolean] Whether the saved card is charged.
+      # @param pack [String] The id of the pack that is bought.
+      # @param threshold [Integer] The balance below which it is bought, in credits.
+      # @param daily_limit [Integer] What may be charged in a UTC day, in the smallest unit of the pack's currency.
+      # @param monthly_limit [Integer] What may be charged in a month of UTC, in the smallest unit of the pack's
+      # currency.
+      # @param forget_card [Boolean] Forget the saved card; nothing is charged to it any more.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [AutoTopUp]
+      def update_auto_top_up(enabled: UNSET, pack: UNSET, threshold: UNSET, daily_limit: UNSET, monthly_limit: UNSET,
+                             forget_card: UNSET, request_options: {})
+        fetch(MassiveSMS::AutoTopUp, "POST", "/v1/credits/auto_top_up", {},
+             {}, { enabled: enabled, pack: pack, threshold: threshold, daily_limit: daily_limit,
+               monthly_limit: monthly_limit, forget_card: forget_card }, request_options)
       end
     end
   end

@@ -1,0 +1,455 @@
+"""Automatic top-ups: a saved card buys a pack once the balance falls below a threshold, within limits of money.
+
+The statement that spends below the threshold notes when a top-up is due, in the balance's row. A worker takes that
+note, and writes a purchase down within the limits, in one transaction; the purchase is then charged as others are
+settled, by its id as the idempotency key. One a workspace at most is open: the database sees to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Annotated, Literal
+from uuid import UUID
+
+import structlog
+from msgspec import UNSET, UnsetType
+
+from msvs.api import ids
+from msvs.api.context import Context, Services
+from msvs.api.credits import caps
+from msvs.api.credits.gateway import PURCHASE, Card, Decline, Facts, Method
+from msvs.api.credits.owner_mail import CreditsMail, tell_owners
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import Resource, optional_moment
+from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, notify_after_commit
+from msvs.database import execute, fetch, fetch_row
+from msvs.fields import Request, about
+from msvs.models import PurchaseStatus, TopUpOff, rows
+from msvs.packs import Pack, shown_price
+
+log = structlog.get_logger(__name__)
+
+ACTOR = "auto_top_up"
+BATCH = 20
+MAX_THRESHOLD = 10**9
+MAX_LIMIT = 10**9
+# After a hard decline of so many in a row, or so many of any kind, nothing is charged until a person acts.
+MOST_HARD_DECLINES = 2
+MOST_DECLINES = 5
+# How long after each decline the next charge follows.
+RETRIES = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+# What a purchase on the page repairs: the card it saves is charged from then on.
+REPAIRABLE = ("declined", "authentication_required", "card_missing")
+
+DUE_TOP_UPS = "SELECT workspace_id FROM credit_balances WHERE top_up_at <= $1 ORDER BY top_up_at LIMIT $2"
+HAS_DUE_TOP_UP = "SELECT EXISTS (SELECT FROM credit_balances WHERE top_up_at <= $1)"
+# Holds the balance, so that what follows sees what others have begun.
+TAKE_DUE_TOP_UP = """
+UPDATE credit_balances SET top_up_at = NULL WHERE workspace_id = $1 AND top_up_at <= $2
+RETURNING balance < top_up_below AS is_low
+"""
+PUT_OFF_TOP_UP = """
+UPDATE credit_balances SET top_up_at = $2 WHERE workspace_id = $1 AND balance < top_up_below AND top_up_at IS NULL
+"""
+STOP_TOP_UP = "UPDATE credit_balances SET top_up_below = NULL, top_up_at = NULL WHERE workspace_id = $1"
+START_TOP_UP = """
+UPDATE credit_balances SET top_up_below = $2, top_up_at = CASE WHEN balance < $2 THEN $3::timestamptz END
+WHERE workspace_id = $1
+"""
+# The limits are kept by the statement that counts what they bound, and writes the purchase down.
+BEGIN_TOP_UP = """
+WITH counted AS (
+    UPDATE auto_top_ups SET day = $3, day_amount = CASE WHEN day = $3 THEN day_amount ELSE 0 END + amount,
+        month = $4, month_amount = CASE WHEN month = $4 THEN month_amount ELSE 0 END + amount
+    WHERE workspace_id = $1 AND is_enabled AND payment_method IS NOT NULL AND pack = $5 AND takes_money = $7
+        AND CASE WHEN day = $3 THEN day_amount ELSE 0 END + amount <= daily_limit
+        AND CASE WHEN month = $4 THEN month_amount ELSE 0 END + amount <= monthly_limit
+        AND NOT EXISTS (
+            SELECT FROM workspaces WHERE id = $1 AND (suspended_at IS NOT NULL OR deletes_at IS NOT NULL)
+        ) AND NOT EXISTS (
+            SELECT FROM purchases WHERE workspace_id = $1 AND is_automatic AND status IN ('opening', 'pending')
+        )
+    RETURNING *
+)
+INSERT INTO purchases (id, workspace_id, actor, status, pack, label, credits, amount, currency, takes_money, customer,
+    payment_method, is_automatic, saves_card, refunded_amount, disputed_amount, returned_credits, version, check_at,
+    created_at)
+SELECT $2, $1, $8, 'opening', pack, $6, credits, amount, currency, takes_money, customer, payment_method, true, false,
+    0, 0, 0, 0, $9, $9
+FROM counted RETURNING id
+"""
+NOTE_PAID = """
+UPDATE auto_top_ups SET declined_count = 0, hard_declined_count = 0 WHERE workspace_id = $1 RETURNING card_last4
+"""
+# What was not charged does not count, in the day and month of the purchase.
+NOTE_DECLINE = """
+UPDATE auto_top_ups SET declined_count = declined_count + 1, hard_declined_count = hard_declined_count + $5::int,
+    day_amount = greatest(0, day_amount - CASE WHEN day = $2 THEN $4 ELSE 0 END),
+    month_amount = greatest(0, month_amount - CASE WHEN month = $3 THEN $4 ELSE 0 END)
+WHERE workspace_id = $1 RETURNING declined_count, hard_declined_count, card_last4, is_enabled
+"""
+TURN_OFF_TOP_UP = """
+UPDATE auto_top_ups SET is_enabled = false, off_reason = $2::varchar
+WHERE workspace_id = $1 AND is_enabled RETURNING card_last4
+"""
+SAVE_CARD = """
+INSERT INTO auto_top_ups AS kept (workspace_id, takes_money, customer, payment_method, card_brand, card_last4,
+    is_enabled, daily_limit, monthly_limit, day_amount, month_amount, declined_count, hard_declined_count)
+VALUES ($1, $2, $3, $4, $5, $6, false, 0, 0, 0, 0, 0, 0)
+ON CONFLICT (workspace_id) DO UPDATE SET takes_money = $2, customer = $3, payment_method = $4, card_brand = $5,
+    card_last4 = $6, declined_count = 0, hard_declined_count = 0,
+    is_enabled = kept.is_enabled OR coalesce(kept.off_reason = ANY ($7::varchar[]), false),
+    off_reason = CASE WHEN kept.off_reason = ANY ($7::varchar[]) THEN NULL ELSE kept.off_reason END
+RETURNING is_enabled, threshold
+"""
+FIND_TOP_UP = "SELECT * FROM auto_top_ups WHERE workspace_id = $1"
+LOCK_TOP_UP = "SELECT * FROM auto_top_ups WHERE workspace_id = $1 FOR UPDATE"
+WRITTEN = (
+    *("is_enabled", "off_reason", "pack", "credits", "amount", "currency", "threshold", "daily_limit", "monthly_limit"),
+    *("payment_method", "card_brand", "card_last4", "agreed_by", "agreed_at"),
+)
+WRITE_TOP_UP = """
+UPDATE auto_top_ups SET is_enabled = $2, off_reason = $3, pack = $4, credits = $5, amount = $6, currency = $7,
+    threshold = $8, daily_limit = $9, monthly_limit = $10, payment_method = $11, card_brand = $12, card_last4 = $13,
+    agreed_by = $14, agreed_at = $15, declined_count = 0, hard_declined_count = 0
+WHERE workspace_id = $1
+"""
+
+PackName = Annotated[str, about("The id of the pack that is bought.", example="launch")]
+Threshold = Annotated[
+    int,
+    about("The balance below which it is bought, in credits.", example=2000, minimum=1, maximum=MAX_THRESHOLD),
+]
+DailyLimit = Annotated[
+    int,
+    about(
+        "What may be charged in a UTC day, in the smallest unit of the pack's currency.",
+        example=29800,
+        minimum=1,
+        maximum=MAX_LIMIT,
+    ),
+]
+MonthlyLimit = Annotated[
+    int,
+    about(
+        "What may be charged in a month of UTC, in the smallest unit of the pack's currency.",
+        example=149000,
+        minimum=1,
+        maximum=MAX_LIMIT,
+    ),
+]
+
+
+class UpdateAutoTopUp(Request, frozen=True):
+    """What changes; what is left out stays."""
+
+    enabled: Annotated[bool, about("Whether the saved card is charged.", example=True)] | UnsetType = UNSET
+    pack: PackName | UnsetType = UNSET
+    threshold: Threshold | UnsetType = UNSET
+    daily_limit: DailyLimit | UnsetType = UNSET
+    monthly_limit: MonthlyLimit | UnsetType = UNSET
+    forget_card: (
+        Annotated[bool, about("Forget the saved card; nothing is charged to it any more.", example=False)] | UnsetType
+    ) = UNSET
+
+
+class AutoTopUpResource(Resource, kw_only=True):
+    """What a workspace buys by itself, and with which card."""
+
+    object: Literal["auto_top_up"] = "auto_top_up"
+    available: Annotated[
+        bool, about("Whether the operator sells credits so; not where tax is added to the price.", example=True)
+    ]
+    enabled: Annotated[bool, about("Whether the saved card is charged.", example=True)]
+    off_reason: (
+        Annotated[
+            str,
+            about(
+                "Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that"
+                " asks for its customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`,"
+                " a pack that is dearer or not sold any more (`pack_changed`), or a payment that was not what was sold"
+                " (`review`).",
+                enum=[*TopUpOff],
+            ),
+        ]
+        | None
+    )
+    pack: PackName | None
+    credits: Annotated[int, about("The credits of the pack, as it was agreed to.", example=10000)] | None
+    amount: Annotated[int, about("Its price then, in the smallest unit of the currency.", example=14900)] | None
+    currency: Annotated[str, about("The currency, ISO 4217 in lower case.", example="usd")] | None
+    threshold: Threshold | None
+    daily_limit: DailyLimit | None
+    monthly_limit: MonthlyLimit | None
+    charged_today: Annotated[int, about("What was charged this UTC day, in the smallest unit.", example=14900)]
+    charged_this_month: Annotated[int, about("What was charged this month.", example=14900)]
+    card_brand: Annotated[str, about("The brand of the saved card; null where none is saved.", example="visa")] | None
+    card_last4: Annotated[str, about("Its last four digits.", example="4242")] | None
+    agreed_at: Annotated[str, about("When somebody of the workspace agreed to these figures last.")] | None
+
+
+async def get_auto_top_up(ctx: Context) -> AutoTopUpResource:
+    """Return what the workspace buys by itself; both modes see it, and live alone changes it."""
+    row = await fetch_row(rows.AutoTopUpRow, FIND_TOP_UP, ctx.workspace_id)
+    return resource(row, ctx.services, ctx.services.clock())
+
+
+def resource(row: rows.AutoTopUpRow | None, services: Services, now: datetime) -> AutoTopUpResource:
+    """Return the shape of a workspace's automatic top-up, which may have none yet."""
+    day, month = days_of(now)
+    is_known = row is not None and row.takes_money == services.billing.takes_money
+    return AutoTopUpResource(
+        available=services.billing.tops_up,
+        enabled=row is not None and row.is_enabled,
+        off_reason=None if row is None or row.off_reason is None else TopUpOff(row.off_reason).value,
+        daily_limit=row.daily_limit or None if row is not None else None,
+        monthly_limit=row.monthly_limit or None if row is not None else None,
+        charged_today=row.day_amount if row is not None and row.day == day else 0,
+        charged_this_month=row.month_amount if row is not None and row.month == month else 0,
+        card_brand=row.card_brand if row is not None and is_known else None,
+        card_last4=row.card_last4 if row is not None and is_known else None,
+        agreed_at=None if row is None else optional_moment(row.agreed_at),
+        pack=None if row is None else row.pack,
+        credits=None if row is None else row.credits,
+        amount=None if row is None else row.amount,
+        currency=None if row is None else row.currency,
+        threshold=None if row is None else row.threshold,
+    )
+
+
+async def change(ctx: Context, data: UpdateAutoTopUp) -> tuple[AutoTopUpResource, AutoTopUpResource]:
+    """Change what the workspace buys by itself. Return what it was, and what it is.
+
+    Raises PermissionDenied code `live_only` in the sandbox, Conflict codes `billing_closed` and `card_missing`,
+    InvalidRequest.
+    """
+    allow(ctx, Permission.CREDITS_BUY)
+    if not ctx.livemode:
+        raise PermissionDenied("The sandbox buys nothing: use a live key, or live mode.", code=ErrorCode.LIVE_ONLY)
+    _check_figures(data)
+    # The balance first, as everywhere.
+    await caps.lock(ctx.workspace_id)
+    row = await fetch_row(rows.AutoTopUpRow, LOCK_TOP_UP, ctx.workspace_id)
+    now = ctx.services.clock()
+    if row is None:
+        if data.enabled is True:
+            raise _no_card()
+        nothing = resource(None, ctx.services, now)
+        return nothing, nothing
+    wanted = _wanted(ctx, row, data, now)
+    await execute(WRITE_TOP_UP, ctx.workspace_id, *(wanted[name] for name in WRITTEN))
+    if wanted["is_enabled"]:
+        await execute(START_TOP_UP, ctx.workspace_id, wanted["threshold"], now)
+        notify_after_commit(WorkQueue.BILLING)
+    else:
+        await execute(STOP_TOP_UP, ctx.workspace_id)
+    found = await fetch_row(rows.AutoTopUpRow, FIND_TOP_UP, ctx.workspace_id)
+    return resource(row, ctx.services, now), resource(found, ctx.services, now)
+
+
+def _no_card() -> Conflict:
+    return Conflict(
+        "No card is saved: buy a pack with `save_card`, then turn it on.", code=ErrorCode.CARD_MISSING, param="enabled"
+    )
+
+
+def _check_figures(data: UpdateAutoTopUp) -> None:
+    bounds = {"threshold": MAX_THRESHOLD, "daily_limit": MAX_LIMIT, "monthly_limit": MAX_LIMIT}
+    for name, highest in bounds.items():
+        value = getattr(data, name)
+        if value is not UNSET and not 1 <= value <= highest:
+            raise _refused(name, f"must be from 1 to {highest}")
+
+
+def _refused(param: str, rule: str) -> InvalidRequest:
+    return InvalidRequest(f"{param} {rule}.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE)
+
+
+def _wanted(ctx: Context, row: rows.AutoTopUpRow, data: UpdateAutoTopUp, now: datetime) -> dict[str, object]:
+    """Return the row as it is to be. Raises Conflict and InvalidRequest."""
+    wanted: dict[str, object] = {name: getattr(row, name) for name in WRITTEN}
+    for name in ("pack", "threshold", "daily_limit", "monthly_limit"):
+        if (value := getattr(data, name)) is not UNSET:
+            wanted[name] = value
+    if data.enabled is not UNSET:
+        wanted["is_enabled"] = data.enabled
+    if data.forget_card is True:
+        wanted |= dict.fromkeys(("payment_method", "card_brand", "card_last4")) | {"is_enabled": False}
+    if wanted["is_enabled"]:
+        wanted.update(_agreed(ctx, row, wanted, now))
+        return wanted
+    if row.is_enabled:
+        wanted["off_reason"] = TopUpOff.OWNER.value
+    return wanted
+
+
+def _agreed(ctx: Context, row: rows.AutoTopUpRow, wanted: Mapping[str, object], now: datetime) -> Mapping[str, object]:
+    """Return what somebody agrees to who has the card charged: the pack at its price of now."""
+    billing = ctx.services.billing
+    if not billing.tops_up:
+        raise Conflict("Credits are not sold by themselves here.", code=ErrorCode.BILLING_CLOSED)
+    if wanted["payment_method"] is None or row.takes_money != billing.takes_money:
+        raise _no_card()
+    for name in ("pack", "threshold"):
+        if wanted[name] is None:
+            raise InvalidRequest(f"{name} is required.", param=name, code=ErrorCode.PARAMETER_MISSING)
+    pack = billing.find(str(wanted["pack"]))
+    if pack is None:
+        raise InvalidRequest("No pack that is sold now has this id.", param="pack", code=ErrorCode.PACK_UNKNOWN)
+    for name in ("daily_limit", "monthly_limit"):
+        value = wanted[name]
+        if not isinstance(value, int) or value < pack.amount:
+            raise _refused(name, f"must cover the pack's price, {pack.amount}")
+    return {
+        "credits": pack.credits,
+        "amount": pack.amount,
+        "currency": pack.currency,
+        "off_reason": None,
+        "agreed_by": ctx.actor,
+        "agreed_at": now,
+    }
+
+
+# What workers do.
+
+
+async def has_due(now: datetime) -> bool:
+    """Return whether a top-up is due."""
+    row = await fetch_row(HAS_DUE_TOP_UP, now)
+    return row is not None and bool(row[0])
+
+
+async def begin_due(services: Services, now: datetime) -> int:
+    """Begin the top-ups that are due. Return how many were looked at."""
+    if not services.billing.is_connected:
+        return 0
+    due = await fetch(DUE_TOP_UPS, now, BATCH)
+    for each in due:
+        await in_unit_of_work(partial(begin, services, each.workspace_id, now))
+    return len(due)
+
+
+async def begin(services: Services, workspace_id: UUID, now: datetime) -> UUID | None:
+    """Write a top-up down, if one is due and the limits allow it. Return the purchase, which is yet to be charged."""
+    held = await fetch_row(TAKE_DUE_TOP_UP, workspace_id, now)
+    row = await fetch_row(rows.AutoTopUpRow, FIND_TOP_UP, workspace_id) if held is not None and held.is_low else None
+    if row is None or not row.is_enabled or row.pack is None:
+        return None
+    pack = services.billing.find(row.pack)
+    if pack is None or not services.billing.tops_up or not _is_as_agreed(row, pack):
+        await turn_off(workspace_id, TopUpOff.PACK_CHANGED, now)
+        return None
+    day, month = days_of(now)
+    id = ids.new_id()
+    takes_money = services.billing.takes_money
+    begun = await fetch_row(BEGIN_TOP_UP, workspace_id, id, day, month, row.pack, pack.label, takes_money, ACTOR, now)
+    if begun is None:
+        await execute(PUT_OFF_TOP_UP, workspace_id, _next_chance(row, now))
+        return None
+    return id
+
+
+def _is_as_agreed(row: rows.AutoTopUpRow, pack: Pack) -> bool:
+    """Return whether a pack costs no more than was agreed to; what is charged is what was agreed to."""
+    return pack.currency == row.currency and pack.amount <= (row.amount or 0) and pack.credits >= (row.credits or 0)
+
+
+def _next_chance(row: rows.AutoTopUpRow, now: datetime) -> datetime:
+    """Return when the limits allow another: tomorrow, or where the month is used up, in the next one."""
+    day, month = days_of(now)
+    amount = row.amount or 0
+    is_month_over = (row.month_amount if row.month == month else 0) + amount > row.monthly_limit
+    is_day_over = (row.day_amount if row.day == day else 0) + amount > row.daily_limit
+    tomorrow = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    if is_month_over:
+        return datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
+    # One that is open ends by itself, and notes then whether another is due.
+    return tomorrow if is_day_over else now + timedelta(hours=1)
+
+
+def days_of(now: datetime) -> tuple[date, date]:
+    """Return the UTC day of a time, and the first of its month."""
+    day = now.astimezone(UTC).date()
+    return day, day.replace(day=1)
+
+
+async def note(row: rows.PurchaseRow, status: PurchaseStatus, facts: Facts, now: datetime) -> None:
+    """Note what became of a purchase, in its transaction: the card that it saves, or how its charge went."""
+    if status.value == row.status:
+        return
+    if not row.is_automatic:
+        method = facts.method
+        if row.saves_card and status is PurchaseStatus.PAID and method is not None and method.card is not None:
+            await _save_card(row, facts.customer or row.customer, method, now)
+        return
+    if status is PurchaseStatus.PAID:
+        await _note_paid(row, now)
+    elif status is PurchaseStatus.FAILED and facts.decline is not None:
+        await _note_decline(row, facts.decline, now)
+    elif status is PurchaseStatus.REVIEW:
+        await turn_off(row.workspace_id, TopUpOff.REVIEW, now)
+
+
+async def _save_card(row: rows.PurchaseRow, customer: str | None, method: Method, now: datetime) -> None:
+    card = method.card or Card()
+    saved = await fetch_row(
+        SAVE_CARD,
+        row.workspace_id,
+        row.takes_money,
+        customer,
+        method.id,
+        (card.brand or "")[:40] or None,
+        (card.last4 or "")[:4] or None,
+        list(REPAIRABLE),
+    )
+    if saved is not None and saved.is_enabled and saved.threshold is not None:
+        await execute(START_TOP_UP, row.workspace_id, saved.threshold, now)
+
+
+async def _note_paid(row: rows.PurchaseRow, now: datetime) -> None:
+    known = await fetch_row(NOTE_PAID, row.workspace_id)
+    await execute(PUT_OFF_TOP_UP, row.workspace_id, now)
+    await _tell(row, CreditsMail.TOP_UP_PAID, known.card_last4 if known else None, now)
+
+
+async def _note_decline(row: rows.PurchaseRow, decline: Decline, now: datetime) -> None:
+    # The balance first, as everywhere.
+    await caps.lock(row.workspace_id)
+    day, month = days_of(row.created_at)
+    known = await fetch_row(NOTE_DECLINE, row.workspace_id, day, month, row.amount, int(decline.is_hard))
+    if known is None:
+        return
+    log.warning("an automatic top-up was declined", purchase=ids.encode_id(PURCHASE, row.id), reason=decline.reason)
+    if decline.needs_owner:
+        await turn_off(row.workspace_id, TopUpOff.AUTHENTICATION_REQUIRED, now, tell=False)
+        await _tell(row, CreditsMail.TOP_UP_AUTHENTICATE, known.card_last4, now)
+    elif decline.is_gone:
+        await turn_off(row.workspace_id, TopUpOff.CARD_MISSING, now)
+    elif known.hard_declined_count >= MOST_HARD_DECLINES or known.declined_count >= MOST_DECLINES:
+        await turn_off(row.workspace_id, TopUpOff.DECLINED, now)
+    elif known.is_enabled:
+        wait = RETRIES[min(known.declined_count, len(RETRIES)) - 1]
+        await execute(PUT_OFF_TOP_UP, row.workspace_id, now + wait)
+        await _tell(row, CreditsMail.TOP_UP_DECLINED, known.card_last4, now)
+
+
+async def turn_off(workspace_id: UUID, reason: TopUpOff, now: datetime, *, tell: bool = True) -> bool:
+    """Charge nothing any more until a person acts, and tell the owners why. Return whether it was on."""
+    # The balance first, as everywhere.
+    await execute(STOP_TOP_UP, workspace_id)
+    was_on = await fetch_row(TURN_OFF_TOP_UP, workspace_id, reason.value)
+    if was_on is None:
+        return False
+    log.warning("automatic top-up turned off", workspace=ids.encode_id(ids.WORKSPACE, workspace_id), reason=reason)
+    if tell:
+        await tell_owners(workspace_id, CreditsMail.TOP_UP_OFF, {"card": was_on.card_last4 or ""}, now)
+    return True
+
+
+async def _tell(row: rows.PurchaseRow, kind: CreditsMail, last4: str | None, now: datetime) -> None:
+    price = shown_price(row.amount, row.currency)
+    data = {"credits": f"{row.credits:,}", "price": price, "card": last4 or ""}
+    await tell_owners(row.workspace_id, kind, data, now)

@@ -1,0 +1,424 @@
+"""Automatic top-ups: charged once, within limits that no race exceeds, and off where a card or its bank says no."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from msvs import database as db
+from msvs.api.accounts.top_up_settings import update_auto_top_up
+from msvs.api.context import Context, Services
+from msvs.api.credits import caps, charges, credits, fulfilment, stripe_events, top_ups
+from msvs.api.credits.top_ups import UpdateAutoTopUp
+from msvs.api.errors import ApiError, Conflict, InvalidRequest, PermissionDenied
+from msvs.api.messages.messages import SendMessage, send_message
+from msvs.api.unit_of_work import single_statement, unit_of_work
+from msvs.local.pretend_stripe import PretendStripe, Refused
+from msvs.models import AutoTopUp, Membership, Purchase, Role, User
+from msvs.models.identity import new_id
+from msvs.packs import Pack
+from tests import factories
+from tests.fakes.stripe import PACKS, begin, books, bring, buy, reread, work
+from tests.services import SERVICES
+
+FIGURES: dict[str, Any] = {"pack": "starter", "threshold": 500, "daily_limit": 5_000, "monthly_limit": 9_000}
+
+
+async def spend(workspace_id: UUID, leave: int) -> None:
+    balance = await credits.available(workspace_id)
+    async with unit_of_work():
+        assert await credits.try_reserve(workspace_id, {new_id(): balance - leave}, await db.now())
+
+
+async def change(ctx: Context, **changes: Any) -> top_ups.AutoTopUpResource:
+    async with unit_of_work():
+        return await update_auto_top_up(ctx, UpdateAutoTopUp(**changes))
+
+
+async def save_card(ctx: Context, stripe: PretendStripe, card: str = "4242") -> None:
+    row = await begin(ctx, "starter", save_card=True)
+    stripe.pay(row.session_id or "", card=card)
+    await bring(ctx.services, stripe)
+
+
+async def turn_on(ctx: Context, stripe: PretendStripe, card: str = "4242", **figures: Any) -> None:
+    """Buy a pack by hand, and have the rest bought by itself."""
+    await save_card(ctx, stripe, card)
+    await change(ctx, enabled=True, **{**FIGURES, **figures})
+
+
+def at(now: datetime) -> Services:
+    """The services at a time."""
+    return replace(SERVICES, clock=lambda: now)
+
+
+async def settle(ctx: Context) -> None:
+    """Work on what is due, whenever it is due."""
+    await db.execute("UPDATE credit_balances SET top_up_at = now() - interval '1 s' WHERE top_up_at IS NOT NULL")
+    await work(ctx.services)
+
+
+async def automatic(ctx: Context) -> list[tuple[str, str | None]]:
+    rows = await Purchase.filter(workspace_id=ctx.workspace_id, is_automatic=True).order_by("id")
+    return [(str(row.status.value), row.problem) for row in rows]
+
+
+def charged(stripe: PretendStripe) -> int:
+    return sum(path == "/v1/payment_intents" and method == "POST" for method, path, _ in stripe.calls)
+
+
+async def mails() -> list[str]:
+    return [
+        row.kind
+        for row in await db.fetch("SELECT kind FROM mails WHERE kind <> 'notification' ORDER BY created_at, id")
+    ]
+
+
+async def state(ctx: Context) -> tuple[bool, str | None]:
+    row = await AutoTopUp.get(workspace_id=ctx.workspace_id)
+    return row.is_enabled, None if row.off_reason is None else row.off_reason.value
+
+
+@pytest.fixture
+async def owner(live_ctx: Context) -> User:
+    user = await User.create(email="owner@cohortlabs.co", name="Ana", password_hash="x", language="es")
+    await Membership.create(user_id=user.id, workspace_id=live_ctx.workspace_id, role=Role.OWNER)
+    member = await User.create(email="member@cohortlabs.co", name="Bo", password_hash="x")
+    await Membership.create(user_id=member.id, workspace_id=live_ctx.workspace_id, role=Role.MEMBER)
+    return user
+
+
+async def test_a_low_balance_buys_a_pack(live_ctx: Context, stripe: PretendStripe, owner: User) -> None:
+    await turn_on(live_ctx, stripe)
+    (method,) = stripe.methods.values()
+    await spend(live_ctx.workspace_id, 500)
+    assert not await top_ups.has_due(await db.now())
+    await spend(live_ctx.workspace_id, 499)
+    assert await top_ups.has_due(await db.now() + timedelta(seconds=1))
+    await settle(live_ctx)
+    assert await automatic(live_ctx) == [("paid", None)]
+    row = await Purchase.get(is_automatic=True)
+    assert (row.credits, row.amount, row.total, row.actor) == (1000, 1900, 1900, "auto_top_up")
+    assert (row.payment_method, row.receipt_url is not None, row.check_at) == (method["id"], True, None)
+    assert await books(live_ctx.workspace_id) == (1_499, 1_499, 0)
+    await bring(live_ctx.services, stripe)
+    await settle(live_ctx)
+    assert (len(await automatic(live_ctx)), charged(stripe)) == (1, 1)
+    shown = await top_ups.get_auto_top_up(live_ctx)
+    assert (shown.charged_today, shown.charged_this_month, shown.card_last4) == (1900, 1900, "4242")
+    told = await db.fetch("SELECT kind, recipient, language, data FROM mails WHERE kind <> 'notification'")
+    assert [(each.kind, each.recipient, each.language) for each in told] == [
+        ("top_up_paid", "owner@cohortlabs.co", "es"),
+    ]
+    assert {"credits": "1,000", "price": "19.00 USD", "card": "4242"}.items() <= told[0]["data"].items()
+
+
+async def test_a_single_message_notes_it_too(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    await spend(live_ctx.workspace_id, 500)
+    SERVICES.carriers.live = "virtual"
+    try:
+        async with single_statement():
+            await send_message(live_ctx, SendMessage(factories.next_phone(), "Hi"))
+    finally:
+        SERVICES.carriers.live = None
+    await settle(live_ctx)
+    assert await automatic(live_ctx) == [("paid", None)]
+    assert await books(live_ctx.workspace_id) == (1_499, 1_499, 0)
+
+
+async def test_a_refund_charges_nobody(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    await spend(live_ctx.workspace_id, 600)
+    payment = next(iter(stripe.intents))
+    stripe.refund(payment)
+    await bring(live_ctx.services, stripe)
+    await settle(live_ctx)
+    assert await books(live_ctx.workspace_id) == (0, 0, 400)
+    assert await automatic(live_ctx) == []
+
+
+async def test_many_workers_begin_and_charge_one(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    await spend(live_ctx.workspace_id, 0)
+    await asyncio.gather(*(settle(live_ctx) for _ in range(12)))
+    assert (len(stripe.intents), await automatic(live_ctx)) == (2, [("paid", None)])
+    assert await books(live_ctx.workspace_id) == (1_000, 1_000, 0)
+
+
+async def test_a_second_one_waits_until_the_first_has_ended(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    await spend(live_ctx.workspace_id, 0)
+    now = await db.now()
+    begun = []
+    for _ in range(3):
+        await db.execute("UPDATE credit_balances SET top_up_at = $1", now)
+        async with unit_of_work():
+            begun.append(await top_ups.begin(live_ctx.services, live_ctx.workspace_id, now))
+    assert [each is not None for each in begun] == [True, False, False]
+    with pytest.raises(Exception, match="purchases_one_top_up"):
+        await db.execute(
+            "INSERT INTO purchases SELECT (jsonb_populate_record(p, jsonb_build_object('id', gen_random_uuid()))).*"
+            " FROM purchases AS p WHERE is_automatic"
+        )
+
+
+async def test_limits_hold_under_a_race(live_ctx: Context, stripe: PretendStripe) -> None:
+    """Two of a day, four of a month; the first of June begins another."""
+    await turn_on(live_ctx, stripe, threshold=100_000)
+    day = datetime(2027, 5, 30, 12, tzinfo=UTC)
+    counts = []
+    for number in range(3):
+        now = day + timedelta(days=number)
+        services = at(now)
+        for _ in range(3):
+            await db.execute("UPDATE credit_balances SET top_up_at = $1 WHERE top_up_at <= $1", now)
+            await asyncio.gather(*(top_ups.begin_due(services, now) for _ in range(4)))
+            await stripe_events.look_at_purchases(services, now)
+        counts.append(len(await automatic(live_ctx)))
+    assert counts == [2, 4, 6]
+    row = await AutoTopUp.get(workspace_id=live_ctx.workspace_id)
+    assert (row.day_amount, row.month_amount) == (3_800, 3_800), "the first of June begins a month"
+    assert await db.fetch_value("SELECT top_up_at FROM credit_balances") == datetime(2027, 6, 2, tzinfo=UTC)
+
+
+async def test_the_month_ends_before_the_day_does(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe, threshold=100_000, daily_limit=9_000, monthly_limit=4_000)
+    now = datetime(2027, 12, 30, 12, tzinfo=UTC)
+    for _ in range(4):
+        await db.execute("UPDATE credit_balances SET top_up_at = $1 WHERE top_up_at <= $1", now)
+        await top_ups.begin_due(at(now), now)
+        await stripe_events.look_at_purchases(at(now), now)
+    assert len(await automatic(live_ctx)) == 2
+    assert await db.fetch_value("SELECT top_up_at FROM credit_balances") == datetime(2028, 1, 1, tzinfo=UTC)
+
+
+async def test_two_hard_declines_turn_it_off(live_ctx: Context, stripe: PretendStripe, owner: User) -> None:
+    await turn_on(live_ctx, stripe, "0069")
+    await spend(live_ctx.workspace_id, 0)
+    await settle(live_ctx)
+    assert (await automatic(live_ctx), await state(live_ctx)) == ([("failed", "expired_card")], (True, None))
+    row = await AutoTopUp.get(workspace_id=live_ctx.workspace_id)
+    assert (row.day_amount, row.month_amount) == (0, 0), "what was not charged does not count"
+    due = await db.fetch_value("SELECT top_up_at FROM credit_balances")
+    assert timedelta(minutes=50) < due - datetime.now(UTC) < timedelta(minutes=70)
+    await settle(live_ctx)
+    assert await state(live_ctx) == (False, "declined")
+    await settle(live_ctx)
+    await spend(live_ctx.workspace_id, 0)
+    await settle(live_ctx)
+    assert (charged(stripe), len(await automatic(live_ctx))) == (2, 2)
+    assert await mails() == ["top_up_declined", "top_up_off"]
+    assert await books(live_ctx.workspace_id) == (0, 0, 0)
+    # A purchase on the page with another card repairs it.
+    await save_card(live_ctx, stripe)
+    assert await state(live_ctx) == (True, None)
+    await spend(live_ctx.workspace_id, 10)
+    await settle(live_ctx)
+    assert await books(live_ctx.workspace_id) == (1_010, 1_010, 0)
+
+
+async def test_a_soft_decline_is_tried_again_and_forgotten(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe, "9995")
+    await spend(live_ctx.workspace_id, 0)
+    for _ in range(4):
+        await settle(live_ctx)
+    assert await state(live_ctx) == (True, None)
+    (method,) = stripe.methods.values()
+    method["card"]["last4"] = "4242"
+    await settle(live_ctx)
+    assert [status for status, _ in await automatic(live_ctx)] == ["failed"] * 4 + ["paid"]
+    row = await AutoTopUp.get(workspace_id=live_ctx.workspace_id)
+    assert (row.declined_count, row.hard_declined_count) == (0, 0)
+    method["card"]["last4"] = "9995"
+    await spend(live_ctx.workspace_id, 0)
+    for _ in range(7):
+        await settle(live_ctx)
+    assert (await state(live_ctx), charged(stripe)) == ((False, "declined"), 10)
+
+
+async def test_a_bank_that_asks_brings_the_owner_back(live_ctx: Context, stripe: PretendStripe, owner: User) -> None:
+    await turn_on(live_ctx, stripe, "3184")
+    await spend(live_ctx.workspace_id, 0)
+    await settle(live_ctx)
+    assert await automatic(live_ctx) == [("failed", "authentication_required")]
+    assert await state(live_ctx) == (False, "authentication_required")
+    assert await mails() == ["top_up_authenticate"]
+    await settle(live_ctx)
+    assert charged(stripe) == 1
+    await save_card(live_ctx, stripe)
+    assert await state(live_ctx) == (True, None)
+    assert await books(live_ctx.workspace_id) == (1_000, 1_000, 0)
+
+
+async def test_a_card_that_is_gone_turns_it_off(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    stripe.forget_card(next(iter(stripe.methods)))
+    await spend(live_ctx.workspace_id, 0)
+    await settle(live_ctx)
+    assert (await automatic(live_ctx), await state(live_ctx)) == ([("failed", "card_missing")], (False, "card_missing"))
+
+
+async def test_a_dispute_turns_it_off(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    stripe.dispute(next(iter(stripe.intents)))
+    await bring(live_ctx.services, stripe)
+    assert await state(live_ctx) == (False, "dispute")
+    await spend(live_ctx.workspace_id, 0)
+    await settle(live_ctx)
+    assert charged(stripe) == 0
+    # What a person did is not undone by a card that is saved again.
+    await save_card(live_ctx, stripe)
+    assert await state(live_ctx) == (False, "dispute")
+
+
+@pytest.mark.parametrize(
+    "packs",
+    [(), (Pack("starter", 1_000, 1_901, "usd", "S"),), (Pack("starter", 999, 1_900, "usd", "S"),)],
+    ids=["gone", "dearer", "less"],
+)
+async def test_a_pack_that_is_not_what_was_agreed_to_is_not_bought(
+    live_ctx: Context, stripe: PretendStripe, packs: tuple[Pack, ...]
+) -> None:
+    await turn_on(live_ctx, stripe)
+    live_ctx.services.billing.packs = (*packs, PACKS[1])
+    await spend(live_ctx.workspace_id, 0)
+    await settle(live_ctx)
+    assert (charged(stripe), await automatic(live_ctx)) == (0, [])
+    assert await state(live_ctx) == (False, "pack_changed")
+
+
+async def test_what_is_paid_must_be_what_was_sold(live_ctx: Context, stripe: PretendStripe) -> None:
+    """A part of the money gives no credits, and charges nothing more."""
+    await turn_on(live_ctx, stripe)
+    await spend(live_ctx.workspace_id, 0)
+    real = stripe.new_intent
+    stripe.new_intent = lambda *args: {**real(*args), "amount_received": 1}  # type: ignore[method-assign]
+    await settle(live_ctx)
+    await settle(live_ctx)
+    assert (await automatic(live_ctx), charged(stripe)) == ([("review", "other_amount")], 1)
+    assert (await state(live_ctx), await books(live_ctx.workspace_id)) == ((False, "review"), (0, 0, 0))
+
+
+async def test_a_charge_that_was_lost_is_found_and_not_repeated(live_ctx: Context, stripe: PretendStripe) -> None:
+    """Stripe forgets the key after a day: from then on its payments are looked through."""
+    await turn_on(live_ctx, stripe)
+    await spend(live_ctx.workspace_id, 0)
+    now = await db.now()
+    async with unit_of_work():
+        id = await top_ups.begin(live_ctx.services, live_ctx.workspace_id, now + timedelta(seconds=1))
+    assert id is not None
+    await charges.look(live_ctx.services, await reread(id))
+    stripe.answered.clear()
+    await fulfilment.settle(at(now + timedelta(hours=24)), id)
+    assert ((await reread(id)).status, charged(stripe)) == ("paid", 1)
+    await spend(live_ctx.workspace_id, 0)
+    async with unit_of_work():
+        other = await top_ups.begin(live_ctx.services, live_ctx.workspace_id, now + timedelta(hours=24))
+    assert other is not None
+    await fulfilment.settle(at(now + timedelta(hours=48)), other)
+    assert ((await reread(other)).problem, charged(stripe)) == ("not_charged", 1)
+    assert await books(live_ctx.workspace_id) == (0, 0, 0)
+
+
+async def test_stripe_away_charges_once_it_is_back(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    await spend(live_ctx.workspace_id, 0)
+    stripe.refusals.append(Refused(429, "rate_limit_error", "Too many requests"))
+    await settle(live_ctx)
+    assert await automatic(live_ctx) == [("opening", None)]
+    await db.execute("UPDATE purchases SET check_at = now() - interval '1 s' WHERE check_at IS NOT NULL")
+    await settle(live_ctx)
+    assert (await automatic(live_ctx), charged(stripe)) == ([("paid", None)], 2)
+    assert len(stripe.intents) == 2
+
+
+async def test_an_automatic_one_is_refunded_as_others(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    await spend(live_ctx.workspace_id, 100)
+    await settle(live_ctx)
+    row = await Purchase.get(is_automatic=True)
+    stripe.refund(row.payment_intent or "", 950)
+    await bring(live_ctx.services, stripe)
+    assert await books(live_ctx.workspace_id) == (600, 600, 0)
+
+
+REFUSED: list[tuple[dict[str, Any], type[ApiError], str, str | None]] = [
+    ({"enabled": True, **FIGURES, "pack": "none"}, InvalidRequest, "pack_unknown", "pack"),
+    ({"enabled": True, **FIGURES, "pack": "gone"}, InvalidRequest, "pack_unknown", "pack"),
+    ({"enabled": True, **FIGURES, "threshold": 0}, InvalidRequest, "parameter_out_of_range", "threshold"),
+    ({"enabled": True, **FIGURES, "daily_limit": 1_899}, InvalidRequest, "parameter_out_of_range", "daily_limit"),
+    ({"enabled": True, **FIGURES, "monthly_limit": 2**40}, InvalidRequest, "parameter_out_of_range", "monthly_limit"),
+    ({"enabled": True, "pack": "starter"}, InvalidRequest, "parameter_missing", "threshold"),
+    ({"enabled": True}, InvalidRequest, "parameter_missing", "pack"),
+    ({"enabled": True, **FIGURES, "forget_card": True}, Conflict, "", None),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "code", "param"), REFUSED[:-1])
+async def test_what_cannot_be_agreed_to(
+    live_ctx: Context,
+    stripe: PretendStripe,
+    changes: dict[str, Any],
+    error: type[ApiError],
+    code: str,
+    param: str | None,
+) -> None:
+    await save_card(live_ctx, stripe)
+    with pytest.raises(error) as caught:
+        await change(live_ctx, **changes)
+    assert (caught.value.code, caught.value.param) == (code, param)
+    assert await state(live_ctx) == (False, None)
+    await spend(live_ctx.workspace_id, 0)
+    await settle(live_ctx)
+    assert charged(stripe) == 0
+
+
+async def test_it_needs_a_card_live_and_a_shop(live_ctx: Context, ctx: Context, stripe: PretendStripe) -> None:
+    with pytest.raises(Conflict) as caught:
+        await change(live_ctx, enabled=True, **FIGURES)
+    assert caught.value.code == "card_missing"
+    with pytest.raises(PermissionDenied) as denied:
+        await change(ctx, enabled=False)
+    assert denied.value.code == "live_only"
+    await buy(live_ctx, stripe)
+    assert await AutoTopUp.all().count() == 0, "no card is kept that nobody asked to keep"
+    await save_card(live_ctx, stripe)
+    live_ctx.services.billing.automatic_tax = True
+    with pytest.raises(Conflict) as closed:
+        await change(live_ctx, enabled=True, **FIGURES)
+    assert closed.value.code == "billing_closed"
+
+
+async def test_turning_it_off_and_forgetting_the_card(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    shown = await change(live_ctx, enabled=False)
+    assert (shown.enabled, shown.off_reason, shown.card_last4) == (False, "owner", "4242")
+    await spend(live_ctx.workspace_id, 0)
+    await settle(live_ctx)
+    assert charged(stripe) == 0
+    on = await change(live_ctx, enabled=True)
+    assert (on.enabled, on.off_reason) == (True, None)
+    await settle(live_ctx)
+    assert charged(stripe) == 1, "the balance was low already"
+    gone = await change(live_ctx, forget_card=True)
+    assert (gone.enabled, gone.card_last4, gone.card_brand) == (False, None, None)
+    with pytest.raises(Conflict):
+        await change(live_ctx, enabled=True)
+    actions = await db.fetch("SELECT action FROM audit_entries WHERE action LIKE 'auto%'")
+    assert len(actions) == 4
+
+
+async def test_a_send_at_the_daily_cap_notes_it(live_ctx: Context, stripe: PretendStripe) -> None:
+    await turn_on(live_ctx, stripe)
+    await spend(live_ctx.workspace_id, 501)
+    await db.execute("UPDATE workspaces SET daily_credit_cap = 1000000")
+    await spend(live_ctx.workspace_id, 400)
+    assert (await caps.spendable(live_ctx.workspace_id, await db.now())).balance == 400
+    await settle(live_ctx)
+    assert await automatic(live_ctx) == [("paid", None)]

@@ -12,7 +12,9 @@ from msvs import database as db
 from msvs.api import ids
 from msvs.api.accounts import notifications, users
 from msvs.api.accounts.login_sessions import begin_session
+from msvs.api.accounts.mail_letters import LANGUAGES
 from msvs.api.accounts.mail_outbox import claim_mails
+from msvs.api.accounts.mail_texts import NOTIFICATIONS
 from msvs.api.accounts.mail_writers import write_mail
 from msvs.api.accounts.notifications import list_notifications, mark_notifications_read
 from msvs.api.context import Context, Visitor
@@ -206,6 +208,11 @@ async def test_every_kind_has_a_letter(kind: NotificationKind, language: str, wo
     assert any(word in letter.text for word in ("Cart {close}", "Cohort Labs"))
     await mark_notifications_read(owner)
     assert await write_mail(SERVICES, mail) is None
+
+
+def test_every_kind_has_its_texts() -> None:
+    assert set(NOTIFICATIONS) == {kind.value for kind in NotificationKind} - {"new_device"}
+    assert {frozenset(texts) for texts in NOTIFICATIONS.values()} == {frozenset(LANGUAGES)}
 
 
 async def test_what_is_chosen(workspace: Workspace) -> None:

@@ -55,6 +55,7 @@ from msvs.ops.routes import ops_routes
 from msvs.ops.traffic import Observed, Traffic
 from msvs.rest_compat.openapi import openapi_routes
 from msvs.rest_compat.router import rest_routes
+from msvs.rest_compat.transfers import transfer_routes
 from msvs.settings import Settings, SettingsError
 from msvs.twilio_compat.router import twilio_routes
 
@@ -123,6 +124,7 @@ def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
     )
     return [
         *rest_routes(services, limiter),
+        *transfer_routes(services, limiter),
         *openapi_routes(settings.base_url),
         *graphql_routes(services, settings, limiter, {**operations(), **dashboard.operations()}),
         *twilio_routes(services, limiter),

@@ -88,6 +88,7 @@ PEOPLE = {
 
 # Module whose SQL may touch the tables of several workspaces → why.
 UNSCOPED_SQL = {
+    "msvs/api/messages/export_rows.py": "its statements are put together with the scope of their source",
     "msvs/api/contacts/import_merge.py": "its statements join contacts by OF_ROW, which has the scope",
     "msvs/api/campaigns/audiences.py": "expands the campaign whose row it holds",
     "msvs/api/accounts/auth.py": "finds the workspace by the key's hash",

@@ -5,6 +5,7 @@ import { campaignRoutes } from "./pages/campaigns/routes";
 import { contactRoutes } from "./pages/contacts/routes";
 import { creditsRoutes } from "./pages/credits/routes";
 import { developersRoutes } from "./pages/developers/routes";
+import { exportRoutes } from "./pages/exports/routes";
 import { homeRoutes } from "./pages/home/routes";
 import { importRoutes } from "./pages/imports/routes";
 import { inboxRoutes } from "./pages/inbox/routes";
@@ -25,6 +26,7 @@ const tree = rootRoute.addChildren([
     ...campaignRoutes,
     ...contactRoutes,
     ...importRoutes,
+    ...exportRoutes,
     ...creditsRoutes,
     ...developersRoutes,
     ...settingsRoutes,

@@ -47,6 +47,7 @@ class AuditAction(StrEnum):
     CONTACT_ERASED = "contact.erased"
     CONTACT_JOINED = "contact.joined"
     AUTO_TOP_UP_UPDATED = "auto_top_up.updated"
+    EXPORT_CREATED = "export.created"
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_UPDATED = "webhook.updated"
     WEBHOOK_DELETED = "webhook.deleted"

@@ -331,6 +331,18 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Change it in that service, or create your own list.",
     ),
     (
+        ErrorCode.ADDRESS_EXPIRED,
+        (404,),
+        "A signed address has expired, or was never given.",
+        "Ask for the import or the export again: it comes with a new address.",
+    ),
+    (
+        ErrorCode.EXPORT_LIMIT,
+        (409,),
+        "As many exports as may wait or run at once do.",
+        "Wait until one has ended, or cancel one.",
+    ),
+    (
         ErrorCode.IMPORT_STATE,
         (409,),
         "The status of the import does not allow this.",

@@ -115,6 +115,13 @@ class Keyring:
         """Return the text inside a sealed one. Raises SecretUnreadable."""
         return self._open_box().open(sealed)
 
+    def try_open(self, sealed: str) -> str | None:
+        """Return the text inside a sealed one; None where there is none that can be read."""
+        try:
+            return self.open(sealed)
+        except SecretUnreadable:
+            return None
+
     def hash_phone(self, workspace_id: UUID, livemode: bool, phone: str) -> str:
         """Hash a phone in one mode of a workspace; elsewhere the same phone has another hash."""
         return hash_phone_with(self._key(), workspace_id, livemode, phone)

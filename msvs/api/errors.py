@@ -62,6 +62,8 @@ class ErrorCode(StrEnum):
     EMAIL_INVALID = "email_invalid"
     IP_INVALID = "ip_invalid"
     LIST_SYNCED = "list_synced"
+    ADDRESS_EXPIRED = "address_expired"
+    EXPORT_LIMIT = "export_limit"
     IMPORT_STATE = "import_state"
     IMPORT_OFFSET_WRONG = "import_offset_wrong"
     KEYWORD_RESERVED = "keyword_reserved"

@@ -1,12 +1,18 @@
-"""The permissions of each role and of each key scope, as tables."""
+"""The permissions of each role and key scope, as tables; and signed addresses, each of which permits one thing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+from urllib.parse import quote
+from uuid import UUID
 
-from msvs.api.context import SYSTEM, Context
-from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied
+import msgspec
+
+from msvs.api.context import SYSTEM, Context, Services
+from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.models import Role
 
 
@@ -21,6 +27,8 @@ class Permission(StrEnum):
     CONTACTS_READ = "contacts:read"
     CONTACTS_WRITE = "contacts:write"
     CONTACTS_ERASE = "contacts:erase"
+    EXPORTS_READ = "exports:read"
+    EXPORTS_WRITE = "exports:write"
     EVENTS_READ = "events:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
@@ -50,6 +58,8 @@ ROLES: Mapping[Permission, frozenset[Role]] = {
     Permission.CONTACTS_READ: _EVERYONE,
     Permission.CONTACTS_WRITE: _WRITERS,
     Permission.CONTACTS_ERASE: _ADMINS,
+    Permission.EXPORTS_READ: _EVERYONE,
+    Permission.EXPORTS_WRITE: _WRITERS,
     Permission.EVENTS_READ: _EVERYONE,
     Permission.WEBHOOKS_READ: _EVERYONE,
     Permission.WEBHOOKS_WRITE: _ADMINS,
@@ -88,6 +98,8 @@ class Scope(StrEnum):
     CONTACTS_READ = "contacts:read"
     CONTACTS_WRITE = "contacts:write"
     CONTACTS_ERASE = "contacts:erase"
+    EXPORTS_READ = "exports:read"
+    EXPORTS_WRITE = "exports:write"
     EVENTS_READ = "events:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
@@ -108,6 +120,8 @@ SCOPES: Mapping[Permission, Scope] = {
     Permission.CONTACTS_READ: Scope.CONTACTS_READ,
     Permission.CONTACTS_WRITE: Scope.CONTACTS_WRITE,
     Permission.CONTACTS_ERASE: Scope.CONTACTS_ERASE,
+    Permission.EXPORTS_READ: Scope.EXPORTS_READ,
+    Permission.EXPORTS_WRITE: Scope.EXPORTS_WRITE,
     Permission.EVENTS_READ: Scope.EVENTS_READ,
     Permission.WEBHOOKS_READ: Scope.WEBHOOKS_READ,
     Permission.WEBHOOKS_WRITE: Scope.WEBHOOKS_WRITE,
@@ -152,6 +166,15 @@ def allow(ctx: Context, permission: Permission) -> None:
     require_scope(ctx, permission)
 
 
+def is_allowed(ctx: Context, permission: Permission) -> bool:
+    """Return whether a caller has a permission."""
+    try:
+        allow(ctx, permission)
+    except PermissionDenied:
+        return False
+    return True
+
+
 def require_confirmed(ctx: Context) -> None:
     """Refuse a user whose address is not confirmed. Raises PermissionDenied code `email_unconfirmed`."""
     if not ctx.is_confirmed:
@@ -182,3 +205,56 @@ def require(role: Role | None, permission: Permission) -> None:
     if not may(role, permission):
         who = "An API key" if role is None else f"The role {role}"
         raise PermissionDenied(f"{who} may not do this ({permission}).", permission=permission.value)
+
+
+# Addresses that stand for one thing that their holder may do, until they expire: no key and no cookie comes along.
+
+FILES = "/files"
+LIFETIME = timedelta(hours=1)
+# What can be done: a permission, which is all that the address holds.
+PUT_IMPORT, GET_EXPORT = "put_import", "get_export"
+MAX_TOKEN = 1000
+
+
+class _Claims(msgspec.Struct, frozen=True, array_like=True):
+    kind: str
+    id: UUID
+    workspace_id: UUID
+    livemode: bool
+    actor: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAddress:
+    """An address, and when it expires."""
+
+    url: str
+    expires_at: datetime
+
+
+def sign_address(ctx: Context, kind: str, id: UUID) -> SignedAddress:
+    """Return an address under which the caller, or anyone who holds it, may do one thing for an hour."""
+    expires_at = ctx.services.clock().replace(microsecond=0) + LIFETIME
+    claims = _Claims(kind, id, ctx.workspace_id, ctx.livemode, ctx.actor, int(expires_at.timestamp()))
+    token = ctx.services.keyring.seal(msgspec.json.encode(claims).decode())
+    return SignedAddress(f"{ctx.services.base_url}{FILES}/{quote(token.rstrip('='))}", expires_at)
+
+
+def open_address(services: Services, kind: str, token: str, permissions: Iterable[Permission]) -> tuple[Context, UUID]:
+    """Return the caller that an address stands for, and the id of what it is of. Raises NotFound `address_expired`."""
+    claims = _read(services, token)
+    if claims is None or claims.kind != kind or services.clock().timestamp() > claims.expires_at:
+        raise NotFound(
+            "This address has expired, or was never given: ask for a new one.", code=ErrorCode.ADDRESS_EXPIRED
+        )
+    scopes = frozenset(SCOPES[each] for each in permissions)
+    ctx = Context(claims.workspace_id, claims.livemode, claims.actor, scopes=scopes, services=services)
+    return ctx, claims.id
+
+
+def _read(services: Services, token: str) -> _Claims | None:
+    if len(token) > MAX_TOKEN or not token.isascii():
+        return None
+    text = services.keyring.try_open(token + "=" * (-len(token) % 4))
+    return None if text is None else msgspec.json.decode(text, type=_Claims)

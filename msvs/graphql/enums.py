@@ -18,6 +18,8 @@ from msvs.api.webhooks.events import EventType
 from msvs.api.webhooks.member_notifications import NotificationKind
 from msvs.models import (
     CampaignStatus,
+    ExportKind,
+    ExportStatus,
     ImportStatus,
     LedgerKind,
     MessageKind,
@@ -89,6 +91,32 @@ describe(
         "CAMPAIGN": "A campaign.",
         "AUTOMATIC": "The service itself: a confirmation, a welcome or a question. It costs credits like any other.",
         "DASHBOARD": "Sent by a person who was logged in.",
+    },
+)
+describe(
+    ExportKind,
+    "ExportKind",
+    "What an export holds.",
+    {
+        "CONTACTS": "Contacts.",
+        "MESSAGES": "Messages, without those who were skipped unless they are asked for.",
+        "CAMPAIGN_RESULTS": "What became of a campaign, a row for each recipient.",
+        "SUPPRESSIONS": "Phones that get nothing.",
+        "LEDGER": "Every change of the credits.",
+        "EVENTS": "Events, each with what it is of.",
+    },
+)
+describe(
+    ExportStatus,
+    "ExportStatus",
+    "How far an export is.",
+    {
+        "QUEUED": "It waits for a worker.",
+        "RUNNING": "Its file is being written.",
+        "COMPLETED": "Its file can be downloaded.",
+        "CANCELED": "It was ended before its file was whole.",
+        "FAILED": "It could not go on; its error says why.",
+        "EXPIRED": "Its file is gone, after seven days or as somebody in it was erased.",
     },
 )
 describe(

@@ -152,6 +152,13 @@ class ContactImport(Node):
             undo_until=None if told.undo_until is None else cast("datetime", row.ended_at) + import_jobs.UNDO,
         )
 
+    @field(
+        "The address to which parts of the file of at most 4 MiB are put as they are, with `offset` and `last` in the"
+        " query. Valid for an hour; null if the upload has ended or you may not change contacts."
+    )
+    async def upload_url(self, info: Info) -> str | None:
+        return import_jobs.upload_url(info.context.ctx, self.row)
+
     @field("The rows in order, at most 100 at once.")
     async def rows(
         self,

@@ -22,10 +22,11 @@ from msvs.api.contacts.import_jobs import DUE
 from msvs.api.context import Context
 from msvs.api.dispatch.campaign_stats import campaign_stats
 from msvs.api.errors import ApiError, ErrorCode, InvalidRequest, RateLimited
+from msvs.api.messages import export_jobs
 from msvs.api.resources import CampaignStats
 from msvs.api.scope import scoped
 from msvs.database import Row, fetch
-from msvs.models import ContactImport
+from msvs.models import ContactImport, Export
 
 log = structlog.get_logger(__name__)
 
@@ -273,6 +274,18 @@ class Feed:
             while last is not None and last.status in DUE:
                 await asyncio.sleep(POLL_SECONDS)
                 now = await scoped(ctx, ContactImport).filter(id=first.id).first()
+                if now is not None and now.updated_at != last.updated_at:
+                    yield now
+                last = now
+
+    async def export(self, ctx: Context, first: Export) -> AsyncGenerator[Export, None]:
+        """Yield an export now, and then whenever it has gone on; ends with it."""
+        with self._counted(first.workspace_id):
+            last: Export | None = first
+            yield first
+            while last is not None and last.status in export_jobs.DUE:
+                await asyncio.sleep(POLL_SECONDS)
+                now = await scoped(ctx, Export).filter(id=first.id).first()
                 if now is not None and now.updated_at != last.updated_at:
                     yield now
                 last = now

@@ -45,6 +45,7 @@ READS: Mapping[str, Permission] = {
     **dict.fromkeys((ids.EVENT, API_REQUEST), Permission.EVENTS_READ),
     **dict.fromkeys((ids.WORKSPACE, ids.SENDER), Permission.WORKSPACE_READ),
     PURCHASE: Permission.CREDITS_READ,
+    ids.EXPORT: Permission.EXPORTS_READ,
     ids.API_KEY: Permission.KEYS_READ,
     ids.USER: Permission.MEMBERS_READ,
 }

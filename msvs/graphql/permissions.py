@@ -15,6 +15,7 @@ MUTATIONS: Mapping[str, Permission] = {
     "importContacts": Permission.CONTACTS_WRITE,
     **dict.fromkeys(("createImport", "addImportPart", "updateImport"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("runImport", "cancelImport", "undoImport"), Permission.CONTACTS_WRITE),
+    **dict.fromkeys(("createExport", "cancelExport"), Permission.EXPORTS_WRITE),
     **dict.fromkeys(("createList", "updateList", "deleteList"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("createSuppression", "importSuppressions", "liftSuppression"), Permission.CONTACTS_WRITE),

@@ -22,6 +22,7 @@ from msvs.graphql.contacts import ContactMutation, ContactQuery
 from msvs.graphql.credits import CreditQuery
 from msvs.graphql.errors import Error
 from msvs.graphql.events import EventMutation, EventQuery
+from msvs.graphql.exports import ExportMutation, ExportQuery
 from msvs.graphql.handset import HandsetQuery
 from msvs.graphql.imports import ImportMutation, ImportQuery
 from msvs.graphql.inbound import InboundMutation, InboundQuery
@@ -58,6 +59,7 @@ class Query(
     CampaignQuery,
     ContactQuery,
     ImportQuery,
+    ExportQuery,
     ListQuery,
     KeywordQuery,
     SuppressionQuery,
@@ -93,6 +95,7 @@ class Mutation(
     CampaignMutation,
     ContactMutation,
     ImportMutation,
+    ExportMutation,
     ListMutation,
     KeywordMutation,
     SuppressionMutation,

@@ -38,6 +38,7 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("joinKeyword", "joinKeywords", "suppression", "suppressions"), Permission.CONTACTS_READ),
     **dict.fromkeys(("consentHistory", "segment", "segments", "segmentPreview"), Permission.CONTACTS_READ),
     **dict.fromkeys(("contactImport", "contactImports", "importProgress"), Permission.CONTACTS_READ),
+    **dict.fromkeys(("export", "exports", "exportProgress"), Permission.EXPORTS_READ),
     **dict.fromkeys(("audienceGrowth", "segmentFields", "contactNotes"), Permission.CONTACTS_READ),
     **dict.fromkeys(
         ("credits", "creditPacks", "checkout", "checkouts", "autoTopUp", "creditRates"), Permission.CREDITS_READ
@@ -62,6 +63,7 @@ TYPES: Mapping[str, Permission] = {
         Permission.CONTACTS_READ,
     ),
     "ContactImport": Permission.CONTACTS_READ,
+    "Export": Permission.EXPORTS_READ,
     **dict.fromkeys(("Credits", "LedgerEntry", "Purchase", "CreditPack", "Checkout"), Permission.CREDITS_READ),
     **dict.fromkeys(("AutoTopUp", "CreditRate"), Permission.CREDITS_READ),
     **dict.fromkeys(("Workspace", "Sender"), Permission.WORKSPACE_READ),

@@ -14,12 +14,14 @@ from msvs.api import ids
 from msvs.api.accounts.notifications import member_of, modes_shown
 from msvs.api.campaigns import campaigns
 from msvs.api.contacts import import_jobs
+from msvs.api.messages import export_jobs
 from msvs.api.permissions import Permission, allow
 from msvs.api.webhooks.events import EventType
 from msvs.database import Row
 from msvs.graphql.campaigns import Campaign
 from msvs.graphql.context import Info
 from msvs.graphql.events import Event
+from msvs.graphql.exports import Export
 from msvs.graphql.fields import F
 from msvs.graphql.imports import ContactImport
 from msvs.graphql.inbound import InboundMessage
@@ -68,6 +70,17 @@ class Subscription:
             async for now in found:
                 request.forget()
                 yield ContactImport.from_row(now)
+
+    @subscription("An export as it is now, and again whenever it has gone on, at most once a second. Ends with it.")
+    async def export_progress(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The export's id.")]
+    ) -> AsyncGenerator[Export, None]:
+        request = info.context
+        row = await export_jobs.get_export(request.ctx, ids.find_id(ids.EXPORT, id, "export"))
+        async with aclosing(request.live.export(request.ctx, row)) as found:
+            async for now in found:
+                request.forget()
+                yield Export.from_row(now)
 
     @subscription("Messages that recipients send, as they arrive.")
     async def new_replies(

@@ -60,18 +60,20 @@ class ClientGone(Exception):
 # Reading
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int = MAX_BYTES) -> bytes:
-    """Return the whole body within BODY_SECONDS. Raises RequestTooLarge, RequestTimeout, ClientGone."""
+async def read_body(
+    receive: Receive, headers: Mapping[bytes, bytes], limit: int = MAX_BYTES, seconds: float = BODY_SECONDS
+) -> bytes:
+    """Return the whole body within so many seconds. Raises RequestTooLarge, RequestTimeout, ClientGone."""
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and (len(length) > 10 or int(length) > limit):
         raise too_large(limit)
-    message = await _next(receive, BODY_SECONDS)
+    message = await _next(receive, seconds)
     if not message.get("more_body", False):
         body: bytes = message.get("body", b"")
         if len(body) > limit:
             raise too_large(limit)
         return body
-    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    deadline = asyncio.get_running_loop().time() + seconds
     parts = [message.get("body", b"")]
     size = len(parts[0])
     while message.get("more_body", False):
@@ -88,7 +90,7 @@ async def _next(receive: Receive, seconds: float) -> Message:
         async with asyncio.timeout(seconds):
             message = await receive()
     except TimeoutError:
-        raise RequestTimeout(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
+        raise RequestTimeout("The body did not arrive in time.") from None
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message

@@ -32,6 +32,7 @@ from msvs.models.contacts import (
 )
 from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
 from msvs.models.events import Event
+from msvs.models.exports import Export, ExportKind, ExportStatus
 from msvs.models.idempotency import IdempotencyRecord
 from msvs.models.imports import ContactImport, ImportStatus
 from msvs.models.inbound import InboundMessage
@@ -96,6 +97,9 @@ __all__ = [
     "ErasedSuppression",
     "Event",
     "EventState",
+    "Export",
+    "ExportKind",
+    "ExportStatus",
     "IdempotencyRecord",
     "ImportStatus",
     "InboundMessage",

@@ -34,7 +34,8 @@ class ContactImport(Model):
 
     The file's bytes are rows of `import_chunks` until the import ends. What its rows say is in `import_rows`, under
     `reading_id`, for as long as the import can be undone; `old_readings` are left to be deleted. A worker holds an
-    import by `lease_token` until `lease_until`. `rows_read` and `rows_done` say where it goes on.
+    import by `lease_token` until `lease_until`. `rows_read` and `rows_done` say where it goes on. `erased` holds the
+    hashes of phones that were erased while the file came or was read: their rows are left out.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -57,6 +58,7 @@ class ContactImport(Model):
     is_read = fields.BooleanField(default=False)
     reading_id = fields.UUIDField(null=True)
     old_readings: fields.Field[list[str]] = fields.JSONField(default=list)
+    erased: fields.Field[list[str]] = fields.JSONField(default=list, db_default=[])
     error: fields.Field[JSONObject | None] = fields.JSONField(null=True)
     lease_token = fields.UUIDField(null=True)
     lease_until = fields.DatetimeField(null=True)

@@ -685,6 +685,9 @@ class ContactImportRow(Protocol):
     def old_readings(self) -> list[str]: ...
 
     @property
+    def erased(self) -> list[str]: ...
+
+    @property
     def error(self) -> JSONObject | None: ...
 
     @property
@@ -854,6 +857,67 @@ class EventRow(Protocol):
 
     @property
     def created_at(self) -> datetime: ...
+
+
+class ExportRow(Protocol):
+    """A row of `exports`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def actor(self) -> str: ...
+
+    @property
+    def options(self) -> JSONObject: ...
+
+    @property
+    def rows_total(self) -> int | None: ...
+
+    @property
+    def rows_done(self) -> int: ...
+
+    @property
+    def file_size(self) -> int: ...
+
+    @property
+    def error(self) -> JSONObject | None: ...
+
+    @property
+    def lease_token(self) -> UUID | None: ...
+
+    @property
+    def lease_until(self) -> datetime | None: ...
+
+    @property
+    def turn_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+    @property
+    def started_at(self) -> datetime | None: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
 
 
 class IdempotencyRecordRow(Protocol):

@@ -46,6 +46,8 @@ from msvs.api.inbound.keywords import CreateKeyword, ListKeywords, UpdateKeyword
 from msvs.api.inbound.replies import ListInbound, SimulateReply
 from msvs.api.limits import Bucket
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
+from msvs.api.messages.export_jobs import ExportResource
+from msvs.api.messages.export_requests import CreateExport, ListExports
 from msvs.api.messages.messages import ListMessages, SendMessage
 from msvs.api.pages import PageQuery
 from msvs.api.privacy.contact_export import ContactExportResource
@@ -75,6 +77,7 @@ from msvs.rest_compat import (
     contacts,
     credits,
     events,
+    exports,
     imports,
     inbound,
     inbox,
@@ -454,6 +457,48 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=suppressions.consent_history,
         query=ListByPhone,
         response=ListOf[ConsentEntryResource],
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/exports",
+        operation_id="createExport",
+        tag="Exports",
+        summary="Export what there is as a file",
+        handler=exports.create,
+        body=CreateExport,
+        response=ExportResource,
+        status=201,
+        errors=(Conflict,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/exports",
+        operation_id="listExports",
+        tag="Exports",
+        summary="List exports",
+        handler=exports.list_,
+        query=ListExports,
+        response=ListOf[ExportResource],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/exports/{id}",
+        operation_id="retrieveExport",
+        tag="Exports",
+        summary="Retrieve an export",
+        handler=exports.retrieve,
+        response=ExportResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/exports/{id}/cancel",
+        operation_id="cancelExport",
+        tag="Exports",
+        summary="Cancel an export",
+        handler=exports.cancel,
+        response=ExportResource,
+        errors=(NotFound,),
     ),
     Endpoint(
         method="POST",

@@ -42,6 +42,7 @@ TAGS: Mapping[str, str] = {
     "Webhooks": "Endpoints that receive events at your URL.",
     "Webhook events": "Events that webhooks deliver to your URL.",
     "Events": "Events, as webhooks deliver them, to read or deliver again.",
+    "Exports": "Exports of your data as files, kept for seven days.",
     "Senders": "Senders that the workspace can use in live mode.",
     "Inbound": "Messages from recipients.",
     "Inbox": "Conversations with contacts, to answer and mark as read.",
@@ -69,6 +70,12 @@ OPERATIONS: Mapping[str, str] = {
         "Possible for seven days after it ended. Contacts that were used since stay; consent records and"
         " opt-outs always stay."
     ),
+    "createExport": (
+        "Contacts, messages, results of a campaign, suppressions, the ledger or events, as CSV or JSON Lines. The file"
+        " is a snapshot of one moment. Requires the scope of its contents beside `exports:write`."
+    ),
+    "retrieveExport": "When it is `completed`, `download_url` is the address of the file.",
+    "cancelExport": "The partial file is deleted. An export that has ended is returned unchanged.",
     "createMessage": (
         "Sends one SMS now, or at `scheduled_at`. Costs 1 credit for each segment; sandbox messages are free."
         " The first message to a number creates its contact."
@@ -204,6 +211,7 @@ URL: Schema = {"format": "uri", "maxLength": 2048, "description": "A public http
 PATH_IDS: Mapping[str, str] = {
     "messages": ids.MESSAGE,
     "imports": ids.IMPORT,
+    "exports": ids.EXPORT,
     "campaigns": ids.CAMPAIGN,
     "contacts": ids.CONTACT,
     "lists": ids.CONTACT_LIST,
@@ -224,6 +232,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "Contact": ids.CONTACT,
     "ContactList": ids.CONTACT_LIST,
     "Import": ids.IMPORT,
+    "Export": ids.EXPORT,
     "ContactExport": ids.CONTACT,
     "ConsentEntry": CONSENT_EVENT,
     "Erasure": ids.CONTACT,

@@ -51,6 +51,8 @@ PERMISSIONS: Mapping[str, Permission] = {
         Permission.CONTACTS_WRITE,
     ),
     "eraseContact": Permission.CONTACTS_ERASE,
+    **dict.fromkeys(("listExports", "retrieveExport"), Permission.EXPORTS_READ),
+    **dict.fromkeys(("createExport", "cancelExport"), Permission.EXPORTS_WRITE),
     **dict.fromkeys(
         (
             *("retrieveCredits", "listLedger", "listCreditPurchases", "listCreditPacks"),

@@ -58,7 +58,7 @@ QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.WEBHOOKS: status_callbacks.has_due,
     WorkQueue.MAIL: mail_outbox.has_due,
     WorkQueue.BILLING: billing.has_due,
-    WorkQueue.IMPORTS: imports.has_due,
+    WorkQueue.IMPORTS: imports.has_due_files,
     WorkQueue.MAINTENANCE: maintenance.has_work,
 }
 

@@ -22,7 +22,7 @@ import structlog
 
 from msvs import database
 from msvs.api import ids
-from msvs.api.contacts import import_columns, import_files, import_jobs, import_merge
+from msvs.api.contacts import import_columns, import_erasure, import_files, import_jobs, import_merge
 from msvs.api.contacts.import_files import Unpacked
 from msvs.api.contacts.import_jobs import DUE
 from msvs.api.contacts.import_rows import COLUMNS, Encoded, Plan, RawRow, keep_text, make_plan
@@ -33,7 +33,7 @@ from msvs.database import copy_encoded, execute, fetch_value
 from msvs.json_types import JSONObject
 from msvs.models import ContactImport, ImportStatus
 from msvs.settings import Settings
-from msvs.workers import import_reader
+from msvs.workers import exports, import_reader
 from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
@@ -107,6 +107,25 @@ async def run_imports(services: Services, settings: Settings, *, stop: StopFlag 
     return done
 
 
+async def run_files(services: Services, settings: Settings, *, stop: StopFlag | None = None) -> int:
+    """Bring imports and exports forward by turns, until none is due. Return how many rows were imported."""
+    stop = stop or StopFlag()
+    done = 0
+    while not stop.is_set:
+        turn = await _claim(services, settings, stop)
+        if turn is not None:
+            done += await turn.run()
+        has_written = not stop.is_set and await exports.run_export(services, stop)
+        if turn is None and not has_written:
+            break
+    return done
+
+
+async def has_due_files(services: Services, now: datetime) -> bool:
+    """Return whether an import or an export waits for a worker."""
+    return await has_due(services, now) or await exports.has_due(services, now)
+
+
 async def _claim(services: Services, settings: Settings, stop: StopFlag) -> _Turn | None:
     now = await database.now()
     token = ids.new_id()
@@ -158,7 +177,7 @@ class _Turn:
     async def _is_over(self) -> bool:
         """Return whether the worker is to end, or another import to have its turn."""
         return self._stop.is_set or (
-            time.monotonic() >= self._until and await has_due(self._services, await database.now())
+            time.monotonic() >= self._until and await has_due_files(self._services, await database.now())
         )
 
     async def _hold(self, now: datetime, *statuses: ImportStatus) -> ContactImport:
@@ -236,8 +255,9 @@ class _Turn:
             row.mapping = import_columns.check_mapping(columns, row.mapping)
         else:
             row.mapping = import_columns.propose_mapping(columns, rows, region=region)
+            import_jobs.have_consent_confirmed(row)
         row.file_kind = unpacked.kind
-        row.columns = [_shape(column) for column in columns]
+        row.columns = [{**_shape(column), **({"samples": []} if row.erased else {})} for column in columns]
         row.rows_read = row.rows_done = 0
         row.is_read = False
         row.counts = {}
@@ -246,6 +266,7 @@ class _Turn:
             row.reading_id = ids.new_id()
         else:
             row.status = ImportStatus.NEEDS_MAPPING
+            await import_jobs.drop_file_of_erased(row)
         await row.save()
         return row
 
@@ -271,11 +292,11 @@ class _Turn:
         if row.rows_read != after:
             raise LeaseLost
         await copy_encoded("import_rows", COLUMNS, [encoded.data])
+        more = {"rows": encoded.rows, "invalid": encoded.invalid, "without_opt_in": encoded.without_opt_in}
+        if row.erased:
+            more["erased"] = await import_erasure.leave_out_erased(self._ctx(row), row, after)
         row.rows_read += encoded.rows
-        row.counts = _added(
-            row.counts,
-            {"rows": encoded.rows, "invalid": encoded.invalid, "without_opt_in": encoded.without_opt_in},
-        )
+        row.counts = _added(row.counts, more)
         await row.save()
 
     async def _end_reading(self) -> None:
@@ -303,6 +324,7 @@ class _Turn:
         async def finish(row: ContactImport, now: datetime) -> None:
             row.status = ImportStatus.CHECKED
             row.lease_token = row.lease_until = None
+            await import_jobs.drop_file_of_erased(row)
             await row.save()
 
         await self._batches(ImportStatus.CHECKING, lambda _: BATCH, check, self._fill_cells, finish)
@@ -370,6 +392,8 @@ class _Turn:
 
     async def _fill_cells(self, row: ContactImport) -> None:
         """Keep the cells of rows that were refused only when they were compared with others, while there is a file."""
+        if row.erased:
+            return
         found = await database.fetch(FIND_REFUSED_LATE, row.reading_id, MAX_FILLED)
         wanted = {each.number for each in found}
         if not wanted:
@@ -382,10 +406,14 @@ class _Turn:
                     await self._fill(row, part)
 
     async def _fill(self, row: ContactImport, part: Sequence[RawRow]) -> None:
-        cells = [[keep_text(cell) for cell in raw.cells] for raw in part]
-        await execute(
-            FILL_CELLS, row.reading_id, [raw.number for raw in part], [database.encode_json(each) for each in cells]
-        )
+        cells = [database.encode_json([keep_text(cell) for cell in raw.cells]) for raw in part]
+
+        async def fill() -> None:
+            held = await self._hold(await database.now(), row.status)
+            if not held.erased:
+                await execute(FILL_CELLS, row.reading_id, [raw.number for raw in part], cells)
+
+        await in_unit_of_work(fill)
 
 
 def _binary(file: object) -> BinaryIO:

@@ -87,8 +87,8 @@ def settle_billing(runtime: Runtime) -> int:
 
 @_answering(WorkQueue.IMPORTS)
 def run_imports(runtime: Runtime) -> int:
-    """Read files of contacts and import them. Return the number of rows."""
-    return runtime.run_bounded(imports.run_imports(runtime.services, runtime.settings, stop=runtime.stop))
+    """Import files of contacts, and write the files of exports. Return the number of rows imported."""
+    return runtime.run_bounded(imports.run_files(runtime.services, runtime.settings, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAINTENANCE)

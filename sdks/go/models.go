@@ -72,6 +72,28 @@ const (
 	ContactListKindSynced ContactListKind = "synced"
 )
 
+// CreateExportFormat is one of the values below, or one that came later.
+type CreateExportFormat string
+
+// Values of CreateExportFormat that this version knows.
+const (
+	CreateExportFormatCsv   CreateExportFormat = "csv"
+	CreateExportFormatJsonl CreateExportFormat = "jsonl"
+)
+
+// CreateExportKind is one of the values below, or one that came later.
+type CreateExportKind string
+
+// Values of CreateExportKind that this version knows.
+const (
+	CreateExportKindContacts        CreateExportKind = "contacts"
+	CreateExportKindMessages        CreateExportKind = "messages"
+	CreateExportKindCampaignResults CreateExportKind = "campaign_results"
+	CreateExportKindSuppressions    CreateExportKind = "suppressions"
+	CreateExportKindLedger          CreateExportKind = "ledger"
+	CreateExportKindEvents          CreateExportKind = "events"
+)
+
 // CreateImportUpdate is one of the values below, or one that came later.
 type CreateImportUpdate string
 
@@ -106,6 +128,7 @@ type ErrorCode string
 
 // Values of ErrorCode that this version knows.
 const (
+	ErrorCodeAddressExpired         ErrorCode = "address_expired"
 	ErrorCodeAddressNotAllowed      ErrorCode = "address_not_allowed"
 	ErrorCodeAPIKeyExpired          ErrorCode = "api_key_expired"
 	ErrorCodeAPIKeyInvalid          ErrorCode = "api_key_invalid"
@@ -137,6 +160,7 @@ const (
 	ErrorCodeEventUnknown           ErrorCode = "event_unknown"
 	ErrorCodeEventsEmpty            ErrorCode = "events_empty"
 	ErrorCodeExpiresAtPast          ErrorCode = "expires_at_past"
+	ErrorCodeExportLimit            ErrorCode = "export_limit"
 	ErrorCodeFieldUnknown           ErrorCode = "field_unknown"
 	ErrorCodeFilterTooDeep          ErrorCode = "filter_too_deep"
 	ErrorCodeFilterTooLarge         ErrorCode = "filter_too_large"
@@ -248,6 +272,19 @@ const (
 	EventTypeImportCompleted    EventType = "import.completed"
 	EventTypeWebhookDisabled    EventType = "webhook.disabled"
 	EventTypeTestPing           EventType = "test.ping"
+)
+
+// ExportStatus is one of the values below, or one that came later.
+type ExportStatus string
+
+// Values of ExportStatus that this version knows.
+const (
+	ExportStatusQueued    ExportStatus = "queued"
+	ExportStatusRunning   ExportStatus = "running"
+	ExportStatusCompleted ExportStatus = "completed"
+	ExportStatusCanceled  ExportStatus = "canceled"
+	ExportStatusFailed    ExportStatus = "failed"
+	ExportStatusExpired   ExportStatus = "expired"
 )
 
 // FailureCode is one of the values below, or one that came later.
@@ -491,6 +528,8 @@ const (
 	ScopeCreditsBuy     Scope = "credits:buy"
 	ScopeCreditsRead    Scope = "credits:read"
 	ScopeEventsRead     Scope = "events:read"
+	ScopeExportsRead    Scope = "exports:read"
+	ScopeExportsWrite   Scope = "exports:write"
 	ScopeInboxWrite     Scope = "inbox:write"
 	ScopeKeysRead       Scope = "keys:read"
 	ScopeMessagesRead   Scope = "messages:read"
@@ -1411,6 +1450,41 @@ type CreateCheckout struct {
 // MarshalJSON writes the fields that are set.
 func (v CreateCheckout) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// CreateExport: An export, of all there is of a kind or of what meets every condition.
+type CreateExport struct {
+	// What it holds.
+	Kind CreateExportKind `json:"kind"`
+	// What the file is: comma-separated values with a header, or one JSON object a line.
+	Format *CreateExportFormat `json:"format,omitempty"`
+	// Whether the file is compressed.
+	Gzip *bool `json:"gzip,omitempty"`
+	// Of contacts and messages: only those that the lists of them find by it.
+	Q *string `json:"q,omitempty"`
+	// Of contacts: only those on this list.
+	ListID *string `json:"list_id,omitempty"`
+	// Of contacts: only those whom this segment picks.
+	SegmentID *string `json:"segment_id,omitempty"`
+	// Of contacts: only those of this opt-in status.
+	OptInStatus *OptInStatus `json:"opt_in_status,omitempty"`
+	// Of contacts: only those that meet this condition.
+	Filter *SegmentCondition `json:"filter,omitempty"`
+	// The campaign of the results, or of the messages.
+	CampaignID *string `json:"campaign_id,omitempty"`
+	// Of messages: only those to this contact.
+	ContactID *string `json:"contact_id,omitempty"`
+	// Of messages: only those of this status, such as `failed`.
+	Status *string `json:"status,omitempty"`
+	// Of events: only those of these types.
+	Types []string `json:"types,omitempty"`
+	// Only what was made at this time or later.
+	CreatedFrom *time.Time `json:"created_from,omitempty"`
+	// Only what was made before this time.
+	CreatedBefore *time.Time `json:"created_before,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v CreateExport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // CreateImport: A file to import, whose content follows in parts.
 type CreateImport struct {
 	// The list to which all contacts are added.
@@ -1419,7 +1493,7 @@ type CreateImport struct {
 	DefaultRegion *string `json:"default_region,omitempty"`
 	// What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
 	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
-	// `status`, `attributes.` and a key, or `ignore`.
+	// `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
 	Mapping map[string]any `json:"mapping,omitempty"`
 	// How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in.
 	Evidence *OptIn `json:"evidence,omitempty"`
@@ -1589,6 +1663,71 @@ type EventResend struct {
 // MarshalJSON writes the fields that are set.
 func (v EventResend) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// Export: An export of what a workspace has, as a file.
+type Export struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// What it holds.
+	Kind CreateExportKind `json:"kind"`
+	// How far it is.
+	Status ExportStatus `json:"status"`
+	// What the file is.
+	Format CreateExportFormat `json:"format"`
+	// Whether the file is compressed.
+	Gzip bool `json:"gzip"`
+	// What all of it meets, as it was asked for.
+	Conditions map[string]any `json:"conditions"`
+	// How many rows there are; null until they were counted.
+	RowsTotal *int64 `json:"rows_total"`
+	// How many rows were written so far.
+	RowsDone int64 `json:"rows_done"`
+	// What the file is called.
+	FileName string `json:"file_name"`
+	// How many bytes of it were written so far.
+	FileSize int64 `json:"file_size"`
+	// The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed.
+	DownloadURL *string `json:"download_url"`
+	// When that address expires.
+	DownloadExpiresAt *time.Time   `json:"download_expires_at"`
+	Error             *ExportFault `json:"error"`
+	// When it was made.
+	CreatedAt time.Time `json:"created_at"`
+	// When it last went on.
+	UpdatedAt time.Time `json:"updated_at"`
+	// When it was begun; all of the file is of that moment.
+	StartedAt *time.Time `json:"started_at"`
+	// When it ended.
+	EndedAt *time.Time `json:"ended_at"`
+	// Until when the file is kept.
+	ExpiresAt *time.Time `json:"expires_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Export) UnmarshalJSON(text []byte) error {
+	type plain Export
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ExportFault: Why an export failed.
+type ExportFault struct {
+	// The code of the catalogue.
+	Code string `json:"code"`
+	// What is wrong, for people.
+	Message string `json:"message"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ExportFault) UnmarshalJSON(text []byte) error {
+	type plain ExportFault
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // ForcingCharacter: A character that is not in GSM-7: in how many messages it is, its replacement, and what that
 // saves.
 type ForcingCharacter struct {
@@ -1692,7 +1831,7 @@ func (v *ImportColumn) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ImportCounts: The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that
+// ImportCounts: The outcomes of the rows, actual or expected: each of `rows` is counted once, in the eight fields that
 // follow.
 type ImportCounts struct {
 	// The number of rows.
@@ -1709,6 +1848,8 @@ type ImportCounts struct {
 	Suppressed int64 `json:"suppressed"`
 	// Invalid rows.
 	Invalid int64 `json:"invalid"`
+	// Rows left out because the person was erased meanwhile.
+	Erased int64 `json:"erased"`
 	// Rows that were not processed.
 	Remaining int64 `json:"remaining"`
 	// Contacts opted in.
@@ -1780,7 +1921,7 @@ type ImportOptions struct {
 	DefaultRegion *string `json:"default_region,omitempty"`
 	// What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
 	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
-	// `status`, `attributes.` and a key, or `ignore`.
+	// `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
 	Mapping map[string]any `json:"mapping,omitempty"`
 	// How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in.
 	Evidence *OptIn `json:"evidence,omitempty"`
@@ -2967,7 +3108,7 @@ type UpdateImport struct {
 	DefaultRegion *string `json:"default_region,omitempty"`
 	// What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
 	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
-	// `status`, `attributes.` and a key, or `ignore`.
+	// `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
 	Mapping  map[string]any `json:"mapping,omitempty"`
 	Evidence *OptIn         `json:"evidence,omitempty"`
 	// What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,

@@ -20,6 +20,8 @@ type resources struct {
 	Contacts *ContactsService
 	// Phones to which nothing is sent, and consent records.
 	Suppressions *SuppressionsService
+	// Exports of your data as files, kept for seven days.
+	Exports *ExportsService
 	// Import contacts from files: upload, map, check, run and undo.
 	Imports *ImportsService
 	// Collections of contacts to send to as a group.
@@ -54,6 +56,7 @@ func newResources(c *Client) resources {
 	r.Campaigns = &CampaignsService{c}
 	r.Contacts = &ContactsService{c}
 	r.Suppressions = &SuppressionsService{c}
+	r.Exports = &ExportsService{c}
 	r.Imports = &ImportsService{c}
 	r.Lists = &ListsService{c}
 	r.Keywords = &KeywordsService{c}
@@ -443,6 +446,50 @@ func (s *SuppressionsService) Retrieve(ctx context.Context, id string, options .
 // suppression stays until the person confirms.
 func (s *SuppressionsService) Lift(ctx context.Context, id string, params OptIn, options ...RequestOption) (*Contact, error) {
 	return call[Contact](ctx, s.client, "POST", pathOf("/v1/suppressions/%s/lift", id), nil, params, options)
+}
+
+// ExportsService: Exports of your data as files, kept for seven days.
+type ExportsService struct{ client *Client }
+
+// Create: Export what there is as a file. Contacts, messages, results of a campaign, suppressions, the ledger or
+// events, as CSV or JSON Lines. The file is a snapshot of one moment. Requires the scope of its contents beside
+// `exports:write`.
+func (s *ExportsService) Create(ctx context.Context, params CreateExport, options ...RequestOption) (*Export, error) {
+	return call[Export](ctx, s.client, "POST", "/v1/exports", nil, params, options)
+}
+
+// ExportsListParams says which page of a list, and of what.
+type ExportsListParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+	// Only those of this kind.
+	Kind *CreateExportKind `url:"kind"`
+	// Only those of this status.
+	Status *ExportStatus `url:"status"`
+}
+
+// List: List exports.
+func (s *ExportsService) List(ctx context.Context, params ExportsListParams, options ...RequestOption) (*Page[Export], error) {
+	return list[Export](ctx, s.client, "/v1/exports", queryOf(params), options)
+}
+
+// ListAutoPaging goes through all pages of List.
+func (s *ExportsService) ListAutoPaging(ctx context.Context, params ExportsListParams, options ...RequestOption) *Iterator[Export] {
+	return iterate[Export](ctx, s.client, "/v1/exports", queryOf(params), options)
+}
+
+// Retrieve: Retrieve an export. When it is `completed`, `download_url` is the address of the file.
+func (s *ExportsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Export, error) {
+	return call[Export](ctx, s.client, "GET", pathOf("/v1/exports/%s", id), nil, nil, options)
+}
+
+// Cancel: Cancel an export. The partial file is deleted. An export that has ended is returned unchanged.
+func (s *ExportsService) Cancel(ctx context.Context, id string, options ...RequestOption) (*Export, error) {
+	return call[Export](ctx, s.client, "POST", pathOf("/v1/exports/%s/cancel", id), nil, nil, options)
 }
 
 // ImportsService: Import contacts from files: upload, map, check, run and undo.

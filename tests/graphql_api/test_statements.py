@@ -22,6 +22,8 @@ from msvs.api.contacts import import_jobs
 from msvs.api.context import Context, Visitor
 from msvs.api.inbound import replies
 from msvs.api.limits import Limiter
+from msvs.api.messages import export_jobs
+from msvs.api.messages.export_requests import CreateExport
 from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql import live
 from msvs.graphql.context import RequestContext
@@ -243,6 +245,21 @@ async def test_an_import_that_is_followed(ctx: Context, monkeypatch: pytest.Monk
         assert len(run) == 1, "\n".join(run)
         async with unit_of_work():
             await import_jobs.cancel_import(ctx, row.id)
+        with statements(monkeypatch) as run:
+            assert (await followed.item())["status"] == "CANCELED"
+        assert len(run) == 1, "\n".join(run)
+
+
+async def test_an_export_that_is_followed(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "POLL_SECONDS", 0)
+    async with unit_of_work():
+        row = await export_jobs.create_export(ctx, CreateExport(kind="contacts"))
+    async with following(ctx, "ExportProgress", {"id": ids.encode_id(ids.EXPORT, row.id)}) as followed:
+        with statements(monkeypatch) as run:
+            assert (await followed.item())["status"] == "QUEUED"
+        assert len(run) == 1, "\n".join(run)
+        async with unit_of_work():
+            await export_jobs.cancel_export(ctx, row.id)
         with statements(monkeypatch) as run:
             assert (await followed.item())["status"] == "CANCELED"
         assert len(run) == 1, "\n".join(run)

@@ -41,6 +41,7 @@ NOUNS = {
     "suppressions": "suppression",
     "api_keys": "api_key",
     "imports": "import",
+    "exports": "export",
     "credits": "checkout",
 }
 
@@ -111,6 +112,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     suppression = await post(client, "/v1/suppressions", phone="+12125550199", source="complaint")
     consent = await get(client, "/v1/consent", phone="+12125550199")
     import_ = await post(client, "/v1/imports", file_name="people.csv")
+    export = await post(client, "/v1/exports", kind="contacts")
     workspace_id = ids.decode_id(ids.WORKSPACE, (await get(client, "/v1/workspace"))["id"])
     assert workspace_id is not None
     sender = await senders.add_sender(SERVICES, workspace_id, "+12125550100", is_shared=True)
@@ -130,6 +132,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         "event": event["id"],
         "inbound": inbound["id"],
         "import": import_["id"],
+        "export": export["id"],
         "checkout": await make_checkout(workspace_id),
     }
 

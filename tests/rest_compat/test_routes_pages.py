@@ -86,6 +86,8 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
             await post(api, path, phone=phone)
         case "/v1/imports":
             await post(api, path, file_name=f"people{number}.csv")
+        case "/v1/exports":
+            await post(api, path, kind="ledger")
         case "/v1/lists":
             await post(api, path, name=f"List {number}")
         case "/v1/keywords":

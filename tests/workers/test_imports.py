@@ -9,7 +9,7 @@ import hashlib
 import io
 import signal
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ from msvs.workers.imports import run_imports
 from msvs.workers.stopping import StopFlag
 from tests.factories import make_list
 from tests.services import SERVICES
+from tests.workbooks import Formula, Rounded, make_workbook
 
 EXPORTS = Path(__file__).parent.parent / "data" / "exports"
 SETTINGS = Settings(import_processes=0)
@@ -66,16 +67,28 @@ async def upload(ctx: Context, data: bytes | str, name: str = "people.csv", **op
 
 async def import_(ctx: Context, data: bytes | str, name: str = "people.csv", **options: Any) -> ContactImport:
     row = await upload(ctx, data, name, **options)
+    return await go_on(row)
+
+
+async def go_on(row: ContactImport) -> ContactImport:
     await run_imports(SERVICES, SETTINGS)
     return await ContactImport.get(id=row.id)
+
+
+async def confirm(ctx: Context, row: ContactImport) -> ContactImport:
+    """Run what was only checked, as it found consent by itself."""
+    assert (row.status, import_jobs.options_of(row).dry_run) == ("checked", True)
+    async with unit_of_work():
+        await import_jobs.run_import(ctx, row.id)
+    return await go_on(row)
 
 
 def counts(row: ContactImport) -> dict[str, int]:
     """The counts that are not zero."""
     told = import_jobs.counts_of(row)
     found = {name: getattr(told, name) for name in told.__struct_fields__}
-    seven = ("created", "updated", "unchanged", "duplicate", "suppressed", "invalid", "remaining")
-    assert sum(found[name] for name in seven) == found["rows"]
+    all_of = ("created", "updated", "unchanged", "duplicate", "suppressed", "invalid", "erased", "remaining")
+    assert sum(found[name] for name in all_of) == found["rows"]
     return {name: count for name, count in found.items() if count}
 
 
@@ -105,6 +118,9 @@ async def told(ctx: Context, row: ContactImport, status: str | None = None) -> l
 )
 async def test_exports_of_other_tools_map_themselves(ctx: Context, name: str, statuses: dict[str, str]) -> None:
     row = await import_(ctx, (EXPORTS / name).read_bytes(), name, default_region="US")
+    if statuses:
+        assert await people() == {}
+        row = await confirm(ctx, row)
 
     assert (row.status, row.error) == ("completed", None)
     assert row.file_hash == hashlib.sha256((EXPORTS / name).read_bytes()).hexdigest()
@@ -559,6 +575,123 @@ async def test_a_large_file_is_read_by_processes_beside_the_worker(
     row = await ContactImport.get(id=row.id)
     assert counts(row) == {"rows": 100, "created": 100}
     assert (await people())["+12125550100"] == ("P100", None, "unknown")
+
+
+async def test_consent_that_a_title_alone_tells_is_confirmed_before_it_counts(ctx: Context) -> None:
+    data = f"phone,SMS Consent\n{MARIA},Yes\n"
+    row = await import_(ctx, data)
+    assert (row.status, row.mapping["SMS Consent"]) == ("checked", "consent")
+    assert (await people(), await ConsentEvent.all().count()) == ({}, 0)
+    row = await confirm(ctx, row)
+    assert (row.status, counts(row)) == ("completed", {"rows": 1, "created": 1, "opted_in": 1})
+
+    named = await import_(ctx, data.replace(MARIA, JOAO), mapping={"phone": "phone", "SMS Consent": "consent"})
+    told = await import_(ctx, data.replace(MARIA, ZOE), evidence=EVIDENCE)
+    assert (named.status, told.status) == ("completed", "completed")
+    assert {status for _, _, status in (await people()).values()} == {"opted_in"}
+
+
+async def test_a_workbook_is_read_as_it_is_shown(ctx: Context) -> None:
+    sheet = [
+        ["Mobile", "First Name", "Joined", "Last Seen", "Points", "Code", "VIP"],
+        [12125550140, "Maria", date(2026, 4, 22), datetime(2026, 4, 22, 18, 30, tzinfo=UTC), 7, "007", True],
+        [Rounded(5511961234567.0), "João", None, None, 2.5, None, False],
+        [Formula('"+1"&B1', "+14155550123"), Formula("UPPER(A9)", "ZOË"), None, None, None, None, None],
+        [Formula("CONCAT(A1;B1)"), "Eva", None, None, None, None, None],
+        ["'+12125550141", "Line\nbreak", None, None, None, None, None],
+    ]
+    book = make_workbook({"Notes": [["Exported for Cohort Labs"]], "Empty": [], "People": sheet, "Old": sheet[:2]})
+
+    row = await import_(ctx, book, "people.xlsx", default_region="US")
+
+    assert (row.status, row.file_kind, row.error) == ("completed", "xlsx", None)
+    assert counts(row) == {"rows": 5, "created": 4, "invalid": 1}
+    assert await told(ctx, row, "invalid") == [(4, "invalid", "it has no phone number")]
+    assert {phone: first for phone, (first, _, _) in (await people()).items()} == {
+        MARIA: "Maria",
+        JOAO: "João",
+        ZOE: "ZOË",
+        "+12125550141": "Line break",
+    }
+    maria = await Contact.get(phone=MARIA)
+    assert maria.attributes == {
+        "joined": "2026-04-22",
+        "last_seen": "2026-04-22T18:30:00Z",
+        "points": 7,
+        "code": "007",
+        "vip": True,
+    }
+
+
+@pytest.mark.parametrize("sheets", [{"A": []}, {"A": [], "B": [[]]}])
+async def test_a_workbook_without_a_cell_fails_with_its_reason(ctx: Context, sheets: dict[str, Any]) -> None:
+    row = await import_(ctx, make_workbook(sheets))
+    assert row.error == {"code": "parameter_invalid", "message": "The workbook is empty."}
+
+
+@pytest.mark.parametrize("when", ["uploading", "queued", "reading"])
+async def test_who_is_erased_while_a_file_comes_or_is_read_is_left_out_and_counted(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.setattr("msvs.workers.import_reader.FRAME_ROWS", 1)
+    data = f"phone,name\n{JOAO},João\n{MARIA},Maria\n5,call {MARIA}\n{ZOE},Zoë\n".encode()
+    async with unit_of_work():
+        maria = await create_contact(ctx, CreateContact(MARIA))
+        row = await import_jobs.create_import(ctx, CreateImport(file_name="people.csv"))
+        await import_jobs.add_bytes(ctx, row.id, 0, data[:20], last=False)
+    if when != "uploading":
+        await finish(ctx, row, data)
+    if when == "reading":
+        await read_rows(row, 2, monkeypatch)
+
+    async with unit_of_work():
+        await erase_contact(replace(ctx, role=Role.OWNER), maria.id)
+    if when == "uploading":
+        await finish(ctx, row, data)
+    row = await go_on(row)
+
+    assert counts(row) == {"rows": 4, "created": 2, "invalid": 1, "erased": 1}
+    assert set(await people()) == {JOAO, ZOE}
+    assert MARIA[1:] not in str(await db.fetch("SELECT * FROM import_rows"))
+    assert (row.erased, [column["samples"] for column in row.columns]) == ([], [[], []])
+
+
+async def finish(ctx: Context, row: ContactImport, data: bytes) -> None:
+    async with unit_of_work():
+        await import_jobs.add_bytes(ctx, row.id, 20, data[20:], last=True)
+
+
+async def read_rows(row: ContactImport, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a worker read so many rows of a file, and then stop."""
+    stop = StopFlag()
+    written = 0
+
+    async def write(*values: Any) -> None:
+        nonlocal written
+        await db.copy_encoded(*values)
+        written += 1
+        if written == count:
+            stop.set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("msvs.workers.imports.copy_encoded", write)
+        await run_imports(SERVICES, SETTINGS, stop=stop)
+    assert (await ContactImport.get(id=row.id)).rows_read == count
+
+
+async def test_who_is_erased_between_a_dry_run_and_its_run_is_left_out_and_counted(ctx: Context) -> None:
+    async with unit_of_work():
+        maria = await create_contact(ctx, CreateContact(MARIA, first_name="Mary"))
+    row = await import_(ctx, f"phone,name\n{MARIA},Maria\n{ZOE},Zoë\n", dry_run=True)
+    async with unit_of_work():
+        await erase_contact(replace(ctx, role=Role.OWNER), maria.id)
+    row = await ContactImport.get(id=row.id)
+    assert counts(row) == {"rows": 2, "created": 1, "erased": 1}
+
+    row = await confirm(ctx, row)
+
+    assert counts(row) == {"rows": 2, "created": 1, "erased": 1}
+    assert set(await people()) == {ZOE}
 
 
 async def test_erasing_a_person_erases_them_from_imports_and_waiting_files(ctx: Context) -> None:

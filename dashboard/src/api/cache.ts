@@ -16,6 +16,8 @@ const STALE: Record<string, readonly string[]> = {
   runImport: ["contactImports"],
   cancelImport: ["contactImports"],
   undoImport: ["contactImports"],
+  createExport: ["exports"],
+  cancelExport: ["exports"],
   optOutContact: ["contact", "suppressions"],
   eraseContact: ["contacts"],
   createList: ["contactLists"],

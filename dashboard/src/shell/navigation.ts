@@ -42,6 +42,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
     label: msg`Workspace`,
     places: [
       { label: msg`Credits`, icon: "credits", to: "/credits" },
+      { label: msg`Exports`, icon: "exports", to: "/exports" },
       { label: msg`Developers`, icon: "developers", to: "/developers" },
       { label: msg`Settings`, icon: "settings", to: "/settings" },
     ],

@@ -23,12 +23,31 @@ from msvs.api.text.dates import is_date, is_time
 from msvs.api.text.quiet_hours import check_timezone
 
 ATTRIBUTE = "attributes."
-IGNORE = "ignore"
+IGNORE, CONSENT, ATTRIBUTES = "ignore", "consent", "attributes"
 # What a column may be, besides an attribute by its key.
 FIELDS = (
     *("phone", "first_name", "last_name", "full_name", "email", "timezone", "external_id", "country"),
-    *("consent", "consent_at", "consent_source", "consent_ip", "consent_text", "opted_out", "status", IGNORE),
+    *(
+        "consent",
+        "consent_at",
+        "consent_source",
+        "consent_ip",
+        "consent_text",
+        "opted_out",
+        "status",
+        ATTRIBUTES,
+        IGNORE,
+    ),
 )
+# The titles of our own exports, which are known by all of the first three; the rest of their columns says nothing new.
+OWN_STATUS = "opt_in_status"
+OWN_TITLES = frozenset(("phone", OWN_STATUS, ATTRIBUTES))
+OWN: Mapping[str, str] = {
+    **{name: name for name in ("phone", "first_name", "last_name", "email", "timezone", "external_id", ATTRIBUTES)},
+    OWN_STATUS: CONSENT,
+    "opt_in_source": "consent_source",
+    "opt_in_at": "consent_at",
+}
 # Several columns may be these: the first that says something holds.
 REPEATED = frozenset(("phone", "country", "status", "opted_out", "consent", IGNORE))
 MAX_SAMPLES = 3
@@ -133,6 +152,8 @@ def propose_mapping(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], *, region: str | None = None
 ) -> dict[str, str]:
     """Propose what each column is, by its key. Without a column of phones, nothing else is of use."""
+    if {column.key for column in columns} >= OWN_TITLES:
+        return {column.key: OWN.get(column.key, IGNORE) for column in columns}
     found = {at: _by_title(column, columns, at, rows) for at, column in enumerate(columns)}
     if not any(field == "phone" for field, _ in found.values()):
         found |= _phones_by_cells(columns, found, rows, region)

@@ -17,10 +17,11 @@ from typing import BinaryIO, cast
 
 import python_calamine
 
+from msvs.api.contacts import import_columns
 from msvs.api.contacts.import_rows import Plan, RawRow
 from msvs.api.errors import InvalidRequest
 from msvs.api.text.cells import clean_text, looks_like_phone
-from msvs.api.text.tables import BLOCK, SAMPLE_LINES, Row, Table, open_table
+from msvs.api.text.tables import BLOCK, MAX_PREAMBLE, SAMPLE_LINES, Row, Table, open_table
 
 CSV, WORKBOOK = "csv", "xlsx"
 # What a file may hold once it is unpacked, beyond its own size.
@@ -28,6 +29,8 @@ MOST_UNPACKED = 4 * 1024**3
 MOST_WORKBOOK = 1024**3
 MAX_SHEET_ROWS = 1_048_576
 CHECK_ROWS = 1000
+MAX_SHEETS = 50
+MAX_TITLE = 60
 GZIP = b"\x1f\x8b"
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 SWALLOWED = "the line stands inside a quoted cell of the row that begins in line {line}"
@@ -44,7 +47,7 @@ class Unpacked:
 
 @contextmanager
 def unpack(file: BinaryIO) -> Iterator[Unpacked]:
-    """Provide a file that is read as text: of gzip its contents, of a workbook its first sheet that holds something.
+    """Provide a file that is read as text: of gzip its contents, of a workbook the sheet that phones are in.
 
     Raises InvalidRequest for what is no table.
     """
@@ -158,8 +161,7 @@ def _write_sheet(file: BinaryIO, plain: BinaryIO) -> None:
     _check_archive(file)
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(file)
-        sheets = (book.get_sheet_by_name(name) for name in book.sheet_names)
-        sheet = next((each for each in sheets if each.total_height and each.total_width), None)
+        sheet = _choose_sheet(book)
     except Exception:
         raise _refused("The workbook cannot be read: save it again as XLSX or CSV.") from None
     if sheet is None:
@@ -169,6 +171,23 @@ def _write_sheet(file: BinaryIO, plain: BinaryIO) -> None:
     for row in islice(sheet.iter_rows(), MAX_SHEET_ROWS):
         writer.writerow([_cell_as_text(value) for value in row])
     text.detach()
+
+
+def _choose_sheet(book: python_calamine.CalamineWorkbook) -> python_calamine.CalamineSheet | None:
+    """Return the first sheet with a title of phones, else the first that holds something, else None."""
+    first = None
+    for name in book.sheet_names[:MAX_SHEETS]:
+        sheet = book.get_sheet_by_name(name)
+        if not (sheet.total_height and sheet.total_width):
+            continue
+        first = first or sheet
+        if any(_is_title_of_phones(value) for row in islice(sheet.iter_rows(), MAX_PREAMBLE) for value in row):
+            return sheet
+    return first
+
+
+def _is_title_of_phones(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TITLE and import_columns.is_about_phone(value)
 
 
 def _check_archive(file: BinaryIO) -> None:

@@ -23,7 +23,7 @@ from msvs.api.contacts.suppressions import as_text
 from msvs.api.context import Context, Services
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, RequestTooLarge
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
-from msvs.api.permissions import Permission, allow
+from msvs.api.permissions import PUT_IMPORT, Permission, allow, is_allowed, sign_address
 from msvs.api.resources import Resource, moment, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
@@ -34,8 +34,9 @@ from msvs.fields import LIST_ID, REGION_PATTERN, ULID, Ref, Request, about, id_p
 from msvs.models import ContactImport, ContactList, ImportStatus, rows
 
 MAX_FILE_NAME = 200
-# Of a part of a file, in base64 and as bytes.
+# Of a part of a file, in base64 and as bytes; one that is put to its address has more.
 MAX_PART = 700_000
+MAX_PUT_PART = 4 * 1024**2
 MAX_PART_TEXT = 4 * ((MAX_PART + 2) // 3)
 # What a row of `import_chunks` holds.
 CHUNK = 1 << 20
@@ -62,9 +63,10 @@ CANCELABLE = (*WAITS_FOR_OWNER, *DUE[:-1])
 
 INSERT_CHUNK = "INSERT INTO import_chunks (import_id, start, data) VALUES ($1, $2, $3)"
 READ_CHUNKS = "SELECT start, data FROM import_chunks WHERE import_id = $1 AND start >= $2 ORDER BY start LIMIT $3"
+READ_CHUNK = "SELECT data FROM import_chunks WHERE import_id = $1 AND start = $2"
 HAS_CHUNKS = "SELECT EXISTS (SELECT FROM import_chunks WHERE import_id = $1)"
 DROP_CHUNKS = "DELETE FROM import_chunks WHERE import_id = $1"
-CHUNKS_AT_ONCE = 4
+CHUNKS_AT_ONCE = 2
 
 # A row that nothing was noted of yet is that of a contact made, once its turn has come.
 STATUS_OF_ROW = "CASE WHEN rows.status = 'staged' THEN 'created' ELSE rows.status END"
@@ -88,7 +90,7 @@ Mapping_ = Annotated[
     about(
         "What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,"
         " `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,"
-        " `opted_out`, `status`, `attributes.` and a key, or `ignore`.",
+        " `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.",
         example={"Mobile": "phone", "First Name": "first_name", "Tier": "attributes.tier"},
     ),
 ]
@@ -199,7 +201,7 @@ class ImportColumn(Resource, kw_only=True):
 
 
 class ImportCounts(Resource, kw_only=True):
-    """The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow."""
+    """The outcomes of the rows, actual or expected: each of `rows` is counted once, in the eight fields that follow."""
 
     rows: Annotated[int, about("The number of rows.", example=3)] = 0
     created: Annotated[int, about("Contacts created.", example=1)] = 0
@@ -208,6 +210,7 @@ class ImportCounts(Resource, kw_only=True):
     duplicate: Annotated[int, about("Rows whose phone an earlier row has.", example=0)] = 0
     suppressed: Annotated[int, about("Contacts that opted out and stay opted out.", example=0)] = 0
     invalid: Annotated[int, about("Invalid rows.", example=1)] = 0
+    erased: Annotated[int, about("Rows left out because the person was erased meanwhile.", example=0)] = 0
     remaining: Annotated[int, about("Rows that were not processed.", example=0)] = 0
     opted_in: Annotated[int, about("Contacts opted in.", example=1)] = 0
     pending: Annotated[int, about("Contacts asked to confirm.", example=0)] = 0
@@ -379,7 +382,7 @@ def counts_of(row: rows.ContactImportRow) -> ImportCounts:
     """Return the counts of an import, of which each row is one."""
     counts = msgspec.convert(row.counts, ImportCounts)
     told = counts.created + counts.updated + counts.unchanged + counts.duplicate + counts.suppressed + counts.invalid
-    counts.remaining = max(0, counts.rows - told)
+    counts.remaining = max(0, counts.rows - told - counts.erased)
     return counts
 
 
@@ -445,29 +448,38 @@ async def add_part(ctx: Context, id: UUID, data: UploadPart) -> ContactImport:
         raise InvalidRequest(
             f"A part has at most {MAX_PART} bytes.", param="content", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
+    return await add_bytes(ctx, id, data.offset, content, last=data.last)
+
+
+async def add_bytes(ctx: Context, id: UUID, offset: int, content: bytes, *, last: bool) -> ContactImport:
+    """Add bytes to the file; those that came last may come again. Raises NotFound, Conflict, InvalidRequest."""
+    allow(ctx, Permission.CONTACTS_WRITE)
     row = await _find(ctx, id, lock=True)
-    is_again = data.offset + len(content) == row.file_size and len(content) > 0
-    if (
-        is_again
-        and await fetch_value("SELECT data FROM import_chunks WHERE import_id = $1 AND start = $2", id, data.offset)
-        == content
-    ):
-        if data.last and row.status is ImportStatus.UPLOADING:
+    is_again = offset + len(content) == row.file_size and len(content) > 0
+    if is_again and await fetch_value(READ_CHUNK, id, offset) == content:
+        if last and row.status is ImportStatus.UPLOADING:
             await _finish_upload(row)
         return row
     if row.status is not ImportStatus.UPLOADING:
         raise _conflict("The file of this import is complete.")
-    if data.offset != row.file_size:
+    if offset != row.file_size:
         raise Conflict(f"The file goes on at byte {row.file_size}.", param="offset", code=ErrorCode.IMPORT_OFFSET_WRONG)
     _check_size(ctx.services, row.file_size + len(content))
     if content:
         await execute(INSERT_CHUNK, id, row.file_size, content)
         row.file_size += len(content)
-    if data.last:
+    if last:
         await _finish_upload(row)
     else:
         await row.save(update_fields=["file_size", "updated_at"])
     return row
+
+
+def upload_url(ctx: Context, row: rows.ContactImportRow) -> str | None:
+    """Return the address to which parts of the file are put; None where no more come, or none from the caller."""
+    if row.status != ImportStatus.UPLOADING or not is_allowed(ctx, Permission.CONTACTS_WRITE):
+        return None
+    return sign_address(ctx, PUT_IMPORT, row.id).url
 
 
 async def import_file(ctx: Context, file: BinaryIO, file_name: str, options: ImportOptions) -> ContactImport:
@@ -719,6 +731,7 @@ async def end_import(
     row.lease_token = row.lease_until = None
     # What stands in its cells is of use no more.
     row.columns = [{**column, "samples": []} for column in row.columns]
+    row.erased = []
     await row.save()
     await execute(DROP_CHUNKS, row.id)
     resource = import_resource(row)
@@ -729,6 +742,19 @@ async def end_import(
     about = (ids.encode_id(ids.IMPORT, row.id), row.file_name, status.value)
     kind = NotificationKind.IMPORT_ENDED
     await notify_members([Notice(kind, row.workspace_id, row.livemode, *about, only=only)], now)
+
+
+async def drop_file_of_erased(row: ContactImport) -> None:
+    """Drop the file of an import that is to wait for its owner, if somebody in it may have been erased."""
+    if row.erased:
+        await execute(DROP_CHUNKS, row.id)
+
+
+def have_consent_confirmed(row: ContactImport) -> None:
+    """Stop an import before it changes anything where a column was taken for consent by its title alone."""
+    options = options_of(row)
+    if options.evidence is None and import_columns.CONSENT in row.mapping.values():
+        row.options = msgspec.to_builtins(msgspec.structs.replace(options, dry_run=True))
 
 
 def _can_undo(row: rows.ContactImportRow, now: datetime) -> bool:

@@ -45,7 +45,7 @@ MAX_TEXT = 5000
 MAX_CELLS = 20_000
 
 _head = encode_row_head(COLUMNS)
-_quoted = re.compile(r"'(?=[=+\-@0-9(＝＋－＠])")
+_quoted = re.compile(r"'(?=[0-9(]|'*[=+\-@＝＋－＠])")
 _tags = re.compile(r'"([^"]*)"')
 _EMPTY_JSON = b"\x01{}"
 
@@ -89,6 +89,8 @@ class Plan(msgspec.Struct, frozen=True):
     attributes: list[AttributeColumn]
     # Whether evidence holds for all rows that do not say otherwise.
     is_agreed: bool
+    # Where a JSON object of attributes is.
+    json_at: int = -1
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -149,11 +151,17 @@ def make_plan(
         {field: at for field, at in single.items() if not field.startswith(ATTRIBUTE)},
         at_of.get("country", []),
         [StatusColumn(at, _status_kind(columns[at].name)) for at in at_of.get("status", ())],
-        [(at, columns[at].name) for at in at_of.get("consent", ())],
+        # What our own export calls it is nothing that anybody agreed to.
+        [(at, _asked(columns[at].name)) for at in at_of.get("consent", ())],
         at_of.get("opted_out", []),
         attributes,
         is_agreed,
+        at_of.get(import_columns.ATTRIBUTES, [-1])[0],
     )
+
+
+def _asked(title: str) -> str:
+    return "" if title == import_columns.OWN_STATUS else title
 
 
 def _status_kind(title: str) -> str:
@@ -310,7 +318,7 @@ def split_name(text: str) -> tuple[str, str]:
 
 
 def _read_attributes(plan: Plan, cells: Sequence[str]) -> dict[str, object]:
-    found: dict[str, object] = {}
+    found = _read_json(_cell(cells, plan.json_at))
     for column in plan.attributes:
         text = cell_text(_cell(cells, column.at))
         if text:
@@ -321,6 +329,15 @@ def _read_attributes(plan: Plan, cells: Sequence[str]) -> dict[str, object]:
         except InvalidRequest as error:
             raise RowRefused(error.message) from None
     return found
+
+
+def _read_json(text: str) -> dict[str, object]:
+    if not text.strip():
+        return {}
+    try:
+        return msgspec.json.decode(text, type=dict[str, object])
+    except msgspec.DecodeError:
+        raise RowRefused("its attributes are not a JSON object") from None
 
 
 def read_value(text: str, kind: str) -> object:

@@ -182,7 +182,7 @@ async def create_segment(ctx: Context, name: str, filter: Mapping[str, JSON]) ->
     """Save a filter. Raises InvalidRequest where it is not valid or names a list that does not exist."""
     allow(ctx, Permission.CONTACTS_WRITE)
     name = read_name(name, param="name", maximum=MAX_NAME)
-    await _check_filter(ctx, filter)
+    await check_filter(ctx, filter)
     return await Segment.create(
         workspace_id=ctx.workspace_id, livemode=ctx.livemode, name=name, conditions=dict(filter)
     )
@@ -213,7 +213,7 @@ async def update_segment(
     if name is not None:
         row.name = read_name(name, param="name", maximum=MAX_NAME)
     if filter is not None:
-        await _check_filter(ctx, filter)
+        await check_filter(ctx, filter)
         row.conditions = dict(filter)
     await row.save(update_fields=["name", "conditions", "updated_at"])
     return row
@@ -228,7 +228,7 @@ async def delete_segment(ctx: Context, id: UUID) -> None:
 
 async def preview_segment(ctx: Context, filter: Mapping[str, JSON]) -> int:
     """Return how many contacts a filter holds for now. Raises InvalidRequest as create_segment does."""
-    compiled = await _check_filter(ctx, filter)
+    compiled = await check_filter(ctx, filter)
     sql = f"SELECT count(*) FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND {compiled.sql}"
     count: int = await fetch_value(sql, ctx.workspace_id, ctx.livemode, *compiled.values)
     return count
@@ -251,7 +251,8 @@ async def segment_fields(ctx: Context) -> list[SegmentField]:
     return told
 
 
-async def _check_filter(ctx: Context, filter: Mapping[str, JSON]) -> Compiled:
+async def check_filter(ctx: Context, filter: Mapping[str, JSON]) -> Compiled:
+    """Compile a filter whose lists there must be. Raises InvalidRequest."""
     compiled = compile_filter(filter, 3)
     if compiled.lists:
         named = {id for id, _ in compiled.lists}

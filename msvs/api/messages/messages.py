@@ -366,7 +366,7 @@ async def list_messages(ctx: Context, page: PageRequest, **which: Unpack[Conditi
 
     What no index finds is looked for among a bounded number of messages at a time: see `Page.reached`.
     """
-    found = await _find(ctx, which)
+    found = await find_messages(ctx, which)
     if found is None:
         return Page([], has_more=False)
 
@@ -380,11 +380,11 @@ async def list_messages(ctx: Context, page: PageRequest, **which: Unpack[Conditi
 
 async def count_messages(ctx: Context, **which: Unpack[Conditions]) -> int:
     """Count the messages that `list_messages` lists."""
-    found = await _find(ctx, which)
+    found = await find_messages(ctx, which)
     return 0 if found is None else await found.query.count()
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """The query of a list, what it is found among, and whether it may be of few among many."""
 
     query: QuerySet[Message]
@@ -397,7 +397,7 @@ UNINDEXED = ("sender", "q", "metadata", "sent_from", "sent_before")
 INDEXED = ("to", "contact_id", "campaign_id", "error_code")
 
 
-async def _find(ctx: Context, which: Conditions) -> _Found | None:
+async def find_messages(ctx: Context, which: Conditions) -> Found | None:
     """Return the query of what meets every condition; None if nothing can."""
     to, bounds = which.get("to"), (("to", MAX_ADDRESS), ("sender", MAX_ADDRESS), ("error_code", MAX_ERROR_CODE))
     texts = [(which.get(name), maximum) for name, maximum in bounds]
@@ -426,7 +426,7 @@ async def _find(ctx: Context, which: Conditions) -> _Found | None:
         made_by_then = ids.id_after(sent_before)
         query, among = query.filter(sent_at__lt=sent_before, id__lt=made_by_then), among.filter(id__lt=made_by_then)
     is_sparse = any(which.get(name) for name in UNINDEXED) and not any(which.get(name) for name in INDEXED)
-    return _Found(query, among, is_sparse)
+    return Found(query, among, is_sparse)
 
 
 def _made_within(query: QuerySet[Message], which: Conditions) -> QuerySet[Message]:

@@ -10,14 +10,16 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import crypto, ids
+from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.consent import consent
 from msvs.api.contacts import contacts
 from msvs.api.contacts.contacts import DELETE_CONTACT, LOCK_LISTS
+from msvs.api.contacts.import_erasure import erase_from_imports, hash_of, hold_imports
 from msvs.api.context import Context
 from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict, ErrorCode
+from msvs.api.messages.export_jobs import forget_files_of_people
 from msvs.api.messages.statistics import id_at
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import Resource, moment
@@ -144,27 +146,6 @@ UPDATE carrier_signals SET from_phone = NULL, text = '' WHERE message_id = ANY($
 ERASE_CALLBACKS = """
 UPDATE twilio_messages SET callback_url = NULL, signatures = NULL
 WHERE workspace_id = $1 AND livemode = $2 AND message_id = ANY($3::uuid[])
-"""
-# Of imports: the rows of the phones, and those that could not be read with the digits of one. A file that waits to be
-# imported goes as a whole, as do the samples of its cells.
-ERASE_IMPORT_ROWS = """
-DELETE FROM import_rows
-WHERE reading_id IN (
-    SELECT reading_id FROM contact_imports WHERE workspace_id = $1 AND livemode = $2 AND reading_id IS NOT NULL
-) AND (
-    canonical = ANY($3::varchar[])
-    OR cells IS NOT NULL AND EXISTS (
-        SELECT FROM unnest($4::text[]) AS digits
-        WHERE strpos(regexp_replace(cells::text, '[^0-9]', '', 'g'), digits) > 0
-    )
-)
-"""
-ERASE_IMPORT_FILES = """
-WITH waiting AS (
-    UPDATE contact_imports SET columns = '[]'
-    WHERE workspace_id = $1 AND livemode = $2 AND status IN ('uploading', 'needs_mapping', 'checked') RETURNING id
-)
-DELETE FROM import_chunks WHERE import_id IN (SELECT id FROM waiting)
 """
 ERASE_ATTEMPTS = """
 UPDATE webhook_attempts SET response_head = ''
@@ -294,6 +275,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
         messages[row.id] = row.to_phone
     found = await _find(ctx, early, messages, UUID(int=0))
 
+    await hold_imports(ctx)
     email = None
     if contact_id is not None:
         contact = await scoped(ctx, Contact).filter(id=contact_id).select_for_update().first()
@@ -399,9 +381,8 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     await execute(ERASE_VIRTUAL_EVENTS, *scope, own, stand_ins)
     await execute(ERASE_CARRIER_EVENTS, messages)
     await execute(ERASE_CALLBACKS, *scope, messages)
-    digits = [phone.removeprefix("+") for phone in own]
-    await execute(ERASE_IMPORT_ROWS, *scope, [canonical(phone) for phone in own], digits, timeout=READ_SECONDS)
-    await execute(ERASE_IMPORT_FILES, *scope)
+    await erase_from_imports(ctx, own, READ_SECONDS)
+    await forget_files_of_people(ctx, await now())
     events = sorted(found.events)
     for start in range(0, len(events), BATCH):
         rows = await fetch(READ_EVENTS, *scope, events[start : start + BATCH])
@@ -442,7 +423,7 @@ def _renamed(value: object, names: Mapping[str, str]) -> object:
 async def _erase_consent(ctx: Context, subject: _Subject, at: datetime) -> None:
     scope = (ctx.workspace_id, ctx.livemode)
     own = list(subject.own)
-    hashes = [crypto.phone_hash(ctx, phone) for phone in own]
+    hashes = [hash_of(ctx, phone) for phone in own]
     await execute(ERASE_CONSENT, *scope, subject.contact_id, own, hashes, at)
     await execute(
         ERASE_SUPPRESSIONS,

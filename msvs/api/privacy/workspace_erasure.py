@@ -20,6 +20,7 @@ OF_LISTS = "list_id IN (SELECT id FROM contact_lists WHERE workspace_id = $1)"
 OF_CAMPAIGNS = "campaign_id IN (SELECT id FROM campaigns WHERE workspace_id = $1)"
 OF_ENDPOINTS = "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE workspace_id = $1)"
 OF_IMPORTS = "import_id IN (SELECT id FROM contact_imports WHERE workspace_id = $1)"
+OF_EXPORTS = "export_id IN (SELECT id FROM exports WHERE workspace_id = $1)"
 OF_READINGS = """reading_id IN (
     SELECT reading_id FROM contact_imports WHERE workspace_id = $1 AND reading_id IS NOT NULL
 )"""
@@ -40,6 +41,8 @@ ERASED: Mapping[str, str] = {
     "import_chunks": OF_IMPORTS,
     "import_rows": OF_READINGS,
     "contact_imports": OWN,
+    "export_chunks": OF_EXPORTS,
+    "exports": OWN,
     "keywords": OWN,
     "list_members": OF_LISTS,
     "contact_lists": OWN,

@@ -1,7 +1,7 @@
 // What a generated request cannot know: what it needs made first, what it names, and what it leaves for the next one.
 
 export const FOLDERS = [
-  "API keys", "Contacts", "Imports", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Messages", "Sandbox", "Inbound",
+  "API keys", "Contacts", "Imports", "Exports", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Messages", "Sandbox", "Inbound",
   "Inbox", "Credits", "Webhooks", "Events", "Workspace",
 ];
 
@@ -37,6 +37,11 @@ export const FLOW = {
   runImport: { path: { id: "checked_import_id" }, needs: "checked_import_id" },
   cancelImport: { path: { id: "spare_import_id" }, before: ["spareImport"] },
   undoImport: { path: { id: "checked_import_id" }, needs: "checked_import_id" },
+
+  createExport: { body: { kind: "contacts" }, save: "export_id" },
+  listExports: { query: { limit: "5" } },
+  retrieveExport: { path: { id: "export_id" } },
+  cancelExport: { path: { id: "export_id" } },
 
   listConsent: { query: { limit: "5", phone: "{{phone_in_query}}" } },
   createSuppression: { body: { phone: "{{spare_phone}}" }, save: "suppression_id" },

@@ -5,6 +5,7 @@ import { MessagesResource } from "./resources/messages.js";
 import { CampaignsResource } from "./resources/campaigns.js";
 import { ContactsResource } from "./resources/contacts.js";
 import { SuppressionsResource } from "./resources/suppressions.js";
+import { ExportsResource } from "./resources/exports.js";
 import { ImportsResource } from "./resources/imports.js";
 import { ListsResource } from "./resources/lists.js";
 import { KeywordsResource } from "./resources/keywords.js";
@@ -22,6 +23,7 @@ export * from "./resources/messages.js";
 export * from "./resources/campaigns.js";
 export * from "./resources/contacts.js";
 export * from "./resources/suppressions.js";
+export * from "./resources/exports.js";
 export * from "./resources/imports.js";
 export * from "./resources/lists.js";
 export * from "./resources/keywords.js";
@@ -43,6 +45,7 @@ export abstract class Resources {
   #campaigns?: CampaignsResource;
   #contacts?: ContactsResource;
   #suppressions?: SuppressionsResource;
+  #exports?: ExportsResource;
   #imports?: ImportsResource;
   #lists?: ListsResource;
   #keywords?: KeywordsResource;
@@ -75,6 +78,11 @@ export abstract class Resources {
   /** Phones to which nothing is sent, and consent records. */
   get suppressions(): SuppressionsResource {
     return (this.#suppressions ??= new SuppressionsResource(this.caller));
+  }
+
+  /** Exports of your data as files, kept for seven days. */
+  get exports(): ExportsResource {
+    return (this.#exports ??= new ExportsResource(this.caller));
   }
 
   /** Import contacts from files: upload, map, check, run and undo. */

@@ -49,6 +49,20 @@ export type ContactListKind =
   | "synced"
   | Open;
 
+export type CreateExportFormat =
+  | "csv"
+  | "jsonl"
+  | Open;
+
+export type CreateExportKind =
+  | "contacts"
+  | "messages"
+  | "campaign_results"
+  | "suppressions"
+  | "ledger"
+  | "events"
+  | Open;
+
 export type CreateImportUpdate =
   | "overwrite"
   | "fill"
@@ -67,6 +81,7 @@ export type Engagement =
   | Open;
 
 export type ErrorCode =
+  | "address_expired"
   | "address_not_allowed"
   | "api_key_expired"
   | "api_key_invalid"
@@ -98,6 +113,7 @@ export type ErrorCode =
   | "event_unknown"
   | "events_empty"
   | "expires_at_past"
+  | "export_limit"
   | "field_unknown"
   | "filter_too_deep"
   | "filter_too_large"
@@ -201,6 +217,15 @@ export type EventType =
   | "import.completed"
   | "webhook.disabled"
   | "test.ping"
+  | Open;
+
+export type ExportStatus =
+  | "queued"
+  | "running"
+  | "completed"
+  | "canceled"
+  | "failed"
+  | "expired"
   | Open;
 
 export type FailureCode =
@@ -368,6 +393,8 @@ export type Scope =
   | "credits:buy"
   | "credits:read"
   | "events:read"
+  | "exports:read"
+  | "exports:write"
   | "inbox:write"
   | "keys:read"
   | "messages:read"
@@ -1176,6 +1203,55 @@ export interface ErrorDetail {
   message: string;
 }
 
+/** An export of what a workspace has, as a file. */
+export interface Export {
+  id: string;
+  object: "export";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** What it holds. */
+  kind: CreateExportKind;
+  /** How far it is. */
+  status: ExportStatus;
+  /** What the file is. */
+  format: CreateExportFormat;
+  /** Whether the file is compressed. */
+  gzip: boolean;
+  /** What all of it meets, as it was asked for. */
+  conditions: Record<string, unknown>;
+  /** How many rows there are; null until they were counted. */
+  rows_total: number | null;
+  /** How many rows were written so far. */
+  rows_done: number;
+  /** What the file is called. */
+  file_name: string;
+  /** How many bytes of it were written so far. */
+  file_size: number;
+  /** The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed. */
+  download_url: string | null;
+  /** When that address expires. */
+  download_expires_at: string | null;
+  error: ExportFault | null;
+  /** When it was made. */
+  created_at: string;
+  /** When it last went on. */
+  updated_at: string;
+  /** When it was begun; all of the file is of that moment. */
+  started_at: string | null;
+  /** When it ended. */
+  ended_at: string | null;
+  /** Until when the file is kept. */
+  expires_at: string | null;
+}
+
+/** Why an export failed. */
+export interface ExportFault {
+  /** The code of the catalogue. */
+  code: string;
+  /** What is wrong, for people. */
+  message: string;
+}
+
 /** A character that is not in GSM-7: in how many messages it is, its replacement, and what that saves. */
 export interface ForcingCharacter {
   /** The character. */
@@ -1265,7 +1341,7 @@ export interface ImportCompletedEvent {
   data: Import;
 }
 
-/** The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow. */
+/** The outcomes of the rows, actual or expected: each of `rows` is counted once, in the eight fields that follow. */
 export interface ImportCounts {
   /** The number of rows. */
   rows: number;
@@ -1281,6 +1357,8 @@ export interface ImportCounts {
   suppressed: number;
   /** Invalid rows. */
   invalid: number;
+  /** Rows left out because the person was erased meanwhile. */
+  erased: number;
   /** Rows that were not processed. */
   remaining: number;
   /** Contacts opted in. */

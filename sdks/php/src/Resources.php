@@ -14,6 +14,7 @@ namespace MassiveSMS;
  * id.
  * @property-read Resource\Contacts $contacts The people you send SMS to, with their consent and attributes.
  * @property-read Resource\Suppressions $suppressions Phones to which nothing is sent, and consent records.
+ * @property-read Resource\Exports $exports Exports of your data as files, kept for seven days.
  * @property-read Resource\Imports $imports Import contacts from files: upload, map, check, run and undo.
  * @property-read Resource\Lists $lists Collections of contacts to send to as a group.
  * @property-read Resource\Keywords $keywords Words that opt in anyone who texts them, and add them to a list.
@@ -36,6 +37,7 @@ abstract class Resources
         'campaigns' => Resource\Campaigns::class,
         'contacts' => Resource\Contacts::class,
         'suppressions' => Resource\Suppressions::class,
+        'exports' => Resource\Exports::class,
         'imports' => Resource\Imports::class,
         'lists' => Resource\Lists::class,
         'keywords' => Resource\Keywords::class,

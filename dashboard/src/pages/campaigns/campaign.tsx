@@ -168,7 +168,12 @@ function Shown({ campaign }: { campaign: Campaign }) {
             <CopyId id={id} short />
           </span>
         }
-        actions={<Actions campaign={campaign} />}
+        actions={
+          <>
+            {campaign.startedAt != null && <ButtonLink to="/exports/new" search={{ kind: "campaign_results", campaign: id }}>{t`Export`}</ButtonLink>}
+            <Actions campaign={campaign} />
+          </>
+        }
       />
       <Held campaign={campaign} />
       <Tabs label={t`Parts`} tabs={tabs} value={tab} onChange={(next) => void navigate({ to: "/campaigns/$id", params: { id }, search: next === "overview" ? {} : { tab: next as "books" }, resetScroll: false })} />

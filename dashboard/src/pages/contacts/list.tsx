@@ -51,6 +51,7 @@ export function ContactsPage() {
   const onto = list === undefined ? {} : { list };
   const adding = (
     <>
+      <ButtonLink to="/exports/new" search={{ kind: "contacts", ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { consent }), ...onto }}>{t`Export`}</ButtonLink>
       <ButtonLink to="/imports/new" search={onto}>{t`Import`}</ButtonLink>
       <Button look="primary" icon="plus" onPress={() => setOpen("add")}>{t`Add contact`}</Button>
     </>

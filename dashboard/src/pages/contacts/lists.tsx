@@ -203,6 +203,7 @@ function Shown({ list }: { list: ListRowFragment }) {
           mayWrite && (
             <>
               <ButtonLink look="primary" icon="campaign" to="/campaigns/new" search={{ list: id }}>{t`Write to them`}</ButtonLink>
+              <ButtonLink to="/exports/new" search={{ kind: "contacts", list: id }}>{t`Export`}</ButtonLink>
               {mayChange && <ButtonLink to="/imports/new" search={{ list: id }}>{t`Import`}</ButtonLink>}
               {mayChange && <Button onPress={() => setOpen("rename")}>{t`Rename`}</Button>}
               <Button look="danger" onPress={() => setOpen("delete")}>{t`Delete`}</Button>

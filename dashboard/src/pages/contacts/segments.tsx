@@ -237,6 +237,7 @@ function Shown({ segment, fields }: { segment: SegmentRowFragment; fields: Field
           mayWrite && (
             <>
               <ButtonLink look="primary" icon="campaign" to="/campaigns/new" search={{ segment: id }}>{t`Write to them`}</ButtonLink>
+              <ButtonLink to="/exports/new" search={{ kind: "contacts", segment: id }}>{t`Export`}</ButtonLink>
               <Button look="danger" onPress={() => setLeaving(true)}>{t`Delete`}</Button>
             </>
           )

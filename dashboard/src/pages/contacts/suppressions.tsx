@@ -5,7 +5,7 @@ import { useChange, useFeed } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { SuppressionRowFragment } from "@/gql/graphql";
-import { Button } from "@/ui/button";
+import { Button, ButtonLink } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/fields";
 import { Callout, Card, PageHead, Time } from "@/ui/show";
@@ -74,7 +74,12 @@ export function SuppressionsPage() {
     [t, mayWrite, sourceName],
   );
   const isFirst = feed.rows?.length === 0 && phone === undefined;
-  const adding = mayWrite ? <Button look="primary" icon="plus" onPress={() => setAdding(true)}>{t`Suppress a phone`}</Button> : undefined;
+  const adding = mayWrite ? (
+    <>
+      <ButtonLink to="/exports/new" search={{ kind: "suppressions" }}>{t`Export`}</ButtonLink>
+      <Button look="primary" icon="plus" onPress={() => setAdding(true)}>{t`Suppress a phone`}</Button>
+    </>
+  ) : undefined;
   return (
     <>
       <PageHead title={t`Suppressions`} lead={t`Phones that never get a message, even if they are on a list.`} actions={isFirst ? undefined : adding} />

@@ -5,6 +5,7 @@ import { useData, useFeed } from "@/api/hooks";
 import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import type { CheckoutStatus, CreditsPageQuery, LedgerKind, LedgerRowFragment } from "@/gql/graphql";
+import { ButtonLink } from "@/ui/button";
 import { StackedBars } from "@/ui/charts";
 import { Segmented, Select } from "@/ui/fields";
 import { Badge, Callout, Card, Count, Credits, PageHead, Time, useNumbers, useZone, type Tone } from "@/ui/show";
@@ -100,7 +101,7 @@ export function CreditsPage() {
   };
   return (
     <>
-      <PageHead title={t`Credits`} lead={t`A message takes credits for each segment, when it is accepted. What is not sent gives them back.`} />
+      <PageHead title={t`Credits`} lead={t`A message takes credits for each segment, when it is accepted. What is not sent gives them back.`} actions={<ButtonLink to="/exports/new" search={{ kind: "ledger" }}>{t`Export`}</ButtonLink>} />
       {checkout !== undefined && <Returned key={checkout} isCanceled={checkout === "canceled"} onEnd={end} onClose={() => go({ checkout: undefined })} />}
       <States of={reading} loading={<CreditsLoading />}>
         {(data) => (

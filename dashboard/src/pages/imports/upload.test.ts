@@ -15,7 +15,3 @@ test("what broke off goes on where it was, also where only its end is missing", 
   expect(partsOf(PART_BYTES + 5, PART_BYTES)).toEqual([{ start: PART_BYTES, end: PART_BYTES + 5, isLast: true }]);
   expect(partsOf(7, 7)).toEqual([{ start: 7, end: 7, isLast: true }]);
 });
-
-test("a part in base64 fits into a request", () => {
-  expect((PART_BYTES * 4) / 3).toBeLessThan(256 * 1024 - 4000);
-});

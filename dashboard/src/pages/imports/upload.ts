@@ -1,26 +1,17 @@
 // Sends a file in parts, one after the other. It goes on while other pages are seen, and ends with the tab.
 import type { Client } from "@urql/core";
 import { useSyncExternalStore } from "react";
-import { problemOf, problemOfResult, type Problem } from "@/api/problems";
+import { OFFLINE, problemOfEntry, type Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 
-const AddPart = graphql(`
-  mutation PageAddImportPart($id: ID!, $input: UploadPartInput!) {
-    addImportPart(id: $id, input: $input) {
-      __typename
-      ... on ContactImport { id status fileSize }
-      ... on Error { code message param }
-    }
-  }
-`);
 const Come = graphql(`
   query ImportUploaded($id: ID!) {
-    contactImport(id: $id) { id status fileSize }
+    contactImport(id: $id) { id status fileSize uploadUrl }
   }
 `);
 
-// A part in base64 has to fit into a request of GraphQL, of 256 KiB.
-export const PART_BYTES = 192_000;
+// As much as the address of an import takes at once.
+export const PART_BYTES = 4 * 1024 * 1024;
 const MOST_TRIES = 6;
 const LONGEST_WAIT_MS = 15_000;
 const PASSES = new Set(["offline", "server", "rate"]);
@@ -70,16 +61,36 @@ export function partsOf(size: number, from: number): { start: number; end: numbe
   return parts.length === 0 ? [{ start: size, end: size, isLast: true }] : parts;
 }
 
-function base64Of(part: Blob): Promise<string> {
-  return new Promise((done, fail) => {
-    const reader = new FileReader();
-    reader.onload = () => done(String(reader.result).split(",", 2)[1] ?? "");
-    reader.onerror = () => fail(reader.error);
-    reader.readAsDataURL(part);
-  });
+interface Arrived {
+  status: string;
+  fileSize: number;
+  uploadUrl: string | null;
+}
+
+async function look(client: Client, id: string): Promise<Arrived | null> {
+  const { data } = await client.query(Come, { id }, { requestPolicy: "network-only" }).toPromise();
+  return data?.contactImport ?? null;
+}
+
+/** Put a part to the address of an import, and return what is wrong, or null. */
+async function put(address: string, part: { start: number; isLast: boolean }, content: Blob): Promise<Problem | null> {
+  // The address may name the service by its public name: the page's own leads there too.
+  const { pathname } = new URL(address);
+  let answer: Response;
+  try {
+    answer = await fetch(`${pathname}?offset=${part.start}&last=${part.isLast}`, { method: "PUT", body: content, credentials: "omit" });
+  } catch {
+    return OFFLINE;
+  }
+  if (answer.ok) return null;
+  const told = (await answer.json().catch(() => null)) as { error?: { message: string } & Record<string, unknown> } | null;
+  const { message = "", ...extensions } = told?.error ?? {};
+  const wait = Number(answer.headers.get("retry-after"));
+  return { ...problemOfEntry({ message, extensions }), ...(wait > 0 ? { retryAfter: wait } : {}), requestId: answer.headers.get("x-request-id") ?? undefined };
 }
 
 const wait = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
+const GONE: Problem = { kind: "permission", code: "permission_denied", message: "", details: {} };
 const UNREADABLE: Problem = { kind: "input", code: "file_unreadable", message: "", details: {} };
 
 /** Upload a file from a byte on: a part that fails is sent again, and the service says where it goes on. */
@@ -88,32 +99,40 @@ export async function upload(client: Client, id: string, file: File, from: numbe
   note(id, { size: file.size, sent: from, isRunning: true, isRetrying: false, problem: null });
   const end = (problem: Problem | null) => note(id, { isRunning: false, isRetrying: false, problem });
   let at = from;
+  let address: string | null = null;
   for (let tries = 0; ; ) {
     if (stopped.has(id)) return end(null);
-    const part = partsOf(file.size, at)[0]!;
-    let content: string;
-    try {
-      content = await base64Of(file.slice(part.start, part.end));
-    } catch {
-      // The file was moved or changed meanwhile.
-      return end(UNREADABLE);
+    let problem: Problem | null = OFFLINE;
+    const come: Arrived | null = address === null ? await look(client, id) : null;
+    if (come !== null) {
+      // What came before counts, also where its answer was lost.
+      if (tries > 0) at = come.fileSize;
+      address = come.uploadUrl;
+      if (address === null) return end(come.status === "UPLOADING" ? GONE : null);
     }
-    const { data, error } = await client.mutation(AddPart, { id, input: { offset: part.start, content, last: part.isLast } }).toPromise();
-    const problem = error === undefined ? problemOfResult(data?.addImportPart) : problemOf(error);
-    if (problem === null) {
-      tries = 0;
-      at = part.end;
-      note(id, { sent: at, isRetrying: false });
-      if (part.isLast) return end(null);
-      continue;
+    if (address !== null) {
+      const part = partsOf(file.size, at)[0]!;
+      const content = file.slice(part.start, part.end);
+      try {
+        await content.slice(0, 1).arrayBuffer();
+      } catch {
+        // The file was moved or changed meanwhile.
+        return end(UNREADABLE);
+      }
+      problem = await put(address, part, content);
+      if (problem === null) {
+        tries = 0;
+        at = part.end;
+        note(id, { sent: at, isRetrying: false });
+        if (part.isLast) return end(null);
+        continue;
+      }
     }
     tries++;
-    const isElsewhere = problem.code === "import_offset_wrong";
-    if (tries > MOST_TRIES || !(isElsewhere || PASSES.has(problem.kind))) return end(problem);
+    const isKnown = problem.code === "import_offset_wrong" || problem.code === "address_expired";
+    if (tries > MOST_TRIES || !(isKnown || PASSES.has(problem.kind))) return end(problem);
     note(id, { isRetrying: true });
-    if (isElsewhere) {
-      const come = await client.query(Come, { id }, { requestPolicy: "network-only" }).toPromise();
-      at = come.data?.contactImport?.fileSize ?? at;
-    } else await wait(problem.retryAfter === undefined ? Math.min(LONGEST_WAIT_MS, 500 * 2 ** tries) : problem.retryAfter * 1000);
+    address = null;
+    if (!isKnown) await wait(problem.retryAfter === undefined ? Math.min(LONGEST_WAIT_MS, 500 * 2 ** tries) : problem.retryAfter * 1000);
   }
 }

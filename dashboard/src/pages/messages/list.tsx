@@ -5,7 +5,7 @@ import { useData, useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { LogRowFragment, MessageOrigin, MessageStatus } from "@/gql/graphql";
 import { MessageBadge, useStatusNames } from "@/status";
-import { Button } from "@/ui/button";
+import { Button, ButtonLink } from "@/ui/button";
 import { Checkbox, Field, Select } from "@/ui/fields";
 import { SearchField } from "@/ui/searchfield";
 import { Card, Count, PageHead, Time, useZone } from "@/ui/show";
@@ -72,9 +72,12 @@ export function MessagesPage() {
         title={t`Messages`}
         lead={t`Every message that was asked for, and what became of it.`}
         actions={
-          <Button look="primary" icon="plus" onPress={() => go({ send: "1" })}>
-            {t`Send a message`}
-          </Button>
+          <>
+            <ButtonLink to="/exports/new" search={{ kind: "messages" }}>{t`Export`}</ButtonLink>
+            <Button look="primary" icon="plus" onPress={() => go({ send: "1" })}>
+              {t`Send a message`}
+            </Button>
+          </>
         }
       />
       <SavedViews page="messages" filters={viewed} onChoose={(next) => void navigate({ to: "/messages", search: next })} />

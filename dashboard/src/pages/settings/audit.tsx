@@ -53,6 +53,7 @@ function useActionNames(): Record<AuditAction, string> {
       MESSAGE_DELETED: t`Message deleted`,
       CONTACT_ERASED: t`Contact erased`,
       CONTACT_JOINED: t`Contacts joined`,
+      EXPORT_CREATED: t`Asked for an export`,
       WEBHOOK_CREATED: t`Webhook added`,
       WEBHOOK_UPDATED: t`Webhook changed`,
       WEBHOOK_DELETED: t`Webhook deleted`,

@@ -204,6 +204,26 @@ var Calls = map[string]Call{
 		}
 		return c.Suppressions.Lift(ctx, args.text("id"), params, options...)
 	},
+	"createExport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CreateExport
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Exports.Create(ctx, params, options...)
+	},
+	"listExports": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ExportsListParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Exports.List(ctx, params, options...)
+	},
+	"retrieveExport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Exports.Retrieve(ctx, args.text("id"), options...)
+	},
+	"cancelExport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Exports.Cancel(ctx, args.text("id"), options...)
+	},
 	"createImport": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.CreateImport
 		if err := args.body(&params); err != nil {
@@ -613,6 +633,13 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Suppressions.ListAutoPaging(ctx, params), take)
+	},
+	"listExports": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.ExportsListParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Exports.ListAutoPaging(ctx, params), take)
 	},
 	"listImports": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.ImportsListParams

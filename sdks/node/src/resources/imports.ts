@@ -15,7 +15,7 @@ export interface ImportsCreateParams {
   /**
    * What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
    * `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
-   * `status`, `attributes.` and a key, or `ignore`.
+   * `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
    */
   mapping?: Record<string, string> | null;
   /** How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in. */
@@ -50,7 +50,7 @@ export interface ImportsUpdateParams {
   /**
    * What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
    * `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
-   * `status`, `attributes.` and a key, or `ignore`.
+   * `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
    */
   mapping?: Record<string, string>;
   evidence?: OptInParams | null;

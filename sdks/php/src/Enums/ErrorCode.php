@@ -11,6 +11,7 @@ namespace MassiveSMS\Enums;
  */
 final class ErrorCode
 {
+    public const ADDRESS_EXPIRED = 'address_expired';
     public const ADDRESS_NOT_ALLOWED = 'address_not_allowed';
     public const API_KEY_EXPIRED = 'api_key_expired';
     public const API_KEY_INVALID = 'api_key_invalid';
@@ -42,6 +43,7 @@ final class ErrorCode
     public const EVENT_UNKNOWN = 'event_unknown';
     public const EVENTS_EMPTY = 'events_empty';
     public const EXPIRES_AT_PAST = 'expires_at_past';
+    public const EXPORT_LIMIT = 'export_limit';
     public const FIELD_UNKNOWN = 'field_unknown';
     public const FILTER_TOO_DEEP = 'filter_too_deep';
     public const FILTER_TOO_LARGE = 'filter_too_large';

@@ -19,6 +19,8 @@ final class Scope
     public const CREDITS_BUY = 'credits:buy';
     public const CREDITS_READ = 'credits:read';
     public const EVENTS_READ = 'events:read';
+    public const EXPORTS_READ = 'exports:read';
+    public const EXPORTS_WRITE = 'exports:write';
     public const INBOX_WRITE = 'inbox:write';
     public const KEYS_READ = 'keys:read';
     public const MESSAGES_READ = 'messages:read';

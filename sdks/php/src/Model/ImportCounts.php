@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow.
+ * The outcomes of the rows, actual or expected: each of `rows` is counted once, in the eight fields that follow.
  *
  * @property-read int $rows The number of rows.
  * @property-read int $created Contacts created.
@@ -18,6 +18,7 @@ use MassiveSMS\Model;
  * @property-read int $duplicate Rows whose phone an earlier row has.
  * @property-read int $suppressed Contacts that opted out and stay opted out.
  * @property-read int $invalid Invalid rows.
+ * @property-read int $erased Rows left out because the person was erased meanwhile.
  * @property-read int $remaining Rows that were not processed.
  * @property-read int $opted_in Contacts opted in.
  * @property-read int $pending Contacts asked to confirm.

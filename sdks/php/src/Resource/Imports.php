@@ -38,7 +38,7 @@ final class Imports extends Resource
      * - `default_region`: The ISO 3166-1 region of numbers without a country code, unless their row names a country.
      * - `mapping`: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
      * `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
-     * `opted_out`, `status`, `attributes.` and a key, or `ignore`.
+     * `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
      * - `evidence`: How everyone in the file agreed to receive texts. Without it, and without a consent column,
      * nobody is opted in.
      * - `update`: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is
@@ -117,7 +117,7 @@ final class Imports extends Resource
      * - `default_region`: The ISO 3166-1 region of numbers without a country code, unless their row names a country.
      * - `mapping`: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
      * `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
-     * `opted_out`, `status`, `attributes.` and a key, or `ignore`.
+     * `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
      * - `update`: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is
      * blank, `skip` nothing. `overwrite` unless told.
      * @param RequestOptions $options

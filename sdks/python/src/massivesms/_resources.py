@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from massivesms.resources.contacts import AsyncContacts, Contacts
     from massivesms.resources.credits import AsyncCredits, Credits
     from massivesms.resources.events import AsyncEvents, Events
+    from massivesms.resources.exports import AsyncExports, Exports
     from massivesms.resources.imports import AsyncImports, Imports
     from massivesms.resources.inbound import AsyncInbound, Inbound
     from massivesms.resources.inbox import AsyncInbox, Inbox
@@ -59,6 +60,13 @@ class Resources(Calls):
         from massivesms.resources.suppressions import Suppressions
 
         return Suppressions(self)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """Exports of your data as files, kept for seven days."""
+        from massivesms.resources.exports import Exports
+
+        return Exports(self)
 
     @cached_property
     def imports(self) -> Imports:
@@ -182,6 +190,13 @@ class AsyncResources(AsyncCalls):
         from massivesms.resources.suppressions import AsyncSuppressions
 
         return AsyncSuppressions(self)
+
+    @cached_property
+    def exports(self) -> AsyncExports:
+        """Exports of your data as files, kept for seven days."""
+        from massivesms.resources.exports import AsyncExports
+
+        return AsyncExports(self)
 
     @cached_property
     def imports(self) -> AsyncImports:

@@ -63,6 +63,24 @@ ContactListKind = (
     ]
     | str
 )
+CreateExportFormat = (
+    Literal[
+        "csv",
+        "jsonl",
+    ]
+    | str
+)
+CreateExportKind = (
+    Literal[
+        "contacts",
+        "messages",
+        "campaign_results",
+        "suppressions",
+        "ledger",
+        "events",
+    ]
+    | str
+)
 CreateImportUpdate = (
     Literal[
         "overwrite",
@@ -88,6 +106,7 @@ Engagement = (
 )
 ErrorCode = (
     Literal[
+        "address_expired",
         "address_not_allowed",
         "api_key_expired",
         "api_key_invalid",
@@ -119,6 +138,7 @@ ErrorCode = (
         "event_unknown",
         "events_empty",
         "expires_at_past",
+        "export_limit",
         "field_unknown",
         "filter_too_deep",
         "filter_too_large",
@@ -226,6 +246,17 @@ EventType = (
         "import.completed",
         "webhook.disabled",
         "test.ping",
+    ]
+    | str
+)
+ExportStatus = (
+    Literal[
+        "queued",
+        "running",
+        "completed",
+        "canceled",
+        "failed",
+        "expired",
     ]
     | str
 )
@@ -431,6 +462,8 @@ Scope = (
         "credits:buy",
         "credits:read",
         "events:read",
+        "exports:read",
+        "exports:write",
         "inbox:write",
         "keys:read",
         "messages:read",
@@ -1303,6 +1336,58 @@ class ErrorDetail(Model):
     message: str
 
 
+class Export(Model):
+    """An export of what a workspace has, as a file."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"error": "ExportFault"}
+    id: str
+    object: Literal["export"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    kind: CreateExportKind
+    """What it holds."""
+    status: ExportStatus
+    """How far it is."""
+    format: CreateExportFormat
+    """What the file is."""
+    gzip: bool
+    """Whether the file is compressed."""
+    conditions: dict[str, Any]
+    """What all of it meets, as it was asked for."""
+    rows_total: int | None
+    """How many rows there are; null until they were counted."""
+    rows_done: int
+    """How many rows were written so far."""
+    file_name: str
+    """What the file is called."""
+    file_size: int
+    """How many bytes of it were written so far."""
+    download_url: str | None
+    """The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed."""
+    download_expires_at: str | None
+    """When that address expires."""
+    error: ExportFault | None
+    created_at: str
+    """When it was made."""
+    updated_at: str
+    """When it last went on."""
+    started_at: str | None
+    """When it was begun; all of the file is of that moment."""
+    ended_at: str | None
+    """When it ended."""
+    expires_at: str | None
+    """Until when the file is kept."""
+
+
+class ExportFault(Model):
+    """Why an export failed."""
+
+    code: str
+    """The code of the catalogue."""
+    message: str
+    """What is wrong, for people."""
+
+
 class ForcingCharacter(Model):
     """A character that is not in GSM-7: in how many messages it is, its replacement, and what that saves."""
 
@@ -1404,7 +1489,7 @@ class ImportCompletedEvent(Model):
 
 
 class ImportCounts(Model):
-    """The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow."""
+    """The outcomes of the rows, actual or expected: each of `rows` is counted once, in the eight fields that follow."""
 
     rows: int
     """The number of rows."""
@@ -1420,6 +1505,8 @@ class ImportCounts(Model):
     """Contacts that opted out and stay opted out."""
     invalid: int
     """Invalid rows."""
+    erased: int
+    """Rows left out because the person was erased meanwhile."""
     remaining: int
     """Rows that were not processed."""
     opted_in: int

@@ -52,6 +52,22 @@ module MassiveSMS
     SYNCED = "synced"
   end
 
+  # Values of CreateExportFormat.
+  module CreateExportFormat
+    CSV = "csv"
+    JSONL = "jsonl"
+  end
+
+  # Values of CreateExportKind.
+  module CreateExportKind
+    CONTACTS = "contacts"
+    MESSAGES = "messages"
+    CAMPAIGN_RESULTS = "campaign_results"
+    SUPPRESSIONS = "suppressions"
+    LEDGER = "ledger"
+    EVENTS = "events"
+  end
+
   # Values of CreateImportUpdate.
   module CreateImportUpdate
     OVERWRITE = "overwrite"
@@ -74,6 +90,7 @@ module MassiveSMS
 
   # Values of ErrorCode.
   module ErrorCode
+    ADDRESS_EXPIRED = "address_expired"
     ADDRESS_NOT_ALLOWED = "address_not_allowed"
     API_KEY_EXPIRED = "api_key_expired"
     API_KEY_INVALID = "api_key_invalid"
@@ -105,6 +122,7 @@ module MassiveSMS
     EVENT_UNKNOWN = "event_unknown"
     EVENTS_EMPTY = "events_empty"
     EXPIRES_AT_PAST = "expires_at_past"
+    EXPORT_LIMIT = "export_limit"
     FIELD_UNKNOWN = "field_unknown"
     FILTER_TOO_DEEP = "filter_too_deep"
     FILTER_TOO_LARGE = "filter_too_large"
@@ -210,6 +228,16 @@ module MassiveSMS
     IMPORT_COMPLETED = "import.completed"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
+  end
+
+  # Values of ExportStatus.
+  module ExportStatus
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    FAILED = "failed"
+    EXPIRED = "expired"
   end
 
   # Values of FailureCode.
@@ -396,6 +424,8 @@ module MassiveSMS
     CREDITS_BUY = "credits:buy"
     CREDITS_READ = "credits:read"
     EVENTS_READ = "events:read"
+    EXPORTS_READ = "exports:read"
+    EXPORTS_WRITE = "exports:write"
     INBOX_WRITE = "inbox:write"
     KEYS_READ = "keys:read"
     MESSAGES_READ = "messages:read"

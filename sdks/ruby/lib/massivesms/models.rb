@@ -660,6 +660,55 @@ module MassiveSMS
     field :message
   end
 
+  # An export of what a workspace has, as a file.
+  class Export < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # What it holds.
+    field :kind
+    # How far it is.
+    field :status
+    # What the file is.
+    field :format
+    # Whether the file is compressed.
+    field :gzip
+    # What all of it meets, as it was asked for.
+    field :conditions
+    # How many rows there are; null until they were counted.
+    field :rows_total
+    # How many rows were written so far.
+    field :rows_done
+    # What the file is called.
+    field :file_name
+    # How many bytes of it were written so far.
+    field :file_size
+    # The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed.
+    field :download_url
+    # When that address expires.
+    field :download_expires_at, :time
+    field :error, :ExportFault
+    # When it was made.
+    field :created_at, :time
+    # When it last went on.
+    field :updated_at, :time
+    # When it was begun; all of the file is of that moment.
+    field :started_at, :time
+    # When it ended.
+    field :ended_at, :time
+    # Until when the file is kept.
+    field :expires_at, :time
+  end
+
+  # Why an export failed.
+  class ExportFault < Model
+    # The code of the catalogue.
+    field :code
+    # What is wrong, for people.
+    field :message
+  end
+
   # A character that is not in GSM-7: in how many messages it is, its replacement, and what that saves.
   class ForcingCharacter < Model
     # The character.
@@ -749,7 +798,7 @@ module MassiveSMS
     field :data, :Import
   end
 
-  # The outcomes of the rows, actual or expected: each of `rows` is counted once, in the seven fields that follow.
+  # The outcomes of the rows, actual or expected: each of `rows` is counted once, in the eight fields that follow.
   class ImportCounts < Model
     # The number of rows.
     field :rows
@@ -765,6 +814,8 @@ module MassiveSMS
     field :suppressed
     # Invalid rows.
     field :invalid
+    # Rows left out because the person was erased meanwhile.
+    field :erased
     # Rows that were not processed.
     field :remaining
     # Contacts opted in.

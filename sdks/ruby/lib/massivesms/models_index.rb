@@ -41,6 +41,8 @@ module MassiveSMS
     EncodingExplanation
     Erasure
     ErrorDetail
+    Export
+    ExportFault
     ForcingCharacter
     Import
     ImportColumn
@@ -108,12 +110,15 @@ module MassiveSMS
     CampaignStatus
     CheckoutStatus
     ContactListKind
+    CreateExportFormat
+    CreateExportKind
     CreateImportUpdate
     Direction
     Engagement
     ErrorCode
     ErrorType
     EventType
+    ExportStatus
     FailureCode
     ImportColumnType
     ImportFileKind

@@ -11,6 +11,7 @@ module MassiveSMS
     autoload :Campaigns, "massivesms/resources/campaigns"
     autoload :Contacts, "massivesms/resources/contacts"
     autoload :Suppressions, "massivesms/resources/suppressions"
+    autoload :Exports, "massivesms/resources/exports"
     autoload :Imports, "massivesms/resources/imports"
     autoload :Lists, "massivesms/resources/lists"
     autoload :Keywords, "massivesms/resources/keywords"
@@ -44,6 +45,11 @@ module MassiveSMS
     #
     # @return [Resources::Suppressions]
     def suppressions = Resources::Suppressions.new(self)
+
+    # Exports of your data as files, kept for seven days.
+    #
+    # @return [Resources::Exports]
+    def exports = Resources::Exports.new(self)
 
     # Import contacts from files: upload, map, check, run and undo.
     #

@@ -234,12 +234,12 @@ _samples = {
         'd": "phone", "samples": ["+1 212-555-0123"]}], "mapping": {"Mobile": "phone"}, "list_id": '
         '"lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "default_region": "US", "evidence": {"source": null}, "u'
         'pdate": "overwrite", "dry_run": false, "counts": {"rows": 3, "created": 1, "updated": 1, "'
-        'unchanged": 0, "duplicate": 0, "suppressed": 0, "invalid": 1, "remaining": 0, "opted_in": '
-        '1, "pending": 0, "without_opt_in": 0, "added_to_list": 2, "undone": 0, "kept": 0}, "rows_r'
-        'ead": 3, "rows_done": 3, "error": {"code": "parameter_invalid", "message": "The workbook i'
-        's empty."}, "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "s'
-        'tarted_at": "2026-05-01T20:00:00Z", "ended_at": "2026-05-01T20:00:00Z", "undo_until": null'
-        "}}"
+        'unchanged": 0, "duplicate": 0, "suppressed": 0, "invalid": 1, "erased": 0, "remaining": 0,'
+        ' "opted_in": 1, "pending": 0, "without_opt_in": 0, "added_to_list": 2, "undone": 0, "kept"'
+        ': 0}, "rows_read": 3, "rows_done": 3, "error": {"code": "parameter_invalid", "message": "T'
+        'he workbook is empty."}, "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T2'
+        '0:00:00Z", "started_at": "2026-05-01T20:00:00Z", "ended_at": "2026-05-01T20:00:00Z", "undo'
+        '_until": null}}'
     ),
     "webhook.disabled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "webhook.disabled", "l'

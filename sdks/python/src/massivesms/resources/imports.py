@@ -47,7 +47,8 @@ class Imports:
             country.
         mapping: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
             `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`,
-            `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
+            `consent_text`, `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them,
+            or `ignore`.
         evidence: How everyone in the file agreed to receive texts. Without it, and without a consent column,
             nobody is opted in.
         update: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what
@@ -143,7 +144,8 @@ class Imports:
             country.
         mapping: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
             `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`,
-            `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
+            `consent_text`, `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them,
+            or `ignore`.
         evidence: See the reference.
         update: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what
             is blank, `skip` nothing. `overwrite` unless told.
@@ -359,7 +361,8 @@ class AsyncImports:
             country.
         mapping: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
             `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`,
-            `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
+            `consent_text`, `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them,
+            or `ignore`.
         evidence: How everyone in the file agreed to receive texts. Without it, and without a consent column,
             nobody is opted in.
         update: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what
@@ -455,7 +458,8 @@ class AsyncImports:
             country.
         mapping: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
             `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`,
-            `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
+            `consent_text`, `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them,
+            or `ignore`.
         evidence: See the reference.
         update: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what
             is blank, `skip` nothing. `overwrite` unless told.

@@ -17,7 +17,8 @@ module MassiveSMS
       # names a country.
       # @param mapping [Hash<String, Object>, nil] What each column is, by its key: `phone`, `first_name`,
       # `last_name`, `full_name`, `email`, `timezone`, `external_id`, `country`, `consent`, `consent_at`,
-      # `consent_source`, `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
+      # `consent_source`, `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` and a key, `attributes`
+      # for a JSON object of them, or `ignore`.
       # @param evidence [Hash<Object, Object>, nil] How everyone in the file agreed to receive texts. Without it, and
       # without a consent column, nobody is opted in.
       # @param update [String, nil] What becomes of contacts that are there: `overwrite` changes what the row says,
@@ -64,7 +65,8 @@ module MassiveSMS
       # names a country.
       # @param mapping [Hash<String, Object>] What each column is, by its key: `phone`, `first_name`, `last_name`,
       # `full_name`, `email`, `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`,
-      # `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
+      # `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object
+      # of them, or `ignore`.
       # @param evidence [Hash<Object, Object>, nil]
       # @param update [String] What becomes of contacts that are there: `overwrite` changes what the row says, `fill`
       # only what is blank, `skip` nothing. `overwrite` unless told.

@@ -1,0 +1,337 @@
+"""Exports: files of what a workspace has, asked for here and written by a worker, kept for seven days."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from tortoise.queryset import QuerySet
+
+from msvs.api import ids
+from msvs.api.audit import AuditAction, record_audit
+from msvs.api.contacts.segments import check_filter
+from msvs.api.context import Context
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound
+from msvs.api.messages.export_requests import CONDITIONS, CSV, EVERY_CONDITION, FORMATS, CreateExport, ListExports
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import GET_EXPORT, Permission, SignedAddress, allow, is_allowed, sign_address
+from msvs.api.resources import Resource, moment, optional_moment
+from msvs.api.scope import find, scoped
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit
+from msvs.api.webhooks.events import EventType
+from msvs.database import execute, fetch
+from msvs.fields import ULID, about
+from msvs.json_types import JSONObject
+from msvs.models import (
+    Campaign,
+    ContactList,
+    Export,
+    ExportKind,
+    ExportStatus,
+    MessageStatus,
+    OptInStatus,
+    Segment,
+    rows,
+)
+
+KEPT_DAYS = 7
+DOWNLOAD = "The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed."
+KEPT = timedelta(days=KEPT_DAYS)
+# What of a workspace's mode may wait or run at once.
+MAX_WAITING = 10
+DUE = (ExportStatus.QUEUED, ExportStatus.RUNNING)
+
+# What an export of a kind asks for beside the right to make exports.
+PERMISSIONS: Mapping[ExportKind, Permission] = {
+    ExportKind.CONTACTS: Permission.CONTACTS_READ,
+    ExportKind.MESSAGES: Permission.MESSAGES_READ,
+    ExportKind.CAMPAIGN_RESULTS: Permission.CAMPAIGNS_READ,
+    ExportKind.SUPPRESSIONS: Permission.CONTACTS_READ,
+    ExportKind.LEDGER: Permission.CREDITS_READ,
+    ExportKind.EVENTS: Permission.EVENTS_READ,
+}
+# What a condition names: the prefix of its id, where it is, and what it is called.
+REFS: Mapping[str, tuple[str, type[ContactList] | type[Segment] | type[Campaign], str]] = {
+    "list_id": (ids.CONTACT_LIST, ContactList, "list"),
+    "segment_id": (ids.SEGMENT, Segment, "segment"),
+    "campaign_id": (ids.CAMPAIGN, Campaign, "campaign"),
+}
+# What is of people, and begins again or goes when one is erased.
+OF_PEOPLE = tuple(kind for kind in ExportKind if kind is not ExportKind.LEDGER)
+
+INSERT_EXPORT_CHUNK = "INSERT INTO export_chunks (export_id, start, data) VALUES ($1, $2, $3)"
+READ_EXPORT_CHUNK = "SELECT data FROM export_chunks WHERE export_id = $1 AND start = $2"
+DROP_EXPORT_CHUNKS = "DELETE FROM export_chunks WHERE export_id = $1"
+EXPIRE_EXPORTS = """
+WITH gone AS (
+    UPDATE exports SET status = 'expired', updated_at = $1 WHERE status = 'completed' AND expires_at < $1 RETURNING id
+)
+DELETE FROM export_chunks WHERE export_id IN (SELECT id FROM gone)
+"""
+# Their files are written again without the person, or are gone.
+FORGET_FILES = """
+WITH named AS (
+    UPDATE exports SET status = CASE WHEN status = 'completed' THEN 'expired' ELSE 'queued' END, lease_token = NULL,
+        lease_until = NULL, rows_done = 0, file_size = 0, updated_at = $3
+    WHERE workspace_id = $1 AND livemode = $2 AND status IN ('queued', 'running', 'completed')
+        AND kind = ANY($4::varchar[])
+    RETURNING id
+)
+DELETE FROM export_chunks WHERE export_id IN (SELECT id FROM named)
+"""
+
+
+class ExportFault(Resource, kw_only=True):
+    """Why an export failed."""
+
+    code: Annotated[str, about("The code of the catalogue.", example="parameter_invalid")]
+    message: Annotated[str, about("What is wrong, for people.", example="No such segment.")]
+
+
+class ExportResource(Resource, kw_only=True):
+    """An export of what a workspace has, as a file."""
+
+    id: Annotated[str, about(example=f"exp_{ULID}")]
+    object: Literal["export"] = "export"
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    kind: Annotated[str, about("What it holds.", example="contacts", enum=[*ExportKind])]
+    status: Annotated[str, about("How far it is.", example="completed", enum=[*ExportStatus])]
+    format: Annotated[str, about("What the file is.", example="csv", enum=[*FORMATS])]
+    gzip: Annotated[bool, about("Whether the file is compressed.", example=False)]
+    conditions: Annotated[
+        JSONObject, about("What all of it meets, as it was asked for.", example={"opt_in_status": "opted_in"})
+    ]
+    rows_total: Annotated[int, about("How many rows there are; null until they were counted.", example=3)] | None
+    rows_done: Annotated[int, about("How many rows were written so far.", example=3)]
+    file_name: Annotated[str, about("What the file is called.", example="contacts-2026-05-01.csv")]
+    file_size: Annotated[int, about("How many bytes of it were written so far.", example=1042)]
+    download_url: (
+        Annotated[
+            str,
+            about(
+                DOWNLOAD,
+                example="https://api.massivesms.com/files/gAAAAAB…",
+            ),
+        ]
+        | None
+    )
+    download_expires_at: Annotated[str, about("When that address expires.")] | None
+    error: Annotated[ExportFault, about("Why it failed.")] | None
+    created_at: Annotated[str, about("When it was made.")]
+    updated_at: Annotated[str, about("When it last went on.")]
+    started_at: Annotated[str, about("When it was begun; all of the file is of that moment.")] | None
+    ended_at: Annotated[str, about("When it ended.")] | None
+    expires_at: Annotated[str, about("Until when the file is kept.")] | None
+
+
+def export_resource(ctx: Context, row: rows.ExportRow) -> ExportResource:
+    """Return the shape of an export, with an address for the caller where there is a file."""
+    request = request_of(row)
+    address = address_of(ctx, row)
+    return ExportResource(
+        id=ids.encode_id(ids.EXPORT, row.id),
+        livemode=row.livemode,
+        kind=str(row.kind),
+        status=str(row.status),
+        format=request.format,
+        gzip=request.gzip,
+        conditions=conditions_of(row),
+        rows_total=row.rows_total,
+        rows_done=row.rows_done,
+        file_name=file_name(row),
+        file_size=row.file_size,
+        download_url=None if address is None else address.url,
+        download_expires_at=None if address is None else moment(address.expires_at),
+        error=None if row.error is None else fault_of(row.error),
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+        started_at=optional_moment(row.started_at),
+        ended_at=optional_moment(row.ended_at),
+        expires_at=optional_moment(row.expires_at),
+    )
+
+
+def address_of(ctx: Context, row: rows.ExportRow) -> SignedAddress | None:
+    """Return where the caller finds the file; None where there is none, or none that they may read."""
+    if row.status != ExportStatus.COMPLETED or not is_allowed(ctx, PERMISSIONS[ExportKind(row.kind)]):
+        return None
+    return sign_address(ctx, GET_EXPORT, row.id)
+
+
+SHOWN = EVERY_CONDITION | {"created_from", "created_before"}
+
+
+def request_of(row: rows.ExportRow) -> CreateExport:
+    """Return what an export was asked for."""
+    return msgspec.convert(row.options, CreateExport)
+
+
+def fault_of(error: JSONObject) -> ExportFault:
+    """Return the shape of what an export failed of."""
+    return msgspec.convert(error, ExportFault)
+
+
+def conditions_of(row: rows.ExportRow) -> JSONObject:
+    """Return what all of an export meets, as it was asked for."""
+    return {name: value for name, value in row.options.items() if name in SHOWN and value is not None}
+
+
+def file_name(row: rows.ExportRow) -> str:
+    """Return what the file of an export is called."""
+    request = request_of(row)
+    return f"{row.kind}-{row.created_at:%Y-%m-%d}.{request.format}{'.gz' if request.gzip else ''}"
+
+
+def media_type(row: rows.ExportRow) -> str:
+    """Return what the file of an export is."""
+    request = request_of(row)
+    if request.gzip:
+        return "application/gzip"
+    return "text/csv; charset=utf-8" if request.format == CSV else "application/x-ndjson"
+
+
+async def create_export(ctx: Context, data: CreateExport) -> Export:
+    """Ask for an export. Raises InvalidRequest, PermissionDenied, and Conflict `export_limit` where ten wait."""
+    allow(ctx, Permission.EXPORTS_WRITE)
+    kind = _read_kind(data.kind)
+    allow(ctx, PERMISSIONS[kind])
+    await _check(ctx, kind, data)
+    waiting = await scoped(ctx, Export).filter(status__in=DUE).count()
+    if waiting >= MAX_WAITING:
+        raise Conflict(f"{MAX_WAITING} exports wait or run: wait for one, or cancel it.", code=ErrorCode.EXPORT_LIMIT)
+    row = await Export.create(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        kind=kind,
+        actor=ctx.actor,
+        options=msgspec.to_builtins(data),
+    )
+    await record_audit(
+        ctx,
+        AuditAction.EXPORT_CREATED,
+        ids.encode_id(ids.EXPORT, row.id),
+        {"kind": kind.value, "format": data.format, "livemode": ctx.livemode},
+    )
+    notify_after_commit(WorkQueue.IMPORTS)
+    return row
+
+
+async def get_export(ctx: Context, id: UUID) -> Export:
+    """Return one export. Raises NotFound, PermissionDenied where the caller may not read what it holds."""
+    allow(ctx, Permission.EXPORTS_READ)
+    row = await _find(ctx, id)
+    allow(ctx, PERMISSIONS[row.kind])
+    return row
+
+
+async def list_exports(ctx: Context, page: PageRequest, which: ListExports | None = None) -> Page[Export]:
+    """List the exports whose contents the caller may read, newest first. Raises InvalidRequest."""
+    allow(ctx, Permission.EXPORTS_READ)
+    return await fetch_page(export_query(ctx, which or ListExports()), page)
+
+
+def export_query(ctx: Context, which: ListExports) -> QuerySet[Export]:
+    """Return the query of the exports that a caller may see. Raises InvalidRequest."""
+    query = scoped(ctx, Export).filter(kind__in=[kind for kind in ExportKind if is_allowed(ctx, PERMISSIONS[kind])])
+    if which.kind is not None:
+        query = query.filter(kind=_read_kind(which.kind))
+    if which.status is not None:
+        if which.status not in set(ExportStatus):
+            raise InvalidRequest(f"status must be one of: {', '.join(ExportStatus)}.", param="status")
+        query = query.filter(status=ExportStatus(which.status))
+    return query
+
+
+async def cancel_export(ctx: Context, id: UUID) -> Export:
+    """End an export that has not ended; one that has is returned as it is. Raises NotFound."""
+    allow(ctx, Permission.EXPORTS_WRITE)
+    row = await _find(ctx, id, lock=True)
+    allow(ctx, PERMISSIONS[row.kind])
+    if row.status in DUE:
+        await end_export(row, ExportStatus.CANCELED, ctx.services.clock())
+        await execute(DROP_EXPORT_CHUNKS, row.id)
+    return row
+
+
+async def end_export(row: Export, status: ExportStatus, now: datetime, error: Mapping[str, str] | None = None) -> None:
+    """End an export that the caller holds."""
+    row.status = status
+    row.error = None if error is None else dict(error)
+    row.ended_at = now
+    row.expires_at = now + KEPT if status is ExportStatus.COMPLETED else None
+    row.lease_token = row.lease_until = None
+    await row.save()
+
+
+async def open_file(ctx: Context, id: UUID) -> Export:
+    """Return an export whose file is there. Raises NotFound."""
+    row = await get_export(ctx, id)
+    if row.status is not ExportStatus.COMPLETED:
+        raise NotFound("The file of this export is gone.", code=ErrorCode.ADDRESS_EXPIRED)
+    return row
+
+
+async def read_file(row: Export) -> AsyncIterator[bytes]:
+    """Yield the bytes of an export's file, in order; it breaks off where the file goes meanwhile."""
+    start = 0
+    while start < row.file_size:
+        chunk = await fetch(READ_EXPORT_CHUNK, row.id, start)
+        if not chunk:
+            raise NotFound("The file of this export is gone.", code=ErrorCode.ADDRESS_EXPIRED)
+        yield chunk[0].data
+        start += len(chunk[0].data)
+
+
+async def forget_exports(now: datetime) -> int:
+    """Drop the files of exports that are past their keeping. Return how many chunks."""
+    return await execute(EXPIRE_EXPORTS, now)
+
+
+async def forget_files_of_people(ctx: Context, now: datetime) -> None:
+    """Drop the files that may name somebody who is erased; what is being written begins again."""
+    await execute(FORGET_FILES, ctx.workspace_id, ctx.livemode, now, [kind.value for kind in OF_PEOPLE])
+
+
+def _read_kind(text: str) -> ExportKind:
+    if text not in set(ExportKind):
+        raise InvalidRequest(f"kind must be one of: {', '.join(ExportKind)}.", param="kind")
+    return ExportKind(text)
+
+
+async def _check(ctx: Context, kind: ExportKind, data: CreateExport) -> None:
+    """Refuse conditions that cannot be. Raises InvalidRequest."""
+    if data.format not in FORMATS:
+        raise InvalidRequest(f"format must be one of: {', '.join(FORMATS)}.", param="format")
+    for name in sorted(EVERY_CONDITION - CONDITIONS[kind]):
+        if getattr(data, name) is not None:
+            raise InvalidRequest(f"{name} is no condition of {kind}.", param=name)
+    for name, words in (("opt_in_status", OptInStatus), ("status", MessageStatus)):
+        if getattr(data, name) not in (None, *words):
+            raise InvalidRequest(f"{name} must be one of: {', '.join(words)}.", param=name)
+    for type in data.types or ():
+        if type not in set(EventType):
+            raise InvalidRequest(f"There is no event '{type[:80]}'.", param="types")
+    if data.filter is not None:
+        await check_filter(ctx, data.filter)
+    await _check_refs(ctx, kind, data)
+
+
+async def _check_refs(ctx: Context, kind: ExportKind, data: CreateExport) -> None:
+    ids.read_optional_id(ids.CONTACT, data.contact_id, "contact_id")
+    for name, (prefix, model, noun) in REFS.items():
+        id = ids.read_optional_id(prefix, getattr(data, name), name)
+        if id is not None and not await scoped(ctx, model).filter(id=id).exists():
+            raise InvalidRequest(
+                f"No such {noun}: '{getattr(data, name)}'.", code=ErrorCode.RESOURCE_MISSING, param=name
+            )
+    if kind is ExportKind.CAMPAIGN_RESULTS and data.campaign_id is None:
+        raise InvalidRequest(
+            "Missing required parameter: campaign_id.", code=ErrorCode.PARAMETER_MISSING, param="campaign_id"
+        )
+
+
+async def _find(ctx: Context, id: UUID, *, lock: bool = False) -> Export:
+    return await find(ctx, Export, id, prefix=ids.EXPORT, noun="export", lock=lock)

@@ -1,0 +1,278 @@
+"""What the files of exports hold: a statement a kind that PostgreSQL writes as CSV or JSON by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from tortoise.queryset import QuerySet
+
+from msvs.api import ids
+from msvs.api.contacts.contacts import ListContacts, contact_query
+from msvs.api.contacts.segments import compile_filter
+from msvs.api.context import Context
+from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.api.messages.export_requests import CreateExport
+from msvs.api.messages.messages import ListMessages, find_messages, read_conditions
+from msvs.api.scope import scoped
+from msvs.models import Contact, ExportKind, Message, Segment
+
+# Before an id stands its prefix; the first of a row has a sign of its own, by which rows are counted.
+FIRST, LATER = "\x01", "\x04"
+# An id as the statements write it: as it is in CSV, with its sign escaped in JSON.
+_id = re.compile(
+    rb"(?:[\x01\x04]|\\u000[14])([a-z]{3})([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})"
+)
+_first = re.compile(rb"\x01|\\u0001")
+_place = re.compile(r"\$(\d+)")
+
+# What a spreadsheet takes for a formula, or for the end of a cell. Few texts begin below A, or as wide signs do.
+FORMULA = "^''*[=+@\\t\\r\\n＝＋－＠-]"
+
+
+def _safe(column: str) -> str:
+    """Return a text of which no spreadsheet makes a formula; an import takes the sign before it away again."""
+    return (
+        f"CASE WHEN ({column} < 'A' COLLATE \"C\" OR {column} > U&'\\FF00' COLLATE \"C\") AND {column} ~ E'{FORMULA}'"
+        f" THEN '''' || {column} ELSE {column} END"
+    )
+
+
+def _time(column: str) -> str:
+    """Return a time on the wire, in a session whose time zone is UTC."""
+    return f'to_char({column}, \'YYYY-MM-DD"T"HH24:MI:SS"Z"\')'
+
+
+def _ref(prefix: str, column: str, sign: str = LATER) -> str:
+    return f"E'\\x0{ord(sign)}{prefix}' || {column}"
+
+
+Columns = Mapping[str, str]
+_Where = tuple[str, list[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the rows of a kind come from: a table, its scope, and the columns; `texts` may hold what people wrote."""
+
+    table: str
+    columns: Columns
+    texts: frozenset[str] = frozenset()
+    # What is JSON, or a text that holds some.
+    json: frozenset[str] = frozenset()
+    scope: str = "t.workspace_id = $1 AND t.livemode = $2"
+    order: str = "t.id"
+
+
+_contact_columns = ("first_name", "last_name", "email", "timezone", "external_id")
+_message_columns: Columns = {
+    "id": _ref(ids.MESSAGE, "t.id", FIRST),
+    "contact_id": _ref(ids.CONTACT, "t.contact_id"),
+    "to": "t.to_phone",
+    "from": "t.sender",
+    "body": "t.body",
+    "status": "t.status",
+    "delivery": "t.delivery",
+    "error_code": "t.error_code",
+    "segments": "t.segments",
+    "credits_used": "t.credits_used",
+    "created_at": _time("t.created_at"),
+    "scheduled_at": _time("t.scheduled_at"),
+    "sent_at": _time("t.sent_at"),
+    "delivered_at": _time("t.delivered_at"),
+    "failed_at": _time("t.failed_at"),
+    "replied_at": _time("t.replied_at"),
+    "opted_out": "t.opted_out",
+}
+SOURCES: Mapping[ExportKind, Source] = {
+    ExportKind.CONTACTS: Source(
+        "contacts",
+        {
+            "id": _ref(ids.CONTACT, "t.id", FIRST),
+            "phone": "t.phone",
+            **{name: f"t.{name}" for name in _contact_columns},
+            "opt_in_status": "t.opt_in_status",
+            "opt_in_source": "t.opt_in_source",
+            "opt_in_at": _time("t.opt_in_at"),
+            "created_at": _time("t.created_at"),
+            "updated_at": _time("t.updated_at"),
+            "attributes": "t.attributes",
+        },
+        frozenset((*_contact_columns, "opt_in_source")),
+        frozenset(("attributes",)),
+    ),
+    ExportKind.MESSAGES: Source(
+        "messages",
+        {**_message_columns, "campaign_id": _ref(ids.CAMPAIGN, "t.campaign_id"), "metadata": "t.metadata"},
+        frozenset(("body", "from")),
+        frozenset(("metadata",)),
+    ),
+    ExportKind.CAMPAIGN_RESULTS: Source(
+        "messages AS t LEFT JOIN contacts AS c ON c.id = t.contact_id",
+        {
+            **_message_columns,
+            **{name: f"c.{name}" for name in _contact_columns},
+        },
+        frozenset(("body", "from", *_contact_columns)),
+    ),
+    ExportKind.SUPPRESSIONS: Source(
+        "suppressions",
+        {"phone": "t.phone", "source": "t.source", "created_at": _time("t.created_at")},
+        frozenset(("source",)),
+    ),
+    ExportKind.LEDGER: Source(
+        "ledger_entries",
+        {
+            "id": _ref(ids.LEDGER_ENTRY, "t.id", FIRST),
+            "kind": "t.kind",
+            "credits": "t.amount",
+            "reference": "t.reference",
+            "note": "t.note",
+            "created_at": _time("t.created_at"),
+        },
+        frozenset(("reference", "note")),
+        # Credits are the workspace's in both modes.
+        scope="t.workspace_id = $1 AND $2::bool IS NOT NULL",
+    ),
+    ExportKind.EVENTS: Source(
+        "events",
+        {
+            "id": _ref(ids.EVENT, "t.id", FIRST),
+            "type": "t.type",
+            "created_at": _time("t.created_at"),
+            "data": "t.data",
+        },
+        json=frozenset(("data",)),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What is read: the rows as they are written, how many they are, and the values of both."""
+
+    rows: str
+    count: str
+    values: list[object] = field(repr=False)
+
+
+async def make_statement(ctx: Context, request: CreateExport, *, is_json: bool) -> Statement:
+    """Return the statement of an export. Raises InvalidRequest for conditions that cannot be."""
+    source = SOURCES[ExportKind(request.kind)]
+    where, values = await _CONDITIONS[ExportKind(request.kind)](ctx, request)
+    table = source.table if " AS t " in source.table else f"{source.table} AS t"
+    found = f"FROM {table} WHERE {source.scope} {where}"
+    if is_json:
+        # The text of an event is JSON itself.
+        told = ", ".join(
+            f"'{name}', {f'{sql}::json' if name in source.json else sql}" for name, sql in source.columns.items()
+        )
+        rows = f"SELECT json_build_object({told})::text {found} ORDER BY {source.order}"
+    else:
+        told = ", ".join(
+            f'{_safe(sql) if name in source.texts else sql} AS "{name}"' for name, sql in source.columns.items()
+        )
+        rows = f"SELECT {told} {found} ORDER BY {source.order}"
+    return Statement(rows, f"SELECT count(*) {found}", [ctx.workspace_id, ctx.livemode, *values])
+
+
+async def _of_contacts(ctx: Context, request: CreateExport) -> _Where:
+    which = ListContacts(q=request.q, list_id=request.list_id, opt_in_status=request.opt_in_status)
+    parts, values = _made_within(request)
+    if (request.q, request.list_id, request.opt_in_status) != (None, None, None):
+        parts.append(_among(contact_query(ctx, which), values))
+    conditions = [] if request.filter is None else [request.filter]
+    if request.segment_id is not None:
+        id = ids.read_id(ids.SEGMENT, request.segment_id, "segment_id")
+        segment = await scoped(ctx, Segment).filter(id=id).first()
+        if segment is None:
+            raise InvalidRequest("The segment is gone.", code=ErrorCode.RESOURCE_MISSING, param="segment_id")
+        conditions.append(segment.conditions)
+    for each in conditions:
+        compiled = compile_filter(each, len(values) + 3)
+        values += compiled.values
+        parts.append(f"EXISTS (SELECT FROM contacts AS c WHERE c.id = t.id AND {compiled.sql})")
+    return _all(parts), values
+
+
+async def _of_messages(ctx: Context, request: CreateExport) -> _Where:
+    which = ListMessages(status=request.status, q=request.q, contact_id=request.contact_id)
+    parts, values = _made_within(request)
+    if request.campaign_id is not None:
+        values.append(ids.read_id(ids.CAMPAIGN, request.campaign_id, "campaign_id"))
+        parts.append(f"t.campaign_id = ${len(values) + 2}")
+    if (request.status, request.q, request.contact_id) != (None, None, None):
+        found = await find_messages(ctx, read_conditions(which))
+        parts.append("false" if found is None else _among(found.query, values))
+    elif request.campaign_id is None:
+        parts.append("t.status <> 'skipped'")
+    return _all(parts), values
+
+
+async def _of_suppressions(_: Context, request: CreateExport) -> _Where:
+    parts, values = _made_within(request)
+    return _all(parts), values
+
+
+async def _of_events(_: Context, request: CreateExport) -> _Where:
+    parts, values = _made_within(request)
+    if request.types:
+        values.append(list(request.types))
+        parts.append(f"t.type = ANY(${len(values) + 2}::varchar[])")
+    return _all(parts), values
+
+
+_CONDITIONS: Mapping[ExportKind, Callable[[Context, CreateExport], Awaitable[_Where]]] = {
+    ExportKind.CONTACTS: _of_contacts,
+    ExportKind.MESSAGES: _of_messages,
+    ExportKind.CAMPAIGN_RESULTS: _of_messages,
+    ExportKind.SUPPRESSIONS: _of_suppressions,
+    ExportKind.LEDGER: _of_suppressions,
+    ExportKind.EVENTS: _of_events,
+}
+
+
+def _made_within(request: CreateExport) -> tuple[list[str], list[object]]:
+    parts: list[str] = []
+    values: list[object] = []
+    for time, sign, bound in (
+        (request.created_from, ">=", ids.id_before),
+        (request.created_before, "<", ids.id_after),
+    ):
+        if time is None:
+            continue
+        values.append(time)
+        parts.append(f"t.created_at {sign} ${len(values) + 2}")
+        # Ids are in the order of time, and what is found by them.
+        if request.kind in (ExportKind.MESSAGES, ExportKind.CAMPAIGN_RESULTS, ExportKind.EVENTS):
+            values.append(bound(time))
+            parts.append(f"t.id {sign} ${len(values) + 2}")
+    return parts, values
+
+
+def _among(query: QuerySet[Contact] | QuerySet[Message], values: list[object]) -> str:
+    """Return the condition that a row is among those of a query, whose values go behind the others."""
+    ids_alone = query.values("id")
+    ids_alone._choose_db_if_not_chosen()
+    ids_alone._make_query()
+    sql, own = ids_alone.query.get_parameterized_sql()
+    shift = len(values) + 2
+    values += own
+    placed = _place.sub(lambda found: f"${int(found[1]) + shift}", sql)
+    return f"t.id IN ({placed})"
+
+
+def _all(parts: list[str]) -> str:
+    return "".join(f" AND {part}" for part in parts)
+
+
+def _encode(found: re.Match[bytes]) -> bytes:
+    prefix, *hexes = found.groups()
+    return prefix + b"_" + ids.encode_bare(int(b"".join(hexes), 16)).encode()
+
+
+def finish_rows(data: bytes) -> tuple[bytes, int]:
+    """Return rows as they are kept, with their ids as everywhere, and how many begin among them."""
+    count = len(_first.findall(data)) if _first.search(data) else 0
+    return _id.sub(_encode, data), count or data.count(b"\n")

@@ -1,0 +1,76 @@
+"""kill -9 at every statement of a worker of files: what was begun goes on, nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from msvs import database as db
+from msvs.api import ids
+from msvs.api.consent import consent_chain
+from msvs.api.contacts.contacts import CreateContact, create_contact
+from msvs.api.context import Context
+from msvs.api.unit_of_work import unit_of_work
+from msvs.models import ConsentEvent, Contact, ContactImport, Event, Export, ListMember
+from tests.factories import make_list
+from tests.services import SERVICES
+from tests.workers.test_exports import ask, data_of, make_people, rows_of
+from tests.workers.test_imports import EVIDENCE, JOAO, MARIA, ZOE, counts, people, upload
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+
+
+async def kill_at_each(database_url: str, job: str) -> int:
+    """Have workers do a job, each killed a statement later. Return how many statements the last one took."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.workers.killed_jobs", database_url, job),
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()[-2000:]
+    return int(out)
+
+
+async def test_an_import_survives_kill_9_at_every_statement(ctx: Context, database: str) -> None:
+    members = await make_list(ctx)
+    async with unit_of_work():
+        await create_contact(ctx, CreateContact(ZOE))
+    data = f"phone,name\n{MARIA},Maria\n{JOAO},João\n{MARIA},Mary\n1,Eva\n{ZOE},Zoë\n"
+    row = await upload(ctx, data, evidence=EVIDENCE, list_id=ids.encode_id(ids.CONTACT_LIST, members.id))
+
+    assert await kill_at_each(database, "imports") > 0
+
+    row = await ContactImport.get(id=row.id)
+    expected = {"rows": 5, "created": 2, "updated": 1, "duplicate": 1, "invalid": 1, "opted_in": 3, "added_to_list": 3}
+    assert (row.status, counts(row)) == ("completed", expected)
+    assert {phone: (first, status) for phone, (first, _, status) in (await people()).items()} == {
+        MARIA: ("Mary", "opted_in"),
+        JOAO: ("João", "opted_in"),
+        ZOE: ("Zoë", "opted_in"),
+    }
+    found = [await model.all().count() for model in (Contact, ListMember, ConsentEvent)]
+    assert (found, await Event.filter(type="import.completed").count()) == ([3, 3, 3], 1)
+    assert (await consent_chain.verify(SERVICES)).is_whole
+
+
+async def test_an_export_survives_kill_9_at_every_statement(ctx: Context, database: str) -> None:
+    await make_people(ctx)
+    row = await ask(ctx, "contacts")
+
+    assert await kill_at_each(database, "exports") > 0
+
+    row = await Export.get(id=row.id)
+    data = await data_of(row)
+    assert (row.status, row.rows_done, row.file_size) == ("completed", 3, len(data))
+    assert {each["phone"] for each in rows_of(data.decode())} == {MARIA, JOAO, ZOE}
+    assert await db.fetch_value("SELECT sum(length(data)) FROM export_chunks") == len(data)

@@ -19,7 +19,7 @@ WAITS = (ImportStatus.NEEDS_MAPPING, ImportStatus.CHECKED)
 GOES_ON = (*IS_READ_LATER, *WAITS, ImportStatus.CHECKING, ImportStatus.RUNNING)
 
 # The rows of the phones, and those that could not be read with the digits of one.
-ERASE_ROWS = """
+ERASE_IMPORT_ROWS = """
 DELETE FROM import_rows
 WHERE reading_id IN (
     SELECT reading_id FROM contact_imports WHERE workspace_id = $1 AND livemode = $2 AND reading_id IS NOT NULL
@@ -67,7 +67,7 @@ async def erase_from_imports(ctx: Context, phones: Sequence[str], seconds: float
     """Delete what imports keep of phones, and have what is read later leave them out; the caller holds the imports."""
     one = [canonical(phone) for phone in phones]
     digits = [phone.removeprefix("+") for phone in phones]
-    gone = await fetch(_Row, ERASE_ROWS, ctx.workspace_id, ctx.livemode, one, digits, timeout=seconds)
+    gone = await fetch(_Row, ERASE_IMPORT_ROWS, ctx.workspace_id, ctx.livemode, one, digits, timeout=seconds)
     by_reading: dict[UUID, list[_Row]] = {}
     for each in gone:
         by_reading.setdefault(each.reading_id, []).append(each)

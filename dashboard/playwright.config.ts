@@ -8,6 +8,8 @@ export default defineConfig({
   reporter: "list",
   outputDir: "node_modules/.playwright",
   use: {
+    // What is not there fails soon, and does not take the whole time of a long test.
+    actionTimeout: 30_000,
     baseURL: process.env["MSVS_URL"] ?? "http://127.0.0.1:8000",
     launchOptions: {
       executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",

@@ -124,7 +124,8 @@ export async function upload(client: Client, id: string, file: File, from: numbe
         tries = 0;
         at = part.end;
         note(id, { sent: at, isRetrying: false });
-        if (part.isLast) return end(null);
+        // The answer to a part says nothing of the import: it is read again, so that its page goes on.
+        if (part.isLast) address = null;
         continue;
       }
     }

@@ -137,7 +137,8 @@ function Shown({ row }: { row: Import }) {
         ) : isMoving ? (
           <Moving row={row} />
         ) : step === "columns" ? (
-          mayWrite ? <ColumnsStep row={row} /> : <Check row={row} />
+          // Another page may have told the status before the columns were read: they begin again with them.
+          mayWrite ? <ColumnsStep key={row.columns.length} row={row} /> : <Check row={row} />
         ) : step === "check" ? (
           <Check row={row} />
         ) : (

@@ -6,7 +6,7 @@ import { graphql } from "@/gql";
 
 const Come = graphql(`
   query ImportUploaded($id: ID!) {
-    contactImport(id: $id) { id status fileSize uploadUrl }
+    contactImport(id: $id) { ...ImportFull uploadUrl }
   }
 `);
 
@@ -124,7 +124,7 @@ export async function upload(client: Client, id: string, file: File, from: numbe
         tries = 0;
         at = part.end;
         note(id, { sent: at, isRetrying: false });
-        // The answer to a part says nothing of the import: it is read again, so that its page goes on.
+        // The answer to a part says nothing of the import: all of it is read again, so that its page goes on.
         if (part.isLast) address = null;
         continue;
       }

@@ -159,20 +159,20 @@ test("a file without phones asks for its column, and an upload that broke off go
   await checkPage(page);
 
   // The second part never arrives, and the tab is loaded again.
-  const rows = Array.from({ length: 20_000 }, (_, row) => `Student ${row},student.${row}@example.com,5550${row}`);
-  const file = { name: "long.csv", mimeType: "text/csv", buffer: Buffer.from(`name,email,phone\n${rows.join("\n")}\n`) };
+  const about = "Asked about the evening course. ".repeat(30);
+  const rows = Array.from({ length: 5000 }, (_, row) => `Student ${row},student.${row}@example.com,5550${row},${about}`);
+  const file = { name: "long.csv", mimeType: "text/csv", buffer: Buffer.from(`name,email,phone,about\n${rows.join("\n")}\n`) };
   let parts = 0;
-  await page.route("**/graphql", async (route) => {
-    if ((route.request().postDataJSON() as { variables?: { input?: { content?: string } } } | null)?.variables?.input?.content === undefined) return route.fallback();
-    return ++parts === 2 ? route.abort() : parts > 2 ? undefined : route.fallback();
-  });
+  const isPart = (url: URL) => url.searchParams.has("offset");
+  await page.route(isPart, (route) => (++parts === 2 ? route.abort() : parts > 2 ? undefined : route.fallback()));
   await page.goto("/dashboard/imports/new");
   await page.getByLabel("Drop a file here, or choose one").setInputFiles(file);
   await expect(page.getByRole("progressbar")).toBeVisible();
   await expect(page.getByText("A part did not come through. It is sent again.")).toBeVisible();
   await checkPage(page);
-  await page.unroute("**/graphql");
   await page.reload();
+  // Only now: what is held back would go on its way otherwise.
+  await page.unroute(isPart);
   await expect(page.getByText("The upload broke off.", { exact: false })).toBeVisible();
   await checkPage(page);
   await page.getByLabel("Choose long.csv again").setInputFiles({ ...file, name: "other.csv" });
@@ -180,7 +180,7 @@ test("a file without phones asks for its column, and an upload that broke off go
   await page.getByLabel("Choose long.csv again").setInputFiles(file);
   await expect(page.getByRole("button", { name: "See what would come of it" })).toBeVisible();
   await page.getByRole("button", { name: "See what would come of it" }).click();
-  await expect(count(page, "rows")).toHaveText("20,000");
+  await expect(count(page, "rows")).toHaveText("5,000");
   await page.goto("/dashboard/imports/imp_00000000000000000000000000");
   await expect(page.getByText("There is no such import")).toBeVisible();
 });

@@ -137,3 +137,32 @@ test("a slow payment is told, and so is each other end", async ({ page }) => {
     await checkPage(page);
   }
 });
+
+test("a card is saved, tops up within limits, and is forgotten", async ({ page }) => {
+  await openLive(page);
+  await page.getByRole("checkbox", { name: "Save the card, for automatic top-up" }).check({ force: true });
+  await page.getByRole("button", { name: "Buy Starter" }).click();
+  await pays(page, "4242");
+  await expect(page.getByText("Thank you: it is paid")).toBeVisible();
+  const card = page.locator("section").filter({ has: page.getByRole("heading", { name: "Automatic top-up" }) });
+  await expect(card).toContainText("that ends in 4242");
+  await card.getByLabel("When credits fall below").fill("500");
+  await card.getByLabel("At most a day, in USD").fill("0");
+  await card.getByRole("button", { name: "Turn on" }).click();
+  await expect(card.getByLabel("At most a day, in USD")).toHaveAttribute("aria-invalid", "true");
+  await checkPage(page);
+  await card.getByLabel("At most a day, in USD").fill("300");
+  await card.getByRole("button", { name: "Turn on" }).click();
+  await expect(page.getByText("Automatic top-up is on.")).toBeVisible();
+  await expect(card).toContainText("below 500");
+  await checkPage(page);
+  await card.getByRole("button", { name: "Turn off" }).click();
+  await expect(card.getByRole("button", { name: "Turn on" })).toBeVisible();
+  await card.getByRole("button", { name: "Forget the card" }).click();
+  await checkPage(page);
+  await page.getByRole("alertdialog").getByRole("button", { name: "Forget the card" }).click();
+  await expect(card).toContainText("Never run out");
+  await page.goto("/dashboard/credits?tab=rates");
+  await expect(page.getByText("A segment costs one credit everywhere").or(page.getByRole("grid", { name: "Rates" }))).toBeVisible();
+  await checkPage(page);
+});

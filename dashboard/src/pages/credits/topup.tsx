@@ -180,7 +180,7 @@ function Limits({ found, packs, onDone }: { found: AutoTopUpFieldsFragment; pack
   const errorOf = (name: string) => (problem?.param === name || problem?.param?.endsWith(`.${name}`) ? problem.message : undefined);
   const price = sold === undefined ? "" : money(sold.amount, sold.currency, i18n.locale);
   const code = currency.toUpperCase();
-  const isTold = ["pack", "threshold", "daily_limit", "monthly_limit"].some((name) => errorOf(name) !== undefined);
+  const isTold = ["pack", "threshold", "dailyLimit", "monthlyLimit"].some((name) => errorOf(name) !== undefined);
   const last4 = found.cardLast4 ?? "";
   return (
     <form onSubmit={submit} noValidate className="space-y-4">
@@ -188,8 +188,8 @@ function Limits({ found, packs, onDone }: { found: AutoTopUpFieldsFragment; pack
       <div className="grid gap-4 sm:grid-cols-2">
         <Select label={t`Pack`} choices={packs.map(({ id, label }) => ({ value: id, label }))} value={pack} onChange={setPack} error={errorOf("pack")} />
         <Field label={t`When credits fall below`} inputMode="numeric" value={threshold} onChange={setThreshold} error={errorOf("threshold")} />
-        <Field label={t`At most a day, in ${code}`} inputMode="decimal" value={daily} onChange={setDaily} error={errorOf("daily_limit")} />
-        <Field label={t`At most a month, in ${code}`} inputMode="decimal" value={monthly} onChange={setMonthly} error={errorOf("monthly_limit")} />
+        <Field label={t`At most a day, in ${code}`} inputMode="decimal" value={daily} onChange={setDaily} error={errorOf("dailyLimit")} />
+        <Field label={t`At most a month, in ${code}`} inputMode="decimal" value={monthly} onChange={setMonthly} error={errorOf("monthlyLimit")} />
       </div>
       <p className="text-sm text-muted">
         <Trans>

@@ -16,7 +16,7 @@ from rq.job import Job, requeue_job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from msvs.api.errors import Conflict, NotFound, Unavailable
+from msvs.api.errors import NotFound, Unavailable
 from msvs.api.notifier import WorkQueue
 from msvs.api.resources import optional_moment
 
@@ -67,7 +67,7 @@ class FailedJobs:
         return await self._ask(lambda redis: _shape(_fetch(redis, id), has_trace=True))
 
     async def requeue(self, id: str) -> None:
-        """Have a failed job run again. Raises NotFound, Conflict where it is no longer failed, Unavailable."""
+        """Have a failed job run again. Raises NotFound, also where it is no longer failed, and Unavailable."""
         await self._ask(lambda redis: _requeue(redis, id))
 
     async def _ask(self, look: Callable[[Redis], T]) -> T:
@@ -104,10 +104,8 @@ def _fetch(redis: Redis, id: str) -> Job:
 def _requeue(redis: Redis, id: str) -> None:
     try:
         requeue_job(id, connection=redis, serializer=JSONSerializer)
-    except NoSuchJobError:
+    except (NoSuchJobError, InvalidJobOperation):
         raise _gone(id) from None
-    except InvalidJobOperation:
-        raise Conflict("This job is no longer among those that failed.") from None
 
 
 def _gone(id: str) -> NotFound:

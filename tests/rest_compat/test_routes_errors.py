@@ -150,4 +150,4 @@ async def test_a_conflict_names_what_to_do(api: httpx.AsyncClient) -> None:
     made = await post(api, "/v1/lists", name="Kit")
     await make_synced(made["id"])
     error = (await post(api, f"/v1/lists/{made['id']}", 409, name="Mine"))["error"]
-    assert ERRORS[error["code"]].action == "Change it in that service, or make a list of your own."
+    assert ERRORS[error["code"]].action == "Change it in that service, or create your own list."

@@ -68,7 +68,8 @@ async def test_settings_are_read_and_changed(api: httpx.AsyncClient) -> None:
     before = await get(api, "/v1/workspace")
     changes = {"quiet_hours": True, "low_balance_threshold": 5, "help_text": "Write to help@cohortlabs.co"}
     after = await post(api, "/v1/workspace", 200, **changes)
-    assert after == {**before, **changes} == await get(api, "/v1/workspace")
+    assert after == {**before, **changes, "version": after["version"]} == await get(api, "/v1/workspace")
+    assert after["version"] != before["version"]
     assert (await get(api, "/v1/credits"))["low_balance_threshold"] == 5
     assert await refused(await api.post("/v1/workspace", json={"timezone": "Mars"})) == (
         400,

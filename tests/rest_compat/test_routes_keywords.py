@@ -27,7 +27,8 @@ async def test_a_keyword_from_its_making_to_its_end(api: httpx.AsyncClient) -> N
     assert (await get(api, "/v1/keywords"))["data"] == [other, made]
     assert (await get(api, "/v1/keywords", list_id=one))["data"] == [made]
     changed = await post(api, path, 200, list_id=two, reply=None)
-    assert changed == {**made, "list_id": two, "reply": None} == await get(api, path)
+    changes = {"list_id": two, "reply": None, "version": changed["version"]}
+    assert changed == {**made, **changes} == await get(api, path)
     gone = await api.delete(path)
     assert (gone.status_code, gone.json()) == (200, {"id": made["id"], "object": "keyword", "deleted": True})
     assert (await api.get(path)).status_code == 404

@@ -47,7 +47,7 @@ def _no_fence() -> None:
 
     dispatch.submit = drowsy
     for name in ("RECORD_SENT", "REQUEUED"):
-        fence = "messages.claim_token = $3\n    AND messages.status = 'sending'"
+        fence = "messages.claim_token = $3\n    AND messages.status || '' = 'sending'"
         _replace(_module("msvs.api.dispatch.outcomes"), name, fence, "$3::uuid IS NOT NULL")
 
 

@@ -143,7 +143,9 @@ FOR_PEOPLE = (
 PARTS: Mapping[str, str] = {
     "settings_of_mode.find_settings": "everything the settings decide",
     "audiences.check_audience": "creating, changing and launching a campaign",
+    "audiences.count_members": "previewing and creating a campaign",
     "audiences.estimate_credits": "launching and previewing a campaign",
+    "audiences.has_at_most": "creating, changing and launching a campaign",
     "top_ups.change": "changing automatic top-up",
     "audiences.members_sql": "previewing and expanding a campaign",
     "import_merge.check_batch": "a dry run of an import",

@@ -142,7 +142,7 @@ READS = {
     *("run", "api", "worker", "cron", "binds", "engines", "schema", "settings", "packs", "database roles"),
     *("carriers", "carriers check", "carriers unread", "routes list", "senders list", "workspaces list", "users list"),
     *("operators list", "operators log", "keys list", "consent export", "consent verify", "secrets list"),
-    *("suppressions export", "credits balance", "credits purchases"),
+    *("suppressions export", "credits balance", "credits purchases", "rates list"),
 }
 
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 KEY_SCOPES = (
     *("campaigns:read", "campaigns:write", "contacts:erase", "contacts:read", "contacts:write"),
-    *("credits:buy", "credits:read", "events:read", "inbox:write", "keys:read", "messages:read", "messages:send"),
-    *("settings:read", "settings:write", "webhooks:read", "webhooks:write"),
+    *("credits:buy", "credits:read", "events:read", "exports:read", "exports:write", "inbox:write", "keys:read"),
+    *("messages:read", "messages:send", "settings:read", "settings:write", "webhooks:read", "webhooks:write"),
 )
 KEY = click.Argument(["key"], metavar="KEY_ID")
 

@@ -38,6 +38,7 @@ class Moment(click.ParamType[datetime]):
     click.Option(["--from", "since"], type=Moment(), metavar="TIME", help="from when on, such as 2027-01-01T00:00:00Z"),
     JSON,
     group=rates,
+    changes=True,
 )
 def set_rate(settings: Settings, arguments: Arguments) -> None:
     """Set a rate, and show those that count and are to come."""

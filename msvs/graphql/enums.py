@@ -350,6 +350,7 @@ describe(
         "PASSWORD_CHANGED": "Changed their password.",
         "EMAIL_CONFIRMED": "Confirmed their e-mail address.",
         "KEY_CREATED": "Created an API key.",
+        "EXPORT_CREATED": "Exported data.",
         "KEY_ROLLED": "Rolled an API key.",
         "KEY_REVOKED": "Revoked an API key.",
         "MESSAGE_REDACTED": "Redacted a message.",

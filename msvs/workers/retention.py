@@ -58,7 +58,7 @@ RETENTION: Mapping[str, Retention] = {
         is_id=True,
     ),
     # Stripe repeats one for 30 days at most, by hand; one that is told again later comes to the same books.
-    "stripe_events": Retention("received_at < now() - interval '90 days' AND state <> 'pending'", "received_at"),
+    "stripe_events": Retention("stripe_events", "received_at", 90 * DAY, "state <> 'pending'"),
     "prefix_usage": Retention("prefix_usage", "hour", 2 * DAY),
     "sessions": Retention("sessions", "expires_at"),
     "idle_sessions": Retention("sessions", "last_seen_at", login_sessions.IDLE),

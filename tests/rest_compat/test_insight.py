@@ -30,6 +30,7 @@ async def test_a_message_is_explained(api: httpx.AsyncClient) -> None:
         "suppression": {"suppressed": False, "source": None, "since": None},
         "quiet_hours": None,
         "encoding": {"encoding": "gsm7", "units": 2, "segments": 1, "parts": ["Hi"], "forced_by": []},
+        "price": {"region": "US", "credits_per_segment": 1, "segments": 1, "credits": 1},
         "sender": {"sender": "MASSIVESMS", "source": "workspace_default"},
         "attempts": [],
         "ledger": [],

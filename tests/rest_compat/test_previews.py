@@ -24,6 +24,7 @@ async def test_a_message_preview(api: httpx.AsyncClient) -> None:
         "encoding": "ucs2",
         "segments": 1,
         "credits": 1,
+        "credits_per_segment": 1,
         "parts": ["It’s on"],
         "characters": [
             {

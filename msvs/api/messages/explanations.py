@@ -31,7 +31,7 @@ from msvs.api.resources import (
 from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text import quiet_hours
-from msvs.api.text.phones import canonical, parse_phone, spellings
+from msvs.api.text.phones import canonical, region_of, spellings
 from msvs.api.text.sms import forcing_characters, measure, split
 from msvs.api.webhooks.events import EventType
 from msvs.database import Row, fetch
@@ -309,7 +309,7 @@ async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None
         quiet_hours=_quiet_hours(message, campaign, contact, decided_at),
         encoding=_encoding(message),
         price=PriceExplanation(
-            region=parse_phone(message.to_phone).region,
+            region=region_of(message.to_phone),
             credits_per_segment=message.price,
             segments=message.segments,
             credits=message.segments * message.price,

@@ -84,8 +84,20 @@ async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invita
         return await users.invite_member(ctx, email=email, role=role)
 
 
-READ = (Permission.MESSAGES_READ, Permission.CAMPAIGNS_READ, Permission.CONTACTS_READ, Permission.EVENTS_READ)
-WRITTEN = (Permission.MESSAGES_SEND, Permission.INBOX_WRITE, Permission.CAMPAIGNS_WRITE, Permission.CONTACTS_WRITE)
+READ = (
+    Permission.MESSAGES_READ,
+    Permission.CAMPAIGNS_READ,
+    Permission.CONTACTS_READ,
+    Permission.EVENTS_READ,
+    Permission.EXPORTS_READ,
+)
+WRITTEN = (
+    Permission.MESSAGES_SEND,
+    Permission.INBOX_WRITE,
+    Permission.CAMPAIGNS_WRITE,
+    Permission.CONTACTS_WRITE,
+    Permission.EXPORTS_WRITE,
+)
 # What each role may do, written out once more by hand.
 MATRIX = {
     Role.OWNER: set(Permission),

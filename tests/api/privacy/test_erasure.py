@@ -564,6 +564,7 @@ async def queue_late(ctx: Context, contact_id: UUID, phone: str, kind: MessageKi
             phone=phone,
             sender="MASSIVESMS",
             rendered=Rendered("Your place is saved", Encoding.GSM7, 1),
+            price=1,
             metadata={},
             scheduled_at=None,
             due_at=at,

@@ -271,7 +271,8 @@ async def test_another_secret_puts_nothing_back(env: dict[str, str], ctx: Contex
     assert (await Suppression.all().count(), await ConsentEvent.all().count()) == (0, 3)
 
 
-async def test_migrating_makes_the_repair_that_is_due(env: dict[str, str], ctx: Context) -> None:
+async def test_migrating_makes_the_repair_that_is_due(env: dict[str, str], ctx: Context, owner_url: str) -> None:
+    env |= {"MIGRATIONS_DATABASE_URL": owner_url}
     await undone(ctx)
     await Repair.create(name="opt_outs_undone", requested_at=await db.now())
     keyless = {name: value for name, value in env.items() if name != "MSVS_SECRET_KEY"}

@@ -110,7 +110,7 @@ ASKED = [
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),
     Ask("AcceptInvitation", 10, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
 ]
-FOLLOWED = ("CampaignProgress", "EventTail", "ImportProgress", "NewNotifications", "NewReplies")
+FOLLOWED = ("CampaignProgress", "EventTail", "ExportProgress", "ImportProgress", "NewNotifications", "NewReplies")
 
 
 @pytest.fixture

@@ -61,9 +61,13 @@ class ClientGone(Exception):
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[bytes, bytes], limit: int = MAX_BYTES, seconds: float = BODY_SECONDS
+    receive: Receive, headers: Mapping[bytes, bytes], limit: int = MAX_BYTES, seconds: float | None = None
 ) -> bytes:
-    """Return the whole body within so many seconds. Raises RequestTooLarge, RequestTimeout, ClientGone."""
+    """Return the whole body within so many seconds, or BODY_SECONDS.
+
+    Raises RequestTooLarge, RequestTimeout, ClientGone.
+    """
+    seconds = BODY_SECONDS if seconds is None else seconds
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and (len(length) > 10 or int(length) > limit):
         raise too_large(limit)

@@ -22,7 +22,7 @@ FILE = ROOT / "msvs" / "docs" / "reference" / "samples.json"
 WIDTH = 84
 PACKAGE = "massivesms."
 # What languages have a meaning for of their own, by what it is called here.
-RESERVED = {"import": "job"}
+RESERVED = {"import": "job", "export": "job"}
 
 
 @dataclass(frozen=True)

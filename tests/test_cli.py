@@ -162,7 +162,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             yield name, command
 
 
-def test_who_runs_a_command_is_who_called_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caller_of_sudo_is_logged_as_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     own = user_of_system()
     monkeypatch.setenv("SUDO_USER", "COHORT\\ada lovelace of the second floor")
     assert user_of_system() == ("COHORT-ada-lovelace-of-the-second"[:31] if os.getuid() == 0 else own)

@@ -186,7 +186,7 @@ async def test_a_file_that_is_not_there_is_told(env: dict[str, str], here: tuple
     assert "none.csv cannot be read: No such file" in done.err
 
 
-async def test_a_list_of_another_service_is_read_and_whoever_is_not_is_named(
+async def test_a_list_of_another_service_is_read_and_unread_rows_are_named(
     env: dict[str, str], here: tuple[str, str], ctx: Context, tmp_path: Path
 ) -> None:
     file = tmp_path / "liste.csv"

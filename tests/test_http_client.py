@@ -700,7 +700,7 @@ async def test_no_more_attempts_run_at_once_than_the_limit() -> None:
         assert (most, server.connections, len(server.requests)) == (3, 3, 9)
 
 
-async def test_a_closed_client_opens_anew(site: str) -> None:
+async def test_a_closed_client_opens_again(site: str) -> None:
     client = HttpClient(DEVELOPMENT)
     for _ in range(2):
         assert (await client.post(f"{site}/echo", b"{}", {})).status == 202

@@ -52,7 +52,7 @@ async def test_tests_run_on_it() -> None:
     assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
 
 
-def test_whatever_is_run_runs_on_it() -> None:
+def test_the_runner_and_new_loops_use_uvloop() -> None:
     async def running() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 

@@ -122,7 +122,7 @@ async def test_no_entry_is_ever_altered(admin: Context, statement: str) -> None:
     assert (await AuditEntry.get()).actor == admin.actor
 
 
-async def test_the_log_is_read_page_by_page_by_who_may(admin: Context, other_ctx: Context) -> None:
+async def test_members_with_the_permission_read_the_log_page_by_page(admin: Context, other_ctx: Context) -> None:
     for number in range(5):
         await record_audit(admin, AuditAction.KEY_CREATED, f"key_{number}")
     await record_audit(replace(admin, actor="usr_2"), AuditAction.KEY_REVOKED, "key_0")

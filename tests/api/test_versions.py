@@ -185,7 +185,7 @@ async def test_of_two_at_once_one_is_kept(kind: Kind, ctx: Context) -> None:
     assert await kind.value(ctx, row) == kind.values[outcomes.index(None)]
 
 
-async def test_who_is_on_a_list_is_no_part_of_its_version(ctx: Context) -> None:
+async def test_members_do_not_change_the_version_of_a_list(ctx: Context) -> None:
     row = await _list_of(ctx)
     contact = await factories.make_contact(ctx)
     before = await KINDS["list"].version(ctx, row)

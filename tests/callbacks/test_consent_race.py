@@ -212,7 +212,7 @@ async def whole(ctx: Context, fronts: Fronts) -> None:
 
 
 @pytest.mark.parametrize("front", ["keyed", "rest", "graphql"])
-async def test_who_is_rolled_back_for_another_is_run_again(live_ctx: Context, fronts: Fronts, front: str) -> None:
+async def test_a_transaction_rolled_back_for_another_runs_again(live_ctx: Context, fronts: Fronts, front: str) -> None:
     """PostgreSQL ends one of two that wait for each other: the request, which has waited for longer."""
     _, id = await known(live_ctx, fronts)
     phone, held = next_phone(), asyncio.Event()

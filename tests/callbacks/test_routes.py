@@ -211,7 +211,7 @@ async def test_the_reports_queue_is_notified_of_what_is_new(
     assert is_rung(engines)
 
 
-async def test_what_is_known_notifies_nobody(
+async def test_a_known_carrier_event_notifies_no_worker(
     app: Starlette, client: httpx.AsyncClient, engines: Engines, notifier: Notifier
 ) -> None:
     sent = REPORTS["twilio-main"]("delivered")

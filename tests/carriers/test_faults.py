@@ -47,7 +47,7 @@ def test_an_unknown_capability_is_refused() -> None:
         make_carriers(Settings(virtual_capability="telepathy"))["virtual"]
 
 
-def test_the_seed_settles_who_meets_which_fault() -> None:
+def test_the_seed_decides_which_message_meets_which_fault() -> None:
     message_ids = [new_id() for _ in range(20_000)]
     faults = Faults(refuse=0.1, drop=0.2, late=0.3, throttle=0.25, slow=0.5, seed=7)
     met = [faults.fault(message_id) for message_id in message_ids]

@@ -198,7 +198,7 @@ async def test_without_an_owner_nothing_is_handed_over(remote: RemoteCarrier, bo
     assert books.submitted == []
 
 
-async def test_a_row_of_long_ago_is_of_nobody(remote: RemoteCarrier, books: Books) -> None:
+async def test_a_stale_heartbeat_counts_as_no_process(remote: RemoteCarrier, books: Books) -> None:
     server = HandOverServer(books)
     await server.start("127.0.0.1")
     server.begin()
@@ -559,7 +559,7 @@ async def test_garbage_closes_the_connection_and_submits_nothing(
 
 
 @pytest.mark.parametrize("data", [WHOLE, framed(b"\xc1"), framed(b"x" * 1025), (1025).to_bytes(4)])
-async def test_whoever_says_no_hello_is_not_listened_to(server: HandOverServer, books: Books, data: bytes) -> None:
+async def test_a_connection_without_a_hello_is_closed(server: HandOverServer, books: Books, data: bytes) -> None:
     host, _, port = server.address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(data)

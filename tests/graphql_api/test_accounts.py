@@ -231,7 +231,7 @@ async def test_logging_out(browsers: Browsers, rosa: User) -> None:
     assert (await first.log_in(rosa.email))["__typename"] == "Session"
 
 
-async def test_a_page_that_is_loaded_anew_gets_its_token_back(browsers: Browsers, rosa: User) -> None:
+async def test_a_reloaded_page_gets_its_token_back(browsers: Browsers, rosa: User) -> None:
     browser = browsers()
     token = (await browser.log_in(rosa.email))["csrfToken"]
     browser.csrf = None
@@ -393,7 +393,9 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_who_may_not(case: Case, browsers: Browsers, workspace: Workspace, other_ctx: Context) -> None:
+async def test_callers_without_permission_are_refused(
+    case: Case, browsers: Browsers, workspace: Workspace, other_ctx: Context
+) -> None:
     browser = browsers()
     if case.role is not None:
         user = await make_user("luis@cohortlabs.co", (workspace, case.role))

@@ -371,7 +371,9 @@ OPENINGS = [
 
 
 @pytest.mark.parametrize("opening", OPENINGS, ids=lambda opening: opening.name)
-async def test_who_may_not_connect(opening: Opening, address: str, workspace: Workspace, other_ctx: Context) -> None:
+async def test_refused_connections_are_closed_with_their_code(
+    opening: Opening, address: str, workspace: Workspace, other_ctx: Context
+) -> None:
     rosa = await make_user("rosa@cohortlabs.co", (workspace, Role.OWNER))
     browser = Browser(f"http://{address}")
     await browser.log_in(rosa.email)
@@ -502,13 +504,15 @@ async def test_another_subprotocol_is_not_spoken(address: str) -> None:
         assert await client.closing() == (4406, "Subprotocol not acceptable")
 
 
-async def test_who_says_nothing_is_not_waited_for(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_connection_is_not_waited_for(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "INIT_SECONDS", 0.05)
     async with raw_socket(address) as client:
         assert await client.closing() == (4408, "Connection initialisation timeout")
 
 
-async def test_who_asks_for_nothing_is_not_kept(address: str, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_without_subscriptions_is_closed(
+    address: str, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streams, "IDLE_SECONDS", 0.05)
     async with socket(address, await key_for(ctx)) as client:
         assert await client.closing() == (1000, "Idle")
@@ -623,7 +627,7 @@ async def test_connections_are_bounded(address: str, ctx: Context, monkeypatch: 
         assert await first.hear() == {"type": "pong"}
 
 
-async def test_who_says_nothing_does_not_take_the_place_of_others(
+async def test_a_silent_connection_takes_no_place_of_others(
     address: str, ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "MAX_OF_STRANGER", 1)

@@ -115,7 +115,7 @@ async def test_a_hash_in_place_of_a_document_makes_clients_send_it(by_get: bool,
 
 
 @pytest.mark.parametrize("by_get", [False, True])
-async def test_who_logs_in_is_asked_for_the_document_too(by_get: bool, anonymous: httpx.AsyncClient) -> None:
+async def test_a_login_by_hash_is_asked_for_its_document(by_get: bool, anonymous: httpx.AsyncClient) -> None:
     asked = {"operationName": "LogIn", "extensions": {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}}
     if by_get:
         response = await anonymous.get("/graphql", params={"extensions": json.dumps(asked["extensions"])})

@@ -111,5 +111,5 @@ async def test_a_change_at_an_unknown_address_is_refused_in_json(client: httpx.A
         ("application/xhtml+xml", True),
     ],
 )
-def test_a_page_is_for_who_names_html_first(accept: str, wanted: bool) -> None:
+def test_a_page_is_sent_when_accept_prefers_html(accept: str, wanted: bool) -> None:
     assert wants_page({"type": "http", "headers": [(b"accept", accept.encode())]}) is wanted

@@ -106,7 +106,7 @@ async def test_tries_to_sign_in_are_counted_by_client_however_they_name_themselv
     assert await sign_in(STRANGER) == 401
 
 
-def test_the_application_trusts_whom_the_settings_name(
+def test_the_application_trusts_the_proxies_of_the_settings(
     database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     settings = Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path_factory.mktemp("data"))

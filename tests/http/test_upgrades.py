@@ -66,7 +66,9 @@ async def test_an_offer_is_ignored_and_the_body_kept(
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunks"])
 @pytest.mark.parametrize("offer", [H2C, HANDSHAKE], ids=["h2c", "websocket"])
-async def test_wherever_the_packets_end(echo: int, seen: Seen, offer: list[tuple[str, str]], chunked: bool) -> None:
+async def test_an_upgrade_offer_is_ignored_at_every_split_of_packets(
+    echo: int, seen: Seen, offer: list[tuple[str, str]], chunked: bool
+) -> None:
     asked = request("POST", "/graphql", offer, BODY, chunked=chunked) + NEXT
     for end in range(1, len(asked)):
         answers = await exchange(echo, asked[:end], asked[end:], pause=0.001)

@@ -243,7 +243,7 @@ def test_a_stale_process_id_of_someone_else_neither_blocks_nor_is_stopped(data_d
     assert is_alive(bystander)
 
 
-def test_a_half_made_database_is_made_anew(data_dir: Path) -> None:
+def test_a_half_made_database_is_created_again(data_dir: Path) -> None:
     draft = data_dir / f"{POSTGRESQL}.draft"
     draft.mkdir(parents=True)
     (draft / "data").mkdir()
@@ -356,7 +356,7 @@ def test_root_runs_the_engines_inside_a_private_folder(private_dir: Path) -> Non
         (CAP_SETUID, r"root may not run them as nobody without CAP_SETUID"),
     ],
 )
-def test_where_the_engines_cannot_run_a_line_says_so(private_dir: Path, without: int, line: str) -> None:
+def test_a_line_says_why_the_engines_cannot_run(private_dir: Path, without: int, line: str) -> None:
     done = start_in(private_dir, without=without)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]

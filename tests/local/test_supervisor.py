@@ -224,7 +224,7 @@ def test_a_data_directory_that_cannot_be_used_is_told(supervise: Supervise, tmp_
     )
 
 
-def test_who_refuses_its_settings_at_first_ends_the_service(supervise: Supervise) -> None:
+def test_a_process_that_refuses_its_settings_at_start_ends_the_service(supervise: Supervise) -> None:
     run = supervise(workers={"worker": "raise SystemExit(2)"}, **EXTERNAL)
     assert run.process.wait(PATIENCE_SECONDS) == 2
     assert run.process.stderr is not None
@@ -232,7 +232,7 @@ def test_who_refuses_its_settings_at_first_ends_the_service(supervise: Supervise
     assert not any(is_alive(pid) for pid in run.started("api"))
 
 
-def test_who_refuses_them_later_is_started_again(supervise: Supervise) -> None:
+def test_a_process_that_refuses_its_settings_later_is_started_again(supervise: Supervise) -> None:
     worker = f"{WORKER.replace('time.sleep(600)', '')}\nraise SystemExit(os.path.getsize(sys.argv[1]) > 100 and 2)"
     run = supervise(workers={"worker": worker}, **EXTERNAL)
     eventually(lambda: len(run.started("worker")) >= 4)

@@ -175,9 +175,7 @@ async def test_signing_out_takes_the_cookie_away(browser: Browser) -> None:
     assert (await client.get("/ops")).headers["Location"] == "/ops/login"
 
 
-async def test_a_session_signed_out_of_is_worth_nothing_to_whoever_kept_its_cookie(
-    browser: Browser, settings: Settings
-) -> None:
+async def test_the_cookie_of_a_signed_out_session_opens_nothing(browser: Browser, settings: Settings) -> None:
     client, other = await browser(), await browser()
     kept = dict(client.cookies)
     await client.post("/ops/logout", headers=SAME_ORIGIN)

@@ -375,7 +375,7 @@ UNKEPT = [
 
 
 @pytest.mark.parametrize(("bad", "param"), UNKEPT, ids=range(len(UNKEPT)))
-async def test_what_no_database_keeps_costs_its_row_alone(
+async def test_only_the_row_that_postgresql_cannot_store_is_refused(
     api: httpx.AsyncClient, bad: bytes, param: str | None
 ) -> None:
     good = rb'{"phone": "+12125550161", "first_name": "Ana"}, {%s}, {"phone": "+12125550164"}'
@@ -410,7 +410,7 @@ async def test_what_no_database_keeps_beside_the_rows_costs_the_call(api: httpx.
     assert await Contact.all().count() == 0
 
 
-async def test_entries_that_no_database_keeps_cost_themselves_alone(api: httpx.AsyncClient) -> None:
+async def test_only_entries_that_postgresql_cannot_store_are_refused(api: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "application/json"}
     sent = rb'{"phones": ["+12125550161", "+1\u0000", "\ud800"]}'
     done = await api.post("/v1/suppressions/import", content=sent, headers=headers)

@@ -103,7 +103,7 @@ async def test_a_timeline_is_told_in_order(api: httpx.AsyncClient) -> None:
     ]
 
 
-async def test_a_draft_is_seen_only_by_who_asks_for_it(api: httpx.AsyncClient) -> None:
+async def test_drafts_are_listed_only_on_request(api: httpx.AsyncClient) -> None:
     known = await make_everything(api)
     listed = {row["id"] for row in (await get(api, "/v1/campaigns"))["data"]}
     assert listed == {known["campaign"]}

@@ -259,5 +259,5 @@ class ConsentMachine(RuleBasedStateMachine):
         await campaigns.launch_campaign(self.ctx, clone.id)
 
 
-async def test_whoever_said_stop_is_sent_nothing(drive: Drive) -> None:
+async def test_a_phone_that_said_stop_is_sent_nothing(drive: Drive) -> None:
     await drive(ConsentMachine)

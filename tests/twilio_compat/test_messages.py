@@ -365,7 +365,7 @@ async def test_what_asks_for_the_usual_is_taken(account: Account) -> None:
     )
 
 
-async def test_who_opted_out_is_not_sent_to(account: Account) -> None:
+async def test_an_opted_out_contact_is_not_sent_to(account: Account) -> None:
     await account.send("+14155550105")
     await work()
     await work()

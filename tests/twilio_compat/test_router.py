@@ -40,7 +40,9 @@ async def test_a_live_account_is_full(account_of: Accounts, live_ctx: Context) -
     assert (await live.http.get(f"{live.path}.json", auth=live.auth)).json()["type"] == "Full"
 
 
-async def test_who_is_not_let_in(account: Account, account_of: Accounts, other_ctx: Context) -> None:
+async def test_requests_without_valid_login_are_refused(
+    account: Account, account_of: Accounts, other_ctx: Context
+) -> None:
     other = await account_of(other_ctx)
     path = f"{account.path}/Messages.json"
     for authorization in (
@@ -125,7 +127,7 @@ async def test_what_is_not_here(account: Account, method: str, path: str, expect
         (b"%zz=%zz", FORM, (400, 20001)),
     ],
 )
-async def test_whatever_is_posted_is_refused_and_nothing_written(
+async def test_a_bad_form_is_refused_and_nothing_is_written(
     account: Account, content: bytes, content_type: str | None, expected: tuple[int, int]
 ) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
@@ -169,13 +171,13 @@ async def test_whatever_is_posted_is_refused_and_nothing_written(
         "Page=1&PageSize=50",
     ],
 )
-async def test_whatever_is_asked_of_a_list(account: Account, query: str) -> None:
+async def test_a_bad_query_of_the_message_list_is_refused(account: Account, query: str) -> None:
     response = await account.http.get(f"{account.path}/Messages.json?{query}", auth=account.auth)
     assert refusal(response)[:2] == (400, 20001)
 
 
 @pytest.mark.parametrize("query", ["Foo=", "Foo", "Page=1", "Page=x", "PageSize=0", "To=%2B12125550111"])
-async def test_whatever_is_asked_of_the_other_lists(account: Account, query: str) -> None:
+async def test_a_bad_query_of_the_other_lists_is_refused(account: Account, query: str) -> None:
     for path in ("/2010-04-01/Accounts.json", f"{account.path}/Messages/SM{'0' * 32}/Media.json"):
         response = await account.http.get(f"{path}?{query}", auth=account.auth)
         assert refusal(response)[:2] == (400, 20001)

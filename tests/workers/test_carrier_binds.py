@@ -237,7 +237,7 @@ async def test_carrier_events_are_committed_before_the_carrier_is_told(
     assert reports() == 1
 
 
-async def test_carrier_events_that_cannot_be_kept_ring_nobody(world: World, reports: Callable[[], int]) -> None:
+async def test_carrier_events_that_cannot_be_stored_notify_no_worker(world: World, reports: Callable[[], int]) -> None:
     with pytest.raises(asyncpg.StringDataRightTruncationError):
         await taker("x" * 31, {})([Report("r1", True), Report("r2", True)])
     assert await StoredCarrierEvent.all().count() == 0
@@ -403,7 +403,7 @@ async def test_a_second_process_stands_by_and_stops_without_a_word(world: World)
     assert world.happened() == ["open", "submit", "close"]
 
 
-def test_who_has_which_carriers(world: World) -> None:
+def test_the_process_of_binds_owns_the_carriers_that_hold_them(world: World) -> None:
     assert type(make_carriers(world.settings)[NAME]) is FileCarrier
     assert type(make_carriers(world.settings, owns_binds=False)[NAME]) is RemoteCarrier
     assert [spec.argv[-1] for spec in processes(world.settings) if spec.name == "binds"] == ["binds"]

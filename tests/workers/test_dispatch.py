@@ -272,7 +272,7 @@ async def test_a_worker_that_was_given_up_changes_nothing(live_ctx: Context) -> 
     assert await events(message_id) == ["message.queued", "message.sent"]
 
 
-async def test_what_a_worker_learns_late_counts_where_nobody_took_over(live_ctx: Context) -> None:
+async def test_a_late_outcome_counts_when_no_worker_took_over(live_ctx: Context) -> None:
     message_id = await send(live_ctx)
     carrier = Stalling()
     carrier.capability = Capability.NONE
@@ -591,7 +591,7 @@ async def test_a_report_that_breaks_holds_up_no_other(ctx: Context) -> None:
 
 
 @pytest.mark.parametrize(("number", "rings"), [(IN_DOUBT - 1, 0), (IN_DOUBT, 1)])
-async def test_a_full_batch_calls_another_worker_whatever_its_size(
+async def test_a_full_batch_of_any_size_notifies_another_worker(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, number: int, rings: int
 ) -> None:
     """A carrier that cannot be asked is given fewer at once; nobody would ever join in for it."""

@@ -268,7 +268,7 @@ async def test_a_file_is_of_one_moment(ctx: Context, monkeypatch: pytest.MonkeyP
     assert (len(rows_of(text)), row.rows_total, await Contact.all().count()) == (3, 3, 4)
 
 
-async def test_who_is_erased_is_in_no_file_from_then_on(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_erased_contact_is_in_no_file_afterwards(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     await make_people(ctx)
     done, _ = await export(ctx, "contacts")
     kept, _ = await export(ctx, "ledger")

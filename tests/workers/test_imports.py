@@ -194,7 +194,7 @@ async def test_each_row_is_told_and_counted_once(ctx: Context) -> None:
     assert (await Event.get(type="import.completed")).resource_id == row.id
 
 
-async def test_who_is_made_long_after_the_file_was_read_is_as_new_as_said(ctx: Context) -> None:
+async def test_a_contact_made_long_after_the_file_was_read_counts_as_new(ctx: Context) -> None:
     before = datetime.now(UTC)
     row = await import_(ctx, f"phone\n{MARIA}\n{ZOE}\n", dry_run=True)
     old = "(left(id_floor(now() - interval '3 days')::text, 13) || substr(contact_id::text, 14))::uuid"
@@ -255,7 +255,7 @@ async def test_the_rule_says_what_becomes_of_contacts_that_are_there(
     assert counts(row) == {"rows": 1, ("unchanged" if rule == "skip" else "updated"): 1}
 
 
-async def test_who_said_stop_stays_out_whatever_the_file_says(ctx: Context) -> None:
+async def test_a_stop_outlives_every_claim_of_a_file(ctx: Context) -> None:
     async with unit_of_work():
         contact = await create_contact(ctx, CreateContact(MARIA))
         await opt_out_contact(ctx, contact.id, source="keyword")
@@ -273,7 +273,7 @@ async def test_who_said_stop_stays_out_whatever_the_file_says(ctx: Context) -> N
     assert (await consent_chain.verify(SERVICES)).is_whole
 
 
-async def test_who_left_is_not_opted_in_by_the_evidence_for_all(ctx: Context) -> None:
+async def test_evidence_for_the_whole_file_opts_in_no_unsubscribed_row(ctx: Context) -> None:
     data = f"phone,status\n{MARIA},Active\n{JOAO},Unsubscribed\n{ZOE},bounced\n"
 
     row = await import_(ctx, data, evidence=EVIDENCE)
@@ -543,7 +543,7 @@ async def test_a_packed_file_is_unpacked_by_a_process_of_its_own(
     assert told[0][0] == ("checked" if is_whole else "failed")
 
 
-async def test_undoing_leaves_consent_and_whom_somebody_used_since(ctx: Context) -> None:
+async def test_undoing_keeps_consent_and_contacts_used_since(ctx: Context) -> None:
     row = await import_(ctx, f"phone\n{MARIA}\n{JOAO}\n{ZOE}\n", evidence=EVIDENCE)
     async with unit_of_work():
         await opt_out_contact(ctx, (await Contact.get(phone=MARIA)).id)
@@ -630,7 +630,7 @@ async def test_a_workbook_without_a_cell_fails_with_its_reason(ctx: Context, she
 
 
 @pytest.mark.parametrize("when", ["uploading", "queued", "reading"])
-async def test_who_is_erased_while_a_file_comes_or_is_read_is_left_out_and_counted(
+async def test_a_phone_erased_while_a_file_is_read_is_skipped_and_counted(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     monkeypatch.setattr("msvs.workers.import_reader.FRAME_ROWS", 1)
@@ -679,7 +679,7 @@ async def read_rows(row: ContactImport, count: int, monkeypatch: pytest.MonkeyPa
     assert (await ContactImport.get(id=row.id)).rows_read == count
 
 
-async def test_who_is_erased_between_a_dry_run_and_its_run_is_left_out_and_counted(ctx: Context) -> None:
+async def test_a_phone_erased_between_a_dry_run_and_its_run_is_skipped_and_counted(ctx: Context) -> None:
     async with unit_of_work():
         maria = await create_contact(ctx, CreateContact(MARIA, first_name="Mary"))
     row = await import_(ctx, f"phone,name\n{MARIA},Maria\n{ZOE},Zoë\n", dry_run=True)

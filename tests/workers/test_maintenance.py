@@ -198,7 +198,7 @@ async def test_a_partition_is_made_while_traffic_uses_the_months_before(ctx: Con
     assert await home("messages", await write_message(ctx, last)) == f"messages_{last:%Y_%m}"
 
 
-async def test_who_is_stopped_with_a_table_to_itself_is_given_up_after_a_second(clean: None) -> None:
+async def test_a_stopped_process_loses_its_table_lock_after_a_second(clean: None) -> None:
     look = "CREATE TABLE seen AS SELECT current_setting('idle_in_transaction_session_timeout') AS stuck"
     try:
         async with as_owner():

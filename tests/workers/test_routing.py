@@ -167,7 +167,7 @@ async def test_messages_take_the_carrier_of_their_region(live_ctx: Context) -> N
     assert [await status(american), await status(british)] == ["sent", "sent"]
 
 
-async def test_routes_keep_to_the_rules_of_senders_whatever_takes_the_rest(live_ctx: Context) -> None:
+async def test_routes_obey_the_rules_of_senders_beside_a_catch_all(live_ctx: Context) -> None:
     SERVICES.carriers.live = "virtual"
     await own(live_ctx)
     await routes.add_route(SERVICES, "first", regions=["US"])
@@ -720,7 +720,7 @@ async def test_pauses_double_up_to_five_minutes(clean: None, failures: Sequence[
     assert state.retry_at - now == timedelta(seconds=expected)
 
 
-async def test_one_trial_is_taken_by_one(clean: None) -> None:
+async def test_one_trial_is_taken_by_one_worker(clean: None) -> None:
     await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
     assert not await breakers.take_trial("first", await db.now())
     await pause_over()

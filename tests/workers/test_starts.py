@@ -37,7 +37,7 @@ async def recipients(campaign_id: UUID) -> list[str]:
     return [row.phone for row in rows]
 
 
-async def test_an_audience_is_whoever_there_was_at_its_first_chunk(ctx: Context) -> None:
+async def test_an_audience_is_fixed_at_its_first_chunk(ctx: Context) -> None:
     some = await people(ctx, 8)
     campaign_id = await create(ctx, some)
     list_id = (await ListMember.all().first()).list_id  # type: ignore[union-attr]

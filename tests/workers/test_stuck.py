@@ -406,7 +406,7 @@ async def test_a_bell_and_its_job_come_together_or_not_at_all(clean: None, engin
     notifier.close()
 
 
-async def test_cron_rings_more_seldom_where_jobs_break(clean: None, engines: Engines) -> None:
+async def test_cron_notifies_less_often_while_jobs_fail(clean: None, engines: Engines) -> None:
     notifier = Notifier(engines.redis_url)
     waits = []
     with Redis.from_url(engines.redis_url) as redis:

@@ -94,7 +94,7 @@ async def test_events_of_live_wait_until_one_is_answered(
     assert {each.state for each in await deliveries_of(row.id)} == {"succeeded"}
 
 
-async def test_at_somebody_elses_server_there_is_one_post_a_webhook(
+async def test_a_third_party_server_gets_one_post_for_each_webhook(
     live_ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     answering(receiver, 404)
@@ -230,7 +230,7 @@ def test_one_spelling_of_a_url() -> None:
     assert canonical_url("https://bücher.example/") == canonical_url("https://xn--bcher-kva.example/")
 
 
-async def test_one_webhook_of_a_url_in_a_mode(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
+async def test_a_url_has_one_webhook_in_each_mode(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
     first = await create(ctx, SAME[0])
     for url in SAME:
         with pytest.raises(Conflict) as refused:
@@ -246,7 +246,7 @@ async def test_one_webhook_of_a_url_in_a_mode(ctx: Context, live_ctx: Context, o
     assert await WebhookEndpoint.all().count() == 1 + len(rows) + len(others)
 
 
-async def test_of_many_at_once_one_is_made(ctx: Context) -> None:
+async def test_concurrent_creations_make_one_webhook(ctx: Context) -> None:
     made = await asyncio.gather(*(create(ctx, url) for url in SAME), return_exceptions=True)
     assert sorted(type(each).__name__ for each in made) == ["Conflict"] * (len(SAME) - 1) + ["WebhookEndpoint"]
 

@@ -142,7 +142,7 @@ taken_over: list[bool] = []
 
 
 @pytest.mark.parametrize(("function", "ended"), [("os.getpid", "finished"), ("os.getppid", "failed")])
-def test_a_worker_calls_nobody_when_a_job_ends(
+def test_a_worker_notifies_nobody_when_a_job_ends(
     redis: Redis, monkeypatch: pytest.MonkeyPatch, function: str, ended: Literal["finished", "failed"]
 ) -> None:
     monkeypatch.setattr(worker, "ALLOWED_FUNCTIONS", frozenset(("os.getpid",)))

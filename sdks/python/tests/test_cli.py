@@ -58,7 +58,7 @@ def test_send(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--json", "send", "+1", "Hi"), ("send", "+1", "Hi", "--json")])
-def test_json_wherever_it_stands(shell: Shell, arguments: tuple[str, ...]) -> None:
+def test_json_is_accepted_in_every_position(shell: Shell, arguments: tuple[str, ...]) -> None:
     assert json.loads(shell.run(*arguments, answers=(MESSAGE,)).output) == MESSAGE
 
 
@@ -157,7 +157,7 @@ def test_trigger(shell: Shell, endpoint: Endpoint) -> None:
     assert shell.run("trigger", "moon.rose", "--forward-to", endpoint.url).exit_code == 2
 
 
-def test_trigger_fails_where_nobody_answers(shell: Shell) -> None:
+def test_trigger_fails_without_a_listener(shell: Shell) -> None:
     told = shell.run("trigger", "test.ping", "--forward-to", "http://127.0.0.1:9/", "--json")
     assert told.exit_code == 1
     assert json.loads(told.output)["status"] == "ConnectError"

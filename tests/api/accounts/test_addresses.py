@@ -99,7 +99,7 @@ async def test_an_address_counts_once_its_link_was_opened(clean: None) -> None:
     assert caught.value.code == "link_invalid"
 
 
-async def test_who_has_not_confirmed_works_in_the_sandbox_alone_and_invites_nobody(clean: None) -> None:
+async def test_an_unconfirmed_user_works_in_the_sandbox_only_and_invites_nobody(clean: None) -> None:
     made = await register()
     sandbox = enter_workspace(await identity_of(made), made.workspace_id, HERE, livemode=False)
     async with unit_of_work():
@@ -196,14 +196,14 @@ async def test_a_link_that_has_ended_sets_no_password(clean: None, end: str) -> 
     assert await db.fetch_value("SELECT password_hash FROM users") == before
 
 
-async def test_asking_for_a_reset_is_the_same_for_an_address_that_nobody_has(clean: None) -> None:
+async def test_a_reset_for_an_unknown_address_is_answered_alike(clean: None) -> None:
     await ask_reset("nobody@cohortlabs.co")
     assert await mailed() == []
     with pytest.raises(InvalidRequest):
         await ask_reset("no address")
 
 
-async def test_a_reset_confirms_the_address_of_who_signed_up_with_it(clean: None) -> None:
+async def test_a_reset_confirms_the_address_given_at_signup(clean: None) -> None:
     made = await register()
     await mailed()
     await ask_reset(EMAIL)
@@ -234,7 +234,7 @@ async def test_another_address_counts_once_its_link_was_opened(clean: None) -> N
     assert await AuthenticationEntry.filter(action="email_change_asked").count() == 1
 
 
-async def test_a_change_is_called_off_by_the_address_until_now(clean: None) -> None:
+async def test_a_change_is_canceled_from_the_old_address(clean: None) -> None:
     """The link of the one before counts no more, and an address that is none changes nothing."""
     made = await make_owner()
     await change_email(made, "ana@cohortlabs.co")
@@ -274,7 +274,7 @@ async def test_a_name_and_a_language_are_changed(clean: None) -> None:
     assert dict(await User.get()) == dict(user)
 
 
-async def test_who_is_known_makes_another_workspace_and_owns_it(clean: None) -> None:
+async def test_a_known_user_creates_another_workspace_and_owns_it(clean: None) -> None:
     made = await make_owner()
     identity = await identity_of(made)
     async with unit_of_work():

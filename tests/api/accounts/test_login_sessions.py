@@ -173,7 +173,7 @@ async def test_a_login_in_a_unit_of_work_is_a_mistake(user_id: UUID) -> None:
             await log_in(HERE, email=EMAIL, password=PASSWORD)
 
 
-async def test_an_old_hash_is_made_anew(user_id: UUID) -> None:
+async def test_an_old_hash_is_renewed(user_id: UUID) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     await User.filter(id=user_id).update(password_hash=weak)
     await log_in(HERE, email=EMAIL, password=PASSWORD)
@@ -260,7 +260,7 @@ async def test_logging_out_ends_this_session_or_all(user_id: UUID) -> None:
         await identity_of(third)
 
 
-async def test_a_context_is_only_had_of_ones_own_workspace(user_id: UUID) -> None:
+async def test_a_user_gets_a_context_of_their_own_workspaces_only(user_id: UUID) -> None:
     identity = await identity_of(await open_session(HERE, user_id))
     workspace_id = identity.memberships[0].workspace_id
     ctx = enter_workspace(identity, workspace_id, HERE, livemode=True)

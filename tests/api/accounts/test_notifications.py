@@ -179,7 +179,7 @@ async def test_the_newest_are_kept(workspace: Workspace) -> None:
     assert await Notification.filter(user_id=user_id, livemode=False).count() == 1
 
 
-async def test_mail_goes_to_who_chose_it_or_has_the_role(workspace: Workspace) -> None:
+async def test_mail_goes_to_users_who_chose_it_or_have_the_role(workspace: Workspace) -> None:
     owner = await join(workspace, Role.OWNER)
     await join(workspace, Role.ADMIN, mailed=[])
     chose = await join(workspace, Role.MEMBER, mailed=["credits_low"])
@@ -247,7 +247,7 @@ async def test_a_new_device_is_told_of_in_each_workspace_and_read_once(
     assert await kinds(other, unread=True) == []
 
 
-async def test_who_is_removed_keeps_none(workspace: Workspace) -> None:
+async def test_a_removed_member_keeps_no_session(workspace: Workspace) -> None:
     owner, member = await join(workspace, Role.OWNER), await join(workspace, Role.MEMBER)
     await tell(owner)
     user_id = ids.decode_id(ids.USER, member.actor)

@@ -150,7 +150,7 @@ async def test_one_wrong_part_opens_nothing(browser: Open, clock: Clock, wrong: 
     assert (await sign_in(client, **right)).status_code == 303
 
 
-async def test_a_code_opens_one_session(browser: Open, clock: Clock) -> None:
+async def test_a_code_opens_one_session_only(browser: Open, clock: Clock) -> None:
     made = await add(clock)
     right = {"name": "ada", "password": PASSWORD, "code": code_of(made, clock)}
     clients = [await browser(f"203.0.113.{number}") for number in range(3)]
@@ -159,7 +159,7 @@ async def test_a_code_opens_one_session(browser: Open, clock: Clock) -> None:
     assert await OperatorSession.all().count() == 1
 
 
-async def test_the_right_one_is_never_refused_for_others_tries(browser: Open, clock: Clock) -> None:
+async def test_the_right_password_is_never_refused_for_tries_of_others(browser: Open, clock: Clock) -> None:
     made = await add(clock)
     guesser = await browser()
     for _ in range(10):
@@ -232,7 +232,7 @@ async def test_the_shared_password_stays_where_it_is_set(browser: Open, clock: C
     assert (await log())[-1] == ("(shared password)", "signed_in", "203.0.113.7")
 
 
-async def test_the_one_that_was_made_ends_with_the_first_operator(browser: Open, clock: Clock, tmp_path: Path) -> None:
+async def test_the_generated_password_ends_with_the_first_operator(browser: Open, clock: Clock, tmp_path: Path) -> None:
     made_up = Settings(data_dir=tmp_path)
     client = await browser(other=make_app(clock, made_up))
     assert (await sign_in(client, password=made_up.operator_secret())).status_code == 303
@@ -302,7 +302,7 @@ async def test_a_name_is_of_plain_letters(clean: None, name: str) -> None:
     assert await Operator.all().count() == 0
 
 
-async def test_a_name_is_there_once_and_nobody_resets_who_is_not(clock: Clock) -> None:
+async def test_a_name_is_unique_and_an_unknown_one_cannot_be_reset(clock: Clock) -> None:
     await add(clock)
     before = (await Operator.get()).password_hash
     with pytest.raises(InvalidRequest):

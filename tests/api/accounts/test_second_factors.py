@@ -129,7 +129,7 @@ async def test_an_app_that_was_not_confirmed_is_not_asked_for(maria: Identity) -
     assert isinstance(await log_in(HERE, email=EMAIL, password=PASSWORD), OpenedSession)
 
 
-async def test_a_workspace_that_demands_a_second_factor_lets_in_who_has_one(
+async def test_a_workspace_that_demands_a_second_factor_admits_users_with_one(
     maria: Identity, workspace: Workspace
 ) -> None:
     ctx = Context(workspace.id, True, ids.encode_id(ids.USER, maria.user_id), role=Role.OWNER, services=SERVICES)

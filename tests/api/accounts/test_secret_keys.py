@@ -188,7 +188,7 @@ async def test_a_key_that_was_changed_on_the_way_is_found_among_the_previous(liv
     assert "was replaced by `msvs secrets rotate`" in await refused(having(RIGHT))
 
 
-async def test_where_only_erased_phones_are_left_the_operator_has_to_say_which_key_it_is(live_ctx: Context) -> None:
+async def test_the_operator_names_the_key_when_only_erased_phones_are_left(live_ctx: Context) -> None:
     await forget_phone(live_ctx, RIGHT)
     for secret in (WRONG, RIGHT):
         assert "opens 0 of 0 secrets" in await refused(having(secret))
@@ -202,7 +202,7 @@ async def test_where_only_erased_phones_are_left_the_operator_has_to_say_which_k
     assert await refused(having(WRONG)) == NOT_THE_KEY
 
 
-async def test_where_nothing_depends_on_a_key_the_first_is_taken(ctx: Context) -> None:
+async def test_the_first_key_is_taken_when_nothing_depends_on_one(ctx: Context) -> None:
     hashed = await started(RIGHT)
     # A process from before fingerprints may still be writing: it hashes with the key itself.
     SERVICES.keyring.hash_with(RIGHT)
@@ -248,7 +248,7 @@ async def test_a_key_may_come_back(live_ctx: Context) -> None:
     assert "was replaced" in await refused(having(NEXT))
 
 
-async def test_who_does_not_have_the_key_cannot_rotate_it() -> None:
+async def test_rotating_a_key_requires_the_key() -> None:
     await started(RIGHT)
     before = await SecretKey.all().values()
     for settings in (having(NEXT), having(NEXT, WRONG)):
@@ -272,7 +272,7 @@ async def test_of_two_rotations_at_once_the_later_finds_the_key_gone() -> None:
     assert await refused(having(loser)) == NOT_THE_KEY
 
 
-async def test_who_said_stop_and_was_erased_is_known_through_rotations(live_ctx: Context) -> None:
+async def test_an_erased_stop_is_remembered_through_key_rotations(live_ctx: Context) -> None:
     await forget_phone(live_ctx, RIGHT)
     await secret_keys.adopt(SERVICES.keyring, having(RIGHT))
     for new, old in ((NEXT, RIGHT), (WRONG, NEXT), (RIGHT, WRONG)):

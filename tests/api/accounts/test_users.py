@@ -169,7 +169,7 @@ async def test_signing_up_makes_a_workspace_that_one_owns(clean: None) -> None:
     assert (await log_in(HERE, email="maria@cohortlabs.co", password=PASSWORD)).user_id == made.user_id
 
 
-async def test_an_address_that_is_not_confirmed_is_nobodys_alone(clean: None) -> None:
+async def test_an_unconfirmed_address_belongs_to_nobody(clean: None) -> None:
     """An address is nobody's before it is confirmed: all who sign up with it are answered alike."""
     made = [await register(), await register("MARIA@cohortlabs.co")]
     assert [row.email for row in await User.all()] == [None, None]
@@ -199,7 +199,7 @@ async def test_a_sign_up_that_is_refused_leaves_nothing(clean: None, data: SignU
         assert await db.fetch_value(f"SELECT count(*) FROM {table}") == 0
 
 
-async def test_an_invitation_is_taken_once_by_whom_it_is_for(workspace: Workspace) -> None:
+async def test_an_invitation_is_taken_once_by_its_addressee(workspace: Workspace) -> None:
     owner = await join(workspace, Role.OWNER)
     async with unit_of_work():
         invitation, token = await invite_member(owner, email="Ana@CohortLabs.co", role=Role.MEMBER)
@@ -410,7 +410,7 @@ async def test_an_invitation_needs_an_address(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("end", [False, True])
-async def test_removal_lists_what_a_member_made_and_ends_it_where_asked(workspace: Workspace, end: bool) -> None:
+async def test_removal_lists_what_a_member_made_and_can_end_it(workspace: Workspace, end: bool) -> None:
     """Attack 7 of the cases: an admin makes a live key and is removed."""
     owner, leaver = await join(workspace, OWNER), await join(workspace, ADMIN)
     await issue_key(owner, name="Of the owner")
@@ -444,7 +444,7 @@ async def test_removal_lists_what_a_member_made_and_ends_it_where_asked(workspac
 
 
 @pytest.mark.parametrize("end", [False, True])
-async def test_a_lower_role_ends_what_a_member_made_where_asked(workspace: Workspace, end: bool) -> None:
+async def test_a_lower_role_can_end_what_the_member_made(workspace: Workspace, end: bool) -> None:
     """A key may do what an admin may; its maker has it yet when they are a member that only reads."""
     owner, lowered = await join(workspace, OWNER), await join(workspace, ADMIN)
     kept, _ = await issue_key(owner)
@@ -475,7 +475,7 @@ async def test_only_admins_see_what_a_member_made(workspace: Workspace, other_ct
     assert await find_holdings(stranger, user_of(owner)) == Holdings([], [], [])
 
 
-async def test_who_was_not_invited_learns_of_no_address(workspace: Workspace) -> None:
+async def test_an_uninvited_caller_learns_no_address(workspace: Workspace) -> None:
     """Attack 6 of the cases: an address that is known and one that is not are answered alike."""
     await make_user("known@cohortlabs.co")
     _, token = await invite_member(await join(workspace, OWNER), email="invited@cohortlabs.co", role=MEMBER)

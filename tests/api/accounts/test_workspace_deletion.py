@@ -72,7 +72,7 @@ async def test_ownership_goes_to_another_member(workspace: Workspace) -> None:
     assert await roles(workspace) == {owner.actor: Role.ADMIN, admin.actor: Role.OWNER}
 
 
-async def test_who_may_not_give_a_workspace_away(workspace: Workspace, other_ctx: Context) -> None:
+async def test_only_an_owner_gives_a_workspace_away(workspace: Workspace, other_ctx: Context) -> None:
     (owner, proof), (admin, admins) = await join(workspace, Role.OWNER), await join(workspace, Role.ADMIN)
     before = await roles(workspace)
     own_id, admin_id = (ids.find_id(ids.USER, each.actor, "member") for each in (owner, admin))
@@ -88,7 +88,7 @@ async def test_who_may_not_give_a_workspace_away(workspace: Workspace, other_ctx
     assert await roles(workspace) == before
 
 
-async def test_a_deletion_stops_everything_at_once_and_is_called_off(workspace: Workspace) -> None:
+async def test_a_deletion_stops_everything_at_once_and_can_be_canceled(workspace: Workspace) -> None:
     (owner, proof), (_, admins) = await join(workspace, Role.OWNER), await join(workspace, Role.ADMIN)
     _, key = await create_key(workspace.id, livemode=True, name="Live")
     await authenticate(replace_services(), f"Bearer {key}", ip="203.0.113.4")

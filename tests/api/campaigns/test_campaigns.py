@@ -287,7 +287,7 @@ async def test_a_test_is_sent_to_all_or_none(ctx: Context) -> None:
     assert await Contact.all().count() == 1
 
 
-async def test_who_only_reads_changes_nothing(ctx: Context) -> None:
+async def test_a_read_only_role_changes_nothing(ctx: Context) -> None:
     row = await draft(ctx)
     reader = replace(ctx, role=Role.READ_ONLY, actor="usr_1")
     new = CreateCampaign("Close", "Hi", draft=True)

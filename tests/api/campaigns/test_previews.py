@@ -84,7 +84,7 @@ async def test_one_character_alone_may_save_it_all(ctx: Context) -> None:
     assert [(item.character, item.segments_saved) for item in preview.characters] == [("’", 1)]
 
 
-async def test_no_suggestion_where_it_would_not_help(ctx: Context) -> None:
+async def test_a_change_that_saves_nothing_is_not_suggested(ctx: Context) -> None:
     preview = await preview_message(ctx, SendMessage("+12125550100", "It’s 🎉"))
     assert preview.suggested_body is None
     assert [(item.character, item.replacement) for item in preview.characters] == [("’", "'"), ("🎉", None)]

@@ -243,7 +243,7 @@ async def test_what_is_broken_shows_on_its_line(live_ctx: Context, statement: st
     assert await broken(live_ctx, campaign_id) == expected
 
 
-async def test_differences_are_found_where_the_sums_agree(live_ctx: Context) -> None:
+async def test_differences_are_found_even_when_the_sums_agree(live_ctx: Context) -> None:
     campaign_id = await create(live_ctx, await people(live_ctx, 2))
     await run_through()
     first, second = [row.id for row in await Message.filter(campaign_id=campaign_id).order_by("id")]

@@ -107,7 +107,7 @@ async def test_twenty_opt_outs_at_once_make_one(ctx: Context) -> None:
     assert len(await contact_events()) == 1
 
 
-async def test_twenty_calls_at_once_conflict_but_for_one(ctx: Context) -> None:
+async def test_nineteen_of_twenty_calls_at_once_conflict(ctx: Context) -> None:
     contact = await make_contact(ctx)
 
     async def call() -> Contact:
@@ -164,7 +164,7 @@ async def test_nothing_is_canceled_the_second_time(ctx: Context) -> None:
 
 
 @pytest.mark.parametrize("before", list(OptInStatus))
-async def test_a_start_keyword_opts_in_whatever_stood_before(ctx: Context, before: OptInStatus) -> None:
+async def test_a_start_keyword_opts_in_from_every_status(ctx: Context, before: OptInStatus) -> None:
     contact = await make_contact(ctx, status=OptInStatus.UNKNOWN if before == "opted_out" else before)
     if before == OptInStatus.OPTED_OUT:
         await opt_out(ctx, contact)

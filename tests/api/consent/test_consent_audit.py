@@ -206,7 +206,7 @@ async def test_a_deleted_contact_is_put_back_by_its_phone(ctx: Context) -> None:
     assert (await consent_chain.verify(SERVICES)).is_whole
 
 
-async def test_who_was_erased_since_is_kept_out_as_a_hash(ctx: Context) -> None:
+async def test_an_erased_phone_is_suppressed_by_its_hash(ctx: Context) -> None:
     contact = await undone(ctx)
     await contact.delete()
     await db.execute(

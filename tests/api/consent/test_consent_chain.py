@@ -428,7 +428,7 @@ async def test_only_the_broken_chain_is_broken(ctx: Context, other_ctx: Context)
     assert (await consent_chain.verify(SERVICES, workspace_id=other_ctx.workspace_id)).is_whole
 
 
-async def test_a_chain_written_anew_lacks_the_head_noted_before(ctx: Context) -> None:
+async def test_a_rewritten_chain_lacks_the_head_noted_before(ctx: Context) -> None:
     """Even one whose seal was made with the service's key, as by an operator after the change."""
     rows = await make_chain(ctx, 3)
     noted = rows[1].hash or ""

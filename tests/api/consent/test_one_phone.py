@@ -218,7 +218,7 @@ async def test_a_suppression_without_a_contact_counts_for_both(ctx: Context) -> 
     assert (done.added, done.already_suppressed) == (1, 1)
 
 
-async def test_import_leaves_out_whoever_said_stop_under_another_spelling(ctx: Context) -> None:
+async def test_an_import_skips_a_stop_under_another_spelling(ctx: Context) -> None:
     async with unit_of_work():
         await suppressions.create_suppression(ctx, BARE, source="form")
     async with unit_of_work():

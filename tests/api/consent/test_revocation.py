@@ -98,7 +98,7 @@ async def refused(operation: Callable[[], Awaitable[Any]]) -> Conflict:
         (Claim(given_at=NOW + 3 * SECOND, is_renewed=True), False),
     ],
 )
-def test_only_an_own_act_or_newer_evidence_undoes(claim: Claim, undoes: bool) -> None:
+def test_only_an_act_of_the_person_or_newer_evidence_undoes_an_opt_out(claim: Claim, undoes: bool) -> None:
     assert may_undo(claim, NOW, NOW + 2 * SECOND) is undoes
 
 
@@ -114,7 +114,9 @@ def test_only_an_own_act_or_newer_evidence_undoes(claim: Claim, undoes: bool) ->
         (None, "system", False),
     ],
 )
-def test_an_integrators_word_is_no_own_act_whatever_its_source(source: str | None, actor: str, is_own: bool) -> None:
+def test_an_integrators_claim_is_no_act_of_the_person_with_any_source(
+    source: str | None, actor: str, is_own: bool
+) -> None:
     assert claim_of(ConsentEvent(source=source, actor=actor)).is_own_act is is_own
 
 
@@ -235,7 +237,7 @@ async def test_a_stop_said_again_counts_though_it_changes_nothing(ctx: Context, 
 
 
 @pytest.mark.parametrize("gone", ["deleted", "erased", "renumbered", "suppressed first"])
-async def test_a_stop_said_again_is_kept_where_the_contact_is_not(ctx: Context, gone: str) -> None:
+async def test_a_repeated_stop_is_recorded_without_a_contact(ctx: Context, gone: str) -> None:
     if gone == "suppressed first":
         await within(lambda: suppressions.import_suppressions(ctx, [PHONE]))
     else:
@@ -271,7 +273,7 @@ async def test_a_time_that_is_none_is_refused(ctx: Context, at: datetime, is_out
     assert await everything() == before
 
 
-async def test_whoever_was_erased_is_still_out(ctx: Context) -> None:
+async def test_an_erased_phone_is_still_opted_out(ctx: Context) -> None:
     made = await create(ctx, OLD)
     await hear(ctx, "STOP")
     at = (await Suppression.get()).created_at
@@ -335,7 +337,7 @@ async def test_a_phone_is_out_by_its_other_spelling(ctx: Context, kept: str) -> 
     assert (await update(ctx, other, phone=MOBILE)).opt_in_status == "opted_out"
 
 
-async def test_whoever_came_back_by_one_spelling_is_in_by_the_other(ctx: Context) -> None:
+async def test_a_phone_that_came_back_by_one_spelling_is_opted_in_by_the_other(ctx: Context) -> None:
     made = await create(ctx, OLD, MOBILE)
     await hear(ctx, "STOP", MOBILE)
     await hear(ctx, "START", MOBILE)
@@ -347,7 +349,7 @@ async def test_whoever_came_back_by_one_spelling_is_in_by_the_other(ctx: Context
     assert caught.value.code == "contact_exists"
 
 
-async def test_an_import_leaves_out_whoever_is_out_whatever_the_evidence(ctx: Context) -> None:
+async def test_an_import_skips_opted_out_phones_with_any_evidence(ctx: Context) -> None:
     await create(ctx, OLD)
     await hear(ctx, "STOP")
     await Suppression.create(workspace_id=ctx.workspace_id, livemode=False, phone=BARE, source="keyword")
@@ -371,7 +373,7 @@ async def test_an_import_asks_nobody_who_is_out(ctx: Context) -> None:
 # Double opt-in
 
 
-async def test_whoever_is_out_is_asked_only_on_newer_evidence(ctx: Context) -> None:
+async def test_an_opted_out_phone_is_asked_only_on_newer_evidence(ctx: Context) -> None:
     await Workspace.filter(id=ctx.workspace_id).update(double_opt_in=True)
     made = await create(ctx)
     await hear(ctx, "STOP")
@@ -413,7 +415,7 @@ async def test_a_yes_to_a_question_that_was_never_sent_confirms_nothing(ctx: Con
 # At once
 
 
-async def test_a_stop_that_commits_first_is_not_undone_by_whoever_makes_the_contact(ctx: Context) -> None:
+async def test_a_stop_that_commits_first_is_not_undone_by_creating_the_contact(ctx: Context) -> None:
     """Neither sees the other's rows: the head of the chain decides who was first."""
     suppressed, released = asyncio.Event(), asyncio.Event()
 
@@ -506,7 +508,7 @@ async def waiting_for_a_lock() -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_stops_and_syncs_at_once_leave_nobody_in_who_is_out(ctx: Context) -> None:
+async def test_concurrent_stops_and_syncs_leave_every_stop_in_force(ctx: Context) -> None:
     phones = [f"+121255502{number:02d}" for number in range(10)]
 
     syncs = [create(ctx, OLD, phone) for phone in phones]

@@ -339,7 +339,7 @@ async def test_another_phone_is_another_consent(ctx: Context) -> None:
     assert (await update(ctx, changed, phone=OTHER_PHONE)).opt_in_status == "opted_in"
 
 
-async def test_a_suppressed_phone_suppresses_whoever_takes_it(ctx: Context) -> None:
+async def test_a_suppressed_phone_suppresses_the_contact_that_takes_it(ctx: Context) -> None:
     stopped = await create(ctx, DOCUMENTED)
     await opt_out(ctx, stopped)
     await delete(ctx, stopped)
@@ -546,7 +546,7 @@ async def test_one_that_somebody_changed_is_no_longer_to_be_adopted(ctx: Context
     assert (refused.value.code, (await get_contact(ctx, itself.id)).first_name) == ("contact_exists", "Ana")
 
 
-async def test_two_at_once_adopt_one(ctx: Context) -> None:
+async def test_of_two_concurrent_creations_one_takes_over_the_contact(ctx: Context) -> None:
     async with unit_of_work():
         itself = await ensure_contact(ctx, PHONE, now=datetime.now(UTC))
     done = await asyncio.gather(create(ctx, DOCUMENTED), create(ctx, DOCUMENTED), return_exceptions=True)

@@ -300,7 +300,7 @@ async def test_imports_at_once_make_each_contact_once(ctx: Context) -> None:
     assert (await consent_chain.verify(SERVICES)).is_whole
 
 
-async def test_an_import_waits_for_who_makes_one_of_its_contacts_and_joins_its_list(ctx: Context) -> None:
+async def test_an_import_waits_for_a_contact_being_created_and_adds_it_to_its_list(ctx: Context) -> None:
     row = await make_list(ctx)
     is_made = asyncio.Event()
 
@@ -330,7 +330,7 @@ async def test_five_hundred_at_once(ctx: Context) -> None:
 
 
 @pytest.mark.parametrize("ip", ["", " ", "x", "203.0.113.4:80"])
-async def test_bad_evidence_costs_its_row_alone(ctx: Context, ip: str) -> None:
+async def test_only_the_row_with_bad_evidence_is_refused(ctx: Context, ip: str) -> None:
     bad = CreateContact(ANA, opt_in=OptInEvidence("web", ip))
     done = await import_(ctx, CreateContact(MARIA, opt_in=EVIDENCE), bad, CreateContact(EVA), opt_in=EVIDENCE)
     assert (done.created, done.opted_in) == (2, 2)
@@ -340,7 +340,7 @@ async def test_bad_evidence_costs_its_row_alone(ctx: Context, ip: str) -> None:
     assert await Contact.filter(phone=ANA).count() == 0
 
 
-async def test_blank_means_not_said_and_edges_are_trimmed(ctx: Context) -> None:
+async def test_blank_cells_are_ignored_and_edges_trimmed(ctx: Context) -> None:
     known = await make_contact(ctx, MARIA, first_name="Maria", attributes={"city": "Porto", "tier": "vip"})
     attributes = {"city": " ", "tier": " gold "}
     done = await import_(
@@ -362,7 +362,7 @@ async def test_blank_means_not_said_and_edges_are_trimmed(ctx: Context) -> None:
     )
 
 
-async def test_an_external_id_of_another_costs_its_row_alone(ctx: Context) -> None:
+async def test_only_the_row_with_anothers_external_id_is_refused(ctx: Context) -> None:
     await import_(ctx, CreateContact(MARIA, external_id="c-1"))
     done = await import_(
         ctx,
@@ -378,7 +378,7 @@ async def test_an_external_id_of_another_costs_its_row_alone(ctx: Context) -> No
     ]
 
 
-async def test_a_row_that_cannot_be_read_costs_itself_alone(ctx: Context) -> None:
+async def test_only_the_row_that_cannot_be_read_is_refused(ctx: Context) -> None:
     good = {"phone": "+12125550161", "email": "", "first_name": " Ana "}
     bad: list[tuple[object, str, str]] = [
         ({"phone": 1}, "parameter_invalid", "contacts[1].phone"),

@@ -336,7 +336,7 @@ async def test_nothing_of_a_filter_is_sql(ctx: Context, text: str) -> None:
     assert await Contact.all().count() == 3
 
 
-async def test_parameters_start_where_they_are_told(ctx: Context) -> None:
+async def test_parameters_are_numbered_from_a_given_start(ctx: Context) -> None:
     compiled = compile_filter({"all": [MARIA, leaf("attributes.tier", "eq", "vip")]}, 7)
 
     assert compiled.values == ["Maria", "tier", '"vip"']

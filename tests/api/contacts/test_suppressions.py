@@ -323,7 +323,7 @@ async def test_a_file_that_is_no_such_table_is_refused(
     assert await ConsentEvent.all().count() == 0
 
 
-async def test_a_row_that_cannot_be_read_costs_no_other(ctx: Context) -> None:
+async def test_a_row_that_cannot_be_read_stops_no_other_row(ctx: Context) -> None:
     phones = [factories.next_phone() for _ in range(570)]
     rows = [f"{phone},stop" for phone in phones]
     rows[550] = f"{phones[550]},{'x' * 120}"

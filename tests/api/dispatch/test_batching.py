@@ -52,7 +52,7 @@ async def test_a_run_that_breaks_breaks_its_own_batch_alone() -> None:
     assert [type(answer) for answer in answers] == [ZeroDivisionError, int, ZeroDivisionError]
 
 
-async def test_a_caller_that_leaves_takes_nobody_with_it() -> None:
+async def test_a_caller_that_disconnects_leaves_others_running() -> None:
     started, go = asyncio.Event(), asyncio.Event()
 
     async def run(_key: str, items: Sequence[int]) -> Sequence[int | Exception]:

@@ -47,7 +47,7 @@ def test_a_suppressed_phone_gets_nothing(consent: str | None, is_single: bool) -
 
 
 @pytest.mark.parametrize("consent", ["opted_in", "unknown", "pending", None])
-def test_a_single_message_reaches_who_did_not_opt_out(consent: str | None) -> None:
+def test_a_single_message_reaches_a_contact_that_did_not_opt_out(consent: str | None) -> None:
     assert skip_reason(consent, admits_unknown=False, is_single=True) is None
     assert skip_reason("opted_out", admits_unknown=False, is_single=True) == "recipient_opted_out"
 

@@ -240,7 +240,7 @@ async def test_messages_from_own_senders_are_sent(live_ctx: Context, carriers: s
     assert len(carrier.senders) == 4
 
 
-async def test_a_sender_that_is_nobodys_leaves_by_no_real_carrier(
+async def test_a_sender_without_an_owner_leaves_by_no_real_carrier(
     live_ctx: Context, ctx: Context, carriers: str
 ) -> None:
     for sender in ("COHORT", "+442071838751", "54321"):
@@ -371,14 +371,14 @@ async def bring(to: str, text: str, reference: str) -> None:
     await collect_reports(SERVICES)
 
 
-async def test_replies_go_to_the_owner_whatever_others_declare(live_ctx: Context, owner: Context) -> None:
+async def test_replies_go_to_the_owner_of_a_sender_others_declared(live_ctx: Context, owner: Context) -> None:
     await Workspace.filter(id=live_ctx.workspace_id).update(default_sender=THEIRS)
     await factories.make_contact(live_ctx, PERSON)
     await bring(THEIRS, "When?", "in-1")
     assert [row.workspace_id for row in await InboundMessage.all()] == [owner.workspace_id]
 
 
-async def test_replies_to_the_platform_go_to_who_wrote_last(
+async def test_replies_to_the_platform_go_to_the_workspace_that_wrote_last(
     live_ctx: Context, other_ctx: Context, carriers: str
 ) -> None:
     await senders.add_sender(SERVICES, None, THEIRS)

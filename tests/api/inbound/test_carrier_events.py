@@ -264,7 +264,9 @@ async def test_a_reply_goes_to_the_workspace_that_has_the_number(live_ctx: Conte
     assert (await status(message_id), await waiting()) == ("replied", 0)
 
 
-async def test_a_reply_to_a_shared_sender_goes_to_who_wrote_last(live_ctx: Context, other_ctx: Context) -> None:
+async def test_a_reply_to_a_shared_sender_goes_to_the_workspace_that_wrote_last(
+    live_ctx: Context, other_ctx: Context
+) -> None:
     other_live = Context(other_ctx.workspace_id, True, services=SERVICES)
     for ctx in (live_ctx, other_live):
         await senders.add_sender(SERVICES, ctx.workspace_id, "12345", is_shared=True)
@@ -315,7 +317,7 @@ async def test_a_stop_counts_however_the_carrier_writes_the_number(live_ctx: Con
     assert [row[0] for row in await inbound()] == [phone]
 
 
-async def test_a_reply_finds_who_wrote_last_however_the_carrier_writes_the_number(
+async def test_a_reply_finds_the_last_sender_in_any_spelling_of_the_number(
     live_ctx: Context, other_ctx: Context
 ) -> None:
     for ctx in (live_ctx, other_ctx):
@@ -451,7 +453,7 @@ NEWER, DATED, PLAIN = (
         ),
     ],
 )
-async def test_whoever_comes_back_after_the_carriers_refusal_stays_in(
+async def test_a_phone_that_comes_back_after_the_carriers_refusal_stays_in(
     live_ctx: Context, path: str, evidence: Callable[[], OptInEvidence], stays: str
 ) -> None:
     """Evidence that is not renewed brings nobody back, by whichever path, nor does that of an import."""
@@ -585,7 +587,7 @@ async def test_unread_messages_are_deleted_in_the_end(live_ctx: Context) -> None
         ("+970592234567", "972592234567"),
     ],
 )
-async def test_a_stop_counts_in_whatever_form_it_comes(live_ctx: Context, phone: str, written: str) -> None:
+async def test_a_stop_counts_in_every_form(live_ctx: Context, phone: str, written: str) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     queued = await handed_over(live_ctx, phone=phone, ref=None, status="queued")
     await bring(Inbound("in-1", written, "1 (212) 555-0100", "STOP"))
@@ -607,7 +609,7 @@ async def test_a_carriers_opt_out_is_one_of_every_spelling(live_ctx: Context) ->
     assert (await Contact.get()).opt_in_status.value == "opted_out"
 
 
-async def test_who_opted_in_since_under_another_spelling_stays_in(live_ctx: Context) -> None:
+async def test_a_later_opt_in_under_another_spelling_stays(live_ctx: Context) -> None:
     await factories.make_contact(live_ctx, "+5491123456789")
     message_id = await handed_over_as(live_ctx, "+541123456789")
     async with unit_of_work():
@@ -649,7 +651,7 @@ async def test_a_failing_event_blocks_no_other(live_ctx: Context, monkeypatch: p
     assert ([row[2] for row in await inbound()], await waiting()) == (["good", "bad"], 0)
 
 
-async def test_whatever_a_carrier_brings_can_be_kept(live_ctx: Context) -> None:
+async def test_everything_a_carrier_brings_can_be_stored(live_ctx: Context) -> None:
     """One that could not would be brought again and again, and hold up what comes with it."""
     await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await bring(
@@ -662,7 +664,7 @@ async def test_whatever_a_carrier_brings_can_be_kept(live_ctx: Context) -> None:
     assert await waiting() == 2
 
 
-async def test_an_address_that_is_too_long_is_nobodys(live_ctx: Context) -> None:
+async def test_an_address_that_is_too_long_matches_no_phone_and_no_sender(live_ctx: Context) -> None:
     await senders.add_sender(SERVICES, live_ctx.workspace_id, "+447400123456", registration="C0HORT")
     await senders.add_sender(SERVICES, live_ctx.workspace_id, "+491512345678901")
     # Cut off, the one would be from a person in Germany, the other to a sender of the workspace.
@@ -683,7 +685,7 @@ async def test_a_report_finds_its_message_by_a_reference_of_any_length(live_ctx:
     assert await status(message_id) == "delivered"
 
 
-async def test_a_stop_to_a_sender_that_was_given_up_reaches_who_wrote_from_it(
+async def test_a_stop_to_an_abandoned_sender_reaches_the_workspace_that_wrote_from_it(
     live_ctx: Context, other_ctx: Context
 ) -> None:
     other_live = Context(other_ctx.workspace_id, True, services=SERVICES)

@@ -286,7 +286,7 @@ async def test_double_opt_in_asks_first_and_the_list_holds_the_place(ctx: Contex
     assert await events() == ["contact.opted_in"]
 
 
-async def test_a_list_that_came_to_be_synced_takes_nobody_in(ctx: Context) -> None:
+async def test_a_list_that_became_synced_accepts_no_keyword(ctx: Context) -> None:
     row = await factories.make_list(ctx)
     await make(ctx, "JOIN", row)
     await ContactList.filter(id=row.id).update(kind="kit")

@@ -98,7 +98,9 @@ async def test_after_stop_nothing_can_be_sent_until_start(ctx: Context, workspac
     assert await types() == ["contact.opted_out", "contact.opted_in"]
 
 
-async def test_start_from_who_is_in_changes_nothing_and_is_not_answered(ctx: Context, workspace: Workspace) -> None:
+async def test_start_from_an_opted_in_contact_changes_nothing_and_is_not_answered(
+    ctx: Context, workspace: Workspace
+) -> None:
     contact = await factories.make_contact(ctx)
     assert (await reply(ctx, contact.phone, "START")).keyword == "start"
     assert await answers(contact.phone) == []
@@ -452,7 +454,7 @@ async def quotable(ctx: Context, phone: str, body: str = FOOTER) -> None:
         "Laughed at “Doors open  tonight!\nTo stop receiving messages reply STOP”",
     ],
 )
-async def test_whoever_likes_a_message_says_nothing_of_what_it_says(ctx: Context, text: str) -> None:
+async def test_a_reaction_to_a_message_is_not_read_as_its_words(ctx: Context, text: str) -> None:
     contact = await factories.make_contact(ctx)
     await quotable(ctx, contact.phone)
     await quotable(ctx, contact.phone, "Last call.")
@@ -476,7 +478,7 @@ async def test_whoever_likes_a_message_says_nothing_of_what_it_says(ctx: Context
         f"> {FOOTER}\nstop please",
     ],
 )
-async def test_ones_own_words_count_beside_what_they_quote(ctx: Context, text: str) -> None:
+async def test_the_writers_words_count_beside_a_quote(ctx: Context, text: str) -> None:
     contact = await factories.make_contact(ctx)
     await quotable(ctx, contact.phone)
     await reply(ctx, contact.phone, text)

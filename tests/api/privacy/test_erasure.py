@@ -413,7 +413,7 @@ async def test_a_number_that_another_has_by_now_stays_theirs(ctx: Context) -> No
     assert "Maria" not in text
 
 
-async def test_what_is_anothers_who_had_the_number_before_stays_theirs(ctx: Context) -> None:
+async def test_the_data_of_a_numbers_previous_owner_is_not_erased(ctx: Context) -> None:
     evidence = OptInEvidence("form", "198.51.100.7", "Their browser", "Yes, text me.")
     another = await within(lambda: create_contact(ctx, CreateContact(PHONE, "Ana", opt_in=evidence)))
     await within(
@@ -471,7 +471,7 @@ async def test_a_phone_whose_contact_is_long_deleted_is_erased(ctx: Context) -> 
     assert await ErasedSuppression.all().count() == 1
 
 
-async def test_who_was_not_suppressed_is_not_suppressed_afterwards(ctx: Context) -> None:
+async def test_a_phone_that_was_not_suppressed_is_not_suppressed_afterwards(ctx: Context) -> None:
     contact = await within(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=OptInEvidence("form"))))
     await erase(ctx, contact.id)
     assert await ErasedSuppression.all().count() == 0
@@ -534,7 +534,9 @@ async def test_the_person_may_come_back(ctx: Context) -> None:
     assert await ErasedSuppression.all().count() == 0
 
 
-async def test_elsewhere_the_number_is_not_suppressed(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
+async def test_other_workspaces_and_modes_do_not_suppress_the_number(
+    ctx: Context, live_ctx: Context, other_ctx: Context
+) -> None:
     await suppress_and_erase(ctx)
     for stranger in (live_ctx, other_ctx):
         made = await within(lambda stranger=stranger: create_contact(stranger, CreateContact(PHONE)))
@@ -592,7 +594,7 @@ async def test_a_send_that_overlaps_an_opt_out_and_erasure_is_refused_at_its_cla
     assert await outcome_of(await queue_late(ctx, contact.id, PHONE, MessageKind.AUTO)) == ("sent", None)
 
 
-async def test_a_send_to_an_old_phone_of_a_contact_is_refused_where_it_said_stop(ctx: Context) -> None:
+async def test_a_send_to_an_old_phone_that_said_stop_is_refused(ctx: Context) -> None:
     contact = await within(lambda: create_contact(ctx, CreateContact(OLD_PHONE)))
     await within(lambda: update_contact(ctx, contact.id, UpdateContact(phone=PHONE)))
     await within(lambda: consent.suppress(ctx, [OLD_PHONE], source="import", now=contact.created_at))
@@ -602,7 +604,7 @@ async def test_a_send_to_an_old_phone_of_a_contact_is_refused_where_it_said_stop
     assert await outcome_of(await queue_late(ctx, contact.id, PHONE)) == ("sent", None)
 
 
-async def test_a_send_to_who_was_erased_and_never_said_stop_goes_out(
+async def test_a_send_to_an_erased_phone_that_never_said_stop_goes_out(
     ctx: Context, live_ctx: Context, other_ctx: Context
 ) -> None:
     await suppress_and_erase(live_ctx)
@@ -636,7 +638,7 @@ async def test_erasing_races_with_coming_back(ctx: Context) -> None:
             assert (made.opt_in_status, plain) == ("opted_out", 1)
 
 
-async def test_an_erasure_waits_for_who_makes_a_contact_of_the_phone(ctx: Context) -> None:
+async def test_an_erasure_waits_for_a_contact_being_created(ctx: Context) -> None:
     await within(lambda: consent.suppress(ctx, [PHONE], source="import", now=datetime.now(UTC)))
     made = asyncio.Event()
 

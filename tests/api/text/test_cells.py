@@ -158,7 +158,7 @@ def test_a_number_that_is_not_of_the_region_is_not_taken_for_another(text: str, 
     assert refused.value.reason == "the number is not valid in US and has no country code"
 
 
-def test_where_all_had_a_plus_it_is_put_back() -> None:
+def test_a_plus_that_all_phones_lost_is_put_back() -> None:
     assert read_phone_cell("13105551234", is_international=True).e164 == "+13105551234"
     assert read_phone_cell("4520123456.0", "US", is_international=True).e164 == "+4520123456"
     with pytest.raises(CellUnreadable):

@@ -34,7 +34,7 @@ MARKS = (
 
 @pytest.mark.parametrize("marks", MARKS)
 @pytest.mark.parametrize("body", [BODY, BODY.upper(), BODY.replace(" ", "\n"), BODY[:50], f"{BODY[:47]}…"])
-def test_a_body_is_taken_out_whatever_the_marks(marks: str, body: str) -> None:
+def test_a_quoted_body_is_removed_with_any_quotation_marks(marks: str, body: str) -> None:
     assert "stop" not in own_words(marks.format(body), SENT).casefold()
     assert own_words(f"STOP\n{marks.format(body)}", SENT) == "STOP"
 
@@ -83,7 +83,7 @@ def test_the_writers_own_words_stay(text: str, own: str) -> None:
         "“stop these texts”",
     ],
 )
-def test_few_words_that_anybody_writes_are_ones_own(text: str) -> None:
+def test_a_few_common_words_are_not_taken_for_a_quote(text: str) -> None:
     assert own_words(text, SENT) == text
 
 
@@ -94,7 +94,7 @@ def test_any_text_is_read(text: str, sent: list[str]) -> None:
 
 
 @given(st.sampled_from(MARKS), st.sampled_from(SAID))
-def test_ones_own_words_survive_above_and_below(marks: str, said: str) -> None:
+def test_the_writers_words_survive_above_and_below_a_quote(marks: str, said: str) -> None:
     assert own_words(f"{said}\n\n{marks.format(BODY)}", SENT) == said
     assert own_words(f"{marks.format(BODY)}\n\n{said}", SENT) == said
 

@@ -114,7 +114,7 @@ BLANK = ["", " ", "\t\n", "\u00a0", "\u200b", "\ufeff \u2060", "\u3164", "\x00",
 
 
 @pytest.mark.parametrize("blank", BLANK)
-def test_a_blank_value_counts_as_none(blank: str) -> None:
+def test_a_blank_value_counts_as_missing(blank: str) -> None:
     assert compile_template("Hi {firstName|there}").render({"first_name": blank}) == "Hi there"
     with pytest.raises(MissingVariable) as caught:
         compile_template("Hi {firstName}").render({"first_name": blank})

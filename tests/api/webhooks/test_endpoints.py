@@ -337,7 +337,7 @@ async def test_a_test_event_is_sent_again_to_the_endpoint_it_tests_alone(ctx: Co
         assert await endpoints.resend_event(ctx, event.id) == 0
 
 
-async def test_an_event_is_sent_again_to_whom_it_is_asked_for(ctx: Context, live_ctx: Context) -> None:
+async def test_an_event_is_sent_again_to_its_subscribers(ctx: Context, live_ctx: Context) -> None:
     subscribed, everything = await make_endpoint(ctx, events=["message.delivered"]), await make_endpoint(ctx)
     not_subscribed = await make_endpoint(ctx, events=["message.failed"])
     await make_endpoint(ctx, enabled=False)

@@ -193,7 +193,7 @@ def test_the_latest_possible_schedule_stays_inside_a_day(known_start: bool) -> N
         (float("inf"), 86_400),
     ],
 )
-def test_retry_after_is_honoured_where_it_is_later(retry_after: float | None, seconds: float) -> None:
+def test_retry_after_is_honored_when_it_is_later(retry_after: float | None, seconds: float) -> None:
     following = retry_at(1, MOMENT, retry_after=retry_after, first_at=MOMENT, random=Extreme(high=False))
     assert following == MOMENT + timedelta(seconds=seconds)
 

@@ -428,7 +428,7 @@ async def test_messages_behind_a_full_window_are_refused_when_the_session_breaks
 
 
 @pytest.mark.parametrize("when", ["connect", "bind"])
-async def test_a_connection_that_breaks_before_it_is_bound_is_begun_anew(when: str) -> None:
+async def test_a_connection_that_breaks_before_its_bind_is_opened_again(when: str) -> None:
     async with fake_smsc() as smsc:
         times = 0
 
@@ -659,7 +659,7 @@ async def test_enquire_link_is_answered_and_asked() -> None:
         assert carrier.bound == 1
 
 
-async def test_a_session_without_a_sign_of_life_is_begun_anew() -> None:
+async def test_a_session_without_a_sign_of_life_is_opened_again() -> None:
     async with fake_smsc() as smsc, opened(smsc, enquire_seconds=0.01, response_seconds=0.02):
         first = smsc.peer
         smsc.on_enquire = lambda peer, sequence: None

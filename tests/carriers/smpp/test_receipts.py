@@ -174,7 +174,7 @@ def test_no_id_is_none(message_id: str) -> None:
 
 
 @given(st.binary(max_size=254), st.integers(0, 255), st.integers(0, 255), st.binary(max_size=70))
-def test_whatever_comes_ends_in_a_carrier_event_that_can_be_kept(
+def test_every_receipt_becomes_a_carrier_event_that_can_be_stored(
     octets: bytes, esm_class: int, data_coding: int, parameter: bytes
 ) -> None:
     message = Message(
@@ -372,7 +372,7 @@ def test_words_of_receipts_are_mapped(word: str, meaning: bool | str | None) -> 
 
 
 @pytest.mark.parametrize("word", ["XYZZY", "DELIVERY", "DELIVFOO", "99", "UNKNOWNED_THING"])
-def test_a_word_that_nobody_knows_ends_nothing_and_is_told(word: str) -> None:
+def test_an_unknown_status_word_ends_nothing_and_is_logged(word: str) -> None:
     unread: list[str | None] = []
     assert to_carrier_event(by_text(f"id:9 stat:{word} err:000"), "", options(), {}, unread.append) is None
     assert unread == [word.replace("_", "")]
@@ -464,7 +464,7 @@ def test_state_by_number_and_by_word(number: bytes, word: str, read: tuple[str, 
     "octets", [b"id:6 stat:EXPRD", "id:6 stat:EXPRD".encode("utf-16-be"), "id:6 stat:EXPRD".encode("utf-16")]
 )
 @pytest.mark.parametrize("data_coding", [0x00, 0x03, 0x08, 0xF1])
-def test_a_receipt_is_read_whatever_its_coding_says(octets: bytes, data_coding: int) -> None:
+def test_a_receipt_is_read_in_every_coding(octets: bytes, data_coding: int) -> None:
     found = read_receipt(Message(esm_class=4, data_coding=data_coding, short_message=octets), "as_is")
     assert found is not None
     assert (found.ref, found.state.name) == ("6", "EXPIRED")
@@ -510,7 +510,7 @@ def test_an_uncertain_text_is_kept_and_flagged(fields: dict[str, Any], text: str
         Message(short_message=b"\2\x70\0STOP", esm_class=0x40),
     ],
 )
-def test_the_text_is_where_there_is_one(message: Message) -> None:
+def test_the_text_is_read_from_payload_or_short_message(message: Message) -> None:
     carrier_event = to_carrier_event(message, "key", options(), {})
     assert isinstance(carrier_event, Inbound)
     assert (carrier_event.text, carrier_event.is_garbled) == ("STOP", False)

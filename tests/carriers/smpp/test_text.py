@@ -132,7 +132,7 @@ def test_the_default_alphabet_holds_for_inbound_texts_too() -> None:
 
 
 @given(st.binary(max_size=50), st.integers(0, 255))
-def test_whatever_comes_is_a_text_that_can_be_kept(octets: bytes, data_coding: int) -> None:
+def test_every_octet_string_becomes_a_text_that_can_be_stored(octets: bytes, data_coding: int) -> None:
     text.decode(octets, data_coding).encode()
 
 
@@ -202,7 +202,7 @@ def test_ucs2_is_read_as_it_is_written_and_by_its_mark(written: str) -> None:
 
 @pytest.mark.parametrize("data_coding", [0x00, 0x01, 0x02, 0x03, 0x04, 0x06, 0x07, 0x10, 0x14, 0xF0, 0xF4, 0xF7])
 @pytest.mark.parametrize("written", ["STOP", "Não, obrigado", "СТОП", "停止发送", "그만"])
-def test_a_mark_counts_whatever_the_coding(written: str, data_coding: int) -> None:
+def test_a_byte_order_mark_counts_in_every_coding(written: str, data_coding: int) -> None:
     for octets in (b"\xff\xfe" + written.encode("utf-16-le"), written.encode("utf-8-sig")):
         assert text.decode(octets, data_coding) == written
 

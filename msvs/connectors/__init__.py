@@ -1,0 +1,1 @@
+"""Connectors: read the people of other services, one file a service."""

@@ -1,0 +1,1 @@
+"""Services on loopback, built from what each documents of itself."""

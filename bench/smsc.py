@@ -1,4 +1,4 @@
-"""A message centre that does nothing but answer, as fast as it can; the same for whoever is measured.
+"""A message centre that does nothing but answer, as fast as it can; the same for every service that is measured.
 
 Bound as `submit` it accepts; as `receipts` it brings that many receipts as it was started with; as `both` it accepts
 and brings a receipt for each.

@@ -152,7 +152,7 @@ class Facts:
         return 2 if any(row["is_resend"] for row in arrived) and len(arrived) > 1 else 1
 
     def course(self, message_id: UUID) -> str:
-        """What became of a message, and what each attempt and the carrier say, for whoever has to find out why."""
+        """Return what became of a message, and what each attempt and the carrier say, to find out why."""
         message = self.messages[message_id]
         moves = [f"{row['became']} {row['at']:%T.%f}" for row in self.history[message_id]]
         tries = [f"{row['outcome']} {row['started_at']:%T.%f}" for row in self.attempts[message_id]]
@@ -358,7 +358,7 @@ def _check_transitions(facts: Facts, report: Report) -> None:
                 (status in been) == (message[column] is not None),
                 f"{name} was {'' if status in been else 'never '}{status}; {column} is {message[column]}",
             )
-        # Whoever handed it over may yet say what became of it, if it still lives: its token stays, its lease does not.
+        # The worker that handed it over may yet say what became of it, if it lives: its token stays, its lease ends.
         settled = message["lease_until"] is None and (message["claim_token"] is None or facts.is_unknown(message))
         report.expect("transitions", settled, f"{name} is {message['status']} and still claimed")
 

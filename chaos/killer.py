@@ -100,7 +100,7 @@ class Killer:
             await self._stop_for_a_while(self.random.choice(PROCESSES), self.random.uniform(1, 3))
 
     async def stop_each(self, seconds: float) -> None:
-        """Stop a process of each kind, one after the other, wherever it is, and let it go on so much later."""
+        """Stop a process of each kind, one after the other, at any point, and let it go on after `seconds`."""
         kinds = [kind for kind in PROCESSES if kind != "api"]
         self.random.shuffle(kinds)
         for kind in kinds:

@@ -53,7 +53,7 @@ class MessageCentre:
                 length, command, _, sequence = HEADER.unpack(await reader.readexactly(16))
                 connection.take(command, sequence, await reader.readexactly(length - 16))
         self.connections.discard(connection)
-        # Whoever binds next gets them again.
+        # The next bind gets them again.
         self.receipts_waiting.extend(connection.brought.values())
         writer.close()
 
@@ -73,7 +73,7 @@ class _Connection:
             self._send(command | RESPONSE, sequence, b"chaos\0")
             self._bring()
         elif command == SUBMIT_SM:
-            # From here on it has the message, whatever becomes of the answer.
+            # From here on it has the message, even if the answer is lost.
             centre.texts.append(_text(body))
             ref = f"{len(centre.texts):010x}"
             asyncio.get_running_loop().call_later(centre.random.uniform(0, centre.delay), self._accept, sequence, ref)

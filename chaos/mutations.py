@@ -125,7 +125,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     "refund": Mutation("a refund is paid out twice", _refund_doubled, "dedupe", frozenset({"credits"})),
     "event": Mutation("an event in a hundred is not written", _event_dropped, "dedupe", frozenset({"events"})),
     "blind-resend": Mutation(
-        "a lost answer is met with a resend, whatever the carrier can do",
+        "a lost answer is met with a resend, even if the carrier cannot be asked",
         _blind_resend,
         "none",
         frozenset({"duplicated"}),

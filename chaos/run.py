@@ -295,7 +295,7 @@ async def _tenants(plan: Plan, directory: Path, database_url: str, client: Clien
 
 
 def _top_up(data_dir: Path, tenants: Sequence[Tenant]) -> None:
-    """Pay for whatever waits for credits."""
+    """Pay for what waits for credits."""
     for workspace_id in {tenant.workspace_id for tenant in tenants}:
         _msvs(data_dir, "credits", "grant", "--json", "--workspace", public_id("wsp", workspace_id), "100000")
 

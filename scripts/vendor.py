@@ -1,4 +1,4 @@
-"""Writes the vendored files anew from their npm packages: `python -m scripts.vendor`; `--check` only compares."""
+"""Write the vendored files again from their npm packages: `python -m scripts.vendor`; `--check` only compares."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ MADE = re.compile(r"(?<=msvs_)(live|test|prod)_\S+|(?<=[a-z]_)[0-9A-Z]{26}", re.
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name a test alike in every process that runs a part of the suite, whatever key or id it is given."""
+    """Give a test the same name in every process that runs a part of the suite, with any key or id in it."""
     if not isinstance(val, str) or not MADE.search(val):
         return None
     return MADE.sub("...", val).encode("unicode_escape").decode()
@@ -51,7 +51,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """Tests run on the event loop that the service's processes run.
 
-    pytest-asyncio's own hook for it begins all fixtures anew for each test that is no coroutine and uses one that is.
+    pytest-asyncio's own hook for it begins all fixtures again for each test that is no coroutine and uses one that is.
     """
     return new_loop
 

@@ -1,4 +1,4 @@
-"""Rows for tests, with sensible values for whatever a test does not care about."""
+"""Rows for tests, with sensible values for all that a test does not set."""
 
 from __future__ import annotations
 

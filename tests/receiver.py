@@ -66,7 +66,7 @@ Answer = Callable[[Received], Awaitable[web.Response]]
 
 
 async def accept(post: Received) -> web.Response:
-    """Take whatever comes."""
+    """Take every request."""
     return web.Response(text="ok")
 
 

@@ -57,7 +57,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "requests": (),
 }
 
-# These talk to whoever started the command.
+# These talk to the person who started the command.
 TALKS = ("msvs/cli/", "msvs/local/supervisor.py")
 
 STATEMENT = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE)\b")
@@ -128,7 +128,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def imported_by(tree: ast.Module) -> Iterator[str]:
-    """The top-level packages that a module imports, at whatever depth of its code."""
+    """The top-level packages that a module imports, at any depth of its code."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)

@@ -1,4 +1,4 @@
-"""The database layer: guards that hold whatever the code above does."""
+"""The database layer: guards that hold even when the code above is wrong."""
 
 from __future__ import annotations
 

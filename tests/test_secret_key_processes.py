@@ -270,7 +270,7 @@ async def test_a_rotation_under_load_ends_no_process_and_forgets_no_stop(world: 
     rotated = await world.do("secrets rotate --expires-in 0", NEXT, MSVS_SECRET_KEYS_PREVIOUS=RIGHT)
     assert (rotated.status, rotated.err) == (0, "")
     await loads[0].more(10)
-    # Whoever starts from now on needs the new key.
+    # Processes that start from now on need the new key.
     late = await world.do("worker messages --burst", RIGHT)
     assert late.status == 2
     assert late.err.startswith("msvs: MSVS_SECRET_KEY was replaced by `msvs secrets rotate` and is refused since ")

@@ -201,7 +201,7 @@ async def test_defaults_that_are_anothers_are_reset_and_told(engines: Engines) -
         )
         reset = [name for name, sender in SETTLED.items() if sender != TENANTS[name]]
         assert [tuple(row) for row in told] == [(name, TENANTS[name], "MASSIVESMS") for name in reset]
-        # The sandbox goes on with what is nobody's.
+        # The sandbox goes on with what has no owner.
         kept = await connection.fetch("SELECT name FROM workspaces WHERE sandbox_settings <> '{}'")
         assert [row["name"] for row in kept] == ["Nobody"]
     finally:
@@ -221,7 +221,7 @@ async def test_a_migration_that_a_deadlock_with_traffic_ended_is_tried_again(eng
         migrating = asyncio.create_task(msvs("migrate", env=environment(tmp_path, DATABASE_URL=url)))
         while not await witness.fetchval(WAITS):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        # PostgreSQL ends whoever has waited for a second first, as a rule the migration.
+        # PostgreSQL ends the first that has waited for a second, as a rule the migration.
         with suppress(asyncpg.DeadlockDetectedError):
             await traffic.execute("SELECT FROM contacts")
         await traffic.execute("ROLLBACK")

@@ -333,13 +333,13 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.ADDRESS_EXPIRED,
         (404,),
-        "A signed address has expired, or was never given.",
-        "Ask for the import or the export again: it comes with a new address.",
+        "A signed address has expired, or was never issued.",
+        "Fetch the import or the export again: its answer has a new address.",
     ),
     (
         ErrorCode.EXPORT_LIMIT,
         (409,),
-        "As many exports as may wait or run at once do.",
+        "The workspace already has the most exports that may wait or run at once.",
         "Wait until one has ended, or cancel one.",
     ),
     (
@@ -442,12 +442,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         ErrorCode.WORKSPACE_DELETING,
         (403, 409),
         "An owner asked to delete the workspace: nothing is sent, and its data will be erased.",
-        "An owner calls it off in the dashboard, under Your account, before the day that the message names.",
+        "An owner cancels the deletion in the dashboard, under Your account, before the day that the message names.",
     ),
     (
         ErrorCode.WORKSPACE_NOT_DELETING,
         (409,),
-        "Nobody asked to delete the workspace, so that there is nothing to call off.",
+        "Nobody asked to delete the workspace, so there is nothing to cancel.",
         "Do nothing: it is not to be deleted.",
     ),
     (

@@ -61,8 +61,8 @@ class ReplyResource(Resource, kw_only=True):
 ShownVersion = Annotated[
     str,
     about(
-        "Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is"
-        " not overwritten.",
+        "A value that changes with each edit. Send it with a change, so that the change is refused if another was made"
+        " in between.",
         example="5f3a9c01d2e4b687",
     ),
 ]
@@ -103,7 +103,7 @@ class MessageResource(Resource, kw_only=True):
         name="from"
     )
     body: Annotated[str, about("The text, with variables filled in.", example=TEXT)]
-    status: Annotated[str, about("Where it stands.", example="queued", enum=[*MessageStatus])]
+    status: Annotated[str, about("The status.", example="queued", enum=[*MessageStatus])]
     delivery: (
         Annotated[
             str, about("`unknown` if no delivery report arrived within 72 hours; null otherwise.", enum=["unknown"])
@@ -125,7 +125,7 @@ class MessageResource(Resource, kw_only=True):
     warnings: Annotated[
         list[SendWarning],
         about(
-            "What it was accepted with and may not have been meant; of a campaign's message, see the campaign.",
+            "Warnings about probable mistakes when it was accepted; those of a campaign's message are on the campaign.",
             example=[],
         ),
     ] = []
@@ -189,7 +189,7 @@ class CampaignResource(Resource, kw_only=True):
     ]
     from_: Annotated[str, about("The sender the recipients see.", example="MASSIVESMS")] = msgspec.field(name="from")
     audience: AudienceResource
-    status: Annotated[str, about("Where it stands.", example="scheduled", enum=[*CampaignStatus])]
+    status: Annotated[str, about("The status.", example="scheduled", enum=[*CampaignStatus])]
     pause_reason: (
         Annotated[
             str,
@@ -277,8 +277,8 @@ class ContactResource(Resource, kw_only=True):
         Annotated[
             list[SendWarning],
             about(
-                "What the change did and may not have been meant, such as `consent_not_carried_over` for another"
-                " phone; only in the answer that makes or changes it.",
+                "Warnings about side effects of a change, such as `consent_not_carried_over` for another phone; only"
+                " in the answer to a creation or an update.",
                 example=[],
             ),
         ]
@@ -338,8 +338,8 @@ class PurchaseResource(Resource, kw_only=True):
             enum=[LedgerKind.GRANT, LedgerKind.PURCHASE],
         ),
     ]
-    credits: Annotated[int, about("The number.", example=10000)]
-    created_at: Annotated[str, about("The time of the change.")]
+    credits: Annotated[int, about("The number of credits added.", example=10000)]
+    created_at: Annotated[str, about("When the credits were added.")]
 
 
 class LedgerEntryResource(Resource, kw_only=True):
@@ -351,7 +351,7 @@ class LedgerEntryResource(Resource, kw_only=True):
     amount: Annotated[int, about("The amount: positive for additions, negative for charges.", example=-1)]
     reference: Annotated[str, about("The cause, such as the id of a message.", example=f"msg_{ULID}")]
     note: Annotated[str, about("A note; may be empty.", example="")]
-    created_at: Annotated[str, about("The time of the change.")]
+    created_at: Annotated[str, about("When the credits moved.")]
 
 
 class WorkspaceResource(Resource, kw_only=True):
@@ -405,7 +405,7 @@ class CreditsResource(Resource, kw_only=True):
     """The workspace's credit balance."""
 
     object: Literal["credits"] = "credits"
-    balance: Annotated[int, about("What is left.", example=8420, minimum=0)]
+    balance: Annotated[int, about("The balance.", example=8420, minimum=0)]
     total_lifetime: Annotated[int, about("All credits that were ever added.", example=27000)]
     low_balance_threshold: Annotated[int, about("The balance below which `credits.low` is sent.", example=1000)]
     estimated_runway_days: (
@@ -473,7 +473,7 @@ class WebhookAttemptResource(Resource, kw_only=True):
     error: Annotated[str, about("The error; null if the answer was 2xx.")] | None = None
     response_head: Annotated[str, about("The beginning of the answer.", example="ok")]
     elapsed_ms: Annotated[int, about("The duration in milliseconds.", example=84, minimum=0)]
-    created_at: Annotated[str, about("The time of the change.")]
+    created_at: Annotated[str, about("When the attempt was made.")]
 
 
 class EventResource(Resource, kw_only=True):
@@ -484,7 +484,7 @@ class EventResource(Resource, kw_only=True):
     type: Annotated[str, about("The type of event.")]
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
     api_version: Literal["v1"] = "v1"
-    created_at: Annotated[str, about("The time of the change.")]
+    created_at: Annotated[str, about("When it happened.")]
     data: msgspec.Raw
 
 
@@ -500,7 +500,7 @@ class InboundMessageResource(Resource, kw_only=True):
     """A message that a recipient sent.
 
     `intent` says how surely its words, where they are no keyword, ask to opt out: `certain` or `likely`. One that is
-    likely is flagged until somebody has looked at it.
+    likely is flagged until a person removes the flag.
     """
 
     id: str

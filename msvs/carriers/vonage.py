@@ -235,7 +235,7 @@ def _accepted(taken: Sequence[str], parts: Sequence[_Part]) -> Accepted:
 
 
 def _fields(callback: Callback) -> dict[str, str]:
-    """Return the fields of a request in whichever of the three forms the account's settings choose."""
+    """Return the fields of a request in each of the three forms that the account's settings allow."""
     if callback.method != "POST":
         return dict(read_fields(urlsplit(callback.url).query))
     if not is_json(callback):

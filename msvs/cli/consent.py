@@ -262,7 +262,7 @@ def erase_contact(settings: Settings, arguments: Arguments) -> None:
 
 
 async def find_contact(services: Services, arguments: Arguments, text: str) -> tuple[Context, UUID]:
-    """Find the contact named on the command line, whichever mode it is of."""
+    """Find the contact named on the command line, in either mode."""
     from msvs.api import ids
     from msvs.api.contacts import contacts
     from msvs.api.errors import NotFound

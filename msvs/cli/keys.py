@@ -153,7 +153,7 @@ def revoke_key(settings: Settings, arguments: Arguments) -> None:
 
 
 async def _find_key(services: Services, arguments: Arguments) -> tuple[Context, UUID]:
-    """Find the key named on the command line, whichever mode it is of."""
+    """Find the key named on the command line, in either mode."""
     from msvs.api import ids
     from msvs.api.accounts import keys
     from msvs.api.errors import NotFound

@@ -69,13 +69,13 @@ class Membership:
     role: Role = strawberry.field(description="The user's role there.")
     requires_second_factor: bool = strawberry.field(description="Whether the workspace requires a second factor.")
     deletes_at: datetime | None = strawberry.field(
-        description="When its data is erased, as an owner asked; null where nobody did."
+        description="When its data will be erased; null if no owner asked for the deletion."
     )
 
 
 @strawberry.type(description="A browser that is logged in. Its token is in a cookie that scripts cannot read.")
 class Session:
-    user: User = strawberry.field(description="Who is logged in.")
+    user: User = strawberry.field(description="The user who is logged in.")
     memberships: list[Membership] = strawberry.field(description="The user's workspaces, the oldest membership first.")
     csrf_token: str = strawberry.field(description="The token to send with each request in the header X-CSRF-Token.")
     expires_at: datetime = strawberry.field(description="When the session ends; it ends earlier if it is not used.")
@@ -114,7 +114,7 @@ class Viewer:
         return Workspace.from_row(await workspaces.get_workspace(info.context.ctx))
 
 
-@strawberry.type(description="What an invitation offers.")
+@strawberry.type(description="The workspace, role and address of an invitation.")
 class InvitationPreview:
     workspace_name: str = strawberry.field(description="The workspace's name.")
     email: str = strawberry.field(description="The invited e-mail address.")
@@ -141,7 +141,7 @@ class SignedUp:
     )
     live_key: str | None = strawberry.field(
         deprecation_reason="Live keys wait for a confirmed address; make one by `createApiKey`.",
-        description="Null: a live key is made once the address is confirmed.",
+        description="Always null: a live key can be created after the address is confirmed.",
     )
 
 
@@ -200,7 +200,7 @@ class LoginSession:
     device: str | None = strawberry.field(description="The browser, as it identified itself; null if unknown.")
     created_at: datetime = strawberry.field(description="When it was opened.")
     last_seen_at: datetime = strawberry.field(description="When it was last used, to the minute.")
-    expires_at: datetime = strawberry.field(description="The end time.")
+    expires_at: datetime = strawberry.field(description="When the session ends; it ends earlier if it is not used.")
 
     @classmethod
     def from_row(cls, row: SessionRow, identity: Identity) -> LoginSession:
@@ -231,7 +231,7 @@ class AccountQuery:
         found = await login_sessions.list_sessions(info.context.caller.visitor.services, identity)
         return [LoginSession.from_row(row, identity) for row in found]
 
-    @field("The offer of an invitation, by its token; null if it cannot be accepted. Needs no login.")
+    @field("A preview of an invitation, by its token; null if it cannot be accepted. Needs no login.")
     async def invitation_preview(
         self, info: Info, token: Annotated[str, strawberry.argument(description="The invitation's token.")]
     ) -> InvitationPreview | None:

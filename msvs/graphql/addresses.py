@@ -37,7 +37,7 @@ class AuthenticationEntry:
 
 ConfirmEmailResult = Annotated[
     Accepted | NotFoundError | PermissionRefusedError,
-    strawberry.union("ConfirmEmailResult", description="Confirms that the address is confirmed, or an error."),
+    strawberry.union("ConfirmEmailResult", description="Confirmation that the address is now confirmed, or an error."),
 ]
 ResendConfirmationResult = Annotated[
     Accepted | RateLimitError | PermissionRefusedError,
@@ -97,7 +97,7 @@ class AddressMutation:
 
         return await for_people(info, confirm)
 
-    @mutation(UpdateProfileResult, "Change the name of the current user, or the language of their mail.")
+    @mutation(UpdateProfileResult, "Change the name of the current user or the language of their e-mail.")
     async def update_profile(
         self,
         info: Info,
@@ -115,8 +115,8 @@ class AddressMutation:
 
     @mutation(
         ChangeEmailResult,
-        "Have a link sent to another address of the user who asks, which counts once the link is opened. The address"
-        " until now is told; naming it again calls the change off.",
+        "Change the e-mail address of the current user: a link is sent to the new address, which takes effect when the"
+        " link is opened. The old address is notified; give the old address again to cancel the change.",
     )
     async def change_email(
         self,
@@ -159,8 +159,8 @@ class AddressMutation:
 
     @mutation(
         RequestPasswordResetResult,
-        "Have a link sent to an address that sets a new password. The answer is the same whether or not a user has it."
-        " Needs no login.",
+        "Send a link to an address, to set a new password. The answer is the same whether or not a user has the"
+        " address. Needs no login.",
     )
     async def request_password_reset(
         self, info: Info, email: Annotated[str, strawberry.argument(description="The e-mail address.")]
@@ -176,7 +176,7 @@ class AddressMutation:
 
     @mutation(
         ResetPasswordResult,
-        "Set the password of who a link was sent to. All sessions of the user end; the link counts once."
+        "Set a new password with the link that was sent. All sessions of the user end; the link works once."
         " Needs no login.",
     )
     async def reset_password(

@@ -82,7 +82,10 @@ class Checkout(Node):
         return from_row(cls, row, id=id, url=checkout.shown_url(row), automatic=row.is_automatic)
 
 
-@resource_type(AutoTopUpResource, "What a workspace buys by itself once its credits are low, and with which card.")
+@resource_type(
+    AutoTopUpResource,
+    "Automatic top-up: the pack that is bought when the balance is low, its limits and the saved card.",
+)
 class AutoTopUp:
     available: bool
     enabled: bool
@@ -116,7 +119,10 @@ async def _load(info: Info, id: UUID) -> Checkout | None:
 register(PURCHASE, _load)
 
 
-@resource_type(CreditRateResource, "What a segment to a region costs from a time on; one credit where it has none.")
+@resource_type(
+    CreditRateResource,
+    "The credits that a segment to a region costs from a certain time; a region without a rate costs one credit.",
+)
 class CreditRate:
     region: str
     credits_per_segment: int
@@ -141,7 +147,7 @@ class UpdateAutoTopUpInput:
 
 UpdateAutoTopUpResult = Annotated[
     AutoTopUp | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("UpdateAutoTopUpResult", description="Automatic top-up as it now is, or why not."),
+    strawberry.union("UpdateAutoTopUpResult", description="The updated automatic top-up, or an error."),
 ]
 
 
@@ -186,7 +192,7 @@ class BillingQuery:
 class BillingMutation:
     @mutation(UpdateAutoTopUpResult, "Turn automatic top-up on or off, or change its limits. Live mode only.")
     async def update_auto_top_up(
-        self, info: Info, input: Annotated[UpdateAutoTopUpInput, strawberry.argument(description="The changes.")]
+        self, info: Info, input: Annotated[UpdateAutoTopUpInput, strawberry.argument(description="What to change.")]
     ) -> object:
         data = read_input(UpdateAutoTopUp, input)
         return await mutate(info, lambda ctx: top_up_settings.update_auto_top_up(ctx, data), AutoTopUp.from_resource)

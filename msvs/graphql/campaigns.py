@@ -91,7 +91,7 @@ class FailureCount:
     code: str = strawberry.field(description="The reason's code.")
     message: str = strawberry.field(description="The reason, in English.")
     status: MessageStatus = strawberry.field(description="Whether they failed, were skipped or were canceled.")
-    count: int = strawberry.field(description="The number.")
+    count: int = strawberry.field(description="The number of recipients.")
 
 
 @resource_type(CampaignResource, "A message body that is sent to many contacts.")
@@ -242,7 +242,7 @@ LaunchCampaignResult = Annotated[
 ]
 CloneCampaignResult = Annotated[
     Campaign | NotFoundError | InvalidRequestError | PermissionRefusedError | RateLimitError,
-    strawberry.union("CloneCampaignResult", description="The draft made, or an error."),
+    strawberry.union("CloneCampaignResult", description="The new draft, or an error."),
 ]
 DeleteCampaignResult = Annotated[
     Deleted | NotFoundError | ConflictError | PermissionRefusedError | RateLimitError,
@@ -256,7 +256,7 @@ CampaignTestResult = Annotated[
     | ComplianceError
     | PermissionRefusedError
     | RateLimitError,
-    strawberry.union("CampaignTestResult", description="The messages sent, or an error."),
+    strawberry.union("CampaignTestResult", description="The accepted test messages, or an error."),
 ]
 
 

@@ -227,14 +227,14 @@ CreateContactResult = Annotated[
 ]
 ImportContactsResult = Annotated[
     ContactsImported | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("ImportContactsResult", description="What came of it, or an error."),
+    strawberry.union("ImportContactsResult", description="The counts of the import, or an error."),
 ]
 UpdateContactResult = Annotated[
     Contact | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union(
         "UpdateContactResult",
-        description="The updated contact, or an error. A phone that said STOP, without newer evidence:"
-        " `opt_in_revoked`.",
+        description="The updated contact, or an error: `opt_in_revoked` if the phone opted out and there is no newer"
+        " evidence.",
     ),
 ]
 OptOutContactResult = Annotated[

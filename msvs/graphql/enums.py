@@ -96,27 +96,27 @@ describe(
 describe(
     ExportKind,
     "ExportKind",
-    "What an export holds.",
+    "The kind of data in an export.",
     {
         "CONTACTS": "Contacts.",
-        "MESSAGES": "Messages, without those who were skipped unless they are asked for.",
-        "CAMPAIGN_RESULTS": "What became of a campaign, a row for each recipient.",
-        "SUPPRESSIONS": "Phones that get nothing.",
-        "LEDGER": "Every change of the credits.",
-        "EVENTS": "Events, each with what it is of.",
+        "MESSAGES": "Messages. Skipped recipients are included only with the status `skipped`.",
+        "CAMPAIGN_RESULTS": "The results of a campaign, one row for each recipient.",
+        "SUPPRESSIONS": "Suppressed phones.",
+        "LEDGER": "Every movement of credits.",
+        "EVENTS": "Events, each with its resource.",
     },
 )
 describe(
     ExportStatus,
     "ExportStatus",
-    "How far an export is.",
+    "The status of an export.",
     {
-        "QUEUED": "It waits for a worker.",
-        "RUNNING": "Its file is being written.",
-        "COMPLETED": "Its file can be downloaded.",
-        "CANCELED": "It was ended before its file was whole.",
-        "FAILED": "It could not go on; its error says why.",
-        "EXPIRED": "Its file is gone, after seven days or as somebody in it was erased.",
+        "QUEUED": "Waiting for a worker.",
+        "RUNNING": "The file is being written.",
+        "COMPLETED": "The file can be downloaded.",
+        "CANCELED": "Canceled before the file was complete.",
+        "FAILED": "Failed, for the reason in `error`.",
+        "EXPIRED": "The file was deleted, after seven days or because a person in it was erased.",
     },
 )
 describe(
@@ -244,13 +244,13 @@ describe(
     "AutoTopUpOffReason",
     "Why automatic top-up is off.",
     {
-        "OWNER": "Somebody of the workspace turned it off.",
+        "OWNER": "A member turned it off.",
         "DECLINED": "The card was declined: two hard declines, or five of any kind, in a row.",
         "AUTHENTICATION_REQUIRED": "The bank asks for the owner of the card: buy a pack that saves it again.",
-        "CARD_MISSING": "The card is not there any more.",
+        "CARD_MISSING": "The saved card no longer exists.",
         "DISPUTE": "The bank of the buyer took money back.",
-        "PACK_CHANGED": "The pack is dearer now, or not sold any more.",
-        "REVIEW": "What was paid is not what was sold; the operator looks at it.",
+        "PACK_CHANGED": "The price of the pack rose, or the pack is no longer sold.",
+        "REVIEW": "The payment does not match the order; the operator checks it.",
     },
 )
 describe(
@@ -258,11 +258,11 @@ describe(
     "Keyword",
     "The keyword of a reply.",
     {
-        "STOP": "Opt me out.",
-        "START": "Opt me in again.",
-        "HELP": "Who is this?",
-        "CONFIRM": "Yes, to a double opt-in.",
-        "JOIN": "Put me on the list whose keyword this is.",
+        "STOP": "The person opts out.",
+        "START": "The person opts in again.",
+        "HELP": "The person asks who is writing.",
+        "CONFIRM": "The person confirms a double opt-in.",
+        "JOIN": "The person joins the list of the keyword.",
     },
 )
 describe(
@@ -297,7 +297,7 @@ describe(
         "CAMPAIGN_PAUSED": "A campaign was paused.",
         "CAMPAIGN_RESUMED": "A campaign was resumed.",
         "CAMPAIGN_CANCELED": "A campaign was canceled.",
-        "IMPORT_COMPLETED": "An import of contacts ended; its status tells how.",
+        "IMPORT_COMPLETED": "An import of contacts ended, with the outcome in its status.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
         "TEST_PING": "A test of one webhook.",
     },
@@ -305,7 +305,7 @@ describe(
 describe(
     NotificationKind,
     "NotificationKind",
-    "What a notification tells.",
+    "The kind of a notification.",
     {
         "CREDITS_LOW": "The balance fell below its threshold.",
         "CAMPAIGN_COMPLETED": "All messages of a campaign are in a final state.",
@@ -313,9 +313,9 @@ describe(
         "IMPORT_ENDED": "An import of contacts ended; `reason` says how.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
         "SENDER_REMOVED": "The workspace lost a sender.",
-        "MEMBER_JOINED": "Somebody took a place in the workspace.",
-        "THREAD_ASSIGNED": "A thread of the inbox is the member's to answer.",
-        "NEW_DEVICE": "Somebody logged in as the member from a device that is new.",
+        "MEMBER_JOINED": "A member joined the workspace.",
+        "THREAD_ASSIGNED": "An inbox thread was assigned to the member.",
+        "NEW_DEVICE": "The member's account was used on a new device.",
         "WORKSPACE_DELETING": "An owner asked to delete the workspace.",
     },
 )

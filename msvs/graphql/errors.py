@@ -46,7 +46,8 @@ _QUOTED_OR_NAME = re.compile(r"'[^']*'|\b[a-z]+(?:_[a-z]+)+\b")
 
 
 @strawberry.interface(
-    description="Why a mutation did nothing, with the codes of the REST API. Select it to handle every kind of error."
+    description="The reason why a mutation changed nothing, with the error codes of the REST API."
+    " Select this interface to handle every kind of error."
 )
 class Error:
     code: str = strawberry.field(description="A stable code, such as `phone_number_invalid`.")

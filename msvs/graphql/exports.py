@@ -31,7 +31,7 @@ class ExportFault:
     message: str
 
 
-@resource_type(export_jobs.ExportResource, "An export of what a workspace has, as a file.")
+@resource_type(export_jobs.ExportResource, "An export of data of the workspace as a file.")
 class Export(Node):
     row: strawberry.Private[StoredExport]
     livemode: bool
@@ -82,18 +82,18 @@ class CreateExportInput:
 
 CreateExportResult = Annotated[
     Export | InvalidRequestError | ConflictError | PermissionRefusedError,
-    strawberry.union("CreateExportResult", description="The export asked for, or why not."),
+    strawberry.union("CreateExportResult", description="The new export, or an error."),
 ]
 CancelExportResult = Annotated[
     Export | InvalidRequestError | NotFoundError | PermissionRefusedError,
-    strawberry.union("CancelExportResult", description="The export as it now is, or why it goes on."),
+    strawberry.union("CancelExportResult", description="The updated export, or an error."),
 ]
 ExportId = Annotated[ID, strawberry.argument(description="The export's id.")]
 
 
 @strawberry.type
 class ExportQuery:
-    @field("An export by its id; null where there is none.")
+    @field("An export by its id; null if there is none.")
     async def export(self, info: Info, id: ExportId) -> Export | None:
         return await load_kind(info, id, Export, ids.EXPORT)
 
@@ -117,15 +117,15 @@ class ExportQuery:
 
 @strawberry.type
 class ExportMutation:
-    @mutation(CreateExportResult, "Ask for an export; a worker writes its file.")
+    @mutation(CreateExportResult, "Start an export; a worker writes the file.")
     async def create_export(
-        self, info: Info, input: Annotated[CreateExportInput, strawberry.argument(description="What it holds.")]
+        self, info: Info, input: Annotated[CreateExportInput, strawberry.argument(description="The export.")]
     ) -> object:
         return await mutate(
             info, lambda ctx: export_jobs.create_export(ctx, read_input(CreateExport, input)), Export.from_row
         )
 
-    @mutation(CancelExportResult, "End an export that has not ended; its file goes.")
+    @mutation(CancelExportResult, "Cancel an export that has not ended, and delete its file.")
     async def cancel_export(self, info: Info, id: ExportId) -> object:
         return await mutate(info, lambda ctx: export_jobs.cancel_export(ctx, _id(id)), Export.from_row)
 

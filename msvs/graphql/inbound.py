@@ -156,7 +156,7 @@ AnswerThreadResult = Annotated[
     | ComplianceError
     | PermissionRefusedError
     | IdempotencyError,
-    strawberry.union("AnswerThreadResult", description="The answer accepted, or an error."),
+    strawberry.union("AnswerThreadResult", description="The accepted answer, or an error."),
 ]
 MarkThreadResult = Annotated[
     InboxThread | NotFoundError | InvalidRequestError | PermissionRefusedError,

@@ -35,7 +35,7 @@ TOLD = descriptions(canned_answers.CreateCannedAnswer)
 class ContactNote(Node):
     body: str = strawberry.field(description="The note.")
     author: str = strawberry.field(description="The author: the id of a user or an API key.")
-    created_at: datetime = strawberry.field(description="The time of the change.")
+    created_at: datetime = strawberry.field(description="When it was written.")
 
     @classmethod
     def from_row(cls, row: rows.ContactNoteRow) -> ContactNote:
@@ -49,7 +49,10 @@ class CannedAnswer(Node):
     body: str = strawberry.field(description=TOLD["body"])
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
-    version: str = strawberry.field(description="Differs once it was edited; see `UpdateCannedAnswerInput`.")
+    version: str = strawberry.field(
+        description="A value that changes with each edit; send it with `updateCannedAnswer` so that you"
+        " do not overwrite a change of another member."
+    )
 
     @classmethod
     def from_row(cls, row: rows.CannedAnswerRow) -> CannedAnswer:

@@ -118,7 +118,7 @@ class KeywordMutation:
         self,
         info: Info,
         id: KeywordId,
-        input: Annotated[UpdateJoinKeywordInput, strawberry.argument(description="The changes.")],
+        input: Annotated[UpdateJoinKeywordInput, strawberry.argument(description="What to change.")],
     ) -> object:
         return await mutate(
             info,

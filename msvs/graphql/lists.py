@@ -80,7 +80,7 @@ DeleteListResult = Annotated[
 ]
 AddContactsToListResult = Annotated[
     ContactsAdded | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("AddContactsToListResult", description="What came of it, or an error."),
+    strawberry.union("AddContactsToListResult", description="The updated list and the counts, or an error."),
 ]
 RemoveContactFromListResult = Annotated[
     ContactList | NotFoundError | ConflictError | PermissionRefusedError,

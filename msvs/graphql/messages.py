@@ -147,7 +147,7 @@ class MessageFilter:
 
 SendMessageResult = Annotated[
     Message | InvalidRequestError | PaymentRequiredError | ComplianceError | PermissionRefusedError | IdempotencyError,
-    strawberry.union("SendMessageResult", description="The message accepted, or an error."),
+    strawberry.union("SendMessageResult", description="The accepted message, or an error."),
 ]
 CancelMessageResult = Annotated[
     Message | NotFoundError | PermissionRefusedError,

@@ -24,9 +24,13 @@ from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 
 
-@strawberry.interface(description="An object with an id. Ids are those of the REST API and tell the type.")
+@strawberry.interface(
+    description="An object with an id. Ids are the same as in the REST API, and their prefix tells the type."
+)
 class Node:
-    id: ID = strawberry.field(description="The id, such as `msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP`.")
+    id: ID = strawberry.field(
+        description="The id, whose prefix tells the type: that of a message is `msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP`."
+    )
 
 
 M = TypeVar("M", bound=Model)

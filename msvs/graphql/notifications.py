@@ -21,17 +21,21 @@ from msvs.graphql.shapes import from_row
 from msvs.models import rows
 
 
-@strawberry.type(description="Something that a member of a workspace was told.")
+@strawberry.type(description="A notification to a member of a workspace.")
 class Notification:
-    id: ID = strawberry.field(description="Its id.")
-    kind: NotificationKind = strawberry.field(description="What it tells.")
-    livemode: bool = strawberry.field(description="Whether it is about live, or the workspace as a whole.")
-    subject_id: ID | None = strawberry.field(
-        description="What it is about: the id of a campaign, an import, a webhook, a sender, a user or a contact."
+    id: ID = strawberry.field(description="The id of the notification.")
+    kind: NotificationKind = strawberry.field(description="The kind of notification.")
+    livemode: bool = strawberry.field(
+        description="Whether it is about live mode or the whole workspace; false for the sandbox."
     )
-    name: str | None = strawberry.field(description="The name of what it is about; null if that has none.")
+    subject_id: ID | None = strawberry.field(
+        description="The id of the subject: a campaign, an import, a webhook, a sender, a user or a contact."
+    )
+    name: str | None = strawberry.field(description="The name of the subject; null if it has none.")
     reason: str | None = strawberry.field(description="Why it happened, as a code, such as `insufficient_credits`.")
-    count: BigInt | None = strawberry.field(description="How many: credits left, or messages delivered.")
+    count: BigInt | None = strawberry.field(
+        description="The credits left or the messages delivered; null for other kinds."
+    )
     created_at: datetime = strawberry.field(description="When it happened.")
     read_at: datetime | None = strawberry.field(description="When the member read it; null until then.")
 
@@ -51,10 +55,10 @@ class Notification:
         )
 
 
-@strawberry.type(description="Whether the member who asks gets a kind of notifications by mail.")
+@strawberry.type(description="Whether the current member gets a kind of notification by e-mail.")
 class NotificationMail:
-    kind: NotificationKind = strawberry.field(description="The kind.")
-    by_mail: bool = strawberry.field(description="Whether it also comes by mail.")
+    kind: NotificationKind = strawberry.field(description="The kind of notification.")
+    by_mail: bool = strawberry.field(description="Whether it also comes by e-mail.")
 
     @classmethod
     def from_choice(cls, choice: notifications.MailChoice) -> NotificationMail:
@@ -62,30 +66,35 @@ class NotificationMail:
         return cls(kind=choice.kind, by_mail=choice.by_mail)
 
 
-@strawberry.type(description="Says how many notifications are left unread.")
+@strawberry.type(description="The number of unread notifications after the change.")
 class NotificationsRead:
-    unread_count: int = strawberry.field(description="The number.")
+    unread_count: int = strawberry.field(description="The number of unread notifications.")
 
 
-@strawberry.type(description="What comes by mail.")
+@strawberry.type(description="The notifications that also come by e-mail.")
 class NotificationMails:
-    mails: list[NotificationMail] = strawberry.field(description="Each kind that the member is told of.")
+    mails: list[NotificationMail] = strawberry.field(
+        description="All kinds of notifications that the member's role receives."
+    )
 
 
 MarkNotificationsReadResult = Annotated[
     NotificationsRead | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("MarkNotificationsReadResult", description="What is left unread, or an error."),
+    strawberry.union("MarkNotificationsReadResult", description="The number of unread notifications, or an error."),
 ]
 ChooseNotificationMailResult = Annotated[
     NotificationMails | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("ChooseNotificationMailResult", description="What comes by mail now, or an error."),
+    strawberry.union(
+        "ChooseNotificationMailResult", description="The notifications that also come by mail, or an error."
+    ),
 ]
 
 
 @strawberry.type
 class NotificationQuery:
     @field(
-        "What the member who asks was told in this workspace, newest first: at most 200 of a mode, kept for 90 days."
+        "The notifications of the current member in this workspace, newest first: at most 200"
+        " of a mode, kept for 90 days."
         " The sandbox shows live's beside its own. An API key has none."
     )
     async def notifications(
@@ -105,19 +114,22 @@ class NotificationQuery:
         count = notifications.own_notifications(ctx, unread=unread).count
         return connect(NOTIFICATION, request, page, Notification.from_row, count)
 
-    @field("Which notifications the member who asks gets by mail, of those that their role is told of.")
+    @field("The kinds of notifications that the current member's role receives, and which of them also come by e-mail.")
     async def notification_mails(self, info: Info) -> list[NotificationMail]:
         return [NotificationMail.from_choice(each) for each in await notifications.read_mail_choices(info.context.ctx)]
 
 
 @strawberry.type
 class NotificationMutation:
-    @mutation(MarkNotificationsReadResult, "Mark notifications as read; those that are, or are not yours, stay.")
+    @mutation(MarkNotificationsReadResult, "Mark notifications of the current member as read.")
     async def mark_notifications_read(
         self,
         info: Info,
         ids: Annotated[
-            list[ID] | None, strawberry.argument(description="Which, at most 200; all of them where left out.")
+            list[ID] | None,
+            strawberry.argument(
+                description="The ids of the notifications, at most 200; all notifications if left out."
+            ),
         ] = None,
     ) -> object:
         return await mutate(
@@ -128,11 +140,13 @@ class NotificationMutation:
             lambda left: NotificationsRead(unread_count=left),
         )
 
-    @mutation(ChooseNotificationMailResult, "Have these kinds of notifications come by mail too, and no others.")
+    @mutation(
+        ChooseNotificationMailResult, "Set which kinds of notifications also come by e-mail; the other kinds do not."
+    )
     async def choose_notification_mail(
         self,
         info: Info,
-        kinds: Annotated[list[NotificationKind], strawberry.argument(description="Which.")],
+        kinds: Annotated[list[NotificationKind], strawberry.argument(description="The kinds.")],
     ) -> object:
         return await mutate(
             info,

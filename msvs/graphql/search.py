@@ -17,7 +17,7 @@ from msvs.graphql.messages import Message
 from msvs.graphql.segments import Segment
 
 
-@strawberry.type(description="What a text finds: at most five of each kind that is asked for, exact ones first.")
+@strawberry.type(description="Search results: at most five of each requested kind, exact matches first.")
 class SearchResults:
     term: strawberry.Private[Term]
 
@@ -44,7 +44,7 @@ class SearchResults:
 
 @strawberry.type
 class SearchQuery:
-    @field("What a text finds in the workspace. Words are looked for among the newest 50,000 of a kind.")
+    @field("Search the workspace. Words are searched in the newest 50,000 objects of each kind.")
     async def search(
         self, info: Info, q: Annotated[str, strawberry.argument(description="The text, at most 100 characters.")]
     ) -> SearchResults:

@@ -30,7 +30,7 @@ from msvs.models.rows import PasskeyRow
 @strawberry.type(description="The secret of an authenticator app; shown only once.")
 class TotpSecret:
     secret: str = strawberry.field(description="The secret, in base32, to type in.")
-    uri: str = strawberry.field(description="The same as an otpauth URI, for a QR code.")
+    uri: str = strawberry.field(description="The secret as an otpauth URI, for a QR code.")
 
 
 @strawberry.type(description="Recovery codes, each of which replaces a second factor once; shown only once.")
@@ -86,7 +86,9 @@ RecoveryCodesResult = Annotated[
 ]
 RemoveSecondFactorResult = Annotated[
     Accepted | InvalidRequestError | NotFoundError | RateLimitError | PermissionRefusedError,
-    strawberry.union("RemoveSecondFactorResult", description="Confirms that it was deleted, or an error."),
+    strawberry.union(
+        "RemoveSecondFactorResult", description="Confirmation that the second factor was deleted, or an error."
+    ),
 ]
 BeginPasskeyResult = Annotated[
     PasskeyChallenge | InvalidRequestError | AuthenticationError | RateLimitError | PermissionRefusedError,
@@ -106,7 +108,9 @@ SecondStepResult = Annotated[
 ]
 RequireSecondFactorResult = Annotated[
     Accepted | PermissionRefusedError,
-    strawberry.union("RequireSecondFactorResult", description="Confirms that it is set, or an error."),
+    strawberry.union(
+        "RequireSecondFactorResult", description="Confirmation that the setting was changed, or an error."
+    ),
 ]
 
 
@@ -225,7 +229,7 @@ class SecondFactorMutation:
         self,
         info: Info,
         token: Annotated[str, strawberry.argument(description="The token that `logIn` returned.")],
-        code: Annotated[str, strawberry.argument(description="The code.")],
+        code: Annotated[str, strawberry.argument(description="A code of the authenticator app, or a recovery code.")],
     ) -> object:
         async def log_in(request: RequestContext) -> Session:
             return await begin(request, await second_factors.log_in_with_code(request.caller.visitor, token, code))

@@ -27,10 +27,10 @@ class StatusCount:
 
 @strawberry.type(description="What happened in one minute, hour, day or week.")
 class ActivityPoint:
-    start_at: datetime = strawberry.field(description="The start time.")
-    end_at: datetime = strawberry.field(description="The end time.")
+    start_at: datetime = strawberry.field(description="The start of the interval.")
+    end_at: datetime = strawberry.field(description="The end of the interval.")
     message_count: int = strawberry.field(description="Messages created in the interval.")
-    messages: list[StatusCount] = strawberry.field(description="Those messages by their status now.")
+    messages: list[StatusCount] = strawberry.field(description="Those messages by their current status.")
     credits: BigInt = strawberry.field(description="The credits of those messages.")
     replies: int = strawberry.field(description="Replies that arrived in the interval.")
     opt_ins: int = strawberry.field(description="Opt-ins recorded in the interval.")
@@ -39,8 +39,8 @@ class ActivityPoint:
 
 @strawberry.type(description="The activity of a campaign in one minute, hour, day or week.")
 class CampaignPoint:
-    start_at: datetime = strawberry.field(description="The start time.")
-    end_at: datetime = strawberry.field(description="The end time.")
+    start_at: datetime = strawberry.field(description="The start of the interval.")
+    end_at: datetime = strawberry.field(description="The end of the interval.")
     sent: int = strawberry.field(description="Messages that a carrier accepted in the interval.")
     delivered: int = strawberry.field(description="Messages delivered in the interval.")
     failed: int = strawberry.field(description="Messages that failed in the interval.")
@@ -58,8 +58,8 @@ class SourceCount:
 
 @strawberry.type(description="Contacts created in one minute, hour, day or week that still exist.")
 class AudiencePoint:
-    start_at: datetime = strawberry.field(description="The start time.")
-    end_at: datetime = strawberry.field(description="The end time.")
+    start_at: datetime = strawberry.field(description="The start of the interval.")
+    end_at: datetime = strawberry.field(description="The end of the interval.")
     contact_count: int = strawberry.field(description="Contacts created in the interval.")
     sources: list[SourceCount] = strawberry.field(description="Those contacts by their source.")
 
@@ -70,7 +70,7 @@ class DeliverabilityGroup:
         description="The code, region, carrier or sender; null for messages without one."
     )
     message_count: int = strawberry.field(description="Its messages.")
-    messages: list[StatusCount] = strawberry.field(description="Those messages by their status now.")
+    messages: list[StatusCount] = strawberry.field(description="Those messages by their current status.")
     failures: list[FailureCount] = strawberry.field(
         description="Failures and cancellations by code, the most frequent first."
     )
@@ -149,14 +149,14 @@ class StatisticsQuery:
         ]
 
     @field(
-        "What became of the messages made in a time, by code, region, carrier or sender: the 200 most frequent."
+        "The outcomes of messages created in a period, by code, region, carrier or sender: the 200 most frequent."
         " Recipients that a campaign skipped are left out."
     )
     async def deliverability(
         self,
         info: Info,
         by: Annotated[Dimension, strawberry.argument(description="The dimension to group by.")],
-        since: Annotated[datetime, strawberry.argument(description="The start time.")],
+        since: Annotated[datetime, strawberry.argument(description="The start of the interval.")],
         until: Annotated[datetime, strawberry.argument(description="The end time, at most 366 days later.")],
     ) -> list[DeliverabilityGroup]:
         groups = await statistics.read_deliverability(info.context.ctx, by=by, since=since, until=until)

@@ -79,14 +79,14 @@ CreateSuppressionResult = Annotated[
 ]
 ImportSuppressionsResult = Annotated[
     SuppressionsImported | InvalidRequestError | PermissionRefusedError,
-    strawberry.union("ImportSuppressionsResult", description="What came of it, or an error."),
+    strawberry.union("ImportSuppressionsResult", description="The counts of the import, or an error."),
 ]
 LiftSuppressionResult = Annotated[
     Contact | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union(
         "LiftSuppressionResult",
-        description="The contact, opted in again or asked to confirm, or an error. Without newer evidence:"
-        " `opt_in_revoked`.",
+        description="The contact, opted in again or asked to confirm; or an error: `opt_in_revoked` without newer"
+        " evidence.",
     ),
 ]
 EraseContactResult = Annotated[

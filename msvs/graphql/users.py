@@ -121,7 +121,7 @@ EndHoldings = Annotated[
 ]
 
 
-@strawberry.type(description="Says that a workspace is to be deleted.")
+@strawberry.type(description="The scheduled deletion of a workspace.")
 class WorkspaceDeletion:
     deletes_at: datetime = strawberry.field(description="When its data is erased.")
 
@@ -148,15 +148,15 @@ class UserQuery:
 
 TransferOwnershipResult = Annotated[
     Member | InvalidRequestError | NotFoundError | RateLimitError | PermissionRefusedError,
-    strawberry.union("TransferOwnershipResult", description="The new owner, or why nothing changed."),
+    strawberry.union("TransferOwnershipResult", description="The new owner, or an error."),
 ]
 DeleteWorkspaceResult = Annotated[
     WorkspaceDeletion | InvalidRequestError | ConflictError | RateLimitError | PermissionRefusedError,
-    strawberry.union("DeleteWorkspaceResult", description="When it is deleted, or why it is not."),
+    strawberry.union("DeleteWorkspaceResult", description="The time of the deletion, or an error."),
 ]
 CancelWorkspaceDeletionResult = Annotated[
     Session | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("CancelWorkspaceDeletionResult", description="The session with the workspace, or why not."),
+    strawberry.union("CancelWorkspaceDeletionResult", description="The session with the workspace, or an error."),
 ]
 CurrentPassword = Annotated[str, strawberry.argument(description="The password of the user who asks.")]
 
@@ -176,8 +176,8 @@ class UserMutation:
 
     @mutation(
         DeleteWorkspaceResult,
-        "Have the workspace deleted: its keys and all sending stop now, and its data is erased after 30 days, until"
-        " which an owner can call it off.",
+        "Delete the workspace: its keys and all sending stop now, and its data is erased after 30 days. Until then an"
+        " owner can cancel the deletion.",
     )
     async def delete_workspace(
         self,
@@ -195,7 +195,7 @@ class UserMutation:
 
         return await for_people(info, delete)
 
-    @mutation(CancelWorkspaceDeletionResult, "Call the deletion of a workspace off that the user who asks owns.")
+    @mutation(CancelWorkspaceDeletionResult, "Cancel the deletion of a workspace that the current user owns.")
     async def cancel_workspace_deletion(
         self, info: Info, workspace_id: Annotated[ID, strawberry.argument(description="The workspace's id.")]
     ) -> object:

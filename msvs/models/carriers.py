@@ -70,7 +70,7 @@ class StoredCarrierEvent(Model):
     arrived, and unique by the carrier's own id of it. A report names its message by `message_id` or by `carrier_ref`;
     one that comes before its message's reference is known is tried again at `due_at`; with a `part_count` it is of one
     part of its message. Parts of a long inbound message wait for each other, and stay without their texts for a day,
-    lest one that is brought again pass for a message.
+    so that one that is brought again is not taken for a message.
 
     An inbound message whose sender is no number that can be read becomes `unread`, due when it is forgotten: it opts
     nobody out by itself, so that somebody must look at it.

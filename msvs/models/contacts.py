@@ -25,8 +25,8 @@ class OptInStatus(StrEnum):
 class Contact(Model):
     """A person with one phone, in one mode of a workspace.
 
-    `phone` is the number as it was given first. `canonical` is the number that identifies the phone, whichever of its
-    spellings is named; the database fills it. `region` and `number_kind` are what phonenumbers says of the phone, kept
+    `phone` is the number as it was given first. `canonical` is the number that identifies the phone in
+    all its spellings; the database fills it. `region` and `number_kind` are what phonenumbers says of the phone, kept
     so that a campaign need not ask again. `is_automatic` says that a send or a message from the phone made it, and
     nobody else since. `external_id` is what it is called elsewhere, unique in its mode. `warnings` are no column: what
     an operation has to tell of the change that it made.
@@ -153,7 +153,7 @@ class ErasedSuppression(Model):
 class Suppression(Model):
     """A phone that said STOP: nothing is sent to it, whether or not a contact exists.
 
-    `canonical` is the number that identifies it, whichever of its spellings is named; the database fills it.
+    `canonical` is the number that identifies it in all its spellings; the database fills it.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)

@@ -12,7 +12,7 @@ from msvs.models.identity import new_id
 
 
 class ExportKind(StrEnum):
-    """What an export holds."""
+    """The kind of data in an export."""
 
     CONTACTS = "contacts"
     MESSAGES = "messages"
@@ -23,7 +23,7 @@ class ExportKind(StrEnum):
 
 
 class ExportStatus(StrEnum):
-    """How far an export is."""
+    """The status of an export."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -107,7 +107,7 @@ WAITING: Mapping[str, tuple[str, str]] = {
         "SELECT status, sum(messages)::bigint AS value FROM campaign_tallies GROUP BY status",
     ),
     "database_connections": (
-        "Connections to the PostgreSQL server of whomever, and how many there may be.",
+        "Connections to the PostgreSQL server of all clients, and the most that it takes.",
         """
         SELECT 'used' AS state, count(*) AS value FROM pg_stat_activity WHERE backend_type = 'client backend'
         UNION ALL SELECT 'most', current_setting('max_connections')::bigint

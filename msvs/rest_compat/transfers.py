@@ -72,7 +72,7 @@ class Transfers:
             (b"content-type", export_jobs.media_type(row).encode()),
             (b"content-length", b"%d" % row.file_size),
             (b"content-disposition", f'attachment; filename="{export_jobs.file_name(row)}"'.encode()),
-            # Nothing of a file is run, wherever a browser opens it.
+            # A browser that opens the file runs nothing of it.
             (b"content-security-policy", b"sandbox; default-src 'none'"),
             (b"referrer-policy", b"no-referrer"),
             NOT_STORED,

@@ -123,7 +123,7 @@ def _note(starts: Mapping[UUID, _Start], started: set[UUID], broken: set[UUID]) 
 async def _expand(
     services: Services, turns: deque[UUID], chunk: int, broken: set[UUID], failures: Failures, stop: StopFlag
 ) -> int:
-    """Expand a chunk of whichever campaign has its turn, and mark one dispatched after its last; messages made."""
+    """Expand a chunk of each campaign in turn, mark it dispatched after its last, and return the messages made."""
     made = 0
     while turns and not stop.is_set:
         campaign_id = turns.popleft()

@@ -209,7 +209,7 @@ class Paces:
         self._takes: dict[str, int] = {}
 
     def batch(self, carriers: Iterable[str]) -> int:
-        """Return how many messages to claim for whichever of these carriers takes them."""
+        """Return how many messages to claim at once so that each of these carriers can take them."""
         return min(self._takes.get(name, FIRST_BATCH) for name in carriers)
 
     def learn(self, carrier: str, messages: int, seconds: float) -> None:

@@ -37,7 +37,7 @@ CHUNK = 1 << 20
 WHOLE_SECONDS = 1800.0
 # Quick: what is written is read once, and mostly by a browser on a fast line.
 LEVEL = 1
-# The transaction waits for this process wherever it is the slower one, which is no sign that it is stuck.
+# The transaction waits for this process when it is the slower one, which is no sign that it is stuck.
 OWN_NAME = f"{database.APP}-export"
 SESSION: Mapping[str, str] = {
     "TimeZone": "UTC",

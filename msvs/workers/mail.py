@@ -102,7 +102,7 @@ async def _deliver(url: str, messages: Sequence[EmailMessage], stop: StopFlag) -
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(done.set)
 
-    # A daemon, which ends with its process wherever it is.
+    # A daemon, so that it ends with its process at any point.
     threading.Thread(target=work, name="mail", daemon=True).start()
     with suppress(TimeoutError):
         async with stop.limit():

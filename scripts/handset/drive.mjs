@@ -60,7 +60,7 @@ await page.addInitScript(() => {
   document.addEventListener("securitypolicyviolation", (event) => console.error(`refused: ${event.violatedDirective}`));
 });
 
-// What stood there when a step was waited for in vain.
+// What the console said when a step did not come.
 process.on("uncaughtExceptionMonitor", () => console.error("The page's complaints:", complaints));
 page.setDefaultTimeout(15_000);
 
@@ -118,7 +118,7 @@ assert.deepEqual(parts.map(([name]) => name), ["1/3", "2/3", "3/3"]);
 assert.equal(parts.map(([, text]) => text).join(""), LONG);
 assert.ok(parts.every(([, text]) => text.length <= 67));
 
-// What was sent is text, whatever it looks like.
+// What was sent is shown as text, even if it looks like markup.
 await send(PHONE, MARKUP);
 await last.getByText("<b>Sale</b>").waitFor();
 assert.equal(await last.locator(".text").textContent(), MARKUP);

@@ -690,40 +690,41 @@ type Audience struct {
 // MarshalJSON writes the fields that are set.
 func (v Audience) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// AutoTopUp: What a workspace buys by itself, and with which card.
+// AutoTopUp: Automatic top-up: the pack that is bought when the balance is low, its limits and the saved card.
 type AutoTopUp struct {
 	Object string `json:"object"`
-	// Whether the operator sells credits so; not where tax is added to the price.
+	// Whether automatic top-up is offered; it is not where the operator adds tax to the price.
 	Available bool `json:"available"`
 	// Whether the saved card is charged.
 	Enabled bool `json:"enabled"`
-	// Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that asks for
-	// its customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`, a pack that is
-	// dearer or not sold any more (`pack_changed`), or a payment that was not what was sold (`review`).
+	// Why it was turned off: by a member (`owner`), two hard declines or five in a row (`declined`), a bank that asks
+	// for the owner of the card (`authentication_required`), a card that no longer exists (`card_missing`), a
+	// `dispute`, a pack with a higher price or no longer for sale (`pack_changed`), or a payment that does not match
+	// the order (`review`).
 	OffReason *AutoTopUpOffReason `json:"off_reason"`
 	// The id of the pack that is bought.
 	Pack *string `json:"pack"`
-	// The credits of the pack, as it was agreed to.
+	// The credits of the pack when its price was agreed to.
 	Credits *int64 `json:"credits"`
-	// Its price then, in the smallest unit of the currency.
+	// The price that was agreed to, in the smallest unit of the currency.
 	Amount *int64 `json:"amount"`
 	// The currency, ISO 4217 in lower case.
 	Currency *string `json:"currency"`
-	// The balance below which it is bought, in credits.
+	// The balance, in credits, below which the pack is bought.
 	Threshold *int64 `json:"threshold"`
-	// What may be charged in a UTC day, in the smallest unit of the pack's currency.
+	// The most that may be charged in a UTC day, in the smallest unit of the pack's currency.
 	DailyLimit *int64 `json:"daily_limit"`
-	// What may be charged in a month of UTC, in the smallest unit of the pack's currency.
+	// The most that may be charged in a UTC month, in the smallest unit of the pack's currency.
 	MonthlyLimit *int64 `json:"monthly_limit"`
-	// What was charged this UTC day, in the smallest unit.
+	// The amount charged this UTC day, in the smallest unit of the currency.
 	ChargedToday int64 `json:"charged_today"`
-	// What was charged this month.
+	// The amount charged this UTC month, in the smallest unit of the currency.
 	ChargedThisMonth int64 `json:"charged_this_month"`
-	// The brand of the saved card; null where none is saved.
+	// The brand of the saved card; null if no card is saved.
 	CardBrand *string `json:"card_brand"`
-	// Its last four digits.
+	// The last four digits of the saved card; null if no card is saved.
 	CardLast4 *string `json:"card_last4"`
-	// When somebody of the workspace agreed to these figures last.
+	// When a member last agreed to these amounts.
 	AgreedAt *time.Time `json:"agreed_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -748,7 +749,7 @@ type Campaign struct {
 	// The sender the recipients see.
 	From     string           `json:"from"`
 	Audience CampaignAudience `json:"audience"`
-	// Where it stands.
+	// The status.
 	Status CampaignStatus `json:"status"`
 	// Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is.
 	PauseReason *CampaignPauseReason `json:"pause_reason"`
@@ -777,8 +778,8 @@ type Campaign struct {
 	CreatedAt time.Time `json:"created_at"`
 	// What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
 	OnUnknown OnUnknown `json:"on_unknown"`
-	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-	// not overwritten.
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
 	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1039,7 +1040,7 @@ func (v CampaignUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // CarrierExplanation: The carrier of the last attempt, and its id of the message.
 type CarrierExplanation struct {
-	// Its name.
+	// The name of the carrier.
 	Name string `json:"name"`
 	// The carrier's id of the message; null if it gave none.
 	Reference *string `json:"reference"`
@@ -1077,7 +1078,7 @@ type Checkout struct {
 	// The id of the pack.
 	Pack string `json:"pack"`
 	// `opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid`
-	// once the credits are there; `failed`; or in `review` where what was paid is not what was sold.
+	// once the credits are added; `failed`; or `review` if the payment does not match the order.
 	Status CheckoutStatus `json:"status"`
 	// The number of credits.
 	Credits int64 `json:"credits"`
@@ -1087,7 +1088,7 @@ type Checkout struct {
 	Currency string `json:"currency"`
 	// What was paid, with tax; null until it is paid.
 	Total *int64 `json:"total"`
-	// The tax in it; null until it is paid.
+	// The tax in `total`; null until it is paid.
 	Tax *int64 `json:"tax"`
 	// The refunded amount, in the smallest unit.
 	RefundedAmount int64 `json:"refunded_amount"`
@@ -1191,7 +1192,7 @@ type ConsentRecord struct {
 	IP *string `json:"ip"`
 	// Who recorded it.
 	Actor string `json:"actor"`
-	// The time of the change.
+	// When it was recorded.
 	At time.Time `json:"at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1228,11 +1229,11 @@ type Contact struct {
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
-	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-	// not overwritten.
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
 	Version string `json:"version"`
-	// What the change did and may not have been meant, such as `consent_not_carried_over` for another phone; only in
-	// the answer that makes or changes it.
+	// Warnings about side effects of a change, such as `consent_not_carried_over` for another phone; only in the
+	// answer to a creation or an update.
 	Warnings []SendWarning `json:"warnings,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1326,8 +1327,8 @@ type ContactList struct {
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last renamed.
 	UpdatedAt time.Time `json:"updated_at"`
-	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-	// not overwritten.
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
 	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1442,43 +1443,43 @@ type CreateCheckout struct {
 	SuccessURL *string `json:"success_url,omitempty"`
 	// The page to which the buyer goes after canceling; a page of the service if none is given.
 	CancelURL *string `json:"cancel_url,omitempty"`
-	// Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns on again by itself
-	// where its card was declined, or its bank asked for its customer.
+	// Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer. If automatic top-up was turned
+	// off because a card was declined or its bank asked for the owner, it is turned on again.
 	SaveCard *bool `json:"save_card,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v CreateCheckout) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// CreateExport: An export, of all there is of a kind or of what meets every condition.
+// CreateExport: An export of all data of one kind, or of the part that meets every condition.
 type CreateExport struct {
-	// What it holds.
+	// The kind of data.
 	Kind CreateExportKind `json:"kind"`
-	// What the file is: comma-separated values with a header, or one JSON object a line.
+	// The format of the file: `csv`, with a header, or `jsonl`, one JSON object a line.
 	Format *CreateExportFormat `json:"format,omitempty"`
 	// Whether the file is compressed.
 	Gzip *bool `json:"gzip,omitempty"`
-	// Of contacts and messages: only those that the lists of them find by it.
+	// For contacts and messages: only those that a search for this text finds.
 	Q *string `json:"q,omitempty"`
-	// Of contacts: only those on this list.
+	// For contacts: only those on this list.
 	ListID *string `json:"list_id,omitempty"`
-	// Of contacts: only those whom this segment picks.
+	// For contacts: only those in this segment.
 	SegmentID *string `json:"segment_id,omitempty"`
-	// Of contacts: only those of this opt-in status.
+	// For contacts: only those with this opt-in status.
 	OptInStatus *OptInStatus `json:"opt_in_status,omitempty"`
-	// Of contacts: only those that meet this condition.
+	// For contacts: only those that match this filter.
 	Filter *SegmentCondition `json:"filter,omitempty"`
-	// The campaign of the results, or of the messages.
+	// For campaign results, the campaign; for messages: only those of this campaign.
 	CampaignID *string `json:"campaign_id,omitempty"`
-	// Of messages: only those to this contact.
+	// For messages: only those to this contact.
 	ContactID *string `json:"contact_id,omitempty"`
-	// Of messages: only those of this status, such as `failed`.
+	// For messages and campaign results: only those with this status, such as `failed`.
 	Status *string `json:"status,omitempty"`
-	// Of events: only those of these types.
+	// For events: only those of these types.
 	Types []string `json:"types,omitempty"`
-	// Only what was made at this time or later.
+	// Only rows created at this time or later.
 	CreatedFrom *time.Time `json:"created_from,omitempty"`
-	// Only what was made before this time.
+	// Only rows created before this time.
 	CreatedBefore *time.Time `json:"created_before,omitempty"`
 }
 
@@ -1497,10 +1498,10 @@ type CreateImport struct {
 	Mapping map[string]any `json:"mapping,omitempty"`
 	// How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in.
 	Evidence *OptIn `json:"evidence,omitempty"`
-	// What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,
-	// `skip` nothing. `overwrite` unless told.
+	// How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank fields, `skip`
+	// changes nothing. `overwrite` by default.
 	Update *CreateImportUpdate `json:"update,omitempty"`
-	// Whether to only check the file.
+	// Whether to check the file without importing it.
 	DryRun *bool `json:"dry_run,omitempty"`
 	// The file name.
 	FileName string `json:"file_name"`
@@ -1509,14 +1510,14 @@ type CreateImport struct {
 // MarshalJSON writes the fields that are set.
 func (v CreateImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// CreditRate: What a segment to a region costs from a time on. A region without one costs one credit a segment.
+// CreditRate: The credits for a segment to a region, from a certain time. A region without a rate costs one credit.
 type CreditRate struct {
 	Object string `json:"object"`
 	// The destination, ISO 3166-1.
 	Region string `json:"region"`
-	// Credits a segment.
+	// The credits for each segment.
 	CreditsPerSegment int64 `json:"credits_per_segment"`
-	// From when on; messages that were accepted before keep their price.
+	// The time from which the rate applies. Messages accepted earlier keep their price.
 	EffectiveAt time.Time `json:"effective_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1531,7 +1532,7 @@ func (v *CreditRate) UnmarshalJSON(text []byte) error {
 // Credits: The workspace's credit balance.
 type Credits struct {
 	Object string `json:"object"`
-	// What is left.
+	// The balance.
 	Balance int64 `json:"balance"`
 	// All credits that were ever added.
 	TotalLifetime int64 `json:"total_lifetime"`
@@ -1663,44 +1664,44 @@ type EventResend struct {
 // MarshalJSON writes the fields that are set.
 func (v EventResend) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// Export: An export of what a workspace has, as a file.
+// Export: An export of data of the workspace as a file.
 type Export struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
 	// Whether it is live; false in the sandbox.
 	Livemode bool `json:"livemode"`
-	// What it holds.
+	// The kind of data.
 	Kind CreateExportKind `json:"kind"`
-	// How far it is.
+	// The status.
 	Status ExportStatus `json:"status"`
-	// What the file is.
+	// The format of the file: `csv` or `jsonl`.
 	Format CreateExportFormat `json:"format"`
 	// Whether the file is compressed.
 	Gzip bool `json:"gzip"`
-	// What all of it meets, as it was asked for.
+	// The conditions that all rows meet, as requested.
 	Conditions map[string]any `json:"conditions"`
-	// How many rows there are; null until they were counted.
+	// The number of rows; null until they are counted.
 	RowsTotal *int64 `json:"rows_total"`
-	// How many rows were written so far.
+	// The number of rows written so far.
 	RowsDone int64 `json:"rows_done"`
-	// What the file is called.
+	// The file name.
 	FileName string `json:"file_name"`
-	// How many bytes of it were written so far.
+	// The number of bytes written so far.
 	FileSize int64 `json:"file_size"`
 	// The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed.
 	DownloadURL *string `json:"download_url"`
-	// When that address expires.
+	// When the download URL expires.
 	DownloadExpiresAt *time.Time   `json:"download_expires_at"`
 	Error             *ExportFault `json:"error"`
-	// When it was made.
+	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
-	// When it last went on.
+	// When it last made progress.
 	UpdatedAt time.Time `json:"updated_at"`
-	// When it was begun; all of the file is of that moment.
+	// When it started; the file holds the data of that moment.
 	StartedAt *time.Time `json:"started_at"`
 	// When it ended.
 	EndedAt *time.Time `json:"ended_at"`
-	// Until when the file is kept.
+	// When the file is deleted.
 	ExpiresAt *time.Time `json:"expires_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1714,9 +1715,9 @@ func (v *Export) UnmarshalJSON(text []byte) error {
 
 // ExportFault: Why an export failed.
 type ExportFault struct {
-	// The code of the catalogue.
+	// The error code.
 	Code string `json:"code"`
-	// What is wrong, for people.
+	// What is wrong, in English.
 	Message string `json:"message"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1876,9 +1877,9 @@ func (v *ImportCounts) UnmarshalJSON(text []byte) error {
 
 // ImportFault: Why an import failed.
 type ImportFault struct {
-	// The code of the catalogue.
+	// The error code.
 	Code string `json:"code"`
-	// An explanation for people.
+	// What is wrong, in English.
 	Message string `json:"message"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1925,10 +1926,10 @@ type ImportOptions struct {
 	Mapping map[string]any `json:"mapping,omitempty"`
 	// How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in.
 	Evidence *OptIn `json:"evidence,omitempty"`
-	// What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,
-	// `skip` nothing. `overwrite` unless told.
+	// How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank fields, `skip`
+	// changes nothing. `overwrite` by default.
 	Update *CreateImportUpdate `json:"update,omitempty"`
-	// Whether to only check the file.
+	// Whether to check the file without importing it.
 	DryRun *bool `json:"dry_run,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1951,7 +1952,7 @@ type ImportRow struct {
 	Status ImportRowStatus `json:"status"`
 	// Why the row is invalid.
 	Reason *string `json:"reason"`
-	// Its phone in E.164 format.
+	// The phone of the row, in E.164 format.
 	Phone *string `json:"phone"`
 	// The contact of its phone, if there is one.
 	ContactID *string `json:"contact_id"`
@@ -1991,7 +1992,7 @@ type ImportedContact struct {
 func (v ImportedContact) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // InboundMessage: A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask
-// to opt out: `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
+// to opt out: `certain` or `likely`. One that is likely is flagged until a person removes the flag.
 type InboundMessage struct {
 	ID     string `json:"id"`
 	Object string `json:"object"`
@@ -2139,8 +2140,8 @@ type Keyword struct {
 	Reply *string `json:"reply"`
 	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
-	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-	// not overwritten.
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
 	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2193,7 +2194,7 @@ type LedgerEntry struct {
 	Reference string `json:"reference"`
 	// A note; may be empty.
 	Note string `json:"note"`
-	// The time of the change.
+	// When the credits moved.
 	CreatedAt time.Time `json:"created_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2246,7 +2247,7 @@ type Message struct {
 	From string `json:"from"`
 	// The text, with variables filled in.
 	Body string `json:"body"`
-	// Where it stands.
+	// The status.
 	Status MessageStatus `json:"status"`
 	// `unknown` if no delivery report arrived within 72 hours; null otherwise.
 	Delivery *string `json:"delivery"`
@@ -2261,7 +2262,7 @@ type Message struct {
 	// Your own values, as you gave them.
 	Metadata map[string]any `json:"metadata"`
 	Error    *ErrorDetail   `json:"error"`
-	// What it was accepted with and may not have been meant; of a campaign's message, see the campaign.
+	// Warnings about probable mistakes when it was accepted; those of a campaign's message are on the campaign.
 	Warnings []SendWarning `json:"warnings"`
 	// The scheduled time; null if it starts at once.
 	ScheduledAt *time.Time `json:"scheduled_at"`
@@ -2384,7 +2385,7 @@ type MessageLedgerEntry struct {
 	Kind string `json:"kind"`
 	// The amount: positive for additions, negative for charges.
 	Amount int64 `json:"amount"`
-	// The time of the change.
+	// When the credits moved.
 	At time.Time `json:"at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2459,7 +2460,7 @@ func (v *MessageTimeline) UnmarshalJSON(text []byte) error {
 type MissingVariable struct {
 	// The variable.
 	Name string `json:"name"`
-	// The number.
+	// The number of recipients.
 	RecipientCount int64 `json:"recipient_count"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2537,15 +2538,15 @@ func (v *Pack) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// PriceExplanation: What the message costs: its segments by what one to its destination cost when it was accepted.
+// PriceExplanation: The cost of the message: its segments at the rate of its destination when it was accepted.
 type PriceExplanation struct {
-	// Its destination, ISO 3166-1; null where that is not known.
+	// The destination, ISO 3166-1; null if unknown.
 	Region *string `json:"region"`
-	// What a segment to it cost then, in credits.
+	// The credits for each segment at that time.
 	CreditsPerSegment int64 `json:"credits_per_segment"`
-	// How many SMS it takes.
+	// The number of segments.
 	Segments int64 `json:"segments"`
-	// What it costs.
+	// The cost, in credits.
 	Credits int64 `json:"credits"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2561,9 +2562,9 @@ func (v *PriceExplanation) UnmarshalJSON(text []byte) error {
 type Purchase struct {
 	// Whether the credits were granted or bought.
 	Kind PurchaseKind `json:"kind"`
-	// The number.
+	// The number of credits added.
 	Credits int64 `json:"credits"`
-	// The time of the change.
+	// When the credits were added.
 	CreatedAt time.Time `json:"created_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2636,7 +2637,7 @@ type ReconciliationCheck struct {
 	Check string `json:"check"`
 	// The expected number.
 	Expected int64 `json:"expected"`
-	// The media type.
+	// The number found.
 	Found int64 `json:"found"`
 	// The number of items that differ.
 	Differences int64 `json:"differences"`
@@ -2709,9 +2710,9 @@ func (v *Reply) UnmarshalJSON(text []byte) error {
 type RowRefused struct {
 	// The index of the row, from 0.
 	Index int64 `json:"index"`
-	// The code of the catalogue.
+	// The error code.
 	Code string `json:"code"`
-	// An explanation for people.
+	// What is wrong, in English.
 	Message string `json:"message"`
 	// The field of the row.
 	Param string `json:"param"`
@@ -2761,8 +2762,8 @@ type Segment struct {
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
-	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-	// not overwritten.
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
 	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2922,7 +2923,7 @@ type SkippedCount struct {
 	Code string `json:"code"`
 	// The reason, in English.
 	Message string `json:"message"`
-	// The number.
+	// The number of recipients.
 	RecipientCount int64 `json:"recipient_count"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2934,7 +2935,7 @@ func (v *SkippedCount) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// StateChange: A state and when the message came to it; `event_id` is the event that told of it, where there is one.
+// StateChange: A status that the message reached, with the time; `event_id` is the event that reported it, if any.
 type StateChange struct {
 	Status  string       `json:"status"`
 	At      time.Time    `json:"at"`
@@ -3055,10 +3056,10 @@ type ThreadRead struct {
 // MarshalJSON writes the fields that are set.
 func (v ThreadRead) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// TimelineEntry: One thing that happened to a message: it came to a state, an attempt began or ended, an event told,
-// or a reply. What belongs to other kinds of entry is null.
+// TimelineEntry: One thing that happened to a message: a status, the start or end of an attempt, an event, or a reply.
+// The fields of other kinds of entry are null.
 type TimelineEntry struct {
-	// The media type.
+	// The kind of entry.
 	Kind TimelineEntryKind `json:"kind"`
 	// When it happened.
 	At time.Time `json:"at"`
@@ -3081,19 +3082,19 @@ func (v *TimelineEntry) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// UpdateAutoTopUp: What changes; what is left out stays.
+// UpdateAutoTopUp: Changes to automatic top-up. Fields that are left out stay.
 type UpdateAutoTopUp struct {
 	// Whether the saved card is charged.
 	Enabled *bool `json:"enabled,omitempty"`
 	// The id of the pack that is bought.
 	Pack *string `json:"pack,omitempty"`
-	// The balance below which it is bought, in credits.
+	// The balance, in credits, below which the pack is bought.
 	Threshold *int64 `json:"threshold,omitempty"`
-	// What may be charged in a UTC day, in the smallest unit of the pack's currency.
+	// The most that may be charged in a UTC day, in the smallest unit of the pack's currency.
 	DailyLimit *int64 `json:"daily_limit,omitempty"`
-	// What may be charged in a month of UTC, in the smallest unit of the pack's currency.
+	// The most that may be charged in a UTC month, in the smallest unit of the pack's currency.
 	MonthlyLimit *int64 `json:"monthly_limit,omitempty"`
-	// Forget the saved card; nothing is charged to it any more.
+	// Whether to delete the saved card, so that it is not charged again.
 	ForgetCard *bool `json:"forget_card,omitempty"`
 }
 
@@ -3111,8 +3112,8 @@ type UpdateImport struct {
 	// `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
 	Mapping  map[string]any `json:"mapping,omitempty"`
 	Evidence *OptIn         `json:"evidence,omitempty"`
-	// What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,
-	// `skip` nothing. `overwrite` unless told.
+	// How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank fields, `skip`
+	// changes nothing. `overwrite` by default.
 	Update *CreateImportUpdate `json:"update,omitempty"`
 }
 
@@ -3153,8 +3154,8 @@ type Webhook struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Who created it: the id of a user or of a key, or `system`; null if that was not kept.
 	CreatedBy *string `json:"created_by"`
-	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-	// not overwritten.
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
 	Version string  `json:"version"`
 	Secret  *string `json:"secret,omitempty"`
 	// Extra holds what this version does not know yet.
@@ -3183,7 +3184,7 @@ type WebhookAttempt struct {
 	ResponseHead string `json:"response_head"`
 	// The duration in milliseconds.
 	ElapsedMs int64 `json:"elapsed_ms"`
-	// The time of the change.
+	// When the attempt was made.
 	CreatedAt time.Time `json:"created_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -3272,8 +3273,8 @@ type Workspace struct {
 	HelpText string `json:"help_text"`
 	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
-	// Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-	// not overwritten.
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
 	Version string `json:"version"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`

@@ -114,8 +114,8 @@ type MessagesListParams struct {
 	CreatedAtLt *time.Time `url:"created_at[lt]"`
 	// The order; `newest` by default.
 	Order *ListMessagesOrder `url:"order"`
-	// Only messages whose metadata has these values under these keys. Text finds the number and the boolean that it
-	// writes, too.
+	// Only messages whose metadata has these values under these keys. A string also finds the number or boolean that
+	// it spells.
 	Metadata map[string]any `url:"metadata"`
 }
 
@@ -287,8 +287,8 @@ type ContactsListParams struct {
 	SegmentID *string `url:"segment_id"`
 	// Only contacts of this opt-in status.
 	OptInStatus *OptInStatus `url:"opt_in_status"`
-	// Only contacts whose attributes have these values under these keys. Text finds the number and the boolean that it
-	// writes, too.
+	// Only contacts whose attributes have these values under these keys. A string also finds the number or boolean
+	// that it spells.
 	Attributes map[string]any `url:"attributes"`
 	// Only contacts created at this time or later.
 	CreatedAtGte *time.Time `url:"created_at[gte]"`
@@ -451,9 +451,8 @@ func (s *SuppressionsService) Lift(ctx context.Context, id string, params OptIn,
 // ExportsService: Exports of your data as files, kept for seven days.
 type ExportsService struct{ client *Client }
 
-// Create: Export what there is as a file. Contacts, messages, results of a campaign, suppressions, the ledger or
-// events, as CSV or JSON Lines. The file is a snapshot of one moment. Requires the scope of its contents beside
-// `exports:write`.
+// Create: Create an export. Contacts, messages, results of a campaign, suppressions, the ledger or events, as CSV or
+// JSON Lines. The file is a snapshot of one moment. Requires the scope of its contents beside `exports:write`.
 func (s *ExportsService) Create(ctx context.Context, params CreateExport, options ...RequestOption) (*Export, error) {
 	return call[Export](ctx, s.client, "POST", "/v1/exports", nil, params, options)
 }

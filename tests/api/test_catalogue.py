@@ -50,7 +50,7 @@ def subclasses(cls: type[ApiError]) -> Iterator[type[ApiError]]:
 
 
 def error_classes() -> dict[str, type[ApiError]]:
-    """Every error class by its name, wherever it is made."""
+    """Every error class of the package, by its name."""
     for path, _ in trees():
         if path.name != "__main__.py" and "migrations" not in path.parts and "errors import" in path.read_text():
             parts = path.relative_to(SOURCE.parent).with_suffix("").parts

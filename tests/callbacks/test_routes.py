@@ -113,7 +113,7 @@ async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 async def client(app: Starlette, clean: None) -> AsyncIterator[httpx.AsyncClient]:
-    """Whoever calls us; behind a proxy, so that host and scheme are not the public ones."""
+    """A carrier that calls us; behind a proxy, so that host and scheme are not the public ones."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://10.0.0.7:8000") as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""The checklist that every carrier passes, whatever it speaks."""
+"""The checklist that every carrier passes, in every protocol."""
 
 from __future__ import annotations
 

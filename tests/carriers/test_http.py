@@ -143,7 +143,7 @@ async def test_a_carrier_with_less_room_than_a_batch_gets_all_of_it_bit_by_bit(
     outcomes = await under_test.carrier.submit_many(submissions)
     assert [type(outcome) for outcome in outcomes] == [Accepted] * 150
     assert sorted(taken.body for taken in under_test.fake.taken) == sorted(each.body for each in submissions)
-    # How often it is asked in vain goes by how long it takes; a loop that does not wait would ask thousands of times.
+    # The number of tries depends on the time that they take; a loop that does not wait would ask thousands of times.
     assert 150 < under_test.fake.requests < 1500
 
 

@@ -1,4 +1,4 @@
-"""No operation reads or changes, by whatever ids, what belongs to another mode or another workspace."""
+"""No operation reads or changes, with any ids, what belongs to another mode or another workspace."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ async def test_a_sandbox_key_changes_nothing_that_live_obeys(
     monkeypatch: pytest.MonkeyPatch,
     livemode: bool,
 ) -> None:
-    """By whatever ids: live's, or the sandbox's own."""
+    """Try the ids of live and those of the sandbox."""
     monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     studio = await make_studio(live_ctx if livemode else ctx, workspace)
     await factories.make_contact(live_ctx, "+12125550111")

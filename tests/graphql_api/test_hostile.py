@@ -1,4 +1,4 @@
-"""Whatever is sent is refused cheaply, in JSON, and never with a 5xx."""
+"""Bad input is refused cheaply, in JSON, and never with a 5xx."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ VALUES: dict[str, list[Any]] = {
         {"💥": "💥"},
     ],
 }
-# Mostly left out: two of them at once hide whatever else is strange.
+# Mostly left out: two of them at once hide what else is strange.
 PAGE = ("first", "after", "last", "before")
 
 

@@ -16,7 +16,7 @@ from tests.http.wire import LOOPBACK, PATIENCE, Seen, bodies, exchange, read_ans
 HOST = b"Host: api.cohortlabs.co\r\n"
 POST = b"POST /first HTTP/1.1\r\n" + HOST
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-# What a request would be that nobody sent.
+# A request that no client sent.
 INNER = b"GET /inner HTTP/1.1\r\nHost: x\r\n\r\n"
 NEXT = request("GET", "/next", [("Connection", "close")])
 

@@ -86,7 +86,7 @@ Supervise = Callable[..., Running]
 
 @pytest.fixture
 def supervise(tmp_path: Path) -> Iterator[Supervise]:
-    """Start a supervisor over an API and the named workers; whatever is left of it ends with the test."""
+    """Start a supervisor over an API and the named workers; what is left of it ends with the test."""
     runs: list[Running] = []
 
     def start(*, workers: dict[str, str], api: str = API, **settings: object) -> Running:

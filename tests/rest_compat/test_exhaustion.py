@@ -80,7 +80,7 @@ async def test_a_pool_that_is_used_up_answers_as_documented_and_recovers(
             error = json.loads(answer.body)["error"]
             assert (error["type"], error["code"]) == ("api_error", "service_unavailable")
             assert int(answer.headers["retry-after"]) >= 1
-        # Whoever held them up is gone: what waited for it went on, and all others have their connections.
+        # The request that held them up is gone: what waited for it went on, and all others have their connections.
         assert Counter(answer.status for answer in await asyncio.gather(*sending)) == {201: POOL}
         assert Counter(answer.status for answer in await asyncio.gather(*map(read, range(20)))) == {200: 20}
     assert await db.fetch_value("SELECT count(*) FROM messages") == POOL

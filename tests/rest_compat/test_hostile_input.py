@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is the right 4xx in the envelope, and nothing is written."""
+"""Bad input gets the right 4xx in the envelope, and nothing is written."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ async def test_a_list_holds_nothing_of_another(
     assert set(known.values()) & {row["id"] for row in own["data"]}
     for stranger in strangers:
         if endpoint.path == "/v1/api_keys":
-            # Whoever asks has a key.
+            # The caller has a key.
             (theirs,) = (await get(stranger, endpoint.path))["data"]
             assert theirs["id"] not in known.values()
             continue

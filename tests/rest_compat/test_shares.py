@@ -75,7 +75,7 @@ async def test_a_workspace_behind_its_own_lock_leaves_connections_to_others(
             "service_unavailable",
             "1",
         )
-    # Whoever held it is gone: all of them are sent, once.
+    # The lock is free again: all of them are sent, once.
     answers = [*await asyncio.gather(*map(send, range(REQUESTS))), *await asyncio.gather(*map(send, range(REQUESTS)))]
     assert Counter(answer.status for answer in answers) == {201: 2 * REQUESTS}
     assert len({json.loads(answer.body)["id"] for answer in answers}) == REQUESTS

@@ -1,4 +1,4 @@
-"""A campaign as a state machine: nobody is left out or sent to twice, whatever pauses, stops or runs dry."""
+"""A campaign as a state machine: nobody is left out or sent to twice by pauses, stops or empty balances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consent as a state machine: whoever said STOP is sent nothing, by whatever way somebody tries."""
+"""Consent as a state machine: a phone that said STOP is sent nothing, on any path."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ class ConsentMachine(RuleBasedStateMachine):
         return {"none": None, "old": EVIDENCE, "newer": factories.renewed("checkout")}[kind]
 
     def told(self, code: str | None, phone: str, kind: str) -> None:
-        """Old evidence is refused for whoever said STOP; newer evidence undoes that."""
+        """Old evidence is refused for a phone that said STOP; newer evidence undoes that."""
         assert code in (None, "contact_exists") or (code, kind) == ("opt_in_revoked", "old")
         assert (code == "opt_in_revoked") <= (canonical(phone) in self.stopped)
         assert code is not None or kind != "old" or canonical(phone) not in self.stopped

@@ -183,7 +183,7 @@ class MessageMachine(RuleBasedStateMachine):
         for row in claim.messages:
             expected = self.messages[row.id]
             if row.id not in held:
-                # Given up: whatever this worker still writes must change nothing.
+                # Given up: what this worker still writes must change nothing.
                 outcomes.append(Outcome(row.id, data.draw(st.sampled_from(["accepted", "refused", "throttled"]))))
                 continue
             drawn = data.draw(st.sampled_from(OUTCOMES))

@@ -80,7 +80,7 @@ VALUES ($1, 'main', 'opt_out', $1::uuid::varchar, $1, '', 0, $2, $2)
 
 
 class Phones(UserDict[str, tuple[datetime, datetime]]):
-    """What is known of phones, whichever spelling names them."""
+    """What is known of phones, in all their spellings."""
 
     def __setitem__(self, phone: str, value: tuple[datetime, datetime]) -> None:
         super().__setitem__(canonical(phone), value)
@@ -283,7 +283,7 @@ class RevocationMachine(RuleBasedStateMachine):
             assert status == (400 if phone in self.out else 201)
 
     @invariant()
-    def whoever_is_out_stays_out(self) -> None:
+    def an_opted_out_phone_stays_out(self) -> None:
         if not hasattr(self, "ctx"):
             return
         for contact in self.ask(Contact.filter(workspace_id=self.ctx.workspace_id)):

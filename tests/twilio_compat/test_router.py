@@ -1,4 +1,4 @@
-"""Twilio's API before any operation: who is asking, limits, and whatever is no request of Twilio's."""
+"""Twilio's API before any operation: who is asking, limits, and requests that Twilio does not have."""
 
 from __future__ import annotations
 

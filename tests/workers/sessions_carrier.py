@@ -117,7 +117,7 @@ class FileCarrier(Carrier):
 
 
 def read_book(path: Path) -> list[dict[str, Any]]:
-    """What happened to the carrier, in order, whichever process it was in."""
+    """What happened to the carrier, in order, in all processes."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 

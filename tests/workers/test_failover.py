@@ -213,7 +213,7 @@ async def visit(
 
 
 class Bystander:
-    """Another workspace: whatever is stopped, it sends, hears of its messages and of a STOP, and reads."""
+    """Another workspace: while any process is stopped it sends, gets reports and a STOP, and reads."""
 
     async def make(self) -> None:
         """Begin with a message on its way and a phone that writes STOP."""

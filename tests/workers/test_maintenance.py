@@ -148,7 +148,7 @@ def in_use(table: str) -> AbstractAsyncContextManager[None]:
 
 
 async def test_upkeep_asks_for_no_table_that_is_used_for_long(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for a table to itself has everybody else wait behind it."""
+    """A process that waits for an exclusive table lock makes all others wait behind it."""
     last = await month(2)
     await run_as_owner(f"DROP TABLE events_{last:%Y_%m}")
     await run_as_owner("SELECT ensure_partition('message_attempts', 'fillfactor = 90', $1)", await month(-11))

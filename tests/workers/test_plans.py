@@ -1,4 +1,4 @@
-"""No statement of the hot path reads more than its batch, however much of whatever state lies beside it."""
+"""No statement of the hot path reads more than its batch, with any number of rows of other states beside it."""
 
 from __future__ import annotations
 

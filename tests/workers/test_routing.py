@@ -614,7 +614,7 @@ async def test_a_carrier_that_never_answers_is_asked_ever_more_seldom(live_ctx: 
 
 
 async def test_claims_of_several_carriers_take_their_limits_first(live_ctx: Context) -> None:
-    """Whoever has the second carrier's limit, and wants the balance next, must not meet one the other way."""
+    """A worker that holds the second carrier's limit and wants the balance must not deadlock with the reverse."""
     await own(live_ctx)
     await own(live_ctx, "COHORT")
     await routes.add_route(SERVICES, "first", regions=["US"])

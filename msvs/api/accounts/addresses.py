@@ -50,14 +50,14 @@ async def resend_confirmation(visitor: Visitor, identity: Identity) -> None:
 async def change_email(visitor: Visitor, confirmation: Confirmation, email: str) -> str | None:
     """Send a link to another address of the user's: it counts once that is opened. Return the one that waits.
 
-    The address until now is told; naming it again calls the change off. Raises InvalidRequest code `email_invalid`.
+    The address until now is told; naming it again cancels the change. Raises InvalidRequest code `email_invalid`.
     """
     identity = confirmation.identity
     address = fold_email(email)
     if address is None:
         raise InvalidRequest("The e-mail address is not valid.", param="email", code=ErrorCode.EMAIL_INVALID)
-    is_called_off = identity.is_confirmed and address == identity.email
-    waiting = None if is_called_off else address
+    is_canceled = identity.is_confirmed and address == identity.email
+    waiting = None if is_canceled else address
     await void_tokens(identity.user_id, TokenPurpose.CONFIRM_EMAIL, TokenPurpose.RESET_PASSWORD)
     await execute("UPDATE users SET pending_email = $2 WHERE id = $1", identity.user_id, waiting)
     if waiting is None:

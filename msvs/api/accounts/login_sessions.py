@@ -373,7 +373,7 @@ def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *,
             if membership.deletes_at is not None:
                 raise PermissionDenied(
                     f"The workspace is to be deleted on {moment(membership.deletes_at)[:10]}. Until then an owner can"
-                    " call it off under Your account.",
+                    " cancel this under Your account.",
                     code=ErrorCode.WORKSPACE_DELETING,
                 )
             if membership.is_suspended:

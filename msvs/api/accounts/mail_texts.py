@@ -298,7 +298,7 @@ _NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "en": (
             "{workspace} is to be deleted",
             "An owner asked to delete the workspace {workspace}. Nothing is sent any more, and in 30 days its data is"
-            " erased; until then an owner can call it off under Your account.",
+            " erased; until then an owner can cancel the deletion under Your account.",
         ),
         "pt-BR": (
             "{workspace} será excluído",

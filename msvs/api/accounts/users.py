@@ -130,7 +130,8 @@ async def find_invitation(services: Services, token: str) -> OfferedPlace | None
 async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
     """Make a user, and a workspace that they own or the membership that they were invited to; log them in.
 
-    The address counts once it is confirmed: until then it is nobody's alone, and whether it is another's is not told.
+    The address counts once it is confirmed: until then several users may have it, and the answer does not tell whether
+    another has it.
     With the token of a mailed invitation it is confirmed already; only then is `email_taken` answered.
 
     Raises InvalidRequest, NotFound code `invitation_invalid`, PermissionDenied and Conflict code `email_taken`.

@@ -35,9 +35,9 @@ async def transfer_ownership(ctx: Context, confirmation: Confirmation, user_id: 
 
 
 async def delete_workspace(ctx: Context, confirmation: Confirmation, name: str) -> Workspace:
-    """Have the workspace stop now, its keys first, and its data erased after the grace. `name` is its name, typed.
+    """Stop the workspace now, its keys first, and erase its data after the grace period. `name` is its name, typed.
 
-    Until then `cancel_deletion` calls it off. Raises PermissionDenied, InvalidRequest, and Conflict code
+    Until then `cancel_deletion` cancels it. Raises PermissionDenied, InvalidRequest, and Conflict code
     `workspace_deleting`.
     """
     allow(ctx, Permission.OWNERS_WRITE)
@@ -59,7 +59,7 @@ async def delete_workspace(ctx: Context, confirmation: Confirmation, name: str) 
 
 
 async def cancel_deletion(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Identity:
-    """Call the deletion of a workspace off; it goes on where it stopped. Return the user with it as it now is.
+    """Cancel the deletion of a workspace; it goes on where it stopped. Return the user with it as it now is.
 
     One that an operator had suspended stays so. Raises NotFound, PermissionDenied unless the user owns it, and Conflict
     code `workspace_not_deleting`.

@@ -166,7 +166,7 @@ class SkippedCount(Resource, kw_only=True):
 
     code: Annotated[str, about("The reason's code.", example="recipient_not_opted_in")]
     message: Annotated[str, about("The reason, in English.", example=FAILURES["recipient_not_opted_in"])]
-    recipient_count: Annotated[int, about("The number.", example=7)]
+    recipient_count: Annotated[int, about("The number of recipients.", example=7)]
 
 
 class EncodingCounts(Resource, kw_only=True):
@@ -195,7 +195,7 @@ class MissingVariable(Resource, kw_only=True):
     """The number of recipients without a value for a variable that has no fallback."""
 
     name: Annotated[str, about("The variable.", example="firstName")]
-    recipient_count: Annotated[int, about("The number.")]
+    recipient_count: Annotated[int, about("The number of recipients.")]
 
 
 class SampleMessage(Resource, kw_only=True):

@@ -211,7 +211,7 @@ class ReconciliationCheck(Resource, kw_only=True):
 
     check: Annotated[str, about("What is counted.", example="recipients")]
     expected: Annotated[int, about("The expected number.", example=412)]
-    found: Annotated[int, about("The media type.", example=412)]
+    found: Annotated[int, about("The number found.", example=412)]
     differences: Annotated[int, about("The number of items that differ.", example=0)] = 0
     ok: Annotated[bool, about("Whether the numbers agree.")]
 

@@ -85,7 +85,7 @@ class Undone:
 
 @dataclass(slots=True)
 class _Person:
-    """One phone, whichever spelling: since when it is out, whether it was asked since, what undid that, the last row.
+    """One phone in all its spellings: since when it is out, whether it was asked since, what undid that, the last row.
 
     `out_at` is None if it is not out.
     """

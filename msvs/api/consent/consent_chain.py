@@ -225,7 +225,7 @@ def is_register_authentic(services: Services, register: Register) -> bool:
 
 
 def add_hashes(*hashes: str) -> str:
-    """Return the sum of hashes, in whichever order they come."""
+    """Return the sum of hashes, which is the same in every order."""
     return f"{sum(int(each, 16) for each in hashes) % 2**256:064x}"
 
 

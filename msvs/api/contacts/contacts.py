@@ -219,8 +219,8 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
         Annotated[
             dict[str, Annotated[str, about(maxLength=MAX_ATTRIBUTE_VALUE)]],
             about(
-                "Only contacts whose attributes have these values under these keys. Text finds the number and the"
-                " boolean that it writes, too.",
+                "Only contacts whose attributes have these values under these keys. A string also finds the"
+                " number or boolean that it spells.",
                 maxProperties=MAX_ATTRIBUTES,
             ),
         ]

@@ -110,8 +110,8 @@ Region = Annotated[
 Rule = Annotated[
     str,
     about(
-        "What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank,"
-        " `skip` nothing. `overwrite` unless told.",
+        "How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank fields, `skip`"
+        " changes nothing. `overwrite` by default.",
         example="fill",
         enum=[*RULES],
     ),
@@ -129,7 +129,7 @@ class ImportOptions(Request, frozen=True, kw_only=True):
     mapping: Mapping_ | None = None
     evidence: Annotated[OptInEvidence | None, OfAll] = None
     update: Rule | None = None
-    dry_run: Annotated[bool, about("Whether to only check the file.", example=True)] = False
+    dry_run: Annotated[bool, about("Whether to check the file without importing it.", example=True)] = False
 
 
 class CreateImport(ImportOptions, frozen=True, kw_only=True):
@@ -225,8 +225,8 @@ class ImportCounts(Resource, kw_only=True):
 class ImportFault(Resource, kw_only=True):
     """Why an import failed."""
 
-    code: Annotated[str, about("The code of the catalogue.", example="parameter_invalid")]
-    message: Annotated[str, about("An explanation for people.", example="The workbook is empty.")]
+    code: Annotated[str, about("The error code.", example="parameter_invalid")]
+    message: Annotated[str, about("What is wrong, in English.", example="The workbook is empty.")]
 
 
 class ImportResource(Resource, kw_only=True):
@@ -269,7 +269,7 @@ class ImportRowResource(Resource, kw_only=True):
     line: Annotated[int, about("The line of the file on which it starts.", example=3)]
     status: Annotated[str, about("The outcome, actual or expected.", example="invalid", enum=[*ROW_STATUSES])]
     reason: Annotated[str, about("Why the row is invalid.", example="it is not a valid phone number")] | None
-    phone: Annotated[str, about("Its phone in E.164 format.", example="+12125550123")] | None
+    phone: Annotated[str, about("The phone of the row, in E.164 format.", example="+12125550123")] | None
     contact_id: Annotated[str, about("The contact of its phone, if there is one.", example=f"con_{ULID}")] | None
     cells: Annotated[list[str], about("The cells of an invalid row.", example=["Maria", "555"])] | None
 

@@ -248,7 +248,7 @@ class Merge:
     rule: str
     list_id: UUID | None
     evidence: Evidence | None
-    # What of the rows is there at all, so that nothing is asked in vain.
+    # What of the rows is there at all, so that no query runs for nothing.
     has_external_ids: bool
     has_consent: bool
     file_name: str
@@ -283,7 +283,7 @@ async def check_batch(ctx: Context, merge: Merge, after: int, until: int) -> dic
 async def merge_batch(ctx: Context, merge: Merge, after: int, until: int, now: datetime) -> dict[str, int]:
     """Make and change the contacts of a batch of rows, with their consent and their place on a list. Return the counts.
 
-    Locks are taken as wherever many contacts are imported: imports, external ids, contacts, suppressions, lists.
+    Locks are taken in the order of all imports: imports, external ids, contacts, suppressions, lists.
     """
     scope = (ctx.workspace_id, ctx.livemode, merge.reading_id, after, until)
     await fetch_value("SELECT pg_advisory_xact_lock($1)", lock_number(ctx, before=b"imports"))
@@ -366,7 +366,7 @@ def evidence_of(merge: Merge, own: Mapping[str, str] | None) -> Evidence:
 # Undoing
 
 # Of what the rows from $4 to $5 made, those that nobody has written to, heard of, or changed since. In the order of
-# their ids, as wherever contacts are locked.
+# their ids, as everywhere that contacts are locked.
 LOCK_MADE = """
 SELECT contacts.id, NOT (
         contacts.updated_at > $6

@@ -140,8 +140,8 @@ class RowRefused(msgspec.Struct, frozen=True):
     """An invalid row of an import, counted from 0, with the reason; `param` names its field."""
 
     index: Annotated[int, about("The index of the row, from 0.")]
-    code: Annotated[str, about("The code of the catalogue.")]
-    message: Annotated[str, about("An explanation for people.")]
+    code: Annotated[str, about("The error code.")]
+    message: Annotated[str, about("What is wrong, in English.")]
     param: Annotated[str, about("The field of the row.")]
 
 
@@ -210,7 +210,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
         # Whom somebody else made meanwhile.
         known |= await _lock(ctx, people.keys() - known.keys() - made.keys())
     if list_id is not None:
-        # Contacts are held before lists, here and wherever both are.
+        # Contacts are locked before lists, here and everywhere that both are.
         await hold_list(ctx, list_id)
     done.created = len(made)
     await _update(ctx, people, known, done, now)

@@ -389,7 +389,7 @@ class _Compiler:
             return text.lower() if field == "email" else text
 
         if field == "phone" and op in EQUALITY_OPS:
-            # In whichever spelling; the parts of a number are those of the one that is shown.
+            # In every spelling; the parts of a number are those of the one that is shown.
             return self.equality("c.canonical", op, value, param, lambda item, at: canonical(read(item, at)), "text")
         if op in EQUALITY_OPS:
             return self.equality(column, op, value, param, read, "text")

@@ -83,8 +83,8 @@ class CreateCheckout(Request, frozen=True):
     save_card: Annotated[
         bool,
         about(
-            "Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns on again by"
-            " itself where its card was declined, or its bank asked for its customer.",
+            "Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer. If automatic top-up was"
+            " turned off because a card was declined or its bank asked for the owner, it is turned on again.",
             example=False,
         ),
     ] = False
@@ -110,7 +110,7 @@ class CheckoutResource(Resource, kw_only=True):
         str,
         about(
             "`opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way;"
-            " `paid` once the credits are there; `failed`; or in `review` where what was paid is not what was sold.",
+            " `paid` once the credits are added; `failed`; or `review` if the payment does not match the order.",
             example="open",
             enum=[*PurchaseStatus],
         ),
@@ -119,7 +119,7 @@ class CheckoutResource(Resource, kw_only=True):
     amount: Annotated[int, about("The price without tax, in the smallest unit of the currency.", example=14900)]
     currency: Annotated[str, about("The currency, ISO 4217 in lower case.", example="usd")]
     total: Annotated[int, about("What was paid, with tax; null until it is paid.", example=14900)] | None
-    tax: Annotated[int, about("The tax in it; null until it is paid.", example=0)] | None
+    tax: Annotated[int, about("The tax in `total`; null until it is paid.", example=0)] | None
     refunded_amount: Annotated[int, about("The refunded amount, in the smallest unit.", example=0)]
     disputed_amount: Annotated[int, about("The amount that the buyer's bank took back.", example=0)]
     returned_credits: Annotated[int, about("The credits that refunds and disputes took back.", example=0)]

@@ -48,12 +48,14 @@ Rates = Mapping[str, int] | None
 
 
 class CreditRateResource(Resource, kw_only=True):
-    """What a segment to a region costs from a time on. A region without one costs one credit a segment."""
+    """The credits for a segment to a region, from a certain time. A region without a rate costs one credit."""
 
     object: Literal["credit_rate"] = "credit_rate"
     region: Annotated[str, about("The destination, ISO 3166-1.", example="BR", pattern=REGION_PATTERN)]
-    credits_per_segment: Annotated[int, about("Credits a segment.", example=2)]
-    effective_at: Annotated[str, about("From when on; messages that were accepted before keep their price.")]
+    credits_per_segment: Annotated[int, about("The credits for each segment.", example=2)]
+    effective_at: Annotated[
+        str, about("The time from which the rate applies. Messages accepted earlier keep their price.")
+    ]
 
 
 def price(rates: Rates, region: str | None) -> int:

@@ -121,12 +121,12 @@ WHERE workspace_id = $1
 PackName = Annotated[str, about("The id of the pack that is bought.", example="launch")]
 Threshold = Annotated[
     int,
-    about("The balance below which it is bought, in credits.", example=2000, minimum=1, maximum=MAX_THRESHOLD),
+    about("The balance, in credits, below which the pack is bought.", example=2000, minimum=1, maximum=MAX_THRESHOLD),
 ]
 DailyLimit = Annotated[
     int,
     about(
-        "What may be charged in a UTC day, in the smallest unit of the pack's currency.",
+        "The most that may be charged in a UTC day, in the smallest unit of the pack's currency.",
         example=29800,
         minimum=1,
         maximum=MAX_LIMIT,
@@ -135,7 +135,7 @@ DailyLimit = Annotated[
 MonthlyLimit = Annotated[
     int,
     about(
-        "What may be charged in a month of UTC, in the smallest unit of the pack's currency.",
+        "The most that may be charged in a UTC month, in the smallest unit of the pack's currency.",
         example=149000,
         minimum=1,
         maximum=MAX_LIMIT,
@@ -144,7 +144,7 @@ MonthlyLimit = Annotated[
 
 
 class UpdateAutoTopUp(Request, frozen=True):
-    """What changes; what is left out stays."""
+    """Changes to automatic top-up. Fields that are left out stay."""
 
     enabled: Annotated[bool, about("Whether the saved card is charged.", example=True)] | UnsetType = UNSET
     pack: PackName | UnsetType = UNSET
@@ -152,43 +152,55 @@ class UpdateAutoTopUp(Request, frozen=True):
     daily_limit: DailyLimit | UnsetType = UNSET
     monthly_limit: MonthlyLimit | UnsetType = UNSET
     forget_card: (
-        Annotated[bool, about("Forget the saved card; nothing is charged to it any more.", example=False)] | UnsetType
+        Annotated[bool, about("Whether to delete the saved card, so that it is not charged again.", example=False)]
+        | UnsetType
     ) = UNSET
 
 
 class AutoTopUpResource(Resource, kw_only=True):
-    """What a workspace buys by itself, and with which card."""
+    """Automatic top-up: the pack that is bought when the balance is low, its limits and the saved card."""
 
     object: Literal["auto_top_up"] = "auto_top_up"
     available: Annotated[
-        bool, about("Whether the operator sells credits so; not where tax is added to the price.", example=True)
+        bool,
+        about("Whether automatic top-up is offered; it is not where the operator adds tax to the price.", example=True),
     ]
     enabled: Annotated[bool, about("Whether the saved card is charged.", example=True)]
     off_reason: (
         Annotated[
             str,
             about(
-                "Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that"
-                " asks for its customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`,"
-                " a pack that is dearer or not sold any more (`pack_changed`), or a payment that was not what was sold"
-                " (`review`).",
+                "Why it was turned off: by a member (`owner`), two hard declines or five in a row (`declined`), a bank"
+                " that asks for the owner of the card (`authentication_required`), a card that no longer exists"
+                " (`card_missing`), a `dispute`, a pack with a higher price or no longer for sale (`pack_changed`), or"
+                " a payment that does not match the order (`review`).",
                 enum=[*TopUpOff],
             ),
         ]
         | None
     )
     pack: PackName | None
-    credits: Annotated[int, about("The credits of the pack, as it was agreed to.", example=10000)] | None
-    amount: Annotated[int, about("Its price then, in the smallest unit of the currency.", example=14900)] | None
+    credits: Annotated[int, about("The credits of the pack when its price was agreed to.", example=10000)] | None
+    amount: (
+        Annotated[int, about("The price that was agreed to, in the smallest unit of the currency.", example=14900)]
+        | None
+    )
     currency: Annotated[str, about("The currency, ISO 4217 in lower case.", example="usd")] | None
     threshold: Threshold | None
     daily_limit: DailyLimit | None
     monthly_limit: MonthlyLimit | None
-    charged_today: Annotated[int, about("What was charged this UTC day, in the smallest unit.", example=14900)]
-    charged_this_month: Annotated[int, about("What was charged this month.", example=14900)]
-    card_brand: Annotated[str, about("The brand of the saved card; null where none is saved.", example="visa")] | None
-    card_last4: Annotated[str, about("Its last four digits.", example="4242")] | None
-    agreed_at: Annotated[str, about("When somebody of the workspace agreed to these figures last.")] | None
+    charged_today: Annotated[
+        int, about("The amount charged this UTC day, in the smallest unit of the currency.", example=14900)
+    ]
+    charged_this_month: Annotated[
+        int, about("The amount charged this UTC month, in the smallest unit of the currency.", example=14900)
+    ]
+    card_brand: Annotated[str, about("The brand of the saved card; null if no card is saved.", example="visa")] | None
+    card_last4: (
+        Annotated[str, about("The last four digits of the saved card; null if no card is saved.", example="4242")]
+        | None
+    )
+    agreed_at: Annotated[str, about("When a member last agreed to these amounts.")] | None
 
 
 async def get_auto_top_up(ctx: Context) -> AutoTopUpResource:

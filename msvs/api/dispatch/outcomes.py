@@ -375,7 +375,7 @@ ON CONFLICT (carrier, dedupe_key) DO NOTHING
 
 
 async def note_opt_outs(rows: Iterable[MessageRow], now: datetime) -> None:
-    """Note that carriers refused these messages because their recipients opted out there, wherever that is why."""
+    """Note the opt-outs that carriers know of: those of messages that they refused because the recipient opted out."""
     await _note_opt_outs([row for row in rows if row.error_code == RECIPIENT_OPTED_OUT], now)
 
 

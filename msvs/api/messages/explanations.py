@@ -78,7 +78,7 @@ class ConsentRecord(Resource, kw_only=True):
         | None
     )
     actor: Annotated[str, about("Who recorded it.", example=f"key_{ULID}")]
-    at: Annotated[str, about("The time of the change.")]
+    at: Annotated[str, about("When it was recorded.")]
 
 
 class ConsentExplanation(Resource, kw_only=True):
@@ -174,27 +174,27 @@ class MessageLedgerEntry(Resource, kw_only=True):
 
     kind: Annotated[str, about("The kind of movement.", example="reserve")]
     amount: Annotated[int, about("The amount: positive for additions, negative for charges.", example=-1)]
-    at: Annotated[str, about("The time of the change.")]
+    at: Annotated[str, about("When the credits moved.")]
 
 
 class PriceExplanation(Resource, kw_only=True):
-    """What the message costs: its segments by what one to its destination cost when it was accepted."""
+    """The cost of the message: its segments at the rate of its destination when it was accepted."""
 
-    region: Annotated[str, about("Its destination, ISO 3166-1; null where that is not known.", example="US")] | None
-    credits_per_segment: Annotated[int, about("What a segment to it cost then, in credits.", example=1)]
-    segments: Annotated[int, about("How many SMS it takes.")]
-    credits: Annotated[int, about("What it costs.", example=1)]
+    region: Annotated[str, about("The destination, ISO 3166-1; null if unknown.", example="US")] | None
+    credits_per_segment: Annotated[int, about("The credits for each segment at that time.", example=1)]
+    segments: Annotated[int, about("The number of segments.")]
+    credits: Annotated[int, about("The cost, in credits.", example=1)]
 
 
 class CarrierExplanation(Resource, kw_only=True):
     """The carrier of the last attempt, and its id of the message."""
 
-    name: Annotated[str, about("Its name.", example="virtual")]
+    name: Annotated[str, about("The name of the carrier.", example="virtual")]
     reference: Annotated[str, about("The carrier's id of the message; null if it gave none.", example="8f3a1c")] | None
 
 
 class StateChange(Resource, kw_only=True):
-    """A state and when the message came to it; `event_id` is the event that told of it, where there is one."""
+    """A status that the message reached, with the time; `event_id` is the event that reported it, if any."""
 
     status: Annotated[str, about(example="queued")]
     at: str
@@ -228,14 +228,14 @@ class MessageExplanation(Resource, kw_only=True):
 
 
 class TimelineEntry(Resource, kw_only=True):
-    """One thing that happened to a message: it came to a state, an attempt began or ended, an event told, or a reply.
+    """One thing that happened to a message: a status, the start or end of an attempt, an event, or a reply.
 
-    What belongs to other kinds of entry is null.
+    The fields of other kinds of entry are null.
     """
 
     kind: Annotated[
         Literal["state", "attempt_started", "attempt_ended", "event", "reply"],
-        about("The media type.", example="state"),
+        about("The kind of entry.", example="state"),
     ]
     at: Annotated[str, about("When it happened.")]
     status: (

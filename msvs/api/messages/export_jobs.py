@@ -87,27 +87,27 @@ DELETE FROM export_chunks WHERE export_id IN (SELECT id FROM named)
 class ExportFault(Resource, kw_only=True):
     """Why an export failed."""
 
-    code: Annotated[str, about("The code of the catalogue.", example="parameter_invalid")]
-    message: Annotated[str, about("What is wrong, for people.", example="No such segment.")]
+    code: Annotated[str, about("The error code.", example="parameter_invalid")]
+    message: Annotated[str, about("What is wrong, in English.", example="No such segment.")]
 
 
 class ExportResource(Resource, kw_only=True):
-    """An export of what a workspace has, as a file."""
+    """An export of data of the workspace as a file."""
 
     id: Annotated[str, about(example=f"exp_{ULID}")]
     object: Literal["export"] = "export"
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
-    kind: Annotated[str, about("What it holds.", example="contacts", enum=[*ExportKind])]
-    status: Annotated[str, about("How far it is.", example="completed", enum=[*ExportStatus])]
-    format: Annotated[str, about("What the file is.", example="csv", enum=[*FORMATS])]
+    kind: Annotated[str, about("The kind of data.", example="contacts", enum=[*ExportKind])]
+    status: Annotated[str, about("The status.", example="completed", enum=[*ExportStatus])]
+    format: Annotated[str, about("The format of the file: `csv` or `jsonl`.", example="csv", enum=[*FORMATS])]
     gzip: Annotated[bool, about("Whether the file is compressed.", example=False)]
     conditions: Annotated[
-        JSONObject, about("What all of it meets, as it was asked for.", example={"opt_in_status": "opted_in"})
+        JSONObject, about("The conditions that all rows meet, as requested.", example={"opt_in_status": "opted_in"})
     ]
-    rows_total: Annotated[int, about("How many rows there are; null until they were counted.", example=3)] | None
-    rows_done: Annotated[int, about("How many rows were written so far.", example=3)]
-    file_name: Annotated[str, about("What the file is called.", example="contacts-2026-05-01.csv")]
-    file_size: Annotated[int, about("How many bytes of it were written so far.", example=1042)]
+    rows_total: Annotated[int, about("The number of rows; null until they are counted.", example=3)] | None
+    rows_done: Annotated[int, about("The number of rows written so far.", example=3)]
+    file_name: Annotated[str, about("The file name.", example="contacts-2026-05-01.csv")]
+    file_size: Annotated[int, about("The number of bytes written so far.", example=1042)]
     download_url: (
         Annotated[
             str,
@@ -118,13 +118,13 @@ class ExportResource(Resource, kw_only=True):
         ]
         | None
     )
-    download_expires_at: Annotated[str, about("When that address expires.")] | None
+    download_expires_at: Annotated[str, about("When the download URL expires.")] | None
     error: Annotated[ExportFault, about("Why it failed.")] | None
-    created_at: Annotated[str, about("When it was made.")]
-    updated_at: Annotated[str, about("When it last went on.")]
-    started_at: Annotated[str, about("When it was begun; all of the file is of that moment.")] | None
+    created_at: Annotated[str, about("When it was created.")]
+    updated_at: Annotated[str, about("When it last made progress.")]
+    started_at: Annotated[str, about("When it started; the file holds the data of that moment.")] | None
     ended_at: Annotated[str, about("When it ended.")] | None
-    expires_at: Annotated[str, about("Until when the file is kept.")] | None
+    expires_at: Annotated[str, about("When the file is deleted.")] | None
 
 
 def export_resource(ctx: Context, row: rows.ExportRow) -> ExportResource:

@@ -15,14 +15,14 @@ from msvs.models import ExportKind, ExportStatus, OptInStatus
 CSV, JSON_LINES = "csv", "jsonl"
 FORMATS = (CSV, JSON_LINES)
 
-Kind = Annotated[str, about("What it holds.", example="contacts", enum=[*ExportKind])]
+Kind = Annotated[str, about("The kind of data.", example="contacts", enum=[*ExportKind])]
 Format = Annotated[
-    str, about("What the file is: comma-separated values with a header, or one JSON object a line.", enum=[*FORMATS])
+    str, about("The format of the file: `csv`, with a header, or `jsonl`, one JSON object a line.", enum=[*FORMATS])
 ]
 
 
 class CreateExport(Request, frozen=True, kw_only=True):
-    """An export, of all there is of a kind or of what meets every condition."""
+    """An export of all data of one kind, or of the part that meets every condition."""
 
     kind: Kind
     format: Annotated[Format, about(example="csv")] = CSV
@@ -30,7 +30,7 @@ class CreateExport(Request, frozen=True, kw_only=True):
     q: (
         Annotated[
             str,
-            about("Of contacts and messages: only those that the lists of them find by it.", maxLength=MAX_SEARCH),
+            about("For contacts and messages: only those that a search for this text finds.", maxLength=MAX_SEARCH),
         ]
         | None
     ) = None
@@ -38,7 +38,7 @@ class CreateExport(Request, frozen=True, kw_only=True):
         Annotated[
             str,
             Ref(ids.CONTACT_LIST),
-            about("Of contacts: only those on this list.", pattern=id_pattern(ids.CONTACT_LIST)),
+            about("For contacts: only those on this list.", pattern=id_pattern(ids.CONTACT_LIST)),
         ]
         | None
     ) = None
@@ -46,32 +46,38 @@ class CreateExport(Request, frozen=True, kw_only=True):
         Annotated[
             str,
             Ref(ids.SEGMENT),
-            about("Of contacts: only those whom this segment picks.", pattern=id_pattern(ids.SEGMENT)),
+            about("For contacts: only those in this segment.", pattern=id_pattern(ids.SEGMENT)),
         ]
         | None
     ) = None
     opt_in_status: (
-        Annotated[str, about("Of contacts: only those of this opt-in status.", enum=[*OptInStatus])] | None
+        Annotated[str, about("For contacts: only those with this opt-in status.", enum=[*OptInStatus])] | None
     ) = None
-    filter: Annotated[Filter, about("Of contacts: only those that meet this condition.")] | None = None
+    filter: Annotated[Filter, about("For contacts: only those that match this filter.")] | None = None
     campaign_id: (
         Annotated[
             str,
             Ref(ids.CAMPAIGN),
-            about("The campaign of the results, or of the messages.", pattern=id_pattern(ids.CAMPAIGN)),
+            about(
+                "For campaign results, the campaign; for messages: only those of this campaign.",
+                pattern=id_pattern(ids.CAMPAIGN),
+            ),
         ]
         | None
     ) = None
     contact_id: (
         Annotated[
-            str, Ref(ids.CONTACT), about("Of messages: only those to this contact.", pattern=id_pattern(ids.CONTACT))
+            str, Ref(ids.CONTACT), about("For messages: only those to this contact.", pattern=id_pattern(ids.CONTACT))
         ]
         | None
     ) = None
-    status: Annotated[str, about("Of messages: only those of this status, such as `failed`.")] | None = None
-    types: Annotated[list[str], about("Of events: only those of these types.")] | None = None
-    created_from: Annotated[AwareTime, about("Only what was made at this time or later.")] | None = None
-    created_before: Annotated[AwareTime, about("Only what was made before this time.")] | None = None
+    status: (
+        Annotated[str, about("For messages and campaign results: only those with this status, such as `failed`.")]
+        | None
+    ) = None
+    types: Annotated[list[str], about("For events: only those of these types.")] | None = None
+    created_from: Annotated[AwareTime, about("Only rows created at this time or later.")] | None = None
+    created_before: Annotated[AwareTime, about("Only rows created before this time.")] | None = None
 
 
 class ListExports(PageQuery, frozen=True, kw_only=True):

@@ -190,8 +190,8 @@ class ListMessages(PageQuery, frozen=True, kw_only=True):
         Annotated[
             dict[str, Annotated[str, about(maxLength=MAX_METADATA_VALUE)]],
             about(
-                "Only messages whose metadata has these values under these keys. Text finds the number and the boolean"
-                " that it writes, too.",
+                "Only messages whose metadata has these values under these keys. A string also finds the number or"
+                " boolean that it spells.",
                 maxProperties=MAX_METADATA_KEYS,
             ),
         ]

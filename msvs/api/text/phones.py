@@ -164,7 +164,7 @@ def carrier_phone(text: str) -> str | None:
 
 
 def canonical(phone: str) -> str:
-    """Return the number that identifies a phone, by whichever of its spellings it is named; any other text is itself.
+    """Return the number that identifies a phone, the same for all its spellings; return any other text as it is.
 
     It is compared and never shown or dialed. The database's function `canonical_phone` says the same.
     """

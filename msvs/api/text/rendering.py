@@ -13,7 +13,7 @@ from msvs.json_types import JSON, JSONObject
 from msvs.models.messages import MetadataValue
 
 MAX_BODY = 1600
-# No placeholder's name is longer, whichever way it is spelled.
+# No placeholder's name is longer, in any spelling.
 MAX_VARIABLE_NAME = 256
 MAX_METADATA_KEYS = 20
 MAX_METADATA_KEY = 40

@@ -47,7 +47,7 @@ def classify_reply(text: str) -> Keyword | None:
 
 
 def is_question(text: str) -> bool:
-    """Return whether a text has a question mark, of whichever script."""
+    """Return whether a text has a question mark of any script."""
     return not _QUESTION_MARKS.isdisjoint(text)
 
 

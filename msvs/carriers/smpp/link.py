@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class Link:
-    """One of the carrier's sessions, whichever connection it is at the moment; `problem` is why there is none."""
+    """One of the carrier's sessions, over its present connection; `problem` is why there is none."""
 
     def __init__(self, host: Host, mode: Command, *, name: str, tls: ssl.SSLContext | None) -> None:
         self.mode = mode

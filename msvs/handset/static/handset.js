@@ -1,5 +1,5 @@
 // The handset: what the sandbox's phones received, as it happens, and answers from them.
-// Whatever people wrote goes into the page as text nodes; nothing here makes markup from a string.
+// What people wrote goes into the page as text nodes; nothing here makes markup from a string.
 
 import { Live, Problem, change, enter, logIn, logOut, resume, run } from "./api.js";
 
@@ -344,7 +344,7 @@ async function answer(body) {
   if (!text || !state.phone) return;
   const last = state.conversation.entries.find((entry) => entry.message)?.message;
   const input = { from: state.phone, body: text };
-  // A reply goes to whoever wrote last, as a phone does it.
+  // A reply goes to the last sender, as on a phone.
   if (last) input.to = last.from;
   try {
     await change("Answer", { input });

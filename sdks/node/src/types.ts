@@ -601,42 +601,43 @@ export interface ApiKey {
   key?: string;
 }
 
-/** What a workspace buys by itself, and with which card. */
+/** Automatic top-up: the pack that is bought when the balance is low, its limits and the saved card. */
 export interface AutoTopUp {
   object: "auto_top_up";
-  /** Whether the operator sells credits so; not where tax is added to the price. */
+  /** Whether automatic top-up is offered; it is not where the operator adds tax to the price. */
   available: boolean;
   /** Whether the saved card is charged. */
   enabled: boolean;
   /**
-   * Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that asks for its
-   * customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`, a pack that is dearer or
-   * not sold any more (`pack_changed`), or a payment that was not what was sold (`review`).
+   * Why it was turned off: by a member (`owner`), two hard declines or five in a row (`declined`), a bank that asks
+   * for the owner of the card (`authentication_required`), a card that no longer exists (`card_missing`), a `dispute`,
+   * a pack with a higher price or no longer for sale (`pack_changed`), or a payment that does not match the order
+   * (`review`).
    */
   off_reason: AutoTopUpOffReason | null;
   /** The id of the pack that is bought. */
   pack: string | null;
-  /** The credits of the pack, as it was agreed to. */
+  /** The credits of the pack when its price was agreed to. */
   credits: number | null;
-  /** Its price then, in the smallest unit of the currency. */
+  /** The price that was agreed to, in the smallest unit of the currency. */
   amount: number | null;
   /** The currency, ISO 4217 in lower case. */
   currency: string | null;
-  /** The balance below which it is bought, in credits. */
+  /** The balance, in credits, below which the pack is bought. */
   threshold: number | null;
-  /** What may be charged in a UTC day, in the smallest unit of the pack's currency. */
+  /** The most that may be charged in a UTC day, in the smallest unit of the pack's currency. */
   daily_limit: number | null;
-  /** What may be charged in a month of UTC, in the smallest unit of the pack's currency. */
+  /** The most that may be charged in a UTC month, in the smallest unit of the pack's currency. */
   monthly_limit: number | null;
-  /** What was charged this UTC day, in the smallest unit. */
+  /** The amount charged this UTC day, in the smallest unit of the currency. */
   charged_today: number;
-  /** What was charged this month. */
+  /** The amount charged this UTC month, in the smallest unit of the currency. */
   charged_this_month: number;
-  /** The brand of the saved card; null where none is saved. */
+  /** The brand of the saved card; null if no card is saved. */
   card_brand: string | null;
-  /** Its last four digits. */
+  /** The last four digits of the saved card; null if no card is saved. */
   card_last4: string | null;
-  /** When somebody of the workspace agreed to these figures last. */
+  /** When a member last agreed to these amounts. */
   agreed_at: string | null;
 }
 
@@ -653,7 +654,7 @@ export interface Campaign {
   /** The sender the recipients see. */
   from: string;
   audience: CampaignAudience;
-  /** Where it stands. */
+  /** The status. */
   status: CampaignStatus;
   /** Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is. */
   pause_reason: CampaignPauseReason | null;
@@ -683,8 +684,8 @@ export interface Campaign {
   /** What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`. */
   on_unknown: OnUnknown;
   /**
-   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
-   * overwritten.
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
    */
   version: string;
 }
@@ -845,7 +846,7 @@ export interface CampaignTestSent {
 
 /** The carrier of the last attempt, and its id of the message. */
 export interface CarrierExplanation {
-  /** Its name. */
+  /** The name of the carrier. */
   name: string;
   /** The carrier's id of the message; null if it gave none. */
   reference: string | null;
@@ -868,7 +869,7 @@ export interface Checkout {
   pack: string;
   /**
    * `opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid` once
-   * the credits are there; `failed`; or in `review` where what was paid is not what was sold.
+   * the credits are added; `failed`; or `review` if the payment does not match the order.
    */
   status: CheckoutStatus;
   /** The number of credits. */
@@ -879,7 +880,7 @@ export interface Checkout {
   currency: string;
   /** What was paid, with tax; null until it is paid. */
   total: number | null;
-  /** The tax in it; null until it is paid. */
+  /** The tax in `total`; null until it is paid. */
   tax: number | null;
   /** The refunded amount, in the smallest unit. */
   refunded_amount: number;
@@ -963,7 +964,7 @@ export interface ConsentRecord {
   ip: string | null;
   /** Who recorded it. */
   actor: string;
-  /** The time of the change. */
+  /** When it was recorded. */
   at: string;
 }
 
@@ -993,13 +994,13 @@ export interface Contact {
   /** When it was last changed. */
   updated_at: string;
   /**
-   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
-   * overwritten.
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
    */
   version: string;
   /**
-   * What the change did and may not have been meant, such as `consent_not_carried_over` for another phone; only in the
-   * answer that makes or changes it.
+   * Warnings about side effects of a change, such as `consent_not_carried_over` for another phone; only in the answer
+   * to a creation or an update.
    */
   warnings?: Array<SendWarning>;
 }
@@ -1037,8 +1038,8 @@ export interface ContactList {
   /** When it was last renamed. */
   updated_at: string;
   /**
-   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
-   * overwritten.
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
    */
   version: string;
 }
@@ -1112,21 +1113,21 @@ export interface ContactsImported {
   invalid: Array<RowRefused>;
 }
 
-/** What a segment to a region costs from a time on. A region without one costs one credit a segment. */
+/** The credits for a segment to a region, from a certain time. A region without a rate costs one credit. */
 export interface CreditRate {
   object: "credit_rate";
   /** The destination, ISO 3166-1. */
   region: string;
-  /** Credits a segment. */
+  /** The credits for each segment. */
   credits_per_segment: number;
-  /** From when on; messages that were accepted before keep their price. */
+  /** The time from which the rate applies. Messages accepted earlier keep their price. */
   effective_at: string;
 }
 
 /** The workspace's credit balance. */
 export interface Credits {
   object: "credits";
-  /** What is left. */
+  /** The balance. */
   balance: number;
   /** All credits that were ever added. */
   total_lifetime: number;
@@ -1203,52 +1204,52 @@ export interface ErrorDetail {
   message: string;
 }
 
-/** An export of what a workspace has, as a file. */
+/** An export of data of the workspace as a file. */
 export interface Export {
   id: string;
   object: "export";
   /** Whether it is live; false in the sandbox. */
   livemode: boolean;
-  /** What it holds. */
+  /** The kind of data. */
   kind: CreateExportKind;
-  /** How far it is. */
+  /** The status. */
   status: ExportStatus;
-  /** What the file is. */
+  /** The format of the file: `csv` or `jsonl`. */
   format: CreateExportFormat;
   /** Whether the file is compressed. */
   gzip: boolean;
-  /** What all of it meets, as it was asked for. */
+  /** The conditions that all rows meet, as requested. */
   conditions: Record<string, unknown>;
-  /** How many rows there are; null until they were counted. */
+  /** The number of rows; null until they are counted. */
   rows_total: number | null;
-  /** How many rows were written so far. */
+  /** The number of rows written so far. */
   rows_done: number;
-  /** What the file is called. */
+  /** The file name. */
   file_name: string;
-  /** How many bytes of it were written so far. */
+  /** The number of bytes written so far. */
   file_size: number;
   /** The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed. */
   download_url: string | null;
-  /** When that address expires. */
+  /** When the download URL expires. */
   download_expires_at: string | null;
   error: ExportFault | null;
-  /** When it was made. */
+  /** When it was created. */
   created_at: string;
-  /** When it last went on. */
+  /** When it last made progress. */
   updated_at: string;
-  /** When it was begun; all of the file is of that moment. */
+  /** When it started; the file holds the data of that moment. */
   started_at: string | null;
   /** When it ended. */
   ended_at: string | null;
-  /** Until when the file is kept. */
+  /** When the file is deleted. */
   expires_at: string | null;
 }
 
 /** Why an export failed. */
 export interface ExportFault {
-  /** The code of the catalogue. */
+  /** The error code. */
   code: string;
-  /** What is wrong, for people. */
+  /** What is wrong, in English. */
   message: string;
 }
 
@@ -1377,9 +1378,9 @@ export interface ImportCounts {
 
 /** Why an import failed. */
 export interface ImportFault {
-  /** The code of the catalogue. */
+  /** The error code. */
   code: string;
-  /** An explanation for people. */
+  /** What is wrong, in English. */
   message: string;
 }
 
@@ -1409,7 +1410,7 @@ export interface ImportRow {
   status: ImportRowStatus;
   /** Why the row is invalid. */
   reason: string | null;
-  /** Its phone in E.164 format. */
+  /** The phone of the row, in E.164 format. */
   phone: string | null;
   /** The contact of its phone, if there is one. */
   contact_id: string | null;
@@ -1419,7 +1420,7 @@ export interface ImportRow {
 
 /**
  * A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask to opt out:
- * `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
+ * `certain` or `likely`. One that is likely is flagged until a person removes the flag.
  */
 export interface InboundMessage {
   id: string;
@@ -1540,8 +1541,8 @@ export interface Keyword {
   /** When it was created. */
   created_at: string;
   /**
-   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
-   * overwritten.
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
    */
   version: string;
 }
@@ -1559,7 +1560,7 @@ export interface LedgerEntry {
   reference: string;
   /** A note; may be empty. */
   note: string;
-  /** The time of the change. */
+  /** When the credits moved. */
   created_at: string;
 }
 
@@ -1575,7 +1576,7 @@ export interface Message {
   from: string;
   /** The text, with variables filled in. */
   body: string;
-  /** Where it stands. */
+  /** The status. */
   status: MessageStatus;
   /** `unknown` if no delivery report arrived within 72 hours; null otherwise. */
   delivery: "unknown" | null;
@@ -1590,7 +1591,7 @@ export interface Message {
   /** Your own values, as you gave them. */
   metadata: Record<string, Scalar | null>;
   error: ErrorDetail | null;
-  /** What it was accepted with and may not have been meant; of a campaign's message, see the campaign. */
+  /** Warnings about probable mistakes when it was accepted; those of a campaign's message are on the campaign. */
   warnings: Array<SendWarning>;
   /** The scheduled time; null if it starts at once. */
   scheduled_at: string | null;
@@ -1700,7 +1701,7 @@ export interface MessageLedgerEntry {
   kind: string;
   /** The amount: positive for additions, negative for charges. */
   amount: number;
-  /** The time of the change. */
+  /** When the credits moved. */
   at: string;
 }
 
@@ -1797,7 +1798,7 @@ export interface MessageTimeline {
 export interface MissingVariable {
   /** The variable. */
   name: string;
-  /** The number. */
+  /** The number of recipients. */
   recipient_count: number;
 }
 
@@ -1848,15 +1849,15 @@ export interface Pack {
   badge: string | null;
 }
 
-/** What the message costs: its segments by what one to its destination cost when it was accepted. */
+/** The cost of the message: its segments at the rate of its destination when it was accepted. */
 export interface PriceExplanation {
-  /** Its destination, ISO 3166-1; null where that is not known. */
+  /** The destination, ISO 3166-1; null if unknown. */
   region: string | null;
-  /** What a segment to it cost then, in credits. */
+  /** The credits for each segment at that time. */
   credits_per_segment: number;
-  /** How many SMS it takes. */
+  /** The number of segments. */
   segments: number;
-  /** What it costs. */
+  /** The cost, in credits. */
   credits: number;
 }
 
@@ -1864,9 +1865,9 @@ export interface PriceExplanation {
 export interface Purchase {
   /** Whether the credits were granted or bought. */
   kind: PurchaseKind;
-  /** The number. */
+  /** The number of credits added. */
   credits: number;
-  /** The time of the change. */
+  /** When the credits were added. */
   created_at: string;
 }
 
@@ -1916,7 +1917,7 @@ export interface ReconciliationCheck {
   check: string;
   /** The expected number. */
   expected: number;
-  /** The media type. */
+  /** The number found. */
   found: number;
   /** The number of items that differ. */
   differences: number;
@@ -1957,9 +1958,9 @@ export interface Reply {
 export interface RowRefused {
   /** The index of the row, from 0. */
   index: number;
-  /** The code of the catalogue. */
+  /** The error code. */
   code: string;
-  /** An explanation for people. */
+  /** What is wrong, in English. */
   message: string;
   /** The field of the row. */
   param: string;
@@ -1994,8 +1995,8 @@ export interface Segment {
   /** When it was last changed. */
   updated_at: string;
   /**
-   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
-   * overwritten.
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
    */
   version: string;
 }
@@ -2092,11 +2093,11 @@ export interface SkippedCount {
   code: string;
   /** The reason, in English. */
   message: string;
-  /** The number. */
+  /** The number of recipients. */
   recipient_count: number;
 }
 
-/** A state and when the message came to it; `event_id` is the event that told of it, where there is one. */
+/** A status that the message reached, with the time; `event_id` is the event that reported it, if any. */
 export interface StateChange {
   status: string;
   at: string;
@@ -2150,11 +2151,11 @@ export interface TestPingEvent {
 }
 
 /**
- * One thing that happened to a message: it came to a state, an attempt began or ended, an event told, or a reply. What
- * belongs to other kinds of entry is null.
+ * One thing that happened to a message: a status, the start or end of an attempt, an event, or a reply. The fields of
+ * other kinds of entry are null.
  */
 export interface TimelineEntry {
-  /** The media type. */
+  /** The kind of entry. */
   kind: TimelineEntryKind;
   /** When it happened. */
   at: string;
@@ -2191,8 +2192,8 @@ export interface Webhook {
   /** Who created it: the id of a user or of a key, or `system`; null if that was not kept. */
   created_by: string | null;
   /**
-   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
-   * overwritten.
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
    */
   version: string;
   secret?: string;
@@ -2214,7 +2215,7 @@ export interface WebhookAttempt {
   response_head: string;
   /** The duration in milliseconds. */
   elapsed_ms: number;
-  /** The time of the change. */
+  /** When the attempt was made. */
   created_at: string;
 }
 
@@ -2266,8 +2267,8 @@ export interface Workspace {
   /** When it was created. */
   created_at: string;
   /**
-   * Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is not
-   * overwritten.
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
    */
   version: string;
 }

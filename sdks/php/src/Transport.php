@@ -10,7 +10,7 @@ namespace MassiveSMS;
 interface Transport
 {
     /**
-     * Send a request and return its answer, whatever its status; do not follow redirects.
+     * Send a request and return its answer of any status; do not follow redirects.
      *
      * @throws Exception\APIConnectionError where no answer comes
      * @throws Exception\APITimeoutError where none comes within $timeout seconds

@@ -1,4 +1,4 @@
-"""Members: who may let in, change and remove whom, and what stays true whoever races."""
+"""Members: who may let in, change and remove whom, and what stays true in every race."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_signing_up_makes_a_workspace_that_one_owns(clean: None) -> None:
 
 
 async def test_an_unconfirmed_address_belongs_to_nobody(clean: None) -> None:
-    """An address is nobody's before it is confirmed: all who sign up with it are answered alike."""
+    """An unconfirmed address belongs to no user: every sign-up with it gets the same answer."""
     made = [await register(), await register("MARIA@cohortlabs.co")]
     assert [row.email for row in await User.all()] == [None, None]
     assert [row.pending_email for row in await User.all()] == ["maria@cohortlabs.co"] * 2

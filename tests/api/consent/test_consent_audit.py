@@ -46,7 +46,7 @@ async def write(
     given_at: datetime | None = None,
     is_renewed: bool | None = None,
 ) -> None:
-    """Write a history as the release before wrote it: whoever came was taken in."""
+    """Write a history as the release before wrote it: every phone was opted in."""
     for status, source, actor in entries:
         id = ids.new_id()
         await ConsentEvent.create(

@@ -1,4 +1,4 @@
-"""One phone, one identity: whichever of its spellings is named, it is one contact, one STOP and one message."""
+"""One phone, one identity: in all its spellings it is one contact, one STOP and one message."""
 
 from __future__ import annotations
 

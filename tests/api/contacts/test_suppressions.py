@@ -155,7 +155,7 @@ async def test_an_erased_one_is_found_by_its_phone_alone(ctx: Context, other_ctx
     (found,) = (await suppressions.list_suppressions(ctx, PageRequest(), phone=PHONE)).items
     assert (found.id, found.phone, found.source) == (row.id, PHONE, "complaint")
     assert (await suppressions.list_suppressions(other_ctx, PageRequest(), phone=PHONE)).items == []
-    # Whoever turns the page finds no more.
+    # The next page is empty.
     for turned in (PageRequest(starting_after=row.id), PageRequest(ending_before=row.id)):
         assert (await suppressions.list_suppressions(ctx, turned, phone=PHONE)).items == []
     with pytest.raises(NotFound):
@@ -421,7 +421,7 @@ async def test_imports_and_stops_at_once_agree(ctx: Context) -> None:
 
 
 async def test_a_claim_after_the_import_sends_nothing(ctx: Context) -> None:
-    """A message that is queued by whoever did not see the suppression is refused when it is claimed."""
+    """A message queued by a transaction that did not see the suppression is refused when it is claimed."""
     await suppress(ctx)
     contact = await factories.make_contact(ctx, PHONE)
     await Message.create(
@@ -519,7 +519,7 @@ async def test_a_stop_counts_for_both_numbers_by_which_a_phone_is_reached(ctx: C
         assert caught.value.code == "recipient_opted_out"
     assert [row.phone for row in await ConsentEvent.all().order_by("id")] == [mobile]
     assert await Event.filter(type="contact.opted_out").count() == 1
-    # Whoever comes back comes back by either.
+    # A phone comes back by either spelling.
     async with unit_of_work():
         await update_contact(ctx, contact.id, UpdateContact(opt_in=factories.renewed()))
     assert await Suppression.all().count() == 0

@@ -143,7 +143,7 @@ async def test_fifty_sends_race_for_a_cap_of_twenty(
 
 
 async def test_sends_claims_and_cancellations_race_for_a_cap(live_ctx: Context) -> None:
-    """What is in use never passes the cap at any commit, whoever takes and whoever gives back."""
+    """What is in use never passes the cap at any commit, while others take and give back."""
     await set_cap(live_ctx, daily_credit_cap=10)
     done = asyncio.Event()
     most = 0

@@ -117,5 +117,5 @@ async def test_the_runway_is_the_balance_at_the_mean_daily_use(live_ctx: Context
     found = await credits.get_credits(live_ctx)
     assert (found.balance, found.total_lifetime, found.estimated_runway_days) == (9_000, 10_000, 90)
     assert [purchase.credits for purchase in found.recent_purchases] == [10_000]
-    # The balance is the workspace's, whichever key asks.
+    # The balance is the workspace's, with every key.
     assert await credits.get_credits(ctx) == found

@@ -456,7 +456,7 @@ NEWER, DATED, PLAIN = (
 async def test_a_phone_that_comes_back_after_the_carriers_refusal_stays_in(
     live_ctx: Context, path: str, evidence: Callable[[], OptInEvidence], stays: str
 ) -> None:
-    """Evidence that is not renewed brings nobody back, by whichever path, nor does that of an import."""
+    """Evidence that is not renewed brings nobody back by any path, nor does that of an import."""
     message_id = await handed_over(live_ctx)
     report = Report("ref-1:failed", False, "recipient_opted_out", carrier_ref="ref-1")
     async with unit_of_work():

@@ -27,7 +27,7 @@ LABELS = ("certain", "likely", "reply")
 KINDS = ("withdrawal", "courtesy", "quote", "sounds_alike", "yes", "start", "help")
 ALL_LANGUAGES = (*LANGUAGES, "de", "it", "nl", "tr")
 
-# What was sent to whoever wrote the corpus: {b} is that of the row's language, {b:40} its beginning, {b:-40} its end;
+# What was sent to the writers of the corpus: {b} is that of the row's language, {b:40} its beginning, {b:-40} its end;
 # {u} was sent to somebody else.
 SENT = {
     "en": "Hi Ana, Cohort 06 opens tonight at 8pm ET: https://cohort.example/06 To stop these texts, reply STOP",
@@ -241,7 +241,7 @@ def test_case_does_not_count(text: str, data: st.DataObject) -> None:
     assert label_of(mixed) == label_of(text)
 
 
-# No message may hold a worker up: whatever repeats can be read in one way only, or time grows with every repetition.
+# No message may hold a worker up: a part that repeats can be read in one way only, or time grows with every repetition.
 
 
 def strings_of(node: Any) -> set[str] | None:

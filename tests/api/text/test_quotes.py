@@ -1,4 +1,4 @@
-"""What a message quotes of ours is taken out wherever it stands; what its writer says stays."""
+"""What a message quotes of ours is removed in every place; what its writer says stays."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from msvs.api.text.words import MEANINGS, OPT_INS, Keyword, classify_reply, fold
 DATA = tomllib.loads((Path(words.__file__).parents[1] / "data" / "words.toml").read_text())
 WORDS = [(word, keyword) for keyword in MEANINGS for word in words_of(keyword)]
 
-# What every sender here must honour, whatever is added.
+# What every sender here must honor, even when words are added.
 REQUIRED = {
     Keyword.STOP: [
         "STOP",

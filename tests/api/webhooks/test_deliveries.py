@@ -109,7 +109,7 @@ async def test_a_worker_that_was_given_up_changes_nothing(ctx: Context, status: 
     (row,) = await deliveries_of(endpoint.id)
     assert await WebhookAttempt.filter(endpoint_id=endpoint.id).count() == 1
     if status == 410:
-        # The endpoint says it is gone, whoever asked.
+        # The endpoint says it is gone, to every request.
         assert row.state == DeliveryState.DROPPED
     else:
         assert (row.state, row.attempt_count, row.lease_until) == ("pending", 2, taken_over.lease_until)

@@ -61,7 +61,7 @@ class Taken:
 class FakeCarrier(ABC):
     """Takes messages as the carrier documents, or does what the test wants in place of it.
 
-    `answer` replaces its answer and it takes nothing; `busy` is its answer to whatever goes beyond `capacity` at once;
+    `answer` replaces its answer and it takes nothing; `busy` is its answer to requests beyond `capacity` at once;
     `drops`: it takes the message and hangs up; `stalls`: it takes the message and never answers; `pause` is how many
     seconds it takes over each.
     """
@@ -109,7 +109,7 @@ class FakeCarrier(ABC):
         self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def go_away(self) -> None:
-        """Close the port: whoever connects is refused."""
+        """Close the port: connections are refused."""
         if self._runner is not None:
             await self._runner.cleanup()
         self._runner = None

@@ -97,7 +97,7 @@ class Peer(asyncio.Protocol):
 
 
 class FakeSmsc:
-    """Accepts whatever comes, with ids 1, 2, 3 …, until a test says otherwise."""
+    """Accepts every message, with ids 1, 2, 3 …, until a test says otherwise."""
 
     def __init__(self) -> None:
         self.port = 0

@@ -685,7 +685,7 @@ async def test_an_unreadable_message_is_refused_and_the_session_goes_on() -> Non
 
 
 class Faulty(SmppCarrier):
-    """One that fails wherever a session or a timer comes to it."""
+    """One that fails for every session and timer."""
 
     fails = 0
 

@@ -1,4 +1,4 @@
-"""The codec of PDUs: what is written can be read, and whatever is read ends in a value or a PduError."""
+"""The codec of PDUs: what is written can be read, and reading ends in a value or a PduError."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_the_first_of_two_parameters_counts() -> None:
 
 
 async def test_random_octets_never_take_the_carrier_down() -> None:
-    """Whatever a message centre writes, the carrier binds again and goes on."""
+    """The carrier binds again and goes on after every mistake of a message centre."""
     pieces: list[bytes] = []
 
     @given(st.lists(st.one_of(st.binary(max_size=60), whole_pdus()), max_size=6))

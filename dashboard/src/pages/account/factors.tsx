@@ -478,7 +478,7 @@ function NewPasskey({ onClose, onDone }: { onClose: () => void; onDone: (codes: 
     >
       <div className="space-y-4">
         <p>
-          <Trans>Your browser asks next which device shall hold it.</Trans>
+          <Trans>Your browser asks next which device should keep it.</Trans>
         </p>
         <Field label={t`What to call it`} placeholder={t`Laptop`} maxLength={100} value={name} onChange={setName} />
       </div>

@@ -162,7 +162,7 @@ function Deleting({ membership, deletesAt }: { membership: Membership; deletesAt
             await resume();
             toast({ text: t`The workspace goes on where it stopped.`, tone: "good" });
           }}
-        >{t`Call it off`}</Button>
+        >{t`Cancel the deletion`}</Button>
       )}
     </>
   );

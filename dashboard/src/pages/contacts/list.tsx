@@ -115,7 +115,7 @@ export function ContactsPage() {
 
 type ContactFeed = ReturnType<typeof useFeed<unknown, object, ContactRowFragment>>;
 
-/** Contacts, wherever they stand: all, of a list, of a segment. */
+/** A table of contacts: all, of a list, or of a segment. */
 export function ContactTable({ feed, action, label, fileName = "contacts" }: { feed: ContactFeed; action?: TableColumn<ContactRowFragment>; label?: string; fileName?: string }) {
   const { t } = useLingui();
   const navigate = useNavigate();

@@ -57,7 +57,7 @@ export function useTextOf() {
       case "THREAD_ASSIGNED":
         return t`A conversation was given to you to answer.`;
       case "WORKSPACE_DELETING":
-        return t`An owner asked to delete ${what}. Until its data is erased an owner can call it off.`;
+        return t`An owner asked to delete ${what}. Until its data is erased, an owner can cancel the deletion.`;
       case "NEW_DEVICE":
         return t`Somebody logged in as you on a new device: ${what}. If it was not you, end that session.`;
       default:

@@ -160,7 +160,7 @@ function DeleteCard() {
     const { problem: found } = await remove.run({ name: typed, currentPassword: password });
     setProblem(found);
     if (found !== null) return;
-    tell(null, t`The workspace is to be deleted. You can call it off here for 30 days.`);
+    tell(null, t`The workspace will be deleted. You can cancel this here for 30 days.`);
     await resume();
     await navigate({ to: "/account" });
   };
@@ -168,7 +168,7 @@ function DeleteCard() {
     <Card title={t`Delete the workspace`}>
       <form onSubmit={submit} className="space-y-4" noValidate>
         <p className="text-muted">
-          <Trans>Its API keys and all sending stop at once. After 30 days its contacts, messages and campaigns are erased; until then an owner can call it off. The books of credits, the history of consent and the audit log are kept, as law demands.</Trans>
+          <Trans>Its API keys and all sending stop at once. After 30 days its contacts, messages and campaigns are erased; until then an owner can cancel the deletion. The credit ledger, the consent history and the audit log are kept, as the law requires.</Trans>
         </p>
         {problem !== null && problem.code !== "password_wrong" && problem.param !== "name" && <Callout tone="danger">{textOf(problem)}</Callout>}
         <Field label={t`Type ${name} to go on`} value={typed} onChange={setTyped} autoComplete="off" error={problem?.param === "name" ? textOf(problem) : undefined} />

@@ -29,7 +29,7 @@ export function Senders() {
     return [
       { id: "value", header: t`Sender`, cell: ({ value }) => <span className="font-medium tabular">{value}</span>, text: ({ value }) => value },
       { id: "kind", header: t`Kind`, cell: ({ kind }) => kinds[kind], text: ({ kind }) => kind },
-      { id: "regions", header: t`Where to`, cell: ({ regions }) => <span className="text-sm text-muted">{regions.length === 0 ? t`Wherever it is taken` : regions.join(", ")}</span>, text: ({ regions }) => regions.join(" "), className: "hidden sm:table-cell" },
+      { id: "regions", header: t`Regions`, cell: ({ regions }) => <span className="text-sm text-muted">{regions.length === 0 ? t`Every region that takes it` : regions.join(", ")}</span>, text: ({ regions }) => regions.join(" "), className: "hidden sm:table-cell" },
       { id: "registration", header: t`Registration`, cell: ({ registration }) => <span className="font-mono text-xs text-muted">{registration ?? "–"}</span>, text: ({ registration }) => registration, className: "hidden md:table-cell" },
       { id: "at", header: t`Added`, cell: ({ createdAt }) => <Time at={createdAt} style="day" />, text: ({ createdAt }) => createdAt, className: "hidden md:table-cell" },
     ];

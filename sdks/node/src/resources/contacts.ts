@@ -52,8 +52,8 @@ export interface ContactsListParams {
   /** Only contacts of this opt-in status. */
   opt_in_status?: OptInStatus;
   /**
-   * Only contacts whose attributes have these values under these keys. Text finds the number and the boolean that it
-   * writes, too.
+   * Only contacts whose attributes have these values under these keys. A string also finds the number or boolean that
+   * it spells.
    */
   attributes?: Record<string, string>;
   /** Only contacts created at this time or later. */

@@ -35,8 +35,8 @@ export interface CreditsCreateCheckoutParams {
   /** The page to which the buyer goes after canceling; a page of the service if none is given. */
   cancel_url?: string | null;
   /**
-   * Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns on again by itself
-   * where its card was declined, or its bank asked for its customer.
+   * Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer. If automatic top-up was turned
+   * off because a card was declined or its bank asked for the owner, it is turned on again.
    */
   save_card?: boolean;
 }
@@ -59,13 +59,13 @@ export interface CreditsUpdateAutoTopUpParams {
   enabled?: boolean;
   /** The id of the pack that is bought. */
   pack?: string;
-  /** The balance below which it is bought, in credits. */
+  /** The balance, in credits, below which the pack is bought. */
   threshold?: number;
-  /** What may be charged in a UTC day, in the smallest unit of the pack's currency. */
+  /** The most that may be charged in a UTC day, in the smallest unit of the pack's currency. */
   daily_limit?: number;
-  /** What may be charged in a month of UTC, in the smallest unit of the pack's currency. */
+  /** The most that may be charged in a UTC month, in the smallest unit of the pack's currency. */
   monthly_limit?: number;
-  /** Forget the saved card; nothing is charged to it any more. */
+  /** Whether to delete the saved card, so that it is not charged again. */
   forget_card?: boolean;
 }
 

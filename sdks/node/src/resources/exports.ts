@@ -6,33 +6,33 @@ import type { CreateExportFormat, CreateExportKind, Export, ExportStatus, OptInS
 
 /** Parameters of exports.create. */
 export interface ExportsCreateParams {
-  /** What it holds. */
+  /** The kind of data. */
   kind: CreateExportKind;
-  /** What the file is: comma-separated values with a header, or one JSON object a line. */
+  /** The format of the file: `csv`, with a header, or `jsonl`, one JSON object a line. */
   format?: CreateExportFormat;
   /** Whether the file is compressed. */
   gzip?: boolean;
-  /** Of contacts and messages: only those that the lists of them find by it. */
+  /** For contacts and messages: only those that a search for this text finds. */
   q?: string | null;
-  /** Of contacts: only those on this list. */
+  /** For contacts: only those on this list. */
   list_id?: string | null;
-  /** Of contacts: only those whom this segment picks. */
+  /** For contacts: only those in this segment. */
   segment_id?: string | null;
-  /** Of contacts: only those of this opt-in status. */
+  /** For contacts: only those with this opt-in status. */
   opt_in_status?: OptInStatus | null;
-  /** Of contacts: only those that meet this condition. */
+  /** For contacts: only those that match this filter. */
   filter?: SegmentConditionParams | null;
-  /** The campaign of the results, or of the messages. */
+  /** For campaign results, the campaign; for messages: only those of this campaign. */
   campaign_id?: string | null;
-  /** Of messages: only those to this contact. */
+  /** For messages: only those to this contact. */
   contact_id?: string | null;
-  /** Of messages: only those of this status, such as `failed`. */
+  /** For messages and campaign results: only those with this status, such as `failed`. */
   status?: string | null;
-  /** Of events: only those of these types. */
+  /** For events: only those of these types. */
   types?: ReadonlyArray<string> | null;
-  /** Only what was made at this time or later. */
+  /** Only rows created at this time or later. */
   created_from?: string | Date | null;
-  /** Only what was made before this time. */
+  /** Only rows created before this time. */
   created_before?: string | Date | null;
 }
 
@@ -59,9 +59,8 @@ export class ExportsResource {
   }
 
   /**
-   * Export what there is as a file. Contacts, messages, results of a campaign, suppressions, the ledger or events, as
-   * CSV or JSON Lines. The file is a snapshot of one moment. Requires the scope of its contents beside
-   * `exports:write`.
+   * Create an export. Contacts, messages, results of a campaign, suppressions, the ledger or events, as CSV or JSON
+   * Lines. The file is a snapshot of one moment. Requires the scope of its contents beside `exports:write`.
    */
   create(params: ExportsCreateParams, options: RequestOptions = {}): Promise<Result<Export>> {
     return this.#call.one("POST", "/v1/exports", { body: params, options });

@@ -21,11 +21,11 @@ export interface ImportsCreateParams {
   /** How everyone in the file agreed to receive texts. Without it, and without a consent column, nobody is opted in. */
   evidence?: OptInParams | null;
   /**
-   * What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank, `skip`
-   * nothing. `overwrite` unless told.
+   * How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank fields, `skip`
+   * changes nothing. `overwrite` by default.
    */
   update?: CreateImportUpdate | null;
-  /** Whether to only check the file. */
+  /** Whether to check the file without importing it. */
   dry_run?: boolean;
 }
 
@@ -55,8 +55,8 @@ export interface ImportsUpdateParams {
   mapping?: Record<string, string>;
   evidence?: OptInParams | null;
   /**
-   * What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is blank, `skip`
-   * nothing. `overwrite` unless told.
+   * How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank fields, `skip`
+   * changes nothing. `overwrite` by default.
    */
   update?: CreateImportUpdate;
 }

@@ -66,8 +66,8 @@ export interface MessagesListParams {
   /** The order; `newest` by default. */
   order?: ListMessagesOrder;
   /**
-   * Only messages whose metadata has these values under these keys. Text finds the number and the boolean that it
-   * writes, too.
+   * Only messages whose metadata has these values under these keys. A string also finds the number or boolean that it
+   * spells.
    */
   metadata?: Record<string, string>;
 }

@@ -9,28 +9,30 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What a workspace buys by itself, and with which card.
+ * Automatic top-up: the pack that is bought when the balance is low, its limits and the saved card.
  *
  * @property-read string $object
- * @property-read bool $available Whether the operator sells credits so; not where tax is added to the price.
+ * @property-read bool $available Whether automatic top-up is offered; it is not where the operator adds tax to the
+ * price.
  * @property-read bool $enabled Whether the saved card is charged.
- * @property-read string|null $off_reason Why it is off, where it was on: `owner`, two hard declines or five in a row
- * (`declined`), a bank that asks for its customer (`authentication_required`), a card that is gone (`card_missing`),
- * a `dispute`, a pack that is dearer or not sold any more (`pack_changed`), or a payment that was not what was sold
- * (`review`).
+ * @property-read string|null $off_reason Why it was turned off: by a member (`owner`), two hard declines or five in a
+ * row (`declined`), a bank that asks for the owner of the card (`authentication_required`), a card that no longer
+ * exists (`card_missing`), a `dispute`, a pack with a higher price or no longer for sale (`pack_changed`), or a
+ * payment that does not match the order (`review`).
  * @property-read string|null $pack The id of the pack that is bought.
- * @property-read int|null $credits The credits of the pack, as it was agreed to.
- * @property-read int|null $amount Its price then, in the smallest unit of the currency.
+ * @property-read int|null $credits The credits of the pack when its price was agreed to.
+ * @property-read int|null $amount The price that was agreed to, in the smallest unit of the currency.
  * @property-read string|null $currency The currency, ISO 4217 in lower case.
- * @property-read int|null $threshold The balance below which it is bought, in credits.
- * @property-read int|null $daily_limit What may be charged in a UTC day, in the smallest unit of the pack's currency.
- * @property-read int|null $monthly_limit What may be charged in a month of UTC, in the smallest unit of the pack's
+ * @property-read int|null $threshold The balance, in credits, below which the pack is bought.
+ * @property-read int|null $daily_limit The most that may be charged in a UTC day, in the smallest unit of the pack's
  * currency.
- * @property-read int $charged_today What was charged this UTC day, in the smallest unit.
- * @property-read int $charged_this_month What was charged this month.
- * @property-read string|null $card_brand The brand of the saved card; null where none is saved.
- * @property-read string|null $card_last4 Its last four digits.
- * @property-read \DateTimeImmutable|null $agreed_at When somebody of the workspace agreed to these figures last.
+ * @property-read int|null $monthly_limit The most that may be charged in a UTC month, in the smallest unit of the
+ * pack's currency.
+ * @property-read int $charged_today The amount charged this UTC day, in the smallest unit of the currency.
+ * @property-read int $charged_this_month The amount charged this UTC month, in the smallest unit of the currency.
+ * @property-read string|null $card_brand The brand of the saved card; null if no card is saved.
+ * @property-read string|null $card_last4 The last four digits of the saved card; null if no card is saved.
+ * @property-read \DateTimeImmutable|null $agreed_at When a member last agreed to these amounts.
  */
 final class AutoTopUp extends Model
 {

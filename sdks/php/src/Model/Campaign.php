@@ -18,7 +18,7 @@ use MassiveSMS\Model;
  * @property-read string $body The text, with variables.
  * @property-read string $from The sender the recipients see.
  * @property-read CampaignAudience $audience
- * @property-read string $status Where it stands.
+ * @property-read string $status The status.
  * @property-read string|null $pause_reason Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or
  * `missed`; null unless it is.
  * @property-read CampaignStats $stats
@@ -39,8 +39,8 @@ use MassiveSMS\Model;
  * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read string $on_unknown What to do if the outcome of a message is unknown and the carrier cannot be
  * asked: `never` or `resend`.
- * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
- * somebody else's in between is not overwritten.
+ * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
+ * refused if another was made in between.
  */
 final class Campaign extends Model
 {

@@ -11,7 +11,7 @@ use MassiveSMS\Model;
 /**
  * The carrier of the last attempt, and its id of the message.
  *
- * @property-read string $name Its name.
+ * @property-read string $name The name of the carrier.
  * @property-read string|null $reference The carrier's id of the message; null if it gave none.
  */
 final class CarrierExplanation extends Model

@@ -16,13 +16,13 @@ use MassiveSMS\Model;
  * @property-read string|null $url The payment page, to which you send the buyer. Null unless the purchase is open.
  * @property-read string $pack The id of the pack.
  * @property-read string $status `opening` and `open` until it is paid or has `expired`; `pending` while a slow
- * payment is on its way; `paid` once the credits are there; `failed`; or in `review` where what was paid is not what
- * was sold.
+ * payment is on its way; `paid` once the credits are added; `failed`; or `review` if the payment does not match the
+ * order.
  * @property-read int $credits The number of credits.
  * @property-read int $amount The price without tax, in the smallest unit of the currency.
  * @property-read string $currency The currency, ISO 4217 in lower case.
  * @property-read int|null $total What was paid, with tax; null until it is paid.
- * @property-read int|null $tax The tax in it; null until it is paid.
+ * @property-read int|null $tax The tax in `total`; null until it is paid.
  * @property-read int $refunded_amount The refunded amount, in the smallest unit.
  * @property-read int $disputed_amount The amount that the buyer's bank took back.
  * @property-read int $returned_credits The credits that refunds and disputes took back.

@@ -15,7 +15,7 @@ use MassiveSMS\Model;
  * @property-read string|null $source The source; null if not given.
  * @property-read string|null $ip The IP address from which consent was given; null if not given.
  * @property-read string $actor Who recorded it.
- * @property-read \DateTimeImmutable $at The time of the change.
+ * @property-read \DateTimeImmutable $at When it was recorded.
  */
 final class ConsentRecord extends Model
 {

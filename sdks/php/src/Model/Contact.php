@@ -24,10 +24,10 @@ use MassiveSMS\Model;
  * @property-read array<string, mixed> $attributes Your own values by name, for personalization.
  * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read \DateTimeImmutable $updated_at When it was last changed.
- * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
- * somebody else's in between is not overwritten.
- * @property-read list<SendWarning>|null $warnings What the change did and may not have been meant, such as
- * `consent_not_carried_over` for another phone; only in the answer that makes or changes it.
+ * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
+ * refused if another was made in between.
+ * @property-read list<SendWarning>|null $warnings Warnings about side effects of a change, such as
+ * `consent_not_carried_over` for another phone; only in the answer to a creation or an update.
  */
 final class Contact extends Model
 {

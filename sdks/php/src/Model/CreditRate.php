@@ -9,12 +9,13 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What a segment to a region costs from a time on. A region without one costs one credit a segment.
+ * The credits for a segment to a region, from a certain time. A region without a rate costs one credit.
  *
  * @property-read string $object
  * @property-read string $region The destination, ISO 3166-1.
- * @property-read int $credits_per_segment Credits a segment.
- * @property-read \DateTimeImmutable $effective_at From when on; messages that were accepted before keep their price.
+ * @property-read int $credits_per_segment The credits for each segment.
+ * @property-read \DateTimeImmutable $effective_at The time from which the rate applies. Messages accepted earlier
+ * keep their price.
  */
 final class CreditRate extends Model
 {

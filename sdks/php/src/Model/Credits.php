@@ -12,7 +12,7 @@ use MassiveSMS\Model;
  * The workspace's credit balance.
  *
  * @property-read string $object
- * @property-read int $balance What is left.
+ * @property-read int $balance The balance.
  * @property-read int $total_lifetime All credits that were ever added.
  * @property-read int $low_balance_threshold The balance below which `credits.low` is sent.
  * @property-read int|null $estimated_runway_days The number of days that the balance lasts at the usage of the last

@@ -9,29 +9,29 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * An export of what a workspace has, as a file.
+ * An export of data of the workspace as a file.
  *
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
- * @property-read string $kind What it holds.
- * @property-read string $status How far it is.
- * @property-read string $format What the file is.
+ * @property-read string $kind The kind of data.
+ * @property-read string $status The status.
+ * @property-read string $format The format of the file: `csv` or `jsonl`.
  * @property-read bool $gzip Whether the file is compressed.
- * @property-read array<string, mixed> $conditions What all of it meets, as it was asked for.
- * @property-read int|null $rows_total How many rows there are; null until they were counted.
- * @property-read int $rows_done How many rows were written so far.
- * @property-read string $file_name What the file is called.
- * @property-read int $file_size How many bytes of it were written so far.
+ * @property-read array<string, mixed> $conditions The conditions that all rows meet, as requested.
+ * @property-read int|null $rows_total The number of rows; null until they are counted.
+ * @property-read int $rows_done The number of rows written so far.
+ * @property-read string $file_name The file name.
+ * @property-read int $file_size The number of bytes written so far.
  * @property-read string|null $download_url The address of the file, for anyone who has it, for an hour; new each
  * time. Null unless it is completed.
- * @property-read \DateTimeImmutable|null $download_expires_at When that address expires.
+ * @property-read \DateTimeImmutable|null $download_expires_at When the download URL expires.
  * @property-read ExportFault|null $error
- * @property-read \DateTimeImmutable $created_at When it was made.
- * @property-read \DateTimeImmutable $updated_at When it last went on.
- * @property-read \DateTimeImmutable|null $started_at When it was begun; all of the file is of that moment.
+ * @property-read \DateTimeImmutable $created_at When it was created.
+ * @property-read \DateTimeImmutable $updated_at When it last made progress.
+ * @property-read \DateTimeImmutable|null $started_at When it started; the file holds the data of that moment.
  * @property-read \DateTimeImmutable|null $ended_at When it ended.
- * @property-read \DateTimeImmutable|null $expires_at Until when the file is kept.
+ * @property-read \DateTimeImmutable|null $expires_at When the file is deleted.
  */
 final class Export extends Model
 {

@@ -11,8 +11,8 @@ use MassiveSMS\Model;
 /**
  * Why an export failed.
  *
- * @property-read string $code The code of the catalogue.
- * @property-read string $message What is wrong, for people.
+ * @property-read string $code The error code.
+ * @property-read string $message What is wrong, in English.
  */
 final class ExportFault extends Model
 {

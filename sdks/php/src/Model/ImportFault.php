@@ -11,8 +11,8 @@ use MassiveSMS\Model;
 /**
  * Why an import failed.
  *
- * @property-read string $code The code of the catalogue.
- * @property-read string $message An explanation for people.
+ * @property-read string $code The error code.
+ * @property-read string $message What is wrong, in English.
  */
 final class ImportFault extends Model
 {

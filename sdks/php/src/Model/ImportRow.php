@@ -16,7 +16,7 @@ use MassiveSMS\Model;
  * @property-read int $line The line of the file on which it starts.
  * @property-read string $status The outcome, actual or expected.
  * @property-read string|null $reason Why the row is invalid.
- * @property-read string|null $phone Its phone in E.164 format.
+ * @property-read string|null $phone The phone of the row, in E.164 format.
  * @property-read string|null $contact_id The contact of its phone, if there is one.
  * @property-read list<string>|null $cells The cells of an invalid row.
  */

@@ -10,7 +10,7 @@ use MassiveSMS\Model;
 
 /**
  * A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask to opt out:
- * `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
+ * `certain` or `likely`. One that is likely is flagged until a person removes the flag.
  *
  * @property-read string $id
  * @property-read string $object

@@ -18,8 +18,8 @@ use MassiveSMS\Model;
  * @property-read string $list_id The list to which it adds contacts.
  * @property-read string|null $reply The SMS that answers anyone who joins; null for the workspace's welcome text.
  * @property-read \DateTimeImmutable $created_at When it was created.
- * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
- * somebody else's in between is not overwritten.
+ * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
+ * refused if another was made in between.
  */
 final class Keyword extends Model
 {

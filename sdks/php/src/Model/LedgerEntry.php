@@ -17,7 +17,7 @@ use MassiveSMS\Model;
  * @property-read int $amount The amount: positive for additions, negative for charges.
  * @property-read string $reference The cause, such as the id of a message.
  * @property-read string $note A note; may be empty.
- * @property-read \DateTimeImmutable $created_at The time of the change.
+ * @property-read \DateTimeImmutable $created_at When the credits moved.
  */
 final class LedgerEntry extends Model
 {

@@ -17,7 +17,7 @@ use MassiveSMS\Model;
  * @property-read string $to A phone number in E.164 format, or what stands for one that was erased.
  * @property-read string $from The sender that the recipient sees.
  * @property-read string $body The text, with variables filled in.
- * @property-read string $status Where it stands.
+ * @property-read string $status The status.
  * @property-read string|null $delivery `unknown` if no delivery report arrived within 72 hours; null otherwise.
  * @property-read string $encoding The character encoding.
  * @property-read int $segments The number of segments.
@@ -26,8 +26,8 @@ use MassiveSMS\Model;
  * @property-read string|null $contact_id
  * @property-read array<string, mixed> $metadata Your own values, as you gave them.
  * @property-read ErrorDetail|null $error
- * @property-read list<SendWarning> $warnings What it was accepted with and may not have been meant; of a campaign's
- * message, see the campaign.
+ * @property-read list<SendWarning> $warnings Warnings about probable mistakes when it was accepted; those of a
+ * campaign's message are on the campaign.
  * @property-read \DateTimeImmutable|null $scheduled_at The scheduled time; null if it starts at once.
  * @property-read \DateTimeImmutable|null $expires_at The message is not sent after this time; null if there is no
  * such time.

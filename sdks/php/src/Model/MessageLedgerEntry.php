@@ -13,7 +13,7 @@ use MassiveSMS\Model;
  *
  * @property-read string $kind The kind of movement.
  * @property-read int $amount The amount: positive for additions, negative for charges.
- * @property-read \DateTimeImmutable $at The time of the change.
+ * @property-read \DateTimeImmutable $at When the credits moved.
  */
 final class MessageLedgerEntry extends Model
 {

@@ -12,7 +12,7 @@ use MassiveSMS\Model;
  * The number of recipients without a value for a variable that has no fallback.
  *
  * @property-read string $name The variable.
- * @property-read int $recipient_count The number.
+ * @property-read int $recipient_count The number of recipients.
  */
 final class MissingVariable extends Model
 {

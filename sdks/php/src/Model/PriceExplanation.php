@@ -9,12 +9,12 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What the message costs: its segments by what one to its destination cost when it was accepted.
+ * The cost of the message: its segments at the rate of its destination when it was accepted.
  *
- * @property-read string|null $region Its destination, ISO 3166-1; null where that is not known.
- * @property-read int $credits_per_segment What a segment to it cost then, in credits.
- * @property-read int $segments How many SMS it takes.
- * @property-read int $credits What it costs.
+ * @property-read string|null $region The destination, ISO 3166-1; null if unknown.
+ * @property-read int $credits_per_segment The credits for each segment at that time.
+ * @property-read int $segments The number of segments.
+ * @property-read int $credits The cost, in credits.
  */
 final class PriceExplanation extends Model
 {

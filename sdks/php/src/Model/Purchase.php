@@ -12,8 +12,8 @@ use MassiveSMS\Model;
  * Credits that were added to the balance.
  *
  * @property-read string $kind Whether the credits were granted or bought.
- * @property-read int $credits The number.
- * @property-read \DateTimeImmutable $created_at The time of the change.
+ * @property-read int $credits The number of credits added.
+ * @property-read \DateTimeImmutable $created_at When the credits were added.
  */
 final class Purchase extends Model
 {

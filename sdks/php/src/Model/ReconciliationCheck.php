@@ -13,7 +13,7 @@ use MassiveSMS\Model;
  *
  * @property-read string $check What is counted.
  * @property-read int $expected The expected number.
- * @property-read int $found The media type.
+ * @property-read int $found The number found.
  * @property-read int $differences The number of items that differ.
  * @property-read bool $ok Whether the numbers agree.
  */

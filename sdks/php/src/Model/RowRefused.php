@@ -12,8 +12,8 @@ use MassiveSMS\Model;
  * An invalid row of an import, counted from 0, with the reason; `param` names its field.
  *
  * @property-read int $index The index of the row, from 0.
- * @property-read string $code The code of the catalogue.
- * @property-read string $message An explanation for people.
+ * @property-read string $code The error code.
+ * @property-read string $message What is wrong, in English.
  * @property-read string $param The field of the row.
  */
 final class RowRefused extends Model

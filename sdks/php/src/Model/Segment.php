@@ -19,8 +19,8 @@ use MassiveSMS\Model;
  * "op": "eq", "value": "vip"}`.
  * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read \DateTimeImmutable $updated_at When it was last changed.
- * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
- * somebody else's in between is not overwritten.
+ * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
+ * refused if another was made in between.
  */
 final class Segment extends Model
 {

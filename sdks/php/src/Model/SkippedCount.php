@@ -13,7 +13,7 @@ use MassiveSMS\Model;
  *
  * @property-read string $code The reason's code.
  * @property-read string $message The reason, in English.
- * @property-read int $recipient_count The number.
+ * @property-read int $recipient_count The number of recipients.
  */
 final class SkippedCount extends Model
 {

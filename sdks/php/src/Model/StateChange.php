@@ -9,7 +9,7 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A state and when the message came to it; `event_id` is the event that told of it, where there is one.
+ * A status that the message reached, with the time; `event_id` is the event that reported it, if any.
  *
  * @property-read string $status
  * @property-read \DateTimeImmutable $at

@@ -9,10 +9,10 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * One thing that happened to a message: it came to a state, an attempt began or ended, an event told, or a reply.
- * What belongs to other kinds of entry is null.
+ * One thing that happened to a message: a status, the start or end of an attempt, an event, or a reply. The fields of
+ * other kinds of entry are null.
  *
- * @property-read string $kind The media type.
+ * @property-read string $kind The kind of entry.
  * @property-read \DateTimeImmutable $at When it happened.
  * @property-read string|null $status The status; null for other kinds.
  * @property-read MessageAttempt|null $attempt

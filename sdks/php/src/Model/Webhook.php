@@ -24,8 +24,8 @@ use MassiveSMS\Model;
  * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read string|null $created_by Who created it: the id of a user or of a key, or `system`; null if that was
  * not kept.
- * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
- * somebody else's in between is not overwritten.
+ * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
+ * refused if another was made in between.
  * @property-read string|null $secret
  */
 final class Webhook extends Model

@@ -20,7 +20,7 @@ use MassiveSMS\Model;
  * @property-read string|null $error The error; null if the answer was 2xx.
  * @property-read string $response_head The beginning of the answer.
  * @property-read int $elapsed_ms The duration in milliseconds.
- * @property-read \DateTimeImmutable $created_at The time of the change.
+ * @property-read \DateTimeImmutable $created_at When the attempt was made.
  */
 final class WebhookAttempt extends Model
 {

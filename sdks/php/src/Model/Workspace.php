@@ -32,8 +32,8 @@ use MassiveSMS\Model;
  * @property-read string $welcome_text The SMS that confirms an opt-in.
  * @property-read string $help_text The SMS that answers HELP.
  * @property-read \DateTimeImmutable $created_at When it was created.
- * @property-read string $version Differs once something of it was edited. Give it with a change, and a change of
- * somebody else's in between is not overwritten.
+ * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
+ * refused if another was made in between.
  */
 final class Workspace extends Model
 {

@@ -102,8 +102,8 @@ final class Credits extends Resource
      * - `pack`: The id of the pack.
      * - `success_url`: The page to which the buyer goes after payment; a page of the service if none is given.
      * - `cancel_url`: The page to which the buyer goes after canceling; a page of the service if none is given.
-     * - `save_card`: Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns on
-     * again by itself where its card was declined, or its bank asked for its customer.
+     * - `save_card`: Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer. If automatic
+     * top-up was turned off because a card was declined or its bank asked for the owner, it is turned on again.
      * @param RequestOptions $options
      */
     public function createCheckout(array $params, array $options = []): Model\Checkout
@@ -209,10 +209,10 @@ final class Credits extends Resource
      * } $params
      * - `enabled`: Whether the saved card is charged.
      * - `pack`: The id of the pack that is bought.
-     * - `threshold`: The balance below which it is bought, in credits.
-     * - `daily_limit`: What may be charged in a UTC day, in the smallest unit of the pack's currency.
-     * - `monthly_limit`: What may be charged in a month of UTC, in the smallest unit of the pack's currency.
-     * - `forget_card`: Forget the saved card; nothing is charged to it any more.
+     * - `threshold`: The balance, in credits, below which the pack is bought.
+     * - `daily_limit`: The most that may be charged in a UTC day, in the smallest unit of the pack's currency.
+     * - `monthly_limit`: The most that may be charged in a UTC month, in the smallest unit of the pack's currency.
+     * - `forget_card`: Whether to delete the saved card, so that it is not charged again.
      * @param RequestOptions $options
      */
     public function updateAutoTopUp(array $params = [], array $options = []): Model\AutoTopUp

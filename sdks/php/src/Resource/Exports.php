@@ -19,9 +19,8 @@ use MassiveSMS\Resource;
 final class Exports extends Resource
 {
     /**
-     * Export what there is as a file. Contacts, messages, results of a campaign, suppressions, the ledger or events,
-     * as CSV or JSON Lines. The file is a snapshot of one moment. Requires the scope of its contents beside
-     * `exports:write`.
+     * Create an export. Contacts, messages, results of a campaign, suppressions, the ledger or events, as CSV or JSON
+     * Lines. The file is a snapshot of one moment. Requires the scope of its contents beside `exports:write`.
      *
      * @param array{
      *     kind: 'contacts'|'messages'|'campaign_results'|'suppressions'|'ledger'|'events'|string,
@@ -39,20 +38,20 @@ final class Exports extends Resource
      *     created_from?: \DateTimeInterface|string|null,
      *     created_before?: \DateTimeInterface|string|null,
      * } $params
-     * - `kind`: What it holds.
-     * - `format`: What the file is: comma-separated values with a header, or one JSON object a line.
+     * - `kind`: The kind of data.
+     * - `format`: The format of the file: `csv`, with a header, or `jsonl`, one JSON object a line.
      * - `gzip`: Whether the file is compressed.
-     * - `q`: Of contacts and messages: only those that the lists of them find by it.
-     * - `list_id`: Of contacts: only those on this list.
-     * - `segment_id`: Of contacts: only those whom this segment picks.
-     * - `opt_in_status`: Of contacts: only those of this opt-in status.
-     * - `filter`: Of contacts: only those that meet this condition.
-     * - `campaign_id`: The campaign of the results, or of the messages.
-     * - `contact_id`: Of messages: only those to this contact.
-     * - `status`: Of messages: only those of this status, such as `failed`.
-     * - `types`: Of events: only those of these types.
-     * - `created_from`: Only what was made at this time or later.
-     * - `created_before`: Only what was made before this time.
+     * - `q`: For contacts and messages: only those that a search for this text finds.
+     * - `list_id`: For contacts: only those on this list.
+     * - `segment_id`: For contacts: only those in this segment.
+     * - `opt_in_status`: For contacts: only those with this opt-in status.
+     * - `filter`: For contacts: only those that match this filter.
+     * - `campaign_id`: For campaign results, the campaign; for messages: only those of this campaign.
+     * - `contact_id`: For messages: only those to this contact.
+     * - `status`: For messages and campaign results: only those with this status, such as `failed`.
+     * - `types`: For events: only those of these types.
+     * - `created_from`: Only rows created at this time or later.
+     * - `created_before`: Only rows created before this time.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Export

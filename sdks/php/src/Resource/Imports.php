@@ -41,9 +41,9 @@ final class Imports extends Resource
      * `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
      * - `evidence`: How everyone in the file agreed to receive texts. Without it, and without a consent column,
      * nobody is opted in.
-     * - `update`: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is
-     * blank, `skip` nothing. `overwrite` unless told.
-     * - `dry_run`: Whether to only check the file.
+     * - `update`: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
+     * fields, `skip` changes nothing. `overwrite` by default.
+     * - `dry_run`: Whether to check the file without importing it.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Import
@@ -118,8 +118,8 @@ final class Imports extends Resource
      * - `mapping`: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
      * `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
      * `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
-     * - `update`: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what is
-     * blank, `skip` nothing. `overwrite` unless told.
+     * - `update`: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
+     * fields, `skip` changes nothing. `overwrite` by default.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Import

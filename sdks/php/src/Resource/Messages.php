@@ -95,8 +95,8 @@ final class Messages extends Resource
      * - `created_at[gte]`: Only messages created at this time or later.
      * - `created_at[lt]`: Only messages created before this time.
      * - `order`: The order; `newest` by default.
-     * - `metadata`: Only messages whose metadata has these values under these keys. Text finds the number and the
-     * boolean that it writes, too.
+     * - `metadata`: Only messages whose metadata has these values under these keys. A string also finds the number or
+     * boolean that it spells.
      * @param RequestOptions $options
      * @return Page<Model\Message>
      */

@@ -680,41 +680,42 @@ class ApiKey(Model):
 
 
 class AutoTopUp(Model):
-    """What a workspace buys by itself, and with which card."""
+    """Automatic top-up: the pack that is bought when the balance is low, its limits and the saved card."""
 
     object: Literal["auto_top_up"]
     available: bool
-    """Whether the operator sells credits so; not where tax is added to the price."""
+    """Whether automatic top-up is offered; it is not where the operator adds tax to the price."""
     enabled: bool
     """Whether the saved card is charged."""
     off_reason: AutoTopUpOffReason | None
-    """Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that asks for
-    its customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`, a pack that is
-    dearer or not sold any more (`pack_changed`), or a payment that was not what was sold (`review`)."""
+    """Why it was turned off: by a member (`owner`), two hard declines or five in a row (`declined`), a bank that asks
+    for the owner of the card (`authentication_required`), a card that no longer exists (`card_missing`), a
+    `dispute`, a pack with a higher price or no longer for sale (`pack_changed`), or a payment that does not match
+    the order (`review`)."""
     pack: str | None
     """The id of the pack that is bought."""
     credits: int | None
-    """The credits of the pack, as it was agreed to."""
+    """The credits of the pack when its price was agreed to."""
     amount: int | None
-    """Its price then, in the smallest unit of the currency."""
+    """The price that was agreed to, in the smallest unit of the currency."""
     currency: str | None
     """The currency, ISO 4217 in lower case."""
     threshold: int | None
-    """The balance below which it is bought, in credits."""
+    """The balance, in credits, below which the pack is bought."""
     daily_limit: int | None
-    """What may be charged in a UTC day, in the smallest unit of the pack's currency."""
+    """The most that may be charged in a UTC day, in the smallest unit of the pack's currency."""
     monthly_limit: int | None
-    """What may be charged in a month of UTC, in the smallest unit of the pack's currency."""
+    """The most that may be charged in a UTC month, in the smallest unit of the pack's currency."""
     charged_today: int
-    """What was charged this UTC day, in the smallest unit."""
+    """The amount charged this UTC day, in the smallest unit of the currency."""
     charged_this_month: int
-    """What was charged this month."""
+    """The amount charged this UTC month, in the smallest unit of the currency."""
     card_brand: str | None
-    """The brand of the saved card; null where none is saved."""
+    """The brand of the saved card; null if no card is saved."""
     card_last4: str | None
-    """Its last four digits."""
+    """The last four digits of the saved card; null if no card is saved."""
     agreed_at: str | None
-    """When somebody of the workspace agreed to these figures last."""
+    """When a member last agreed to these amounts."""
 
 
 class Campaign(Model):
@@ -737,7 +738,7 @@ class Campaign(Model):
     """The sender the recipients see."""
     audience: CampaignAudience
     status: CampaignStatus
-    """Where it stands."""
+    """The status."""
     pause_reason: CampaignPauseReason | None
     """Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is."""
     stats: CampaignStats
@@ -766,8 +767,8 @@ class Campaign(Model):
     on_unknown: OnUnknown
     """What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`."""
     version: str
-    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    not overwritten."""
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
 
 
 class CampaignAudience(Model):
@@ -954,7 +955,7 @@ class CarrierExplanation(Model):
     """The carrier of the last attempt, and its id of the message."""
 
     name: str
-    """Its name."""
+    """The name of the carrier."""
     reference: str | None
     """The carrier's id of the message; null if it gave none."""
 
@@ -978,7 +979,7 @@ class Checkout(Model):
     """The id of the pack."""
     status: CheckoutStatus
     """`opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid`
-    once the credits are there; `failed`; or in `review` where what was paid is not what was sold."""
+    once the credits are added; `failed`; or `review` if the payment does not match the order."""
     credits: int
     """The number of credits."""
     amount: int
@@ -988,7 +989,7 @@ class Checkout(Model):
     total: int | None
     """What was paid, with tax; null until it is paid."""
     tax: int | None
-    """The tax in it; null until it is paid."""
+    """The tax in `total`; null until it is paid."""
     refunded_amount: int
     """The refunded amount, in the smallest unit."""
     disputed_amount: int
@@ -1072,7 +1073,7 @@ class ConsentRecord(Model):
     actor: str
     """Who recorded it."""
     at: str
-    """The time of the change."""
+    """When it was recorded."""
 
 
 class Contact(Model):
@@ -1103,11 +1104,11 @@ class Contact(Model):
     updated_at: str
     """When it was last changed."""
     version: str
-    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    not overwritten."""
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
     warnings: list[SendWarning] | None
-    """What the change did and may not have been meant, such as `consent_not_carried_over` for another phone; only in
-    the answer that makes or changes it."""
+    """Warnings about side effects of a change, such as `consent_not_carried_over` for another phone; only in the
+    answer to a creation or an update."""
 
 
 class ContactExport(Model):
@@ -1154,8 +1155,8 @@ class ContactList(Model):
     updated_at: str
     """When it was last renamed."""
     version: str
-    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    not overwritten."""
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
 
 
 class ContactNote(Model):
@@ -1234,15 +1235,15 @@ class ContactsImported(Model):
 
 
 class CreditRate(Model):
-    """What a segment to a region costs from a time on. A region without one costs one credit a segment."""
+    """The credits for a segment to a region, from a certain time. A region without a rate costs one credit."""
 
     object: Literal["credit_rate"]
     region: str
     """The destination, ISO 3166-1."""
     credits_per_segment: int
-    """Credits a segment."""
+    """The credits for each segment."""
     effective_at: str
-    """From when on; messages that were accepted before keep their price."""
+    """The time from which the rate applies. Messages accepted earlier keep their price."""
 
 
 class Credits(Model):
@@ -1251,7 +1252,7 @@ class Credits(Model):
     _nested: ClassVar[Mapping[str, str]] = {"recent_purchases": "Purchase"}
     object: Literal["credits"]
     balance: int
-    """What is left."""
+    """The balance."""
     total_lifetime: int
     """All credits that were ever added."""
     low_balance_threshold: int
@@ -1337,7 +1338,7 @@ class ErrorDetail(Model):
 
 
 class Export(Model):
-    """An export of what a workspace has, as a file."""
+    """An export of data of the workspace as a file."""
 
     _nested: ClassVar[Mapping[str, str]] = {"error": "ExportFault"}
     id: str
@@ -1345,47 +1346,47 @@ class Export(Model):
     livemode: bool
     """Whether it is live; false in the sandbox."""
     kind: CreateExportKind
-    """What it holds."""
+    """The kind of data."""
     status: ExportStatus
-    """How far it is."""
+    """The status."""
     format: CreateExportFormat
-    """What the file is."""
+    """The format of the file: `csv` or `jsonl`."""
     gzip: bool
     """Whether the file is compressed."""
     conditions: dict[str, Any]
-    """What all of it meets, as it was asked for."""
+    """The conditions that all rows meet, as requested."""
     rows_total: int | None
-    """How many rows there are; null until they were counted."""
+    """The number of rows; null until they are counted."""
     rows_done: int
-    """How many rows were written so far."""
+    """The number of rows written so far."""
     file_name: str
-    """What the file is called."""
+    """The file name."""
     file_size: int
-    """How many bytes of it were written so far."""
+    """The number of bytes written so far."""
     download_url: str | None
     """The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed."""
     download_expires_at: str | None
-    """When that address expires."""
+    """When the download URL expires."""
     error: ExportFault | None
     created_at: str
-    """When it was made."""
+    """When it was created."""
     updated_at: str
-    """When it last went on."""
+    """When it last made progress."""
     started_at: str | None
-    """When it was begun; all of the file is of that moment."""
+    """When it started; the file holds the data of that moment."""
     ended_at: str | None
     """When it ended."""
     expires_at: str | None
-    """Until when the file is kept."""
+    """When the file is deleted."""
 
 
 class ExportFault(Model):
     """Why an export failed."""
 
     code: str
-    """The code of the catalogue."""
+    """The error code."""
     message: str
-    """What is wrong, for people."""
+    """What is wrong, in English."""
 
 
 class ForcingCharacter(Model):
@@ -1527,9 +1528,9 @@ class ImportFault(Model):
     """Why an import failed."""
 
     code: str
-    """The code of the catalogue."""
+    """The error code."""
     message: str
-    """An explanation for people."""
+    """What is wrong, in English."""
 
 
 class ImportFile(Model):
@@ -1561,7 +1562,7 @@ class ImportRow(Model):
     reason: str | None
     """Why the row is invalid."""
     phone: str | None
-    """Its phone in E.164 format."""
+    """The phone of the row, in E.164 format."""
     contact_id: str | None
     """The contact of its phone, if there is one."""
     cells: list[str] | None
@@ -1570,7 +1571,7 @@ class ImportRow(Model):
 
 class InboundMessage(Model):
     """A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask to opt out:
-    `certain` or `likely`. One that is likely is flagged until somebody has looked at it."""
+    `certain` or `likely`. One that is likely is flagged until a person removes the flag."""
 
     id: str
     object: Literal["inbound_message"]
@@ -1699,8 +1700,8 @@ class Keyword(Model):
     created_at: str
     """When it was created."""
     version: str
-    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    not overwritten."""
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
 
 
 class LedgerEntry(Model):
@@ -1718,7 +1719,7 @@ class LedgerEntry(Model):
     note: str
     """A note; may be empty."""
     created_at: str
-    """The time of the change."""
+    """When the credits moved."""
 
 
 class Message(Model):
@@ -1736,7 +1737,7 @@ class Message(Model):
     body: str
     """The text, with variables filled in."""
     status: MessageStatus
-    """Where it stands."""
+    """The status."""
     delivery: Literal["unknown"] | None
     """`unknown` if no delivery report arrived within 72 hours; null otherwise."""
     encoding: MessageEncoding
@@ -1751,7 +1752,7 @@ class Message(Model):
     """Your own values, as you gave them."""
     error: ErrorDetail | None
     warnings: list[SendWarning]
-    """What it was accepted with and may not have been meant; of a campaign's message, see the campaign."""
+    """Warnings about probable mistakes when it was accepted; those of a campaign's message are on the campaign."""
     scheduled_at: str | None
     """The scheduled time; null if it starts at once."""
     expires_at: str | None
@@ -1881,7 +1882,7 @@ class MessageLedgerEntry(Model):
     amount: int
     """The amount: positive for additions, negative for charges."""
     at: str
-    """The time of the change."""
+    """When the credits moved."""
 
 
 class MessagePreview(Model):
@@ -1993,7 +1994,7 @@ class MissingVariable(Model):
     name: str
     """The variable."""
     recipient_count: int
-    """The number."""
+    """The number of recipients."""
 
 
 class OptIn(Model):
@@ -2047,16 +2048,16 @@ class Pack(Model):
 
 
 class PriceExplanation(Model):
-    """What the message costs: its segments by what one to its destination cost when it was accepted."""
+    """The cost of the message: its segments at the rate of its destination when it was accepted."""
 
     region: str | None
-    """Its destination, ISO 3166-1; null where that is not known."""
+    """The destination, ISO 3166-1; null if unknown."""
     credits_per_segment: int
-    """What a segment to it cost then, in credits."""
+    """The credits for each segment at that time."""
     segments: int
-    """How many SMS it takes."""
+    """The number of segments."""
     credits: int
-    """What it costs."""
+    """The cost, in credits."""
 
 
 class Purchase(Model):
@@ -2065,9 +2066,9 @@ class Purchase(Model):
     kind: PurchaseKind
     """Whether the credits were granted or bought."""
     credits: int
-    """The number."""
+    """The number of credits added."""
     created_at: str
-    """The time of the change."""
+    """When the credits were added."""
 
 
 class QuietHoursExplanation(Model):
@@ -2119,7 +2120,7 @@ class ReconciliationCheck(Model):
     expected: int
     """The expected number."""
     found: int
-    """The media type."""
+    """The number found."""
     differences: int
     """The number of items that differ."""
     ok: bool
@@ -2164,9 +2165,9 @@ class RowRefused(Model):
     index: int
     """The index of the row, from 0."""
     code: str
-    """The code of the catalogue."""
+    """The error code."""
     message: str
-    """An explanation for people."""
+    """What is wrong, in English."""
     param: str
     """The field of the row."""
 
@@ -2202,8 +2203,8 @@ class Segment(Model):
     updated_at: str
     """When it was last changed."""
     version: str
-    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    not overwritten."""
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
 
 
 class SegmentPreview(Model):
@@ -2268,11 +2269,11 @@ class SkippedCount(Model):
     message: str
     """The reason, in English."""
     recipient_count: int
-    """The number."""
+    """The number of recipients."""
 
 
 class StateChange(Model):
-    """A state and when the message came to it; `event_id` is the event that told of it, where there is one."""
+    """A status that the message reached, with the time; `event_id` is the event that reported it, if any."""
 
     _nested: ClassVar[Mapping[str, str]] = {"error": "ErrorDetail"}
     status: str
@@ -2332,8 +2333,8 @@ class TestPingEvent(Model):
 
 
 class TimelineEntry(Model):
-    """One thing that happened to a message: it came to a state, an attempt began or ended, an event told, or a reply.
-    What belongs to other kinds of entry is null."""
+    """One thing that happened to a message: a status, the start or end of an attempt, an event, or a reply. The fields
+    of other kinds of entry are null."""
 
     _nested: ClassVar[Mapping[str, str]] = {
         "attempt": "MessageAttempt",
@@ -2341,7 +2342,7 @@ class TimelineEntry(Model):
         "error": "ErrorDetail",
     }
     kind: TimelineEntryKind
-    """The media type."""
+    """The kind of entry."""
     at: str
     """When it happened."""
     status: MessageStatus | None
@@ -2378,8 +2379,8 @@ class Webhook(Model):
     created_by: str | None
     """Who created it: the id of a user or of a key, or `system`; null if that was not kept."""
     version: str
-    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    not overwritten."""
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
     secret: str | None
 
 
@@ -2401,7 +2402,7 @@ class WebhookAttempt(Model):
     elapsed_ms: int
     """The duration in milliseconds."""
     created_at: str
-    """The time of the change."""
+    """When the attempt was made."""
 
 
 class WebhookDisabledEvent(Model):
@@ -2455,8 +2456,8 @@ class Workspace(Model):
     created_at: str
     """When it was created."""
     version: str
-    """Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    not overwritten."""
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
 
 
 class UnknownEvent(Model):

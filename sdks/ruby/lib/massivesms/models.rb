@@ -78,40 +78,41 @@ module MassiveSMS
     field :key
   end
 
-  # What a workspace buys by itself, and with which card.
+  # Automatic top-up: the pack that is bought when the balance is low, its limits and the saved card.
   class AutoTopUp < Model
     field :object
-    # Whether the operator sells credits so; not where tax is added to the price.
+    # Whether automatic top-up is offered; it is not where the operator adds tax to the price.
     field :available
     # Whether the saved card is charged.
     field :enabled
-    # Why it is off, where it was on: `owner`, two hard declines or five in a row (`declined`), a bank that asks for
-    # its customer (`authentication_required`), a card that is gone (`card_missing`), a `dispute`, a pack that is
-    # dearer or not sold any more (`pack_changed`), or a payment that was not what was sold (`review`).
+    # Why it was turned off: by a member (`owner`), two hard declines or five in a row (`declined`), a bank that asks
+    # for the owner of the card (`authentication_required`), a card that no longer exists (`card_missing`), a
+    # `dispute`, a pack with a higher price or no longer for sale (`pack_changed`), or a payment that does not match
+    # the order (`review`).
     field :off_reason
     # The id of the pack that is bought.
     field :pack
-    # The credits of the pack, as it was agreed to.
+    # The credits of the pack when its price was agreed to.
     field :credits
-    # Its price then, in the smallest unit of the currency.
+    # The price that was agreed to, in the smallest unit of the currency.
     field :amount
     # The currency, ISO 4217 in lower case.
     field :currency
-    # The balance below which it is bought, in credits.
+    # The balance, in credits, below which the pack is bought.
     field :threshold
-    # What may be charged in a UTC day, in the smallest unit of the pack's currency.
+    # The most that may be charged in a UTC day, in the smallest unit of the pack's currency.
     field :daily_limit
-    # What may be charged in a month of UTC, in the smallest unit of the pack's currency.
+    # The most that may be charged in a UTC month, in the smallest unit of the pack's currency.
     field :monthly_limit
-    # What was charged this UTC day, in the smallest unit.
+    # The amount charged this UTC day, in the smallest unit of the currency.
     field :charged_today
-    # What was charged this month.
+    # The amount charged this UTC month, in the smallest unit of the currency.
     field :charged_this_month
-    # The brand of the saved card; null where none is saved.
+    # The brand of the saved card; null if no card is saved.
     field :card_brand
-    # Its last four digits.
+    # The last four digits of the saved card; null if no card is saved.
     field :card_last4
-    # When somebody of the workspace agreed to these figures last.
+    # When a member last agreed to these amounts.
     field :agreed_at, :time
   end
 
@@ -128,7 +129,7 @@ module MassiveSMS
     # The sender the recipients see.
     field :from
     field :audience, :CampaignAudience
-    # Where it stands.
+    # The status.
     field :status
     # Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is.
     field :pause_reason
@@ -157,8 +158,8 @@ module MassiveSMS
     field :created_at, :time
     # What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
     field :on_unknown
-    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    # not overwritten.
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
     field :version
   end
 
@@ -316,7 +317,7 @@ module MassiveSMS
 
   # The carrier of the last attempt, and its id of the message.
   class CarrierExplanation < Model
-    # Its name.
+    # The name of the carrier.
     field :name
     # The carrier's id of the message; null if it gave none.
     field :reference
@@ -338,7 +339,7 @@ module MassiveSMS
     # The id of the pack.
     field :pack
     # `opening` and `open` until it is paid or has `expired`; `pending` while a slow payment is on its way; `paid`
-    # once the credits are there; `failed`; or in `review` where what was paid is not what was sold.
+    # once the credits are added; `failed`; or `review` if the payment does not match the order.
     field :status
     # The number of credits.
     field :credits
@@ -348,7 +349,7 @@ module MassiveSMS
     field :currency
     # What was paid, with tax; null until it is paid.
     field :total
-    # The tax in it; null until it is paid.
+    # The tax in `total`; null until it is paid.
     field :tax
     # The refunded amount, in the smallest unit.
     field :refunded_amount
@@ -428,7 +429,7 @@ module MassiveSMS
     field :ip
     # Who recorded it.
     field :actor
-    # The time of the change.
+    # When it was recorded.
     field :at, :time
   end
 
@@ -457,11 +458,11 @@ module MassiveSMS
     field :created_at, :time
     # When it was last changed.
     field :updated_at, :time
-    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    # not overwritten.
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
     field :version
-    # What the change did and may not have been meant, such as `consent_not_carried_over` for another phone; only in
-    # the answer that makes or changes it.
+    # Warnings about side effects of a change, such as `consent_not_carried_over` for another phone; only in the
+    # answer to a creation or an update.
     field :warnings, [:SendWarning]
   end
 
@@ -497,8 +498,8 @@ module MassiveSMS
     field :created_at, :time
     # When it was last renamed.
     field :updated_at, :time
-    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    # not overwritten.
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
     field :version
   end
 
@@ -569,21 +570,21 @@ module MassiveSMS
     field :invalid, [:RowRefused]
   end
 
-  # What a segment to a region costs from a time on. A region without one costs one credit a segment.
+  # The credits for a segment to a region, from a certain time. A region without a rate costs one credit.
   class CreditRate < Model
     field :object
     # The destination, ISO 3166-1.
     field :region
-    # Credits a segment.
+    # The credits for each segment.
     field :credits_per_segment
-    # From when on; messages that were accepted before keep their price.
+    # The time from which the rate applies. Messages accepted earlier keep their price.
     field :effective_at, :time
   end
 
   # The workspace's credit balance.
   class Credits < Model
     field :object
-    # What is left.
+    # The balance.
     field :balance
     # All credits that were ever added.
     field :total_lifetime
@@ -660,52 +661,52 @@ module MassiveSMS
     field :message
   end
 
-  # An export of what a workspace has, as a file.
+  # An export of data of the workspace as a file.
   class Export < Model
     field :id
     field :object
     # Whether it is live; false in the sandbox.
     field :livemode
-    # What it holds.
+    # The kind of data.
     field :kind
-    # How far it is.
+    # The status.
     field :status
-    # What the file is.
+    # The format of the file: `csv` or `jsonl`.
     field :format
     # Whether the file is compressed.
     field :gzip
-    # What all of it meets, as it was asked for.
+    # The conditions that all rows meet, as requested.
     field :conditions
-    # How many rows there are; null until they were counted.
+    # The number of rows; null until they are counted.
     field :rows_total
-    # How many rows were written so far.
+    # The number of rows written so far.
     field :rows_done
-    # What the file is called.
+    # The file name.
     field :file_name
-    # How many bytes of it were written so far.
+    # The number of bytes written so far.
     field :file_size
     # The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed.
     field :download_url
-    # When that address expires.
+    # When the download URL expires.
     field :download_expires_at, :time
     field :error, :ExportFault
-    # When it was made.
+    # When it was created.
     field :created_at, :time
-    # When it last went on.
+    # When it last made progress.
     field :updated_at, :time
-    # When it was begun; all of the file is of that moment.
+    # When it started; the file holds the data of that moment.
     field :started_at, :time
     # When it ended.
     field :ended_at, :time
-    # Until when the file is kept.
+    # When the file is deleted.
     field :expires_at, :time
   end
 
   # Why an export failed.
   class ExportFault < Model
-    # The code of the catalogue.
+    # The error code.
     field :code
-    # What is wrong, for people.
+    # What is wrong, in English.
     field :message
   end
 
@@ -834,9 +835,9 @@ module MassiveSMS
 
   # Why an import failed.
   class ImportFault < Model
-    # The code of the catalogue.
+    # The error code.
     field :code
-    # An explanation for people.
+    # What is wrong, in English.
     field :message
   end
 
@@ -866,7 +867,7 @@ module MassiveSMS
     field :status
     # Why the row is invalid.
     field :reason
-    # Its phone in E.164 format.
+    # The phone of the row, in E.164 format.
     field :phone
     # The contact of its phone, if there is one.
     field :contact_id
@@ -875,7 +876,7 @@ module MassiveSMS
   end
 
   # A message that a recipient sent. `intent` says how surely its words, where they are no keyword, ask to opt out:
-  # `certain` or `likely`. One that is likely is flagged until somebody has looked at it.
+  # `certain` or `likely`. One that is likely is flagged until a person removes the flag.
   class InboundMessage < Model
     field :id
     field :object
@@ -990,8 +991,8 @@ module MassiveSMS
     field :reply
     # When it was created.
     field :created_at, :time
-    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    # not overwritten.
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
     field :version
   end
 
@@ -1008,7 +1009,7 @@ module MassiveSMS
     field :reference
     # A note; may be empty.
     field :note
-    # The time of the change.
+    # When the credits moved.
     field :created_at, :time
   end
 
@@ -1024,7 +1025,7 @@ module MassiveSMS
     field :from
     # The text, with variables filled in.
     field :body
-    # Where it stands.
+    # The status.
     field :status
     # `unknown` if no delivery report arrived within 72 hours; null otherwise.
     field :delivery
@@ -1039,7 +1040,7 @@ module MassiveSMS
     # Your own values, as you gave them.
     field :metadata
     field :error, :ErrorDetail
-    # What it was accepted with and may not have been meant; of a campaign's message, see the campaign.
+    # Warnings about probable mistakes when it was accepted; those of a campaign's message are on the campaign.
     field :warnings, [:SendWarning]
     # The scheduled time; null if it starts at once.
     field :scheduled_at, :time
@@ -1145,7 +1146,7 @@ module MassiveSMS
     field :kind
     # The amount: positive for additions, negative for charges.
     field :amount
-    # The time of the change.
+    # When the credits moved.
     field :at, :time
   end
 
@@ -1240,7 +1241,7 @@ module MassiveSMS
   class MissingVariable < Model
     # The variable.
     field :name
-    # The number.
+    # The number of recipients.
     field :recipient_count
   end
 
@@ -1291,15 +1292,15 @@ module MassiveSMS
     field :badge
   end
 
-  # What the message costs: its segments by what one to its destination cost when it was accepted.
+  # The cost of the message: its segments at the rate of its destination when it was accepted.
   class PriceExplanation < Model
-    # Its destination, ISO 3166-1; null where that is not known.
+    # The destination, ISO 3166-1; null if unknown.
     field :region
-    # What a segment to it cost then, in credits.
+    # The credits for each segment at that time.
     field :credits_per_segment
-    # How many SMS it takes.
+    # The number of segments.
     field :segments
-    # What it costs.
+    # The cost, in credits.
     field :credits
   end
 
@@ -1307,9 +1308,9 @@ module MassiveSMS
   class Purchase < Model
     # Whether the credits were granted or bought.
     field :kind
-    # The number.
+    # The number of credits added.
     field :credits
-    # The time of the change.
+    # When the credits were added.
     field :created_at, :time
   end
 
@@ -1357,7 +1358,7 @@ module MassiveSMS
     field :check
     # The expected number.
     field :expected
-    # The media type.
+    # The number found.
     field :found
     # The number of items that differ.
     field :differences
@@ -1398,9 +1399,9 @@ module MassiveSMS
   class RowRefused < Model
     # The index of the row, from 0.
     field :index
-    # The code of the catalogue.
+    # The error code.
     field :code
-    # An explanation for people.
+    # What is wrong, in English.
     field :message
     # The field of the row.
     field :param
@@ -1434,8 +1435,8 @@ module MassiveSMS
     field :created_at, :time
     # When it was last changed.
     field :updated_at, :time
-    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    # not overwritten.
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
     field :version
   end
 
@@ -1494,11 +1495,11 @@ module MassiveSMS
     field :code
     # The reason, in English.
     field :message
-    # The number.
+    # The number of recipients.
     field :recipient_count
   end
 
-  # A state and when the message came to it; `event_id` is the event that told of it, where there is one.
+  # A status that the message reached, with the time; `event_id` is the event that reported it, if any.
   class StateChange < Model
     field :status
     field :at, :time
@@ -1551,10 +1552,10 @@ module MassiveSMS
     field :data, :Webhook
   end
 
-  # One thing that happened to a message: it came to a state, an attempt began or ended, an event told, or a reply.
-  # What belongs to other kinds of entry is null.
+  # One thing that happened to a message: a status, the start or end of an attempt, an event, or a reply. The fields
+  # of other kinds of entry are null.
   class TimelineEntry < Model
-    # The media type.
+    # The kind of entry.
     field :kind
     # When it happened.
     field :at, :time
@@ -1590,8 +1591,8 @@ module MassiveSMS
     field :created_at, :time
     # Who created it: the id of a user or of a key, or `system`; null if that was not kept.
     field :created_by
-    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    # not overwritten.
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
     field :version
     field :secret
   end
@@ -1612,7 +1613,7 @@ module MassiveSMS
     field :response_head
     # The duration in milliseconds.
     field :elapsed_ms
-    # The time of the change.
+    # When the attempt was made.
     field :created_at, :time
   end
 
@@ -1663,8 +1664,8 @@ module MassiveSMS
     field :help_text
     # When it was created.
     field :created_at, :time
-    # Differs once something of it was edited. Give it with a change, and a change of somebody else's in between is
-    # not overwritten.
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
     field :version
   end
 end

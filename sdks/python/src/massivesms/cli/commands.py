@@ -83,7 +83,7 @@ class Group(click.Group):
 
 
 class Root(Group):
-    """Takes --json wherever it stands."""
+    """A group that takes `--json` in every position."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Move --json to the front."""

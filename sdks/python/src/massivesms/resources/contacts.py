@@ -111,8 +111,8 @@ class Contacts:
         list_id: Only contacts on this list.
         segment_id: Only contacts that this segment holds at this moment.
         opt_in_status: Only contacts of this opt-in status.
-        attributes: Only contacts whose attributes have these values under these keys. Text finds the number and
-            the boolean that it writes, too.
+        attributes: Only contacts whose attributes have these values under these keys. A string also finds the
+            number or boolean that it spells.
         created_at_gte: Only contacts created at this time or later.
         created_at_lt: Only contacts created before this time.
         updated_at_gte: Only contacts changed at this time or later.
@@ -468,8 +468,8 @@ class AsyncContacts:
         list_id: Only contacts on this list.
         segment_id: Only contacts that this segment holds at this moment.
         opt_in_status: Only contacts of this opt-in status.
-        attributes: Only contacts whose attributes have these values under these keys. Text finds the number and
-            the boolean that it writes, too.
+        attributes: Only contacts whose attributes have these values under these keys. A string also finds the
+            number or boolean that it spells.
         created_at_gte: Only contacts created at this time or later.
         created_at_lt: Only contacts created before this time.
         updated_at_gte: Only contacts changed at this time or later.

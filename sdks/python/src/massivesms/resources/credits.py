@@ -130,8 +130,9 @@ class Credits:
         pack: The id of the pack.
         success_url: The page to which the buyer goes after payment; a page of the service if none is given.
         cancel_url: The page to which the buyer goes after canceling; a page of the service if none is given.
-        save_card: Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns
-            on again by itself where its card was declined, or its bank asked for its customer.
+        save_card: Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer. If automatic
+            top-up was turned off because a card was declined or its bank asked for the owner, it is turned on
+            again.
         """
         return self._client.call(
             "POST",
@@ -252,10 +253,10 @@ class Credits:
 
         enabled: Whether the saved card is charged.
         pack: The id of the pack that is bought.
-        threshold: The balance below which it is bought, in credits.
-        daily_limit: What may be charged in a UTC day, in the smallest unit of the pack's currency.
-        monthly_limit: What may be charged in a month of UTC, in the smallest unit of the pack's currency.
-        forget_card: Forget the saved card; nothing is charged to it any more.
+        threshold: The balance, in credits, below which the pack is bought.
+        daily_limit: The most that may be charged in a UTC day, in the smallest unit of the pack's currency.
+        monthly_limit: The most that may be charged in a UTC month, in the smallest unit of the pack's currency.
+        forget_card: Whether to delete the saved card, so that it is not charged again.
         """
         return self._client.call(
             "POST",
@@ -390,8 +391,9 @@ class AsyncCredits:
         pack: The id of the pack.
         success_url: The page to which the buyer goes after payment; a page of the service if none is given.
         cancel_url: The page to which the buyer goes after canceling; a page of the service if none is given.
-        save_card: Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so. It turns
-            on again by itself where its card was declined, or its bank asked for its customer.
+        save_card: Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer. If automatic
+            top-up was turned off because a card was declined or its bank asked for the owner, it is turned on
+            again.
         """
         return await self._client.call(
             "POST",
@@ -512,10 +514,10 @@ class AsyncCredits:
 
         enabled: Whether the saved card is charged.
         pack: The id of the pack that is bought.
-        threshold: The balance below which it is bought, in credits.
-        daily_limit: What may be charged in a UTC day, in the smallest unit of the pack's currency.
-        monthly_limit: What may be charged in a month of UTC, in the smallest unit of the pack's currency.
-        forget_card: Forget the saved card; nothing is charged to it any more.
+        threshold: The balance, in credits, below which the pack is bought.
+        daily_limit: The most that may be charged in a UTC day, in the smallest unit of the pack's currency.
+        monthly_limit: The most that may be charged in a UTC month, in the smallest unit of the pack's currency.
+        forget_card: Whether to delete the saved card, so that it is not charged again.
         """
         return await self._client.call(
             "POST",

@@ -51,9 +51,9 @@ class Imports:
             or `ignore`.
         evidence: How everyone in the file agreed to receive texts. Without it, and without a consent column,
             nobody is opted in.
-        update: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what
-            is blank, `skip` nothing. `overwrite` unless told.
-        dry_run: Whether to only check the file.
+        update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
+            fields, `skip` changes nothing. `overwrite` by default.
+        dry_run: Whether to check the file without importing it.
         """
         return self._client.call(
             "POST",
@@ -147,8 +147,8 @@ class Imports:
             `consent_text`, `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them,
             or `ignore`.
         evidence: See the reference.
-        update: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what
-            is blank, `skip` nothing. `overwrite` unless told.
+        update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
+            fields, `skip` changes nothing. `overwrite` by default.
         """
         return self._client.call(
             "POST",
@@ -365,9 +365,9 @@ class AsyncImports:
             or `ignore`.
         evidence: How everyone in the file agreed to receive texts. Without it, and without a consent column,
             nobody is opted in.
-        update: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what
-            is blank, `skip` nothing. `overwrite` unless told.
-        dry_run: Whether to only check the file.
+        update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
+            fields, `skip` changes nothing. `overwrite` by default.
+        dry_run: Whether to check the file without importing it.
         """
         return await self._client.call(
             "POST",
@@ -461,8 +461,8 @@ class AsyncImports:
             `consent_text`, `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them,
             or `ignore`.
         evidence: See the reference.
-        update: What becomes of contacts that are there: `overwrite` changes what the row says, `fill` only what
-            is blank, `skip` nothing. `overwrite` unless told.
+        update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
+            fields, `skip` changes nothing. `overwrite` by default.
         """
         return await self._client.call(
             "POST",

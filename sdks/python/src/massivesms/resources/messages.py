@@ -113,8 +113,8 @@ class Messages:
         created_at_gte: Only messages created at this time or later.
         created_at_lt: Only messages created before this time.
         order: The order; `newest` by default.
-        metadata: Only messages whose metadata has these values under these keys. Text finds the number and the
-            boolean that it writes, too.
+        metadata: Only messages whose metadata has these values under these keys. A string also finds the number
+            or boolean that it spells.
         """
         return self._client.call_page(
             "GET",
@@ -370,8 +370,8 @@ class AsyncMessages:
         created_at_gte: Only messages created at this time or later.
         created_at_lt: Only messages created before this time.
         order: The order; `newest` by default.
-        metadata: Only messages whose metadata has these values under these keys. Text finds the number and the
-            boolean that it writes, too.
+        metadata: Only messages whose metadata has these values under these keys. A string also finds the number
+            or boolean that it spells.
         """
         return self._client.call_page(
             "GET",

@@ -44,8 +44,8 @@ module MassiveSMS
       # @param list_id [String] Only contacts on this list.
       # @param segment_id [String] Only contacts that this segment holds at this moment.
       # @param opt_in_status [String] Only contacts of this opt-in status.
-      # @param attributes [Hash<String, Object>] Only contacts whose attributes have these values under these keys.
-      # Text finds the number and the boolean that it writes, too.
+      # @param attributes [Hash<String, Object>] Only contacts whose attributes have these values under these keys. A
+      # string also finds the number or boolean that it spells.
       # @param created_at_gte [Time, String] Only contacts created at this time or later.
       # @param created_at_lt [Time, String] Only contacts created before this time.
       # @param updated_at_gte [Time, String] Only contacts changed at this time or later.

@@ -58,8 +58,9 @@ module MassiveSMS
       # is given.
       # @param cancel_url [String, nil] The page to which the buyer goes after canceling; a page of the service if
       # none is given.
-      # @param save_card [Boolean] Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer so.
-      # It turns on again by itself where its card was declined, or its bank asked for its customer.
+      # @param save_card [Boolean] Keep the card at Stripe, so that automatic top-up may charge it; tell the buyer. If
+      # automatic top-up was turned off because a card was declined or its bank asked for the owner, it is turned on
+      # again.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Checkout]
       def create_checkout(pack:, success_url: UNSET, cancel_url: UNSET, save_card: UNSET, request_options: {})
@@ -117,11 +118,12 @@ module MassiveSMS
       #
       # @param enabled [Boolean] Whether the saved card is charged.
       # @param pack [String] The id of the pack that is bought.
-      # @param threshold [Integer] The balance below which it is bought, in credits.
-      # @param daily_limit [Integer] What may be charged in a UTC day, in the smallest unit of the pack's currency.
-      # @param monthly_limit [Integer] What may be charged in a month of UTC, in the smallest unit of the pack's
+      # @param threshold [Integer] The balance, in credits, below which the pack is bought.
+      # @param daily_limit [Integer] The most that may be charged in a UTC day, in the smallest unit of the pack's
       # currency.
-      # @param forget_card [Boolean] Forget the saved card; nothing is charged to it any more.
+      # @param monthly_limit [Integer] The most that may be charged in a UTC month, in the smallest unit of the pack's
+      # currency.
+      # @param forget_card [Boolean] Whether to delete the saved card, so that it is not charged again.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [AutoTopUp]
       def update_auto_top_up(enabled: UNSET, pack: UNSET, threshold: UNSET, daily_limit: UNSET, monthly_limit: UNSET,

@@ -6,24 +6,24 @@ module MassiveSMS
   module Resources
     # Exports of your data as files, kept for seven days.
     class Exports < Resource
-      # Export what there is as a file. Contacts, messages, results of a campaign, suppressions, the ledger or events,
-      # as CSV or JSON Lines. The file is a snapshot of one moment. Requires the scope of its contents beside
-      # `exports:write`.
+      # Create an export. Contacts, messages, results of a campaign, suppressions, the ledger or events, as CSV or
+      # JSON Lines. The file is a snapshot of one moment. Requires the scope of its contents beside `exports:write`.
       #
-      # @param kind [String] What it holds.
-      # @param format [String] What the file is: comma-separated values with a header, or one JSON object a line.
+      # @param kind [String] The kind of data.
+      # @param format [String] The format of the file: `csv`, with a header, or `jsonl`, one JSON object a line.
       # @param gzip [Boolean] Whether the file is compressed.
-      # @param q [String, nil] Of contacts and messages: only those that the lists of them find by it.
-      # @param list_id [String, nil] Of contacts: only those on this list.
-      # @param segment_id [String, nil] Of contacts: only those whom this segment picks.
-      # @param opt_in_status [String, nil] Of contacts: only those of this opt-in status.
-      # @param filter [Hash<Object, Object>, nil] Of contacts: only those that meet this condition.
-      # @param campaign_id [String, nil] The campaign of the results, or of the messages.
-      # @param contact_id [String, nil] Of messages: only those to this contact.
-      # @param status [String, nil] Of messages: only those of this status, such as `failed`.
-      # @param types [Array<String>, nil] Of events: only those of these types.
-      # @param created_from [Time, String, nil] Only what was made at this time or later.
-      # @param created_before [Time, String, nil] Only what was made before this time.
+      # @param q [String, nil] For contacts and messages: only those that a search for this text finds.
+      # @param list_id [String, nil] For contacts: only those on this list.
+      # @param segment_id [String, nil] For contacts: only those in this segment.
+      # @param opt_in_status [String, nil] For contacts: only those with this opt-in status.
+      # @param filter [Hash<Object, Object>, nil] For contacts: only those that match this filter.
+      # @param campaign_id [String, nil] For campaign results, the campaign; for messages: only those of this
+      # campaign.
+      # @param contact_id [String, nil] For messages: only those to this contact.
+      # @param status [String, nil] For messages and campaign results: only those with this status, such as `failed`.
+      # @param types [Array<String>, nil] For events: only those of these types.
+      # @param created_from [Time, String, nil] Only rows created at this time or later.
+      # @param created_before [Time, String, nil] Only rows created before this time.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Export]
       def create(kind:, format: UNSET, gzip: UNSET, q: UNSET, list_id: UNSET, segment_id: UNSET, opt_in_status: UNSET,

@@ -21,9 +21,9 @@ module MassiveSMS
       # for a JSON object of them, or `ignore`.
       # @param evidence [Hash<Object, Object>, nil] How everyone in the file agreed to receive texts. Without it, and
       # without a consent column, nobody is opted in.
-      # @param update [String, nil] What becomes of contacts that are there: `overwrite` changes what the row says,
-      # `fill` only what is blank, `skip` nothing. `overwrite` unless told.
-      # @param dry_run [Boolean] Whether to only check the file.
+      # @param update [String, nil] How existing contacts change: `overwrite` sets the values of the row, `fill` sets
+      # only blank fields, `skip` changes nothing. `overwrite` by default.
+      # @param dry_run [Boolean] Whether to check the file without importing it.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Import]
       def create(file_name:, list_id: UNSET, default_region: UNSET, mapping: UNSET, evidence: UNSET, update: UNSET,
@@ -68,8 +68,8 @@ module MassiveSMS
       # `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object
       # of them, or `ignore`.
       # @param evidence [Hash<Object, Object>, nil]
-      # @param update [String] What becomes of contacts that are there: `overwrite` changes what the row says, `fill`
-      # only what is blank, `skip` nothing. `overwrite` unless told.
+      # @param update [String] How existing contacts change: `overwrite` sets the values of the row, `fill` sets only
+      # blank fields, `skip` changes nothing. `overwrite` by default.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Import]
       def update(id, list_id: UNSET, default_region: UNSET, mapping: UNSET, evidence: UNSET, update: UNSET,

@@ -51,8 +51,8 @@ module MassiveSMS
       # @param created_at_gte [Time, String] Only messages created at this time or later.
       # @param created_at_lt [Time, String] Only messages created before this time.
       # @param order [String] The order; `newest` by default.
-      # @param metadata [Hash<String, Object>] Only messages whose metadata has these values under these keys. Text
-      # finds the number and the boolean that it writes, too.
+      # @param metadata [Hash<String, Object>] Only messages whose metadata has these values under these keys. A
+      # string also finds the number or boolean that it spells.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Message>]
       def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, status: UNSET, campaign_id: UNSET,

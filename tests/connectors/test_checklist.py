@@ -1,4 +1,4 @@
-"""The checklist that every connector passes, whatever it speaks to."""
+"""The checklist that every connector passes, with every service."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class FakeService(ABC):
         self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def go_away(self) -> None:
-        """Close the port: whoever connects is refused."""
+        """Close the port: connections are refused."""
         if self._runner is not None:
             await self._runner.cleanup()
         self._runner = None

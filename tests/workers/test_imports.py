@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import csv
 import gzip
 import hashlib
 import io
@@ -541,6 +542,33 @@ async def test_a_packed_file_is_unpacked_by_a_process_of_its_own(
         told.append((row.status, row.file_kind, row.file_hash, row.counts, row.error))
     assert told[0] == told[1]
     assert told[0][0] == ("checked" if is_whole else "failed")
+
+
+async def test_attributes_that_cannot_be_read_cost_their_own_row(ctx: Context) -> None:
+    deep = "[" * 100_000
+    cells = [
+        '{"tier": "vip", "old": null}',
+        f'{{"a": {deep}',
+        f'{{"a": {deep}{"]" * 100_000}}}',
+        '{"a": {"b": 1}}',
+        '{"a": ' + "9" * 5000 + "}",
+        '{"a": 1e999}',
+        '{"a": "\\ud800"}',
+        "[1]",
+        "null",
+        '{"": 1}',
+        "{}",
+    ]
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(("phone", "attributes"))
+    writer.writerows((f"+121255502{number:02d}", cell) for number, cell in enumerate(cells))
+    row = await import_(ctx, file.getvalue(), mapping={"phone": "phone", "attributes": "attributes"})
+
+    assert (row.status, counts(row)) == ("completed", {"rows": 11, "created": 2, "invalid": 9})
+    found = {each.phone: each.attributes for each in await Contact.all()}
+    assert found == {"+12125550200": {"tier": "vip"}, "+12125550210": {}}
+    assert all(reason for _, _, reason in await told(ctx, row, "invalid"))
 
 
 async def test_undoing_keeps_consent_and_contacts_used_since(ctx: Context) -> None:

@@ -19,13 +19,13 @@ from msvs.api.consent.consent import Evidence
 from msvs.api.contacts import import_columns, lists
 from msvs.api.contacts.contacts import MAX_ATTRIBUTES, OptInEvidence, read_evidence
 from msvs.api.contacts.import_merge import OVERWRITE, RULES, Merge
-from msvs.api.contacts.suppressions import as_text
 from msvs.api.context import Context, Services
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, RequestTooLarge
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import PUT_IMPORT, Permission, allow, is_allowed, sign_address
 from msvs.api.resources import Resource, moment, optional_moment
 from msvs.api.scope import find, scoped
+from msvs.api.text.cells import escape_formula
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
@@ -618,10 +618,10 @@ async def read_invalid_rows(ctx: Context, id: UUID, *, after: int | None = None)
     writer = csv.writer(text, delimiter=row.delimiter or ",", lineterminator="\n")
     titles = [column.name for column in columns_of(row)]
     if not after:
-        writer.writerow([*map(as_text, titles), REASON])
+        writer.writerow([*map(escape_formula, titles), REASON])
     for each in shown:
         cells = each.cells or []
-        writer.writerow([*map(as_text, cells), *[""] * (len(titles) - len(cells)), each.reason])
+        writer.writerow([*map(escape_formula, cells), *[""] * (len(titles) - len(cells)), each.reason])
     return ImportFile(
         file_name=f"{row.file_name.rpartition('.')[0] or row.file_name}-invalid.csv",
         media_type="text/csv; charset=utf-8",

@@ -24,7 +24,7 @@ from msvs.api.contacts.contacts import (
 from msvs.api.contacts.import_columns import ATTRIBUTE, Column, fold_words, is_about_phone, order_phones, words
 from msvs.api.contacts.imports import trim
 from msvs.api.errors import InvalidRequest
-from msvs.api.text.cells import NO_PHONE, CellUnreadable, clean_text, read_phone_cell
+from msvs.api.text.cells import FORMULA_SIGNS, NO_PHONE, CellUnreadable, clean_text, read_phone_cell
 from msvs.api.text.columns import repair_text
 from msvs.api.text.countries import read_country
 from msvs.api.text.dates import read_date, read_moment
@@ -45,7 +45,7 @@ MAX_TEXT = 5000
 MAX_CELLS = 20_000
 
 _head = encode_row_head(COLUMNS)
-_quoted = re.compile(r"'(?=[0-9(]|'*[=+\-@＝＋－＠])")
+_quoted = re.compile(rf"'(?=[0-9(]|'*[{re.escape(FORMULA_SIGNS)}])")
 _tags = re.compile(r'"([^"]*)"')
 _EMPTY_JSON = b"\x01{}"
 
@@ -323,12 +323,13 @@ def _read_attributes(plan: Plan, cells: Sequence[str]) -> dict[str, object]:
         text = cell_text(_cell(cells, column.at))
         if text:
             found[column.key] = read_value(text, column.type)
-    if found:
-        try:
-            merge_attributes({}, found)
-        except InvalidRequest as error:
-            raise RowRefused(error.message) from None
-    return found
+    if not found:
+        return found
+    try:
+        # What is null is nothing that the person has.
+        return merge_attributes({}, found)
+    except InvalidRequest as error:
+        raise RowRefused(error.message) from None
 
 
 def _read_json(text: str) -> dict[str, object]:
@@ -336,7 +337,7 @@ def _read_json(text: str) -> dict[str, object]:
         return {}
     try:
         return msgspec.json.decode(text, type=dict[str, object])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise RowRefused("its attributes are not a JSON object") from None
 
 

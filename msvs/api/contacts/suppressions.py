@@ -30,7 +30,15 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import find, scoped
-from msvs.api.text.cells import CellUnreadable, clean_text, looks_like_phone, may_hold_phone, read_phone_cell
+from msvs.api.text.cells import (
+    CellUnreadable,
+    clean_text,
+    escape_formula,
+    looks_like_phone,
+    may_hold_phone,
+    read_phone_cell,
+    unescape_formula,
+)
 from msvs.api.text.columns import fold_name
 from msvs.api.text.countries import read_country
 from msvs.api.text.phones import canonical, parse_phone
@@ -45,8 +53,6 @@ IMPORTED = "import"
 # Rows of a file that are one transaction: the head of the chain is theirs alone until they commit.
 CHUNK = 500
 COLUMNS = ("phone", "source", "created_at")
-# A spreadsheet takes a cell that begins so for a formula, and runs it; with an apostrophe before it is text.
-FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 _line_end_or_plus = re.compile(r"[\r\n]|^\W*\+").search
 
@@ -243,7 +249,7 @@ async def export_rows(ctx: Context) -> AsyncIterator[Sequence[tuple[str, str, st
     """
     after = UUID(int=0)
     while rows := await scoped(ctx, Suppression).filter(id__gt=after).order_by("id").limit(5000):
-        yield [(row.phone, as_text(row.source), moment(row.created_at)) for row in rows]
+        yield [(row.phone, escape_formula(row.source), moment(row.created_at)) for row in rows]
         after = rows[-1].id
 
 
@@ -345,7 +351,7 @@ def _read_phones(person: Person, row: Row, phones_at: Sequence[int], region: str
 
 def _read_source(person: Person, row: Row, at: int) -> None:
     """Take the row's own source, cut to what is kept; it never costs the suppression."""
-    text = _of_text(row.cell(at).strip())
+    text = unescape_formula(row.cell(at).strip())
     plain = "".join(" " if unicodedata.category(each) in ("Cc", "Cs") else each for each in text[: 10 * MAX_SOURCE])
     plain = plain.strip()[:MAX_SOURCE].rstrip()
     person.source = plain or person.source
@@ -374,13 +380,3 @@ def _find_swallowed(table: Table, row: Row, person: Person, phones_at: Sequence[
 
 def _digits(text: str) -> str:
     return "".join(filter(str.isdigit, text))
-
-
-def as_text(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.lstrip("'").startswith(FORMULAS) else cell
-
-
-def _of_text(cell: str) -> str:
-    """Return what `_as_text` was given."""
-    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULAS) else cell

@@ -20,6 +20,9 @@ MAX_CELL = 500
 # The region of numbers that are international or nothing.
 NO_REGION = "ZZ"
 
+# What a spreadsheet takes for a formula, or for the end of a cell, where a cell begins with it.
+FORMULA_SIGNS = "=+-@＝＋－＠\t\r\n"
+
 _QUOTES = "'\"`´‘’‚‛“”„‟«»‹›′″<>"
 _DASHES = "−ー─⁃"
 _DOTS = "·•∙・"
@@ -57,6 +60,20 @@ class CellUnreadable(ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def escape_formula(cell: str) -> str:
+    """Return a cell of which no spreadsheet makes a formula: with an apostrophe before it, it is text."""
+    return f"'{cell}" if _is_formula(cell) else cell
+
+
+def unescape_formula(cell: str) -> str:
+    """Return what `escape_formula` was given."""
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+
+
+def _is_formula(cell: str) -> bool:
+    return cell.lstrip("'").startswith(tuple(FORMULA_SIGNS))
 
 
 def clean_text(text: str) -> str:

@@ -37,7 +37,7 @@ class Export(Model):
     """An export, how far it is, and its file, whose bytes are rows of `export_chunks` until it expires.
 
     A worker holds an export by `lease_token` until `lease_until`. All of a file is of one moment: a worker that takes
-    over begins again.
+    over begins again. `tries` counts the beginnings.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -54,6 +54,7 @@ class Export(Model):
     lease_token = fields.UUIDField(null=True)
     lease_until = fields.DatetimeField(null=True)
     turn_at = fields.DatetimeField(null=True)
+    tries = fields.SmallIntField(default=0, db_default=0)
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
     started_at = fields.DatetimeField(null=True)

@@ -905,6 +905,9 @@ class ExportRow(Protocol):
     def turn_at(self) -> datetime | None: ...
 
     @property
+    def tries(self) -> int: ...
+
+    @property
     def created_at(self) -> datetime: ...
 
     @property

@@ -24,7 +24,7 @@ from msvs.api.notifier import Notifier, WorkQueue
 from msvs.loops import new_runner
 from msvs.packs import Billing
 from msvs.settings import Settings, SettingsError
-from msvs.workers import billing, imports, maintenance, reports, status_callbacks
+from msvs.workers import billing, exports, imports, maintenance, reports, status_callbacks
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +40,10 @@ STUCK_SECONDS = 10.0
 # pooler, a session that was never told of them.
 FIND_STUCK_BACKENDS = """
 SELECT pid, query_start FROM pg_stat_activity
-WHERE datname = current_database() AND usename = current_user AND application_name = $2 AND pid <> pg_backend_pid()
+JOIN unnest($1::text[], $2::float8[]) AS known (application_name, seconds) USING (application_name)
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
     AND xact_start IS NOT NULL AND wait_event_type = 'Client'
-    AND state_change < clock_timestamp() - make_interval(secs => $1)
+    AND state_change < clock_timestamp() - make_interval(secs => known.seconds)
 """
 END_BACKENDS = """
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -97,11 +98,14 @@ class Watch:
 
     def __init__(self) -> None:
         self.seconds = STUCK_SECONDS
+        # PostgreSQL waits for a worker that writes a file, which is no sign of anything until the file must be done.
+        self.export_seconds = exports.WHOLE_SECONDS + exports.MORE_SECONDS
         self._seen: set[tuple[int, datetime]] = set()
 
     async def look(self) -> int:
         """End what has been stuck since the look before. Return the number of transactions."""
-        rows = await database.fetch(FIND_STUCK_BACKENDS, self.seconds, database.APP)
+        seconds = {database.APP: self.seconds, exports.OWN_NAME: self.export_seconds}
+        rows = await database.fetch(FIND_STUCK_BACKENDS, list(seconds), list(seconds.values()))
         found = {(row.pid, row.query_start) for row in rows}
         stuck, self._seen = found & self._seen, found
         if not stuck:

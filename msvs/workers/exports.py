@@ -1,14 +1,16 @@
 """Exports: write files of what a workspace has, each of one moment, a chunk a transaction.
 
 PostgreSQL writes the rows by itself, in a transaction that sees one moment; they are kept as they come, in bounded
-memory. A worker holds an export by a lease. One that takes over begins again, as the moment is gone with the worker.
+memory. A worker holds an export by a lease, which it renews for as long as it writes. One that takes over begins again,
+as the moment is gone with the worker; what breaks off time and again, or takes too long, fails.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -18,23 +20,34 @@ import structlog
 
 from msvs import database
 from msvs.api import ids
+from msvs.api.consent import consent
 from msvs.api.context import Context, Services
-from msvs.api.errors import ApiError
+from msvs.api.errors import ApiError, ErrorCode
 from msvs.api.messages import export_jobs
 from msvs.api.messages.export_jobs import DROP_EXPORT_CHUNKS, DUE, INSERT_EXPORT_CHUNK
 from msvs.api.messages.export_requests import JSON_LINES
-from msvs.api.messages.export_rows import Statement, finish_rows, make_statement
+from msvs.api.messages.export_rows import Finishing, Statement, make_statement
 from msvs.api.unit_of_work import in_unit_of_work
-from msvs.database import execute, fetch_value
+from msvs.database import execute, fetch_row, fetch_value
 from msvs.models import Export, ExportStatus
 from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
+# How often the lease is renewed, also while PostgreSQL looks for rows and says nothing.
+BEAT_SECONDS = 5.0
+# How often an export is begun that breaks off before it has ended: what ends its worker must not go on for good.
+TRIES = 10
 CHUNK = 1 << 20
 # A moment that is seen for long holds up PostgreSQL's own cleaning.
 WHOLE_SECONDS = 1800.0
+# PostgreSQL ends by itself what a worker that is gone has left.
+MORE_SECONDS = 60.0
+# How long the beginning waits for erasures, of which none may end meanwhile.
+LOCK_SECONDS = 30.0
+# What is left to give a lease back, where the process is told to end.
+RELEASE_SECONDS = 1.0
 # Quick: what is written is read once, and mostly by a browser on a fast line.
 LEVEL = 1
 # The transaction waits for this process when it is the slower one, which is no sign that it is stuck.
@@ -42,25 +55,45 @@ OWN_NAME = f"{database.APP}-export"
 SESSION: Mapping[str, str] = {
     "TimeZone": "UTC",
     "application_name": OWN_NAME,
-    "statement_timeout": f"{WHOLE_SECONDS:.0f}s",
-    "transaction_timeout": f"{WHOLE_SECONDS:.0f}s",
+    "statement_timeout": f"{WHOLE_SECONDS + MORE_SECONDS:.0f}s",
+    "transaction_timeout": f"{WHOLE_SECONDS + MORE_SECONDS:.0f}s",
 }
 # Neither stands in JSON, where both are escaped: nothing is quoted.
 JSON_QUOTE, JSON_DELIMITER = "\x02", "\x03"
+TOO_LONG = f"It takes longer than {WHOLE_SECONDS / 60:.0f} minutes: ask for less at once, such as by created_from."
+BROKEN_OFF = "It was broken off too often: ask for it again, or for less at once."
 
-CLAIM_EXPORT = """
-UPDATE exports SET lease_token = $1, lease_until = $3, turn_at = $2
-WHERE id = (
-    SELECT id FROM exports
-    WHERE status = ANY ($4::varchar[]) AND (lease_until IS NULL OR lease_until < $2)
-    ORDER BY turn_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED
+# Literals, by which the planner sees that the rows are in the index of those due.
+_DUE = ", ".join(f"'{status}'" for status in DUE)
+# Nobody holds it, and none of its workspace is being written: one's large files hold up no other's.
+_IS_FREE = f"""
+due.status IN ({_DUE}) AND (due.lease_until IS NULL OR due.lease_until < {{now}}) AND NOT EXISTS (
+    SELECT FROM exports AS running
+    WHERE running.status IN ({_DUE}) AND running.workspace_id = due.workspace_id AND running.lease_until >= {{now}}
 )
-RETURNING id
 """
-HAS_DUE_EXPORT = """
-SELECT EXISTS (SELECT FROM exports WHERE status = ANY ($2::varchar[]) AND (lease_until IS NULL OR lease_until < $1))
+# The workspace that has waited longest goes first.
+CLAIM_EXPORT = f"""
+UPDATE exports SET lease_token = $1, lease_until = $3, turn_at = $2, tries = tries + 1
+WHERE id = (
+    SELECT id FROM exports AS due WHERE {_IS_FREE.format(now="$2")}
+    ORDER BY GREATEST(turn_at, (
+        SELECT max(turn_at) FROM exports AS others
+        WHERE others.workspace_id = due.workspace_id AND others.id >= id_floor($2::timestamptz - interval '1 day')
+    )) NULLS FIRST, turn_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, tries
 """
-RELEASE_EXPORT = "UPDATE exports SET lease_token = NULL, lease_until = NULL WHERE id = $1 AND lease_token = $2"
+HAS_DUE_EXPORT = f"SELECT EXISTS (SELECT FROM exports AS due WHERE {_IS_FREE.format(now='$1')})"
+RENEW_EXPORT = f"""
+UPDATE exports SET lease_until = clock_timestamp() + $3::interval
+WHERE id = $1 AND lease_token = $2 AND status IN ({_DUE})
+"""
+# What its worker gave back of its own accord was no failure.
+RELEASE_EXPORT = """
+UPDATE exports SET lease_token = NULL, lease_until = NULL, tries = GREATEST(0, tries - 1)
+WHERE id = $1 AND lease_token = $2
+"""
 
 
 class LeaseLost(Exception):
@@ -69,46 +102,112 @@ class LeaseLost(Exception):
 
 async def has_due(_: Services, now: datetime) -> bool:
     """Return whether an export waits for a worker."""
-    return bool(await fetch_value(HAS_DUE_EXPORT, now, list(DUE)))
+    return bool(await fetch_value(HAS_DUE_EXPORT, now))
+
+
+async def claim_export(services: Services, stop: StopFlag) -> Writing | None:
+    """Claim the export whose turn it is, or None if none waits."""
+    now = await database.now()
+    token = ids.new_id()
+    row = await fetch_row(CLAIM_EXPORT, token, now, now + LEASE)
+    return None if row is None else Writing(services, stop, row.id, token, row.tries)
 
 
 async def run_export(services: Services, stop: StopFlag) -> bool:
-    """Write the file of the export that has waited longest. Return whether there was one."""
-    now = await database.now()
-    token = ids.new_id()
-    id = await fetch_value(CLAIM_EXPORT, token, now, now + LEASE, list(DUE))
-    if id is None:
+    """Write the file of the export whose turn it is. Return whether there was one."""
+    writing = await claim_export(services, stop)
+    if writing is None:
         return False
-    await Writing(services, stop, id, token).run()
+    await writing.run()
     return True
 
 
 class Writing:
     """A worker's writing of one file."""
 
-    def __init__(self, services: Services, stop: StopFlag, id: UUID, token: UUID) -> None:
+    def __init__(self, services: Services, stop: StopFlag, id: UUID, token: UUID, tries: int) -> None:
         self._services, self._stop = services, stop
-        self._id, self._token = id, token
+        self._id, self._token, self._tries = id, token, tries
         self._parts: list[bytes] = []
         self._size = self._start = self._rows = 0
         self._packer: zlib._Compress | None = None
+        self._finishing: Finishing | None = None
         self._is_lost = False
+        self._limit = asyncio.timeout(WHOLE_SECONDS)
 
     async def run(self) -> None:
         """Write the file, unless it is canceled, or the worker is to end; another begins it again then."""
         try:
-            row = await in_unit_of_work(self._begin)
-            request = export_jobs.request_of(row)
-            ctx = Context(row.workspace_id, row.livemode, row.actor, services=self._services)
-            statement = await make_statement(ctx, request, is_json=request.format == JSON_LINES)
-            if request.gzip:
-                self._packer = zlib.compressobj(LEVEL, wbits=31)
-            written = await self._copy(statement, is_json=request.format == JSON_LINES)
-            await in_unit_of_work(partial(self._finish, written))
+            if self._tries > TRIES:
+                await self._fail(ErrorCode.INTERNAL_ERROR, BROKEN_OFF)
+                return
+            async with self._limit, self._beating():
+                await self._write()
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await self._release()
+            raise
+        except Exception as error:
+            await self._settle(error)
+
+    async def _write(self) -> None:
+        row = await in_unit_of_work(self._begin)
+        request = export_jobs.request_of(row)
+        is_json = request.format == JSON_LINES
+        statement = await make_statement(self._ctx(row), request, is_json=is_json)
+        self._finishing = Finishing(statement.mark)
+        if request.gzip:
+            self._packer = zlib.compressobj(LEVEL, wbits=31)
+        written = await self._copy(statement, is_json=is_json)
+        finished, _ = await asyncio.to_thread(self._pack, b"".join(self._parts), is_last=True)
+        await in_unit_of_work(partial(self.finish, finished, written))
+
+    async def _settle(self, error: Exception) -> None:
+        """Release an export that broke off or have it fail. Raises the error where its worker may be to blame."""
+        try:
+            if self._is_lost or isinstance(error, LeaseLost | asyncpg.LockNotAvailableError):
+                await self._release()
+            elif self._limit.expired():
+                await self._fail(ErrorCode.REQUEST_TOO_LARGE, TOO_LONG)
+            elif isinstance(error, ApiError):
+                await self._fail(error.code, error.message)
+            else:
+                # The lease stays, so that what broke has a minute to be whole again.
+                if self._tries >= TRIES:
+                    await self._fail(ErrorCode.INTERNAL_ERROR, BROKEN_OFF)
+                raise error
         except LeaseLost:
-            await execute(RELEASE_EXPORT, self._id, self._token)
-        except ApiError as error:
-            await in_unit_of_work(partial(self._fail, error))
+            await self._release()
+
+    async def _release(self) -> None:
+        await execute(RELEASE_EXPORT, self._id, self._token)
+
+    @asynccontextmanager
+    async def _beating(self) -> AsyncIterator[None]:
+        """Renew the lease in the time of the block, and break the block off once it is lost."""
+        beat = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beat.cancel()
+            await asyncio.wait([beat])
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                is_held = await execute(RENEW_EXPORT, self._id, self._token, LEASE) > 0
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("lease of an export not renewed", export_id=str(self._id), error=type(error).__name__)
+                continue
+            if not is_held or self._stop.is_set:
+                self._is_lost = True
+                self._limit.reschedule(asyncio.get_running_loop().time())
+                return
+
+    def _ctx(self, row: Export) -> Context:
+        return Context(row.workspace_id, row.livemode, row.actor, services=self._services)
 
     async def _hold(self, now: datetime) -> Export:
         row = await Export.filter(id=self._id).select_for_update().first()
@@ -119,6 +218,12 @@ class Writing:
         return row
 
     async def _begin(self) -> Export:
+        # Who is being erased right now is waited for: the moment that is seen comes after, or the erasure finds this.
+        await database.wait_for_locks(LOCK_SECONDS)
+        row = await Export.filter(id=self._id).first()
+        if row is None:
+            raise LeaseLost
+        await consent.hold_suppressions(self._ctx(row))
         now = await database.now()
         row = await self._hold(now)
         row.status = ExportStatus.RUNNING
@@ -128,25 +233,19 @@ class Writing:
         await execute(DROP_EXPORT_CHUNKS, row.id)
         return row
 
-    async def _fail(self, error: ApiError) -> None:
-        now = await database.now()
-        row = await self._hold(now)
-        await export_jobs.end_export(row, ExportStatus.FAILED, now, {"code": error.code, "message": error.message})
-        await execute(DROP_EXPORT_CHUNKS, row.id)
-        log.info("export failed", export_id=str(self._id), code=str(error.code))
+    async def _fail(self, code: str, message: str) -> None:
+        async def fail() -> None:
+            now = await database.now()
+            row = await self._hold(now)
+            await export_jobs.end_export(row, ExportStatus.FAILED, now, {"code": str(code), "message": message})
+            await execute(DROP_EXPORT_CHUNKS, row.id)
+
+        await in_unit_of_work(fail)
+        log.info("export failed", export_id=str(self._id), code=str(code))
 
     async def _copy(self, statement: Statement, *, is_json: bool) -> int:
         """Have PostgreSQL write all rows. Return how many."""
         how = {"quote": JSON_QUOTE, "delimiter": JSON_DELIMITER} if is_json else {"header": True}
-        try:
-            return await self._copy_all(statement, how)
-        except asyncpg.InterfaceError:
-            # A COPY that is broken off costs its connection.
-            if self._is_lost:
-                raise LeaseLost from None
-            raise
-
-    async def _copy_all(self, statement: Statement, how: Mapping[str, str | bool]) -> int:
         async with (
             database.client().acquire_connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -155,7 +254,7 @@ class Writing:
                 await connection.execute(
                     "SELECT set_config($1, $2, true) WHERE current_setting($1, true) IS NOT NULL", name, value
                 )
-            total = await connection.fetchval(statement.count, *statement.values)
+            total = await connection.fetchval(statement.count, *statement.values, timeout=WHOLE_SECONDS)
             await in_unit_of_work(partial(self._tell_total, total))
             await self.take_all(connection, statement, how)
         return int(total)
@@ -177,39 +276,37 @@ class Writing:
         self._parts.append(data)
         self._size += len(data)
         if self._size >= CHUNK:
-            await self.keep(b"".join(self._parts), is_last=False)
-            self._parts, self._size = [], 0
+            parts, self._parts, self._size = self._parts, [], 0
+            await self.keep(b"".join(parts))
 
-    async def keep(self, data: bytes, *, is_last: bool) -> None:
-        finished, count = await asyncio.to_thread(self._pack, data, is_last=is_last)
+    async def keep(self, data: bytes) -> None:
+        """Write rows. What a transaction that is tried again does twice is done outside of it, once."""
+        finished, count = await asyncio.to_thread(self._pack, data, is_last=False)
         self._rows += count
-        if not is_last:
-            await in_unit_of_work(partial(self.write, finished))
-        elif finished:
-            await self._insert(finished)
+        await in_unit_of_work(partial(self.write, finished))
+        self._start += len(finished)
 
     def _pack(self, data: bytes, *, is_last: bool) -> tuple[bytes, int]:
-        finished, count = finish_rows(data)
+        assert self._finishing is not None, "the statement is made"
+        finished, count = self._finishing.finish(data)
         if self._packer is not None:
             finished = self._packer.compress(finished) + (self._packer.flush() if is_last else b"")
         return finished, count
 
     async def write(self, data: bytes) -> None:
         row = await self._hold(await database.now())
-        if data:
-            await self._insert(data)
+        await self._insert(row, data)
         row.rows_done = min(self._rows, row.rows_total or self._rows)
-        row.file_size = self._start
         await row.save()
 
-    async def _insert(self, data: bytes) -> None:
-        await execute(INSERT_EXPORT_CHUNK, self._id, self._start, data)
-        self._start += len(data)
+    async def _insert(self, row: Export, data: bytes) -> None:
+        if data:
+            await execute(INSERT_EXPORT_CHUNK, self._id, self._start, data)
+        row.file_size = self._start + len(data)
 
-    async def _finish(self, rows: int) -> None:
+    async def finish(self, data: bytes, rows: int) -> None:
         now = await database.now()
         row = await self._hold(now)
-        await self.keep(b"".join(self._parts), is_last=True)
+        await self._insert(row, data)
         row.rows_done = rows
-        row.file_size = self._start
         await export_jobs.end_export(row, ExportStatus.COMPLETED, now)

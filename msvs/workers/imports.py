@@ -34,6 +34,7 @@ from msvs.json_types import JSONObject
 from msvs.models import ContactImport, ImportStatus
 from msvs.settings import Settings
 from msvs.workers import exports, import_reader
+from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
@@ -54,12 +55,16 @@ MAX_ROWS = 10_000_000
 MAX_FILLED = 100_000
 
 _DUE = ", ".join(f"'{status}'" for status in DUE)
+# The workspace that has waited longest goes first.
 CLAIM = f"""
 UPDATE contact_imports SET lease_token = $1, lease_until = $3, turn_at = $2
 WHERE id = (
-    SELECT id FROM contact_imports
+    SELECT id FROM contact_imports AS due
     WHERE status IN ({_DUE}) AND (lease_until IS NULL OR lease_until < $2)
-    ORDER BY turn_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ORDER BY GREATEST(turn_at, (
+        SELECT max(turn_at) FROM contact_imports AS others
+        WHERE others.workspace_id = due.workspace_id AND others.id >= id_floor($2::timestamptz - interval '1 day')
+    )) NULLS FIRST, turn_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 RETURNING id
 """
@@ -80,6 +85,10 @@ WHERE import_rows.reading_id = $1 AND import_rows.number = named.number
 
 # What is left to give a lease back, where the process is told to end.
 RELEASE_SECONDS = 1.0
+# What a worker of files does at once, and how often it looks for more beside it.
+IMPORTING, WRITING = "import", "export"
+MOST_EXPORTS = 4
+LOOK_SECONDS = 1.0
 
 
 class LeaseLost(Exception):
@@ -108,17 +117,47 @@ async def run_imports(services: Services, settings: Settings, *, stop: StopFlag 
 
 
 async def run_files(services: Services, settings: Settings, *, stop: StopFlag | None = None) -> int:
-    """Bring imports and exports forward by turns, until none is due. Return how many rows were imported."""
+    """Bring imports and exports forward side by side, until none is due. Return how many rows were imported.
+
+    One import goes on at a time, and a few exports, each of another workspace: neither kind waits for the other.
+    """
     stop = stop or StopFlag()
+    failures = Failures()
     done = 0
-    while not stop.is_set:
-        turn = await _claim(services, settings, stop)
-        if turn is not None:
-            done += await turn.run()
-        has_written = not stop.is_set and await exports.run_export(services, stop)
-        if turn is None and not has_written:
-            break
+    running: dict[asyncio.Task[int], str] = {}
+    try:
+        while True:
+            if not stop.is_set:
+                await _begin_due(services, settings, stop, running)
+            if not running:
+                break
+            ended, _ = await asyncio.wait(running, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                done += await failures.outlive(running.pop(task), task, 0)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    failures.end()
     return done
+
+
+async def _begin_due(
+    services: Services, settings: Settings, stop: StopFlag, running: dict[asyncio.Task[int], str]
+) -> None:
+    """Begin what is due and has room beside what runs."""
+    if IMPORTING not in running.values() and (turn := await _claim(services, settings, stop)) is not None:
+        running[asyncio.create_task(turn.run())] = IMPORTING
+    while list(running.values()).count(WRITING) < MOST_EXPORTS:
+        writing = await exports.claim_export(services, stop)
+        if writing is None:
+            break
+        running[asyncio.create_task(_write(writing))] = WRITING
+
+
+async def _write(writing: exports.Writing) -> int:
+    await writing.run()
+    return 0
 
 
 async def has_due_files(services: Services, now: datetime) -> bool:
@@ -177,7 +216,7 @@ class _Turn:
     async def _is_over(self) -> bool:
         """Return whether the worker is to end, or another import to have its turn."""
         return self._stop.is_set or (
-            time.monotonic() >= self._until and await has_due_files(self._services, await database.now())
+            time.monotonic() >= self._until and await has_due(self._services, await database.now())
         )
 
     async def _hold(self, now: datetime, *statuses: ImportStatus) -> ContactImport:

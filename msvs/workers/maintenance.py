@@ -18,7 +18,6 @@ from msvs.api.context import Services
 from msvs.api.dispatch import delivery_reports, open_months
 from msvs.api.dispatch.campaign_stats import fold_tallies
 from msvs.api.dispatch.message_totals import count_messages
-from msvs.api.messages import export_jobs
 from msvs.api.privacy import workspace_erasure
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.api.webhooks import deliveries
@@ -89,7 +88,7 @@ def _chores(
             ),
         ),
         "imports": partial(retention.forget_imports, services, now, stop=stop),
-        "exports": partial(in_unit_of_work, partial(export_jobs.forget_exports, now)),
+        "exports": partial(retention.forget_exports, now, stop=stop),
         "secret_keys": partial(in_unit_of_work, partial(secret_keys.forget_retired, now)),
         "erased": partial(erase_deleted, services, now, stop=stop),
         "folded": fold_tallies,

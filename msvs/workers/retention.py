@@ -15,6 +15,7 @@ from msvs.api import ids
 from msvs.api.accounts import login_sessions
 from msvs.api.contacts import import_jobs
 from msvs.api.context import Services
+from msvs.api.messages import export_jobs
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.database import fetch
 from msvs.looks import Taking
@@ -115,6 +116,11 @@ async def drop_rows(
 async def forget_imports(services: Services, now: datetime, *, stop: StopFlag | None = None) -> int:
     """Delete what is kept of imports no longer than it is of use, in small transactions too. Return how much."""
     return await _in_turn(partial(in_unit_of_work, partial(import_jobs.forget_imports, services, now)), 1, stop)
+
+
+async def forget_exports(now: datetime, *, stop: StopFlag | None = None) -> int:
+    """Drop files of exports past their keeping, in small transactions too. Return how many chunks and exports."""
+    return await _in_turn(partial(in_unit_of_work, partial(export_jobs.forget_exports, now)), 1, stop)
 
 
 async def _in_turn(drop: Callable[[], Awaitable[int]], batch: int, stop: StopFlag | None) -> int:

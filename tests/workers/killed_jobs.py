@@ -75,6 +75,7 @@ def main() -> int:
     # The next worker takes over at once, and each transaction has little to do.
     imports.LEASE = exports.LEASE = timedelta()
     exports.CHUNK = 1
+    exports.TRIES = MOST
     imports.BATCH = imports.CONSENT_BATCH = import_reader.FRAME_ROWS = 2
     for length in range(MOST):
         pid = os.fork()

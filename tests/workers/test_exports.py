@@ -22,15 +22,16 @@ from msvs.api.contacts.suppressions import create_suppression
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.messages import export_jobs
-from msvs.api.messages.export_requests import CreateExport
+from msvs.api.messages.export_requests import CreateExport, ListExports
 from msvs.api.pages import PageRequest
 from msvs.api.permissions import Scope
 from msvs.api.privacy.erasure import erase_contact
 from msvs.api.resources import moment
-from msvs.api.unit_of_work import unit_of_work
+from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, unit_of_work
 from msvs.models import AuditEntry, Contact, Export, ExportStatus, Role
-from msvs.workers import exports
+from msvs.workers import exports, retention
 from msvs.workers.stopping import StopFlag
+from tests.api.consent.test_revocation import waiting_for_a_lock
 from tests.api.messages.test_statistics import make_campaign, make_message
 from tests.factories import make_list
 from tests.services import SERVICES
@@ -118,6 +119,22 @@ async def test_json_lines_hold_values_as_they_are(ctx: Context) -> None:
     assert (told["id"], told["attributes"]) == (ids.encode_id(ids.CONTACT, maria.id), maria.attributes)
     assert (told["last_name"], told["opt_in_source"], told["email"]) == (FORMULA, "webinar", "maria@example.com")
     assert row.rows_done == 1
+
+
+async def test_what_people_wrote_is_no_id_of_ours(ctx: Context) -> None:
+    """Not even where it looks like what the statement writes."""
+    uuid = "0190d0a7-5c1e-7cc3-98c4-dc0c0c07398f"
+    texts = [f"{sign}con{uuid} and \\u0001msg{uuid}" for sign in ("\x01", "\x04", "\\u0001", "1", "2", "")]
+    for number, text in enumerate(texts):
+        await make_message(ctx, AT, to_phone=f"+1212555010{number}", body=text, metadata={"note": text})
+    for format in ("csv", "jsonl"):
+        row, data = await export(ctx, "messages", format=format)
+        lines = rows_of(data) if format == "csv" else [msgspec.json.decode(line) for line in data.splitlines()]
+        assert sorted(each["body"] for each in lines) == sorted(texts)
+        metadata = [each["metadata"] if format == "jsonl" else msgspec.json.decode(each["metadata"]) for each in lines]
+        assert sorted(each["note"] for each in metadata) == sorted(texts)
+        assert all(ids.decode_id(ids.MESSAGE, each["id"]) is not None for each in lines)
+        assert row.rows_done == len(texts)
 
 
 async def test_a_compressed_file_in_chunks(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +228,24 @@ async def test_each_kind_asks_for_the_scope_of_what_it_holds(ctx: Context) -> No
         assert (error.value.code, error.value.details["scope"]) == ("scope_missing", "contacts:read")
     found = await export_jobs.list_exports(keyed, ids_page())
     assert [row.id for row in found.items] == [ledger.id]
+    # The results of a campaign hold messages and what is known of contacts.
+    of_results = (Scope.CAMPAIGNS_READ, Scope.MESSAGES_READ, Scope.CONTACTS_READ)
+    campaign_id = ids.encode_id(ids.CAMPAIGN, (await make_campaign(ctx)).id)
+    results = await ask(ctx, "campaign_results", campaign_id=campaign_id)
+    for missing in of_results:
+        some = replace(ctx, actor="key_2", scopes=frozenset({*Scope} - {missing}))
+        for refused in (
+            partial(ask, some, "campaign_results", campaign_id=campaign_id),
+            partial(export_jobs.get_export, some, results.id),
+            partial(export_jobs.cancel_export, some, results.id),
+        ):
+            with pytest.raises(ApiError) as error:
+                await refused()
+            assert error.value.details["scope"] == missing
+        found = await export_jobs.list_exports(some, ids_page(), ListExports(kind="campaign_results"))
+        assert found.items == []
     entries = {each.actor: each.changes["kind"] for each in await AuditEntry.filter(action="export.created")}
-    assert entries == {"test": "contacts", "key_1": "ledger"}
+    assert entries == {"test": "campaign_results", "key_1": "ledger"}
     with pytest.raises(ApiError) as error:
         await ask(replace(ctx, actor="usr_1", role=Role.READ_ONLY), "contacts")
     assert error.value.details == {"permission": "exports:write"}
@@ -238,10 +271,10 @@ async def test_a_canceled_export_is_written_no_further(ctx: Context, monkeypatch
     row = await ask(ctx, "contacts")
     real = exports.Writing.keep
 
-    async def cancel_then_keep(self: Any, data: bytes, *, is_last: bool) -> None:
+    async def cancel_then_keep(self: Any, data: bytes) -> None:
         async with unit_of_work():
             await export_jobs.cancel_export(ctx, row.id)
-        await real(self, data, is_last=is_last)
+        await real(self, data)
 
     monkeypatch.setattr(exports.Writing, "keep", cancel_then_keep)
     assert await exports.run_export(SERVICES, StopFlag())
@@ -294,14 +327,110 @@ async def test_an_erased_contact_is_in_no_file_afterwards(ctx: Context, monkeypa
     assert await data_of(await Export.get(id=kept.id))
 
 
+async def test_who_is_being_erased_is_in_no_file_that_is_begun_meanwhile(ctx: Context) -> None:
+    await make_people(ctx)
+    maria = await Contact.get(phone=MARIA)
+    erased = asyncio.Event()
+
+    async def export_meanwhile() -> list[str]:
+        await erased.wait()
+        _, text = await export(ctx, "contacts")
+        return [each["phone"] for each in rows_of(text)]
+
+    exporting = asyncio.create_task(export_meanwhile())
+    async with unit_of_work():
+        await erase_contact(replace(ctx, role=Role.OWNER), maria.id)
+        erased.set()
+        async with asyncio.timeout(20):
+            await waiting_for_a_lock()
+    assert sorted(await exporting) == sorted((JOAO, ZOE))
+
+
+async def test_no_chunk_stays_that_came_while_an_erasure_waited(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make_people(ctx)
+    maria = await Contact.get(phone=MARIA)
+    written = asyncio.Event()
+    real = exports.Writing.finish
+
+    async def finish_slowly(self: Any, *values: Any) -> None:
+        await real(self, *values)
+        written.set()
+        async with asyncio.timeout(4):
+            await waiting_for_a_lock()
+
+    async def erase() -> None:
+        await written.wait()
+        async with unit_of_work():
+            await erase_contact(replace(ctx, role=Role.OWNER), maria.id)
+
+    monkeypatch.setattr(exports.Writing, "finish", finish_slowly)
+    row = await ask(ctx, "contacts")
+    erasing = asyncio.create_task(erase())
+    assert await exports.run_export(SERVICES, StopFlag())
+    await erasing
+    assert (await Export.get(id=row.id)).status == ExportStatus.EXPIRED
+    assert await db.fetch_value("SELECT count(*) FROM export_chunks") == 0
+
+
+async def test_who_is_erased_is_in_no_search_of_an_export(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make_people(ctx)
+    phone = {"field": "phone", "op": "eq", "value": MARIA}
+    named: list[dict[str, Any]] = [
+        {"q": MARIA},
+        {"q": MARIA.removeprefix("+1")[:3] + " " + MARIA.removeprefix("+1")[3:]},
+        {"q": "Maria@Example.com"},
+        {"q": "crm-7"},
+        {"filter": {"all": [phone, {"field": "first_name", "op": "eq", "value": "João"}]}},
+    ]
+    others: list[dict[str, Any]] = [{"q": "maria"}, {"q": "João"}, {"filter": {**phone, "value": JOAO}}]
+    rows = {}
+    for options in (*named, *others):
+        rows[str(options)] = (await export(ctx, "contacts", **options))[0].id
+    waiting = await ask(ctx, "contacts", q=MARIA)
+    maria = await Contact.get(phone=MARIA)
+    notified: set[WorkQueue] = set()
+    monkeypatch.setattr("msvs.api.unit_of_work.notify_now", notified.update)
+    async with unit_of_work():
+        await erase_contact(replace(ctx, role=Role.OWNER), maria.id)
+    assert WorkQueue.IMPORTS in notified
+
+    found = {row.id: str(row.options) for row in await Export.all()}
+    for options in named:
+        text = found[rows[str(options)]]
+        assert not any(each in text for each in (MARIA, MARIA[2:], "aria@", "crm-7")), text
+    for options in others:
+        told = export_jobs.conditions_of(await Export.get(id=rows[str(options)]))
+        assert told == options
+    assert "João" in found[rows[str(named[-1])]]
+    assert await exports.run_export(SERVICES, StopFlag())
+    row = await Export.get(id=waiting.id)
+    assert (row.status, row.rows_done, MARIA in str(row.options)) == (ExportStatus.COMPLETED, 0, False)
+
+
 async def test_files_are_kept_for_seven_days(ctx: Context) -> None:
     row, _ = await export(ctx, "ledger")
     assert row.ended_at is not None
     assert row.expires_at == row.ended_at + timedelta(days=7)
-    assert await export_jobs.forget_exports(row.expires_at) == 0
-    assert await export_jobs.forget_exports(row.expires_at + timedelta(seconds=1)) == 1
+    assert await retention.forget_exports(row.expires_at) == 0
+    assert await retention.forget_exports(row.expires_at + timedelta(seconds=1)) == 2
     row = await Export.get(id=row.id)
     assert (row.status, export_jobs.export_resource(ctx, row).download_url) == ("expired", None)
+    assert await db.fetch_value("SELECT count(*) FROM export_chunks") == 0
+
+
+async def test_many_files_run_out_in_bounded_steps(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EXPIRE_AT_ONCE", "DROP_AT_ONCE"):
+        monkeypatch.setattr(export_jobs, name, 2)
+    rows = [(await export(ctx, "ledger"))[0] for _ in range(5)]
+    await db.execute(
+        "INSERT INTO export_chunks SELECT $1, number, '\\x00' FROM generate_series(1000, 1004) AS number", rows[0].id
+    )
+    later = datetime.now(UTC) + timedelta(days=8)
+    steps = []
+    while step := await in_unit_of_work(partial(export_jobs.forget_exports, later)):
+        steps.append(step)
+    assert (sum(steps), max(steps)) == (5 + 5 + 5, 4)
+    assert {row.status for row in await Export.all()} == {ExportStatus.EXPIRED}
     assert await db.fetch_value("SELECT count(*) FROM export_chunks") == 0
 
 

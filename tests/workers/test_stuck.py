@@ -28,7 +28,7 @@ from msvs.carriers.virtual import VirtualCarrier
 from msvs.looks import BEGINNING
 from msvs.models import Contact, Message
 from msvs.models.identity import new_id
-from msvs.workers import cron, retrying
+from msvs.workers import cron, exports, retrying
 from msvs.workers.dispatch import Carriers, dispatch_messages
 from msvs.workers.reports import collect_reports
 from tests import factories
@@ -353,9 +353,10 @@ async def test_a_scheduled_message_that_cannot_be_written_keeps_nothing_from_goi
         assert await statuses(*ids) == ["scheduled", "sent", "sent"]
 
 
-async def test_cron_ends_what_no_limit_reaches(database: str, live_ctx: Context) -> None:
+@pytest.mark.parametrize(("name", "limit"), [(db.APP, "seconds"), (exports.OWN_NAME, "export_seconds")])
+async def test_cron_ends_what_no_limit_reaches(database: str, live_ctx: Context, name: str, limit: str) -> None:
     """A process that is stopped in a COPY."""
-    connection = await asyncpg.connect(database, server_settings={"application_name": db.APP})
+    connection = await asyncpg.connect(database, server_settings={"application_name": name})
     began, ended = asyncio.Event(), asyncio.Event()
 
     async def rows() -> AsyncIterator[bytes]:
@@ -380,7 +381,7 @@ async def test_cron_ends_what_no_limit_reaches(database: str, live_ctx: Context)
             return bool(await db.fetch_value(in_copy, pid))
 
         await until(is_in_copy)
-        watch.seconds = 0.0
+        setattr(watch, limit, 0.0)
         ends = []
         # Seen twice it is ended, and so is nothing else.
         while not any(ends):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,19 +17,17 @@ from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.messages.export_requests import CreateExport
 from msvs.api.messages.messages import ListMessages, find_messages, read_conditions
 from msvs.api.scope import scoped
+from msvs.api.text.cells import FORMULA_SIGNS
 from msvs.models import Contact, ExportKind, Message, Segment
 
-# Before an id stands its prefix; the first of a row has a sign of its own, by which rows are counted.
-FIRST, LATER = "\x01", "\x04"
-# An id as the statements write it: as it is in CSV, with its sign escaped in JSON.
-_id = re.compile(
-    rb"(?:[\x01\x04]|\\u000[14])([a-z]{3})([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})"
-)
-_first = re.compile(rb"\x01|\\u0001")
+# Before an id stand a mark, drawn for each file so that nobody's text holds it, and its prefix. The mark of the first
+# of a row ends in a sign of its own, by which rows are counted.
+MARK = "{mark}"
+FIRST, LATER = "1", "2"
 _place = re.compile(r"\$(\d+)")
 
-# What a spreadsheet takes for a formula, or for the end of a cell. Few texts begin below A, or as wide signs do.
-FORMULA = "^''*[=+@\\t\\r\\n＝＋－＠-]"
+# A formula as PostgreSQL finds it. Few texts begin below A, or as wide signs do.
+FORMULA = f"^''*[{''.join(sorted(FORMULA_SIGNS.replace('-', '')))}-]"
 
 
 def _safe(column: str) -> str:
@@ -45,7 +44,7 @@ def _time(column: str) -> str:
 
 
 def _ref(prefix: str, column: str, sign: str = LATER) -> str:
-    return f"E'\\x0{ord(sign)}{prefix}' || {column}"
+    return f"'{MARK}{sign}{prefix}' || {column}"
 
 
 Columns = Mapping[str, str]
@@ -155,6 +154,7 @@ class Statement:
     rows: str
     count: str
     values: list[object] = field(repr=False)
+    mark: bytes = field(repr=False)
 
 
 async def make_statement(ctx: Context, request: CreateExport, *, is_json: bool) -> Statement:
@@ -174,7 +174,9 @@ async def make_statement(ctx: Context, request: CreateExport, *, is_json: bool) 
             f'{_safe(sql) if name in source.texts else sql} AS "{name}"' for name, sql in source.columns.items()
         )
         rows = f"SELECT {told} {found} ORDER BY {source.order}"
-    return Statement(rows, f"SELECT count(*) {found}", [ctx.workspace_id, ctx.livemode, *values])
+    mark = secrets.token_hex(8)
+    scope = [ctx.workspace_id, ctx.livemode]
+    return Statement(rows.replace(MARK, mark), f"SELECT count(*) {found}", [*scope, *values], mark.encode())
 
 
 async def _of_contacts(ctx: Context, request: CreateExport) -> _Where:
@@ -272,7 +274,16 @@ def _encode(found: re.Match[bytes]) -> bytes:
     return prefix + b"_" + ids.encode_bare(int(b"".join(hexes), 16)).encode()
 
 
-def finish_rows(data: bytes) -> tuple[bytes, int]:
-    """Return rows as they are kept, with their ids as everywhere, and how many begin among them."""
-    count = len(_first.findall(data)) if _first.search(data) else 0
-    return _id.sub(_encode, data), count or data.count(b"\n")
+class Finishing:
+    """Makes rows as they are kept of those that a statement writes."""
+
+    def __init__(self, mark: bytes) -> None:
+        self._first = mark + FIRST.encode()
+        self._id = re.compile(
+            mark + b"[12]([a-z]{3})([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})"
+        )
+
+    def finish(self, data: bytes) -> tuple[bytes, int]:
+        """Return rows with their ids as everywhere, and how many begin among them."""
+        count = data.count(self._first)
+        return self._id.sub(_encode, data), count or data.count(b"\n")

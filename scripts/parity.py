@@ -158,6 +158,8 @@ PARTS: Mapping[str, str] = {
     "import_erasure.leave_out_erased": "reading the file of an import",
     "export_jobs.open_file": "fetching the file of an export at its signed address",
     "export_jobs.forget_files_of_people": "erasing a contact",
+    "export_jobs.rename_in_conditions": "erasing a contact",
+    "auth.require_open": "opening a signed address of a file",
     "export_rows.make_statement": "writing the file of an export",
     "messages.find_messages": "listing, counting and exporting messages",
     "segments.check_filter": "saving, previewing and exporting by a filter",

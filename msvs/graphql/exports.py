@@ -72,7 +72,7 @@ class Export(Node):
         return None if address is None else address.url
 
 
-register_rows(ids.EXPORT, ExportRow, Export.from_row)
+register_rows(ids.EXPORT, ExportRow, Export.from_row, check=lambda ctx, row: export_jobs.allow_contents(ctx, row.kind))
 
 
 @request_input(CreateExport)

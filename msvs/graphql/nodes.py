@@ -14,11 +14,12 @@ from tortoise.models import Model
 from msvs.api import ids
 from msvs.api.accounts.request_log import API_REQUEST
 from msvs.api.contacts.suppressions import SUPPRESSION
+from msvs.api.context import Context
 from msvs.api.credits.gateway import PURCHASE
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.inbound.canned_answers import CANNED_ANSWER
 from msvs.api.pages import MAX_LIMIT
-from msvs.api.permissions import Permission, require_scope
+from msvs.api.permissions import Permission, allow
 from msvs.api.resources import CONTACT_NOTE
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
@@ -64,12 +65,21 @@ def register(prefix: str, load: Load) -> None:
     _kinds[prefix] = load
 
 
-def register_rows(prefix: str, model: type[M], shape: Callable[[M], Node]) -> None:
-    """Have ids with `prefix` looked up in a table that has a workspace and a mode."""
+def register_rows(
+    prefix: str, model: type[M], shape: Callable[[M], Node], *, check: Callable[[Context, M], object] | None = None
+) -> None:
+    """Have ids with `prefix` looked up in a table that has a workspace and a mode.
+
+    `check` raises PermissionDenied where reading a row takes more than reading its kind.
+    """
 
     async def load(info: Info, id: UUID) -> Node | None:
         row = await info.context.loaders.row(model, id)
-        return None if row is None else shape(row)
+        if row is None:
+            return None
+        if check is not None:
+            check(info.context.ctx, row)
+        return shape(row)
 
     register(prefix, load)
     _shapes[prefix] = shape
@@ -93,7 +103,7 @@ async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Node
     id = ids.decode_id(found, text)
     if load is None or id is None or prefix not in (None, found):
         return None
-    require_scope(info.context.ctx, READS[found])
+    allow(info.context.ctx, READS[found])
     return await load(info, id)
 
 

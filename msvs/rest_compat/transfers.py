@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from msvs.api.accounts.auth import require_open
 from msvs.api.contacts import import_jobs
-from msvs.api.context import Services
+from msvs.api.context import Context, Services
 from msvs.api.errors import MethodNotAllowed
 from msvs.api.limits import Bucket, Limiter
 from msvs.api.messages import export_jobs
@@ -23,7 +27,7 @@ from msvs.pool import sharing
 
 # A part may come from a train.
 PUT_SECONDS = 60.0
-READS_FILES = (Permission.EXPORTS_READ, *export_jobs.PERMISSIONS.values())
+READS_FILES = (Permission.EXPORTS_READ, *chain.from_iterable(export_jobs.PERMISSIONS.values()))
 
 
 class PutPart(Request, frozen=True, kw_only=True):
@@ -63,10 +67,18 @@ class Transfers:
             case _:
                 raise MethodNotAllowed("Files are put here in parts, or fetched.", allow="GET, HEAD, PUT")
 
-    async def _get(self, scope: Scope, send: Send) -> None:
-        token: str = scope["path_params"]["token"]
-        ctx, id = open_address(self._services, GET_EXPORT, token, READS_FILES)
+    async def _open(self, scope: Scope, kind: str, permissions: Iterable[Permission]) -> tuple[Context, UUID]:
+        """Return the caller that the address stands for, and the id of what it is of.
+
+        Raises NotFound, RateLimited, and PermissionDenied where the workspace is suspended or to be deleted.
+        """
+        ctx, id = open_address(self._services, kind, scope["path_params"]["token"], permissions)
         tell_allowance(await self._limiter.take(ctx.workspace_id, Bucket.REQUESTS), scope[ANSWER_HEADERS])
+        await require_open(ctx)
+        return ctx, id
+
+    async def _get(self, scope: Scope, send: Send) -> None:
+        ctx, id = await self._open(scope, GET_EXPORT, READS_FILES)
         row = await export_jobs.open_file(ctx, id)
         headers = [
             (b"content-type", export_jobs.media_type(row).encode()),
@@ -85,9 +97,7 @@ class Transfers:
         await send({"type": "http.response.body"})
 
     async def _put(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token: str = scope["path_params"]["token"]
-        ctx, id = open_address(self._services, PUT_IMPORT, token, [Permission.CONTACTS_WRITE])
-        tell_allowance(await self._limiter.take(ctx.workspace_id, Bucket.REQUESTS), scope[ANSWER_HEADERS])
+        ctx, id = await self._open(scope, PUT_IMPORT, [Permission.CONTACTS_WRITE])
         where = parse_query(scope["query_string"], PutPart)
         is_last = where.last == "true"
         content = await read_body(receive, read_headers(scope), import_jobs.MAX_PUT_PART, PUT_SECONDS)

@@ -14,14 +14,18 @@ from msvs.api import ids
 from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.permissions import SCOPES, Scope
+from msvs.api.messages import export_jobs
+from msvs.api.messages.export_requests import CreateExport
+from msvs.api.permissions import SCOPES, Permission, Scope
+from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql.documents import Document, Documents
 from msvs.graphql.nodes import READS, _kinds
 from msvs.graphql.permissions import FOR_PEOPLE, MUTATIONS
 from msvs.graphql.schema import schema
 from msvs.graphql.scopes import FIELDS, TYPES
-from msvs.models import Message
+from msvs.models import ExportKind, Message
 from tests import factories
+from tests.api.messages.test_statistics import make_campaign
 from tests.apps import BASE_URL
 from tests.graphql_api.conftest import Caller
 from tests.services import SERVICES
@@ -106,6 +110,32 @@ async def test_a_node_is_neither_shown_nor_said_to_be_there(scoped_to: Scoped, c
             answer = (await caller.post(text, {"id": id})).json()
             assert answer["data"] in (None, {name: None})
             assert answer["errors"][0]["extensions"]["scope"] == "contacts:read"
+
+
+@pytest.mark.parametrize("kind", ExportKind)
+async def test_an_export_takes_the_scopes_of_all_that_its_file_holds(
+    scoped_to: Scoped, ctx: Context, kind: ExportKind
+) -> None:
+    campaign = await make_campaign(ctx) if kind is ExportKind.CAMPAIGN_RESULTS else None
+    campaign_id = None if campaign is None else ids.encode_id(ids.CAMPAIGN, campaign.id)
+    async with unit_of_work():
+        row = await export_jobs.create_export(ctx, CreateExport(kind=kind, campaign_id=campaign_id))
+    id = ids.encode_id(ids.EXPORT, row.id)
+    texts = [
+        ("query($id: ID!) { export(id: $id) { conditions downloadUrl } }", "export"),
+        ("query($id: ID!) { node(id: $id) { ... on Export { conditions } } }", "node"),
+        ("query($id: ID!) { nodes(ids: [$id]) { __typename } }", "nodes"),
+    ]
+    asked = [Permission.EXPORTS_READ, *export_jobs.PERMISSIONS[kind]]
+    for permission in asked:
+        caller = await scoped_to(ctx, *(each for each in Scope if each != SCOPES[permission]))
+        for text, name in texts:
+            answer = (await caller.post(text, {"id": id})).json()
+            assert answer.get("data") in (None, {name: None})
+            assert answer["errors"][0]["extensions"]["scope"] == SCOPES[permission]
+    caller = await scoped_to(ctx, *(SCOPES[each] for each in asked))
+    for text, name in texts:
+        assert (await caller.run(text, {"id": id}))[name]
 
 
 SEND = """

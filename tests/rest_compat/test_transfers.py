@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -10,16 +11,19 @@ import httpx
 import pytest
 
 from msvs.api import ids
+from msvs.api.accounts import workspaces
+from msvs.api.accounts.workspace_deletion import delete_workspace
 from msvs.api.contacts import import_jobs
 from msvs.api.context import Context
 from msvs.api.messages import export_jobs
 from msvs.api.permissions import GET_EXPORT, PUT_IMPORT, sign_address
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import Contact, ContactImport, Export
+from msvs.models import Contact, ContactImport, Export, Role, Workspace
 from msvs.settings import Settings
 from msvs.workers import exports
 from msvs.workers.imports import run_imports
 from msvs.workers.stopping import StopFlag
+from tests.api.accounts.test_workspace_deletion import join
 from tests.rest_compat.making import get, post
 from tests.services import SERVICES
 
@@ -120,6 +124,37 @@ async def test_an_address_is_given_to_those_who_may_use_it(ctx: Context) -> None
     done = await Export.get(id=done.id)
     assert export_jobs.address_of(reader, done) is None
     assert export_jobs.address_of(ctx, done) is not None
+
+
+async def suspend(ctx: Context) -> None:
+    async with unit_of_work():
+        await workspaces.suspend_workspace(SERVICES, ctx.workspace_id)
+
+
+async def delete(ctx: Context) -> None:
+    owner, proof = await join(await Workspace.get(id=ctx.workspace_id), Role.OWNER)
+    async with unit_of_work():
+        await delete_workspace(owner, proof, (await Workspace.get(id=ctx.workspace_id)).name)
+
+
+@pytest.mark.parametrize("end", [suspend, delete])
+async def test_an_address_of_a_workspace_that_is_closed_opens_nothing(
+    anonymous: httpx.AsyncClient, ctx: Context, end: Callable[[Context], Awaitable[None]]
+) -> None:
+    row, path = await begin(ctx)
+    async with unit_of_work():
+        done = await export_jobs.create_export(ctx, export_jobs.CreateExport(kind="ledger"))
+    await exports.run_export(SERVICES, StopFlag())
+    address = export_jobs.address_of(ctx, await Export.get(id=done.id))
+    assert address is not None
+    await end(ctx)
+
+    for answer in (
+        await anonymous.put(path, params={"offset": 0}, content=FILE),
+        await anonymous.get(path_of(address.url)),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "workspace_suspended")
+    assert (await ContactImport.get(id=row.id)).file_size == 0
 
 
 @pytest.mark.parametrize("method", ["PUT", "GET"])

@@ -29,6 +29,7 @@ MAX_REMEMBERED = 20_000
 # Unknown keys a network may try: as many at once, and so many a second.
 STRANGERS = Rate(1, 100)
 
+FIND_SUSPENSION = "SELECT suspended_at FROM workspaces WHERE id = $1"
 FIND_API_KEY = """
 SELECT api_keys.id, api_keys.workspace_id, api_keys.livemode, api_keys.prefix, api_keys.last4, api_keys.expires_at,
     api_keys.revoked_at, api_keys.last_used_at, api_keys.scopes, api_keys.allowed_ips, workspaces.suspended_at
@@ -190,6 +191,16 @@ def suspended() -> PermissionDenied:
     return PermissionDenied(
         "The workspace is suspended. Ask who runs this service.", code=ErrorCode.WORKSPACE_SUSPENDED
     )
+
+
+async def require_open(ctx: Context) -> None:
+    """Refuse a caller who brought no key, once the workspace is suspended, to be deleted, or gone.
+
+    Raises PermissionDenied.
+    """
+    row = await fetch_row(FIND_SUSPENSION, ctx.workspace_id)
+    if row is None or row.suspended_at is not None:
+        raise suspended()
 
 
 def name_workspace(workspace_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
@@ -44,14 +44,14 @@ KEPT = timedelta(days=KEPT_DAYS)
 MAX_WAITING = 10
 DUE = (ExportStatus.QUEUED, ExportStatus.RUNNING)
 
-# What an export of a kind asks for beside the right to make exports.
-PERMISSIONS: Mapping[ExportKind, Permission] = {
-    ExportKind.CONTACTS: Permission.CONTACTS_READ,
-    ExportKind.MESSAGES: Permission.MESSAGES_READ,
-    ExportKind.CAMPAIGN_RESULTS: Permission.CAMPAIGNS_READ,
-    ExportKind.SUPPRESSIONS: Permission.CONTACTS_READ,
-    ExportKind.LEDGER: Permission.CREDITS_READ,
-    ExportKind.EVENTS: Permission.EVENTS_READ,
+# What an export of a kind asks for beside the right to make or read exports: all that its file holds.
+PERMISSIONS: Mapping[ExportKind, tuple[Permission, ...]] = {
+    ExportKind.CONTACTS: (Permission.CONTACTS_READ,),
+    ExportKind.MESSAGES: (Permission.MESSAGES_READ,),
+    ExportKind.CAMPAIGN_RESULTS: (Permission.CAMPAIGNS_READ, Permission.MESSAGES_READ, Permission.CONTACTS_READ),
+    ExportKind.SUPPRESSIONS: (Permission.CONTACTS_READ,),
+    ExportKind.LEDGER: (Permission.CREDITS_READ,),
+    ExportKind.EVENTS: (Permission.EVENTS_READ,),
 }
 # What a condition names: the prefix of its id, where it is, and what it is called.
 REFS: Mapping[str, tuple[str, type[ContactList] | type[Segment] | type[Campaign], str]] = {
@@ -65,23 +65,37 @@ OF_PEOPLE = tuple(kind for kind in ExportKind if kind is not ExportKind.LEDGER)
 INSERT_EXPORT_CHUNK = "INSERT INTO export_chunks (export_id, start, data) VALUES ($1, $2, $3)"
 READ_EXPORT_CHUNK = "SELECT data FROM export_chunks WHERE export_id = $1 AND start = $2"
 DROP_EXPORT_CHUNKS = "DELETE FROM export_chunks WHERE export_id = $1"
-EXPIRE_EXPORTS = """
-WITH gone AS (
-    UPDATE exports SET status = 'expired', updated_at = $1 WHERE status = 'completed' AND expires_at < $1 RETURNING id
-)
-DELETE FROM export_chunks WHERE export_id IN (SELECT id FROM gone)
+# Exports that run out at once, and chunks of their files: some are one row, others a thousand of a megabyte.
+EXPIRE_AT_ONCE = 100
+DROP_AT_ONCE = 200
+_EXPIRED = """
+SELECT id FROM exports WHERE status = 'completed' AND expires_at < $1
+ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+DROP_EXPIRED_CHUNKS = f"""
+WITH due AS MATERIALIZED ({_EXPIRED})
+DELETE FROM export_chunks WHERE ctid = ANY (ARRAY(
+    SELECT chunks.ctid FROM due JOIN export_chunks AS chunks ON chunks.export_id = due.id LIMIT $3
+))
+"""
+EXPIRE_EXPORTS = f"""
+UPDATE exports SET status = 'expired', updated_at = $1 WHERE id = ANY (ARRAY({_EXPIRED}))
+    AND NOT EXISTS (SELECT FROM export_chunks WHERE export_id = exports.id)
 """
 # Their files are written again without the person, or are gone.
 FORGET_FILES = """
-WITH named AS (
-    UPDATE exports SET status = CASE WHEN status = 'completed' THEN 'expired' ELSE 'queued' END, lease_token = NULL,
-        lease_until = NULL, rows_done = 0, file_size = 0, updated_at = $3
-    WHERE workspace_id = $1 AND livemode = $2 AND status IN ('queued', 'running', 'completed')
-        AND kind = ANY($4::varchar[])
-    RETURNING id
-)
-DELETE FROM export_chunks WHERE export_id IN (SELECT id FROM named)
+UPDATE exports SET status = CASE WHEN status = 'completed' THEN 'expired' ELSE 'queued' END, lease_token = NULL,
+    lease_until = NULL, tries = 0, rows_done = 0, file_size = 0, updated_at = $3
+WHERE workspace_id = $1 AND livemode = $2 AND status IN ('queued', 'running', 'completed') AND kind = ANY($4::varchar[])
+RETURNING id
 """
+# A statement of its own, after the rows are held: it sees the chunks that came meanwhile.
+FORGET_CHUNKS = "DELETE FROM export_chunks WHERE export_id = ANY($1::uuid[])"
+FIND_SEARCHES = """
+SELECT id, options FROM exports WHERE workspace_id = $1 AND livemode = $2
+    AND (options ->> 'q' IS NOT NULL OR jsonb_typeof(options -> 'filter') = 'object') ORDER BY id FOR UPDATE
+"""
+WRITE_OPTIONS = "UPDATE exports SET options = $4 WHERE workspace_id = $1 AND livemode = $2 AND id = $3"
 
 
 class ExportFault(Resource, kw_only=True):
@@ -154,9 +168,20 @@ def export_resource(ctx: Context, row: rows.ExportRow) -> ExportResource:
     )
 
 
+def allow_contents(ctx: Context, kind: ExportKind) -> None:
+    """Refuse a caller who may not read all that an export of a kind holds. Raises PermissionDenied."""
+    for permission in PERMISSIONS[kind]:
+        allow(ctx, permission)
+
+
+def may_read_contents(ctx: Context, kind: ExportKind) -> bool:
+    """Return whether a caller may read all that an export of a kind holds."""
+    return all(is_allowed(ctx, permission) for permission in PERMISSIONS[kind])
+
+
 def address_of(ctx: Context, row: rows.ExportRow) -> SignedAddress | None:
     """Return where the caller finds the file; None where there is none, or none that they may read."""
-    if row.status != ExportStatus.COMPLETED or not is_allowed(ctx, PERMISSIONS[ExportKind(row.kind)]):
+    if row.status != ExportStatus.COMPLETED or not may_read_contents(ctx, ExportKind(row.kind)):
         return None
     return sign_address(ctx, GET_EXPORT, row.id)
 
@@ -197,7 +222,7 @@ async def create_export(ctx: Context, data: CreateExport) -> Export:
     """Ask for an export. Raises InvalidRequest, PermissionDenied, and Conflict `export_limit` where ten wait."""
     allow(ctx, Permission.EXPORTS_WRITE)
     kind = _read_kind(data.kind)
-    allow(ctx, PERMISSIONS[kind])
+    allow_contents(ctx, kind)
     await _check(ctx, kind, data)
     waiting = await scoped(ctx, Export).filter(status__in=DUE).count()
     if waiting >= MAX_WAITING:
@@ -223,7 +248,7 @@ async def get_export(ctx: Context, id: UUID) -> Export:
     """Return one export. Raises NotFound, PermissionDenied where the caller may not read what it holds."""
     allow(ctx, Permission.EXPORTS_READ)
     row = await _find(ctx, id)
-    allow(ctx, PERMISSIONS[row.kind])
+    allow_contents(ctx, row.kind)
     return row
 
 
@@ -235,7 +260,7 @@ async def list_exports(ctx: Context, page: PageRequest, which: ListExports | Non
 
 def export_query(ctx: Context, which: ListExports) -> QuerySet[Export]:
     """Return the query of the exports that a caller may see. Raises InvalidRequest."""
-    query = scoped(ctx, Export).filter(kind__in=[kind for kind in ExportKind if is_allowed(ctx, PERMISSIONS[kind])])
+    query = scoped(ctx, Export).filter(kind__in=[kind for kind in ExportKind if may_read_contents(ctx, kind)])
     if which.kind is not None:
         query = query.filter(kind=_read_kind(which.kind))
     if which.status is not None:
@@ -249,7 +274,7 @@ async def cancel_export(ctx: Context, id: UUID) -> Export:
     """End an export that has not ended; one that has is returned as it is. Raises NotFound."""
     allow(ctx, Permission.EXPORTS_WRITE)
     row = await _find(ctx, id, lock=True)
-    allow(ctx, PERMISSIONS[row.kind])
+    allow_contents(ctx, row.kind)
     if row.status in DUE:
         await end_export(row, ExportStatus.CANCELED, ctx.services.clock())
         await execute(DROP_EXPORT_CHUNKS, row.id)
@@ -286,13 +311,39 @@ async def read_file(row: Export) -> AsyncIterator[bytes]:
 
 
 async def forget_exports(now: datetime) -> int:
-    """Drop the files of exports that are past their keeping. Return how many chunks."""
-    return await execute(EXPIRE_EXPORTS, now)
+    """Drop a batch of the files of exports that are past their keeping; 0 once nothing is left to do."""
+    dropped = await execute(DROP_EXPIRED_CHUNKS, now, EXPIRE_AT_ONCE, DROP_AT_ONCE)
+    return dropped + await execute(EXPIRE_EXPORTS, now, EXPIRE_AT_ONCE)
 
 
 async def forget_files_of_people(ctx: Context, now: datetime) -> None:
-    """Drop the files that may name somebody who is erased; what is being written begins again."""
-    await execute(FORGET_FILES, ctx.workspace_id, ctx.livemode, now, [kind.value for kind in OF_PEOPLE])
+    """Drop the files that may name somebody who is erased; what is being written begins again.
+
+    The caller keeps others from beginning until its transaction ends, as all do that lock the suppressions.
+    """
+    found = await fetch(FORGET_FILES, ctx.workspace_id, ctx.livemode, now, [kind.value for kind in OF_PEOPLE])
+    await execute(FORGET_CHUNKS, [row.id for row in found])
+    notify_after_commit(WorkQueue.IMPORTS)
+
+
+async def rename_in_conditions(ctx: Context, rename: Callable[[str], str]) -> None:
+    """Put what `rename` returns in the place of each text that exports were asked for by."""
+    for row in await fetch(FIND_SEARCHES, ctx.workspace_id, ctx.livemode):
+        options = {**row.options, **{name: _renamed(row.options.get(name), rename) for name in ("q", "filter")}}
+        if options != row.options:
+            await execute(WRITE_OPTIONS, ctx.workspace_id, ctx.livemode, row.id, options)
+
+
+def _renamed(value: object, rename: Callable[[str], str]) -> object:
+    """Return a search or a filter with other texts where it has values."""
+    match value:
+        case str():
+            return rename(value)
+        case list():
+            return [_renamed(each, rename) for each in value]
+        case dict():
+            return {name: each if name in ("field", "op") else _renamed(each, rename) for name, each in value.items()}
+    return value
 
 
 def _read_kind(text: str) -> ExportKind:

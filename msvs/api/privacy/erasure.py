@@ -19,9 +19,10 @@ from msvs.api.contacts.import_erasure import erase_from_imports, hash_of, hold_i
 from msvs.api.context import Context
 from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict, ErrorCode
-from msvs.api.messages.export_jobs import forget_files_of_people
+from msvs.api.messages.export_jobs import forget_files_of_people, rename_in_conditions
 from msvs.api.messages.statistics import id_at
 from msvs.api.permissions import Permission, allow
+from msvs.api.privacy.naming import Person
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import scoped
 from msvs.api.text.phones import canonical, parse_phone, with_spellings
@@ -276,12 +277,11 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     found = await _find(ctx, early, messages, UUID(int=0))
 
     await hold_imports(ctx)
-    email = None
+    contact = None
     if contact_id is not None:
         contact = await scoped(ctx, Contact).filter(id=contact_id).select_for_update().first()
         if contact is None or contact.phone != phone:
             return None if contact is None else await _erase(ctx, contact.phone, contact_id)
-        email = contact.email
     await consent.lock_suppressions(ctx)
     if contact_id is not None:
         # Before messages and credits, as where a contact is deleted or joins a list.
@@ -300,7 +300,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     await _refuse_pending(ctx, subject, messages)
     found = found | await _find(ctx, subject, messages, since)
     await _redact(ctx, subject, list(messages), found)
-    await _redact_segments(ctx, subject, email)
+    await _redact_searches(ctx, subject, contact)
     await _erase_consent(ctx, subject, at)
     if contact_id is not None:
         await ListMember.filter(contact_id=contact_id).delete()
@@ -394,6 +394,18 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     answers = await fetch(READ_ANSWERS, *scope, named)
     texts = [_redacted_text(subject, row.body) for row in answers]
     await execute(WRITE_ANSWERS, *scope, [row.id for row in answers], texts)
+
+
+async def _redact_searches(ctx: Context, subject: _Subject, contact: Contact | None) -> None:
+    """Take the subject out of the filters of segments, and out of what exports were asked for by."""
+    await _redact_segments(ctx, subject, None if contact is None else contact.email)
+    person = Person(list(subject.own))
+    if contact is not None:
+        person = replace(
+            person, **{name: getattr(contact, name) for name in ("email", "first_name", "last_name", "external_id")}
+        )
+    placeholder = next(iter(subject.placeholders.values()))
+    await rename_in_conditions(ctx, lambda text: placeholder if person.is_named_by(text) else text)
 
 
 async def _redact_segments(ctx: Context, subject: _Subject, email: str | None) -> None:

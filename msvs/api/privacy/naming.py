@@ -1,0 +1,37 @@
+"""Whether what somebody searched for names a person, so that it goes with the person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Fewer digits are part of too many phones to name one.
+LEAST_DIGITS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """All by which a person may be searched for."""
+
+    phones: Sequence[str]
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    external_id: str | None = None
+
+    def is_named_by(self, text: str) -> bool:
+        """Return whether a text holds the phone, the e-mail address or its name, the external id or the whole name.
+
+        A first name alone names too many people to name one.
+        """
+        folded = text.strip().casefold()
+        digits = "".join(filter(str.isdecimal, text))
+        if len(digits) >= LEAST_DIGITS and any(digits in phone or phone[1:] in digits for phone in self.phones):
+            return True
+        if self.external_id and folded == self.external_id.casefold():
+            return True
+        email = (self.email or "").casefold()
+        names = [(self.first_name or "").casefold().split(), (self.last_name or "").casefold().split()]
+        if email and (email in folded or (folded == email.partition("@")[0] and [folded] not in names)):
+            return True
+        return all(names) and set(folded.replace(",", " ").split()) >= {*names[0], *names[1]}

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
+from typing import BinaryIO
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -22,6 +23,7 @@ from msvs.address_policy import AddressPolicy, AddressRefused
 
 MAX_ANSWER_BYTES = 64 * 1024
 HEAD_BYTES = 1024
+CHUNK_BYTES = 64 * 1024
 TOTAL_SECONDS = 10.0
 DNS_CACHE_SECONDS = 10
 KEEPALIVE_SECONDS = 15
@@ -60,7 +62,10 @@ class HttpError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
-    """An answer: at most 64 KB of its body, and of that the first 1 KB as `head`, for the log, which may be hidden."""
+    """An answer: at most 64 KB of its body, or as much as was asked for, or as went into a file.
+
+    The first 1 KB of it is `head`, for the log, which may be hidden. `truncated`: the body is longer.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -185,11 +190,14 @@ class HttpClient:
         total_seconds: float = TOTAL_SECONDS,
         connect_seconds: float | None = None,
         repeatable: bool = False,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        into: BinaryIO | None = None,
     ) -> HttpAnswer:
         """Return one attempt, ended after `total_seconds` no matter what the other side does. Raises HttpError.
 
         A connection that does not stand after `connect_seconds` was never sent on. Unless `repeatable`, a POST that may
-        have arrived is never sent again.
+        have arrived is never sent again. No more than `max_bytes` of the body are read; those of an answer of 2xx are
+        written `into` a file where one is given.
         """
         started = time.perf_counter()
         sockets = _Sockets()
@@ -200,7 +208,7 @@ class HttpClient:
                     method, url, body, headers, sockets, connect_seconds=connect_seconds, repeatable=repeatable
                 )
                 try:
-                    content = await _read(response)
+                    content = await _read(response, max_bytes, into if 200 <= response.status < 300 else None)
                     truncated = not response.content.at_eof()
                 finally:
                     response.close()
@@ -286,13 +294,18 @@ class HttpClient:
         return socket.socket(family, kind, proto)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, max_bytes: int, into: BinaryIO | None) -> bytes:
     content = bytearray()
-    while len(content) < MAX_ANSWER_BYTES:
-        chunk = await response.content.read(MAX_ANSWER_BYTES - len(content))
+    size = 0
+    while size < max_bytes:
+        chunk = await response.content.read(min(max_bytes - size, CHUNK_BYTES))
         if not chunk:
             break
-        content += chunk
+        size += len(chunk)
+        if into is None:
+            content += chunk
+        else:
+            into.write(chunk)
     return bytes(content)
 
 

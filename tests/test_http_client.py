@@ -612,6 +612,21 @@ async def test_at_most_64_kb_are_read(client: HttpClient, site: str, size: int, 
     assert (len(answer.body), len(answer.head), answer.truncated) == (read, min(read, 1024), truncated)
 
 
+async def test_more_is_read_where_it_is_asked_for_into_a_file_too(
+    client: HttpClient, site: str, tmp_path: Path
+) -> None:
+    url = f"{site}/exact?size=200000"
+    answer = await client.request("POST", url, body=b"{}", max_bytes=150_000)
+    assert (len(answer.body), len(answer.head), answer.truncated) == (150_000, 1024, True)
+    with (tmp_path / "body").open("wb+") as file:
+        answer = await client.request("POST", url, body=b"{}", max_bytes=300_000, into=file)
+        assert (file.tell(), answer.body, answer.truncated) == (200_000, b"", False)
+        answer = await client.request("POST", url, body=b"{}", max_bytes=100_000, into=file)
+        assert (file.tell(), answer.truncated) == (300_000, True)
+        answer = await client.request("GET", f"{site}/nowhere", into=file)
+        assert (file.tell(), answer.status, bool(answer.body)) == (300_000, 404, True)
+
+
 async def test_no_proxy_is_taken_from_the_environment(
     client: HttpClient, site: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

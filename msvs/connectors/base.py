@@ -327,10 +327,16 @@ class TableRow(Protocol):
 
 
 class OpenTable(Protocol):
-    """A table as text: the titles of its columns, None if it has only a column of phones, and its rows."""
+    """A table as text: the titles of its columns, None if it has only a column of phones, and its rows.
+
+    `fields` tells where the columns are that are known by their titles, such as `phone` and `email`.
+    """
 
     @property
     def header(self) -> Sequence[str] | None: ...
+
+    @property
+    def fields(self) -> Mapping[str, Sequence[int]]: ...
 
     def rows(self) -> Iterator[TableRow]: ...
 

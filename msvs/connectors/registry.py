@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msvs.connectors.base import Connection, Connector
+from msvs.connectors.csv_address import CsvConnector
 from msvs.connectors.hook import HookConnector
+from msvs.connectors.kit import KitConnector
 
-CONNECTORS: Mapping[str, type[Connector]] = {each.kind: each for each in (HookConnector,)}
+CONNECTORS: Mapping[str, type[Connector]] = {
+    each.kind: each
+    for each in (
+        KitConnector,
+        CsvConnector,
+        HookConnector,
+    )
+}
 
 
 def open_connector(kind: str, connection: Connection) -> Connector:

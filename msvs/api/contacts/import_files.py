@@ -22,6 +22,7 @@ from msvs.api.contacts.import_rows import Plan, RawRow
 from msvs.api.errors import InvalidRequest
 from msvs.api.text.cells import clean_text, looks_like_phone
 from msvs.api.text.tables import BLOCK, MAX_PREAMBLE, SAMPLE_LINES, Row, Table, open_table
+from msvs.connectors.base import TableUnreadable
 
 CSV, WORKBOOK = "csv", "xlsx"
 # What a file may hold once it is unpacked, beyond its own size.
@@ -83,6 +84,16 @@ def open_rows(unpacked: Unpacked) -> Iterator[Table]:
         again.seek(0)
         with closing(open_table(again, encoding="utf-8" if unpacked.kind == WORKBOOK else None)) as table:
             yield table
+
+
+@contextmanager
+def read_table(file: BinaryIO) -> Iterator[Table]:
+    """Open the table of a file that a connector fetched. Raises TableUnreadable, while it is read too."""
+    try:
+        with unpack(file) as unpacked, open_rows(unpacked) as table:
+            yield table
+    except InvalidRequest as error:
+        raise TableUnreadable(error.message) from None
 
 
 def size_of(unpacked: Unpacked) -> int:

@@ -1,0 +1,200 @@
+"""Calls to the HTTP API of a service: bounded in bytes and time, and its answers as values or errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from msvs.connectors.base import (
+    BadAnswer,
+    Connection,
+    ConnectorError,
+    CredentialsRefused,
+    Gone,
+    InvalidSetting,
+    RateLimited,
+    Unavailable,
+)
+from msvs.http_client import FailureKind, HttpAnswer, HttpError
+
+T = TypeVar("T")
+Query = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
+
+MAX_BYTES = 16 * 1024 * 1024
+TOTAL_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+# Where a service that is too busy does not say for how long.
+RETRY_SECONDS = 60.0
+MAX_RETRY_SECONDS = 24 * 3600.0
+
+_seconds = re.compile(r"[0-9]{1,10}(?:[.][0-9]{1,6})?", re.ASCII).fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Which settings an answer is about: who may not (`credentials`), what is not there (`scope`), and the `address`.
+
+    `thing` is the scope for people: "The tag".
+    """
+
+    credentials: str | None = None
+    scope: str | None = None
+    thing: str = "What was asked for"
+    address: str | None = None
+
+
+class Api:
+    """A service's API at one origin. What is raised names the service, and repeats nothing that it said."""
+
+    def __init__(self, connection: Connection, label: str, origin: str, concern: Concern) -> None:
+        self._connection = connection
+        self._label = label
+        self._origin = (connection.origin or origin).rstrip("/")
+        self._concern = concern
+
+    def about(self, *, scope: str | None, thing: str) -> Api:
+        """Return the same API for calls about something: what is not there then names that setting."""
+        concern = replace(self._concern, scope=scope, thing=thing)
+        return Api(self._connection, self._label, self._origin, concern)
+
+    async def get(self, path: str, type: type[T], *, query: Query = (), headers: Mapping[str, str]) -> T:
+        """GET a value. Raises ConnectorError."""
+        return self.decode(await self.send("GET", path, query=query, headers=headers), type)
+
+    async def post(
+        self, path: str, type: type[T], body: object, *, headers: Mapping[str, str], is_read: bool = False
+    ) -> T:
+        """POST JSON and return the value in the answer; what only reads may be sent twice. Raises ConnectorError."""
+        return self.decode(await self.send("POST", path, json=body, headers=headers, is_read=is_read), type)
+
+    async def post_form(self, path: str, type: type[T], form: Mapping[str, str]) -> T:
+        """POST a form, once, and return the value in the answer. Raises ConnectorError."""
+        body = urlencode(form).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self.decode(await self._request("POST", path, body, headers, is_read=False), type)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        json: object = None,
+        headers: Mapping[str, str],
+        is_read: bool = False,
+    ) -> HttpAnswer:
+        """Send a request and return its answer of 2xx. Raises ConnectorError."""
+        if query:
+            path += f"?{urlencode(query)}"
+        body = None if json is None else msgspec.json.encode(json)
+        sent = {**headers, "Accept": "application/json"}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        return await self._request(method, path, body, sent, is_read=is_read or method == "GET")
+
+    async def _request(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, is_read: bool
+    ) -> HttpAnswer:
+        try:
+            answer = await self._connection.http.request(
+                method,
+                self._origin + path,
+                body=body,
+                headers=headers,
+                total_seconds=TOTAL_SECONDS,
+                connect_seconds=CONNECT_SECONDS,
+                repeatable=is_read,
+                max_bytes=MAX_BYTES,
+            )
+        except HttpError as error:
+            raise explain_failure(error, self._label, address=self._concern.address) from None
+        if not 200 <= answer.status < 300:
+            raise explain_answer(answer, self._label, self._concern, now=self._connection.now())
+        return answer
+
+    def decode(self, answer: HttpAnswer, type: type[T]) -> T:
+        """Return the JSON of an answer. Raises BadAnswer for what is not of this type."""
+        if answer.truncated:
+            raise BadAnswer(f"{self._label} answered with more than {MAX_BYTES >> 20} MB.")
+        try:
+            return msgspec.json.decode(answer.body, type=type)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise BadAnswer(f"{self._label} answered something that cannot be read.") from None
+
+
+def explain_failure(error: HttpError, label: str, *, address: str | None = None) -> ConnectorError:
+    """Return what it means that no answer came; `address` is the setting that the host comes from, if it is one."""
+    if error.kind is FailureKind.ADDRESS_REFUSED:
+        return InvalidSetting(error.message, setting=address)
+    return Unavailable(f"{label} cannot be reached: {error.message}", setting=address)
+
+
+def explain_answer(answer: HttpAnswer, label: str, concern: Concern, *, now: datetime) -> ConnectorError:
+    """Return what an answer without success means."""
+    status = answer.status
+    if status == 429:
+        wait = retry_after(answer.headers, now=now)
+        return RateLimited(f"{label} takes no more calls for now.", retry_after=RETRY_SECONDS if wait is None else wait)
+    if status in (401, 402, 403, 407):
+        return CredentialsRefused(f"{label} refuses the credentials ({status}).", setting=concern.credentials)
+    if status in (404, 410):
+        return Gone(f"{concern.thing} is not at {label} ({status}).", setting=concern.scope)
+    if status >= 500 or status in (408, 423, 425):
+        wait = retry_after(answer.headers, now=now)
+        return Unavailable(f"{label} fails for now ({status}).", retry_after=wait)
+    return BadAnswer(f"{label} refuses the request ({status}).", setting=concern.scope)
+
+
+def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
+    """Return the seconds of a Retry-After header, from one to a day, or None without one (RFC 9110, 10.2.3)."""
+    text = headers.get("Retry-After", "").strip()
+    if _seconds(text):
+        wanted = float(text)
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        wanted = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return min(max(wanted, 1.0), MAX_RETRY_SECONDS)
+
+
+def as_text(value: object) -> str:
+    """Return a JSON value as the text of a field, without the space around it; blank for what is none."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(as_text, value)))
+    if not isinstance(value, str | int | float):
+        return ""
+    # PostgreSQL keeps no NUL.
+    return str(value).replace("\0", "").strip()
+
+
+def texts(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+    """Return values as text under their keys with `prefix`, blank ones left out."""
+    found = {f"{prefix}{key}": as_text(value) for key, value in values.items()}
+    return {key: text for key, text in found.items() if text}
+
+
+def read_time(text: object) -> datetime | None:
+    """Return a time of a service in UTC, or None for what is none; one without an offset is taken for UTC."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    try:
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        return None

@@ -1,0 +1,189 @@
+"""What the tests want of a connector: the connector itself, and the service in a test's hands."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from msvs.api.contacts.import_files import read_table
+from msvs.connectors.base import Connection, Connector, Page, Person
+from msvs.connectors.registry import open_connector
+from msvs.http_client import HttpClient
+from tests.connectors.fakes import files, kit
+from tests.connectors.fakes.files import FakeFiles
+from tests.connectors.fakes.kit import FakeKit
+from tests.connectors.fakes.server import LOCAL, FakeService
+
+NAMES = ("João Ñandú", "Δημήτρης", "山田 太郎", "O'Brien", "👩‍🚀")
+
+
+class Service(ABC):
+    """A service and how people get in and out of it. A new connector brings one, and a line in SERVICES.
+
+    `settings` read the people that the tests add; `scope` is the setting without which nothing is there to be read, and
+    `credentials` that which is refused once they are withdrawn. `secrets` are never seen. `page_size` is that of the
+    connector. `pages_shift`: a page is told by its number or offset, so that people move between pages.
+    """
+
+    kind: str
+    settings: Mapping[str, str]
+    secrets: tuple[str, ...]
+    credentials: str | None
+    scope: str | None
+    page_size: int
+    pages_shift = False
+
+    def __init__(self) -> None:
+        self.fake = self.make_fake()
+        self.http = HttpClient(LOCAL)
+        self.kept: list[dict[str, str]] = []
+        self.now: datetime | None = None
+        self._opened: list[Connector] = []
+
+    @abstractmethod
+    def make_fake(self) -> FakeService:
+        """The service's fake."""
+
+    @abstractmethod
+    def add(self, number: int) -> str:
+        """Add a person with the phone `+1415555` and the number in four digits, and return their external id."""
+
+    @abstractmethod
+    def take_off(self, number: int) -> None:
+        """Have a person leave what the list is kept in step with."""
+
+    @abstractmethod
+    def withdraw(self) -> None:
+        """Withdraw the credentials."""
+
+    @abstractmethod
+    def delete_scope(self) -> None:
+        """Delete what the list is kept in step with."""
+
+    @abstractmethod
+    def phone_of(self, person: Person) -> str:
+        """The phone of a person as the connector read it."""
+
+    def open(self, settings: Mapping[str, str] | None = None) -> Connector:
+        """A connector at work."""
+
+        async def keep(secrets: Mapping[str, str]) -> None:
+            self.kept.append(dict(secrets))
+
+        opened = open_connector(
+            self.kind,
+            Connection(
+                self.settings if settings is None else settings,
+                self.http,
+                keep_secrets=keep,
+                now=lambda: self.now or datetime.now(UTC),
+                origin=self.fake.origin,
+                **self.extras(),
+            ),
+        )
+        self._opened.append(opened)
+        return opened
+
+    def extras(self) -> dict[str, Any]:
+        """What else the connection has."""
+        return {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Service]:
+        """The service while it answers."""
+        await self.fake.listen()
+        try:
+            yield self
+        finally:
+            for connector in self._opened:
+                await connector.close()
+            await self.http.close()
+            await self.fake.go_away()
+
+
+async def walk(connector: Connector, *, since: str | None = None, cursor: str | None = None) -> list[Page]:
+    """Every page of a walk."""
+    pages: list[Page] = []
+    while True:
+        page = await connector.fetch_page(since=since, cursor=cursor)
+        pages.append(page)
+        if page.is_last:
+            return pages
+        cursor = page.cursor
+        assert len(pages) < 1000
+
+
+def people_of(pages: list[Page]) -> dict[str, Person]:
+    """The people of a walk, by id, the later in the place of the earlier."""
+    return {person.external_id: person for page in pages for person in page.people}
+
+
+class KitService(Service):
+    kind = "kit"
+    settings = {"api_key": kit.API_KEY, "tag_id": str(kit.TAG)}  # noqa: RUF012
+    secrets = (kit.API_KEY,)
+    credentials = "api_key"
+    scope = "tag_id"
+    page_size = 500
+    fake: FakeKit
+
+    def make_fake(self) -> FakeKit:
+        return FakeKit()
+
+    def add(self, number: int) -> str:
+        self.fake.add(number, f"+1415555{number:04}", first_name=NAMES[number % len(NAMES)], tags={kit.TAG})
+        return str(number)
+
+    def take_off(self, number: int) -> None:
+        self.fake.people[number].tags.discard(kit.TAG)
+
+    def withdraw(self) -> None:
+        self.fake.keys.clear()
+
+    def delete_scope(self) -> None:
+        del self.fake.tags[kit.TAG]
+
+    def phone_of(self, person: Person) -> str:
+        return person.fields["fields.phone"]
+
+
+class CsvService(Service):
+    kind = "csv"
+    secrets = (files.TOKEN,)
+    credentials = "url"
+    scope = "url"
+    page_size = 1000
+    fake: FakeFiles
+
+    @property
+    def settings(self) -> Mapping[str, str]:  # type: ignore[override]
+        return {"url": f"{self.fake.origin}/{files.TOKEN}/people.csv"}
+
+    def make_fake(self) -> FakeFiles:
+        return FakeFiles()
+
+    def extras(self) -> dict[str, Any]:
+        return {"read_table": read_table}
+
+    def add(self, number: int) -> str:
+        self.fake.rows[number] = (f"+1415555{number:04}", NAMES[number % len(NAMES)], "São Paulo")
+        return sha256(f"id\0{f'1415555{number:04}'}".encode()).hexdigest()[:32]
+
+    def take_off(self, number: int) -> None:
+        del self.fake.rows[number]
+
+    def withdraw(self) -> None:
+        self.fake.is_private = True
+
+    def delete_scope(self) -> None:
+        self.fake.is_gone = True
+
+    def phone_of(self, person: Person) -> str:
+        return person.fields["Phone"]
+
+
+SERVICES: tuple[type[Service], ...] = (KitService, CsvService)

@@ -1,4 +1,4 @@
-"""Exports: write files of what a workspace has, each of one moment, a chunk a transaction.
+"""Write the files of exports: each is a snapshot of one moment, stored in one transaction for each chunk.
 
 PostgreSQL writes the rows by itself, in a transaction that sees one moment; they are kept as they come, in bounded
 memory. A worker holds an export by a lease, which it renews for as long as it writes. One that takes over begins again,
@@ -89,7 +89,7 @@ RENEW_EXPORT = f"""
 UPDATE exports SET lease_until = clock_timestamp() + $3::interval
 WHERE id = $1 AND lease_token = $2 AND status IN ({_DUE})
 """
-# What its worker gave back of its own accord was no failure.
+# An export that its worker gave back is no failure.
 RELEASE_EXPORT = """
 UPDATE exports SET lease_token = NULL, lease_until = NULL, tries = GREATEST(0, tries - 1)
 WHERE id = $1 AND lease_token = $2
@@ -97,7 +97,7 @@ WHERE id = $1 AND lease_token = $2
 
 
 class LeaseLost(Exception):
-    """The export is another worker's by now, or ended."""
+    """Raised when another worker has the export, or it has ended."""
 
 
 async def has_due(_: Services, now: datetime) -> bool:
@@ -123,7 +123,7 @@ async def run_export(services: Services, stop: StopFlag) -> bool:
 
 
 class Writing:
-    """A worker's writing of one file."""
+    """The writing of one file by a worker."""
 
     def __init__(self, services: Services, stop: StopFlag, id: UUID, token: UUID, tries: int) -> None:
         self._services, self._stop = services, stop
@@ -136,7 +136,7 @@ class Writing:
         self._limit = asyncio.timeout(WHOLE_SECONDS)
 
     async def run(self) -> None:
-        """Write the file, unless it is canceled, or the worker is to end; another begins it again then."""
+        """Write the file, unless it is canceled. If the worker must end, another worker starts the file again."""
         try:
             if self._tries > TRIES:
                 await self._fail(ErrorCode.INTERNAL_ERROR, BROKEN_OFF)
@@ -244,7 +244,7 @@ class Writing:
         log.info("export failed", export_id=str(self._id), code=str(code))
 
     async def _copy(self, statement: Statement, *, is_json: bool) -> int:
-        """Have PostgreSQL write all rows. Return how many."""
+        """Let PostgreSQL write all rows. Return their number."""
         how = {"quote": JSON_QUOTE, "delimiter": JSON_DELIMITER} if is_json else {"header": True}
         async with (
             database.client().acquire_connection() as connection,
@@ -272,7 +272,7 @@ class Writing:
         )
 
     async def _take(self, data: bytes) -> None:
-        """Keep rows as they come."""
+        """Store rows as they arrive."""
         self._parts.append(data)
         self._size += len(data)
         if self._size >= CHUNK:

@@ -49,7 +49,7 @@ class Outcome:
 
 
 async def send_mails(services: Services, settings: Settings, *, stop: StopFlag | None = None) -> int:
-    """Send what is due until nothing is. Return how many mails were settled or put off."""
+    """Send all due mails. Return how many were settled or postponed."""
     count = 0
     while stop is None or not stop.is_set:
         async with unit_of_work():
@@ -87,7 +87,7 @@ async def _send(services: Services, settings: Settings, mails: Sequence[MailRow]
 
 
 async def _deliver(url: str, messages: Sequence[EmailMessage], stop: StopFlag) -> list[Outcome]:
-    """Hand messages to a mail server. Where it is slow to answer a process that is told to end, it is left alone.
+    """Hand messages to a mail server; a process that must end does not wait for a slow server.
 
     What it was given and did not answer is tried again, as after a lost connection.
     """
@@ -132,7 +132,7 @@ def _compose(settings: Settings, mail: MailRow, letter: Letter) -> EmailMessage:
 
 
 def deliver(url: str, messages: Sequence[EmailMessage], outcomes: list[Outcome], stop: StopFlag) -> None:
-    """Hand messages to a mail server in turn, and note what came of each. Blocks, so run it in a thread."""
+    """Hand messages to a mail server one by one, and note each outcome. Blocks, so run it in a thread."""
     try:
         connection = _connect(url)
     except (OSError, smtplib.SMTPException) as error:

@@ -372,7 +372,7 @@ def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *,
         if membership.workspace_id == workspace_id:
             if membership.deletes_at is not None:
                 raise PermissionDenied(
-                    f"The workspace is to be deleted on {moment(membership.deletes_at)[:10]}. Until then an owner can"
+                    f"The workspace will be deleted on {moment(membership.deletes_at)[:10]}. Until then an owner can"
                     " cancel this under Your account.",
                     code=ErrorCode.WORKSPACE_DELETING,
                 )

@@ -42,7 +42,7 @@ class MailKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter as it is sent."""
+    """A letter that is ready to be sent."""
 
     subject: str
     text: str

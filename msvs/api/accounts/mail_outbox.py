@@ -52,7 +52,7 @@ KEPT_MAILS = "SELECT * FROM mails WHERE state = 'kept' ORDER BY ended_at DESC, i
 
 
 class MailLooks:
-    """Where the looks of a process at mail begin."""
+    """The position from which a process scans for due mail."""
 
     def __init__(self) -> None:
         self.claims = InOrder()
@@ -77,7 +77,7 @@ async def queue_mail(
     subject_id: UUID | None = None,
     data: Mapping[str, str] | None = None,
 ) -> None:
-    """Have a mail sent once the current unit of work has committed. `data` holds no secret."""
+    """Queue a mail, which is sent after the current unit of work commits. `data` holds no secret."""
     await execute(
         INSERT_MAIL,
         ids.new_id(),
@@ -100,13 +100,13 @@ async def claim_mails(now: datetime, *, limit: int, looks: MailLooks | None = No
 async def settle_mail(
     mail: MailRow, state: MailState, now: datetime, *, error: str | None = None, letter: Letter | None = None
 ) -> None:
-    """Record what became of a claimed mail; `letter` is what the mailbox page shows."""
+    """Record the outcome of a claimed mail; `letter` is what the mailbox page shows."""
     kept: JSONObject | None = None if letter is None else asdict(letter)
     await execute(SETTLE_MAIL, mail.id, mail.attempt_count, state.value, None, error, kept, now)
 
 
 async def retry_mail(mail: MailRow, now: datetime, *, error: str) -> bool:
-    """Have a mail that could not be handed over tried again later. Return whether it will be."""
+    """Postpone a mail that could not be handed over. Return whether it will be tried again."""
     if mail.attempt_count > len(RETRIES):
         await settle_mail(mail, MailState.FAILED, now, error=error)
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 CLOSING: Mapping[str, str] = {
-    "en": "MassiveSMS. Nobody reads answers to this address.",
+    "en": "MassiveSMS. Replies to this address are not read.",
     "pt-BR": "MassiveSMS. Ninguém lê as respostas a este endereço.",
     "es": "MassiveSMS. Nadie lee las respuestas a esta dirección.",
 }
@@ -31,8 +31,9 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "address_known": {
         "en": (
             "You already have an account",
-            "Somebody signed up for MassiveSMS with this address, which has an account already. To get into yours:",
-            "If it was not you, do nothing: nothing about your account has changed, and they were not told of it.",
+            "Somebody signed up for MassiveSMS with this address, which already has an account. Log in to yours here:",
+            "If it was not you, do nothing: nothing in your account has changed, and the other"
+            " person was not told about it.",
         ),
         "pt-BR": (
             "Você já tem uma conta",
@@ -83,7 +84,7 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "en": (
             "Confirm your new e-mail address",
             "You asked to use this address for your account. Open this link within 24 hours:",
-            "Until then the address before it counts.",
+            "Until then, your old address stays in use.",
         ),
         "pt-BR": (
             "Confirme seu novo endereço de e-mail",
@@ -116,8 +117,8 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "invitation": {
         "en": (
             "You are invited to {workspace}",
-            "{inviter} offers you a place in the workspace {workspace} on MassiveSMS. Take it within 7 days:",
-            "If you do not know them, do nothing.",
+            "{inviter} invites you to the workspace {workspace} on MassiveSMS. Accept within 7 days:",
+            "If you do not know this person, do nothing.",
         ),
         "pt-BR": (
             "Você recebeu um convite para {workspace}",
@@ -133,7 +134,7 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "new_device": {
         "en": (
             "A new device logged in",
-            "Somebody logged in to your account from a device that is new to it: {device}, network {network}, at {at}.",
+            "Somebody logged in to your account from a new device: {device}, network {network}, at {at}.",
             "If it was not you, end that session and set a new password now.",
         ),
         "pt-BR": (
@@ -201,8 +202,8 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "top_up_off": {
         "en": (
             "Automatic top-up of {workspace} is off",
-            "Nothing is charged to the card that ends in {card} any more. To see why, and to buy credits of"
-            " {workspace} with a card that is charged from then on:",
+            "The card that ends in {card} is no longer charged. To see why, and to buy credits for {workspace} with a"
+            " card that automatic top-up can charge:",
         ),
         "pt-BR": (
             "A recarga automática de {workspace} está desativada",
@@ -217,10 +218,10 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "top_up_authenticate": {
         "en": (
-            "Your bank asks for you: credits of {workspace}",
+            "Your bank asks you to confirm a payment of {workspace}",
             "The bank of the card that ends in {card} asks its owner to confirm {price}. Nothing was charged, and"
-            " automatic top-up is off. Buy {credits} credits of {workspace} here, where your bank can ask you; it turns"
-            " on again then:",
+            " automatic top-up is off. Buy {credits} credits for {workspace} here, where your bank can ask you; this"
+            " turns automatic top-up on again:",
         ),
         "pt-BR": (
             "Seu banco pede sua confirmação: créditos de {workspace}",
@@ -239,7 +240,8 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
 
 # Notifications by mail; the last paragraph of each says where they are turned off.
 _WHY: Mapping[str, str] = {
-    "en": "You get this because you chose to, or by your role. Notifications, By mail in the dashboard changes it.",
+    "en": "You get this e-mail because of your choice or your role. Change it in the dashboard"
+    " under Notifications, By mail.",
     "pt-BR": "Você recebe isto porque escolheu, ou pelo seu papel. Mude em Notificações, Por e-mail no painel.",
     "es": "Recibes esto porque lo elegiste, o por tu rol. Cámbialo en Notificaciones, Por correo en el panel.",
 }
@@ -278,7 +280,7 @@ _NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "sender_removed": {
         "en": (
             "{workspace} lost a sender",
-            "The sender {name} is not {workspace}'s any more; nothing is sent from it.",
+            "The sender {name} no longer belongs to {workspace}; nothing is sent from it.",
         ),
         "pt-BR": (
             "{workspace} perdeu um remetente",
@@ -290,15 +292,16 @@ _NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
         ),
     },
     "member_joined": {
-        "en": ("{name} joined {workspace}", "{name} took a place in the workspace {workspace}."),
+        "en": ("{name} joined {workspace}", "{name} is now a member of the workspace {workspace}."),
         "pt-BR": ("{name} entrou em {workspace}", "{name} aceitou um lugar no espaço de trabalho {workspace}."),
         "es": ("{name} se unió a {workspace}", "{name} tomó un lugar en el espacio de trabajo {workspace}."),
     },
     "workspace_deleting": {
         "en": (
-            "{workspace} is to be deleted",
-            "An owner asked to delete the workspace {workspace}. Nothing is sent any more, and in 30 days its data is"
-            " erased; until then an owner can cancel the deletion under Your account.",
+            "{workspace} will be deleted",
+            "An owner asked to delete the workspace {workspace}. Nothing is sent from now on, and"
+            " in 30 days its data is"
+            " erased. Until then an owner can cancel the deletion under Your account.",
         ),
         "pt-BR": (
             "{workspace} será excluído",
@@ -312,7 +315,7 @@ _NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
         ),
     },
     "thread_assigned": {
-        "en": ("A conversation is yours", "Somebody of {workspace} gave you a conversation to answer."),
+        "en": ("A conversation was assigned to you", "A member of {workspace} assigned a conversation to you."),
         "pt-BR": ("Uma conversa é sua", "Alguém de {workspace} passou uma conversa para você responder."),
         "es": ("Una conversación es tuya", "Alguien de {workspace} te pasó una conversación para responder."),
     },

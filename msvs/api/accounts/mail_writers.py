@@ -50,7 +50,7 @@ Writer: TypeAlias = Callable[[Services, MailRow], Awaitable[Letter | None]]
 
 
 async def write_mail(services: Services, mail: MailRow) -> Letter | None:
-    """Write the letter of a mail; None if it is not to be sent any more. Run it in a unit of work."""
+    """Write the letter of a mail; return None if it must no longer be sent. Run it in a unit of work."""
     kind = MailKind(mail.kind)
     writer = WRITERS.get(kind)
     if writer is not None:
@@ -59,7 +59,7 @@ async def write_mail(services: Services, mail: MailRow) -> Letter | None:
 
 
 async def _confirm_email(services: Services, mail: MailRow) -> Letter | None:
-    """Write to who signed up, or, where the address is another's by now, to its owner."""
+    """Write to the person who signed up, or to the owner of the address if another user has it by now."""
     user = await fetch_row(FIND_ADDRESSED, mail.subject_id)
     if user is None or user.pending_email != mail.recipient:
         return None
@@ -83,7 +83,7 @@ async def _password_reset(services: Services, mail: MailRow) -> Letter | None:
 
 
 async def _invitation(services: Services, mail: MailRow) -> Letter | None:
-    """Write an invitation under a token of its own: who has it has read mail at the address."""
+    """Write an invitation with its own token, which proves that its holder reads mail at the address."""
     token = secrets.token_urlsafe(32)
     offered = await execute(OFFER_MAILED, mail.subject_id, digest_token(token), services.clock(), mail.recipient)
     if not offered:

@@ -46,7 +46,7 @@ async def delete_workspace(ctx: Context, confirmation: Confirmation, name: str) 
     if name.strip() != row.name:
         raise InvalidRequest("The name is not that of the workspace.", param="name")
     if row.deletes_at is not None:
-        raise Conflict("The workspace is to be deleted already.", code=ErrorCode.WORKSPACE_DELETING)
+        raise Conflict("The workspace is already being deleted.", code=ErrorCode.WORKSPACE_DELETING)
     now = ctx.services.clock()
     row.deletion_asked_at, row.deletes_at = now, now + GRACE
     if row.suspended_at is None:

@@ -1,4 +1,4 @@
-"""Exports: files of what a workspace has, asked for here and written by a worker, kept for seven days."""
+"""Exports of data as files: created here, written by a worker, and kept for seven days."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class ExportResource(Resource, kw_only=True):
 
 
 def export_resource(ctx: Context, row: rows.ExportRow) -> ExportResource:
-    """Return the shape of an export, with an address for the caller where there is a file."""
+    """Return the resource of an export, with a download URL for the caller if there is a file."""
     request = request_of(row)
     address = address_of(ctx, row)
     return ExportResource(
@@ -180,7 +180,7 @@ def may_read_contents(ctx: Context, kind: ExportKind) -> bool:
 
 
 def address_of(ctx: Context, row: rows.ExportRow) -> SignedAddress | None:
-    """Return where the caller finds the file; None where there is none, or none that they may read."""
+    """Return the download URL for the caller; None if there is no file, or the caller may not read it."""
     if row.status != ExportStatus.COMPLETED or not may_read_contents(ctx, ExportKind(row.kind)):
         return None
     return sign_address(ctx, GET_EXPORT, row.id)
@@ -190,28 +190,28 @@ SHOWN = EVERY_CONDITION | {"created_from", "created_before"}
 
 
 def request_of(row: rows.ExportRow) -> CreateExport:
-    """Return what an export was asked for."""
+    """Return the request that an export was created with."""
     return msgspec.convert(row.options, CreateExport)
 
 
 def fault_of(error: JSONObject) -> ExportFault:
-    """Return the shape of what an export failed of."""
+    """Return the resource of the error that ended an export."""
     return msgspec.convert(error, ExportFault)
 
 
 def conditions_of(row: rows.ExportRow) -> JSONObject:
-    """Return what all of an export meets, as it was asked for."""
+    """Return the conditions of an export, as requested."""
     return {name: value for name, value in row.options.items() if name in SHOWN and value is not None}
 
 
 def file_name(row: rows.ExportRow) -> str:
-    """Return what the file of an export is called."""
+    """Return the file name of an export."""
     request = request_of(row)
     return f"{row.kind}-{row.created_at:%Y-%m-%d}.{request.format}{'.gz' if request.gzip else ''}"
 
 
 def media_type(row: rows.ExportRow) -> str:
-    """Return what the file of an export is."""
+    """Return the media type of an export's file."""
     request = request_of(row)
     if request.gzip:
         return "application/gzip"
@@ -219,7 +219,7 @@ def media_type(row: rows.ExportRow) -> str:
 
 
 async def create_export(ctx: Context, data: CreateExport) -> Export:
-    """Ask for an export. Raises InvalidRequest, PermissionDenied, and Conflict `export_limit` where ten wait."""
+    """Create an export. Raises InvalidRequest, PermissionDenied, and Conflict `export_limit` if ten wait."""
     allow(ctx, Permission.EXPORTS_WRITE)
     kind = _read_kind(data.kind)
     allow_contents(ctx, kind)
@@ -245,7 +245,7 @@ async def create_export(ctx: Context, data: CreateExport) -> Export:
 
 
 async def get_export(ctx: Context, id: UUID) -> Export:
-    """Return one export. Raises NotFound, PermissionDenied where the caller may not read what it holds."""
+    """Return one export. Raises NotFound, and PermissionDenied if the caller may not read its contents."""
     allow(ctx, Permission.EXPORTS_READ)
     row = await _find(ctx, id)
     allow_contents(ctx, row.kind)
@@ -271,7 +271,7 @@ def export_query(ctx: Context, which: ListExports) -> QuerySet[Export]:
 
 
 async def cancel_export(ctx: Context, id: UUID) -> Export:
-    """End an export that has not ended; one that has is returned as it is. Raises NotFound."""
+    """Cancel an export; return one that has ended unchanged. Raises NotFound."""
     allow(ctx, Permission.EXPORTS_WRITE)
     row = await _find(ctx, id, lock=True)
     allow_contents(ctx, row.kind)
@@ -282,7 +282,7 @@ async def cancel_export(ctx: Context, id: UUID) -> Export:
 
 
 async def end_export(row: Export, status: ExportStatus, now: datetime, error: Mapping[str, str] | None = None) -> None:
-    """End an export that the caller holds."""
+    """Cancel an export whose row the caller has locked."""
     row.status = status
     row.error = None if error is None else dict(error)
     row.ended_at = now
@@ -292,7 +292,7 @@ async def end_export(row: Export, status: ExportStatus, now: datetime, error: Ma
 
 
 async def open_file(ctx: Context, id: UUID) -> Export:
-    """Return an export whose file is there. Raises NotFound."""
+    """Return an export that has a file. Raises NotFound."""
     row = await get_export(ctx, id)
     if row.status is not ExportStatus.COMPLETED:
         raise NotFound("The file of this export is gone.", code=ErrorCode.ADDRESS_EXPIRED)
@@ -300,7 +300,7 @@ async def open_file(ctx: Context, id: UUID) -> Export:
 
 
 async def read_file(row: Export) -> AsyncIterator[bytes]:
-    """Yield the bytes of an export's file, in order; it breaks off where the file goes meanwhile."""
+    """Yield the bytes of an export's file, in order; stop early if the file is deleted meanwhile."""
     start = 0
     while start < row.file_size:
         chunk = await fetch(READ_EXPORT_CHUNK, row.id, start)
@@ -311,13 +311,13 @@ async def read_file(row: Export) -> AsyncIterator[bytes]:
 
 
 async def forget_exports(now: datetime) -> int:
-    """Drop a batch of the files of exports that are past their keeping; 0 once nothing is left to do."""
+    """Delete a batch of the files of expired exports. Return the number of rows changed; 0 means that none is left."""
     dropped = await execute(DROP_EXPIRED_CHUNKS, now, EXPIRE_AT_ONCE, DROP_AT_ONCE)
     return dropped + await execute(EXPIRE_EXPORTS, now, EXPIRE_AT_ONCE)
 
 
 async def forget_files_of_people(ctx: Context, now: datetime) -> None:
-    """Drop the files that may name somebody who is erased; what is being written begins again.
+    """Delete the files that may name an erased person; exports that are being written start again.
 
     The caller keeps others from beginning until its transaction ends, as all do that lock the suppressions.
     """
@@ -327,7 +327,7 @@ async def forget_files_of_people(ctx: Context, now: datetime) -> None:
 
 
 async def rename_in_conditions(ctx: Context, rename: Callable[[str], str]) -> None:
-    """Put what `rename` returns in the place of each text that exports were asked for by."""
+    """Replace each text in the conditions of exports by what `rename` returns for it."""
     for row in await fetch(FIND_SEARCHES, ctx.workspace_id, ctx.livemode):
         options = {**row.options, **{name: _renamed(row.options.get(name), rename) for name in ("q", "filter")}}
         if options != row.options:
@@ -335,7 +335,7 @@ async def rename_in_conditions(ctx: Context, rename: Callable[[str], str]) -> No
 
 
 def _renamed(value: object, rename: Callable[[str], str]) -> object:
-    """Return a search or a filter with other texts where it has values."""
+    """Return a search or a filter with its values renamed."""
     match value:
         case str():
             return rename(value)
@@ -353,7 +353,7 @@ def _read_kind(text: str) -> ExportKind:
 
 
 async def _check(ctx: Context, kind: ExportKind, data: CreateExport) -> None:
-    """Refuse conditions that cannot be. Raises InvalidRequest."""
+    """Check the conditions of an export. Raises InvalidRequest."""
     if data.format not in FORMATS:
         raise InvalidRequest(f"format must be one of: {', '.join(FORMATS)}.", param="format")
     for name in sorted(EVERY_CONDITION - CONDITIONS[kind]):

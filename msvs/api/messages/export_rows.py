@@ -1,4 +1,4 @@
-"""What the files of exports hold: a statement a kind that PostgreSQL writes as CSV or JSON by itself."""
+"""The rows of exports: for each kind, a statement whose result PostgreSQL writes as CSV or JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from msvs.api.scope import scoped
 from msvs.api.text.cells import FORMULA_SIGNS
 from msvs.models import Contact, ExportKind, Message, Segment
 
-# Before an id stand a mark, drawn for each file so that nobody's text holds it, and its prefix. The mark of the first
+# Before an id stand a mark, drawn for each file so that no text holds it, and its prefix. The mark of the first
 # of a row ends in a sign of its own, by which rows are counted.
 MARK = "{mark}"
 FIRST, LATER = "1", "2"
@@ -31,7 +31,7 @@ FORMULA = f"^''*[{''.join(sorted(FORMULA_SIGNS.replace('-', '')))}-]"
 
 
 def _safe(column: str) -> str:
-    """Return a text of which no spreadsheet makes a formula; an import takes the sign before it away again."""
+    """Return a text that no spreadsheet reads as a formula; an import removes the added sign again."""
     return (
         f"CASE WHEN ({column} < 'A' COLLATE \"C\" OR {column} > U&'\\FF00' COLLATE \"C\") AND {column} ~ E'{FORMULA}'"
         f" THEN '''' || {column} ELSE {column} END"
@@ -53,7 +53,7 @@ _Where = tuple[str, list[object]]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the rows of a kind come from: a table, its scope, and the columns; `texts` may hold what people wrote."""
+    """The source of the rows of a kind: a table, its scope and its columns; `texts` are columns that people write."""
 
     table: str
     columns: Columns
@@ -149,7 +149,7 @@ SOURCES: Mapping[ExportKind, Source] = {
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What is read: the rows as they are written, how many they are, and the values of both."""
+    """The statements of an export: one for the rows, one for their number, and the values of both."""
 
     rows: str
     count: str
@@ -158,7 +158,7 @@ class Statement:
 
 
 async def make_statement(ctx: Context, request: CreateExport, *, is_json: bool) -> Statement:
-    """Return the statement of an export. Raises InvalidRequest for conditions that cannot be."""
+    """Return the statements of an export. Raises InvalidRequest for invalid conditions."""
     source = SOURCES[ExportKind(request.kind)]
     where, values = await _CONDITIONS[ExportKind(request.kind)](ctx, request)
     table = source.table if " AS t " in source.table else f"{source.table} AS t"
@@ -254,7 +254,7 @@ def _made_within(request: CreateExport) -> tuple[list[str], list[object]]:
 
 
 def _among(query: QuerySet[Contact] | QuerySet[Message], values: list[object]) -> str:
-    """Return the condition that a row is among those of a query, whose values go behind the others."""
+    """Return the condition that a row is in the result of a query; its values follow the others."""
     ids_alone = query.values("id")
     ids_alone._choose_db_if_not_chosen()
     ids_alone._make_query()
@@ -275,7 +275,7 @@ def _encode(found: re.Match[bytes]) -> bytes:
 
 
 class Finishing:
-    """Makes rows as they are kept of those that a statement writes."""
+    """Turns the rows that a statement writes into the rows of the file."""
 
     def __init__(self, mark: bytes) -> None:
         self._first = mark + FIRST.encode()

@@ -39,16 +39,15 @@ class Compressed:
         if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
             await self._app(scope, receive, send)
             return
-        accepted = read_headers(scope).get(b"accept-encoding", b"").decode("latin-1")
-        await self._app(scope, receive, _Packing(send, choose_coding(accepted, CODINGS)))
+        await self._app(scope, receive, _Packing(scope, send))
 
 
 class _Packing:
     """The `send` of one answer: holds its start until its body shows whether it is compressed."""
 
-    def __init__(self, send: Send, coding: str | None) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
         self._send = send
-        self._coding = coding
         self._start: Message | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -68,9 +67,11 @@ class _Packing:
         if any(name == b"content-encoding" for name, _ in headers):
             return start, message
         headers.append((b"vary", b"accept-encoding"))
-        if self._coding is not None:
-            pack = CODINGS[self._coding]
+        accepted = read_headers(self._scope).get(b"accept-encoding", b"").decode("latin-1")
+        coding = choose_coding(accepted, CODINGS)
+        if coding is not None:
+            pack = CODINGS[coding]
             body = pack(body) if len(body) < LARGE else await asyncio.to_thread(pack, body)
             headers = [header for header in headers if header[0] != b"content-length"]
-            headers += [(b"content-encoding", self._coding.encode()), (b"content-length", b"%d" % len(body))]
+            headers += [(b"content-encoding", coding.encode()), (b"content-length", b"%d" % len(body))]
         return {**start, "headers": headers}, {**message, "body": body}

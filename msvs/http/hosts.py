@@ -60,4 +60,4 @@ def host_name(host: str) -> str:
 
 
 def _is_guarded(path: str) -> bool:
-    return any(path == each or path.startswith(f"{each}/") for each in GUARDED)
+    return path.startswith(GUARDED) and any(path == each or path.startswith(f"{each}/") for each in GUARDED)

@@ -45,10 +45,49 @@ GRACE_SECONDS = 8
 BACKLOG = 2048
 # The largest message of a WebSocket.
 MAX_SOCKET_BYTES = 128 * 1024
+# How an interim answer begins, which is never followed by a body (RFC 9110, section 15.2.1).
+CONTINUE = b"HTTP/1.1 100"
 
 
 class _Refused(Exception):
     """The request was answered while it was being parsed; what is left of it is not looked at."""
+
+
+class _Answering(asyncio.Transport):
+    """What one answer is written to: its head goes out with the first bytes of its body, in one call of the kernel."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._is_head_written = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write bytes; the head waits until the body begins, or until the loop turns."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head + data)
+        elif self._is_head_written or bytes(data[:12]) == CONTINUE:
+            self._transport.write(data)
+        else:
+            self._is_head_written = True
+            self._head = bytes(data)
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write a head that waits."""
+        if self._head is not None:
+            self.write(b"")
+
+    def is_closing(self) -> bool:
+        """Return whether the connection is closing."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close the connection once all is written."""
+        self.flush()
+        self._transport.close()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -127,6 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         cycle = self._reading = self.cycle
+        cycle.transport = _Answering(self.transport, self.loop)
         self._unanswered.append(cycle)
         if version == "1.0":
             cycle.waiting_for_100_continue = False
@@ -152,7 +192,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or with what is left to say."""
-        self._unanswered.popleft()
+        transport = self._unanswered.popleft().transport
+        if isinstance(transport, _Answering):
+            transport.flush()
         super().on_response_complete()
         self._tell_refusal()
 

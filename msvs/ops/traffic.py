@@ -43,7 +43,9 @@ class Traffic:
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request that was answered."""
         self._requests[method, route, status] += 1
-        times = self._times.setdefault((method, route), _Times())
+        times = self._times.get((method, route))
+        if times is None:
+            times = self._times[method, route] = _Times()
         times.counts[bisect_left(BUCKETS, seconds)] += 1
         times.seconds += seconds
 

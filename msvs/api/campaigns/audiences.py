@@ -396,7 +396,7 @@ async def _take_recipients(services: Services, campaign_id: UUID, limit: int, wa
             *await fetch(TAKE_RECIPIENTS, campaign_id, limit - len(recipients), wants_attributes, ""),
         ]
     if len(recipients) == limit:
-        began.note(campaign_id, min(row.phone for row in recipients))
+        began.note(campaign_id, min(map(itemgetter(0), recipients)))
     return recipients
 
 
@@ -468,7 +468,7 @@ class _Chunk:
         self._respects_quiet_hours: bool = campaign.respects_quiet_hours
         self._unrendered = Text(campaign.body)
         self._reasons: dict[tuple[object, ...], str | None] = {}
-        self._rendered: dict[object, _Outcome] = {}
+        self._found: dict[tuple[object, ...], tuple[RowEncoder, Text]] = {}
         self._encoders: dict[tuple[object, ...], RowEncoder] = {}
         # Recipients for whom these columns are the same get the same body; None where attributes come in.
         names = set(template.names)
@@ -481,13 +481,13 @@ class _Chunk:
 
     def encode(self, recipients: Sequence[Row]) -> Iterator[bytes]:
         """Yield the rows of their messages, PIECE at a time; `events` and `written` grow along."""
+        senders, default = self._senders, self._sender
         for first in range(0, len(recipients), PIECE):
             rows: list[bytes] = []
             events: list[bytes] = []
             for recipient in recipients[first : first + PIECE]:
-                sender = self._senders.get(recipient[0], self._sender)
-                outcome = self._outcome(recipient, sender)
-                encoder, text = self._encoder(recipient, sender, outcome), outcome.text
+                sender = senders.get(recipient[0], default) if senders else default
+                encoder, text = self._shared(recipient, sender)
                 id, event_id = uuid7(), uuid7().bytes
                 key, phone, contact_id = id.bytes, recipient[0].encode(), recipient[1]
                 public_id, public_contact_id = ids.encode_bare(id.int), ids.encode_bare(contact_id.int)
@@ -497,6 +497,20 @@ class _Chunk:
                 self._types.append(encoder.type)
             self.events.append(b"".join(events))
             yield b"".join(rows)
+
+    def _shared(self, recipient: Row, sender: str | None) -> tuple[RowEncoder, Text]:
+        """Return the encoder and body of a recipient; one look for all whose columns are the same."""
+        phone, _, id, region, number_kind, status = recipient[:6]
+        if self._variables is None or region is None or is_in_blocked_range(phone):
+            return self._encoder(recipient, sender, self._outcome(recipient, sender))
+        due_at = _due_at(recipient, self._now) if self._respects_quiet_hours else self._now
+        key = (id is None, region, number_kind, status, sender, due_at, self._variables(recipient))
+        found = self._found.get(key)
+        if found is None:
+            found = self._encoder(recipient, sender, self._outcome(recipient, sender))
+            if len(self._found) < KEPT_BODIES:
+                self._found[key] = found
+        return found
 
     def _outcome(self, recipient: Row, sender: str | None) -> _Outcome:
         phone, _, id, region, number_kind, status = recipient[:6]
@@ -509,15 +523,7 @@ class _Chunk:
                 code = self._reasons[key] = _skip_reason(self._campaign, recipient, self._regions, sender)
         if code is not None:
             return _Outcome(self._unrendered, Encoding.GSM7.value, 0, code)
-        if self._variables is None:
-            return self._render(recipient)
-        values = self._variables(recipient)
-        outcome = self._rendered.get(values)
-        if outcome is None:
-            outcome = self._render(recipient)
-            if len(self._rendered) < KEPT_BODIES:
-                self._rendered[values] = outcome
-        return outcome
+        return self._render(recipient)
 
     def _render(self, recipient: Row) -> _Outcome:
         try:
@@ -526,8 +532,8 @@ class _Chunk:
             return _Outcome(self._unrendered, Encoding.GSM7.value, 0, error.code.value)
         return _Outcome(Text(rendered.body), rendered.encoding.value, rendered.segments, None)
 
-    def _encoder(self, recipient: Row, sender: str | None, outcome: _Outcome) -> RowEncoder:
-        _, encoding, segments, code = outcome
+    def _encoder(self, recipient: Row, sender: str | None, outcome: _Outcome) -> tuple[RowEncoder, Text]:
+        text, encoding, segments, code = outcome
         due_at = self._now
         if code is None and self._respects_quiet_hours:
             due_at = _due_at(recipient, due_at)
@@ -543,7 +549,7 @@ class _Chunk:
                 _skip(message, code)
             type = EventType.MESSAGE_QUEUED if code is None else EventType.MESSAGE_SKIPPED
             encoder = self._encoders[key] = RowEncoder(message, type, self._now)
-        return encoder
+        return encoder, text
 
 
 async def choose_senders(

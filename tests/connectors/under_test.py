@@ -13,10 +13,14 @@ from msvs.api.contacts.import_files import read_table
 from msvs.connectors.base import Connection, Connector, Page, Person
 from msvs.connectors.registry import open_connector
 from msvs.http_client import HttpClient
-from tests.connectors.fakes import files, kit
+from tests.connectors.fakes import activecampaign, files, hubspot, kajabi, kit, shopify
+from tests.connectors.fakes.activecampaign import FakeActiveCampaign
 from tests.connectors.fakes.files import FakeFiles
+from tests.connectors.fakes.hubspot import FakeHubspot
+from tests.connectors.fakes.kajabi import FakeKajabi
 from tests.connectors.fakes.kit import FakeKit
 from tests.connectors.fakes.server import LOCAL, FakeService
+from tests.connectors.fakes.shopify import FakeShopify
 
 NAMES = ("João Ñandú", "Δημήτρης", "山田 太郎", "O'Brien", "👩‍🚀")
 
@@ -186,4 +190,133 @@ class CsvService(Service):
         return person.fields["Phone"]
 
 
-SERVICES: tuple[type[Service], ...] = (KitService, CsvService)
+class ShopifyService(Service):
+    kind = "shopify"
+    settings = {"shop": shopify.SHOP, "client_id": shopify.CLIENT_ID, "client_secret": shopify.CLIENT_SECRET}  # noqa: RUF012
+    secrets = (shopify.CLIENT_SECRET, "granted-1")
+    credentials = "client_secret"
+    scope = "shop"
+    page_size = 100
+    fake: FakeShopify
+
+    def make_fake(self) -> FakeShopify:
+        return FakeShopify()
+
+    def add(self, number: int) -> str:
+        self.fake.add(number, f"+1415555{number:04}", first_name=NAMES[number % len(NAMES)])
+        return str(number)
+
+    def take_off(self, number: int) -> None:
+        del self.fake.people[number]
+
+    def withdraw(self) -> None:
+        self.fake.secrets.clear()
+        self.fake.tokens.clear()
+
+    def delete_scope(self) -> None:
+        self.fake.is_there = False
+
+    def phone_of(self, person: Person) -> str:
+        return person.fields["phone"]
+
+
+class HubspotService(Service):
+    kind = "hubspot"
+    settings = {"access_token": hubspot.ACCESS_TOKEN, "list_id": hubspot.LIST}  # noqa: RUF012
+    secrets = (hubspot.ACCESS_TOKEN,)
+    credentials = "access_token"
+    scope = "list_id"
+    page_size = 100
+    fake: FakeHubspot
+
+    def make_fake(self) -> FakeHubspot:
+        return FakeHubspot()
+
+    def add(self, number: int) -> str:
+        self.fake.add(number, f"+1415555{number:04}", firstname=NAMES[number % len(NAMES)])
+        return str(number)
+
+    def take_off(self, number: int) -> None:
+        self.fake.people[number].lists.discard(hubspot.LIST)
+
+    def withdraw(self) -> None:
+        self.fake.tokens.clear()
+
+    def delete_scope(self) -> None:
+        del self.fake.lists[hubspot.LIST]
+
+    def phone_of(self, person: Person) -> str:
+        return person.fields["phone"]
+
+
+class ActiveCampaignService(Service):
+    kind = "activecampaign"
+    settings = {  # noqa: RUF012
+        "url": "https://cohortlabs.api-us1.com",
+        "api_key": activecampaign.API_KEY,
+        "list_id": activecampaign.LIST,
+    }
+    secrets = (activecampaign.API_KEY,)
+    credentials = "api_key"
+    scope = "list_id"
+    page_size = 100
+    fake: FakeActiveCampaign
+
+    def make_fake(self) -> FakeActiveCampaign:
+        return FakeActiveCampaign()
+
+    def add(self, number: int) -> str:
+        self.fake.add(number, f"+1415555{number:04}", first_name=NAMES[number % len(NAMES)])
+        return str(number)
+
+    def take_off(self, number: int) -> None:
+        self.fake.people[number].lists[activecampaign.LIST] = "2"
+
+    def withdraw(self) -> None:
+        self.fake.keys.clear()
+
+    def delete_scope(self) -> None:
+        del self.fake.lists[activecampaign.LIST]
+
+    def phone_of(self, person: Person) -> str:
+        return person.fields["phone"]
+
+
+class KajabiService(Service):
+    kind = "kajabi"
+    settings = {"client_id": kajabi.CLIENT_ID, "client_secret": kajabi.CLIENT_SECRET, "tag_id": kajabi.TAG}  # noqa: RUF012
+    secrets = (kajabi.CLIENT_SECRET, "token-1")
+    credentials = "client_secret"
+    scope = "tag_id"
+    page_size = 100
+    pages_shift = True
+    fake: FakeKajabi
+
+    def make_fake(self) -> FakeKajabi:
+        return FakeKajabi()
+
+    def add(self, number: int) -> str:
+        self.fake.add(number, f"+1415555{number:04}", name=NAMES[number % len(NAMES)])
+        return str(number)
+
+    def take_off(self, number: int) -> None:
+        self.fake.people[number].tags.discard(kajabi.TAG)
+
+    def withdraw(self) -> None:
+        self.fake.secrets.clear()
+
+    def delete_scope(self) -> None:
+        del self.fake.tags[kajabi.TAG]
+
+    def phone_of(self, person: Person) -> str:
+        return person.fields["phone_number"]
+
+
+SERVICES: tuple[type[Service], ...] = (
+    KitService,
+    CsvService,
+    ShopifyService,
+    HubspotService,
+    ActiveCampaignService,
+    KajabiService,
+)

@@ -28,6 +28,8 @@ T = TypeVar("T")
 Query = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 MAX_BYTES = 16 * 1024 * 1024
+# Characters of a field's value.
+MAX_VALUE = 1000
 TOTAL_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 # Where a service that is too busy does not say for how long.
@@ -35,6 +37,10 @@ RETRY_SECONDS = 60.0
 MAX_RETRY_SECONDS = 24 * 3600.0
 
 _seconds = re.compile(r"[0-9]{1,10}(?:[.][0-9]{1,6})?", re.ASCII).fullmatch
+
+
+class RequestRefused(BadAnswer):
+    """The service answered that it does not take the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ def explain_answer(answer: HttpAnswer, label: str, concern: Concern, *, now: dat
     if status >= 500 or status in (408, 423, 425):
         wait = retry_after(answer.headers, now=now)
         return Unavailable(f"{label} fails for now ({status}).", retry_after=wait)
-    return BadAnswer(f"{label} refuses the request ({status}).", setting=concern.scope)
+    return RequestRefused(f"{label} refuses the request ({status}).", setting=concern.scope)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -177,7 +183,7 @@ def as_text(value: object) -> str:
     if not isinstance(value, str | int | float):
         return ""
     # PostgreSQL keeps no NUL.
-    return str(value).replace("\0", "").strip()
+    return str(value).replace("\0", "")[:MAX_VALUE].strip()
 
 
 def texts(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:

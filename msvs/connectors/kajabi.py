@@ -27,7 +27,7 @@ from msvs.connectors.base import (
     SettingKind,
     Target,
 )
-from msvs.connectors.calls import Api, Concern, read_time, texts
+from msvs.connectors.calls import Api, Concern, RequestRefused, read_time, texts
 
 ORIGIN = "https://api.kajabi.com"
 PAGE = 100
@@ -267,8 +267,8 @@ class KajabiConnector(Connector):
                 answer = await self._api.post_form(
                     "/v1/oauth/token", _Token, {"grant_type": "client_credentials", **form}
                 )
-            except Gone as error:
-                raise CredentialsRefused("Kajabi refuses the credentials.", setting="client_secret") from error
+            except RequestRefused:
+                raise CredentialsRefused("Kajabi refuses the credentials.", setting="client_secret") from None
             self._token = answer.access_token
         return {"Authorization": f"Bearer {self._token}"}
 

@@ -32,7 +32,7 @@ from msvs.connectors.base import (
     SettingKind,
     Target,
 )
-from msvs.connectors.calls import Api, Concern, as_text, read_time, texts
+from msvs.connectors.calls import Api, Concern, RequestRefused, as_text, read_time, texts
 from msvs.connectors.signatures import verify
 
 ORIGIN = "https://api.kit.com"
@@ -340,7 +340,7 @@ class KitConnector(Connector):
         app = {"client_id": self._setting("client_id"), "client_secret": self._setting("client_secret")}
         try:
             token = await self._api.post_form("/v4/oauth/token", _Token, {**app, **grant})
-        except BadAnswer as error:
+        except RequestRefused as error:
             # 400 `invalid_grant`: the token was used before, or access was withdrawn.
             raise CredentialsRefused(
                 "Kit no longer grants access: connect the account again.", setting="access_token"

@@ -33,7 +33,7 @@ from msvs.connectors.base import (
     SettingKind,
     Target,
 )
-from msvs.connectors.calls import Api, Concern, read_time, texts
+from msvs.connectors.calls import Api, Concern, RequestRefused, read_time, texts
 from msvs.connectors.signatures import verify
 
 VERSION = "2026-01"
@@ -417,9 +417,7 @@ class ShopifyConnector(Connector):
             token = await self._api.post_form(
                 "/admin/oauth/access_token", _Token, {**form, "grant_type": "client_credentials"}
             )
-        except BadAnswer as error:
-            if error.setting is None:
-                raise
+        except RequestRefused:
             raise CredentialsRefused("Shopify refuses the credentials of the app.", setting="client_secret") from None
         return token.access_token
 

@@ -23,11 +23,12 @@ async def service() -> AsyncIterator[HubspotService]:
 
 async def test_the_properties_of_the_account_and_those_named_are_read(service: HubspotService) -> None:
     service.fake.add(1, "+14155550001", cohort="06", annualrevenue="5", hs_email_optout="true")
-    service.fake.add(2, None, cohort="06")
+    service.fake.add(2, None, cohort="0" * 5000 + "\0")
     people = people_of(await walk(service.open()))
     assert dict(people["1"].fields) == {"phone": "+14155550001", "email": "person1@example.com", "cohort": "06"}
     assert [people[id].is_unsubscribed for id in "12"] == [True, False]
     assert people["1"].consent is None
+    assert people["2"].fields["cohort"] == "0" * 1000
     named = service.open({**service.settings, "properties": "annualrevenue"})
     assert people_of(await walk(named))["1"].fields["annualrevenue"] == "5"
     fields = {field.key: field for field in await named.fields()}

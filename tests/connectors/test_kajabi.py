@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from msvs.connectors.base import Gone, InvalidSetting, PersonState
+from msvs.connectors.base import BadAnswer, CredentialsRefused, Gone, InvalidSetting, PersonState
 from tests.connectors.fakes import kajabi
+from tests.connectors.fakes.server import Fault
 from tests.connectors.under_test import KajabiService, people_of, walk
 
 AT = datetime(2026, 5, 1, 20, tzinfo=UTC)
@@ -109,3 +110,14 @@ async def test_an_opt_out_is_written_as_a_tag(service: KajabiService) -> None:
     with pytest.raises(Gone) as error:
         await service.open({**service.settings, "opt_out_tag_id": "9"}).check()
     assert error.value.setting == "opt_out_tag_id"
+
+
+async def test_a_token_that_is_not_granted_names_the_secret_and_garbage_does_not(service: KajabiService) -> None:
+    service.fake.faults = [Fault(400, {"error": "invalid_client"}, path="/oauth/token")]
+    with pytest.raises(CredentialsRefused) as refused:
+        await service.open().check()
+    assert refused.value.setting == "client_secret"
+    service.fake.faults = [Fault(200, "<html>", path="/oauth/token")]
+    with pytest.raises(BadAnswer) as error:
+        await service.open().check()
+    assert not error.value.is_lasting

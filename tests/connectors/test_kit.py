@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from msvs.connectors.base import (
+    BadAnswer,
     CredentialsRefused,
     FieldType,
     Gone,
@@ -196,6 +197,14 @@ async def test_a_refresh_token_serves_once_and_the_new_one_is_kept_before_anythi
     with pytest.raises(CredentialsRefused) as error:
         await service.open(OAUTH).fetch_page()
     assert error.value.setting == "access_token"
+
+
+async def test_garbage_in_the_place_of_a_token_is_no_refusal(service: KitService) -> None:
+    service.fake.faults = [Fault(200, "<html>", path="/oauth/token")]
+    with pytest.raises(BadAnswer) as error:
+        await service.open(OAUTH).fetch_page()
+    assert not error.value.is_lasting
+    assert service.kept == []
 
 
 async def test_without_a_key_and_without_access_the_key_is_asked_for(service: KitService) -> None:

@@ -20,6 +20,7 @@ from msvs.connectors.base import (
     RateLimited,
 )
 from tests.connectors.fakes import shopify
+from tests.connectors.fakes.server import Fault
 from tests.connectors.fakes.shopify import FakeShopify
 from tests.connectors.under_test import ShopifyService, people_of, walk
 
@@ -230,3 +231,14 @@ def test_a_forged_webhook_is_refused() -> None:
         with pytest.raises(HookRefused) as refused:
             connector.read_hook(HookCall(*wrong, AT))
         assert refused.value.status == 403
+
+
+async def test_a_token_that_is_not_granted_names_the_secret_and_garbage_does_not(service: ShopifyService) -> None:
+    service.fake.faults = [Fault(400, {"error": "invalid_client"}, path="/oauth/access_token")]
+    with pytest.raises(CredentialsRefused) as refused:
+        await service.open().check()
+    assert refused.value.setting == "client_secret"
+    service.fake.faults = [Fault(200, "<html>", path="/oauth/access_token")]
+    with pytest.raises(BadAnswer) as error:
+        await service.open().check()
+    assert not error.value.is_lasting

@@ -128,6 +128,10 @@ def _carriers() -> str:
     return re.sub(r"\[([^]]+)\]\(\.\./(?:msvs|tests)/[^)]+\)", r"\1", text)
 
 
+def _connectors() -> str:
+    return (ROOT / "docs" / "connectors.md").read_text().split("\n", 1)[1].strip()
+
+
 def _settings() -> str:
     text = (ROOT / "docs" / "settings.md").read_text().split("\n", 1)[1]
     # On the site, the settings stand at the end of the page on operations.
@@ -178,6 +182,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "failures": _failures,
     "glossary": _glossary,
     "carriers": _carriers,
+    "connectors": _connectors,
     "operations": _operations,
     "sandbox numbers": _sandbox_numbers,
     "number ranges": _number_ranges,

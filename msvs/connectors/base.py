@@ -14,8 +14,9 @@ from typing import BinaryIO, ClassVar, Protocol
 from msvs.http_client import HttpClient
 
 MAX_SETTING = 2048
-# How many people a connector looks up in one call, and reads in one page.
-MAX_LOOKED_UP = 100
+# How many people a connector looks up in one call: some services take two calls for each, of 120 a minute.
+MAX_LOOKED_UP = 25
+# And how many it reads in one page.
 MAX_PAGE = 1000
 # A cursor and a bookmark are no longer.
 MAX_CURSOR = 2000
@@ -417,7 +418,7 @@ class Connector(ABC):
     async def look_up(self, external_ids: Sequence[str]) -> dict[str, Person]:
         """Read at most MAX_LOOKED_UP people as they are now, each by its id, also those who left or were deleted.
 
-        What it says is sure where a walk may lag behind or have missed somebody.
+        Each id that was asked for is in the answer. It is sure where a walk may lag behind or have missed somebody.
         """
         raise NotImplementedError(f"{self.kind} cannot look people up")
 

@@ -13,6 +13,7 @@ import structlog
 
 from msvs.connectors.base import (
     MAX_CURSOR,
+    MAX_LOOKED_UP,
     MAX_PAGE,
     BadAnswer,
     ConnectorError,
@@ -223,10 +224,36 @@ async def test_who_left_is_found_out_by_the_next_whole_walk(service: Service) ->
     assert pages[-1].is_complete
     connector = service.open()
     if connector.capabilities.looks_up:
-        found = await connector.look_up([ids[2], ids[3]])
+        found = await connector.look_up([ids[2], ids[3], "999999", "unheard-of"])
+        assert found.keys() == {ids[2], ids[3], "999999", "unheard-of"}
+        assert {found[each].state for each in ("999999", "unheard-of")} == {PersonState.DELETED}
         assert found[ids[2]].state in (PersonState.LEFT, PersonState.DELETED)
         assert found[ids[3]].state is PersonState.MEMBER
         assert service.phone_of(found[ids[3]]) == "+14155550003"
+
+
+async def test_a_full_look_up_needs_no_more_calls_than_a_minute_has(service: Service) -> None:
+    connector = service.open()
+    if not connector.capabilities.looks_up:
+        pytest.skip("it looks nobody up")
+    ids = [service.add(number) for number in range(1, MAX_LOOKED_UP + 1)]
+    before = len(service.fake.requests)
+    found = await connector.look_up(ids)
+    assert {person.state for person in found.values()} == {PersonState.MEMBER}
+    # Kit takes 120 a minute, the least of all.
+    assert len(service.fake.requests) - before <= 60
+
+
+async def test_a_busy_service_says_so_in_a_look_up_too(service: Service) -> None:
+    connector = service.open()
+    if not connector.capabilities.looks_up:
+        pytest.skip("it looks nobody up")
+    external_id = service.add(1)
+    await connector.check()
+    service.fake.faults = [Fault(429, {}, {"Retry-After": "3"})]
+    with pytest.raises(RateLimited) as error:
+        await connector.look_up([external_id])
+    assert error.value.retry_after == 3.0
 
 
 async def test_ten_thousand_people_are_read_in_bounded_memory(service: Service) -> None:

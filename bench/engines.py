@@ -16,6 +16,7 @@ from uuid import UUID
 
 from redis import Redis
 
+from msvs import connections
 from msvs import database as db
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.unit_of_work import unit_of_work
@@ -76,6 +77,14 @@ class Bench:
         SERVICES.carriers.live = "virtual"
         async with db.connected(self.database_url):
             yield
+
+    async def vacuum(self, table: str) -> None:
+        """Clean a table up after what was written, as its owner and outside of any transaction."""
+        connection = await connections.connect(self.database_url)
+        try:
+            await connection.execute(f"VACUUM ANALYZE {table}")
+        finally:
+            await connection.close()
 
 
 @contextmanager

@@ -97,7 +97,7 @@ async def run(place: Bench, count: int) -> dict[str, float]:
     async with db.connected(place.database_url):
         for start in range(0, count, AT_ONCE):
             await db.execute(FILL, ctx.workspace_id, 2_012_000_000 + start, min(AT_ONCE, count - start), timeout=600)
-        await db.execute("VACUUM ANALYZE contacts", timeout=600)
+        await place.vacuum("contacts")
         await floor(ctx.workspace_id)
         least, size = await floor(ctx.workspace_id)
         plain, memory = await write(place, await ask(ctx))

@@ -127,7 +127,7 @@ async def run(place: Bench, count: int) -> dict[str, float]:
     async with db.connected(place.database_url):
         least = await floor(path, ids.new_id())
         await db.execute("DROP TABLE bench_staged")
-        await db.execute("CHECKPOINT")
+        await place.vacuum("contacts")
         id = await upload(path, place.workspace_id)
         told = await asyncio.to_thread(
             subprocess.run,

@@ -58,7 +58,7 @@ async def _measure(place: Bench) -> dict[str, dict[str, float]]:
     async with place.connected():
         values = (None, "COHORTLABS", "queued", None, None, max(SENT) + LEFT, None)
         await db.execute(MESSAGES, place.workspace_id, True, *values)
-        await db.execute("VACUUM ANALYZE messages")
+        await place.vacuum("messages")
         await open_months.find_open_months()
         connection = await asyncpg.connect(place.database_url)
         async with connection.transaction(isolation="repeatable_read"):

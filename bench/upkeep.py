@@ -161,7 +161,7 @@ async def _measure(place: Bench) -> dict[str, float]:
                     "SELECT ensure_partition($1, 'fillfactor = 80', now() - make_interval(months => $2))", table, month
                 )
         await db.execute(FILL, 0, ROWS - 1, place.workspace_id, ROWS)
-        await db.execute("VACUUM ANALYZE messages")
+        await place.vacuum("messages")
         await _send(place, session, SENDS)
         for name, chore in CHORES.items():
             idle, busy, done = [], [], 0

@@ -35,11 +35,26 @@ class Rounded:
     value: float
 
 
-Cell = str | int | float | bool | date | datetime | Formula | Rounded | None
+@dataclass(frozen=True)
+class Shared:
+    """A text that stands in the workbook once, by its number."""
+
+    at: int
 
 
-def make_workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> bytes:
-    """Return the bytes of an XLSX file."""
+@dataclass(frozen=True)
+class Placed:
+    """A text in a cell of another place, such as `XFD1048576`."""
+
+    place: str
+    text: str
+
+
+Cell = str | int | float | bool | date | datetime | Formula | Rounded | Shared | Placed | None
+
+
+def make_workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]], *, shared: Sequence[str] = ()) -> bytes:
+    """Return the bytes of an XLSX file; `shared` are the texts of `Shared`."""
     names = list(sheets)
     places = range(1, len(names) + 1)
     book = "".join(
@@ -49,6 +64,8 @@ def make_workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> bytes:
         f'<Relationship Id="rId{at}" Type="{RELATIONS}/worksheet" Target="worksheets/sheet{at}.xml"/>' for at in places
     )
     styles = f'<Relationship Id="rId0" Type="{RELATIONS}/styles" Target="styles.xml"/>'
+    if shared:
+        styles += f'<Relationship Id="rIdS" Type="{RELATIONS}/sharedStrings" Target="sharedStrings.xml"/>'
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
     types = "".join(
         f'<Override PartName="/xl/worksheets/sheet{at}.xml" ContentType="{kind}.worksheet+xml"/>' for at in places
@@ -63,6 +80,8 @@ def make_workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> bytes:
         "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{RELATIONS}"><sheets>{book}</sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships">{styles}{links}</Relationships>',
         "xl/styles.xml": STYLES,
+        "xl/sharedStrings.xml": f'<sst xmlns="{MAIN}">{"".join(f"<si><t>{escape(text)}</t></si>" for text in shared)}'
+        "</sst>",
         **{
             f"xl/worksheets/sheet{at}.xml": f'<worksheet xmlns="{MAIN}"><sheetData>{_rows(sheets[name])}</sheetData>'
             "</worksheet>"
@@ -95,6 +114,10 @@ def _cell(place: str, value: Cell) -> str:
             return f'<c r="{place}" s="2"><v>{(value - EPOCH).total_seconds() / 86400!r}</v></c>'
         case date():
             return f'<c r="{place}" s="1"><v>{(value - EPOCH.date()).days}</v></c>'
+        case Shared(number):
+            return f'<c r="{place}" t="s"><v>{number}</v></c>'
+        case Placed(elsewhere, text):
+            return _cell(elsewhere, text)
         case Rounded(number):
             return f'<c r="{place}" s="3"><v>{number!r}</v></c>'
         case Formula(text, shown):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -30,13 +30,12 @@ from msvs.api.messages.export_rows import Finishing, Statement, make_statement
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.database import execute, fetch_row, fetch_value
 from msvs.models import Export, ExportStatus
+from msvs.workers import leases
 from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
-# How often the lease is renewed, also while PostgreSQL looks for rows and says nothing.
-BEAT_SECONDS = 5.0
 # How often an export is begun that breaks off before it has ended: what ends its worker must not go on for good.
 TRIES = 10
 CHUNK = 1 << 20
@@ -141,7 +140,7 @@ class Writing:
             if self._tries > TRIES:
                 await self._fail(ErrorCode.INTERNAL_ERROR, BROKEN_OFF)
                 return
-            async with self._limit, self._beating():
+            async with self._limit, leases.renewing(self._renew, self._lose):
                 await self._write()
         except asyncio.CancelledError:
             with suppress(Exception):
@@ -183,28 +182,13 @@ class Writing:
     async def _release(self) -> None:
         await execute(RELEASE_EXPORT, self._id, self._token)
 
-    @asynccontextmanager
-    async def _beating(self) -> AsyncIterator[None]:
-        """Renew the lease in the time of the block, and break the block off once it is lost."""
-        beat = asyncio.create_task(self._beat())
-        try:
-            yield
-        finally:
-            beat.cancel()
-            await asyncio.wait([beat])
+    async def _renew(self) -> bool:
+        """Renew the lease. Return whether the file is to be written on."""
+        return not self._stop.is_set and await execute(RENEW_EXPORT, self._id, self._token, LEASE) > 0
 
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            try:
-                is_held = await execute(RENEW_EXPORT, self._id, self._token, LEASE) > 0
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("lease of an export not renewed", export_id=str(self._id), error=type(error).__name__)
-                continue
-            if not is_held or self._stop.is_set:
-                self._is_lost = True
-                self._limit.reschedule(asyncio.get_running_loop().time())
-                return
+    def _lose(self) -> None:
+        self._is_lost = True
+        self._limit.reschedule(asyncio.get_running_loop().time())
 
     def _ctx(self, row: Export) -> Context:
         return Context(row.workspace_id, row.livemode, row.actor, services=self._services)

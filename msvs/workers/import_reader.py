@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -18,6 +19,7 @@ from itertools import islice
 from typing import BinaryIO
 
 import msgspec
+import structlog
 
 from msvs.api.contacts import import_files
 from msvs.api.contacts.import_rows import Encoded, Plan, RawRow, encode_rows
@@ -30,9 +32,19 @@ AHEAD = 2
 SIZE = 4
 # How long a frame may take, many times what it takes on a busy machine: its process is stopped or stuck.
 FRAME_SECONDS = 20.0
-# What a process that unpacked a file ends with: its kind, or that it is refused, for the reason that it wrote.
-KINDS = (import_files.CSV, import_files.WORKBOOK)
-REFUSED = 3
+# What unpacking a file may take, of room and of time.
+UNPACK_MEMORY = 2 * 1024**3
+UNPACK_SECONDS = 600.0
+UNREADABLE = "The file cannot be read: save it again as XLSX or CSV."
+TOO_LARGE = "The workbook is too large: save it as CSV."
+# What a process that unpacked a file ends with: its kind, or that it is refused, for the reason that it wrote. Python
+# itself ends with 1 or 2 where something broke.
+KINDS = {10: import_files.CSV, 11: import_files.WORKBOOK}
+REFUSED = 12
+# What ends a process by what is in its file, so that it would end the next one too.
+ENDED_BY_FILE = (-signal.SIGABRT, -signal.SIGSEGV)
+
+log = structlog.get_logger(__name__)
 
 _packer = msgspec.msgpack.Encoder()
 _rows = msgspec.msgpack.Decoder(list[RawRow])
@@ -127,7 +139,10 @@ async def unpack(file: BinaryIO, plain: BinaryIO) -> str:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        _, said = await process.communicate()
+        async with asyncio.timeout(UNPACK_SECONDS):
+            _, said = await process.communicate()
+    except TimeoutError:
+        raise InvalidRequest(TOO_LARGE, param="file") from None
     finally:
         with suppress(ProcessLookupError):
             process.kill()
@@ -135,14 +150,21 @@ async def unpack(file: BinaryIO, plain: BinaryIO) -> str:
     code = process.returncode or 0
     if code == REFUSED:
         raise InvalidRequest(said.decode(), param="file")
-    if not 0 <= code < len(KINDS):
-        raise OSError(f"the process that unpacks ended with {code}")
-    return KINDS[code]
+    if code in ENDED_BY_FILE:
+        # The reader of workbooks ends its process where there is no more room.
+        raise InvalidRequest(TOO_LARGE, param="file")
+    if code in KINDS:
+        return KINDS[code]
+    if code > 0:
+        log.error("a file broke the process that unpacks it", code=code, said=said.decode(errors="replace")[-500:])
+        raise InvalidRequest(UNREADABLE, param="file")
+    raise OSError(f"the process that unpacks ended with {code}")
 
 
 def unpack_main() -> None:
     """Unpack what the input is to the output, and end with what it is."""
     _ignore_signals()
+    resource.setrlimit(resource.RLIMIT_AS, (UNPACK_MEMORY, UNPACK_MEMORY))
     try:
         with (
             os.fdopen(os.dup(sys.stdin.fileno()), "rb") as file,
@@ -155,7 +177,7 @@ def unpack_main() -> None:
     except InvalidRequest as error:
         sys.stderr.write(error.message)
         sys.exit(REFUSED)
-    sys.exit(KINDS.index(unpacked.kind))
+    sys.exit(next(code for code, kind in KINDS.items() if kind == unpacked.kind))
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ from msvs.database import copy_encoded, execute, fetch_value
 from msvs.json_types import JSONObject
 from msvs.models import ContactImport, ImportStatus
 from msvs.settings import Settings
-from msvs.workers import exports, import_reader
+from msvs.workers import exports, import_reader, leases
 from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
@@ -74,6 +74,11 @@ SELECT EXISTS (
 )
 """
 RELEASE = "UPDATE contact_imports SET lease_token = NULL, lease_until = NULL WHERE id = $1 AND lease_token = $2"
+# A longer one, which a statement over all rows has, stays.
+RENEW = f"""
+UPDATE contact_imports SET lease_until = GREATEST(lease_until, clock_timestamp() + $3::interval)
+WHERE id = $1 AND lease_token = $2 AND status IN ({_DUE})
+"""
 FIND_REFUSED_LATE = """
 SELECT number FROM import_rows WHERE reading_id = $1 AND status = 'invalid' AND cells IS NULL ORDER BY number LIMIT $2
 """
@@ -180,6 +185,8 @@ class _Turn:
         self._id, self._token = id, token
         self._done = 0
         self._until = time.monotonic() + TURN_SECONDS
+        self._limit = asyncio.timeout(None)
+        self._is_lost = False
 
     async def run(self) -> int:
         """Go on with the import until it waits for its owner, ends, or another is to have its turn."""
@@ -191,10 +198,11 @@ class _Turn:
             ImportStatus.UNDOING: self._undo,
         }
         try:
-            while not self._stop.is_set and (row := await ContactImport.get(id=self._id)).status in steps:
-                await steps[row.status]()
-                if await self._is_over():
-                    break
+            async with self._limit, leases.renewing(self._renew, self._lose):
+                while not self._stop.is_set and (row := await ContactImport.get(id=self._id)).status in steps:
+                    await steps[row.status]()
+                    if await self._is_over():
+                        break
         except (LeaseLost, Interrupted):
             pass
         except ApiError as error:
@@ -205,8 +213,18 @@ class _Turn:
                 async with asyncio.timeout(RELEASE_SECONDS):
                     await execute(RELEASE, self._id, self._token)
             raise
+        except Exception:
+            if not self._is_lost:
+                raise
         await execute(RELEASE, self._id, self._token)
         return self._done
+
+    async def _renew(self) -> bool:
+        return await execute(RENEW, self._id, self._token, LEASE) > 0
+
+    def _lose(self) -> None:
+        self._is_lost = True
+        self._limit.reschedule(asyncio.get_running_loop().time())
 
     def _check(self) -> None:
         """Break off what reads rows. Raises Interrupted."""
@@ -262,9 +280,9 @@ class _Turn:
             async for block in import_jobs.read_chunks(self._id):
                 file.write(block)
                 hash.update(block)
-            size = file.tell()
             file.seek(0)
-            if size < MANY_BYTES or not self._settings.import_processes or not import_files.is_packed(_binary(file)):
+            # What unpacks a file may end by what is in it, so that a process of its own does.
+            if not import_files.is_packed(_binary(file)):
                 with import_files.unpack(_binary(file)) as unpacked:
                     yield unpacked, hash.hexdigest()
                 return

@@ -1,14 +1,17 @@
 """Workers of files that are killed by SIGKILL at their first statement, at their second, until one gets through.
 
-`python -m tests.workers.killed_jobs DATABASE_URL imports` prints how many statements that one took.
+`python -m tests.workers.killed_jobs DATABASE_URL imports` prints how many statements that one took. With a number
+behind it, so many are killed at random moments instead, and the last one is left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -22,6 +25,8 @@ from msvs.workers.stopping import StopFlag
 from tests.services import SERVICES
 
 MOST = 400
+# How long a worker lives that is killed at a random moment, at most.
+LIFE_SECONDS = 1.5
 STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "copy_to_table", "copy_from_query")
 SETTINGS = Settings(import_processes=0)
 
@@ -69,13 +74,45 @@ async def work(database_url: str, job: str, fuse: Fuse, length: int) -> None:
         print(fuse.burnt, flush=True)
 
 
+def fork(work: Callable[[], Awaitable[None]]) -> int:
+    """Run some work in a process of its own. Return its id."""
+    pid = os.fork()
+    if pid == 0:
+        asyncio.run(work())  # type: ignore[arg-type]
+        os._exit(0)
+    return pid
+
+
+def kill_at_random(database_url: str, job: str, times: int) -> int:
+    """Kill workers at random moments, and let one end by itself: 0. Prints how many were killed at work."""
+    exports.CHUNK = 1 << 12
+    imports.BATCH = imports.CONSENT_BATCH = import_reader.FRAME_ROWS = 100
+    imports.TURN_SECONDS = 3600.0
+
+    async def run() -> None:
+        async with db.connected(database_url, pool_size=3):
+            await JOBS[job]()
+
+    killed = 0
+    for _ in range(times):
+        pid = fork(run)
+        time.sleep(random.uniform(0.0, LIFE_SECONDS))
+        os.kill(pid, signal.SIGKILL)
+        killed += os.waitpid(pid, 0)[1] == signal.SIGKILL
+    status = os.waitpid(fork(run), 0)[1]
+    print(killed, flush=True)
+    return status
+
+
 def main() -> int:
-    """Fork a worker for each length, until one ends by itself; 0."""
-    database_url, job = sys.argv[1:]
+    """Fork workers that are killed, until one ends by itself; 0."""
+    database_url, job, *times = sys.argv[1:]
     # The next worker takes over at once, and each transaction has little to do.
     imports.LEASE = exports.LEASE = timedelta()
-    exports.CHUNK = 1
     exports.TRIES = MOST
+    if times:
+        return kill_at_random(database_url, job, int(times[0]))
+    exports.CHUNK = 1
     imports.BATCH = imports.CONSENT_BATCH = import_reader.FRAME_ROWS = 2
     for length in range(MOST):
         pid = os.fork()

@@ -19,7 +19,7 @@ from msvs.api.messages.export_rows import Statement
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Contact, ContactImport, Export, ExportStatus
 from msvs.settings import Settings
-from msvs.workers import exports, imports
+from msvs.workers import exports, imports, leases
 from msvs.workers.stopping import StopFlag
 from tests.owner import run_as_owner
 from tests.plans import NEW_ID, reading
@@ -65,7 +65,7 @@ async def test_the_lease_lasts_while_postgresql_looks_for_rows(ctx: Context, mon
     await make_people(ctx)
     row = await ask(ctx, "contacts")
     monkeypatch.setattr(exports, "LEASE", timedelta(seconds=0.4))
-    monkeypatch.setattr(exports, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.05)
     looks = []
 
     async def look_elsewhere(_: Any, connection: asyncpg.Connection) -> None:
@@ -83,7 +83,7 @@ async def test_a_silent_statement_is_broken_off_once_the_export_ended(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = await ask(ctx, "contacts")
-    monkeypatch.setattr(exports, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.05)
 
     async def cancel_and_sleep(_: Any, connection: asyncpg.Connection) -> None:
         async with unit_of_work():

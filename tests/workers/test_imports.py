@@ -10,7 +10,7 @@ import hashlib
 import io
 import signal
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from msvs.api.context import Context
 from msvs.api.errors import Conflict
 from msvs.api.pages import PageRequest
 from msvs.api.privacy.erasure import erase_contact
+from msvs.api.text import unpacking
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import (
     ConsentEvent,
@@ -47,12 +48,12 @@ from msvs.models import (
     Suppression,
 )
 from msvs.settings import Settings
-from msvs.workers import imports, retention, stopping
-from msvs.workers.imports import run_imports
+from msvs.workers import import_reader, imports, retention, stopping
+from msvs.workers.imports import has_due, run_imports
 from msvs.workers.stopping import StopFlag
 from tests.factories import make_list
 from tests.services import SERVICES
-from tests.workbooks import Formula, Rounded, make_workbook
+from tests.workbooks import Formula, Placed, Rounded, make_workbook
 
 EXPORTS = Path(__file__).parent.parent / "data" / "exports"
 SETTINGS = Settings(import_processes=0)
@@ -649,6 +650,53 @@ async def test_a_workbook_is_read_as_it_is_shown(ctx: Context) -> None:
         "code": "007",
         "vip": True,
     }
+
+
+async def test_a_sheet_that_has_no_room_in_memory_fails_and_costs_no_worker(ctx: Context) -> None:
+    """Two cells at the ends of a sheet stand for all between them."""
+    book = make_workbook({"A": [["phone"], [MARIA], [Placed("XFD1048576", "x")]]})
+    assert len(book) < 3000
+    row = await import_(ctx, book)
+    assert row.error == {"code": "parameter_invalid", "message": import_reader.TOO_LARGE}
+    assert (await import_(ctx, gzip.compress(b"phone\n" + b"+12125550123\n" * 5_500_000))).error == {
+        "code": "parameter_invalid",
+        "message": unpacking.TOO_DENSE,
+    }
+
+
+async def test_the_lease_lasts_while_a_file_is_unpacked(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msvs.workers.imports.LEASE", timedelta(seconds=0.3))
+    monkeypatch.setattr("msvs.workers.leases.BEAT_SECONDS", 0.05)
+    real = import_reader.unpack
+    due = []
+
+    async def unpack_slowly(*values: Any) -> str:
+        for _ in range(4):
+            await asyncio.sleep(0.2)
+            due.append(await has_due(SERVICES, await db.now()))
+        return await real(*values)
+
+    monkeypatch.setattr(import_reader, "unpack", unpack_slowly)
+    row = await import_(ctx, gzip.compress(PEOPLE.encode()))
+    assert (row.status, due) == ("completed", [False] * 4)
+
+
+async def test_a_canceled_import_is_broken_off_while_its_file_is_unpacked(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msvs.workers.leases.BEAT_SECONDS", 0.05)
+    row = await upload(ctx, gzip.compress(PEOPLE.encode()))
+
+    async def cancel_and_sleep(*_: Any) -> str:
+        async with unit_of_work():
+            await import_jobs.cancel_import(ctx, row.id)
+        await asyncio.sleep(60)
+        return "csv"
+
+    monkeypatch.setattr(import_reader, "unpack", cancel_and_sleep)
+    async with asyncio.timeout(10):
+        row = await go_on(row)
+    assert (row.status, row.lease_token) == ("canceled", None)
 
 
 @pytest.mark.parametrize("sheets", [{"A": []}, {"A": [], "B": [[]]}])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from bench.engines import PEOPLE
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.consent import consent_chain
@@ -23,14 +27,21 @@ from tests.workers.test_imports import EVIDENCE, JOAO, MARIA, ZOE, counts, peopl
 
 ROOT = Path(__file__).parents[2]
 
+# Rows of a file, and how often its workers are killed; by hand, more often.
+ROWS = 1000
+TIMES = int(os.environ.get("MSVS_TEST_KILLS", "6"))
+
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
 
-async def kill_at_each(database_url: str, job: str) -> int:
-    """Have workers do a job, each killed a statement later. Return how many statements the last one took."""
+async def kill_at_each(database_url: str, job: str, *times: int) -> int:
+    """Have workers do a job, each killed a statement later. Return how many statements the last one took.
+
+    With `times`, so many are killed at random moments. Return how many were at work then.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.workers.killed_jobs", database_url, job),
+        *(sys.executable, "-m", "tests.workers.killed_jobs", database_url, job, *map(str, times)),
         cwd=ROOT,
         env=environment,
         stdout=asyncio.subprocess.PIPE,
@@ -73,4 +84,48 @@ async def test_an_export_survives_kill_9_at_every_statement(ctx: Context, databa
     data = await data_of(row)
     assert (row.status, row.rows_done, row.file_size) == ("completed", 3, len(data))
     assert {each["phone"] for each in rows_of(data.decode())} == {MARIA, JOAO, ZOE}
+    assert await db.fetch_value("SELECT sum(length(data)) FROM export_chunks") == len(data)
+
+
+async def test_an_import_survives_kill_9_at_random_moments(ctx: Context, database: str) -> None:
+    rows = [f"+1212{5_000_000 + number},Person {number}" for number in range(ROWS)]
+    # Each tenth phone comes twice, and each fiftieth row has none.
+    rows += [f"{row.partition(',')[0]},Again" for row in rows[::10]] + ["1,Nobody"] * (ROWS // 50)
+    members = await make_list(ctx)
+    data = "phone,name\n" + "\n".join(rows) + "\n"
+    row = await upload(ctx, data, evidence=EVIDENCE, list_id=ids.encode_id(ids.CONTACT_LIST, members.id))
+
+    assert await kill_at_each(database, "imports", TIMES) > 0
+
+    row = await ContactImport.get(id=row.id)
+    expected = {
+        "rows": len(rows),
+        "created": ROWS,
+        "duplicate": ROWS // 10,
+        "invalid": ROWS // 50,
+        "opted_in": ROWS,
+        "added_to_list": ROWS,
+    }
+    assert (row.status, row.error, counts(row)) == ("completed", None, expected)
+    found = [await model.all().count() for model in (Contact, ListMember, ConsentEvent)]
+    assert (found, await Event.filter(type="import.completed").count()) == ([ROWS] * 3, 1)
+    assert (await consent_chain.verify(SERVICES)).is_whole
+
+
+@pytest.mark.parametrize("options", [{}, {"gzip": True}, {"format": "jsonl"}])
+async def test_an_export_survives_kill_9_at_random_moments(
+    ctx: Context, database: str, options: dict[str, Any]
+) -> None:
+    await db.execute(PEOPLE, ctx.workspace_id, ctx.livemode, 2_125_000_000, 10 * ROWS, (await make_list(ctx)).id)
+    row = await ask(ctx, "contacts", **options)
+
+    assert await kill_at_each(database, "exports", TIMES) > 0
+
+    row = await Export.get(id=row.id)
+    data = await data_of(row)
+    assert (row.status, row.rows_done, row.file_size) == ("completed", 10 * ROWS, len(data))
+    text = (gzip.decompress(data) if options.get("gzip") else data).decode()
+    lines = [msgspec.json.decode(line) for line in text.splitlines()] if options.get("format") else rows_of(text)
+    assert {each["phone"] for each in lines} == {f"+1{2_125_000_000 + number}" for number in range(10 * ROWS)}
+    assert len(lines) == 10 * ROWS
     assert await db.fetch_value("SELECT sum(length(data)) FROM export_chunks") == len(data)

@@ -6,8 +6,6 @@ import csv
 import io
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -20,14 +18,13 @@ import python_calamine
 from msvs.api.contacts import import_columns
 from msvs.api.contacts.import_rows import Plan, RawRow
 from msvs.api.errors import InvalidRequest
+from msvs.api.text import unpacking
 from msvs.api.text.cells import clean_text, looks_like_phone
-from msvs.api.text.tables import BLOCK, MAX_PREAMBLE, SAMPLE_LINES, Row, Table, open_table
+from msvs.api.text.tables import MAX_PREAMBLE, SAMPLE_LINES, Row, Table, open_table
+from msvs.api.text.unpacking import Bound, check_archive, gunzip, read_archive, refused
 from msvs.connectors.base import TableUnreadable
 
 CSV, WORKBOOK = "csv", "xlsx"
-# What a file may hold once it is unpacked, beyond its own size.
-MOST_UNPACKED = 4 * 1024**3
-MOST_WORKBOOK = 1024**3
 MAX_SHEET_ROWS = 1_048_576
 CHECK_ROWS = 1000
 MAX_SHEETS = 50
@@ -55,7 +52,7 @@ def unpack(file: BinaryIO) -> Iterator[Unpacked]:
     with ExitStack() as stack:
         if _starts_with(file, GZIP):
             packed, file = file, stack.enter_context(_new_file())
-            _gunzip(packed, file)
+            gunzip(packed, file)
         if _starts_with(file, *_WORKBOOKS):
             book, file = file, stack.enter_context(_new_file())
             _write_sheet(book, file)
@@ -147,40 +144,21 @@ def _swallowed(table: Table, plan: Plan, row: Row) -> Iterator[tuple[int, Sequen
             yield line, cells
 
 
-def _gunzip(file: BinaryIO, plain: BinaryIO) -> None:
-    unzip = zlib.decompressobj(wbits=47)
-    size = 0
-    try:
-        while block := file.read(BLOCK):
-            while block:
-                data = unzip.decompress(block, BLOCK)
-                size += len(data)
-                if size > MOST_UNPACKED:
-                    raise _refused("The file holds more than can be imported at once: divide it.")
-                plain.write(data)
-                block = unzip.unconsumed_tail
-                if unzip.eof and (rest := unzip.unused_data):
-                    # Several files, one after the other.
-                    unzip, block = zlib.decompressobj(wbits=47), rest
-    except zlib.error:
-        raise _refused("The file is damaged: its compressed data cannot be read to the end.") from None
-    if not unzip.eof:
-        raise _refused("The file is damaged: its compressed data cannot be read to the end.")
-
-
 def _write_sheet(file: BinaryIO, plain: BinaryIO) -> None:
     _check_archive(file)
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(file)
         sheet = _choose_sheet(book)
     except Exception:
-        raise _refused("The workbook cannot be read: save it again as XLSX or CSV.") from None
+        raise refused("The workbook cannot be read: save it again as XLSX or CSV.") from None
     if sheet is None:
-        raise _refused("The workbook is empty.")
+        raise refused("The workbook is empty.")
     text = io.TextIOWrapper(plain, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
+    # A text that stands in the workbook once may stand in each of its cells.
+    bound = Bound(unpacking.size_of(file))
     for row in islice(sheet.iter_rows(), MAX_SHEET_ROWS):
-        writer.writerow([_cell_as_text(value) for value in row])
+        bound.take(writer.writerow([_cell_as_text(value) for value in row]))
     text.detach()
 
 
@@ -203,18 +181,11 @@ def _is_title_of_phones(value: object) -> bool:
 
 def _check_archive(file: BinaryIO) -> None:
     """Refuse an archive that is no workbook, or that is far larger than it seems. Raises InvalidRequest."""
-    file.seek(0)
-    if file.read(2) == b"PK":
-        file.seek(0)
-        try:
-            entries = zipfile.ZipFile(file).infolist()
-        except (zipfile.BadZipFile, ValueError, NotImplementedError):
-            raise _refused("The file is a damaged archive.") from None
-        names = {entry.filename for entry in entries}
-        if not any(name.startswith(("xl/", "content.xml")) for name in names):
-            raise _refused("The file is an archive: unpack it, and upload its files one by one.")
-        if sum(entry.file_size for entry in entries) > MOST_WORKBOOK:
-            raise _refused("The workbook is too large: save it as CSV.")
+    if _starts_with(file, b"PK"):
+        entries = read_archive(file)
+        if not any(entry.filename.startswith(("xl/", "content.xml")) for entry in entries):
+            raise refused("The file is an archive: unpack it, and upload its files one by one.")
+        check_archive(file, entries)
     file.seek(0)
 
 
@@ -233,7 +204,3 @@ def _cell_as_text(value: object) -> str:
             return ""
     # A line break would make the row's number another than the sheet's.
     return " ".join(clean_text(str(value)).splitlines())
-
-
-def _refused(message: str) -> InvalidRequest:
-    return InvalidRequest(message, param="file")

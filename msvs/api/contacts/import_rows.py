@@ -242,6 +242,9 @@ def cell_text(text: str) -> str:
     if not text:
         return ""
     text = trim(repair_text(text) if not text.isascii() else text)
+    if len(text) > 2 and text[0] == text[-1] == "'" and "'" not in text[1:-1]:
+        # The program that wrote it puts single quotes around its cells.
+        return text[1:-1].strip()
     return text[1:] if _quoted.match(text) else text
 
 

@@ -270,8 +270,8 @@ def _all(parts: list[str]) -> str:
 
 
 def _encode(found: re.Match[bytes]) -> bytes:
-    prefix, *hexes = found.groups()
-    return prefix + b"_" + ids.encode_bare(int(b"".join(hexes), 16)).encode()
+    prefix, id = found.groups()
+    return prefix + b"_" + ids.encode_bare(int(id.replace(b"-", b""), 16)).encode()
 
 
 class Finishing:
@@ -279,9 +279,7 @@ class Finishing:
 
     def __init__(self, mark: bytes) -> None:
         self._first = mark + FIRST.encode()
-        self._id = re.compile(
-            mark + b"[12]([a-z]{3})([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})"
-        )
+        self._id = re.compile(mark + b"[12]([a-z]{3})([0-9a-f-]{36})")
 
     def finish(self, data: bytes) -> tuple[bytes, int]:
         """Return rows with their ids as everywhere, and how many begin among them."""

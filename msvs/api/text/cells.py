@@ -24,7 +24,9 @@ NO_REGION = "ZZ"
 FORMULA_SIGNS = "=+-@＝＋－＠\t\r\n"
 
 _QUOTES = "'\"`´‘’‚‛“”„‟«»‹›′″<>"
-_DASHES = "−ー─⁃"
+_DASHES = "−─⁃"
+# Of Japanese words, it is a letter; between digits, a dash.
+_LONG_VOWEL = "ー"
 _DOTS = "·•∙・"
 # Spreadsheets write these in place of what a cell cannot show.
 _errors = re.compile(r"#(?:#*|[A-Z/0]+[!?]?)").fullmatch
@@ -34,6 +36,10 @@ _decimal = re.compile(r"(\+?[0-9]{6,15}|\+?[0-9]{1,3}(?:[,. '][0-9]{3}){2,4})[.,
 _thousands = re.compile(r"\+?[0-9]{1,3}([,.' ])[0-9]{3}(?:\1[0-9]{3}){1,3}").fullmatch
 _scientific = re.compile(r"(\+?)([0-9])(?:[.,]([0-9]+))?[eE]\+?([0-9]{1,2})").fullmatch
 _wrapped_plus = re.compile(r"\(\s*\+\s*([0-9]{1,3})\s*\)\s*|\+{2,}\s*|\+\s+")
+# A number of ten digits that was taken for an amount.
+_commas = re.compile(r"\+?[0-9]{1,3}(?:,[0-9]{3}){1,2},[0-9]{4}").fullmatch
+# Markup around it, such as a link's.
+_tag = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>")
 _extension = re.compile(
     r".*[0-9)]\s*[,;]?\s*(?:x|#|ext|extn|extension|int|anexo|ramal|poste|доб)[.:=]*\s*[0-9]{1,7}", re.IGNORECASE
 ).fullmatch
@@ -86,7 +92,8 @@ def clean_phone_text(text: str) -> str:
 
     Raises CellUnreadable where its digits are not all there.
     """
-    text = _unwrap(_normalize(html.unescape(repair_text(text[:MAX_CELL])).replace("%2B", "+")))
+    text = html.unescape(repair_text(text[:MAX_CELL])).replace("%2B", "+").replace(_LONG_VOWEL, "-")
+    text = _unwrap(_normalize(_tag.sub(" ", text) if "<" in text else text))
     if _errors(text):
         raise CellUnreadable(NOT_SHOWN)
     if text.endswith("+") and text.count("+") == 1:
@@ -98,6 +105,8 @@ def clean_phone_text(text: str) -> str:
         text = whole[1]
     if _thousands(text):
         text = text[0] + re.sub(r"[^0-9]", "", text[1:])
+    if _commas(text):
+        text = text.replace(",", " ")
     text = _wrapped_plus.sub(lambda found: f"+{found[1] or ''}", text, count=1)
     return re.sub(r" {2,}", " ", text)
 

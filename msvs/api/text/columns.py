@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
 
@@ -22,13 +23,13 @@ def fold_name(text: str) -> str:
 
 
 def repair_text(text: str) -> str:
-    """Return UTF-8 that was read as Windows-1252 as it was meant, any other text unchanged."""
-    if text.isascii() or not any(each in text for each in "ÂÃâï"):
+    """Return UTF-8 that was read as Windows-1252 or Latin-1 as it was meant, any other text unchanged."""
+    if text.isascii() or not any(each in text for each in "ÂÃâïÅÄ"):
         return text
-    try:
-        return text.encode("cp1252").decode("utf-8")
-    except UnicodeError:
-        return text
+    for encoding in ("cp1252", "latin-1"):
+        with suppress(UnicodeError):
+            return text.encode(encoding).decode("utf-8")
+    return text
 
 
 def find_field(name: str) -> tuple[str, int] | None:

@@ -24,8 +24,9 @@ from charset_normalizer import from_bytes
 from msvs.api.errors import InvalidRequest
 from msvs.api.text.cells import clean_text, looks_like_phone, may_hold_phone
 from msvs.api.text.columns import find_field, fold_name, repair_text
+from msvs.api.text.unpacking import BLOCK, DAMAGED, BoundedGzip
 
-DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|", "^", "~")
 # Characters of one line of the file; what is longer is cut, and said to be.
 MAX_LINE = 1_000_000
 # Lines that one quoted cell may run over: an opening quote that is never closed must not swallow the file.
@@ -35,7 +36,6 @@ SAMPLE_LINES = 200
 SAMPLE_BYTES = 32 * 1024
 # Rows that may stand before the header: a title, the date of the export.
 MAX_PREAMBLE = 20
-BLOCK = 1 << 20
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -59,7 +59,16 @@ _FALLBACK = "msvs-cp1252"
 _utf8_sequences = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}",
 )
-_signs_in_words = re.compile(r"(?<=[^\W\d_])[^\x00-\x7f\w‘’‐‑–·\u0300-\u036f](?=[^\W\d_])")
+_signs_in_words = re.compile(
+    r"(?<=[^\W\d_])[^\x00-\x7f\w‘’‐‑–·\u0300-\u036f](?=[^\W\d_])"
+    # What Windows-1252 makes of Polish letters, at the edge of a word.
+    r"|(?<![^\W_])[£¥¹³](?=[^\W\d_]{2})|(?<=[^\W\d_]{3})[¹³](?!\w)"
+    # An accent that stands on nothing.
+    r"|(?<![^\W\d_])[\u0300-\u036f]"
+)
+# Letters of Icelandic, in the place of Turkish ones unless others of Icelandic stand beside them.
+_icelandic = re.compile(r"[ÞþÐðÝ]")
+_of_icelandic = re.compile(r"[æÆíÍúÚ]")
 _separator = re.compile(r'"?sep=(.)"?', re.IGNORECASE | re.DOTALL).fullmatch
 
 # A cell may be as long as its line; the library's own bound would cost its row.
@@ -182,7 +191,7 @@ class _damage_told:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
-            raise _refused("The file is damaged: its compressed data cannot be read to the end.") from None
+            raise _refused(DAMAGED) from None
         if isinstance(error, csv.Error | UnicodeError):
             raise _refused("The file cannot be read as a table.") from None
 
@@ -204,7 +213,7 @@ def _unpack(data: BinaryIO) -> BinaryIO:
     start = data.read(512)
     data.seek(0)
     if start.startswith(b"\x1f\x8b"):
-        data = cast(BinaryIO, gzip.GzipFile(fileobj=data))
+        data = cast(BinaryIO, BoundedGzip(data))
         start = data.read(512)
         data.seek(0)
     other = next((name for magic, name in _OTHERS if start.startswith(magic)), None)
@@ -302,7 +311,11 @@ def _rank_legacy(sample: bytes) -> list[str]:
         names += alike
     ranked = [name for name in dict.fromkeys([*names, "cp1252", *_LEGACY]) if name in _LEGACY]
     strange = {name: count for name in ranked if (count := _count_strange(sample, name)) is not None}
-    return sorted(strange, key=lambda name: strange[name]) or ["cp1252"]
+    found = sorted(strange, key=lambda name: strange[name]) or ["cp1252"]
+    text = sample.decode("cp1252", "replace")
+    if found[0] == "cp1252" and _icelandic.search(text) and not _of_icelandic.search(text):
+        return ["cp1254", *found]
+    return found
 
 
 def _count_strange(sample: bytes, name: str) -> int | None:
@@ -447,12 +460,23 @@ def _titles(row: Row) -> list[str]:
 def _split(line: str, delimiter: str) -> list[str]:
     """Split the cells of one line whose quotes need not fit."""
     line = line.rstrip("\r\n")
+    if '\\"' in line and (escaped := _split_escaped(line, delimiter)) is not None:
+        return escaped
     try:
         (cells,) = csv.reader([f"{line}\n"], delimiter=delimiter, skipinitialspace=delimiter != " ")
     except (csv.Error, ValueError):
         cells = ["\n"]
     # The quote of a cell with the line's end in it is not closed: it is a character like others.
     return line.split(delimiter) if cells and cells[-1].endswith("\n") else cells
+
+
+def _split_escaped(line: str, delimiter: str) -> list[str] | None:
+    """Split the cells of a line whose quotes have backslashes before them, as databases write it; None else."""
+    try:
+        (cells,) = csv.reader([f"{line}\n"], delimiter=delimiter, doublequote=False, escapechar="\\", strict=True)
+    except (csv.Error, ValueError):
+        return None
+    return cells
 
 
 # Which of them names the columns
@@ -513,10 +537,19 @@ def _find_header(rows: Sequence[Row], wanted: frozenset[str]) -> int | None:
         if any(map(looks_like_phone, row.cells)):
             break
         if any(map(_is_phone_column, row.cells)) or any(fold_name(cell) in wanted for cell in row.cells):
-            return at
+            return at + 1 if at + 1 < len(rows) and _is_group(row, rows[at + 1]) else at
         if any(map(may_hold_phone, row.cells)):
             break
     return 0 if rows and not any(map(_holds_phone, rows[0].cells)) else None
+
+
+def _is_group(row: Row, following: Row) -> bool:
+    """Return whether a row of titles only gathers those of the next one, as merged cells do over several columns."""
+    titles, more = ([cell for cell in map(clean_text, each.cells) if cell] for each in (row, following))
+    if len(titles) >= len(more) or any(map(_holds_phone, more)):
+        return False
+    known, more_known = (sum(find_field(title) is not None for title in each) for each in (titles, more))
+    return more_known > known and any(map(_is_phone_column, more))
 
 
 def _is_phone_column(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -10,9 +12,11 @@ from msvs.api import ids
 from msvs.api.contacts.import_columns import check_mapping, describe_columns, order_phones, propose_mapping
 from msvs.api.contacts.import_rows import (
     AGREED,
+    COLUMNS,
     DENIED,
     REFUSED,
     UNSAID,
+    Plan,
     RawRow,
     encode_rows,
     make_plan,
@@ -22,6 +26,7 @@ from msvs.api.contacts.import_rows import (
 from msvs.api.errors import InvalidRequest
 from msvs.api.text.countries import read_country
 from msvs.api.text.dates import read_date, read_moment
+from msvs.api.text.tables import open_table
 
 # A title, what it is taken for, and a cell; of tools whose exports are not among the samples.
 TOOLS = {
@@ -206,3 +211,114 @@ def test_moments(text: str, at: datetime | None) -> None:
 )
 def test_countries_by_any_name(text: str, region: str | None) -> None:
     assert read_country(text, "FR") == region
+
+
+# A damaged file, its region, and each row as the person meant it; None stands for one that cannot be read.
+DAMAGED: dict[str, tuple[bytes, str, list[tuple[str | None, ...]]]] = {
+    "titles of several columns merged above": (
+        b"Person,Phone,,Other\nName,Mobile,Home,Email\nMaria,+12125550140,,m@example.com\n",
+        "US",
+        [("+12125550140", "Maria", None, "m@example.com")],
+    ),
+    "a second row of titles": (
+        b"Name,Mobile,Email\ntext,E.164,address\nMaria,+12125550140,m@example.com\n",
+        "US",
+        [(None,), ("+12125550140", "Maria", None, "m@example.com")],
+    ),
+    "single quotes around cells": (
+        b"Name,Mobile\n'Maria Silva','+1 212-555-0140'\nO'Neil,'2125550141\n",
+        "US",
+        [("+12125550140", "Maria", "Silva", None), ("+12125550141", "O'Neil", None, None)],
+    ),
+    "quotes of a database": (
+        b'name,phone\n"Maria \\"Mimi\\" Silva",+12125550140\nAna,+12125550141\n',
+        "US",
+        [("+12125550140", "Maria", '"Mimi" Silva', None), ("+12125550141", "Ana", None, None)],
+    ),
+    "phones as amounts": (
+        b'name,phone\nA,"1,212,555,0140"\nB,1.2125550141E10\nC,1.2E+10\nD,12125550142.0\n',
+        "US",
+        [
+            ("+12125550140", "A", None, None),
+            ("+12125550141", "B", None, None),
+            (None,),
+            ("+12125550142", "D", None, None),
+        ],
+    ),
+    "links around phones": (
+        b'name,phone\nZoe,"<a href=""tel:+14155550100"">+1 415 555 0100</a>"\nAna,Ana <+12125550141>\n',
+        "US",
+        [("+14155550100", "Zoe", None, None), (None,)],
+    ),
+    "UTF-8 saved as Latin-1 once more": (
+        "Name,Mobile\nJoão D'Ávila,+5511961234567\n".encode().decode("latin-1").encode(),
+        "US",
+        [("+5511961234567", "João", "D'Ávila", None)],
+    ),
+    "carets between cells": (b"Name^Mobile\nMaria^+12125550140\n", "US", [("+12125550140", "Maria", None, None)]),
+    "marks in mid-file": (
+        b"\xef\xbb\xbfname,phone\nMaria,\xef\xbb\xbf+12125550140\n\xef\xbb\xbfname,phone\nAna,+12125550141\n",
+        "US",
+        [("+12125550140", "Maria", None, None), ("+12125550141", "Ana", None, None)],
+    ),
+    "totals behind": (
+        b"name,phone\nMaria,+12125550140\nTotal,1\n,\nExported on 2026-05-01 10:00,\n",
+        "US",
+        [("+12125550140", "Maria", None, None), (None,), (None,)],
+    ),
+    "Polish": (
+        "Imię;Nazwisko;Telefon komórkowy\nŁukasz;Nowak;512 345 678\n".encode("cp1250"),
+        "PL",
+        [("+48512345678", "Łukasz", "Nowak", None)],
+    ),
+    "Turkish": (
+        "Ad;Soyad;Cep Telefonu\nİbrahim;Şahin;0532 123 45 67\n".encode("cp1254"),
+        "TR",
+        [("+905321234567", "İbrahim", "Şahin", None)],
+    ),
+    "Icelandic": (
+        "Nafn;Sími\nÞórður Guðmundsson;+354 611 1234\n".encode("cp1252"),
+        "IS",
+        [("+3546111234", "Þórður", "Guðmundsson", None)],
+    ),
+    "Japanese": (
+        "氏名,携帯電話,メール\nマリー,090ー1234ー5678,m@example.jp\n".encode("cp932"),
+        "JP",
+        [("+819012345678", "マリー", None, "m@example.jp")],
+    ),
+    "Arabic": (
+        "الاسم,رقم الجوال,البريد\nأحمد,٠٥٠١٢٣٤٥٦٧,a@example.com\n".encode(),
+        "SA",
+        [("+966501234567", "أحمد", None, "a@example.com")],
+    ),
+}
+
+
+def read_row(plan: Plan, row: RawRow) -> tuple[str | None, ...]:
+    """The phone, the names and the address of a row as it is written; nothing but None where it is refused."""
+    data, values = encode_rows(plan, [row]).data[2:], []
+    while data:
+        length = int.from_bytes(data[:4], signed=True)
+        values.append(None if length < 0 else data[4 : 4 + length])
+        data = data[4 + max(0, length) :]
+    named = dict(zip(COLUMNS, values, strict=True))
+    told = [named[name] for name in ("phone", "first_name", "last_name", "email")]
+    return (None,) if told[0] is None else tuple(None if each is None else each.decode() for each in told)
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_file_is_read_as_it_was_meant(damage: str) -> None:
+    data, region, expected = DAMAGED[damage]
+    with closing(open_table(io.BytesIO(data))) as table:
+        rows = list(table.rows())
+    cells = [row.cells for row in rows]
+    columns = describe_columns(table.header or ["phone"], cells)
+    plan = make_plan(
+        columns,
+        propose_mapping(columns, cells, region=region),
+        reading_id=ids.new_id(),
+        now=datetime(2026, 5, 1, tzinfo=UTC),
+        region=region,
+        is_agreed=False,
+    )
+    assert [read_row(plan, RawRow(number, row.line, row.cells)) for number, row in enumerate(rows, 1)] == expected

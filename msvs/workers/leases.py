@@ -1,0 +1,39 @@
+"""Leases that last for as long as their work goes on, also where a step takes longer than a lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+import structlog
+
+log = structlog.get_logger(__name__)
+
+BEAT_SECONDS = 5.0
+
+
+@asynccontextmanager
+async def renewing(
+    renew: Callable[[], Awaitable[bool]], lose: Callable[[], None], *, seconds: float | None = None
+) -> AsyncIterator[None]:
+    """Renew a lease in the time of the block, until `renew` answers that it is lost: then `lose` is called, once."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS if seconds is None else seconds)
+            try:
+                if not await renew():
+                    lose()
+                    return
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                # It lasts a while yet.
+                log.warning("lease not renewed", error=type(error).__name__)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.wait([beating])

@@ -7,9 +7,6 @@ they say nothing for too long.
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
-import shutil
 import signal
 import sys
 from collections import deque
@@ -19,11 +16,10 @@ from itertools import islice
 from typing import BinaryIO
 
 import msgspec
-import structlog
 
-from msvs.api.contacts import import_files
+from msvs.api.contacts import unpack_process
 from msvs.api.contacts.import_rows import Encoded, Plan, RawRow, encode_rows
-from msvs.api.errors import InvalidRequest
+from msvs.api.text.unpacking import refused
 
 # Rows of a frame, which are one transaction when they are written.
 FRAME_ROWS = 5000
@@ -32,19 +28,6 @@ AHEAD = 2
 SIZE = 4
 # How long a frame may take, many times what it takes on a busy machine: its process is stopped or stuck.
 FRAME_SECONDS = 20.0
-# What unpacking a file may take, of room and of time.
-UNPACK_MEMORY = 2 * 1024**3
-UNPACK_SECONDS = 600.0
-UNREADABLE = "The file cannot be read: save it again as XLSX or CSV."
-TOO_LARGE = "The workbook is too large: save it as CSV."
-# What a process that unpacked a file ends with: its kind, or that it is refused, for the reason that it wrote. Python
-# itself ends with 1 or 2 where something broke.
-KINDS = {10: import_files.CSV, 11: import_files.WORKBOOK}
-REFUSED = 12
-# What ends a process by what is in its file, so that it would end the next one too.
-ENDED_BY_FILE = (-signal.SIGABRT, -signal.SIGSEGV)
-
-log = structlog.get_logger(__name__)
 
 _packer = msgspec.msgpack.Encoder()
 _rows = msgspec.msgpack.Decoder(list[RawRow])
@@ -133,51 +116,18 @@ async def unpack(file: BinaryIO, plain: BinaryIO) -> str:
     """Write what a packed file holds to another, as text, and return its kind. Raises InvalidRequest."""
     file.seek(0)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"from {__name__} import unpack_main; unpack_main()"),
-        stdin=file,
-        stdout=plain,
-        stderr=asyncio.subprocess.PIPE,
+        *unpack_process.COMMAND, stdin=file, stdout=plain, stderr=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(UNPACK_SECONDS):
+        async with asyncio.timeout(unpack_process.SECONDS):
             _, said = await process.communicate()
     except TimeoutError:
-        raise InvalidRequest(TOO_LARGE, param="file") from None
+        raise refused(unpack_process.TOO_LARGE) from None
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    code = process.returncode or 0
-    if code == REFUSED:
-        raise InvalidRequest(said.decode(), param="file")
-    if code in ENDED_BY_FILE:
-        # The reader of workbooks ends its process where there is no more room.
-        raise InvalidRequest(TOO_LARGE, param="file")
-    if code in KINDS:
-        return KINDS[code]
-    if code > 0:
-        log.error("a file broke the process that unpacks it", code=code, said=said.decode(errors="replace")[-500:])
-        raise InvalidRequest(UNREADABLE, param="file")
-    raise OSError(f"the process that unpacks ended with {code}")
-
-
-def unpack_main() -> None:
-    """Unpack what the input is to the output, and end with what it is."""
-    _ignore_signals()
-    resource.setrlimit(resource.RLIMIT_AS, (UNPACK_MEMORY, UNPACK_MEMORY))
-    try:
-        with (
-            os.fdopen(os.dup(sys.stdin.fileno()), "rb") as file,
-            os.fdopen(os.dup(sys.stdout.fileno()), "wb") as plain,
-            import_files.unpack(file) as unpacked,
-        ):
-            unpacked.file.flush()
-            unpacked.file.seek(0)
-            shutil.copyfileobj(unpacked.file, plain, 1 << 20)
-    except InvalidRequest as error:
-        sys.stderr.write(error.message)
-        sys.exit(REFUSED)
-    sys.exit(next(code for code, kind in KINDS.items() if kind == unpacked.kind))
+    return unpack_process.settle(process.returncode or 0, said)
 
 
 def main() -> int:

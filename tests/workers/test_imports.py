@@ -19,7 +19,7 @@ import pytest
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.consent import consent_chain
-from msvs.api.contacts import import_files, import_jobs, import_merge
+from msvs.api.contacts import import_files, import_jobs, import_merge, unpack_process
 from msvs.api.contacts.contacts import (
     CreateContact,
     ListContacts,
@@ -652,12 +652,17 @@ async def test_a_workbook_is_read_as_it_is_shown(ctx: Context) -> None:
     }
 
 
+async def test_a_workbook_of_one_column_is_none_without_a_cell(ctx: Context) -> None:
+    row = await import_(ctx, make_workbook({"A": [["phone"], [MARIA], [JOAO]]}))
+    assert (row.error, counts(row)) == (None, {"rows": 2, "created": 2})
+
+
 async def test_a_sheet_that_has_no_room_in_memory_fails_and_costs_no_worker(ctx: Context) -> None:
     """Two cells at the ends of a sheet stand for all between them."""
     book = make_workbook({"A": [["phone"], [MARIA], [Placed("XFD1048576", "x")]]})
     assert len(book) < 3000
     row = await import_(ctx, book)
-    assert row.error == {"code": "parameter_invalid", "message": import_reader.TOO_LARGE}
+    assert row.error == {"code": "parameter_invalid", "message": unpack_process.TOO_LARGE}
     assert (await import_(ctx, gzip.compress(b"phone\n" + b"+12125550123\n" * 5_500_000))).error == {
         "code": "parameter_invalid",
         "message": unpacking.TOO_DENSE,

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 import python_calamine
 
-from msvs.api.contacts import import_columns
+from msvs.api.contacts import import_columns, unpack_process
 from msvs.api.contacts.import_rows import Plan, RawRow
 from msvs.api.errors import InvalidRequest
 from msvs.api.text import unpacking
@@ -24,7 +24,7 @@ from msvs.api.text.tables import MAX_PREAMBLE, SAMPLE_LINES, Row, Table, open_ta
 from msvs.api.text.unpacking import Bound, check_archive, gunzip, read_archive, refused
 from msvs.connectors.base import TableUnreadable
 
-CSV, WORKBOOK = "csv", "xlsx"
+CSV, WORKBOOK = unpack_process.CSV, unpack_process.WORKBOOK
 MAX_SHEET_ROWS = 1_048_576
 CHECK_ROWS = 1000
 MAX_SHEETS = 50
@@ -84,10 +84,20 @@ def open_rows(unpacked: Unpacked) -> Iterator[Table]:
 
 
 @contextmanager
+def _unpacked_apart(file: BinaryIO) -> Iterator[Unpacked]:
+    """Provide a file as a table of text, unpacked by a process of its own. Raises InvalidRequest."""
+    if not is_packed(file):
+        yield Unpacked(file, CSV)
+        return
+    with _new_file() as plain:
+        yield Unpacked(plain, unpack_process.unpack(file, plain))
+
+
+@contextmanager
 def read_table(file: BinaryIO) -> Iterator[Table]:
     """Open the table of a file that a connector fetched. Raises TableUnreadable, while it is read too."""
     try:
-        with unpack(file) as unpacked, open_rows(unpacked) as table:
+        with _unpacked_apart(file) as unpacked, open_rows(unpacked) as table:
             yield table
     except InvalidRequest as error:
         raise TableUnreadable(error.message) from None
@@ -167,7 +177,7 @@ def _choose_sheet(book: python_calamine.CalamineWorkbook) -> python_calamine.Cal
     first = None
     for name in book.sheet_names[:MAX_SHEETS]:
         sheet = book.get_sheet_by_name(name)
-        if not (sheet.total_height and sheet.total_width):
+        if sheet.start is None:
             continue
         first = first or sheet
         if any(_is_title_of_phones(value) for row in islice(sheet.iter_rows(), MAX_PREAMBLE) for value in row):

@@ -132,6 +132,7 @@ NO_GRAPHQL: Mapping[str, str] = {
 # Modules all of whose operations are for people.
 FOR_PEOPLE = (
     "addresses",
+    "confirmations",
     "login_sessions",
     "notifications",
     "passkeys",
@@ -165,6 +166,12 @@ PARTS: Mapping[str, str] = {
     "segments.check_filter": "saving, previewing and exporting by a filter",
     "imports.opt_in_imported": "importing contacts",
     "audit.record_audit": "every change that the log holds",
+    "authentication_log.audit_places": "changing a password, and confirming an address",
+    "confirmations.confirm_fully": "transferring and deleting a workspace, and canceling that",
+    "passkeys.use_passkey": "logging in and confirming with a passkey",
+    "second_factors.use_code": "logging in and confirming with a code",
+    "users.require_now": "deleting a workspace, and canceling that",
+    "workspace_deletion.check_deletable": "deleting a workspace",
     "autoreplies.send_auto": "keyword replies and double opt-in",
     "previews.campaign_warnings": "creating, changing, cloning and launching a campaign",
     "checks.check_campaign_sender": "creating, launching and previewing a campaign",

@@ -18,7 +18,6 @@ from msvs.cli.common import (
     in_database,
     services_of_command,
     show,
-    tell,
     workspace_option,
 )
 from msvs.settings import Settings
@@ -42,18 +41,16 @@ def grant_credits(settings: Settings, arguments: Arguments) -> None:
 
     async def grant() -> dict[str, object]:
         from msvs.api import ids
-        from msvs.api.audit import AuditAction
+        from msvs.api.accounts import workspaces
         from msvs.api.credits import credits
         from msvs.api.unit_of_work import unit_of_work
 
         workspace_id = await find_workspace_of(arguments)
         reference = arguments.reference or f"cli:{ids.encode_id(ids.REQUEST, ids.new_id())}"
         async with unit_of_work():
-            granted = await credits.grant_credits(
-                workspace_id, arguments.amount, reference=reference, note=arguments.note
+            granted = await workspaces.grant_by_operator(
+                services_of_command(), workspace_id, arguments.amount, reference=reference, note=arguments.note
             )
-            if granted:
-                await tell(workspace_id, AuditAction.WORKSPACE_UPDATED, {"granted_credits": [None, arguments.amount]})
         balance = await credits.available(workspace_id)
         return {"workspace": arguments.workspace, "granted": arguments.amount if granted else 0, "balance": balance}
 

@@ -65,7 +65,10 @@ async def new_workspace(name: str, credits: int) -> dict[str, str]:
 
 
 @command(
-    "list", "List workspaces with their balance, their users and whether they are suspended.", JSON, group=workspaces
+    "list",
+    "List workspaces with their balance, their users and whether they are suspended or to be deleted.",
+    JSON,
+    group=workspaces,
 )
 def list_workspaces(settings: Settings, arguments: Arguments) -> None:
     """List the workspaces."""
@@ -82,7 +85,9 @@ def list_workspaces(settings: Settings, arguments: Arguments) -> None:
                 "balance": row.balance,
                 "users": row.users,
                 "created_at": moment(row.created_at),
-                "suspended_at": optional_moment(row.suspended_at),
+                "suspended_at": optional_moment(row.held_at),
+                "deletes_at": optional_moment(row.deletes_at),
+                "erased_at": optional_moment(row.erased_at),
             }
             for row in await workspaces.list_workspaces()
         ]
@@ -105,7 +110,14 @@ def suspend_workspace(settings: Settings, arguments: Arguments) -> None:
     _suspend(settings, arguments, workspaces.suspend_workspace, is_suspended=True)
 
 
-@command("resume", "Resume a suspended workspace where it stopped.", WORKSPACE, JSON, group=workspaces, changes=True)
+@command(
+    "resume",
+    "Resume a suspended workspace where it stopped; a deletion that an owner asked for goes on.",
+    WORKSPACE,
+    JSON,
+    group=workspaces,
+    changes=True,
+)
 def resume_workspace(settings: Settings, arguments: Arguments) -> None:
     """Resume a workspace."""
     from msvs.api.accounts import workspaces

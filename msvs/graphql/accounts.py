@@ -68,6 +68,7 @@ class Membership:
     workspace_name: str = strawberry.field(description="The workspace's name.")
     role: Role = strawberry.field(description="The user's role there.")
     requires_second_factor: bool = strawberry.field(description="Whether the workspace requires a second factor.")
+    is_suspended: bool = strawberry.field(description="Whether an operator has suspended it.")
     deletes_at: datetime | None = strawberry.field(
         description="When its data will be erased; null if no owner asked for the deletion."
     )
@@ -91,6 +92,7 @@ class Session:
                     workspace_name=each.workspace_name,
                     role=each.role,
                     requires_second_factor=each.requires_second_factor,
+                    is_suspended=each.is_suspended,
                     deletes_at=each.deletes_at,
                 )
                 for each in identity.memberships

@@ -34,7 +34,7 @@ class Notification:
     name: str | None = strawberry.field(description="The name of the subject; null if it has none.")
     reason: str | None = strawberry.field(description="Why it happened, as a code, such as `insufficient_credits`.")
     count: BigInt | None = strawberry.field(
-        description="The credits left or the messages delivered; null for other kinds."
+        description="The credits left, the messages delivered, or the days until data is erased; null for other kinds."
     )
     created_at: datetime = strawberry.field(description="When it happened.")
     read_at: datetime | None = strawberry.field(description="When the member read it; null until then.")

@@ -49,8 +49,8 @@ FOR_PEOPLE = frozenset(
         *("updateProfile", "changeEmail", "createWorkspace"),
         *("beginTotp", "confirmTotp", "removeTotp", "makeRecoveryCodes", "beginPasskey", "addPasskey"),
         *("renamePasskey", "removePasskey", "logInWithCode", "beginPasskeyLogin", "logInWithPasskey"),
-        "requireSecondFactor",
-        *("transferOwnership", "deleteWorkspace", "cancelWorkspaceDeletion"),
+        *("requireSecondFactor", "beginPasskeyConfirmation"),
+        *("transferOwnership", "deleteWorkspace", "cancelWorkspaceDeletion", "leaveWorkspace"),
     )
 )
 # What needs no login.

@@ -256,6 +256,19 @@ class SecondFactorMutation:
 
         return await for_people(info, begin_)
 
+    @mutation(
+        BeginPasskeyResult,
+        "Start to confirm an action, such as deleting a workspace, with a passkey of the current user.",
+    )
+    async def begin_passkey_confirmation(self, info: Info) -> object:
+        async def begin_(request: RequestContext) -> PasskeyChallenge:
+            visitor, identity = request.caller.visitor, user_of(request)
+            await login_sessions.limit_passkey_logins(visitor)
+            made, options = await passkeys.begin_passkey_confirmation(visitor, identity)
+            return PasskeyChallenge(token=made, options=options)
+
+        return await for_people(info, begin_)
+
     @mutation(SecondStepResult, "Log in with a passkey. Needs no login.")
     async def log_in_with_passkey(
         self,

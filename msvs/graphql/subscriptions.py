@@ -17,6 +17,7 @@ from msvs.api.contacts import import_jobs
 from msvs.api.messages import export_jobs
 from msvs.api.permissions import Permission, allow
 from msvs.api.webhooks.events import EventType
+from msvs.api.webhooks.member_notifications import kinds_told
 from msvs.database import Row
 from msvs.graphql.campaigns import Campaign
 from msvs.graphql.context import Info
@@ -101,7 +102,12 @@ class Subscription:
         request = info.context
         user_id = member_of(request.ctx)
         topics = [Topic("notifications", request.ctx.workspace_id, mode) for mode in modes_shown(request.ctx)]
-        async with aclosing(request.live.rows_of(topics, wanted=lambda row: row.user_id == user_id)) as found:
+        kinds = frozenset(kinds_told(request.ctx.role))
+
+        def is_told(row: Row) -> bool:
+            return row.user_id == user_id and row.kind in kinds
+
+        async with aclosing(request.live.rows_of(topics, wanted=is_told)) as found:
             async for row in found:
                 yield Notification.from_row(row)
 

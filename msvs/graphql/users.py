@@ -10,8 +10,10 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids
-from msvs.api.accounts import login_sessions, users, workspace_deletion
-from msvs.api.accounts.login_sessions import Confirmation
+from msvs.api.accounts import users, workspace_deletion
+from msvs.api.accounts.confirmations import FullConfirmation, PasskeyAnswer, confirm_fully
+from msvs.api.accounts.login_sessions import Identity
+from msvs.api.accounts.workspace_deletion import GRACE
 from msvs.api.errors import NotFound
 from msvs.api.permissions import Permission, allow
 from msvs.api.unit_of_work import unit_of_work
@@ -155,19 +157,49 @@ DeleteWorkspaceResult = Annotated[
     strawberry.union("DeleteWorkspaceResult", description="The time of the deletion, or an error."),
 ]
 CancelWorkspaceDeletionResult = Annotated[
-    Session | NotFoundError | ConflictError | PermissionRefusedError,
+    Session | InvalidRequestError | NotFoundError | ConflictError | RateLimitError | PermissionRefusedError,
     strawberry.union("CancelWorkspaceDeletionResult", description="The session with the workspace, or an error."),
 ]
-CurrentPassword = Annotated[str, strawberry.argument(description="The password of the user who asks.")]
+LeaveWorkspaceResult = Annotated[
+    Session | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("LeaveWorkspaceResult", description="The session without the workspace, or an error."),
+]
+
+
+@strawberry.input(description="The browser's answer to a passkey challenge.")
+class PasskeyAnswerInput:
+    token: str = strawberry.field(description="The token of `beginPasskeyConfirmation`.")
+    credential: str = strawberry.field(description="The browser's answer, as JSON.")
+
+
+CurrentPassword = Annotated[str, strawberry.argument(description="The password of the current user.")]
+Code = Annotated[
+    str | None,
+    strawberry.argument(
+        description="A code of the authenticator app, or a recovery code. A user with a second factor gives this or a"
+        " passkey."
+    ),
+]
+PasskeyGiven = Annotated[
+    PasskeyAnswerInput | None, strawberry.argument(description="A passkey of the user, in place of the code.")
+]
+WorkspaceId = Annotated[ID, strawberry.argument(description="The workspace's id.")]
 
 
 @strawberry.type
 class UserMutation:
     @mutation(TransferOwnershipResult, "Make another member the owner in your place; you become an admin.")
-    async def transfer_ownership(self, info: Info, user_id: MemberId, current_password: CurrentPassword) -> object:
+    async def transfer_ownership(
+        self,
+        info: Info,
+        user_id: MemberId,
+        current_password: CurrentPassword,
+        code: Code = None,
+        passkey: PasskeyGiven = None,
+    ) -> object:
         async def transfer(request: RequestContext) -> Member:
             allow(request.ctx, Permission.OWNERS_WRITE)
-            confirmation = await _confirm(request, current_password)
+            confirmation = await _confirm(request, user_of(request), current_password, code, passkey)
             async with unit_of_work():
                 made = await workspace_deletion.transfer_ownership(request.ctx, confirmation, _id(user_id))
             return Member.from_row(made)
@@ -176,18 +208,20 @@ class UserMutation:
 
     @mutation(
         DeleteWorkspaceResult,
-        "Delete the workspace: its keys and all sending stop now, and its data is erased after 30 days. Until then an"
-        " owner can cancel the deletion.",
+        "Delete the workspace: its keys and all sending stop now, and its data is erased after"
+        f" {GRACE.days} days. Until then an owner can cancel the deletion.",
     )
     async def delete_workspace(
         self,
         info: Info,
         name: Annotated[str, strawberry.argument(description="The workspace's name, typed to confirm it.")],
         current_password: CurrentPassword,
+        code: Code = None,
+        passkey: PasskeyGiven = None,
     ) -> object:
         async def delete(request: RequestContext) -> WorkspaceDeletion:
-            allow(request.ctx, Permission.OWNERS_WRITE)
-            confirmation = await _confirm(request, current_password)
+            await workspace_deletion.check_deletable(request.ctx, name)
+            confirmation = await _confirm(request, user_of(request), current_password, code, passkey)
             async with unit_of_work():
                 row = await workspace_deletion.delete_workspace(request.ctx, confirmation, name)
             assert row.deletes_at is not None
@@ -195,18 +229,42 @@ class UserMutation:
 
         return await for_people(info, delete)
 
-    @mutation(CancelWorkspaceDeletionResult, "Cancel the deletion of a workspace that the current user owns.")
+    @mutation(
+        CancelWorkspaceDeletionResult,
+        "Cancel the deletion of a workspace that the current user owns. It needs the same proof as the deletion.",
+    )
     async def cancel_workspace_deletion(
-        self, info: Info, workspace_id: Annotated[ID, strawberry.argument(description="The workspace's id.")]
+        self,
+        info: Info,
+        workspace_id: WorkspaceId,
+        current_password: CurrentPassword,
+        code: Code = None,
+        passkey: PasskeyGiven = None,
     ) -> object:
         async def cancel(request: RequestContext) -> Session:
-            identity = user_of(request)
+            visitor, identity = request.caller.visitor, user_of(request)
             id = ids.find_id(ids.WORKSPACE, workspace_id, "workspace", param="workspace_id")
+            workspace_deletion.check_owned(visitor, identity, id)
+            confirmation = await _confirm(request, identity, current_password, code, passkey)
             async with unit_of_work():
-                found = await workspace_deletion.cancel_deletion(request.caller.visitor, identity, id)
+                found = await workspace_deletion.cancel_deletion(visitor, confirmation, id)
             return Session.from_identity(found)
 
         return await for_people(info, cancel)
+
+    @mutation(
+        LeaveWorkspaceResult,
+        "Leave a workspace, even if the current user may not enter it, for example while it is suspended.",
+    )
+    async def leave_workspace(self, info: Info, workspace_id: WorkspaceId) -> object:
+        async def leave(request: RequestContext) -> Session:
+            identity = user_of(request)
+            id = ids.find_id(ids.WORKSPACE, workspace_id, "workspace", param="workspace_id")
+            async with unit_of_work():
+                found = await users.leave_workspace(request.caller.visitor, identity, id)
+            return Session.from_identity(found)
+
+        return await for_people(info, leave)
 
     @mutation(InviteMemberResult, "Invite an e-mail address by mail, for 7 days. Replaces an earlier invitation to it.")
     async def invite_member(
@@ -263,8 +321,11 @@ class UserMutation:
         )
 
 
-async def _confirm(request: RequestContext, password: str) -> Confirmation:
-    return await login_sessions.confirm_password(request.caller.visitor, user_of(request), password)
+async def _confirm(
+    request: RequestContext, identity: Identity, password: str, code: str | None, passkey: PasskeyAnswerInput | None
+) -> FullConfirmation:
+    answer = None if passkey is None else PasskeyAnswer(passkey.token, passkey.credential)
+    return await confirm_fully(request.caller.visitor, identity, password, code=code, passkey=answer)
 
 
 def _with_token(made: tuple[InvitationRow, str]) -> InvitationWithToken:

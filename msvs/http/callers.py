@@ -20,7 +20,7 @@ from msvs.api.accounts.login_sessions import (
 )
 from msvs.api.accounts.networks import network_of
 from msvs.api.context import Context, Services, Visitor
-from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied
+from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.limits import Bucket
 from msvs.http.cookies import find_cookie
 from msvs.http.headers import header_text
@@ -39,7 +39,7 @@ Headers = Mapping[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller. `ctx` is None for a stranger and for a user who named no workspace; `refusal` says why.
+    """One caller. `ctx` is None for a stranger and for a user who is in no workspace; `refusal` says why.
 
     `authorization` is the header of an API key, `identity` a user with a session; `returning` is a user whose page has
     the session's cookie and no CSRF token, as after it was loaded again.
@@ -80,7 +80,7 @@ class Callers:
         self._own = _origin(settings.public_url) if settings.public_url else None
 
     async def identify(self, headers: Headers, scope: Scope, request_id: str) -> Caller:
-        """Return the caller of a request by its headers. Raises AuthenticationFailed, PermissionDenied, NotFound.
+        """Return the caller of a request by its headers. Raises AuthenticationFailed, PermissionDenied, InvalidRequest.
 
         A key is all that a program needs. What a browser sends of itself must come from our own pages: its Origin is
         ours, and the CSRF token of the session is in the header X-CSRF-Token. With the Origin alone it may come by that
@@ -174,18 +174,27 @@ def stranger(visitor: Visitor) -> Caller:
 def enter(identity: Identity, visitor: Visitor, workspace: str | None, *, livemode: bool) -> Caller:
     """Return a user in the workspace named, or in the only one that is theirs.
 
-    Raises NotFound for what is not theirs.
+    Their account is theirs wherever they may not enter: such a caller has no `ctx`, and `refusal` says why.
     """
-    if workspace is not None:
-        id = ids.find_id(ids.WORKSPACE, workspace, "workspace")
-    elif len(identity.memberships) == 1:
-        id = identity.memberships[0].workspace_id
-    else:
-        message = "Name one of your workspaces in the header X-Workspace."
-        refusal = PermissionDenied(message, code=ErrorCode.WORKSPACE_REQUIRED)
+    try:
+        ctx = enter_workspace(identity, _wanted(identity, workspace), visitor, livemode=livemode)
+    except NotFound as missing:
+        # Of the header, whatever the operation itself names.
+        refusal: ApiError = NotFound(missing.message, param="X-Workspace")
         return Caller(visitor, identity=identity, livemode=livemode, refusal=refusal)
-    ctx = enter_workspace(identity, id, visitor, livemode=livemode)
+    except PermissionDenied as denied:
+        return Caller(visitor, identity=identity, livemode=livemode, refusal=denied)
     return Caller(visitor, ctx, identity, livemode)
+
+
+def _wanted(identity: Identity, workspace: str | None) -> UUID:
+    """Return the workspace named, or the only one that is theirs. Raises NotFound, PermissionDenied."""
+    if workspace is not None:
+        return ids.find_id(ids.WORKSPACE, workspace, "workspace")
+    if len(identity.memberships) != 1:
+        message = "Name one of your workspaces in the header X-Workspace."
+        raise PermissionDenied(message, code=ErrorCode.WORKSPACE_REQUIRED)
+    return identity.memberships[0].workspace_id
 
 
 def _origin(url: str) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    """Adds columns that may be null, and an index of the few that are not."""
+    """Adds columns that may be null; the few workspaces that are to be deleted are found without an index."""
 
     dependencies = [("msvs", "0040_notifications")]
     initial = False

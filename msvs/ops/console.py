@@ -88,9 +88,10 @@ class NewRoute(_Query, frozen=True):
 
 
 class JobsQuery(_Query, frozen=True):
-    """Of which queue."""
+    """Which jobs that broke."""
 
     queue: WorkQueue | None = None
+    after: str | None = None
 
 
 class RoutesQuery(_Query, frozen=True):
@@ -200,9 +201,10 @@ class Console:
         return {"checks": [*needed, *rest], "numbers": numbers(await self._watched.metrics.look()), **self._about()}
 
     async def list_jobs(self, request: Request, acting: Acting) -> object:
-        """List the jobs that broke."""
+        """List the jobs that broke, a page at a time."""
         query = parse_query(request.url.query.encode(), JobsQuery)
-        return {"items": await self._jobs.list(query.queue)}
+        items, has_more = await self._jobs.list(query.queue, after=query.after, limit=PAGE)
+        return {"items": items, "has_more": has_more}
 
     async def show_job(self, request: Request, acting: Acting) -> object:
         """Return a job that broke, with where."""
@@ -211,6 +213,8 @@ class Console:
     async def requeue_job(self, request: Request, acting: Acting) -> object:
         """Have a job that broke run again."""
         job = await self._jobs.find(request.path_params["id"])
+        if not job.is_readable:
+            raise InvalidRequest(job.error, param="id")
         # Logged first: what Redis does cannot be taken back.
         await operator_acts.note_requeued(acting, job.id, job.queue)
         await self._jobs.requeue(job.id)
@@ -401,7 +405,9 @@ def _shape_workspace(row: Row) -> dict[str, object]:
         "balance": row.balance,
         "users": row.users,
         "created_at": moment(row.created_at),
-        "held_at": optional_moment(row.suspended_at),
+        "held_at": optional_moment(row.held_at),
+        "deletes_at": optional_moment(row.deletes_at),
+        "erased_at": optional_moment(row.erased_at),
     }
 
 

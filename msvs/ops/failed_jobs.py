@@ -1,12 +1,18 @@
-"""The jobs that broke, as RQ keeps them: what each was, where it broke, and running one again."""
+"""The jobs that broke, as RQ keeps them: what each was, where it broke, and running one again.
+
+What a job was called with, and what an error says in its own words, may hold a phone, a text or a secret: neither is
+shown.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
+import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -16,17 +22,22 @@ from rq.job import Job, requeue_job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from msvs.api.errors import NotFound, Unavailable
+from msvs.api.errors import InvalidRequest, NotFound, Unavailable
 from msvs.api.notifier import WorkQueue
 from msvs.api.resources import optional_moment
+from msvs.logs import mask
 
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
-# Of each queue, the last so many; a job that broke is kept for an hour.
-SHOWN = 100
 TRACE_LENGTH = 20_000
+# Errors whose words are ours or those of RQ: they name kinds and places alone.
+PLAIN_ERRORS = ("msvs.workers.jobs.JobFailed", "rq.")
+UNREADABLE = "The job cannot be read: another version put it there, or it is damaged."
+_raised = re.compile(r"([A-Za-z_][\w.]*)(: .*)?$")
 
 
 class FailedJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,12 +45,20 @@ class FailedJob(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     queue: str
-    description: str
     function: str
     enqueued_at: str | None
     failed_at: str | None
     error: str
+    is_readable: bool = True
     trace: str | None = None
+
+
+class _Place(NamedTuple):
+    """Where a job stands in the list: by when RQ forgets it, and its id."""
+
+    score: float
+    id: str
+    queue: str
 
 
 class FailedJobs:
@@ -57,14 +76,19 @@ class FailedJobs:
             )
         )
 
-    async def list(self, queue: WorkQueue | None = None) -> list[FailedJob]:
-        """List the last failed jobs of a queue, or of all, the newest first. Raises Unavailable."""
+    async def list(
+        self, queue: WorkQueue | None = None, *, after: str | None = None, limit: int
+    ) -> tuple[list[FailedJob], bool]:
+        """List the failed jobs of a queue, or of all, the newest first, after one; whether there are more.
+
+        Raises InvalidRequest where the one before is not kept any more, and Unavailable.
+        """
         queues = list(WorkQueue) if queue is None else [queue]
-        return await self._ask(lambda redis: _list(redis, queues))
+        return await self._ask(lambda redis: _list(redis, queues, after, limit))
 
     async def find(self, id: str) -> FailedJob:
         """Return a failed job, with the trace of where it broke. Raises NotFound, Unavailable."""
-        return await self._ask(lambda redis: _shape(_fetch(redis, id), has_trace=True))
+        return await self._ask(lambda redis: _find(redis, id))
 
     async def requeue(self, id: str) -> None:
         """Have a failed job run again. Raises NotFound, also where it is no longer failed, and Unavailable."""
@@ -80,23 +104,39 @@ class FailedJobs:
             raise Unavailable("Redis does not answer. Messages are safe; try again in a moment.") from None
 
 
-def _list(redis: Redis, queues: Iterable[WorkQueue]) -> list[FailedJob]:
-    found: list[FailedJob] = []
-    for queue in queues:
-        registry = FailedJobRegistry(queue.value, connection=redis, serializer=JSONSerializer)
-        ids = registry.get_job_ids(-SHOWN, -1, cleanup=False)
-        jobs = Job.fetch_many(ids, connection=redis, serializer=JSONSerializer)
-        found += [_shape(job) for job in jobs if job is not None]
-    return sorted(found, key=lambda job: job.failed_at or "", reverse=True)
+def _list(redis: Redis, queues: Iterable[WorkQueue], after: str | None, limit: int) -> tuple[list[FailedJob], bool]:
+    last = None if after is None else _place_of(redis, after)
+    if after is not None and last is None:
+        raise InvalidRequest("That job is not kept any more: read the list from its beginning.", param="after")
+    start = "+inf" if last is None else last.score
+    # Of the same second there may be many: they stand in the order of their ids.
+    places = [place for queue in queues for place in _places(redis, queue, start) if last is None or place < last]
+    places.sort(reverse=True)
+    shown = (_shape(redis, place) for place in places[:limit])
+    return [job for job in shown if job is not None], len(places) > limit
 
 
-def _fetch(redis: Redis, id: str) -> Job:
-    try:
-        job = Job.fetch(id, connection=redis, serializer=JSONSerializer)
-    except (NoSuchJobError, DeserializationError, ValueError):
-        raise _gone(id) from None
-    registry = FailedJobRegistry(job.origin, connection=redis, serializer=JSONSerializer)
-    if redis.zscore(registry.key, id) is None:
+def _places(redis: Redis, queue: WorkQueue, start: str | float) -> Iterable[_Place]:
+    key = FailedJobRegistry(queue.value, connection=redis, serializer=JSONSerializer).key
+    # The client's types leave out what it answers with scores.
+    found = cast("list[tuple[bytes, float]]", redis.zrevrangebyscore(key, start, "-inf", withscores=True))
+    for id, score in found:
+        yield _Place(score, id.decode(), queue.value)
+
+
+def _place_of(redis: Redis, id: str) -> _Place | None:
+    for queue in WorkQueue:
+        key = FailedJobRegistry(queue.value, connection=redis, serializer=JSONSerializer).key
+        score = redis.zscore(key, id)
+        if score is not None:
+            return _Place(float(score), id, queue.value)
+    return None
+
+
+def _find(redis: Redis, id: str) -> FailedJob:
+    place = _place_of(redis, id)
+    job = None if place is None else _shape(redis, place, has_trace=True)
+    if job is None:
         raise _gone(id)
     return job
 
@@ -106,23 +146,64 @@ def _requeue(redis: Redis, id: str) -> None:
         requeue_job(id, connection=redis, serializer=JSONSerializer)
     except (NoSuchJobError, InvalidJobOperation):
         raise _gone(id) from None
+    except (DeserializationError, ValueError):
+        raise InvalidRequest(UNREADABLE, param="id") from None
 
 
 def _gone(id: str) -> NotFound:
     return NotFound(f"No such failed job: '{id[:80]}'. One is kept for an hour.", param="id")
 
 
-def _shape(job: Job, *, has_trace: bool = False) -> FailedJob:
-    result = job.latest_result()
-    trace = (result.exc_string or "") if result is not None else ""
-    lines = trace.strip().splitlines()
-    return FailedJob(
-        id=job.id,
-        queue=job.origin,
-        description=job.description or "",
-        function=job.func_name or "",
-        enqueued_at=optional_moment(job.enqueued_at),
-        failed_at=optional_moment(job.ended_at),
-        error=lines[-1][:500] if lines else "",
-        trace=trace[-TRACE_LENGTH:] if has_trace else None,
-    )
+def _shape(redis: Redis, place: _Place, *, has_trace: bool = False) -> FailedJob | None:
+    """Return a job as it is shown, None if it is gone; one that cannot be read is shown as that."""
+    try:
+        job = Job.fetch(place.id, connection=redis, serializer=JSONSerializer)
+        result = job.latest_result()
+        trace = tell_trace((result.exc_string or "") if result is not None else "")
+        return FailedJob(
+            id=place.id,
+            queue=place.queue,
+            function=job.func_name or "",
+            enqueued_at=optional_moment(job.enqueued_at),
+            failed_at=optional_moment(job.ended_at),
+            error=_last_line(trace),
+            trace=trace[-TRACE_LENGTH:] if has_trace else None,
+        )
+    except RedisError:
+        raise
+    except Exception as error:
+        # Whatever stands in Redis, and whichever version put it there, hides no other job.
+        if not redis.exists(Job.key_for(place.id)):
+            return None
+        log.warning("failed job not readable", job=place.id, error=type(error).__name__)
+        return FailedJob(
+            id=place.id,
+            queue=place.queue,
+            function="",
+            enqueued_at=None,
+            failed_at=None,
+            error=UNREADABLE,
+            is_readable=False,
+            trace="" if has_trace else None,
+        )
+
+
+def tell_trace(text: str) -> str:
+    """Return a traceback with its places and the kinds of its errors, without what those say in their own words."""
+    kept: list[str] = []
+    is_in_stack = False
+    for line in text.splitlines():
+        if line.startswith("Traceback (most recent call last)"):
+            is_in_stack = True
+            kept.append(line)
+        elif is_in_stack and line.startswith("  "):
+            kept.append(line)
+        elif (is_in_stack or not kept) and (raised := _raised.match(line)):
+            is_in_stack = False
+            is_plain = raised[1].startswith(PLAIN_ERRORS)
+            kept.append(f"{raised[1]}{raised[2] or ''}" if is_plain else raised[1])
+    return mask("\n".join(kept))
+
+
+def _last_line(trace: str) -> str:
+    return trace.rsplit("\n", 1)[-1][:500]

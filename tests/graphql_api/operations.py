@@ -324,6 +324,7 @@ OPERATIONS = (
 SECOND_STEPS = (
     "AddPasskey",
     "BeginPasskey",
+    "BeginPasskeyConfirmation",
     "BeginPasskeyLogin",
     "BeginTotp",
     "ConfirmTotp",
@@ -352,6 +353,7 @@ RUN_ELSEWHERE = (
     "ExportProgress",
     "ImportProgress",
     "InvitationPreview",
+    "LeaveWorkspace",
     "LogIn",
     "LogOut",
     "NewNotifications",

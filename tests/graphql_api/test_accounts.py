@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,13 +12,13 @@ import pytest
 from starlette.applications import Starlette
 
 from msvs.api import ids
-from msvs.api.accounts import login_sessions, users
+from msvs.api.accounts import login_sessions, totp, users
 from msvs.api.context import Context
 from msvs.api.limits import RATES, Bucket, Rate
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.database import execute, fetch_value
-from msvs.models import AuditEntry, Role, User, Workspace
+from msvs.models import AuditEntry, Membership, Role, User, Workspace
 from tests import factories
 from tests.apps import settings_for
 from tests.engines import Engines
@@ -29,6 +30,7 @@ Browsers = Callable[..., Browser]
 CREATE_LIST = (
     'mutation { createList(name: "Cohort 07") { __typename ... on Error { code } ... on ContactList { livemode } } }'
 )
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
 CREATE_KEY = "mutation { createApiKey { __typename ... on Error { code } } }"
 
 
@@ -327,6 +329,105 @@ async def test_a_user_switches_workspace_and_mode_by_headers(browsers: Browsers,
     assert await fetch_value("SELECT count(*) FROM contact_lists") == 4
 
 
+OWN = "{ sessions { id } secondFactors { hasTotp } viewer { role session { memberships { isSuspended } } } }"
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ({"suspended_at": NOW}, "workspace_suspended"),
+        ({"suspended_at": NOW, "deletion_asked_at": NOW, "deletes_at": NOW}, "workspace_deleting"),
+        ({"requires_second_factor": True}, "second_factor_required"),
+        (None, "resource_missing"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_an_account_is_reached_from_a_workspace_that_may_not_be_entered(
+    state: dict[str, Any] | None, code: str, is_named: bool, browsers: Browsers, rosa: User, workspace: Workspace
+) -> None:
+    luis = await make_user("luis@cohortlabs.co", (workspace, Role.MEMBER))
+    browser, other = browsers(), browsers(ip="198.51.100.7")
+    await browser.log_in(luis.email)
+    await other.log_in(luis.email)
+    if is_named:
+        browser.enter(workspace)
+    if state is None:
+        await Membership.filter(user_id=luis.id).delete()
+    else:
+        await Workspace.filter(id=workspace.id).update(**state)
+    if state is None and not is_named:
+        code = "workspace_required"
+    for asked in ("{ contacts { totalCount } }", CREATE_LIST):
+        answer = (await browser.post(asked)).json()
+        refused = answer["data"]["createList"] if answer["data"] else answer["errors"][0]["extensions"]
+        assert (refused["code"], refused.get("param")) == (code, "X-Workspace" if code == "resource_missing" else None)
+    shown = await browser.run(OWN)
+    assert (len(shown["sessions"]), shown["viewer"]["role"]) == (2, None)
+    held = [] if state is None else [{"isSuspended": code == "workspace_suspended"}]
+    assert shown["viewer"]["session"]["memberships"] == held
+    new = {"currentPassword": PASSWORD, "password": "an entirely new password"}
+    changed = (await browser.run(document("ChangePassword"), new))["changePassword"]
+    assert changed["__typename"] == "Session"
+    browser.csrf = changed["csrfToken"]
+    assert code_of(await other.post(document("Sessions"))) == (401, "session_invalid")
+    assert await AuditEntry.filter(action="user.password_changed").count() == (0 if state is None else 1)
+    begun = (await browser.run(document("BeginTotp"), {"currentPassword": new["password"]}))["beginTotp"]
+    assert begun["__typename"] == "TotpSecret"
+    if state is not None:
+        named = {"workspaceId": ids.encode_id(ids.WORKSPACE, workspace.id)}
+        left = (await browser.run(document("LeaveWorkspace"), named))["leaveWorkspace"]
+        assert left == {"__typename": "Session", "memberships": []}
+    assert (await browser.run(document("LogOut"), {"everywhere": False}))["logOut"]["sessionCount"] == 1
+
+
+async def test_ways_into_another_workspace_stay_open(browsers: Browsers, workspace: Workspace) -> None:
+    second = await factories.make_workspace(name="Second Studio")
+    luis = await make_user("luis@cohortlabs.co", (workspace, Role.MEMBER), (second, Role.ADMIN))
+    browser = browsers()
+    await browser.log_in(luis.email)
+    await Workspace.filter(id=workspace.id).update(suspended_at=NOW)
+    for named in ("wsp_0", "nonsense", "\x00"):
+        response = await browser.post("{ contacts { totalCount } }", x_workspace=named)
+        assert code_of(response) == (200, "resource_missing")
+        assert (await browser.run(OWN, x_workspace=named))["viewer"]["role"] is None
+    browser.enter(second)
+    assert (await browser.run(CREATE_LIST))["createList"]["livemode"] is False
+
+
+async def test_deleting_transferring_and_canceling_ask_for_the_second_factor(
+    browsers: Browsers, rosa: User, workspace: Workspace
+) -> None:
+    luis = await make_user("luis@cohortlabs.co", (workspace, Role.ADMIN))
+    browser = browsers()
+    await browser.log_in(rosa.email)
+    browser.enter(workspace)
+    secret = (await browser.run(document("BeginTotp"), {"currentPassword": PASSWORD}))["beginTotp"]["secret"]
+
+    def code(later: int) -> str:
+        return totp.make_code(secret, totp.current_step(SERVICES.clock()) + later)
+
+    recovery = (await browser.run(document("ConfirmTotp"), {"code": code(-1)}))["confirmTotp"]["codes"]
+    place = {"workspaceId": ids.encode_id(ids.WORKSPACE, workspace.id)}
+    heir = {"userId": ids.encode_id(ids.USER, luis.id)}
+    asked: list[tuple[str, dict[str, str]]] = [
+        ("DeleteWorkspace", {"name": "Cohort Labs"}),
+        ("CancelWorkspaceDeletion", place),
+        ("TransferOwnership", heir),
+    ]
+    for name, variables in asked:
+        for given, refused in (
+            ({"currentPassword": PASSWORD}, "parameter_missing"),
+            ({"currentPassword": PASSWORD, "code": "000 000"}, "second_factor_invalid"),
+            ({"currentPassword": "a wrong password", "code": recovery[0]}, "password_wrong"),
+        ):
+            (answer,) = (await browser.run(document(name), {**variables, **given})).values()
+            assert answer["code"] == refused, name
+        given = {"currentPassword": PASSWORD, "code": recovery.pop()}
+        (answer,) = (await browser.run(document(name), {**variables, **given})).values()
+        assert "code" not in answer, answer
+
+
 async def test_a_session_that_is_not_used_ends(browsers: Browsers, rosa: User) -> None:
     browser = browsers()
     await browser.log_in(rosa.email)
@@ -374,8 +475,8 @@ CASES = [
     Case("a malformed Origin", 403, "origin_refused", headers={"origin": "http://["}),
     Case("cross-site by its witness", 403, "origin_refused", headers={"sec-fetch-site": "cross-site"}),
     Case("same-site by its witness", 403, "origin_refused", headers={"sec-fetch-site": "same-site"}),
-    Case("another's workspace", 404, "resource_missing", headers={"x-workspace": "OTHER"}),
-    Case("a workspace that never was", 404, "resource_missing", headers={"x-workspace": "wsp_1"}),
+    Case("another's workspace", 200, "resource_missing", headers={"x-workspace": "OTHER"}),
+    Case("a workspace that never was", 200, "resource_missing", headers={"x-workspace": "wsp_1"}),
     Case("an unknown mode", 400, "parameter_invalid", headers={"x-livemode": "yes"}),
     Case("a header that is no key", 401, "api_key_malformed", headers={"authorization": "Bearer x"}),
     Case("another scheme", 401, "api_key_malformed", headers={"authorization": "Basic eDp4"}),

@@ -31,7 +31,10 @@ from tests.services import SERVICES
 # What both modes of a workspace share.
 SHARED = ("workspace", "sender", "owner", "member", "invitation", "audit_entry")
 # For who has a session, which `test_accounts.py` has.
-OF_SESSIONS = {"endSession", "renamePasskey", "removePasskey", "transferOwnership", "cancelWorkspaceDeletion"}
+OF_SESSIONS = {
+    *("endSession", "renamePasskey", "removePasskey"),
+    *("transferOwnership", "cancelWorkspaceDeletion", "leaveWorkspace"),
+}
 # Where an answer repeats what it was asked.
 ECHOES = ("message", "notFound")
 TABLES = """

@@ -29,6 +29,7 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.app import create_app
 from msvs.database import execute
+from msvs.database import now as db_now
 from msvs.graphql import guard, live, streams
 from msvs.http.server import server_config
 from msvs.models import Membership, Role, Workspace
@@ -415,7 +416,10 @@ async def test_a_browser_connects_with_its_cookie(address: str, workspace: Works
     await browser.http.aclose()
 
 
-async def test_a_member_removed_is_cut_off(address: str, workspace: Workspace, ctx: Context) -> None:
+@pytest.mark.parametrize("change", ["removed", "suspended_at", "deletes_at", "requires_second_factor"])
+async def test_a_member_who_may_enter_no_more_is_cut_off(
+    change: str, address: str, workspace: Workspace, ctx: Context
+) -> None:
     luis = await make_user("luis@cohortlabs.co", (workspace, Role.MEMBER))
     browser = Browser(f"http://{address}")
     await browser.log_in(luis.email)
@@ -424,7 +428,11 @@ async def test_a_member_removed_is_cut_off(address: str, workspace: Workspace, c
     async with socket(address, {"csrfToken": browser.csrf}, origin=f"http://{address}", Cookie=cookie) as client:
         await client.subscribe(document("EventTail"), PINGS)
         await primed(client, ctx)
-        await Membership.filter(user_id=luis.id).delete()
+        if change == "removed":
+            await Membership.filter(user_id=luis.id).delete()
+        else:
+            value = True if change == "requires_second_factor" else await db_now()
+            await Workspace.filter(id=workspace.id).update(**{change: value})
         assert await client.closing() == (4401, "session_invalid")
 
 

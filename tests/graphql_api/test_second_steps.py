@@ -84,6 +84,7 @@ async def test_every_document_of_second_factors_is_run(rosa: Person) -> None:
         credential = device.get(asked["options"])
         rosa.enter(await rosa.run("LogInWithPasskey", token=asked["token"], credential=credential))
 
+    await rosa.run("BeginPasskeyConfirmation")
     renewed = (await rosa.run("MakeRecoveryCodes", **BY_PASSWORD))["codes"]
     rosa.enter(await rosa.run("LogInWithCode", token=await rosa.first_step(), code=renewed[0]))
     found = await rosa.run("SecondFactors")

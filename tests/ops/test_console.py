@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ from starlette.applications import Starlette
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.accounts.operators import SHARED
-from msvs.api.context import Context
+from msvs.api.accounts.workspace_deletion import GRACE, cancel_deletion, delete_workspace
+from msvs.api.context import Context, Visitor
+from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
-from msvs.models import CarrierState, LedgerEntry, Membership, OperatorEntry, Role, Route, User, Workspace
+from msvs.models import AuditEntry, CarrierState, LedgerEntry, Membership, OperatorEntry, Role, Route, User, Workspace
 from msvs.ops.console import PAGE, ROUTES
+from msvs.ops.failed_jobs import tell_trace
 from msvs.settings import Settings
+from msvs.workers.maintenance import erase_deleted
 from tests import factories
+from tests.api.accounts.test_workspace_deletion import join
 from tests.engines import Engines
 from tests.ops.test_rq_page import queue, work
 from tests.services import SERVICES
@@ -312,13 +318,125 @@ async def test_a_job_that_broke_is_looked_at_and_requeued_once(browser: Open, en
         work("webhooks", redis)
         (shown,) = (await get(client, "/jobs"))["items"]
         assert (shown["id"], shown["queue"], shown["trace"]) == (job.id, "webhooks", None)
-        assert shown["error"] == "ConnectionError: no answer from https://cohortlabs.co"
+        assert (shown["error"], shown["function"]) == ("ConnectionError", "tests.ops.jobs.deliver")
         assert (await get(client, "/jobs?queue=messages"))["items"] == []
-        assert "Traceback" in (await get(client, f"/jobs/{job.id}"))["trace"]
+        trace = (await get(client, f"/jobs/{job.id}"))["trace"]
+        assert trace.startswith("Traceback")
+        assert trace.endswith("ConnectionError")
         answers = [await post(client, f"/jobs/{job.id}/requeue") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 404]
         assert waiting.get_job_ids() == [job.id]
     assert await acts() == [(SHARED, "job_requeued", f"{job.id} of webhooks")]
+
+
+async def test_failed_jobs_come_in_pages_and_one_that_cannot_be_read_hides_none(
+    browser: Open, engines: Engines
+) -> None:
+    client = await browser()
+    with Redis.from_url(engines.redis_url) as redis:
+        jobs = [queue("webhooks", redis).enqueue("tests.ops.jobs.deliver", f"https://{n}.co") for n in range(PAGE + 5)]
+        work("webhooks", redis)
+        broken, empty, gone = jobs[3].id, jobs[PAGE].id, jobs[7].id
+        redis.hset(f"rq:job:{broken}", "data", b"\x80\x04\x95pickled")
+        redis.hdel(f"rq:job:{empty}", "data")
+        redis.delete(f"rq:job:{gone}")
+        seen: list[dict[str, Any]] = []
+        query, has_more = "", True
+        while has_more:
+            page = await get(client, f"/jobs?queue=webhooks{query}")
+            seen += page["items"]
+            query, has_more = f"&after={page['items'][-1]['id']}", page["has_more"]
+        assert sorted(each["id"] for each in seen) == sorted({job.id for job in jobs} - {gone})
+        unread = [each["id"] for each in seen if not each["is_readable"]]
+        assert sorted(unread) == sorted((broken, empty))
+        assert len((await get(client, "/jobs"))["items"]) >= PAGE - 1
+        assert (await get(client, f"/jobs/{broken}"))["is_readable"] is False
+        for id, status in ((broken, 400), (empty, 400), (gone, 404)):
+            assert (await post(client, f"/jobs/{id}/requeue")).status_code == status
+        assert (await client.get("/ops/api/jobs?after=none")).status_code == 400
+    assert await acts() == []
+
+
+async def test_a_failed_job_shows_no_argument_and_no_word_of_its_error(browser: Open, engines: Engines) -> None:
+    client, phone, body = await browser(), "+12125550101", "Doors open at 8"
+    key = "msvs_live_" + "k" * 36
+    with Redis.from_url(engines.redis_url) as redis:
+        job = queue("webhooks", redis).enqueue(
+            "tests.ops.jobs.deliver", f"{phone} {body} {key}\n  {body}\nValueError: {body}"
+        )
+        work("webhooks", redis)
+        told = [await client.get("/ops/api/jobs"), await client.get(f"/ops/api/jobs/{job.id}")]
+    for answer in told:
+        assert answer.status_code == 200
+        for secret in (phone, "2125550101", body, key, "kkkk"):
+            assert secret not in answer.text
+
+
+async def test_a_trace_keeps_places_and_kinds() -> None:
+    text = (
+        "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    g()\nKeyError: '+12125550101'\n\n"
+        "During handling of the above exception, another exception occurred:\n\n"
+        'Traceback (most recent call last):\n  File "b.py", line 2, in h\n    raise JobFailed(x)\n'
+        "msvs.workers.jobs.JobFailed: KeyError in f:1\nbody: Hey\n"
+    )
+    assert tell_trace(text) == (
+        'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    g()\nKeyError\n'
+        'Traceback (most recent call last):\n  File "b.py", line 2, in h\n    raise JobFailed(x)\n'
+        "msvs.workers.jobs.JobFailed: KeyError in f:1"
+    )
+    assert tell_trace("Work-horse terminated unexpectedly; +12125550101") == ""
+    assert tell_trace("ValueError: Hey") == "ValueError"
+
+
+async def test_a_hold_and_a_deletion_leave_each_other_alone(browser: Open, workspace: Workspace) -> None:
+    client, id = await browser(), public(workspace)
+    owner, proof = await join(workspace, Role.OWNER)
+
+    async def shown() -> tuple[bool, bool, bool]:
+        row, listed = await get(client, f"/workspaces/{id}"), (await get(client, "/workspaces"))["items"][0]
+        assert {name: row[name] for name in listed} == listed
+        held = [each["id"] for each in (await get(client, "/workspaces?held=1"))["items"]]
+        assert held == ([id] if row["held_at"] else [])
+        return row["held_at"] is not None, row["deletes_at"] is not None, row["erased_at"] is not None
+
+    async with unit_of_work():
+        await delete_workspace(owner, proof, workspace.name)
+    assert await shown() == (False, True, False)
+    assert not (await post(client, f"/workspaces/{id}/release", reason="No hold")).json()["changed"]
+    assert await shown() == (False, True, False)
+    refused = await post(client, f"/workspaces/{id}/grants", credits=5, reason="Sorry", key="1")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "workspace_deleting")
+    assert (await post(client, f"/workspaces/{id}/hold", reason="Spam")).json()["changed"]
+    assert await shown() == (True, True, False)
+    async with unit_of_work():
+        await cancel_deletion(Visitor(services=SERVICES), proof, workspace.id)
+    assert await shown() == (True, False, False)
+    assert (await post(client, f"/workspaces/{id}/grants", credits=5, reason="Sorry", key="1")).json()["granted"] == 5
+    async with unit_of_work():
+        await delete_workspace(owner, proof, workspace.name)
+    assert await shown() == (True, True, False)
+    assert (await post(client, f"/workspaces/{id}/release", reason="Sorted out")).json()["changed"]
+    assert await shown() == (False, True, False)
+    assert (await Workspace.get(id=workspace.id)).suspended_at is not None
+    await erase_deleted(SERVICES, datetime.now(UTC) + GRACE)
+    assert await shown() == (False, True, True)
+    assert not (await post(client, f"/workspaces/{id}/release", reason="Again")).json()["changed"]
+    assert (await Workspace.get(id=workspace.id)).suspended_at is not None
+
+
+async def test_the_audit_log_of_a_workspace_names_the_operator(browser: Open, workspace: Workspace) -> None:
+    client, id = await browser(), public(workspace)
+    await post(client, f"/workspaces/{id}/hold", reason="Spam")
+    await post(client, f"/workspaces/{id}/release", reason="Sorted out")
+    await post(client, f"/workspaces/{id}/grants", credits=5, reason="Sorry", key="1")
+    await post(client, f"/workspaces/{id}/grants", credits=5, reason="Sorry", key="1")
+    entries = await AuditEntry.filter(workspace_id=workspace.id).order_by("id")
+    assert [(row.actor, list(row.changes)) for row in entries] == [
+        (f"operator:{SHARED}", ["suspended_at"]),
+        (f"operator:{SHARED}", ["suspended_at"]),
+        (f"operator:{SHARED}", ["granted_credits"]),
+    ]
+    assert [operator for operator, _, _ in await acts()] == [SHARED] * 3
 
 
 async def test_without_the_database_nobody_is_told_to_sign_in(browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:

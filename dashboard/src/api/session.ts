@@ -9,6 +9,7 @@ export interface Membership {
   workspaceName: string;
   role: Role;
   requiresSecondFactor: boolean;
+  isSuspended: boolean;
   deletesAt: string | null;
 }
 
@@ -34,7 +35,7 @@ export type SessionState = { status: "loading" } | { status: "out" } | { status:
 export const OpenedSession = graphql(`
   fragment OpenedSession on Session {
     user { id email name isConfirmed pendingEmail hasSecondFactor }
-    memberships { workspaceId workspaceName role requiresSecondFactor deletesAt }
+    memberships { workspaceId workspaceName role requiresSecondFactor isSuspended deletesAt }
     csrfToken
   }
 `);

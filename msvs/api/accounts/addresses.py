@@ -10,18 +10,17 @@ from uuid import UUID
 
 import asyncpg
 
-from msvs.api import ids
-from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
+from msvs.api.accounts.authentication_log import AuthenticationAction, audit_places, record_authentication
 from msvs.api.accounts.login_sessions import Confirmation, Identity, count_attempts, fold_email
 from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.passwords import check_password, hash_password
 from msvs.api.accounts.tokens import TokenPurpose, digest_token, find_token, take_token, void_tokens
-from msvs.api.audit import AuditAction, record_audit
-from msvs.api.context import Context, Visitor
+from msvs.api.audit import AuditAction
+from msvs.api.context import Visitor
 from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, RateLimited
-from msvs.database import Row, execute, fetch, fetch_row
+from msvs.database import Row, execute, fetch_row
 
 # Mails of one kind to one address in 15 minutes, and those that one network may ask for.
 MAX_MAILS = 5
@@ -34,7 +33,6 @@ WHERE id = $1 AND pending_email = $2 AND NOT EXISTS (SELECT FROM users AS other 
 RETURNING id
 """
 SET_PASSWORD = "UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE id = $1"  # noqa: S105
-PLACES_OF_USER = "SELECT workspace_id FROM memberships WHERE user_id = $1 ORDER BY id"
 
 
 async def resend_confirmation(visitor: Visitor, identity: Identity) -> None:
@@ -123,7 +121,7 @@ async def reset_password(visitor: Visitor, token: str, password: str) -> UUID:
     await void_tokens(user.id)
     await execute(SET_PASSWORD, user.id, password_hash, visitor.services.clock())
     await execute("DELETE FROM sessions WHERE user_id = $1", user.id)
-    await _audit(visitor, user.id, AuditAction.PASSWORD_CHANGED)
+    await audit_places(visitor, user.id, AuditAction.PASSWORD_CHANGED)
     await record_authentication(visitor, user.id, AuthenticationAction.PASSWORD_RESET)
     await tell_password_changed(visitor, user, link.email)
     return _id(user)
@@ -143,16 +141,9 @@ async def _confirm(visitor: Visitor, user_id: UUID, email: str) -> bool:
         # Another account confirmed the address at the same moment.
         raise _link_invalid() from None
     await void_tokens(user_id, TokenPurpose.CONFIRM_EMAIL, TokenPurpose.RESET_PASSWORD)
-    await _audit(visitor, user_id, AuditAction.EMAIL_CONFIRMED)
+    await audit_places(visitor, user_id, AuditAction.EMAIL_CONFIRMED)
     await record_authentication(visitor, user_id, AuthenticationAction.EMAIL_CONFIRMED)
     return True
-
-
-async def _audit(visitor: Visitor, user_id: UUID, action: AuditAction) -> None:
-    actor = ids.encode_id(ids.USER, user_id)
-    for place in await fetch(PLACES_OF_USER, user_id):
-        ctx = Context(place.workspace_id, True, actor, visitor.request_id, ip=visitor.ip, services=visitor.services)
-        await record_audit(ctx, action, actor)
 
 
 def _id(row: Row) -> UUID:

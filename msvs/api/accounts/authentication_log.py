@@ -7,9 +7,10 @@ from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.accounts.networks import network_of
-from msvs.api.context import Visitor
+from msvs.api.audit import AuditAction, record_audit
+from msvs.api.context import Context, Visitor
 from msvs.api.pages import Page, PageRequest, fetch_page
-from msvs.database import execute
+from msvs.database import execute, fetch
 from msvs.models import AuthenticationEntry
 
 AUTHENTICATION_ENTRY = "aut"
@@ -18,6 +19,7 @@ MAX_DEVICE_LENGTH = 200
 INSERT_AUTHENTICATION_ENTRY = """
 INSERT INTO authentication_entries (id, user_id, action, network, device, created_at) VALUES ($1, $2, $3, $4, $5, $6)
 """
+PLACES_OF_USER = "SELECT workspace_id FROM memberships WHERE user_id = $1 ORDER BY id"
 
 
 class AuthenticationAction(StrEnum):
@@ -51,6 +53,15 @@ async def record_authentication(visitor: Visitor, user_id: UUID, action: Authent
         (visitor.user_agent or "")[:MAX_DEVICE_LENGTH] or None,
         visitor.services.clock(),
     )
+
+
+async def audit_places(visitor: Visitor, user_id: UUID, action: AuditAction, *, actor: str | None = None) -> None:
+    """Log a change of a user in the audit log of each of their workspaces; the user made it unless `actor` did."""
+    user = ids.encode_id(ids.USER, user_id)
+    origin = (actor or user, visitor.request_id)
+    for place in await fetch(PLACES_OF_USER, user_id):
+        ctx = Context(place.workspace_id, True, *origin, ip=visitor.ip, services=visitor.services)
+        await record_audit(ctx, action, user)
 
 
 async def read_authentication_log(user_id: UUID, page: PageRequest) -> Page[AuthenticationEntry]:

@@ -17,14 +17,14 @@ import structlog
 from tortoise.backends.base.client import TransactionalDBClient
 
 from msvs.api import ids
-from msvs.api.accounts.auth import name_workspace, suspended
-from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
+from msvs.api.accounts.auth import IS_HELD, name_workspace, suspended
+from msvs.api.accounts.authentication_log import AuthenticationAction, audit_places, record_authentication
 from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.passwords import check_password, hash_password, needs_rehash, verify_password
 from msvs.api.accounts.tokens import TokenPurpose, digest_token, make_token, void_tokens
-from msvs.api.audit import AuditAction, record_audit
+from msvs.api.audit import AuditAction
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied, RateLimited
 from msvs.api.resources import moment
@@ -56,15 +56,15 @@ MAX_PASSKEY_LOGINS = 100
 # Sign-ups tried from one network, no matter what came of them.
 MAX_SIGN_UPS = 20
 
-FIND_LOGIN_SESSION = """
+FIND_LOGIN_SESSION = f"""
 SELECT sessions.id AS session_id, sessions.csrf_token, sessions.last_seen_at, sessions.expires_at,
     users.id AS user_id, coalesce(users.email, users.pending_email) AS email, users.email IS NOT NULL AS is_confirmed,
     users.pending_email, users.name, users.language, users.timezone,
     users.totp_confirmed_at IS NOT NULL OR EXISTS (SELECT FROM passkeys WHERE passkeys.user_id = users.id)
         AS has_second_factor,
-    memberships.workspace_id, memberships.role,
-    workspaces.name AS workspace_name, workspaces.suspended_at, workspaces.requires_second_factor,
-    workspaces.deletes_at
+    memberships.workspace_id, memberships.role, workspaces.name AS workspace_name,
+    {IS_HELD} AS is_held,
+    workspaces.requires_second_factor, workspaces.deletes_at
 FROM sessions
 JOIN users ON users.id = sessions.user_id
 LEFT JOIN memberships ON memberships.user_id = users.id
@@ -80,16 +80,23 @@ SELECT $1, id, $3, $4, $5, $5, $6, $8, $9, $10 FROM users
 WHERE id = $2 AND ($7::timestamptz IS NULL OR password_changed_at = $7) FOR SHARE
 """
 
-MEMBERSHIPS = """
-SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name, workspaces.suspended_at,
+MEMBERSHIPS = f"""
+SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name,
+    {IS_HELD} AS is_held,
     workspaces.requires_second_factor, workspaces.deletes_at
 FROM memberships JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE memberships.user_id = $1 ORDER BY memberships.id
 """
+# Of those who may enter, as `enter_workspace` has it.
 PLACES = """
 SELECT sessions.id, memberships.workspace_id, memberships.role
-FROM sessions JOIN memberships ON memberships.user_id = sessions.user_id
+FROM sessions JOIN users ON users.id = sessions.user_id
+JOIN memberships ON memberships.user_id = sessions.user_id
+JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE sessions.id = ANY($1) AND sessions.expires_at > $2 AND sessions.last_seen_at > $3
+    AND workspaces.suspended_at IS NULL AND workspaces.deletes_at IS NULL
+    AND (NOT workspaces.requires_second_factor OR users.totp_confirmed_at IS NOT NULL
+        OR EXISTS (SELECT FROM passkeys WHERE passkeys.user_id = users.id))
 """
 
 # Counting comes before the password is looked at, so that attempts made at once are all counted.
@@ -153,7 +160,7 @@ class Account(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceMembership:
-    """A workspace that a user belongs to."""
+    """A workspace that a user belongs to; `is_suspended` is by those who run the service."""
 
     workspace_id: UUID
     workspace_name: str
@@ -368,33 +375,52 @@ def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *,
 
     Raises PermissionDenied codes `workspace_suspended`, `workspace_deleting` and `second_factor_required`.
     """
+    ctx, membership = represent(visitor, identity, workspace_id), find_place(identity, workspace_id)
+    if membership.deletes_at is not None:
+        raise PermissionDenied(
+            f"The workspace will be deleted on {moment(membership.deletes_at)[:10]}. Until then an owner can"
+            " cancel this under Your account.",
+            code=ErrorCode.WORKSPACE_DELETING,
+        )
+    if membership.is_suspended:
+        raise suspended()
+    require_second_factor(identity, membership)
+    name_workspace(workspace_id)
+    return replace(ctx, livemode=livemode)
+
+
+def represent(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Context:
+    """Return the context of a user in a workspace of theirs for what concerns their place alone.
+
+    They have it also where they may not enter. Raises NotFound.
+    """
+    return Context(
+        workspace_id,
+        True,
+        identity.actor,
+        visitor.request_id,
+        role=find_place(identity, workspace_id).role,
+        ip=visitor.ip,
+        is_confirmed=identity.is_confirmed,
+        services=visitor.services,
+    )
+
+
+def find_place(identity: Identity, workspace_id: UUID) -> WorkspaceMembership:
+    """Return the user's place in a workspace. Raises NotFound, as for one that does not exist."""
     for membership in identity.memberships:
         if membership.workspace_id == workspace_id:
-            if membership.deletes_at is not None:
-                raise PermissionDenied(
-                    f"The workspace will be deleted on {moment(membership.deletes_at)[:10]}. Until then an owner can"
-                    " cancel this under Your account.",
-                    code=ErrorCode.WORKSPACE_DELETING,
-                )
-            if membership.is_suspended:
-                raise suspended()
-            if membership.requires_second_factor and not identity.has_second_factor:
-                raise PermissionDenied(
-                    "This workspace demands a second factor: add one to your account first.",
-                    code=ErrorCode.SECOND_FACTOR_REQUIRED,
-                )
-            name_workspace(workspace_id)
-            return Context(
-                workspace_id,
-                livemode,
-                identity.actor,
-                visitor.request_id,
-                role=membership.role,
-                ip=visitor.ip,
-                is_confirmed=identity.is_confirmed,
-                services=visitor.services,
-            )
+            return membership
     raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, workspace_id))
+
+
+def require_second_factor(identity: Identity, membership: WorkspaceMembership) -> None:
+    """Refuse who lacks the second factor that the workspace demands. Raises PermissionDenied."""
+    if membership.requires_second_factor and not identity.has_second_factor:
+        raise PermissionDenied(
+            "This workspace demands a second factor: add one to your account first.",
+            code=ErrorCode.SECOND_FACTOR_REQUIRED,
+        )
 
 
 async def rotate_session(identity: Identity) -> OpenedSession:
@@ -464,13 +490,13 @@ async def change_password(visitor: Visitor, confirmation: Confirmation, password
     await Session.filter(user_id=identity.user_id).exclude(id=identity.session_id).delete()
     # Links and half log-ins that the password before opened.
     await void_tokens(
-        identity.user_id, TokenPurpose.RESET_PASSWORD, TokenPurpose.SECOND_FACTOR, TokenPurpose.PASSKEY_LOGIN
+        identity.user_id,
+        TokenPurpose.RESET_PASSWORD,
+        TokenPurpose.SECOND_FACTOR,
+        TokenPurpose.PASSKEY_LOGIN,
+        TokenPurpose.PASSKEY_CONFIRMATION,
     )
-    for membership in identity.memberships:
-        if membership.is_suspended:
-            continue
-        ctx = enter_workspace(identity, membership.workspace_id, visitor, livemode=True)
-        await record_audit(ctx, AuditAction.PASSWORD_CHANGED, identity.actor)
+    await audit_places(visitor, identity.user_id, AuditAction.PASSWORD_CHANGED)
     return await rotate_session(identity)
 
 
@@ -495,7 +521,7 @@ def _membership(row: Row) -> WorkspaceMembership:
         row.workspace_id,
         row.workspace_name,
         Role(row.role),
-        row.suspended_at is not None,
+        row.is_held,
         row.requires_second_factor,
         row.deletes_at,
     )

@@ -9,10 +9,9 @@ from functools import partial
 from typing import Protocol
 from uuid import UUID
 
-from msvs.api import ids
 from msvs.api.accounts.mail_letters import LANGUAGES, Letter, MailKind
 from msvs.api.context import Services
-from msvs.api.unit_of_work import WorkQueue, notify_after_commit
+from msvs.api.webhooks.outbox import Recipient, put_mails
 from msvs.database import execute, fetch, fetch_row
 from msvs.json_types import JSONObject
 from msvs.looks import InOrder
@@ -23,10 +22,6 @@ LEASE = timedelta(minutes=2)
 # How long after each failed attempt the next follows; after the last, the mail has failed.
 RETRIES = tuple(timedelta(seconds=each) for each in (15, 60, 300, 1800, 3600, 4 * 3600))
 
-INSERT_MAIL = """
-INSERT INTO mails (id, kind, recipient, subject_id, language, data, state, attempt_count, next_attempt_at, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, $7, $7)
-"""
 CLAIM_MAILS = """
 UPDATE mails SET attempt_count = attempt_count + 1, lease_until = $2
 WHERE id = ANY (ARRAY(
@@ -78,17 +73,8 @@ async def queue_mail(
     data: Mapping[str, str] | None = None,
 ) -> None:
     """Queue a mail, which is sent after the current unit of work commits. `data` holds no secret."""
-    await execute(
-        INSERT_MAIL,
-        ids.new_id(),
-        kind.value,
-        recipient,
-        subject_id,
-        language if language in LANGUAGES else LANGUAGES[0],
-        dict(data or {}),
-        services.clock(),
-    )
-    notify_after_commit(WorkQueue.MAIL)
+    spoken = language if language in LANGUAGES else LANGUAGES[0]
+    await put_mails(kind.value, [Recipient(recipient, spoken, subject_id)], services.clock(), data=data)
 
 
 async def claim_mails(now: datetime, *, limit: int, looks: MailLooks | None = None) -> Sequence[MailRow]:

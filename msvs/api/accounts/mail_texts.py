@@ -299,18 +299,17 @@ _NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "workspace_deleting": {
         "en": (
             "{workspace} will be deleted",
-            "An owner asked to delete the workspace {workspace}. Nothing is sent from now on, and"
-            " in 30 days its data is"
-            " erased. Until then an owner can cancel the deletion under Your account.",
+            "An owner asked to delete the workspace {workspace}. Nothing is sent from now on, and in"
+            " {count} days its data is erased. Until then an owner can cancel the deletion under Your account.",
         ),
         "pt-BR": (
             "{workspace} será excluído",
-            "Um proprietário pediu a exclusão do espaço de trabalho {workspace}. Nada mais é enviado, e em 30 dias os"
-            " dados são apagados; até lá um proprietário pode desistir em Sua conta.",
+            "Um proprietário pediu a exclusão do espaço de trabalho {workspace}. Nada mais é enviado, e em {count} dias"
+            " os dados são apagados; até lá um proprietário pode desistir em Sua conta.",
         ),
         "es": (
             "{workspace} se va a eliminar",
-            "Un propietario pidió eliminar el espacio de trabajo {workspace}. Ya no se envía nada, y en 30 días se"
+            "Un propietario pidió eliminar el espacio de trabajo {workspace}. Ya no se envía nada, y en {count} días se"
             " borran sus datos; hasta entonces un propietario puede anularlo en Tu cuenta.",
         ),
     },

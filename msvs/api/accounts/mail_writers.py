@@ -13,7 +13,9 @@ from msvs.api.accounts.mail_letters import Letter, MailKind, write_letter
 from msvs.api.accounts.tokens import TokenPurpose, digest_token, make_token
 from msvs.api.context import Services
 from msvs.api.credits.owner_mail import CreditsMail
-from msvs.database import execute, fetch_row
+from msvs.api.webhooks.member_notifications import kinds_told
+from msvs.database import execute, fetch_row, fetch_value
+from msvs.models import Role
 from msvs.models.rows import MailRow
 
 # Where the dashboard's pages are. What stands behind a `#` reaches no server and no log.
@@ -40,10 +42,17 @@ WHERE id = $1 AND email = $4 AND accepted_at IS NULL AND revoked_at IS NULL AND 
 
 # Who has lost their place, or read it meanwhile, is not written to.
 FIND_NOTIFICATION = """
-SELECT notifications.kind, notifications.data, workspaces.name AS workspace
+SELECT notifications.kind, notifications.data, workspaces.name AS workspace, memberships.role
 FROM notifications JOIN workspaces ON workspaces.id = notifications.workspace_id
 JOIN users ON users.id = notifications.user_id AND users.email = $2
+JOIN memberships ON memberships.user_id = users.id AND memberships.workspace_id = workspaces.id
 WHERE notifications.id = $1 AND notifications.read_at IS NULL
+"""
+OWNS = """
+SELECT EXISTS (
+    SELECT FROM memberships JOIN users ON users.id = memberships.user_id AND users.email = $2
+    WHERE memberships.workspace_id = $1 AND memberships.role = 'owner'
+)
 """
 
 Writer: TypeAlias = Callable[[Services, MailRow], Awaitable[Letter | None]]
@@ -94,7 +103,7 @@ async def _invitation(services: Services, mail: MailRow) -> Letter | None:
 
 async def _notification(services: Services, mail: MailRow) -> Letter | None:
     row = await fetch_row(FIND_NOTIFICATION, mail.subject_id, mail.recipient)
-    if row is None:
+    if row is None or row.kind not in kinds_told(Role(row.role)):
         return None
     values = {"workspace": row.workspace, "name": "-", "reason": "-", "count": "0"}
     values |= {name: str(value) for name, value in row.data.items()}
@@ -103,7 +112,9 @@ async def _notification(services: Services, mail: MailRow) -> Letter | None:
 
 
 async def _credits(services: Services, mail: MailRow) -> Letter | None:
-    """Write to an owner of a workspace about its credits, with the page where they are bought."""
+    """Write to who is an owner of a workspace by now about its credits, with the page where they are bought."""
+    if not await fetch_value(OWNS, mail.subject_id, mail.recipient):
+        return None
     return write_letter(MailKind(mail.kind), mail.language, _values(mail), services.base_url + CREDITS_PAGE)
 
 

@@ -13,7 +13,13 @@ from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import may
-from msvs.api.webhooks.member_notifications import MAILABLE, TOLD, NotificationKind, is_mailed
+from msvs.api.webhooks.member_notifications import (
+    MAILABLE,
+    TOLD,
+    NotificationKind,
+    is_mailed,
+    kinds_told,
+)
 from msvs.database import execute
 from msvs.models import Membership, Notification
 
@@ -23,7 +29,8 @@ MOST_MARKED = 200
 MARK_NOTIFICATIONS_READ = """
 UPDATE notifications SET read_at = $5
 WHERE user_id = $1 AND read_at IS NULL AND (
-    (workspace_id = $2 AND (livemode OR NOT $3) AND ($4::uuid[] IS NULL OR id = ANY ($4)))
+    (workspace_id = $2 AND (livemode OR NOT $3) AND kind = ANY ($6::varchar[])
+        AND ($4::uuid[] IS NULL OR id = ANY ($4)))
     OR (kind = 'new_device' AND created_at IN (
         SELECT created_at FROM notifications
         WHERE user_id = $1 AND workspace_id = $2 AND livemode AND kind = 'new_device'
@@ -55,9 +62,15 @@ def member_of(ctx: Context) -> UUID:
 
 
 def own_notifications(ctx: Context, *, unread: bool | None = None) -> QuerySet[Notification]:
-    """Return those of the member who asks, in this workspace. Raises PermissionDenied."""
+    """Return those of the member who asks, in this workspace, of the kinds that their role is told of by now.
+
+    Raises PermissionDenied.
+    """
     query = Notification.filter(
-        user_id=member_of(ctx), workspace_id=ctx.workspace_id, livemode__in=list(modes_shown(ctx))
+        user_id=member_of(ctx),
+        workspace_id=ctx.workspace_id,
+        livemode__in=list(modes_shown(ctx)),
+        kind__in=kinds_told(ctx.role),
     )
     return query if unread is None else query.filter(read_at__isnull=unread)
 
@@ -78,7 +91,8 @@ async def mark_notifications_read(ctx: Context, wanted: Collection[UUID] | None 
             f"ids holds at most {MOST_MARKED} ids.", param="ids", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     marked = None if wanted is None else list(wanted)
-    await execute(MARK_NOTIFICATIONS_READ, user_id, ctx.workspace_id, ctx.livemode, marked, ctx.services.clock())
+    place = (user_id, ctx.workspace_id, ctx.livemode)
+    await execute(MARK_NOTIFICATIONS_READ, *place, marked, ctx.services.clock(), kinds_told(ctx.role))
     return await own_notifications(ctx, unread=True).count()
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.accounts import workspaces
+from msvs.api.accounts.auth import IS_HELD
 from msvs.api.accounts.operators import OperatorAction, record
 from msvs.api.context import Services, Visitor
-from msvs.api.credits import credits
 from msvs.api.dispatch import routes
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.unit_of_work import unit_of_work
@@ -26,20 +26,22 @@ MAX_SEARCH_LENGTH = 254
 LEDGER_ROWS = 20
 
 # By a part of the name, by the id, or by the address of a member. There are some thousands of workspaces, not millions.
-SEARCH_WORKSPACES = """
-SELECT workspaces.id, workspaces.name, workspaces.created_at, workspaces.suspended_at,
+SEARCH_WORKSPACES = f"""
+SELECT workspaces.id, workspaces.name, workspaces.created_at, workspaces.deletes_at, workspaces.erased_at,
+    CASE WHEN {IS_HELD} THEN workspaces.suspended_at END AS held_at,
     coalesce(credit_balances.balance, 0) AS balance,
     (SELECT count(*) FROM memberships WHERE memberships.workspace_id = workspaces.id) AS users
 FROM workspaces LEFT JOIN credit_balances ON credit_balances.workspace_id = workspaces.id
-WHERE ($1::uuid IS NULL OR workspaces.id < $1) AND (NOT $2::bool OR workspaces.suspended_at IS NOT NULL)
+WHERE ($1::uuid IS NULL OR workspaces.id < $1) AND (NOT $2::bool OR {IS_HELD})
     AND ($3::text = '' OR strpos(lower(workspaces.name), $3) > 0 OR workspaces.id = $4::uuid OR workspaces.id IN (
         SELECT memberships.workspace_id FROM memberships JOIN users ON users.id = memberships.user_id
         WHERE $3 IN (users.email, users.pending_email)
     ))
 ORDER BY workspaces.id DESC LIMIT $5
 """
-FIND_WORKSPACE = """
-SELECT workspaces.id, workspaces.name, workspaces.created_at, workspaces.suspended_at,
+FIND_WORKSPACE = f"""
+SELECT workspaces.id, workspaces.name, workspaces.created_at, workspaces.deletes_at, workspaces.erased_at,
+    CASE WHEN {IS_HELD} THEN workspaces.suspended_at END AS held_at,
     workspaces.daily_credit_cap, coalesce(credit_balances.balance, 0) AS balance,
     coalesce(credit_balances.debt, 0) AS debt, coalesce(credit_balances.total_lifetime, 0) AS total_lifetime,
     (SELECT count(*) FROM memberships WHERE memberships.workspace_id = workspaces.id) AS users
@@ -72,6 +74,11 @@ class Acting:
 
     name: str
     visitor: Visitor
+
+    @property
+    def services(self) -> Services:
+        """The services of the process, for what names the operator in the audit log of a workspace."""
+        return replace(self.visitor.services, operator=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,7 @@ async def view_workspace(text: str) -> WorkspaceView:
 async def grant(acting: Acting, workspace: str, amount: int, *, reason: str, key: str) -> bool:
     """Add credits to a workspace, with the reason in its ledger. The same key again adds nothing.
 
-    Return whether this call added them. Raises InvalidRequest, NotFound.
+    Return whether this call added them. Raises InvalidRequest, NotFound, and Conflict for one that is to be deleted.
     """
     if not 1 <= amount <= MAX_CREDITS:
         raise InvalidRequest(
@@ -123,7 +130,8 @@ async def grant(acting: Acting, workspace: str, amount: int, *, reason: str, key
         raise InvalidRequest(f"key must have from 1 to {MAX_KEY_LENGTH} printable characters of ASCII.", param="key")
     id = await workspaces.find_workspace(workspace)
     async with unit_of_work():
-        is_new = await credits.grant_credits(id, amount, reference=f"operator:{key}", note=reason)
+        reference = f"operator:{key}"
+        is_new = await workspaces.grant_by_operator(acting.services, id, amount, reference=reference, note=reason)
         if is_new:
             await _record(acting, OperatorAction.CREDITS_GRANTED, f"{workspace} +{amount}: {reason}")
     return is_new
@@ -140,7 +148,7 @@ async def hold(acting: Acting, workspace: str, *, reason: str) -> bool:
 
 
 async def release(acting: Acting, workspace: str, *, reason: str) -> bool:
-    """Let a workspace that is held go on where it stopped. Return whether that is new.
+    """Let a workspace that is held go on where it stopped, unless it is to be deleted. Return whether that is new.
 
     Raises InvalidRequest, NotFound.
     """
@@ -202,7 +210,7 @@ async def _set_held(
 ) -> bool:
     id = await workspaces.find_workspace(workspace)
     async with unit_of_work():
-        is_new = await change(acting.visitor.services, id)
+        is_new = await change(acting.services, id)
         if is_new:
             await _record(acting, action, f"{workspace}: {reason}")
     return is_new

@@ -15,7 +15,7 @@ from msvs.api.accounts import passwords, totp
 from msvs.api.accounts.authentication_log import MAX_DEVICE_LENGTH
 from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.tokens import digest_token
-from msvs.api.context import Services, Visitor
+from msvs.api.context import Services, Visitor, sign
 from msvs.api.errors import InvalidRequest, NotFound
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
@@ -127,7 +127,7 @@ async def add_operator(services: Services, name: str, password: str | None = Non
     async with unit_of_work():
         if not await execute(ADD_OPERATOR, ids.new_id(), made.name, hash, sealed, services.clock()):
             raise InvalidRequest("There is an operator of this name already.", param="name")
-        await record(Visitor(services=services), made.name, OperatorAction.ADDED)
+        await record(Visitor(services=services), made.name, OperatorAction.ADDED, _by(services))
     return made
 
 
@@ -140,7 +140,7 @@ async def reset_operator(services: Services, name: str, password: str | None = N
     hash, sealed = await passwords.hash_password(made.password), services.keyring.seal(made.totp_secret)
     async with unit_of_work():
         await _end_sessions(await fetch_row(RESET_OPERATOR, made.name, hash, sealed))
-        await record(Visitor(services=services), made.name, OperatorAction.RESET)
+        await record(Visitor(services=services), made.name, OperatorAction.RESET, _by(services))
     return made
 
 
@@ -149,7 +149,7 @@ async def disable_operator(services: Services, name: str) -> str:
     name = _checked_name(name)
     async with unit_of_work():
         await _end_sessions(await fetch_row(DISABLE_OPERATOR, name, services.clock()))
-        await record(Visitor(services=services), name, OperatorAction.DISABLED)
+        await record(Visitor(services=services), name, OperatorAction.DISABLED, _by(services))
     return name
 
 
@@ -230,6 +230,11 @@ async def _end_sessions(row: Row | None) -> None:
         raise NotFound("There is no operator of this name.", param="name")
     operator_id: UUID = row.id
     await execute(END_OPERATOR_SESSIONS, operator_id)
+
+
+def _by(services: Services) -> str | None:
+    """Return who changes an operator: the entry stands under that operator's name."""
+    return None if services.operator is None else f"by {sign(services.operator)}"
 
 
 def _origin(visitor: Visitor) -> tuple[str | None, str | None]:

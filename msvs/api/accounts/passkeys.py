@@ -128,7 +128,9 @@ async def remove_passkey(visitor: Visitor, confirmation: Confirmation, id: UUID)
     identity = confirmation.identity
     if not await execute("DELETE FROM passkeys WHERE user_id = $1 AND id = $2", identity.user_id, id):
         raise _missing(id)
-    await void_tokens(identity.user_id, TokenPurpose.PASSKEY_LOGIN, TokenPurpose.SECOND_FACTOR)
+    await void_tokens(
+        identity.user_id, TokenPurpose.PASSKEY_LOGIN, TokenPurpose.SECOND_FACTOR, TokenPurpose.PASSKEY_CONFIRMATION
+    )
     await tell_change(visitor, identity, AuthenticationAction.PASSKEY_REMOVED)
     await forget_codes_of_none(identity.user_id)
 
@@ -139,24 +141,32 @@ async def begin_passkey_login(visitor: Visitor, second_factor: str | None) -> tu
     With the token of a second step, by that user's passkeys; without, by any, in place of address and password. Raises
     AuthenticationFailed code `second_factor_invalid`.
     """
-    from webauthn import generate_authentication_options, options_to_json
-    from webauthn.helpers import bytes_to_base64url
-    from webauthn.helpers.structs import UserVerificationRequirement
-
-    user_id, allowed = None, None
+    user_id = None
     if second_factor is not None:
         step = await find_token(visitor.services, TokenPurpose.SECOND_FACTOR, second_factor)
         if step is None or step.user_id is None:
             raise second_factor_invalid()
         user_id = step.user_id
-        allowed = _described(await fetch(PasskeyRow, LIST_PASSKEYS, user_id))
+    return await _begin(visitor, TokenPurpose.PASSKEY_LOGIN, user_id)
+
+
+async def begin_passkey_confirmation(visitor: Visitor, identity: Identity) -> tuple[str, str]:
+    """Begin to confirm an act with a passkey of a logged-in user: a token, and the options for the browser as JSON."""
+    return await _begin(visitor, TokenPurpose.PASSKEY_CONFIRMATION, identity.user_id)
+
+
+async def _begin(visitor: Visitor, purpose: TokenPurpose, user_id: UUID | None) -> tuple[str, str]:
+    from webauthn import generate_authentication_options, options_to_json
+    from webauthn.helpers import bytes_to_base64url
+    from webauthn.helpers.structs import UserVerificationRequirement
+
+    allowed = None if user_id is None else _described(await fetch(PasskeyRow, LIST_PASSKEYS, user_id))
     verification = UserVerificationRequirement.REQUIRED if user_id is None else UserVerificationRequirement.PREFERRED
     options = generate_authentication_options(
         rp_id=relying_party(visitor.services)[0], allow_credentials=allowed, user_verification=verification
     )
     challenge = bytes_to_base64url(options.challenge)
-    token = await make_token(visitor.services, TokenPurpose.PASSKEY_LOGIN, user_id, challenge=challenge)
-    return token, options_to_json(options)
+    return await make_token(visitor.services, purpose, user_id, challenge=challenge), options_to_json(options)
 
 
 async def log_in_with_passkey(visitor: Visitor, token: str, credential: str) -> OpenedSession:
@@ -164,17 +174,30 @@ async def log_in_with_passkey(visitor: Visitor, token: str, credential: str) -> 
 
     Raises AuthenticationFailed code `second_factor_invalid`.
     """
+    user_id = await use_passkey(visitor, TokenPurpose.PASSKEY_LOGIN, token, credential)
+    user = None if user_id is None else await fetch_row(UserRow, FIND_PASSKEY_USER, user_id)
+    if user is None:
+        raise second_factor_invalid()
+    await void_tokens(user.id, TokenPurpose.SECOND_FACTOR)
+    return await begin_session(visitor, user, password_changed_at=user.password_changed_at)
+
+
+async def use_passkey(visitor: Visitor, purpose: TokenPurpose, token: str, credential: str) -> UUID | None:
+    """Check a browser's answer to what was begun with a token; whose passkey it is, or None.
+
+    Not to be run in a unit of work. Each token counts once, no matter what comes of it.
+    """
     from webauthn import verify_authentication_response
     from webauthn.helpers import base64url_to_bytes
     from webauthn.helpers.exceptions import WebAuthnException
 
-    begun = await take_token(visitor.services, TokenPurpose.PASSKEY_LOGIN, token)
+    begun = await take_token(visitor.services, purpose, token)
     if begun is None or begun.challenge is None:
-        raise second_factor_invalid()
+        return None
     async with unit_of_work():
         passkey = await fetch_row(PasskeyRow, FIND_PASSKEY, _credential_id(credential))
         if passkey is None or begun.user_id not in (None, passkey.user_id):
-            raise second_factor_invalid()
+            return None
         party, origins = relying_party(visitor.services)
         try:
             proven = verify_authentication_response(
@@ -188,17 +211,11 @@ async def log_in_with_passkey(visitor: Visitor, token: str, credential: str) -> 
                 require_user_verification=begun.user_id is None,
             )
         except (WebAuthnException, ValueError, TypeError, KeyError):
-            proven = None
-        if proven is not None:
-            now, is_backed_up = visitor.services.clock(), proven.credential_backed_up
-            await execute(USE_PASSKEY, passkey.id, proven.new_sign_count, now, is_backed_up)
-        else:
             await record_authentication(visitor, passkey.user_id, AuthenticationAction.SECOND_FACTOR_REFUSED)
-    user = await fetch_row(UserRow, FIND_PASSKEY_USER, passkey.user_id)
-    if proven is None or user is None:
-        raise second_factor_invalid()
-    await void_tokens(user.id, TokenPurpose.SECOND_FACTOR)
-    return await begin_session(visitor, user, password_changed_at=user.password_changed_at)
+            return None
+        now, is_backed_up = visitor.services.clock(), proven.credential_backed_up
+        await execute(USE_PASSKEY, passkey.id, proven.new_sign_count, now, is_backed_up)
+        return passkey.user_id
 
 
 def relying_party(services: Services) -> tuple[str, list[str]]:

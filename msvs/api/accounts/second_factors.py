@@ -89,7 +89,7 @@ async def confirm_totp(visitor: Visitor, identity: Identity, code: str) -> Seque
 
     Count the attempt by `limit_codes` before. Raises InvalidRequest code `second_factor_invalid`.
     """
-    user = await _find(identity.user_id)
+    user = await find_user(identity.user_id)
     step = None
     if user.totp_sealed is not None and user.totp_confirmed_at is None:
         secret = visitor.services.keyring.open(user.totp_sealed)
@@ -143,6 +143,12 @@ async def count_factors(user_id: UUID) -> tuple[bool, int]:
     return (False, 0) if counts is None else (bool(counts.has_totp), int(counts.recovery_codes))
 
 
+async def has_factor(user_id: UUID) -> bool:
+    """Return whether a user has a second factor by now."""
+    counts = await fetch_row(COUNT_FACTORS, user_id)
+    return counts is not None and bool(counts.has_totp or counts.passkeys)
+
+
 async def limit_codes(visitor: Visitor, user_id: UUID) -> None:
     """Count a code that is tried for a user. Not to be run in a unit of work. Raises RateLimited."""
     network = network_of(visitor.ip or "")
@@ -167,8 +173,8 @@ async def log_in_with_code(visitor: Visitor, token: str, code: str) -> OpenedSes
         raise second_factor_invalid()
     await limit_codes(visitor, step.user_id)
     async with unit_of_work():
-        user = await _find(step.user_id)
-        is_right = await _use_code(visitor, user, code)
+        user = await find_user(step.user_id)
+        is_right = await use_code(visitor, user, code)
         if is_right:
             # Of two who use a step at once, one finds it gone.
             is_right = await take_token(visitor.services, TokenPurpose.SECOND_FACTOR, token) is not None
@@ -205,7 +211,8 @@ def second_factor_invalid() -> AuthenticationFailed:
     )
 
 
-async def _use_code(visitor: Visitor, user: UserRow, code: str) -> bool:
+async def use_code(visitor: Visitor, user: UserRow, code: str) -> bool:
+    """Use up the code of a user's app, or a recovery code. Return whether it is right. Call `limit_codes` before."""
     now = visitor.services.clock()
     if user.totp_sealed is not None and user.totp_confirmed_at is not None:
         secret = visitor.services.keyring.open(user.totp_sealed)
@@ -218,7 +225,8 @@ async def _use_code(visitor: Visitor, user: UserRow, code: str) -> bool:
     return True
 
 
-async def _find(user_id: UUID) -> UserRow:
+async def find_user(user_id: UUID) -> UserRow:
+    """Return a user with their second factors. Raises AuthenticationFailed."""
     user = await fetch_row(UserRow, FIND_FACTORS, user_id)
     if user is None:
         raise second_factor_invalid()

@@ -22,6 +22,7 @@ class TokenPurpose(StrEnum):
     SECOND_FACTOR = "second_factor"
     PASSKEY_LOGIN = "passkey_login"
     PASSKEY_CREATION = "passkey_creation"
+    PASSKEY_CONFIRMATION = "passkey_confirmation"
 
 
 LIFETIMES = {
@@ -30,6 +31,7 @@ LIFETIMES = {
     TokenPurpose.SECOND_FACTOR: timedelta(minutes=10),
     TokenPurpose.PASSKEY_LOGIN: timedelta(minutes=10),
     TokenPurpose.PASSKEY_CREATION: timedelta(minutes=10),
+    TokenPurpose.PASSKEY_CONFIRMATION: timedelta(minutes=10),
 }
 
 INSERT_PROOF = """

@@ -12,9 +12,16 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
-from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
+from msvs.api.accounts.authentication_log import AuthenticationAction, audit_places, record_authentication
 from msvs.api.accounts.keys import revoke_key
-from msvs.api.accounts.login_sessions import Identity, OpenedSession, fold_email, open_session, reread_memberships
+from msvs.api.accounts.login_sessions import (
+    Identity,
+    OpenedSession,
+    fold_email,
+    open_session,
+    represent,
+    reread_memberships,
+)
 from msvs.api.accounts.mail_letters import LANGUAGES, MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.passwords import check_password, hash_password
@@ -366,6 +373,23 @@ async def remove_member(ctx: Context, user_id: UUID, *, end_holdings: bool = Fal
     )
 
 
+async def leave_workspace(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Identity:
+    """Take the user from a workspace of theirs, also from one that they may not enter. Return them as they now are.
+
+    Raises NotFound, and Conflict code `last_owner`.
+    """
+    await remove_member(represent(visitor, identity, workspace_id), identity.user_id)
+    return await reread_memberships(identity)
+
+
+async def require_now(ctx: Context, permission: Permission) -> None:
+    """Refuse a caller who lacks a permission by now, and hold the members as they are until the commit.
+
+    Raises PermissionDenied.
+    """
+    require(_acting_role(ctx, await _lock_members(ctx)), permission)
+
+
 async def _find_offer(email: str, token: str, now: datetime) -> Invitation:
     """Return the invitation of a token, locked. Raises NotFound code `invitation_invalid` and PermissionDenied."""
     digest = digest_token(token)
@@ -538,9 +562,7 @@ async def confirm_user(services: Services, email: str) -> UUID:
     if user is None:
         raise NotFound("Nobody has signed up with this e-mail address.")
     await User.filter(id=user.id).update(email=email, pending_email=None)
-    for row in await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1", user.id):
-        ctx = Context(row.workspace_id, livemode=True, actor=OPERATOR, services=services)
-        await record_audit(ctx, AuditAction.EMAIL_CONFIRMED, ids.encode_id(ids.USER, user.id))
+    await audit_places(Visitor(services=services), user.id, AuditAction.EMAIL_CONFIRMED, actor=OPERATOR)
     return user.id
 
 
@@ -555,7 +577,5 @@ async def reset_password(services: Services, email: str, password: str) -> UUID:
         password_hash=await hash_password(password), password_changed_at=services.clock()
     )
     await execute("DELETE FROM sessions WHERE user_id = $1", user.id)
-    for row in await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1", user.id):
-        ctx = Context(row.workspace_id, livemode=True, actor=OPERATOR, services=services)
-        await record_audit(ctx, AuditAction.PASSWORD_CHANGED, ids.encode_id(ids.USER, user.id))
+    await audit_places(Visitor(services=services), user.id, AuditAction.PASSWORD_CHANGED, actor=OPERATOR)
     return user.id

@@ -6,11 +6,19 @@ from datetime import timedelta
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.accounts.login_sessions import Confirmation, Identity, reread_memberships
-from msvs.api.accounts.users import Member, change_role
+from msvs.api.accounts.confirmations import FullConfirmation
+from msvs.api.accounts.login_sessions import (
+    Identity,
+    find_place,
+    represent,
+    require_second_factor,
+    reread_memberships,
+)
+from msvs.api.accounts.users import Member, change_role, require_now
+from msvs.api.accounts.workspaces import apart
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context, Visitor
-from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import optional_moment
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
@@ -20,7 +28,7 @@ from msvs.models import Role, Workspace
 GRACE = timedelta(days=30)
 
 
-async def transfer_ownership(ctx: Context, confirmation: Confirmation, user_id: UUID) -> Member:
+async def transfer_ownership(ctx: Context, confirmation: FullConfirmation, user_id: UUID) -> Member:
     """Make another member the owner in place of the one who asks, who becomes an admin. Return the new owner.
 
     Raises NotFound, PermissionDenied, and InvalidRequest for who asks themselves.
@@ -34,7 +42,7 @@ async def transfer_ownership(ctx: Context, confirmation: Confirmation, user_id: 
     return member
 
 
-async def delete_workspace(ctx: Context, confirmation: Confirmation, name: str) -> Workspace:
+async def delete_workspace(ctx: Context, confirmation: FullConfirmation, name: str) -> Workspace:
     """Stop the workspace now, its keys first, and erase its data after the grace period. `name` is its name, typed.
 
     Until then `cancel_deletion` cancels it. Raises PermissionDenied, InvalidRequest, and Conflict code
@@ -42,35 +50,54 @@ async def delete_workspace(ctx: Context, confirmation: Confirmation, name: str) 
     """
     allow(ctx, Permission.OWNERS_WRITE)
     del confirmation
+    await require_now(ctx, Permission.OWNERS_WRITE)
     row = await Workspace.select_for_update().get(id=ctx.workspace_id)
-    if name.strip() != row.name:
-        raise InvalidRequest("The name is not that of the workspace.", param="name")
+    check_name(row, name)
     if row.deletes_at is not None:
         raise Conflict("The workspace is already being deleted.", code=ErrorCode.WORKSPACE_DELETING)
-    now = ctx.services.clock()
+    now = apart(ctx.services.clock(), row.suspended_at)
     row.deletion_asked_at, row.deletes_at = now, now + GRACE
     if row.suspended_at is None:
         row.suspended_at = now
     await row.save(update_fields=["deletion_asked_at", "deletes_at", "suspended_at"])
     await _record(ctx, None, row)
     place = (ctx.workspace_id, True, ids.encode_id(ids.WORKSPACE, row.id), row.name)
-    await notify_members([Notice(NotificationKind.WORKSPACE_DELETING, *place)], now)
+    await notify_members([Notice(NotificationKind.WORKSPACE_DELETING, *place, count=GRACE.days)], now)
     return row
 
 
-async def cancel_deletion(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Identity:
+async def check_deletable(ctx: Context, name: str) -> None:
+    """Refuse a deletion that will not be, before a code is used up. Raises PermissionDenied, InvalidRequest."""
+    allow(ctx, Permission.OWNERS_WRITE)
+    check_name(await Workspace.get(id=ctx.workspace_id), name)
+
+
+def check_name(row: Workspace, name: str) -> None:
+    """Compare the name that was typed with the workspace's. Raises InvalidRequest."""
+    if name.strip() != row.name:
+        raise InvalidRequest("The name is not that of the workspace.", param="name")
+
+
+def check_owned(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Context:
+    """Return the context of the user in a workspace that they own and may not enter while it is to be deleted.
+
+    Raises NotFound, PermissionDenied.
+    """
+    ctx = represent(visitor, identity, workspace_id)
+    allow(ctx, Permission.OWNERS_WRITE)
+    require_second_factor(identity, find_place(identity, workspace_id))
+    return ctx
+
+
+async def cancel_deletion(visitor: Visitor, confirmation: FullConfirmation, workspace_id: UUID) -> Identity:
     """Cancel the deletion of a workspace; it goes on where it stopped. Return the user with it as it now is.
 
     One that an operator had suspended stays so. Raises NotFound, PermissionDenied unless the user owns it, and Conflict
     code `workspace_not_deleting`.
     """
-    role = next((each.role for each in identity.memberships if each.workspace_id == workspace_id), None)
-    if role is None:
-        raise NotFound("No such workspace.", code=ErrorCode.RESOURCE_MISSING, param="workspace_id")
-    ctx = Context(
-        workspace_id, True, identity.actor, visitor.request_id, role=role, ip=visitor.ip, services=visitor.services
-    )
-    allow(ctx, Permission.OWNERS_WRITE)
+    identity = confirmation.identity
+    ctx = check_owned(visitor, identity, workspace_id)
+    await require_now(ctx, Permission.OWNERS_WRITE)
     row = await Workspace.select_for_update().get(id=workspace_id)
     if row.deletes_at is None or row.erased_at is not None:
         raise Conflict("The workspace is not to be deleted.", code=ErrorCode.WORKSPACE_NOT_DELETING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
@@ -12,12 +12,13 @@ from msgspec import UNSET, UnsetType
 from phonenumbers import SUPPORTED_REGIONS
 
 from msvs.api import ids
+from msvs.api.accounts.auth import IS_HELD
 from msvs.api.accounts.keys import create_key
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import OPERATOR, Context, Services
 from msvs.api.credits.credits import grant_credits, low_balance_threshold
 from msvs.api.dispatch.senders import check_sender, claim_default
-from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied, check_version
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied, check_version
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import optional_moment, workspace_version
 from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
@@ -28,11 +29,14 @@ from msvs.database import Row, execute, fetch, fetch_value
 from msvs.fields import REGION_PATTERN, Request, Sender, Version, about, named
 from msvs.models import CreditBalance, LedgerKind, Workspace
 
-LIST = """
-SELECT workspaces.id, workspaces.name, workspaces.created_at, workspaces.suspended_at, credit_balances.balance,
+LIST = f"""
+SELECT workspaces.id, workspaces.name, workspaces.created_at, workspaces.deletes_at, workspaces.erased_at,
+    CASE WHEN {IS_HELD} THEN workspaces.suspended_at END AS held_at, credit_balances.balance,
     (SELECT count(*) FROM memberships WHERE memberships.workspace_id = workspaces.id) AS users
 FROM workspaces LEFT JOIN credit_balances ON credit_balances.workspace_id = workspaces.id ORDER BY workspaces.id
 """
+# A deletion that is asked for meanwhile waits.
+IS_KEPT = "SELECT deletes_at IS NULL FROM workspaces WHERE id = $1 FOR SHARE"
 
 MAX_NAME_LENGTH = 100
 # Setting → its least and greatest value. Of the daily cap, zero stops live sending.
@@ -287,7 +291,7 @@ async def find_workspace(text: str) -> UUID:
 
 
 async def list_workspaces() -> Sequence[Row]:
-    """List every workspace with its balance, its members and whether it is suspended, the oldest first.
+    """List every workspace with its balance, its members and whether it is held or to be deleted, the oldest first.
 
     For operators.
     """
@@ -300,26 +304,46 @@ async def suspend_workspace(services: Services, id: UUID) -> bool:
 
 
 async def resume_workspace(services: Services, id: UUID) -> bool:
-    """Let a suspended workspace go on where it stopped. Return whether that is new."""
+    """Let a suspended workspace go on where it stopped, unless it is to be deleted. Return whether that is new."""
     return await _set_suspended(services, id, None)
 
 
+async def grant_by_operator(services: Services, id: UUID, amount: int, *, reference: str, note: str) -> bool:
+    """Add credits to a workspace, which its audit log tells. Return whether this call added them.
+
+    Raises Conflict code `workspace_deleting` for one whose data is to be erased, or was.
+    """
+    if not await fetch_value(IS_KEPT, id):
+        raise Conflict(
+            "The workspace will be deleted: it takes no credits unless an owner cancels that.",
+            code=ErrorCode.WORKSPACE_DELETING,
+        )
+    is_new = await grant_credits(id, amount, reference=reference, note=note)
+    if is_new:
+        await _audit(services, id, {"granted_credits": [None, amount]})
+    return is_new
+
+
 async def _set_suspended(services: Services, id: UUID, moment: datetime | None) -> bool:
+    """Hold a workspace up or let it go; its deletion, which stops it too, goes on as it was."""
     row = await Workspace.select_for_update().get(id=id)
-    # What an owner's wish to delete it holds up, an operator may hold up too, or let go on.
-    is_of_deletion = row.suspended_at is not None and row.suspended_at == row.deletion_asked_at
-    if (row.suspended_at is None) == (moment is None) and not (is_of_deletion and moment is not None):
+    is_held = row.suspended_at is not None and row.suspended_at != row.deletion_asked_at
+    if is_held == (moment is not None):
         return False
-    before, row.suspended_at = row.suspended_at, moment
-    if moment is None and row.erased_at is None:
-        row.deletion_asked_at = row.deletes_at = None
-    await row.save(update_fields=["suspended_at", "deletion_asked_at", "deletes_at"])
-    await record_audit(
-        Context(id, livemode=True, actor=OPERATOR, services=services),
-        AuditAction.WORKSPACE_UPDATED,
-        ids.encode_id(ids.WORKSPACE, id),
-        {"suspended_at": [optional_moment(before), optional_moment(moment)]},
-    )
-    if moment is None:
+    before = row.suspended_at if is_held else None
+    row.suspended_at = row.deletion_asked_at if moment is None else apart(moment, row.deletion_asked_at)
+    await row.save(update_fields=["suspended_at"])
+    await _audit(services, id, {"suspended_at": [optional_moment(before), optional_moment(moment)]})
+    if row.suspended_at is None:
         notify_after_commit(WorkQueue.MESSAGES)
     return True
+
+
+def apart(moment: datetime, other: datetime | None) -> datetime:
+    """Return a moment that is not another: by which is which a hold and a deletion are told apart."""
+    return moment + timedelta(microseconds=1) if moment == other else moment
+
+
+async def _audit(services: Services, id: UUID, changes: Mapping[str, object]) -> None:
+    ctx = Context(id, livemode=True, actor=OPERATOR, services=services)
+    await record_audit(ctx, AuditAction.WORKSPACE_UPDATED, ids.encode_id(ids.WORKSPACE, id), changes)

@@ -93,15 +93,18 @@ async def search_campaigns(ctx: Context, term: Term) -> list[Campaign]:
 
 
 async def search_messages(ctx: Context, term: Term) -> list[Message]:
-    """Find messages by id, the phone that they went to, or words of the body."""
+    """Find messages by id, the phone that they went to, or words of the body, such as a code of digits."""
     allow(ctx, Permission.MESSAGES_READ)
     if term.is_id:
         return await _by_id(ctx, Message, term.id(ids.MESSAGE))
+    saying = (await list_messages(ctx, PAGE, q=term.text, status="all")).items
     if term.digits is None:
-        return list((await list_messages(ctx, PAGE, q=term.text, status="all")).items)
+        return list(saying)
     to = await _newest(scoped(ctx, Contact), contact_query(ctx, ListContacts(q=term.digits)))
     query = scoped(ctx, Message).filter(contact_id__in=[contact.id for contact in to])
-    return await query.order_by("-id").limit(MOST_FOUND) if to else []
+    sent = await query.order_by("-id").limit(MOST_FOUND) if to else []
+    both = {row.id: row for row in (*sent, *saying)}
+    return [both[id] for id in sorted(both, reverse=True)][:MOST_FOUND]
 
 
 async def search_lists(ctx: Context, term: Term) -> list[ContactList]:

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from msvs.api.unit_of_work import WorkQueue, notify_after_commit
-from msvs.database import execute
+from msvs.api.webhooks.outbox import Recipient, put_mails
+from msvs.database import fetch
 
 
 class CreditsMail(StrEnum):
@@ -20,20 +20,20 @@ class CreditsMail(StrEnum):
     TOP_UP_AUTHENTICATE = "top_up_authenticate"
 
 
-# Every owner with a confirmed address, each in their language. Rows of the outbox hold no secret.
-TELL_OWNERS = """
-INSERT INTO mails (id, kind, recipient, subject_id, language, data, state, attempt_count, next_attempt_at, created_at)
-SELECT gen_random_uuid(), $2::varchar, users.email, $1, coalesce(users.language, 'en'),
-    $3::jsonb || jsonb_build_object('workspace', workspaces.name), 'pending', 0, $4, $4
+# Every owner with a confirmed address, each in their language.
+FIND_OWNERS = """
+SELECT users.email, coalesce(users.language, 'en') AS language, workspaces.name AS workspace
 FROM memberships JOIN users ON users.id = memberships.user_id
 JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE memberships.workspace_id = $1 AND memberships.role = 'owner' AND users.email IS NOT NULL
+ORDER BY memberships.id
 """
 
 
 async def tell_owners(workspace_id: UUID, kind: CreditsMail, data: Mapping[str, str], now: datetime) -> int:
     """Have a mail sent to each owner of a workspace. Return how many. A notification in the dashboard belongs here."""
-    count = await execute(TELL_OWNERS, workspace_id, kind.value, dict(data), now)
-    if count:
-        notify_after_commit(WorkQueue.MAIL)
-    return count
+    owners = await fetch(FIND_OWNERS, workspace_id)
+    recipients = [Recipient(row.email, row.language, workspace_id) for row in owners]
+    if owners:
+        await put_mails(kind.value, recipients, now, data={**data, "workspace": owners[0].workspace})
+    return len(owners)

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.permissions import ROLES, Permission
+from msvs.api.permissions import ROLES, Permission, may
 from msvs.api.resources import CampaignResource, CreditsResource, Resource, WebhookResource
-from msvs.api.unit_of_work import WorkQueue, notify_after_commit
+from msvs.api.webhooks.outbox import Recipient, put_mails
 from msvs.database import execute, fetch
 from msvs.json_types import JSONObject
 from msvs.models import Role
@@ -53,6 +53,13 @@ TOLD: Mapping[NotificationKind, Permission] = {
     NotificationKind.NEW_DEVICE: Permission.WORKSPACE_READ,
     NotificationKind.WORKSPACE_DELETING: Permission.WORKSPACE_READ,
 }
+
+
+def kinds_told(role: Role | None) -> list[str]:
+    """Return the kinds that a member of this role is told of: what was told before a change of roles is not shown."""
+    return [kind.value for kind, permission in TOLD.items() if may(role, permission)]
+
+
 # A new device has a mail of its own, which cannot be turned off.
 MAILABLE = tuple(kind for kind in NotificationKind if kind is not NotificationKind.NEW_DEVICE)
 # What owners and admins get by mail who have not chosen.
@@ -88,11 +95,6 @@ DELETE FROM notifications WHERE id = ANY (ARRAY(
         ON old.user_id = told.user_id AND old.workspace_id = $2 AND old.livemode = $3 AND old.id <= last.id
     FOR UPDATE OF old SKIP LOCKED
 ))
-"""
-WRITE_MAILS = """
-INSERT INTO mails (id, kind, recipient, subject_id, language, data, state, attempt_count, next_attempt_at, created_at)
-SELECT mailed.id, $5, mailed.email, mailed.subject_id, mailed.language, '{}', 'pending', 0, $6, $6
-FROM unnest($1::uuid[], $2::varchar[], $3::uuid[], $4::varchar[]) AS mailed (id, email, subject_id, language)
 """
 
 
@@ -156,13 +158,11 @@ async def _notify(notice: Notice, now: datetime) -> None:
     await execute(WRITE_NOTIFICATIONS, [id for id, _ in told], users, *place, *about, now)
     await execute(DROP_OLDEST, users, *place, MOST_KEPT)
     mailed = [
-        (ids.new_id(), row.email, id, row.language or "en")
+        Recipient(row.email, row.language or "en", id)
         for id, row in told
         if notice.livemode and row.email and is_mailed(notice.kind, Role(row.role), row.mailed_kinds)
     ]
-    if mailed:
-        await execute(WRITE_MAILS, *(list(column) for column in zip(*mailed, strict=True)), MAIL_KIND, now)
-        notify_after_commit(WorkQueue.MAIL)
+    await put_mails(MAIL_KIND, mailed, now)
 
 
 def notice_of(type: str, workspace_id: UUID, livemode: bool, data: Resource) -> Notice | None:

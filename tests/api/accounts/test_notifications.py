@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -247,7 +248,26 @@ async def test_a_new_device_is_told_of_in_each_workspace_and_read_once(
     assert await kinds(other, unread=True) == []
 
 
-async def test_a_removed_member_keeps_no_session(workspace: Workspace) -> None:
+async def test_who_has_less_power_now_reads_and_is_mailed_less(workspace: Workspace) -> None:
+    admin = await join(workspace, Role.ADMIN, mailed=[NotificationKind.WEBHOOK_DISABLED.value])
+    for kind in (NotificationKind.CAMPAIGN_COMPLETED, NotificationKind.WEBHOOK_DISABLED, NotificationKind.CREDITS_LOW):
+        await tell(admin, kind)
+    (mail,) = await claim_mails(NOW + timedelta(seconds=1), limit=9)
+    assert await write_mail(SERVICES, mail) is not None
+    user_id = ids.decode_id(ids.USER, admin.actor)
+    await Membership.filter(user_id=user_id).update(role=Role.READ_ONLY)
+    reader = replace(admin, role=Role.READ_ONLY)
+    assert await kinds(reader) == ["campaign_completed"]
+    assert await write_mail(SERVICES, mail) is None
+    assert await mark_notifications_read(reader) == 0
+    unread = await Notification.filter(user_id=user_id, read_at=None)
+    assert sorted(row.kind for row in unread) == ["credits_low", "webhook_disabled"]
+    await Membership.filter(user_id=user_id).update(role=Role.ADMIN)
+    assert len(await kinds(admin)) == 3
+    assert await write_mail(SERVICES, mail) is not None
+
+
+async def test_who_is_removed_keeps_none(workspace: Workspace) -> None:
     owner, member = await join(workspace, Role.OWNER), await join(workspace, Role.MEMBER)
     await tell(owner)
     user_id = ids.decode_id(ids.USER, member.actor)

@@ -342,7 +342,8 @@ async def test_operators_are_managed_by_commands(clean: None, database: str, tmp
     assert reset["password"] != made["password"]
     logged = await shown("operators", "log", env=env)
     done = [(entry["action"], entry["detail"]) for entry in logged if entry["operator"] == "ada"]
-    assert done == [("reset", None), ("disabled", None), ("added", None)]
+    (who,) = {entry["operator"] for entry in logged if entry["action"] == "command"}
+    assert done == [(action, f"by {who}") for action in ("reset", "disabled", "added")]
     commands = [entry["detail"] for entry in logged if entry["action"] == "command"]
     assert commands == ["msvs operators reset", "msvs operators disable", "msvs operators add"]
     again = await msvs("operators", "add", "ada", env=env)

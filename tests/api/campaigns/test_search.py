@@ -107,21 +107,44 @@ async def test_campaigns_lists_and_segments_by_a_part_of_the_name(ctx: Context, 
     assert len(await search.search_campaigns(live_ctx, term)) == 1
 
 
-async def test_messages_by_phone_body_and_id(ctx: Context) -> None:
-    maria = await maria_of(ctx)
-    message = await Message.create(
+async def send(ctx: Context, contact: Contact, body: str) -> Message:
+    return await Message.create(
         workspace_id=ctx.workspace_id,
         livemode=False,
-        contact_id=maria.id,
-        to_phone=MARIA,
+        contact_id=contact.id,
+        to_phone=contact.phone,
         sender="MASSIVESMS",
-        body="Doors open at 8",
+        body=body,
         kind=MessageKind.API,
         status=MessageStatus.SKIPPED,
         segments=1,
         encoding="gsm7",
         due_at=ctx.services.clock(),
     )
+
+
+@pytest.mark.parametrize("code", ["4821", "48210", "482-913", "0048210", "482913", "1255 501"])
+async def test_a_code_of_digits_is_found_in_the_text(code: str, ctx: Context) -> None:
+    message = await send(ctx, await maria_of(ctx), f"Your code is {code}.")
+    await send(ctx, await factories.make_contact(ctx, "+13105550102"), "Your code is 1.")
+    assert [row.id for row in await search.search_messages(ctx, read_term(code))] == [message.id]
+
+
+async def test_digits_find_what_went_to_a_phone_and_what_says_them_newest_first(ctx: Context) -> None:
+    maria, ana = await maria_of(ctx), await factories.make_contact(ctx, "+13105550102")
+    texts = [(maria, "Hey"), (ana, "Call 5550101"), (maria, "It is 5550101"), (ana, "Hey")]
+    made = [await send(ctx, contact, body) for contact, body in texts]
+    found = await search.search_messages(ctx, read_term("5550101"))
+    assert [row.id for row in found] == [each.id for each in reversed(made[:3])]
+    for _ in range(MOST_FOUND):
+        made.append(await send(ctx, ana, "Call 5550101"))
+    assert [row.id for row in await search.search_messages(ctx, read_term("5550101"))] == [
+        each.id for each in reversed(made[-MOST_FOUND:])
+    ]
+
+
+async def test_messages_by_phone_body_and_id(ctx: Context) -> None:
+    message = await send(ctx, await maria_of(ctx), "Doors open at 8")
     for text in ("(212) 555-0101", "doors OPEN", ids.encode_id(ids.MESSAGE, message.id)):
         assert [row.id for row in await search.search_messages(ctx, read_term(text))] == [message.id]
     assert await search.search_messages(ctx, read_term("3105550102")) == []

@@ -13,7 +13,7 @@ import { Field } from "@/ui/fields";
 import { Badge, Callout, Card, CopyId, Time } from "@/ui/show";
 import { States, useProblemText } from "@/ui/states";
 import { toast } from "@/ui/toast";
-import { hasPasskeys, makePasskey } from "./passkey";
+import { hasPasskeys, makePasskey } from "@/ui/passkey";
 import { pathOf, qrCode } from "./qr";
 
 const Factors = graphql(`

@@ -11,7 +11,7 @@ import { Field } from "@/ui/fields";
 import { Callout } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
 import { AccountFrame, thrownProblem } from "./frame";
-import { givePasskey, hasPasskeys } from "./passkey";
+import { givePasskey, hasPasskeys } from "@/ui/passkey";
 
 const LogIn = graphql(`
   mutation DashboardLogIn($email: String!, $password: String!) {

@@ -7,7 +7,9 @@ import type { Problem } from "@/api/problems";
 import { enterWorkspace, resume, useSession, type Membership } from "@/api/session";
 import { graphql } from "@/gql";
 import { Button } from "@/ui/button";
+import { Confirm, Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/fields";
+import { isOfProof, ProofFields, useProof } from "@/ui/proof";
 import { Badge, Callout, Card, Facts, PageHead, Time } from "@/ui/show";
 import { useProblemText, useRoleName } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
@@ -49,8 +51,18 @@ const ChangeEmail = graphql(`
 `);
 
 const CancelDeletion = graphql(`
-  mutation DashboardCancelDeletion($workspaceId: ID!) {
-    cancelWorkspaceDeletion(workspaceId: $workspaceId) {
+  mutation DashboardCancelDeletion($workspaceId: ID!, $currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    cancelWorkspaceDeletion(workspaceId: $workspaceId, currentPassword: $currentPassword, code: $code, passkey: $passkey) {
+      __typename
+      ... on Session { csrfToken }
+      ... on RateLimitError { retryAfter }
+      ... on Error { code message param }
+    }
+  }
+`);
+const LeaveWorkspace = graphql(`
+  mutation DashboardLeaveWorkspace($workspaceId: ID!) {
+    leaveWorkspace(workspaceId: $workspaceId) {
       __typename
       ... on Session { csrfToken }
       ... on Error { code message param }
@@ -131,7 +143,9 @@ function Profile() {
           each.workspaceName,
           <span key={each.workspaceId} className="flex flex-wrap items-center justify-end gap-2">
             {roleName(each.role)}
+            {each.isSuspended && <Badge tone="warn">{t`Suspended`}</Badge>}
             {each.deletesAt !== null && <Deleting membership={each} deletesAt={each.deletesAt} />}
+            <Leaving membership={each} />
           </span>,
         ] as const)}
       />
@@ -140,11 +154,10 @@ function Profile() {
   );
 }
 
-/** A workspace that is to be deleted; its owners can call that off. */
+/** A workspace that is to be deleted; its owners can cancel that. */
 function Deleting({ membership, deletesAt }: { membership: Membership; deletesAt: string }) {
   const { t } = useLingui();
-  const textOf = useProblemText();
-  const cancel = useChange(CancelDeletion);
+  const [isAsking, setAsking] = useState(false);
   return (
     <>
       <Badge tone="warn">
@@ -152,18 +165,65 @@ function Deleting({ membership, deletesAt }: { membership: Membership; deletesAt
           Deleted on <Time at={deletesAt} style="day" />
         </Trans>
       </Badge>
-      {membership.role === "OWNER" && (
-        <Button
-          size="small"
-          isPending={cancel.isRunning}
-          onPress={async () => {
-            const { problem } = await cancel.run({ workspaceId: membership.workspaceId });
-            if (problem !== null) return toast({ text: textOf(problem), tone: "danger" });
-            await resume();
-            toast({ text: t`The workspace goes on where it stopped.`, tone: "good" });
-          }}
-        >{t`Cancel the deletion`}</Button>
-      )}
+      {membership.role === "OWNER" && <Button size="small" onPress={() => setAsking(true)}>{t`Cancel the deletion`}</Button>}
+      <Dialog isOpen={isAsking} onClose={() => setAsking(false)} title={t`Cancel the deletion`}>
+        {isAsking && <CancelForm membership={membership} onDone={() => setAsking(false)} />}
+      </Dialog>
+    </>
+  );
+}
+
+function CancelForm({ membership, onDone }: { membership: Membership; onDone: () => void }) {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const cancel = useChange(CancelDeletion);
+  const proof = useProof();
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const found = await proof.send((given) => cancel.run({ workspaceId: membership.workspaceId, ...given }));
+    setProblem(found);
+    if (found !== null) return;
+    await resume();
+    toast({ text: t`The workspace goes on where it stopped.`, tone: "good" });
+    onDone();
+  };
+  return (
+    <form onSubmit={submit} className="space-y-4" noValidate>
+      {problem !== null && !isOfProof(problem) && <Callout tone="danger">{textOf(problem)}</Callout>}
+      <ProofFields of={proof} problem={problem} />
+      <Button type="submit" look="primary" isPending={cancel.isRunning} isDisabled={!proof.isComplete}>{t`Cancel the deletion`}</Button>
+    </form>
+  );
+}
+
+/** Leaving a workspace, also one that may not be entered. */
+function Leaving({ membership }: { membership: Membership }) {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const leave = useChange(LeaveWorkspace);
+  const [isAsking, setAsking] = useState(false);
+  const name = membership.workspaceName;
+  return (
+    <>
+      <Button look="quiet" size="small" aria-label={t`Leave ${name}`} onPress={() => setAsking(true)}>{t`Leave`}</Button>
+      <Confirm
+        isOpen={isAsking}
+        onClose={() => setAsking(false)}
+        title={t`Leave ${name}?`}
+        action={t`Leave`}
+        isPending={leave.isRunning}
+        onConfirm={async () => {
+          const { problem } = await leave.run({ workspaceId: membership.workspaceId });
+          if (problem !== null) return toast({ text: textOf(problem), tone: "danger" });
+          await resume();
+          toast({ text: t`You left ${name}.` });
+        }}
+      >
+        <p>
+          <Trans>Only an invitation brings you back.</Trans>
+        </p>
+      </Confirm>
     </>
   );
 }

@@ -21,7 +21,7 @@ export interface Overview {
 export interface Job {
   id: string;
   queue: string;
-  description: string;
+  is_readable: boolean;
   function: string;
   enqueued_at: string | null;
   failed_at: string | null;
@@ -56,6 +56,9 @@ export interface WorkspaceRow {
   users: number;
   created_at: string;
   held_at: string | null;
+  /** When its data is erased, as an owner asked, and when that was done. */
+  deletes_at: string | null;
+  erased_at: string | null;
 }
 
 export interface WorkspaceWhole extends WorkspaceRow {

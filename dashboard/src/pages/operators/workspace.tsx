@@ -24,7 +24,7 @@ export function WorkspacePage() {
   const actions =
     data === undefined ? undefined : (
       <>
-        <Button look="primary" icon="plus" onPress={() => setAsked("grant")}>{t`Grant credits`}</Button>
+        {data.deletes_at === null && <Button look="primary" icon="plus" onPress={() => setAsked("grant")}>{t`Grant credits`}</Button>}
         {data.held_at === null ? (
           <Button look="danger" icon="pause" onPress={() => setAsked("hold")}>{t`Hold`}</Button>
         ) : (
@@ -54,7 +54,7 @@ export function WorkspacePage() {
 function Shown({ workspace }: { workspace: WorkspaceWhole }) {
   const { t } = useLingui();
   const { whole } = useNumbers();
-  const { id, balance, debt, total_lifetime: total, daily_credit_cap: cap, held_at: held, created_at: since, members, ledger, campaigns } = workspace;
+  const { id, balance, debt, total_lifetime: total, daily_credit_cap: cap, held_at: held, deletes_at: deletes, erased_at: erased, created_at: since, members, ledger, campaigns } = workspace;
   const roles: Record<string, string> = { owner: t`Owner`, admin: t`Admin`, member: t`Member`, read_only: t`Read only` };
   const kinds: Record<string, string> = { grant: t`Granted`, purchase: t`Bought`, refund: t`Refunded`, dispute: t`Disputed`, restore: t`Given back`, debt: t`Debt paid off` };
   return (
@@ -63,6 +63,20 @@ function Shown({ workspace }: { workspace: WorkspaceWhole }) {
         <Callout tone="danger">
           <Trans>
             Held since <Time at={held} style="full" />: it sends nothing, and its keys and members are refused.
+          </Trans>
+        </Callout>
+      )}
+      {deletes !== null && erased === null && (
+        <Callout tone="warn">
+          <Trans>
+            It will be deleted on <Time at={deletes} style="full" />, as an owner asked. Until an owner cancels that, it sends nothing, and a release does not change it.
+          </Trans>
+        </Callout>
+      )}
+      {erased !== null && (
+        <Callout tone="warn">
+          <Trans>
+            Its data was erased on <Time at={erased} style="full" />. The credit ledger, the consent history and the audit log are kept.
           </Trans>
         </Callout>
       )}

@@ -27,7 +27,7 @@ export function WorkspacesPage() {
         ),
         text: (row) => row.name,
       },
-      { id: "state", header: t`State`, cell: (row) => (row.held_at === null ? <Badge tone="good">{t`Working`}</Badge> : <Badge tone="danger">{t`Held`}</Badge>), text: (row) => row.held_at },
+      { id: "state", header: t`State`, cell: (row) => <State of={row} />, text: (row) => row.erased_at ?? row.deletes_at ?? row.held_at },
       { id: "balance", header: t`Credits`, cell: (row) => <Count value={row.balance} />, text: (row) => row.balance, isNumber: true },
       { id: "users", header: t`Members`, cell: (row) => <Count value={row.users} />, text: (row) => row.users, isNumber: true, className: "hidden sm:table-cell" },
       { id: "since", header: t`Since`, cell: (row) => <Time at={row.created_at} style="day" />, text: (row) => row.created_at, className: "hidden md:table-cell" },
@@ -59,5 +59,17 @@ export function WorkspacesPage() {
         )}
       </List>
     </>
+  );
+}
+
+/** What stops a workspace: operators hold it, an owner had it deleted, or both. */
+function State({ of: { held_at: held, deletes_at: deletes, erased_at: erased } }: { of: WorkspaceRow }) {
+  const { t } = useLingui();
+  if (held === null && deletes === null) return <Badge tone="good">{t`Working`}</Badge>;
+  return (
+    <span className="flex flex-wrap gap-1">
+      {held !== null && <Badge tone="danger">{t`Held`}</Badge>}
+      {erased !== null ? <Badge>{t`Erased`}</Badge> : deletes !== null && <Badge tone="warn">{t`To be deleted`}</Badge>}
+    </span>
   );
 }

@@ -9,6 +9,7 @@ import { graphql } from "@/gql";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { Field, Select } from "@/ui/fields";
+import { isOfProof, ProofFields, useProof } from "@/ui/proof";
 import { Callout, Card } from "@/ui/show";
 import { States, useProblemText } from "@/ui/states";
 import { useTell } from "@/ui/tell";
@@ -17,8 +18,8 @@ const Heirs = graphql(`
   query OwnershipMembers { members { id name email role } }
 `);
 const Transfer = graphql(`
-  mutation OwnershipTransfer($userId: ID!, $currentPassword: String!) {
-    transferOwnership(userId: $userId, currentPassword: $currentPassword) {
+  mutation OwnershipTransfer($userId: ID!, $currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    transferOwnership(userId: $userId, currentPassword: $currentPassword, code: $code, passkey: $passkey) {
       __typename
       ... on Member { id role }
       ... on RateLimitError { retryAfter }
@@ -27,8 +28,8 @@ const Transfer = graphql(`
   }
 `);
 const Delete = graphql(`
-  mutation OwnershipDelete($name: String!, $currentPassword: String!) {
-    deleteWorkspace(name: $name, currentPassword: $currentPassword) {
+  mutation OwnershipDelete($name: String!, $currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    deleteWorkspace(name: $name, currentPassword: $currentPassword, code: $code, passkey: $passkey) {
       __typename
       ... on WorkspaceDeletion { deletesAt }
       ... on RateLimitError { retryAfter }
@@ -37,8 +38,8 @@ const Delete = graphql(`
   }
 `);
 const Leave = graphql(`
-  mutation OwnershipLeave($id: ID!) {
-    removeMember(id: $id) {
+  mutation OwnershipLeave($workspaceId: ID!) {
+    leaveWorkspace(workspaceId: $workspaceId) {
       __typename
       ... on Error { code message }
     }
@@ -57,12 +58,6 @@ export function Ownership() {
   );
 }
 
-function PasswordField({ value, onChange, problem }: { value: string; onChange: (value: string) => void; problem: Problem | null }) {
-  const { t } = useLingui();
-  const isWrong = problem?.code === "password_wrong";
-  return <Field label={t`Your password`} type="password" autoComplete="current-password" value={value} onChange={onChange} error={isWrong ? t`The password is wrong.` : undefined} />;
-}
-
 function TransferCard() {
   const { t } = useLingui();
   const tell = useTell();
@@ -71,12 +66,12 @@ function TransferCard() {
   const reading = useData(Heirs, {});
   const transfer = useChange(Transfer);
   const [userId, setUserId] = useState<string | null>(null);
-  const [password, setPassword] = useState("");
+  const proof = useProof();
   const [problem, setProblem] = useState<Problem | null>(null);
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (userId === null) return;
-    const { problem: found } = await transfer.run({ userId, currentPassword: password });
+    const found = await proof.send((given) => transfer.run({ userId, ...given }));
     setProblem(found);
     if (found !== null) return;
     tell(null, t`The workspace has a new owner.`);
@@ -98,10 +93,10 @@ function TransferCard() {
               <p className="text-muted">
                 <Trans>They become the owner, and you an admin.</Trans>
               </p>
-              {problem !== null && problem.code !== "password_wrong" && <Callout tone="danger">{textOf(problem)}</Callout>}
+              {problem !== null && !isOfProof(problem) && <Callout tone="danger">{textOf(problem)}</Callout>}
               <Select label={t`New owner`} placeholder={t`Choose a member`} choices={others.map(({ id, name, email }) => ({ value: id, label: name === "" ? email : `${name} (${email})` }))} value={userId} onChange={setUserId} />
-              <PasswordField value={password} onChange={setPassword} problem={problem} />
-              <Button type="submit" isPending={transfer.isRunning} isDisabled={userId === null || password === ""}>{t`Give it away`}</Button>
+              <ProofFields of={proof} problem={problem} />
+              <Button type="submit" isPending={transfer.isRunning} isDisabled={userId === null || !proof.isComplete}>{t`Give it away`}</Button>
             </form>
           );
         }}
@@ -114,7 +109,7 @@ function LeaveCard() {
   const { t } = useLingui();
   const tell = useTell();
   const navigate = useNavigate();
-  const { user, membership } = useSession();
+  const { membership } = useSession();
   const leave = useChange(Leave);
   const [isAsking, setAsking] = useState(false);
   const name = membership?.workspaceName ?? "";
@@ -131,7 +126,8 @@ function LeaveCard() {
         action={t`Leave`}
         isPending={leave.isRunning}
         onConfirm={async () => {
-          if (!tell((await leave.run({ id: user.id })).problem, t`You left ${name}.`)) return;
+          if (membership === null) return;
+          if (!tell((await leave.run({ workspaceId: membership.workspaceId })).problem, t`You left ${name}.`)) return;
           await resume();
           await navigate({ to: "/account" });
         }}
@@ -152,15 +148,15 @@ function DeleteCard() {
   const { membership } = useSession();
   const remove = useChange(Delete);
   const [typed, setTyped] = useState("");
-  const [password, setPassword] = useState("");
+  const proof = useProof();
   const [problem, setProblem] = useState<Problem | null>(null);
   const name = membership?.workspaceName ?? "";
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    const { problem: found } = await remove.run({ name: typed, currentPassword: password });
+    const found = await proof.send((given) => remove.run({ name: typed, ...given }));
     setProblem(found);
     if (found !== null) return;
-    tell(null, t`The workspace will be deleted. You can cancel this here for 30 days.`);
+    tell(null, t`The workspace will be deleted. Until then you can cancel this here.`);
     await resume();
     await navigate({ to: "/account" });
   };
@@ -170,10 +166,10 @@ function DeleteCard() {
         <p className="text-muted">
           <Trans>Its API keys and all sending stop at once. After 30 days its contacts, messages and campaigns are erased; until then an owner can cancel the deletion. The credit ledger, the consent history and the audit log are kept, as the law requires.</Trans>
         </p>
-        {problem !== null && problem.code !== "password_wrong" && problem.param !== "name" && <Callout tone="danger">{textOf(problem)}</Callout>}
+        {problem !== null && !isOfProof(problem) && problem.param !== "name" && <Callout tone="danger">{textOf(problem)}</Callout>}
         <Field label={t`Type ${name} to go on`} value={typed} onChange={setTyped} autoComplete="off" error={problem?.param === "name" ? textOf(problem) : undefined} />
-        <PasswordField value={password} onChange={setPassword} problem={problem} />
-        <Button type="submit" look="danger" isPending={remove.isRunning} isDisabled={typed.trim() !== name || password === ""}>{t`Delete the workspace`}</Button>
+        <ProofFields of={proof} problem={problem} />
+        <Button type="submit" look="danger" isPending={remove.isRunning} isDisabled={typed.trim() !== name || !proof.isComplete}>{t`Delete the workspace`}</Button>
       </form>
     </Card>
   );

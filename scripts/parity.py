@@ -142,10 +142,10 @@ FOR_PEOPLE = (
 )
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
+    "settings_of_mode.find_settings_with": "previewing, creating and launching campaigns, and previewing messages",
     "settings_of_mode.find_settings": "everything the settings decide",
     "audiences.check_audience": "creating, changing and launching a campaign",
     "audiences.count_members": "previewing and creating a campaign",
-    "audiences.estimate_credits": "launching and previewing a campaign",
     "audiences.has_at_most": "creating, changing and launching a campaign",
     "top_ups.change": "changing automatic top-up",
     "audiences.members_sql": "previewing and expanding a campaign",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from tortoise.expressions import RawSQL
+
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.models import Workspace
@@ -19,7 +23,16 @@ CROSS JOIN LATERAL jsonb_populate_record(
 
 async def find_settings(ctx: Context) -> Workspace:
     """Find the caller's workspace with the settings of the caller's mode; not to be saved. Raises NotFound."""
-    row = await Workspace.get_or_none(id=ctx.workspace_id)
+    return _of_mode(ctx, await Workspace.get_or_none(id=ctx.workspace_id))
+
+
+async def find_settings_with(ctx: Context, expression: str) -> tuple[Workspace, Mapping[str, int] | None]:
+    """Find the same, and an object of numbers by an expression of SQL, in one statement. Raises NotFound."""
+    row = await Workspace.annotate(found=RawSQL(expression)).get_or_none(id=ctx.workspace_id)
+    return _of_mode(ctx, row), None if row is None else vars(row)["found"]
+
+
+def _of_mode(ctx: Context, row: Workspace | None) -> Workspace:
     if row is None:
         raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, ctx.workspace_id))
     if not ctx.livemode:

@@ -254,7 +254,7 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "UpdateCampaign",
-        7,
+        6,
         lambda s: {
             "updateCampaign.name": "Doors",
             "updateCampaign.audience": {"listIds": [], "contactIds": [s.ana]},
@@ -268,13 +268,13 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "LaunchCampaign",
-        7,
+        6,
         lambda s: {"launchCampaign.id": s.draft, "launchCampaign.status": "SCHEDULED"},
         lambda s: {"id": s.draft, "scheduledAt": AT},
     ),
     Operation(
         "CloneCampaign",
-        6,
+        5,
         lambda s: {
             "cloneCampaign.name": "Copy of Cart close",
             "cloneCampaign.status": "DRAFT",

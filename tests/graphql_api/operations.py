@@ -86,7 +86,7 @@ OPERATIONS = (
               lambda s: {"input": {"to": "+12125550101", "body": "Hi {firstName}"}, "key": "once"}),
     Operation("CancelMessage", 2, lambda s: {"cancelMessage.id": s.scheduled, "cancelMessage.status": "CANCELED"},
               lambda s: {"id": s.scheduled}),
-    Operation("PreviewMessage", 5, lambda s: {
+    Operation("PreviewMessage", 4, lambda s: {
         "messagePreview.body": "Hi Maria \u201cfriend\u201d", "messagePreview.encoding": "UCS2",
         "messagePreview.characters.0.replacement": '"', "messagePreview.refusal": None},
               lambda s: {"input": {"to": "+12125550101", "body": "Hi {firstName} \u201cfriend\u201d"}}),
@@ -97,11 +97,11 @@ OPERATIONS = (
         "campaign.id": s.campaign, "campaign.audience.lists.0.contactCount": 2, "campaign.audience.segment": None,
         "campaign.failures": [], "campaign.messages.totalCount": 0, "campaign.quietHours": False},
               lambda s: {"id": s.campaign}),
-    Operation("CreateCampaign", 7, lambda s: {
+    Operation("CreateCampaign", 6, lambda s: {
         "createCampaign.__typename": "Campaign", "createCampaign.name": "Launch",
         "createCampaign.status": "PREPARING"},
               lambda s: {"input": {"name": "Launch", "body": "Hey", AUDIENCE: {"listIds": [s.contact_list]}}}),
-    Operation("PreviewCampaign", 6, lambda s: {
+    Operation("PreviewCampaign", 5, lambda s: {
         "campaignPreview.recipientCount": 2, "campaignPreview.credits": {"total": 2, "minimum": 1, "maximum": 1},
         "campaignPreview.encodings": {"gsm7": 2, "ucs2": 0}, "campaignPreview.exact": True},
               lambda s: {"input": {"body": "Hey {firstName}", AUDIENCE: {"listIds": [s.contact_list]}}}),
@@ -201,7 +201,7 @@ OPERATIONS = (
         "unflagInboundMessage.intent": None}, lambda s: {"id": s.inbound}),
     Operation("InboundMessage", 1, lambda s: {"inboundMessage.from": "+12125550101", "inboundMessage.keyword": None},
               lambda s: {"id": s.inbound}),
-    Operation("SimulateReply", 19, lambda s: {
+    Operation("SimulateReply", 18, lambda s: {
         "simulateReply.keyword": "STOP", "simulateReply.contact.optIn.status": "OPTED_OUT"},
               lambda s: {"input": {"from": "+12125550103", "body": "stop"}}),
     Operation("Webhooks", 3, lambda s: {

@@ -25,7 +25,7 @@ from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.scope import scoped
 from msvs.api.text import quiet_hours
 from msvs.api.text.compliance import check_destination, is_in_blocked_range
-from msvs.api.text.phones import Phone, parse_phone
+from msvs.api.text.phones import Phone, parse_phone, region_of
 from msvs.api.text.rendering import CONTACT_FIELDS, HasAttributes, NotRenderable, contact_values, render
 from msvs.api.text.sms import Encoding, measure
 from msvs.api.text.templates import Template, compile_template
@@ -214,9 +214,14 @@ def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
     )
 
 
-async def members_sql(
-    ctx: Context, audience: Audience, between: tuple[UUID, UUID] | None = None
-) -> tuple[str, list[object]]:
+class Members(NamedTuple):
+    """A query for the ids of an audience's contacts, and its values."""
+
+    sql: str
+    values: Sequence[object]
+
+
+async def members_sql(ctx: Context, audience: Audience, between: tuple[UUID, UUID] | None = None) -> Members:
     """Return a query for the ids of the audience's contacts, each once, and its values.
 
     $1 and $2 are workspace and mode.
@@ -250,7 +255,7 @@ async def members_sql(
     if contact_ids or not parts:
         values.append(contact_ids)
         parts.append(f"SELECT id FROM unnest(${len(values)}::uuid[]) AS id WHERE {within.format(id='id')}")
-    return " UNION ".join(parts), values
+    return Members(" UNION ".join(parts), values)
 
 
 def _decoded(prefix: str, texts: Sequence[str]) -> list[UUID]:
@@ -265,13 +270,12 @@ WHERE workspace_id = $1 AND livemode = $2 AND id = ANY ($3::uuid[])
 """
 
 
-async def count_members(ctx: Context, audience: Audience) -> int:
+async def count_members(ctx: Context, audience: Audience, members: Members) -> int:
     """Return how many contacts an audience has; one list, which most are, keeps count of its own."""
     lists = set(audience.get("list_ids", []))
     if len(lists) == 1 and not audience.get("contact_ids") and audience.get("segment_id") is None:
         return await _count_of_lists(ctx, audience)
-    members, values = await members_sql(ctx, audience)
-    return int(await fetch_value(COUNT_MEMBERS.format(members=members), *values))
+    return int(await fetch_value(COUNT_MEMBERS.format(members=members.sql), *members.values))
 
 
 async def has_at_most(ctx: Context, audience: Audience, number: int) -> bool:
@@ -293,15 +297,14 @@ async def _count_of_lists(ctx: Context, audience: Audience) -> int:
     return int(await fetch_value(COUNT_OF_LISTS, ctx.workspace_id, ctx.livemode, list_ids))
 
 
-async def estimate_credits(ctx: Context, audience: Audience, template: Template, *, admit_unknown: bool) -> int:
+async def estimate_credits(members: Members, template: Template, *, admit_unknown: bool) -> int:
     """Return about what a campaign would cost, were it sent now: its contacts by the rates of their regions."""
-    members, values = await members_sql(ctx, audience)
     statuses = [OptInStatus.OPTED_IN.value] + ([OptInStatus.UNKNOWN.value] if admit_unknown else [])
     credits = await fetch_value(
         f"SELECT count(*) + coalesce(sum(rate.credits - {rates.DEFAULT}), 0)::bigint FROM contacts"
         f" LEFT JOIN {rates.CURRENT} AS rate USING (region) WHERE workspace_id = $1 AND livemode = $2"
-        f" AND opt_in_status = ANY(${len(values) + 1}) AND id IN ({members})",
-        *values,
+        f" AND opt_in_status = ANY(${len(members.values) + 1}) AND id IN ({members.sql})",
+        *members.values,
         statuses,
     )
     return int(credits) * estimated_segments(template)
@@ -624,7 +627,7 @@ def _price(campaign: ExpandingCampaign, recipient: Recipient | Row) -> int:
     """Return what a segment to a recipient costs; its contact keeps the region of its phone."""
     if not campaign.rates:
         return rates.DEFAULT
-    return rates.price(campaign.rates, recipient.region or parse_phone(recipient.phone).region)
+    return rates.price(campaign.rates, recipient.region or region_of(recipient.phone))
 
 
 def _skip(message: NewMessage, code: str) -> None:

@@ -18,6 +18,7 @@ from msvs.api.campaigns.requests import MAX_NAME, MAX_TEST_RECIPIENTS, CreateCam
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits, rates
 from msvs.api.credits.caps import DAILY_CAP_REACHED
+from msvs.api.credits.rates import Rates
 from msvs.api.dispatch import campaign_stats as tallies
 from msvs.api.dispatch import halting
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
@@ -37,7 +38,7 @@ from msvs.api.pages import Page, PageRequest, fetch_ordered, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import CampaignStats, campaign_resource, campaign_version
 from msvs.api.scope import find, scoped
-from msvs.api.settings_of_mode import find_settings
+from msvs.api.settings_of_mode import find_settings_with
 from msvs.api.text.phones import by_canonical
 from msvs.api.text.rendering import check_metadata, read_template
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
@@ -67,7 +68,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     """
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
-    workspace = await find_settings(ctx)
+    workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     read_template(data.body)
     due_at = check_schedule(data.scheduled_at, now)
     check_pace(data.rate_per_minute, data.spread_hours)
@@ -91,8 +92,8 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         on_unknown=data.on_unknown or OnUnknown.NEVER,
     )
     if not data.draft:
-        await _launch(ctx, campaign, workspace, due_at, now)
-    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, now)
+        await _launch(ctx, campaign, workspace, found_rates, due_at, now)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now)
     await campaign.save(force_create=True)
     return campaign
 
@@ -112,9 +113,9 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     check_version(data.version, campaign_version(campaign), "campaign")
     if data == UpdateCampaign(version=data.version):
         return campaign
-    workspace = await find_settings(ctx)
+    workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     await _change(ctx, campaign, data, workspace, now)
-    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, now)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now)
     await campaign.save()
     if campaign.status != CampaignStatus.DRAFT:
         notify_after_commit(WorkQueue.CAMPAIGNS)
@@ -175,9 +176,9 @@ async def launch_campaign(
     await audiences.check_audience(ctx, lists, segment, people)
     # Whose its sender is may have changed, too.
     await check_usable(ctx, campaign.sender)
-    workspace = await find_settings(ctx)
-    await _launch(ctx, campaign, workspace, due_at, now)
-    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, now)
+    workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
+    await _launch(ctx, campaign, workspace, found_rates, due_at, now)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now)
     await campaign.save(update_fields=["status", "scheduled_at", "warnings"])
     return campaign
 
@@ -204,8 +205,8 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
         interval_seconds=_interval(source.rate_per_minute),
         on_unknown=source.on_unknown,
     )
-    workspace = await find_settings(ctx)
-    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, ctx.services.clock())
+    workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, ctx.services.clock())
     await campaign.save(force_create=True)
     return campaign
 
@@ -429,31 +430,31 @@ def _refuse_ended(campaign: Campaign) -> None:
         raise Conflict(f"The campaign is already {campaign.status}.", code=ErrorCode.CAMPAIGN_TERMINAL)
 
 
-async def _launch(ctx: Context, campaign: Campaign, workspace: Workspace, due_at: datetime, now: datetime) -> None:
+async def _launch(
+    ctx: Context, campaign: Campaign, workspace: Workspace, found_rates: Rates, due_at: datetime, now: datetime
+) -> None:
     """Set a campaign going, unless it cannot be paid for; the caller saves it."""
     require_carrier(ctx.services, ctx.livemode)
     starts_now = due_at <= now
     if starts_now and ctx.livemode:
-        await _check_credits(ctx, campaign, workspace)
+        await _check_credits(ctx, campaign, workspace, found_rates)
     campaign.status = CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED
     if starts_now:
         notify_after_commit(WorkQueue.CAMPAIGNS)
 
 
-async def _check_credits(ctx: Context, campaign: Campaign, workspace: Workspace) -> None:
+async def _check_credits(ctx: Context, campaign: Campaign, workspace: Workspace, found_rates: Rates) -> None:
     """Refuse a campaign whose estimate is above the balance. Raises PaymentRequired.
 
     Who of a large audience would get it is only counted where the balance may not do for all of them.
     """
     template = read_template(campaign.body)
-    segments = audiences.estimated_segments(template)
+    dearest = audiences.estimated_segments(template) * rates.dearest(found_rates)
     available = await credits.available(ctx.workspace_id)
-    is_covered = await audiences.has_at_most(ctx, campaign.audience, available // max(segments, 1))
-    if is_covered and not await rates.current():
+    if await audiences.has_at_most(ctx, campaign.audience, available // max(dearest, 1)):
         return
-    required = await audiences.estimate_credits(
-        ctx, campaign.audience, template, admit_unknown=workspace.campaigns_admit_unknown
-    )
+    members = await audiences.members_sql(ctx, campaign.audience)
+    required = await audiences.estimate_credits(members, template, admit_unknown=workspace.campaigns_admit_unknown)
     if available < required:
         raise credits.insufficient(required, available)
 

@@ -15,10 +15,12 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.campaigns import audiences, checks
+from msvs.api.campaigns.audiences import Members
 from msvs.api.campaigns.requests import PreviewCampaign
 from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context, Services
 from msvs.api.credits import caps, credits, rates
+from msvs.api.credits.rates import Rates
 from msvs.api.dispatch import sender_rules
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
@@ -31,7 +33,7 @@ from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import SENDER_NOT_CARRIED, kept, message_warnings
 from msvs.api.resources import FAILURES, Resource, SendWarning, shown_warnings
 from msvs.api.scope import scoped
-from msvs.api.settings_of_mode import find_settings
+from msvs.api.settings_of_mode import find_settings_with
 from msvs.api.text import body_warnings
 from msvs.api.text.body_warnings import BodyWarning
 from msvs.api.text.compliance import check_destination
@@ -265,12 +267,12 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     check_metadata(data.metadata or {})
     due_at = check_schedule(data.scheduled_at, now)
     check_expiry(data.expires_at, due_at)
-    workspace = await find_settings(ctx)
+    workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     contact = await scoped(ctx, Contact).filter(canonical=canonical(phone.e164)).first()
     balance = await credits.available(ctx.workspace_id)
     preview = MessagePreview(livemode=ctx.livemode, to=phone.e164, from_=sender, balance=balance)
-    preview.credits_per_segment = rates.price(await rates.current(), phone.region)
+    preview.credits_per_segment = rates.price(found_rates, phone.region)
     values = {
         **contact_values(contact or Contact(phone=phone.e164, attributes={}), template.names),
         **variables,
@@ -344,12 +346,12 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     start = check_schedule(data.scheduled_at, ctx.services.clock())
     check_expiry(data.expires_at, start)
     checks.check_pace(data.rate_per_minute, data.spread_hours)
-    workspace = await find_settings(ctx)
+    workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
-    planned = _Planned(ctx, workspace, sender, data, start)
-    planned.rates = await rates.current()
-    outcome, total, exact = await _look_at(ctx, planned, audience, template, exact_up_to)
+    planned = _Planned(ctx, workspace, sender, data, start, found_rates)
+    members = await audiences.members_sql(ctx, audience)
+    outcome, total, exact = await _look_at(ctx, planned, audience, members, template, exact_up_to)
     preview = outcome.preview(total, exact=exact)
     left = await caps.spendable(ctx.workspace_id, start)
     preview.balance = left.balance
@@ -361,7 +363,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
         require_carrier(ctx.services, ctx.livemode)
         if ctx.livemode:
             required = await audiences.estimate_credits(
-                ctx, audience, template, admit_unknown=workspace.campaigns_admit_unknown
+                members, template, admit_unknown=workspace.campaigns_admit_unknown
             )
             if preview.balance < required:
                 raise credits.insufficient(required, preview.balance)
@@ -371,7 +373,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
 
 
 async def campaign_warnings(
-    ctx: Context, campaign: Campaign, workspace: Workspace, now: datetime
+    ctx: Context, campaign: Campaign, workspace: Workspace, found_rates: Rates, now: datetime
 ) -> list[KeptWarning] | None:
     """Return the warnings about a campaign as it stands, as its row keeps them: those of its preview.
 
@@ -381,10 +383,10 @@ async def campaign_warnings(
         body=campaign.body, expires_at=campaign.expires_at, quiet_hours=campaign.respects_quiet_hours
     )
     start = max(campaign.scheduled_at or now, now)
-    planned = _Planned(ctx, workspace, campaign.sender, data, start)
-    planned.rates = await rates.current()
+    planned = _Planned(ctx, workspace, campaign.sender, data, start, found_rates)
     template = read_template(campaign.body)
-    outcome, total, exact = await _look_at(ctx, planned, campaign.audience, template, LOOKED_AT)
+    members = await audiences.members_sql(ctx, campaign.audience)
+    outcome, total, exact = await _look_at(ctx, planned, campaign.audience, members, template, LOOKED_AT)
     preview = outcome.preview(total, exact=exact)
     # The sandbox has no cap.
     left = await caps.spendable(ctx.workspace_id, start) if ctx.livemode else caps.Spendable(0, None)
@@ -392,12 +394,11 @@ async def campaign_warnings(
 
 
 async def _look_at(
-    ctx: Context, planned: _Planned, audience: Audience, template: Template, exact_up_to: int
+    ctx: Context, planned: _Planned, audience: Audience, members: Members, template: Template, exact_up_to: int
 ) -> tuple[_Outcome, int, bool]:
     """Render an audience, or a sample of it: what becomes of it, how many they are, and whether that is all of them."""
-    members, values = await audiences.members_sql(ctx, audience)
-    total = await audiences.count_members(ctx, audience)
-    people = await _people(members, values, total, exact_up_to)
+    total = await audiences.count_members(ctx, audience, members)
+    people = await _people(*members, total, exact_up_to)
     exact = total <= exact_up_to
     if exact:
         total = len(people)
@@ -432,7 +433,15 @@ async def _people(members: str, values: Sequence[object], total: int, exact_up_t
 class _Planned:
     """The campaign that is not made, with the attributes that expanding one reads."""
 
-    def __init__(self, ctx: Context, workspace: Workspace, sender: str, data: PreviewCampaign, start: datetime) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        workspace: Workspace,
+        sender: str,
+        data: PreviewCampaign,
+        start: datetime,
+        found_rates: Rates,
+    ) -> None:
         self._services = ctx.services
         self.id = ids.new_id()
         self.workspace_id = ctx.workspace_id
@@ -440,7 +449,7 @@ class _Planned:
         self.sender = sender
         self.default_sender = workspace.default_sender
         self.senders: Mapping[str, str | None] = {}
-        self.rates: Mapping[str, int] | None = None
+        self.rates = found_rates
         self.body = data.body
         self.metadata: dict[str, MetadataValue] = {}
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown

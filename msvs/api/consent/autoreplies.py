@@ -12,7 +12,7 @@ from msvs.api.credits import caps, rates
 from msvs.api.dispatch.enqueue import insert_single
 from msvs.api.dispatch.senders import automatic_sender
 from msvs.api.errors import ComplianceRefused, PaymentRequired
-from msvs.api.settings_of_mode import find_settings
+from msvs.api.settings_of_mode import find_settings_with
 from msvs.api.text.compliance import check_destination
 from msvs.api.text.phones import parse_phone
 from msvs.api.text.rendering import Rendered
@@ -44,7 +44,7 @@ async def send_auto(
     """
     if not text.strip() or not ctx.services.carriers.has_any(ctx.livemode):
         return
-    workspace = await find_settings(ctx)
+    workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     size = measure(text)
     try:
         number = parse_phone(phone)
@@ -59,7 +59,7 @@ async def send_auto(
                 phone=phone,
                 sender=await automatic_sender(ctx, sender, workspace.default_sender),
                 rendered=Rendered(text, size.encoding, size.segments),
-                price=rates.price(await rates.current(), number.region),
+                price=rates.price(found_rates, number.region),
                 metadata={},
                 scheduled_at=None,
                 due_at=now,

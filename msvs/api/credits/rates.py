@@ -16,7 +16,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.resources import Resource, moment
-from msvs.database import Row, execute, fetch, fetch_value
+from msvs.database import Row, execute, fetch
 from msvs.fields import REGION_PATTERN, about
 
 DEFAULT = 1
@@ -29,7 +29,6 @@ CURRENT = """(
 )"""
 # The same as one value for a statement that reads something else: null where every region costs one.
 AS_JSON = f"(SELECT jsonb_object_agg(region, credits) FROM {CURRENT} AS now_rates WHERE credits <> {DEFAULT})"
-READ_RATES = f"SELECT {AS_JSON}"
 # The rates that count now, and those that are to come.
 LIST_RATES = """
 SELECT region, credits, effective_at FROM (
@@ -63,10 +62,9 @@ def price(rates: Rates, region: str | None) -> int:
     return DEFAULT if not rates or region is None else rates.get(region, DEFAULT)
 
 
-async def current() -> Rates:
-    """Return the rates that count now."""
-    found: Rates = await fetch_value(READ_RATES)
-    return found
+def dearest(rates: Rates) -> int:
+    """Return what a segment costs where it costs most."""
+    return max(rates.values(), default=DEFAULT) if rates else DEFAULT
 
 
 def rate_resource(row: Row) -> CreditRateResource:

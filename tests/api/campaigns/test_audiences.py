@@ -157,13 +157,14 @@ async def test_an_audience_has_everybody_once(ctx: Context) -> None:
     given["all"] = {**given["lists"], **given["contacts"], **given["segment"]}
     found: dict[str, list[int]] = {}
     for name, audience in given.items():
-        members, values = await audiences.members_sql(ctx, audience)
+        members = await audiences.members_sql(ctx, audience)
         rows = await db.fetch(
-            f"SELECT members.id FROM ({members}) AS members (id), (SELECT $1::uuid, $2::bool) AS caller", *values
+            f"SELECT members.id FROM ({members.sql}) AS members (id), (SELECT $1::uuid, $2::bool) AS caller",
+            *members.values,
         )
         numbers = {person.id: number for number, person in enumerate(people)}
         found[name] = sorted(numbers[row.id] for row in rows)
-        assert await audiences.estimate_credits(ctx, audience, compile_template("Hi"), admit_unknown=False) == len(rows)
+        assert await audiences.estimate_credits(members, compile_template("Hi"), admit_unknown=False) == len(rows)
     assert found == {
         "list": [0, 1, 2],
         "lists": [0, 1, 2, 3],

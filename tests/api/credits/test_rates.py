@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from msvs import database as db
@@ -15,6 +16,7 @@ from msvs.api.campaigns import campaigns, previews
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.campaigns.previews import PreviewCampaign
 from msvs.api.campaigns.reconciliation import reconcile_campaign
+from msvs.api.contacts.segments import create_segment
 from msvs.api.context import Context
 from msvs.api.credits import credits, rates
 from msvs.api.errors import ComplianceRefused, InvalidRequest, PaymentRequired
@@ -53,6 +55,10 @@ def edge(request: pytest.FixtureRequest) -> Callable[[], AbstractAsyncContextMan
 async def set_rate(region: str, number: int, **since: Any) -> None:
     async with unit_of_work():
         await rates.set_rate(region, number, since.get("at"))
+
+
+async def current() -> object:
+    return await db.fetch_value(f"SELECT {rates.AS_JSON}")
 
 
 async def moved(ctx: Context, id: UUID) -> list[tuple[str, int]]:
@@ -140,11 +146,11 @@ async def test_a_rate_counts_from_its_time_and_history_stays(live_ctx: Context) 
     await set_rate("BR", 6, at=now + timedelta(days=1))
     await set_rate("BR", 2, at=now - timedelta(days=30))
     await set_rate("ES", 2, at=now + timedelta(days=2))
-    assert await rates.current() == {"BR": 2}, "what is past is not rewritten: it counts from now"
+    assert await current() == {"BR": 2}, "what is past is not rewritten: it counts from now"
     assert [(row.region, row.credits) for row in await rates.list_rates(live_ctx)] == [("BR", 2), ("BR", 6), ("ES", 2)]
     assert [row.credits for row in await rates.list_history()] == [3, 2, 6, 2]
     await set_rate("BR", 1)
-    assert await rates.current() is None
+    assert await current() is None
 
 
 @pytest.mark.parametrize(("region", "number"), [("XX", 2), ("br", 2), ("", 2), ("BR", 0), ("BR", 101), ("BR", -1)])
@@ -237,3 +243,69 @@ async def test_an_automatic_answer_is_paid_by_its_destination(live_ctx: Context)
         await receive_inbound(live_ctx, from_phone=contact.phone, to_sender="MASSIVESMS", text="HELP", dedupe_key="1")
     row = await Message.get(kind="auto")
     assert (row.price, row.credits_used) == (3, row.segments * 3)
+
+
+@contextmanager
+def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The statements that are run meanwhile."""
+    run: list[str] = []
+    execute = asyncpg.Connection._execute
+
+    async def note(self: Any, query: str, *args: Any, **more: Any) -> Any:
+        run.append(query)
+        return await execute(self, query, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncpg.Connection, "_execute", note)
+        yield run
+
+
+def plans(people: list[UUID], segment: UUID | None = None) -> dict[str, Any]:
+    return {"name": "Spring", "body": "Hi", "contact_ids": people, "segment_id": segment, "quiet_hours": False}
+
+
+async def test_a_launch_counts_its_people_only_where_the_dearest_rate_is_not_covered(
+    live_ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four people, the dearest at three: twelve credits cover them all."""
+    await set_rate("BR", 3)
+    people = await audience(live_ctx)
+    for balance, counts in ((12, 0), (11, 1)):
+        await db.execute("UPDATE credit_balances SET balance = $1", balance)
+        with statements(monkeypatch) as run:
+            async with unit_of_work():
+                await campaigns.create_campaign(live_ctx, CreateCampaign(**plans(people)))
+        assert sum("LEFT JOIN" in sql and "credit_rates" in sql for sql in run) == counts, balance
+
+
+async def test_rates_ride_on_what_is_read_anyway(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preview, a launch and an automatic answer take no statement more for them, and an audience is compiled once."""
+    await set_rate("BR", 3)
+    people = await audience(live_ctx)
+    async with unit_of_work():
+        segment = await create_segment(live_ctx, "All", {"field": "region", "op": "in", "value": ["BR"]})
+    planned = PreviewCampaign(body="Hi", contact_ids=people, segment_id=segment.id, quiet_hours=False)
+
+    async def preview_one() -> None:
+        await previews.preview_message(live_ctx, SendMessage(BRAZIL.format(1), "Hi"))
+
+    async def preview_many() -> None:
+        await previews.preview_campaign(live_ctx, planned)
+
+    async def launch() -> None:
+        async with unit_of_work():
+            await campaigns.create_campaign(live_ctx, CreateCampaign(**plans(people, segment.id)))
+
+    async def answer() -> None:
+        async with unit_of_work():
+            phone = BRAZIL.format(1)
+            await receive_inbound(live_ctx, from_phone=phone, to_sender="MASSIVESMS", text="HELP", dedupe_key="1")
+
+    for act in (preview_one, preview_many, launch, answer):
+        with statements(monkeypatch) as run:
+            await act()
+        reading = [sql for sql in run if "credit_rates" in sql]
+        assert reading, act
+        assert [sql for sql in reading if "workspaces" not in sql and "contacts" not in sql] == [], act
+        # One read checks that it is there, one compiles it.
+        assert sum('FROM "segments"' in sql for sql in run) == (2 if act in (preview_many, launch) else 0), act

@@ -34,12 +34,14 @@ KEPT_KINDS = ("sessions", "intents", "refunds", "disputes", "prices", "methods")
 CARDS: Mapping[str, str] = {
     "4242": "pays",
     "0002": "is declined",
-    "3155": "asks the bank first, and pays",
+    "3155": "pays once its bank has asked for you",
     "0341": "pays slowly: the money comes later",
     "3184": "pays; once saved, its bank asks for you at every charge",
     "9995": "pays; once saved, it lacks the money",
     "0069": "pays; once saved, it has expired",
 }
+# The card whose bank asks for its owner on the page, before it pays.
+ASKING = "3155"
 # Why a saved card is declined when it is charged without its owner: the code and the decline code.
 LATER: Mapping[str, tuple[str, str]] = {
     "3184": ("authentication_required", "authentication_required"),
@@ -249,6 +251,16 @@ class PretendStripe:
             "last_payment_error": None,
         }
 
+    def go_through(self, payment_intent: str, *, status: str = "succeeded") -> None:
+        """Have a payment that was declined go through after all, as its owner may by a page of the bank's."""
+        with self.lock:
+            intent = self._find(self.intents, payment_intent)
+            intent |= {"status": status, "last_payment_error": None}
+            if status == "succeeded":
+                charge = {"id": f"ch_{payment_intent[3:]}", "receipt_url": f"{self.page_url}/receipt/{payment_intent}"}
+                intent |= {"amount_received": intent["amount"], "latest_charge": charge}
+            self._tell(f"payment_intent.{status}", intent)
+
     def forget_card(self, method_id: str) -> None:
         """Remove a saved card, as the operator or its owner may at Stripe."""
         with self.lock:
@@ -412,12 +424,17 @@ class PretendStripe:
 
     # The page.
 
-    def page(self, session_id: str, told: str = "") -> str:
-        """Return the page at which a session is paid."""
+    def page(self, session_id: str, told: str = "", *, asks: bool = False) -> str:
+        """Return the page at which a session is paid; `asks` is the step at which its bank asks for its owner."""
         session = self._find(self.sessions, session_id)
         price = shown_price(session["amount_total"], session["currency"])
         if session["status"] != "open":
             body = f"<p>This session is {escape(session['status'])}.</p>"
+        elif asks:
+            answers = (("confirm", "Yes, it is me: confirm the payment"), ("refuse", "No, refuse the payment"))
+            buttons = "".join(f'<button name="bank" value="{answer}">{text}</button>' for answer, text in answers)
+            hidden = f'<input type="hidden" name="card" value="{ASKING}">'
+            body = f'<form method="post"><h2>Your bank asks: is it you?</h2>{hidden}{buttons}</form>'
         else:
             cards = "".join(
                 f'<button name="card" value="{card}">Card that ends in {card} ({does})</button>'
@@ -432,8 +449,10 @@ class PretendStripe:
             "</body></html>"
         )
 
-    def use_card(self, session_id: str, card: str) -> str | None:
-        """Pay with one of the cards. Return why it was declined, or None."""
+    def use_card(self, session_id: str, card: str, bank: str = "") -> str | None:
+        """Pay with one of the cards. Return why it was declined, or None; `bank` is what its owner told the bank."""
+        if card == ASKING and bank != "confirm":
+            return "Your bank could not confirm that it is you. Choose another card."
         if card not in CARDS or card == "0002":
             return "Your card was declined."
         self.pay(session_id, slowly=card == "0341", card=card)
@@ -481,9 +500,13 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.startswith("/pay/"):
             self._call("POST", path, text)
             return
-        session_id = path.removeprefix("/pay/")
+        session_id, form = path.removeprefix("/pay/"), read_form(text)
+        card, bank = form.get("card", ""), form.get("bank", "")
+        if card == ASKING and not bank:
+            self._show(session_id, asks=True)
+            return
         try:
-            declined = self.account.use_card(session_id, read_form(text).get("card", ""))
+            declined = self.account.use_card(session_id, card, bank)
         except Refused as error:
             declined = str(error)
         if declined is not None:
@@ -492,9 +515,9 @@ class _Handler(BaseHTTPRequestHandler):
         url = self.account.sessions[session_id]["success_url"].replace("{CHECKOUT_SESSION_ID}", session_id)
         self._send(303, b"", "text/plain", {"Location": url})
 
-    def _show(self, session_id: str, told: str = "") -> None:
+    def _show(self, session_id: str, told: str = "", *, asks: bool = False) -> None:
         try:
-            page = self.account.page(session_id, told)
+            page = self.account.page(session_id, told, asks=asks)
         except Refused:
             self._send(404, b"No such session.", "text/plain")
             return

@@ -199,3 +199,18 @@ async def test_the_pretend_page_says_what_it_is_and_takes_cards(live_ctx: Contex
         assert gone.status_code == 303
         assert gone.headers["location"].endswith(f"/billing/success?session_id={row.session_id}")
     assert await db.fetch_value("SELECT count(*) FROM purchases WHERE status = 'paid'") == 0
+
+
+async def test_the_pretend_bank_asks_before_its_card_pays(live_ctx: Context, stripe: PretendStripe) -> None:
+    """3-D Secure: who refuses has paid nothing, and may choose again."""
+    row = await begin(live_ctx)
+    session = stripe.sessions[row.session_id or ""]
+    async with httpx.AsyncClient() as browser:
+        asked = await browser.post(row.url or "", data={"card": "3155"})
+        assert (asked.status_code, "Your bank asks: is it you?" in asked.text) == (200, True)
+        assert (session["status"], stripe.intents) == ("open", {})
+        refused = await browser.post(row.url or "", data={"card": "3155", "bank": "refuse"})
+        assert "could not confirm that it is you" in refused.text
+        assert (session["status"], stripe.intents) == ("open", {})
+        paid = await browser.post(row.url or "", data={"card": "3155", "bank": "confirm"})
+        assert (paid.status_code, session["payment_status"]) == (303, "paid")

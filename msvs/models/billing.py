@@ -103,7 +103,8 @@ class AutoTopUp(Model):
 
     The figures are those that a person agreed to. `day_amount` and `month_amount` are what was charged, or is being
     charged, in the UTC day and the month that begin at `day` and `month`; `declined_count` and `hard_declined_count`
-    are the declines since the last payment that went through.
+    are the declines of this card since its last payment that went through. `off_at` is when it went off last, `card_at`
+    when the purchase was begun that saved the card, or when the card was forgotten.
     """
 
     workspace_id = fields.UUIDField(primary_key=True)
@@ -114,6 +115,8 @@ class AutoTopUp(Model):
     card_last4 = fields.CharField(max_length=4, null=True)
     is_enabled = fields.BooleanField(default=False)
     off_reason = fields.CharEnumField(TopUpOff, max_length=30, null=True)
+    off_at = fields.DatetimeField(null=True)
+    card_at = fields.DatetimeField(null=True)
     pack = fields.CharField(max_length=40, null=True)
     credits = fields.BigIntField(null=True)
     amount = fields.BigIntField(null=True)

@@ -13,25 +13,31 @@ from msvs.workers.stopping import StopFlag
 
 async def settle_billing(services: Services, *, stop: StopFlag | None = None) -> int:
     """Settle what is due, and compare once a night. Return how many events and purchases were looked at."""
-    count = await settle_due(services, stop=stop)
+    failures = Failures()
+    count = await failures.outlive("due", settle_due(services, stop=stop), 0)
     if services.billing.is_connected and (stop is None or not stop.is_set):
-        failures = Failures()
         now = await database.now()
         count += await failures.outlive("reconciliation", reconciliation.reconcile_tonight(services, now), 0)
-        failures.end()
+    failures.end()
     return count
 
 
 async def settle_due(services: Services, *, stop: StopFlag | None = None) -> int:
-    """Work on events and look at purchases until none is due. Return the count."""
+    """Work on events and look at purchases until none is due. Return the count.
+
+    A part that breaks ends no other; its error is raised once nothing more is found.
+    """
     count = 0
+    failures = Failures()
     while services.billing.is_connected and (stop is None or not stop.is_set):
         now = await database.now()
-        found = await stripe_events.work_events(services, now) + await top_ups.begin_due(services, now)
-        found += await stripe_events.look_at_purchases(services, now)
+        found = await failures.outlive("events", stripe_events.work_events(services, now), 0)
+        found += await failures.outlive("top-ups", top_ups.begin_due(services, now), 0)
+        found += await failures.outlive("purchases", stripe_events.look_at_purchases(services, now), 0)
         if not found:
             break
         count += found
+    failures.end()
     return count
 
 

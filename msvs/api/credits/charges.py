@@ -8,7 +8,8 @@ from dataclasses import replace
 from msvs.api import ids
 from msvs.api.context import Services
 from msvs.api.credits import gateway
-from msvs.api.credits.gateway import KEY_LASTS, PURCHASE, Charge, Decline, Facts, Intent
+from msvs.api.credits.gateway import KEY_LASTS, PURCHASE, Charge, Decline, Facts, Intent, PaymentError
+from msvs.database import fetch_value
 from msvs.models import PurchaseStatus, rows
 
 # Declines that pass by themselves; every other is hard.
@@ -19,6 +20,18 @@ SOFT_DECLINES = frozenset(
     )
 )
 WAITING = frozenset(("processing", "requires_capture"))
+CARD_MISSING = Decline("card_missing", is_gone=True)
+NOT_CHARGED = Decline("not_charged")
+TURNED_OFF = Decline("turned_off")
+
+# A card that was forgotten or replaced is not charged, nor is any once top-up is off, for what was begun before either.
+MAY_CHARGE = """
+SELECT EXISTS (
+    SELECT FROM auto_top_ups WHERE workspace_id = $1 AND is_enabled AND payment_method = $2 AND takes_money = $3
+) AND NOT EXISTS (
+    SELECT FROM workspaces WHERE id = $1 AND (suspended_at IS NOT NULL OR deletes_at IS NOT NULL)
+)
+"""
 
 
 def marks_of(row: rows.PurchaseRow) -> Mapping[str, str]:
@@ -31,23 +44,35 @@ def marks_of(row: rows.PurchaseRow) -> Mapping[str, str]:
     }
 
 
-async def look(services: Services, row: rows.PurchaseRow) -> Facts:
-    """Charge a purchase, or ask what became of its charge; with no transaction open. Raises GatewayError."""
-    if row.payment_intent is not None:
-        return await _facts(services, row, await gateway.read_intent(services, row.payment_intent))
+async def look(services: Services, row: rows.PurchaseRow, payment: str | None = None) -> Facts:
+    """Charge a purchase, or ask what became of its charge; with no transaction open. Raises GatewayError.
+
+    `payment` is one that was told of, or was seen before, where the purchase has none yet.
+    """
+    known = row.payment_intent or payment
+    if known is not None:
+        return await _facts(services, row, await gateway.read_intent(services, known))
     status = PurchaseStatus(row.status)
     if status is not PurchaseStatus.OPENING:
         return Facts(status, problem=row.problem)
-    if services.clock() < row.created_at + KEY_LASTS:
-        intent = await gateway.charge(services, row, _asked(row))
-        missing = Decline("card_missing", is_gone=True)
+    if not await fetch_value(MAY_CHARGE, row.workspace_id, row.payment_method, row.takes_money):
+        # An earlier try may have charged it all the same.
+        intent, missing = await gateway.find_intent(services, row), TURNED_OFF
+    elif services.clock() < row.created_at + KEY_LASTS:
+        charged = await gateway.charge(services, row, _asked(row))
+        if isinstance(charged, PaymentError):
+            return _declined(_decline_of(charged))
+        intent, missing = charged, CARD_MISSING
     else:
         # The key may be forgotten by now: another call could charge again.
-        intent = await gateway.find_intent(services, row)
-        missing = Decline("not_charged")
-    if intent is None:
-        return Facts(PurchaseStatus.FAILED, problem=missing.reason, decline=missing)
-    return await _facts(services, row, intent)
+        intent, missing = await gateway.find_intent(services, row), NOT_CHARGED
+    return _declined(missing) if intent is None else await _facts(services, row, intent)
+
+
+def _declined(decline: Decline) -> Facts:
+    """Return the facts of a purchase without a payment; one that was turned off was not declined."""
+    counts = None if decline is TURNED_OFF else decline
+    return Facts(PurchaseStatus.FAILED, problem=decline.reason, decline=counts)
 
 
 def _asked(row: rows.PurchaseRow) -> Mapping[str, object]:
@@ -86,12 +111,19 @@ async def _facts(services: Services, row: rows.PurchaseRow, intent: Intent) -> F
 
 
 def _decline(intent: Intent) -> Decline:
-    error = intent.last_payment_error
-    codes = () if error is None else tuple(filter(None, (error.code, error.decline_code)))
-    if intent.status in ("requires_action", "requires_confirmation") or "authentication_required" in codes:
+    if intent.status in ("requires_action", "requires_confirmation"):
+        return Decline("authentication_required")
+    if intent.last_payment_error is None:
+        return Decline(intent.status[:40])
+    return _decline_of(intent.last_payment_error)
+
+
+def _decline_of(error: PaymentError) -> Decline:
+    codes = tuple(filter(None, (error.code, error.decline_code)))
+    if "authentication_required" in codes:
         return Decline("authentication_required")
     if not codes:
-        return Decline(intent.status[:40])
+        return Decline("card_declined")
     reason = codes[-1]
     return Decline(reason[:40], is_hard=not SOFT_DECLINES.intersection(codes))
 

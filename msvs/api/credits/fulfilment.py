@@ -31,6 +31,7 @@ PAID = frozenset(("paid", "no_payment_required"))
 # A payment in these ended without money, once its session is complete.
 ENDED_INTENTS = frozenset(("requires_payment_method", "canceled"))
 CLOSED = frozenset((PurchaseStatus.PAID, PurchaseStatus.EXPIRED, PurchaseStatus.FAILED))
+ENDED = frozenset((PurchaseStatus.FAILED, PurchaseStatus.REVIEW))
 
 LOCK_PURCHASE = "SELECT * FROM purchases WHERE id = $1 FOR UPDATE"
 FIND_PURCHASE = "SELECT * FROM purchases WHERE id = $1"
@@ -79,19 +80,23 @@ async def fulfil_payment(services: Services, payment_intent: str) -> PurchaseSta
     # It may be told of before its session is.
     intent = await gateway.read_intent(services, payment_intent)
     purchase_id = ids.decode_id(PURCHASE, intent.metadata.get("purchase", ""))
-    return None if purchase_id is None else await settle(services, purchase_id)
+    return None if purchase_id is None else await settle(services, purchase_id, payment_intent)
 
 
-async def settle(services: Services, purchase_id: UUID) -> PurchaseStatus | None:
-    """Ask Stripe about a purchase and write what it says; None if there is no such purchase. Raises GatewayError."""
+async def settle(services: Services, purchase_id: UUID, payment: str | None = None) -> PurchaseStatus | None:
+    """Ask Stripe about a purchase and write what it says; None if there is no such purchase. Raises GatewayError.
+
+    `payment` is one that is marked with the purchase: a charge that went through after it was given up.
+    """
     for _ in range(TRIES):
         row = await fetch_row(rows.PurchaseRow, FIND_PURCHASE, purchase_id)
         if row is None:
             return None
-        facts = await _look(services, row)
+        facts = await _look(services, row, payment)
         written = await in_unit_of_work(partial(_write, services, row, facts))
         if written is not None:
             return PurchaseStatus(written)
+        payment = facts.payment_intent or payment
     raise gateway.GatewayError("Many learn of this purchase at once.", is_final=False, reason="overtaken")
 
 
@@ -114,13 +119,13 @@ async def _adopt(services: Services, session_id: str) -> UUID | None:
     return None if found is None else found.id
 
 
-async def _look(services: Services, row: rows.PurchaseRow) -> Facts:
+async def _look(services: Services, row: rows.PurchaseRow, payment: str | None) -> Facts:
     """Ask Stripe about a purchase; with no transaction open."""
     if row.takes_money != services.billing.takes_money:
         # The account changed between test and live: neither may move what the other sold.
         return Facts(PurchaseStatus(row.status), problem=row.problem)
     if row.is_automatic:
-        return await charges.look(services, row)
+        return await charges.look(services, row, payment)
     if row.session_id is None:
         now = services.clock()
         is_over = now >= row.created_at + timedelta(days=1)
@@ -186,7 +191,7 @@ async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> st
         return None
     now = services.clock()
     was_paid = row.status == PurchaseStatus.PAID
-    status = PurchaseStatus.PAID if was_paid else facts.status
+    status = _status_after(row, facts)
     if status is PurchaseStatus.PAID and not was_paid:
         await credits.grant_credits(
             row.workspace_id,
@@ -208,7 +213,7 @@ async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> st
         facts.invoice_url or row.invoice_url,
         facts.receipt_url or row.receipt_url,
         facts.problem,
-        _check_at(row, status, now),
+        _check_at(row, facts.status if row.is_automatic and not was_paid else status, now),
         row.paid_at or (now if status is PurchaseStatus.PAID else None),
     )
     if status is PurchaseStatus.PAID:
@@ -216,6 +221,16 @@ async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> st
         await _write_returns(row, total or row.amount, facts.returns, now)
     await top_ups.note(row, status, facts, now)
     return status.value
+
+
+def _status_after(row: rows.PurchaseRow, facts: Facts) -> PurchaseStatus:
+    """Return the status that a purchase has now: what is paid stays so, and what was given up is not open again."""
+    if row.status == PurchaseStatus.PAID:
+        return PurchaseStatus.PAID
+    if row.is_automatic and row.status in ENDED and facts.status is PurchaseStatus.PENDING:
+        # Another may be open by now; this one is paid, or is not.
+        return PurchaseStatus(row.status)
+    return facts.status
 
 
 def _check_at(row: rows.PurchaseRow, status: PurchaseStatus, now: datetime) -> datetime | None:

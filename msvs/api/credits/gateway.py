@@ -339,10 +339,11 @@ async def read_intent(services: Services, id: str) -> Intent:
     return _read(Intent, await _call(services, "get", f"{INTENTS}/{quote(id)}", {"expand": ["latest_charge"]}))
 
 
-async def charge(services: Services, row: PurchaseRow, asked: Mapping[str, object]) -> Intent | None:
+async def charge(services: Services, row: PurchaseRow, asked: Mapping[str, object]) -> Intent | PaymentError | None:
     """Charge a saved card for a purchase; once, no matter how often it is asked for, within KEY_LASTS.
 
-    Return the payment, be it declined; None where the card or its customer is not there any more.
+    Return the payment, be it declined; the error of a decline without one; None where the card or its customer is not
+    there any more.
     """
     params = {**asked, "expand": ["latest_charge"], "idempotency_key": ids.encode_id(PURCHASE, row.id)}
     try:
@@ -350,23 +351,37 @@ async def charge(services: Services, row: PurchaseRow, asked: Mapping[str, objec
     except GatewayError as error:
         if not error.is_final or not error.body:
             raise
-        if error.reason in GONE_CODES or error.at in GONE_PARAMS:
+        if _is_gone(error):
             return None
         with suppress(msgspec.MsgspecError):
             declined = msgspec.json.decode(error.body, type=_Answer).error
             if declined.payment_intent is not None:
                 declined.payment_intent.last_payment_error = declined
                 return declined.payment_intent
+            if declined.type == "card_error":
+                return declined
+            if declined.type == "idempotency_error" and (intent := await find_intent(services, row)) is not None:
+                # The key has charged already: what it charged is the answer.
+                return intent
         raise
+
+
+def _is_gone(error: GatewayError) -> bool:
+    """Return whether an error says that the card or its customer is not there any more."""
+    return error.is_final and (error.reason in GONE_CODES or error.at in GONE_PARAMS)
 
 
 async def find_intent(services: Services, row: PurchaseRow) -> Intent | None:
     """Return the payment that was made for a purchase, by what it is marked with; None where there is none."""
     mark = ids.encode_id(PURCHASE, row.id)
     which = {"customer": row.customer, **_since(row.created_at - timedelta(minutes=5))}
-    async for intent in _list(services, Intent, INTENTS, which):
-        if intent.metadata.get("purchase") == mark:
-            return intent
+    try:
+        async for intent in _list(services, Intent, INTENTS, which):
+            if intent.metadata.get("purchase") == mark:
+                return intent
+    except GatewayError as error:
+        if not _is_gone(error):
+            raise
     return None
 
 
@@ -384,6 +399,12 @@ async def recent_sessions(services: Services, since: datetime) -> AsyncIterator[
     """Walk the sessions that were made since a time."""
     async for session in _list(services, Session, SESSIONS, _since(since), skips=True):
         yield session
+
+
+async def recent_intents(services: Services, since: datetime) -> AsyncIterator[Intent]:
+    """Walk the payments that were made since a time."""
+    async for intent in _list(services, Intent, INTENTS, _since(since), skips=True):
+        yield intent
 
 
 async def recent_returns(services: Services, since: datetime) -> AsyncIterator[Money]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 
 import structlog
@@ -15,11 +16,18 @@ from msvs.models import PurchaseStatus
 
 log = structlog.get_logger(__name__)
 
+Settle = Callable[[Services, str], Awaitable[object]]
+
 # By UTC, when few buy.
 HOUR = 3
 LEASE = timedelta(hours=1)
 # Stripe repeats events for three days; a session lasts one, a slow payment up to two weeks.
 LOOK_BACK = timedelta(days=15)
+
+# After so many calls in a row that Stripe does not answer the night is over; another process tries it again.
+MOST_AWAY = 5
+PAID = frozenset((PurchaseStatus.PAID.value,))
+ANY_STATUS = frozenset(each.value for each in PurchaseStatus)
 
 CLAIM_DAY = """
 INSERT INTO billing_days AS held (day, lease_until, looked_count, repaired_count) VALUES ($1, $3, 0, 0)
@@ -63,35 +71,50 @@ async def reconcile(services: Services, since: datetime) -> tuple[int, int]:
 
     Return how many things were looked at, and how many purchases were repaired. Raises GatewayError.
     """
-    looked = repaired = 0
+    night = _Night(services)
     async for session in gateway.recent_sessions(services, since):
-        if session.purchase is None:
-            continue
-        looked += 1
-        before = await fetch_row(FIND_STATUS, session.id)
-        is_told = before is not None and (session.status != "complete" or before.status == PurchaseStatus.PAID)
-        if not is_told:
-            repaired += await _repair(services, session.id, is_session=True)
+        if session.purchase is not None:
+            await night.look(session.id, fulfilment.fulfil, told=PAID if session.status == "complete" else ANY_STATUS)
+    async for intent in gateway.recent_intents(services, since):
+        # A top-up has no session: one that was given up, and was charged after all, is known by its payment alone.
+        if intent.status == "succeeded" and "purchase" in intent.metadata:
+            await night.look(intent.id, fulfilment.fulfil_payment, told=PAID)
     async for money in gateway.recent_returns(services, since):
-        if money.payment_intent is not None and await fetch_row(FIND_STATUS, money.payment_intent) is not None:
-            looked += 1
-            repaired += await _repair(services, money.payment_intent, is_session=False)
-    return looked, repaired
+        if money.payment_intent is not None:
+            await night.look(money.payment_intent, fulfilment.fulfil_payment, only_known=True)
+    return night.looked, night.repaired
 
 
-async def _repair(services: Services, id: str, *, is_session: bool) -> bool:
-    """Bring one purchase up to date. Return whether that changed it."""
-    before = await fetch_row(FIND_STATUS, id)
-    settle = fulfilment.fulfil if is_session else fulfilment.fulfil_payment
-    try:
-        await settle(services, id)
-    except GatewayError as error:
-        if not error.is_final:
-            raise
-        return False
-    except Exception as error:
-        # One that breaks holds up no other; it is looked at again tomorrow.
-        log.error("a comparison with Stripe broke", of=id[:80], error=type(error).__name__)
-        return False
-    after = await fetch_row(FIND_STATUS, id)
-    return after is not None and after != before
+class _Night:
+    """Counts what a comparison looks at and repairs. One thing that breaks holds up no other."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.looked = 0
+        self.repaired = 0
+        self._away_in_a_row = 0
+
+    async def look(self, id: str, settle: Settle, *, told: Collection[str] = (), only_known: bool = False) -> None:
+        """Bring the purchase of a session or payment up to date, unless the books have it in a status of `told`.
+
+        Raises GatewayError where Stripe is away.
+        """
+        try:
+            before = await fetch_row(FIND_STATUS, id)
+            if before is None and only_known:
+                return
+            self.looked += 1
+            if before is not None and before.status in told:
+                return
+            await settle(self.services, id)
+            self._away_in_a_row = 0
+            after = await fetch_row(FIND_STATUS, id)
+            self.repaired += after is not None and after != before
+        except GatewayError as error:
+            log.warning("a comparison with Stripe failed", of=id[:80], reason=error.reason)
+            self._away_in_a_row += not error.is_final
+            if self._away_in_a_row >= MOST_AWAY:
+                raise
+        except Exception as error:
+            # It is looked at again tomorrow.
+            log.error("a comparison with Stripe broke", of=id[:80], error=type(error).__name__)

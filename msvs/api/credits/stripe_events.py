@@ -14,8 +14,9 @@ import structlog
 
 from msvs.api.context import Services
 from msvs.api.credits import fulfilment
-from msvs.api.credits.gateway import GatewayError
+from msvs.api.credits.gateway import PURCHASE, GatewayError
 from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.ids import encode_id
 from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.database import execute, fetch
@@ -63,7 +64,14 @@ ORDER BY next_attempt_at, id LIMIT 1
 DUE_PURCHASES = """
 SELECT id, check_at AS due_at FROM purchases WHERE check_at >= $3 AND check_at <= $1 ORDER BY check_at LIMIT $2
 """
-LOOK_LATER = "UPDATE purchases SET check_at = $2 WHERE id = $1 AND check_at IS NOT NULL"
+# A card whose charge was refused for another reason is charged with the same key, so before Stripe forgets that.
+LOOK_LATER = """
+UPDATE purchases SET check_at = CASE
+    WHEN is_automatic AND status = 'opening' THEN least($2::timestamptz, $3::timestamptz) ELSE $2::timestamptz
+END
+WHERE id = $1 AND check_at IS NOT NULL
+"""
+CHARGE_AGAIN_AFTER = timedelta(hours=1)
 
 
 class BillingLooks:
@@ -168,7 +176,11 @@ async def work_events(services: Services, now: datetime) -> int:
 
     async def work(event: rows.StripeEventRow) -> None:
         async with slots:
-            await _work(services, event)
+            try:
+                await _work(services, event)
+            except Exception as error:
+                # Its lease runs out, and it is worked on again.
+                log.error("a Stripe event could not be settled", type=event.type, error=type(error).__name__)
 
     await asyncio.gather(*(work(event) for event in events))
     return len(events)
@@ -178,23 +190,33 @@ async def look_at_purchases(services: Services, now: datetime) -> int:
     """Look at the purchases whose time has come, whether or not an event told of them. Return the count."""
     search = partial(fetch, _Purchase, DUE_PURCHASES, now, BATCH)
     due = await services.keep(BillingLooks).purchases.find(now, search)
-    for row in due:
-        await look_at(services, row.id, now)
-    return len(due)
+    return sum([await look_at(services, row.id, now) for row in due])
 
 
-async def look_at(services: Services, purchase_id: UUID, now: datetime) -> PurchaseStatus | None:
-    """Settle one purchase; later where Stripe is away."""
+async def look_at(services: Services, purchase_id: UUID, now: datetime) -> bool:
+    """Settle one purchase; later where Stripe is away, or it breaks. Return whether it is out of the way."""
     try:
-        return await fulfilment.settle(services, purchase_id)
+        await fulfilment.settle(services, purchase_id)
     except GatewayError as error:
-        later = now + (timedelta(hours=24) if error.is_final else timedelta(minutes=10))
+        return await _look_later(purchase_id, now, 24 if error.is_final else 1 / 6)
+    except Exception as error:
+        _log_broken(purchase_id, error)
+        return await _look_later(purchase_id, now, 1)
+    return True
 
-        async def put_off() -> int:
-            return await execute(LOOK_LATER, purchase_id, later)
 
-        await in_unit_of_work(put_off)
-        return None
+async def _look_later(purchase_id: UUID, now: datetime, hours: float) -> bool:
+    later = now + timedelta(hours=hours)
+    try:
+        await in_unit_of_work(partial(execute, LOOK_LATER, purchase_id, later, now + CHARGE_AGAIN_AFTER))
+    except Exception as error:
+        _log_broken(purchase_id, error)
+        return False
+    return True
+
+
+def _log_broken(purchase_id: UUID, error: Exception) -> None:
+    log.error("a purchase could not be settled", purchase=encode_id(PURCHASE, purchase_id), error=type(error).__name__)
 
 
 async def _work(services: Services, event: rows.StripeEventRow) -> None:

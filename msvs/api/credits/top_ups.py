@@ -28,7 +28,7 @@ from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, notify_after_commi
 from msvs.database import execute, fetch, fetch_row
 from msvs.fields import Request, about
 from msvs.models import PurchaseStatus, TopUpOff, rows
-from msvs.packs import Pack, shown_price
+from msvs.packs import Billing, Pack, shown_price
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +41,14 @@ MOST_HARD_DECLINES = 2
 MOST_DECLINES = 5
 # How long after each decline the next charge follows.
 RETRIES = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
-# What a purchase on the page repairs: the card it saves is charged from then on.
-REPAIRABLE = ("declined", "authentication_required", "card_missing")
+# What a purchase on the page repairs that was begun afterwards: the card it saves is charged from then on.
+REPAIRABLE = [each.value for each in (TopUpOff.DECLINED, TopUpOff.AUTHENTICATION_REQUIRED, TopUpOff.CARD_MISSING)]
+# How long one that could not be begun waits, so that it holds up no other.
+BROKEN_AFTER = timedelta(minutes=10)
+# Where an operator does not sell by itself now, it is looked at again later.
+CLOSED_AFTER = timedelta(hours=1)
+# Purchases in these states count for the limits of their day and month: money was charged, or is being charged.
+COUNTED = frozenset((PurchaseStatus.OPENING, PurchaseStatus.PENDING, PurchaseStatus.PAID, PurchaseStatus.REVIEW))
 
 DUE_TOP_UPS = "SELECT workspace_id FROM credit_balances WHERE top_up_at <= $1 ORDER BY top_up_at LIMIT $2"
 HAS_DUE_TOP_UP = "SELECT EXISTS (SELECT FROM credit_balances WHERE top_up_at <= $1)"
@@ -54,9 +60,20 @@ RETURNING balance < top_up_below AS is_low
 PUT_OFF_TOP_UP = """
 UPDATE credit_balances SET top_up_at = $2 WHERE workspace_id = $1 AND balance < top_up_below AND top_up_at IS NULL
 """
+# After a payment: another is due at once where the balance is still low, however long it was to wait before.
+HURRY_TOP_UP = """
+UPDATE credit_balances SET top_up_at = least(top_up_at, $2) WHERE workspace_id = $1 AND balance < top_up_below
+"""
+# After a decline: no send and no purchase in between makes the next one follow sooner.
+DELAY_TOP_UP = """
+UPDATE credit_balances SET top_up_at = greatest(top_up_at, $2) WHERE workspace_id = $1 AND top_up_below IS NOT NULL
+"""
+STEP_ASIDE = "UPDATE credit_balances SET top_up_at = $2 WHERE workspace_id = $1 AND top_up_at < $2"
 STOP_TOP_UP = "UPDATE credit_balances SET top_up_below = NULL, top_up_at = NULL WHERE workspace_id = $1"
+# Where it waits after a decline, a change of its figures leaves it waiting.
 START_TOP_UP = """
-UPDATE credit_balances SET top_up_below = $2, top_up_at = CASE WHEN balance < $2 THEN $3::timestamptz END
+UPDATE credit_balances SET top_up_below = $2,
+    top_up_at = CASE WHEN $4 AND top_up_at IS NOT NULL THEN top_up_at WHEN balance < $2 THEN $3::timestamptz END
 WHERE workspace_id = $1
 """
 # The limits are kept by the statement that counts what they bound, and writes the purchase down.
@@ -81,41 +98,60 @@ SELECT $2, $1, $8, 'opening', pack, $6, credits, amount, currency, takes_money, 
     0, 0, 0, 0, $9, $9
 FROM counted RETURNING id
 """
+# Counts are those of the card: what becomes of one that was replaced says nothing of it.
 NOTE_PAID = """
-UPDATE auto_top_ups SET declined_count = 0, hard_declined_count = 0 WHERE workspace_id = $1 RETURNING card_last4
+UPDATE auto_top_ups SET declined_count = 0, hard_declined_count = 0
+WHERE workspace_id = $1 AND payment_method = $2 RETURNING card_last4
 """
-# What was not charged does not count, in the day and month of the purchase.
 NOTE_DECLINE = """
-UPDATE auto_top_ups SET declined_count = declined_count + 1, hard_declined_count = hard_declined_count + $5::int,
-    day_amount = greatest(0, day_amount - CASE WHEN day = $2 THEN $4 ELSE 0 END),
-    month_amount = greatest(0, month_amount - CASE WHEN month = $3 THEN $4 ELSE 0 END)
-WHERE workspace_id = $1 RETURNING declined_count, hard_declined_count, card_last4, is_enabled
+UPDATE auto_top_ups SET declined_count = declined_count + 1, hard_declined_count = hard_declined_count + $3::int
+WHERE workspace_id = $1 AND payment_method = $2
+RETURNING declined_count, hard_declined_count, card_last4, is_enabled
 """
+# Adds to, or takes from, the day and month of a purchase, where they still are those that are counted.
+COUNT_TOP_UP = """
+UPDATE auto_top_ups SET
+    day_amount = greatest(0, day_amount + CASE WHEN day = $2 AND currency = $5 THEN $4::bigint ELSE 0 END),
+    month_amount = greatest(0, month_amount + CASE WHEN month = $3 AND currency = $5 THEN $4::bigint ELSE 0 END)
+WHERE workspace_id = $1
+"""
+# One that is off for good stays so: what a purchase would repair gives way to what it would not.
 TURN_OFF_TOP_UP = """
-UPDATE auto_top_ups SET is_enabled = false, off_reason = $2::varchar
-WHERE workspace_id = $1 AND is_enabled RETURNING card_last4
+UPDATE auto_top_ups AS kept SET is_enabled = false, off_reason = $2::varchar, off_at = $4
+FROM (SELECT workspace_id, is_enabled FROM auto_top_ups WHERE workspace_id = $1 FOR UPDATE) AS old
+WHERE kept.workspace_id = old.workspace_id
+    AND (old.is_enabled OR off_reason = ANY ($3::varchar[]) AND $2::varchar <> ALL ($3::varchar[]))
+RETURNING card_last4, old.is_enabled AS was_on
 """
-SAVE_CARD = """
+# The card of the purchase that was begun last counts, unless it was forgotten since; and one that was begun before
+# top-up went off turns nothing on.
+REPAIRS = "kept.off_reason = ANY ($7::varchar[]) AND coalesce(kept.off_at < $8, true)"
+SAVE_CARD = f"""
 INSERT INTO auto_top_ups AS kept (workspace_id, takes_money, customer, payment_method, card_brand, card_last4,
-    is_enabled, daily_limit, monthly_limit, day_amount, month_amount, declined_count, hard_declined_count)
-VALUES ($1, $2, $3, $4, $5, $6, false, 0, 0, 0, 0, 0, 0)
+    card_at, is_enabled, daily_limit, monthly_limit, day_amount, month_amount, declined_count, hard_declined_count)
+VALUES ($1, $2, $3, $4, $5, $6, $8, false, 0, 0, 0, 0, 0, 0)
 ON CONFLICT (workspace_id) DO UPDATE SET takes_money = $2, customer = $3, payment_method = $4, card_brand = $5,
-    card_last4 = $6, declined_count = 0, hard_declined_count = 0,
-    is_enabled = kept.is_enabled OR coalesce(kept.off_reason = ANY ($7::varchar[]), false),
-    off_reason = CASE WHEN kept.off_reason = ANY ($7::varchar[]) THEN NULL ELSE kept.off_reason END
+    card_last4 = $6, card_at = $8, declined_count = 0, hard_declined_count = 0,
+    is_enabled = kept.is_enabled OR coalesce({REPAIRS}, false),
+    off_reason = CASE WHEN {REPAIRS} THEN NULL ELSE kept.off_reason END
+WHERE coalesce(kept.card_at < $8, true)
 RETURNING is_enabled, threshold
 """
 FIND_TOP_UP = "SELECT * FROM auto_top_ups WHERE workspace_id = $1"
 LOCK_TOP_UP = "SELECT * FROM auto_top_ups WHERE workspace_id = $1 FOR UPDATE"
 WRITTEN = (
     *("is_enabled", "off_reason", "pack", "credits", "amount", "currency", "threshold", "daily_limit", "monthly_limit"),
-    *("payment_method", "card_brand", "card_last4", "agreed_by", "agreed_at"),
+    *("payment_method", "card_brand", "card_last4", "agreed_by", "agreed_at", "off_at", "card_at"),
+    *("declined_count", "hard_declined_count"),
 )
+# Amounts of two currencies are no sum.
 WRITE_TOP_UP = """
-UPDATE auto_top_ups SET is_enabled = $2, off_reason = $3, pack = $4, credits = $5, amount = $6, currency = $7,
+UPDATE auto_top_ups SET is_enabled = $2, off_reason = $3, pack = $4, credits = $5, amount = $6, currency = $7::varchar,
     threshold = $8, daily_limit = $9, monthly_limit = $10, payment_method = $11, card_brand = $12, card_last4 = $13,
-    agreed_by = $14, agreed_at = $15, declined_count = 0, hard_declined_count = 0
-WHERE workspace_id = $1
+    agreed_by = $14, agreed_at = $15, off_at = $16, card_at = $17, declined_count = $18, hard_declined_count = $19,
+    day_amount = CASE WHEN currency IS DISTINCT FROM $7::varchar THEN 0 ELSE day_amount END,
+    month_amount = CASE WHEN currency IS DISTINCT FROM $7::varchar THEN 0 ELSE month_amount END
+WHERE workspace_id = $1 RETURNING *
 """
 
 PackName = Annotated[str, about("The id of the pack that is bought.", example="launch")]
@@ -172,7 +208,7 @@ class AutoTopUpResource(Resource, kw_only=True):
             about(
                 "Why it was turned off: by a member (`owner`), two hard declines or five in a row (`declined`), a bank"
                 " that asks for the owner of the card (`authentication_required`), a card that no longer exists"
-                " (`card_missing`), a `dispute`, a pack with a higher price or no longer for sale (`pack_changed`), or"
+                " (`card_missing`), a `dispute`, a pack with another price or no longer for sale (`pack_changed`), or"
                 " a payment that does not match the order (`review`).",
                 enum=[*TopUpOff],
             ),
@@ -252,13 +288,12 @@ async def change(ctx: Context, data: UpdateAutoTopUp) -> tuple[AutoTopUpResource
         nothing = resource(None, ctx.services, now)
         return nothing, nothing
     wanted = _wanted(ctx, row, data, now)
-    await execute(WRITE_TOP_UP, ctx.workspace_id, *(wanted[name] for name in WRITTEN))
-    if wanted["is_enabled"]:
-        await execute(START_TOP_UP, ctx.workspace_id, wanted["threshold"], now)
+    found = await fetch_row(rows.AutoTopUpRow, WRITE_TOP_UP, ctx.workspace_id, *(wanted[name] for name in WRITTEN))
+    if found is not None and found.is_enabled:
+        await execute(START_TOP_UP, ctx.workspace_id, found.threshold, now, found.declined_count > 0)
         notify_after_commit(WorkQueue.BILLING)
     else:
         await execute(STOP_TOP_UP, ctx.workspace_id)
-    found = await fetch_row(rows.AutoTopUpRow, FIND_TOP_UP, ctx.workspace_id)
     return resource(row, ctx.services, now), resource(found, ctx.services, now)
 
 
@@ -289,17 +324,27 @@ def _wanted(ctx: Context, row: rows.AutoTopUpRow, data: UpdateAutoTopUp, now: da
     if data.enabled is not UNSET:
         wanted["is_enabled"] = data.enabled
     if data.forget_card is True:
-        wanted |= dict.fromkeys(("payment_method", "card_brand", "card_last4")) | {"is_enabled": False}
+        wanted |= dict.fromkeys(("payment_method", "card_brand", "card_last4")) | {"is_enabled": False, "card_at": now}
+    turns_on = bool(wanted["is_enabled"]) and not row.is_enabled
+    if turns_on:
+        _check_may_charge(ctx, row, wanted)
+    is_agreed = turns_on or wanted["pack"] != row.pack
+    if is_agreed:
+        wanted |= _figures_now(ctx.services.billing, str(wanted["pack"]))
     if wanted["is_enabled"]:
-        wanted.update(_agreed(ctx, row, wanted, now))
-        return wanted
-    if row.is_enabled:
-        wanted["off_reason"] = TopUpOff.OWNER.value
+        _check_limits(wanted)
+        if is_agreed:
+            wanted |= {"agreed_by": ctx.actor, "agreed_at": now}
+        if turns_on:
+            wanted |= {"off_reason": None, "off_at": None, "declined_count": 0, "hard_declined_count": 0}
+    elif row.is_enabled or (row.off_reason is not None and (data.enabled is False or data.forget_card is True)):
+        # Its owner's word: no card that is saved later turns it on.
+        wanted |= {"off_reason": TopUpOff.OWNER.value, "off_at": now}
     return wanted
 
 
-def _agreed(ctx: Context, row: rows.AutoTopUpRow, wanted: Mapping[str, object], now: datetime) -> Mapping[str, object]:
-    """Return what somebody agrees to who has the card charged: the pack at its price of now."""
+def _check_may_charge(ctx: Context, row: rows.AutoTopUpRow, wanted: Mapping[str, object]) -> None:
+    """Check that there is a card, and all that is bought with it. Raises Conflict and InvalidRequest."""
     billing = ctx.services.billing
     if not billing.tops_up:
         raise Conflict("Credits are not sold by themselves here.", code=ErrorCode.BILLING_CLOSED)
@@ -308,21 +353,22 @@ def _agreed(ctx: Context, row: rows.AutoTopUpRow, wanted: Mapping[str, object], 
     for name in ("pack", "threshold"):
         if wanted[name] is None:
             raise InvalidRequest(f"{name} is required.", param=name, code=ErrorCode.PARAMETER_MISSING)
-    pack = billing.find(str(wanted["pack"]))
+
+
+def _figures_now(billing: Billing, pack_id: str) -> dict[str, object]:
+    """Return what is agreed to by turning it on, or changing the pack: its figures of now. Raises InvalidRequest."""
+    pack = billing.find(pack_id)
     if pack is None:
         raise InvalidRequest("No pack that is sold now has this id.", param="pack", code=ErrorCode.PACK_UNKNOWN)
+    return {"credits": pack.credits, "amount": pack.amount, "currency": pack.currency}
+
+
+def _check_limits(wanted: Mapping[str, object]) -> None:
+    amount = wanted["amount"]
     for name in ("daily_limit", "monthly_limit"):
         value = wanted[name]
-        if not isinstance(value, int) or value < pack.amount:
-            raise _refused(name, f"must cover the pack's price, {pack.amount}")
-    return {
-        "credits": pack.credits,
-        "amount": pack.amount,
-        "currency": pack.currency,
-        "off_reason": None,
-        "agreed_by": ctx.actor,
-        "agreed_at": now,
-    }
+        if not isinstance(value, int) or not isinstance(amount, int) or value < amount:
+            raise _refused(name, f"must cover the pack's price, {amount}")
 
 
 # What workers do.
@@ -339,9 +385,22 @@ async def begin_due(services: Services, now: datetime) -> int:
     if not services.billing.is_connected:
         return 0
     due = await fetch(DUE_TOP_UPS, now, BATCH)
-    for each in due:
-        await in_unit_of_work(partial(begin, services, each.workspace_id, now))
-    return len(due)
+    return sum([await _begin_one(services, each.workspace_id, now) for each in due])
+
+
+async def _begin_one(services: Services, workspace_id: UUID, now: datetime) -> bool:
+    """Begin one that is due; one that breaks waits, and holds up no other. Return whether it is out of the way."""
+    try:
+        await in_unit_of_work(partial(begin, services, workspace_id, now))
+    except Exception as error:
+        workspace = ids.encode_id(ids.WORKSPACE, workspace_id)
+        log.error("an automatic top-up could not be begun", workspace=workspace, error=type(error).__name__)
+        try:
+            await in_unit_of_work(partial(execute, STEP_ASIDE, workspace_id, now + BROKEN_AFTER))
+        except Exception as other:
+            log.error("an automatic top-up could not be put off", workspace=workspace, error=type(other).__name__)
+            return False
+    return True
 
 
 async def begin(services: Services, workspace_id: UUID, now: datetime) -> UUID | None:
@@ -350,8 +409,11 @@ async def begin(services: Services, workspace_id: UUID, now: datetime) -> UUID |
     row = await fetch_row(rows.AutoTopUpRow, FIND_TOP_UP, workspace_id) if held is not None and held.is_low else None
     if row is None or not row.is_enabled or row.pack is None:
         return None
+    if not services.billing.tops_up:
+        await execute(PUT_OFF_TOP_UP, workspace_id, now + CLOSED_AFTER)
+        return None
     pack = services.billing.find(row.pack)
-    if pack is None or not services.billing.tops_up or not _is_as_agreed(row, pack):
+    if pack is None or not _is_as_agreed(row, pack):
         await turn_off(workspace_id, TopUpOff.PACK_CHANGED, now)
         return None
     day, month = days_of(now)
@@ -365,8 +427,8 @@ async def begin(services: Services, workspace_id: UUID, now: datetime) -> UUID |
 
 
 def _is_as_agreed(row: rows.AutoTopUpRow, pack: Pack) -> bool:
-    """Return whether a pack costs no more than was agreed to; what is charged is what was agreed to."""
-    return pack.currency == row.currency and pack.amount <= (row.amount or 0) and pack.credits >= (row.credits or 0)
+    """Return whether a pack has the figures that were agreed to."""
+    return (pack.credits, pack.amount, pack.currency) == (row.credits, row.amount, row.currency)
 
 
 def _next_chance(row: rows.AutoTopUpRow, now: datetime) -> datetime:
@@ -397,16 +459,23 @@ async def note(row: rows.PurchaseRow, status: PurchaseStatus, facts: Facts, now:
         if row.saves_card and status is PurchaseStatus.PAID and method is not None and method.card is not None:
             await _save_card(row, facts.customer or row.customer, method, now)
         return
+    # The balance first, as everywhere.
+    await caps.lock(row.workspace_id)
+    if change := (status in COUNTED) - (PurchaseStatus(row.status) in COUNTED):
+        day, month = days_of(row.created_at)
+        await execute(COUNT_TOP_UP, row.workspace_id, day, month, change * row.amount, row.currency)
     if status is PurchaseStatus.PAID:
         await _note_paid(row, now)
-    elif status is PurchaseStatus.FAILED and facts.decline is not None:
-        await _note_decline(row, facts.decline, now)
+    elif status is PurchaseStatus.FAILED:
+        await _note_failed(row, facts.decline, now)
     elif status is PurchaseStatus.REVIEW:
         await turn_off(row.workspace_id, TopUpOff.REVIEW, now)
 
 
 async def _save_card(row: rows.PurchaseRow, customer: str | None, method: Method, now: datetime) -> None:
     card = method.card or Card()
+    # The balance first, as everywhere.
+    await caps.lock(row.workspace_id)
     saved = await fetch_row(
         SAVE_CARD,
         row.workspace_id,
@@ -415,36 +484,38 @@ async def _save_card(row: rows.PurchaseRow, customer: str | None, method: Method
         method.id,
         (card.brand or "")[:40] or None,
         (card.last4 or "")[:4] or None,
-        list(REPAIRABLE),
+        REPAIRABLE,
+        row.created_at,
     )
     if saved is not None and saved.is_enabled and saved.threshold is not None:
-        await execute(START_TOP_UP, row.workspace_id, saved.threshold, now)
+        await execute(START_TOP_UP, row.workspace_id, saved.threshold, now, False)
 
 
 async def _note_paid(row: rows.PurchaseRow, now: datetime) -> None:
-    known = await fetch_row(NOTE_PAID, row.workspace_id)
-    await execute(PUT_OFF_TOP_UP, row.workspace_id, now)
+    known = await fetch_row(NOTE_PAID, row.workspace_id, row.payment_method)
+    # The one of a replaced card ends no wait of the card that is saved now.
+    await execute(PUT_OFF_TOP_UP if known is None else HURRY_TOP_UP, row.workspace_id, now)
     await _tell(row, CreditsMail.TOP_UP_PAID, known.card_last4 if known else None, now)
 
 
-async def _note_decline(row: rows.PurchaseRow, decline: Decline, now: datetime) -> None:
-    # The balance first, as everywhere.
-    await caps.lock(row.workspace_id)
-    day, month = days_of(row.created_at)
-    known = await fetch_row(NOTE_DECLINE, row.workspace_id, day, month, row.amount, int(decline.is_hard))
-    if known is None:
-        return
-    log.warning("an automatic top-up was declined", purchase=ids.encode_id(PURCHASE, row.id), reason=decline.reason)
-    if decline.needs_owner:
-        await turn_off(row.workspace_id, TopUpOff.AUTHENTICATION_REQUIRED, now, tell=False)
-        await _tell(row, CreditsMail.TOP_UP_AUTHENTICATE, known.card_last4, now)
+async def _note_failed(row: rows.PurchaseRow, decline: Decline | None, now: datetime) -> None:
+    known = None
+    if decline is not None:
+        log.warning("an automatic top-up was declined", purchase=ids.encode_id(PURCHASE, row.id), reason=decline.reason)
+        known = await fetch_row(NOTE_DECLINE, row.workspace_id, row.payment_method, int(decline.is_hard))
+    if decline is None or known is None:
+        # It was not charged, or its card is not the one that is saved now: that one may be.
+        await execute(HURRY_TOP_UP, row.workspace_id, now)
+    elif decline.needs_owner:
+        if await turn_off(row.workspace_id, TopUpOff.AUTHENTICATION_REQUIRED, now, tell=False):
+            await _tell(row, CreditsMail.TOP_UP_AUTHENTICATE, known.card_last4, now)
     elif decline.is_gone:
         await turn_off(row.workspace_id, TopUpOff.CARD_MISSING, now)
     elif known.hard_declined_count >= MOST_HARD_DECLINES or known.declined_count >= MOST_DECLINES:
         await turn_off(row.workspace_id, TopUpOff.DECLINED, now)
     elif known.is_enabled:
         wait = RETRIES[min(known.declined_count, len(RETRIES)) - 1]
-        await execute(PUT_OFF_TOP_UP, row.workspace_id, now + wait)
+        await execute(DELAY_TOP_UP, row.workspace_id, now + wait)
         await _tell(row, CreditsMail.TOP_UP_DECLINED, known.card_last4, now)
 
 
@@ -452,12 +523,12 @@ async def turn_off(workspace_id: UUID, reason: TopUpOff, now: datetime, *, tell:
     """Charge nothing any more until a person acts, and tell the owners why. Return whether it was on."""
     # The balance first, as everywhere.
     await execute(STOP_TOP_UP, workspace_id)
-    was_on = await fetch_row(TURN_OFF_TOP_UP, workspace_id, reason.value)
-    if was_on is None:
+    turned = await fetch_row(TURN_OFF_TOP_UP, workspace_id, reason.value, REPAIRABLE, now)
+    if turned is None or not turned.was_on:
         return False
     log.warning("automatic top-up turned off", workspace=ids.encode_id(ids.WORKSPACE, workspace_id), reason=reason)
     if tell:
-        await tell_owners(workspace_id, CreditsMail.TOP_UP_OFF, {"card": was_on.card_last4 or ""}, now)
+        await tell_owners(workspace_id, CreditsMail.TOP_UP_OFF, {"card": turned.card_last4 or ""}, now)
     return True
 
 

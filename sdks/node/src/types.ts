@@ -611,7 +611,7 @@ export interface AutoTopUp {
   /**
    * Why it was turned off: by a member (`owner`), two hard declines or five in a row (`declined`), a bank that asks
    * for the owner of the card (`authentication_required`), a card that no longer exists (`card_missing`), a `dispute`,
-   * a pack with a higher price or no longer for sale (`pack_changed`), or a payment that does not match the order
+   * a pack with another price or no longer for sale (`pack_changed`), or a payment that does not match the order
    * (`review`).
    */
   off_reason: AutoTopUpOffReason | null;

@@ -45,6 +45,17 @@ TOP_UP_POINTS = (
     "before the payment is noted",
     "before the commit",
 )
+# The steps of one whose card is declined: from the charge to the wait for the next.
+DECLINE_POINTS = (
+    "before the card is charged",
+    "once the card is charged",
+    "before the purchase is locked",
+    "before the purchase is written",
+    "before the limit is counted",
+    "before the decline is noted",
+    "before the wait is noted",
+    "once the wait is noted",
+)
 
 
 def die(*_: Any, **__: Any) -> Any:
@@ -73,13 +84,17 @@ def arm(point: str, *, is_top_up: bool = False) -> None:
         "before the purchase is locked": "FOR UPDATE",
         "before the purchase is written": "SET version",
         "before the returns are written": "INSERT INTO purchase_returns",
-        "before the commit": "hard_declined_count = 0 WHERE" if is_top_up else "SET refunded_amount",
+        "before the commit": "hard_declined_count = 0\nWHERE" if is_top_up else "SET refunded_amount",
         "before the top-up is written": "INSERT INTO purchases",
         "before the top-up is committed": "INSERT INTO purchases",
-        "before the payment is noted": "hard_declined_count = 0 WHERE",
+        "before the payment is noted": "hard_declined_count = 0\nWHERE",
+        "before the limit is counted": "day_amount = greatest(0",
+        "before the decline is noted": "declined_count = declined_count + 1",
+        "before the wait is noted": "greatest(top_up_at",
+        "once the wait is noted": "greatest(top_up_at",
         "before the event is settled": "UPDATE stripe_events SET state",
     }[point]
-    after = point in ("before the commit", "before the top-up is committed")
+    after = point in ("before the commit", "before the top-up is committed", "once the wait is noted")
     for module in (fulfilment, stripe_events, top_ups):
         for name in ("execute", "fetch_row"):
             if hasattr(module, name):
@@ -119,6 +134,8 @@ def serve(database_url: str, url: str, key: str) -> None:
         point, event = json.loads(line)
         child = os.fork()
         if child == 0:
+            # What it logs is no answer.
+            os.dup2(2, 1)
             with new_runner() as runner:
                 runner.run(main(database_url, url, key, point, event))
         _, status = os.waitpid(child, 0)

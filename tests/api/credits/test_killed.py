@@ -12,7 +12,7 @@ import pytest
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.local.pretend_stripe import PretendStripe
-from tests.api.credits.killed import POINTS, TOP_UP_POINTS
+from tests.api.credits.killed import DECLINE_POINTS, POINTS, TOP_UP_POINTS
 from tests.api.credits.test_top_ups import spend, turn_on
 from tests.fakes.stripe import begin, books, bring, work
 
@@ -99,3 +99,30 @@ async def test_a_top_up_whose_process_dies_at_any_step_charges_once(
     row = await db.fetch_row("SELECT day_amount, month_amount, is_enabled FROM auto_top_ups")
     assert row is not None
     assert (row.day_amount, row.month_amount, row.is_enabled) == (19_00 * len(TOP_UP_POINTS),) * 2 + (True,)
+
+
+async def test_a_decline_whose_process_dies_at_any_step_counts_once(
+    live_ctx: Context, stripe: PretendStripe, die: Die
+) -> None:
+    await turn_on(live_ctx, stripe, "9995", daily_limit=1_900, monthly_limit=1_900)
+    await spend(live_ctx.workspace_id, 0)
+    paid = len(stripe.intents)
+    for number, point in enumerate(DECLINE_POINTS, start=1):
+        await db.execute("UPDATE credit_balances SET top_up_at = now() - interval '1 s'")
+        await db.execute("UPDATE auto_top_ups SET declined_count = 0")
+        assert die(stripe, point, "") == -9, point
+        for _ in range(2):
+            await db.execute("UPDATE purchases SET check_at = now() - interval '1 s' WHERE check_at IS NOT NULL")
+            await bring(live_ctx.services, stripe)
+            await work(live_ctx.services)
+        row = await db.fetch_row(
+            "SELECT declined_count, hard_declined_count, day_amount, month_amount, is_enabled,"
+            " top_up_at > now() + interval '50 min' AS waits FROM auto_top_ups"
+            " JOIN credit_balances USING (workspace_id)"
+        )
+        assert row is not None
+        assert tuple(row) == (1, 0, 0, 0, True, True), point
+        assert len(stripe.intents) == paid + number, point
+        assert await books(live_ctx.workspace_id) == (0, 0, 0), point
+    statuses = await db.fetch("SELECT status FROM purchases WHERE is_automatic")
+    assert [row.status for row in statuses] == ["failed"] * len(DECLINE_POINTS)

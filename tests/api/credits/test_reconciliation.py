@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.api.credits import reconciliation
+from msvs.api.credits.gateway import GatewayError
 from msvs.local.pretend_stripe import PretendStripe, Refused
 from msvs.models import BillingDay, StripeEvent
 from tests.fakes.stripe import begin, books, buy, reread
@@ -26,10 +30,10 @@ async def test_what_no_event_told_is_repaired(live_ctx: Context, stripe: Pretend
     await db.execute("UPDATE purchases SET session_id = NULL, url = NULL, status = 'opening' WHERE id = $1", lost.id)
     open_still = await begin(live_ctx)
     since = datetime.now(UTC) - timedelta(days=1)
-    assert await reconciliation.reconcile(services, since) == (5, 3)
+    assert await reconciliation.reconcile(services, since) == (8, 3)
     assert [(await reread(row.id)).status for row in (unknown, lost, open_still)] == ["paid", "paid", "open"]
     assert await books(live_ctx.workspace_id) == (12_900, 12_900, 0)
-    assert await reconciliation.reconcile(services, since) == (5, 0)
+    assert await reconciliation.reconcile(services, since) == (8, 0)
     assert await books(live_ctx.workspace_id) == (12_900, 12_900, 0)
     assert await StripeEvent.all().count() == 1
 
@@ -40,7 +44,7 @@ async def test_a_night_is_compared_once_by_one_process(live_ctx: Context, stripe
     assert await reconciliation.is_due(services, NIGHT)
     await asyncio.gather(*(reconciliation.reconcile_tonight(services, NIGHT) for _ in range(5)))
     lists = [path for _, path, _ in stripe.calls]
-    assert lists == ["/v1/checkout/sessions", "/v1/refunds", "/v1/disputes"]
+    assert lists == ["/v1/checkout/sessions", "/v1/payment_intents", "/v1/refunds", "/v1/disputes"]
     assert not await reconciliation.is_due(services, NIGHT + timedelta(hours=9))
     assert await reconciliation.is_due(services, NIGHT + timedelta(days=1))
 
@@ -89,3 +93,27 @@ async def test_what_cannot_be_read_ends_no_night(live_ctx: Context, stripe: Pret
     assert await books(live_ctx.workspace_id) == (11_900, 11_900, 0)
     await reconciliation.reconcile_tonight(services, NIGHT)
     assert (await BillingDay.all())[0].ended_at is not None
+
+
+async def test_one_that_stripe_cannot_answer_for_ends_no_night(live_ctx: Context, stripe: PretendStripe) -> None:
+    """Five in a row do: then Stripe is away."""
+    services = live_ctx.services
+    rows = [await begin(live_ctx) for _ in range(7)]
+    for row in rows:
+        stripe.pay(row.session_id or "")
+    since = datetime.now(UTC) - timedelta(days=1)
+    real = stripe.answer
+    away: set[str] = {rows[5].session_id or ""}
+
+    def answer(method: str, path: str, params: Any, key: str | None) -> Any:
+        if path.rpartition("/")[2] in away:
+            raise Refused(429, "rate_limit_error", "Too many requests")
+        return real(method, path, params, key)
+
+    stripe.answer = answer  # type: ignore[method-assign]
+    looked, repaired = await reconciliation.reconcile(services, since)
+    assert (looked, repaired) == (14, 6)
+    await db.execute("UPDATE purchases SET status = 'open'")
+    away.update(row.session_id or "" for row in rows)
+    with pytest.raises(GatewayError):
+        await reconciliation.reconcile(services, since)

@@ -17,7 +17,7 @@ use MassiveSMS\Model;
  * @property-read bool $enabled Whether the saved card is charged.
  * @property-read string|null $off_reason Why it was turned off: by a member (`owner`), two hard declines or five in a
  * row (`declined`), a bank that asks for the owner of the card (`authentication_required`), a card that no longer
- * exists (`card_missing`), a `dispute`, a pack with a higher price or no longer for sale (`pack_changed`), or a
+ * exists (`card_missing`), a `dispute`, a pack with another price or no longer for sale (`pack_changed`), or a
  * payment that does not match the order (`review`).
  * @property-read string|null $pack The id of the pack that is bought.
  * @property-read int|null $credits The credits of the pack when its price was agreed to.

@@ -87,7 +87,7 @@ module MassiveSMS
     field :enabled
     # Why it was turned off: by a member (`owner`), two hard declines or five in a row (`declined`), a bank that asks
     # for the owner of the card (`authentication_required`), a card that no longer exists (`card_missing`), a
-    # `dispute`, a pack with a higher price or no longer for sale (`pack_changed`), or a payment that does not match
+    # `dispute`, a pack with another price or no longer for sale (`pack_changed`), or a payment that does not match
     # the order (`review`).
     field :off_reason
     # The id of the pack that is bought.

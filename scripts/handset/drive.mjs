@@ -40,6 +40,7 @@ await send("+14155550103", "Your link: https://cohortlabs.co/join");
 const browser = await chromium.launch({
   executablePath,
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+  timeout: 120_000,
 });
 const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, colorScheme: "light", locale: "en-US" });
 const page = await context.newPage();
@@ -62,7 +63,7 @@ await page.addInitScript(() => {
 
 // What the console said when a step did not come.
 process.on("uncaughtExceptionMonitor", () => console.error("The page's complaints:", complaints));
-page.setDefaultTimeout(15_000);
+page.setDefaultTimeout(60_000);
 
 let shots = 0;
 async function shoot(name) {

@@ -1,7 +1,8 @@
 // Looks at every page as people meet it, in Chromium: node check.mjs, with what it needs to know as JSON on standard input.
 // Each view is taken at two widths, light and dark, and has no violation of axe-core's rules, no
 // error in its console and nothing wider than its window. Then the keyboard, the search and the forms are tried.
-// The browser is Chromium, at $CHROMIUM or where Debian has it.
+// The browser is Chromium, at $CHROMIUM or where Debian has it. On a busy machine a tab may open late, or not at all: what does
+// not come in time is tried once more, in a browser that is started again if the first one is gone.
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -15,27 +16,71 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const SIZES = [{ width: 1440, height: 900 }, { width: 390, height: 844 }];
 const SCHEMES = ["light", "dark"];
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-});
+const LAUNCH_MS = 120_000;
+const PATIENCE_MS = 60_000;
+const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"];
+
+/** What a promise gives, or an error where it takes longer: Chromium leaves some requests for a tab without an answer. */
+async function within(ms, what, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms / 1000} s`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+let browser;
+/** The browser that runs, started again if it ended. */
+async function running() {
+  if (!browser?.isConnected()) {
+    browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS, timeout: LAUNCH_MS });
+  }
+  return browser;
+}
+/** End the browser, which answers no more or is not needed any more. */
+async function endBrowser() {
+  const ending = browser;
+  browser = undefined;
+  if (ending) await close(ending);
+}
+/** Close a browser or a context; one that does not answer is left to the end of this process. */
+async function close(open) {
+  await within(PATIENCE_MS / 4, "closing", open.close()).catch((error) => console.error(error.message));
+}
 if (folder) mkdirSync(folder, { recursive: true });
 
 /** A context in which somebody is logged in as the view needs it. */
 const states = {};
 async function enter(role, options) {
-  const context = await browser.newContext({ locale: "en-US", reducedMotion: "reduce", ...options, storageState: states[role] });
-  context.setDefaultTimeout(20_000);
+  const context = await (await running()).newContext({ locale: "en-US", reducedMotion: "reduce", ...options, storageState: states[role] });
+  context.setDefaultTimeout(PATIENCE_MS);
   return context;
 }
-async function logIn(role, path, fill) {
-  const context = await enter("anyone", {});
-  const page = await context.newPage();
+/** Open a tab that `use` has, and close all of it afterwards; tried once more in another browser if it throws. */
+async function withTab(where, role, options, use) {
+  for (const isLast of [false, true]) {
+    let context;
+    try {
+      context = await within(PATIENCE_MS, "opening a context", enter(role, options));
+      return await use(await within(PATIENCE_MS, "opening a tab", context.newPage()), context);
+    } catch (error) {
+      if (isLast) throw error;
+      console.error(`${where}: tried once more after ${error.message}`);
+      await endBrowser();
+    } finally {
+      if (context && browser) await close(context);
+    }
+  }
+}
+const logIn = (role, path, fill) => withTab(`log in as ${role}`, "anyone", {}, async (page, context) => {
   await page.goto(base + path);
   await fill(page);
   states[role] = await context.storageState();
-  await context.close();
-}
+});
 await logIn("user", "/handset", async (page) => {
   await page.getByLabel("E-mail").fill(known.owner_email);
   await page.getByLabel("Password").fill(known.owner_password);
@@ -51,41 +96,47 @@ await logIn("operator", "/ops/login", async (page) => {
 const problems = [];
 /** What is wrong with a view as it stands. */
 async function judge(page, where, complaints, allowed) {
+  const found = [];
   const report = await page.evaluate(`(() => { ${axe}; return axe.run(document); })()`);
-  for (const found of report.violations) {
-    for (const node of found.nodes.slice(0, known.most ?? 4)) {
-      problems.push(`${where}: ${found.id} (${found.nodes.length}): ${node.target.join(" ")} ${node.html.slice(0, 160)}\n    ${node.any.concat(node.all, node.none).map((each) => each.message).join("; ").slice(0, 300)}`);
+  for (const violation of report.violations) {
+    for (const node of violation.nodes.slice(0, known.most ?? 4)) {
+      found.push(`${where}: ${violation.id} (${violation.nodes.length}): ${node.target.join(" ")} ${node.html.slice(0, 160)}\n    ${node.any.concat(node.all, node.none).map((each) => each.message).join("; ").slice(0, 300)}`);
     }
   }
   const width = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  if (width[0] > width[1]) problems.push(`${where}: ${width[0]} px wide in a window of ${width[1]}`);
-  problems.push(...complaints.filter((text) => !(allowed ?? /^$/).test(text)).map((text) => `${where}: console: ${text}`));
+  if (width[0] > width[1]) found.push(`${where}: ${width[0]} px wide in a window of ${width[1]}`);
+  return [...found, ...complaints.filter((text) => !(allowed ?? /^$/).test(text)).map((text) => `${where}: console: ${text}`)];
+}
+
+/** Bring a page into the state of a view; return what is wrong with it there. */
+async function look(page, view, where) {
+  const complaints = [];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  try {
+    await page.goto(base + view.path);
+    await view.ready?.(page, known);
+    return await judge(page, where, complaints, view.allowed);
+  } finally {
+    if (folder) await page.screenshot({ path: `${folder}/${where.replaceAll(" ", "-")}.png` }).catch(() => {});
+  }
 }
 
 let count = 0;
 const chosen = only ? VIEWS.filter((view) => view.name.startsWith(only)) : VIEWS;
-for (const view of chosen) {
+for (const [number, view] of chosen.entries()) {
+  // It takes minutes, so that somebody who waits must see it go on.
+  console.error(`${number + 1} of ${chosen.length}: ${view.name}`);
   for (const viewport of SIZES) {
-    const context = await enter(view.role ?? "anyone", { viewport });
     for (const colorScheme of SCHEMES) {
       const where = `${view.name} ${viewport.width} ${colorScheme}`;
-      const page = await context.newPage();
-      const complaints = [];
-      page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-      page.on("pageerror", (error) => complaints.push(String(error)));
-      await page.emulateMedia({ colorScheme });
-      await page.goto(base + view.path);
       try {
-        await view.ready?.(page, known);
-        await judge(page, where, complaints, view.allowed);
+        problems.push(...await withTab(where, view.role ?? "anyone", { viewport, colorScheme }, (page) => look(page, view, where)));
       } catch (error) {
         problems.push(`${where}: ${error.message}`);
       }
-      if (folder) await page.screenshot({ path: `${folder}/${where.replaceAll(" ", "-")}.png` });
-      await page.close();
       count += 1;
     }
-    await context.close();
   }
 }
 
@@ -93,18 +144,20 @@ let trials = 0;
 for (const [name, trial] of Object.entries(TRIALS)) {
   if (only && !name.startsWith(only)) continue;
   trials += 1;
-  const context = await enter(trial.role ?? "anyone", { viewport: trial.viewport ?? SIZES[0] });
-  const page = await context.newPage();
   try {
-    await trial.run(page, known);
+    await withTab(name, trial.role ?? "anyone", { viewport: trial.viewport ?? SIZES[0] }, async (page) => {
+      try {
+        await trial.run(page, known);
+      } finally {
+        if (folder) await page.screenshot({ path: `${folder}/trial-${name.replaceAll(" ", "-")}.png` }).catch(() => {});
+      }
+    });
   } catch (error) {
     problems.push(`${name}: ${error.stack}`);
-    if (folder) await page.screenshot({ path: `${folder}/failed-${name.replaceAll(" ", "-")}.png` });
   }
-  await context.close();
 }
 
-await browser.close();
+await endBrowser();
 console.log(problems.join("\n"));
 console.log(`${count} views and ${trials} trials, ${problems.length} problems`);
-process.exitCode = problems.length ? 1 : 0;
+process.exit(problems.length ? 1 : 0);

@@ -146,7 +146,7 @@ READS = {
 }
 
 
-def test_each_command_that_changes_something_may_be_told_who_does() -> None:
+def test_each_command_that_changes_something_takes_an_operator_name() -> None:
     told = {name: any(each.name == "actor" for each in command.params) for name, command in commands()}
     assert {name for name, may_say in told.items() if not may_say} == READS
 
@@ -191,7 +191,9 @@ async def test_migrating_says_what_it_did(env: dict[str, str], owner_url: str) -
         (["keys", "roll", "--workspace", "x", "key_x", "--expires-in", "169"], 2, "whole number"),
     ],
 )
-async def test_a_mistake_is_told_on_stderr(env: dict[str, str], arguments: list[str], status: int, says: str) -> None:
+async def test_a_mistake_is_reported_on_stderr(
+    env: dict[str, str], arguments: list[str], status: int, says: str
+) -> None:
     done = await msvs(*arguments, env=env)
     assert (done.status, done.out) == (status, "")
     assert says in done.err
@@ -207,7 +209,7 @@ async def test_a_mistake_is_told_on_stderr(env: dict[str, str], arguments: list[
         ("[us", ["carriers"], "MSVS_CARRIERS"),
     ],
 )
-async def test_a_mistake_in_the_file_of_carriers_is_told(
+async def test_a_mistake_in_the_file_of_carriers_is_reported(
     env: dict[str, str], tmp_path: Path, file: str, arguments: list[str], says: str
 ) -> None:
     path = tmp_path / "carriers.toml"

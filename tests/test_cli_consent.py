@@ -180,7 +180,7 @@ async def test_an_erased_suppression_is_counted_only(env: dict[str, str], here: 
     )
 
 
-async def test_a_file_that_is_not_there_is_told(env: dict[str, str], here: tuple[str, str], tmp_path: Path) -> None:
+async def test_a_file_that_is_not_there_is_reported(env: dict[str, str], here: tuple[str, str], tmp_path: Path) -> None:
     done = await msvs("suppressions", "import", *here, "--mode", "test", str(tmp_path / "none.csv"), env=env)
     assert (done.status, done.out) == (1, "")
     assert "none.csv cannot be read: No such file" in done.err
@@ -220,7 +220,7 @@ async def test_a_list_of_another_service_is_read_and_unread_rows_are_named(
 
 
 @pytest.mark.parametrize("option", ["--region=XX", "--encoding=none", "--column=Fax"])
-async def test_an_option_that_fits_nothing_is_told(
+async def test_an_option_that_fits_nothing_is_reported(
     env: dict[str, str], here: tuple[str, str], tmp_path: Path, option: str
 ) -> None:
     file = tmp_path / "in.csv"

@@ -71,7 +71,7 @@ def test_the_example_of_a_body_is_made_of_those_of_its_fields() -> None:
     assert example_of(_Asked) == {"plain": "a", "from": "ACME", "entry": {"name": "b"}}
 
 
-def test_what_is_told_last_of_a_type_goes_before_what_it_was_told_first() -> None:
+def test_the_last_description_of_a_type_replaces_the_first() -> None:
     class Narrowed(msgspec.Struct):
         phone: Annotated[Phone, about("Another phone.", example="+12125550100")]
 

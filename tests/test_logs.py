@@ -167,7 +167,7 @@ def test_errors_that_end_a_process_are_logged_alike() -> None:
     assert "4711" not in ended.stderr
 
 
-def test_an_error_is_told_with_those_behind_it_and_in_it() -> None:
+def test_an_error_is_logged_with_its_causes_and_its_group() -> None:
     try:
         try:
             fail()

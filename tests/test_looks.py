@@ -141,7 +141,7 @@ async def rolled_back(work: Callable[[], Awaitable[int]]) -> None:
 
 
 @pytest.mark.parametrize("table", ["virtual_signals", "carrier_signals"])
-async def test_reports_that_were_taken_are_passed_by_full_looks_alone(
+async def test_reports_that_were_taken_are_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     is_virtual = table == "virtual_signals"
@@ -166,7 +166,7 @@ async def test_reports_that_were_taken_are_passed_by_full_looks_alone(
     check(full, quick)
 
 
-async def test_deliveries_that_were_made_are_passed_by_full_looks_alone(
+async def test_deliveries_that_were_made_are_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One has something left, one has nothing, and one that is not known has it between those.
@@ -203,7 +203,7 @@ async def test_deliveries_that_were_made_are_passed_by_full_looks_alone(
     assert await deliveries.drop_stale_deliveries(limit=10, now=now, endpoints=known) == 0
 
 
-async def test_callbacks_that_were_made_are_passed_by_full_looks_alone(
+async def test_callbacks_that_were_made_are_read_by_full_scans_only(
     live_ctx: Context, other_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await db.execute(CALLBACKS, other_ctx.workspace_id, MANY)
@@ -228,7 +228,7 @@ async def test_callbacks_that_were_made_are_passed_by_full_looks_alone(
 
 
 @pytest.mark.parametrize("is_campaign", [False, True])
-async def test_what_senders_have_sent_is_passed_by_full_looks_alone(
+async def test_what_senders_have_sent_is_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch, is_campaign: bool
 ) -> None:
     SERVICES.rates.carriers, SERVICES.rates.senders = {}, {"*": 5.0}
@@ -254,7 +254,7 @@ async def test_what_senders_have_sent_is_passed_by_full_looks_alone(
     assert set(await picking.find_waiting(SERVICES, lane, await db.now())) == {"BUSY", "CAMEL"}
 
 
-async def test_leases_that_ended_are_passed_by_full_looks_alone(
+async def test_leases_that_ended_are_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     past = await db.now() - timedelta(hours=1)
@@ -275,7 +275,7 @@ async def test_leases_that_ended_are_passed_by_full_looks_alone(
     assert not await maintenance.has_work(SERVICES, await db.now())
 
 
-async def test_what_comes_to_lie_before_a_look_is_found_by_the_next_full_one(live_ctx: Context) -> None:
+async def test_rows_that_appear_before_a_scan_position_are_found_by_the_next_full_scan(live_ctx: Context) -> None:
     now = await db.now()
     in_order, by_key = InOrder(), deliveries.EndpointLooks()
 
@@ -360,7 +360,7 @@ def resolvers() -> dict[str, Callable[[], Awaitable[object]]]:
 
 
 @pytest.mark.parametrize("what", resolvers())
-async def test_leases_that_were_resolved_are_passed_by_full_looks_alone(
+async def test_leases_that_were_resolved_are_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     past = await db.now() - timedelta(hours=2)
@@ -384,7 +384,7 @@ async def test_leases_that_were_resolved_are_passed_by_full_looks_alone(
     check(full, quick)
 
 
-async def test_what_was_given_up_is_passed_by_full_looks_alone(
+async def test_what_was_given_up_is_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     giving_up = delivery_reports.GivingUp()
@@ -409,7 +409,7 @@ async def test_what_was_given_up_is_passed_by_full_looks_alone(
         check(full, quick, 2 * MOST_BUFFERS)
 
 
-async def test_what_retention_deleted_is_passed_by_full_looks_alone(
+async def test_what_retention_deleted_is_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await db.execute(
@@ -467,7 +467,7 @@ SELECT {NEW_ID}, 'smsc', 'inbound', number::text, '+1212' || (5000000 + number),
 
 
 @pytest.mark.parametrize("table", INBOUND)
-async def test_replies_that_were_taken_in_are_passed_by_full_looks_alone(
+async def test_replies_that_were_taken_in_are_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     await db.execute(INBOUND[table], live_ctx.workspace_id, MANY)
@@ -487,7 +487,7 @@ async def test_replies_that_were_taken_in_are_passed_by_full_looks_alone(
 
 
 @pytest.mark.parametrize("kind", ["opt_out", "unread"])
-async def test_what_carriers_told_is_passed_by_full_looks_alone(
+async def test_what_carriers_told_is_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     await db.execute(CARRIER, await db.now(), MANY)
@@ -500,7 +500,7 @@ async def test_what_carriers_told_is_passed_by_full_looks_alone(
     check(full, quick)
 
 
-async def test_what_was_cleared_of_a_canceled_campaign_is_passed_by_full_looks_alone(
+async def test_what_was_cleared_of_a_canceled_campaign_is_read_by_full_scans_only(
     live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign_id, other_id = await make_campaign(live_ctx, "canceled"), await make_campaign(live_ctx, "canceled")
@@ -564,7 +564,7 @@ SETTLED = {
 
 
 @pytest.mark.parametrize("table", WAITING)
-async def test_mail_and_purchases_that_were_settled_are_passed_by_full_looks_alone(
+async def test_mail_and_purchases_that_were_settled_are_read_by_full_scans_only(
     clean: None, snapshot: None, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     await db.execute(TIMES + WAITING[table])
@@ -613,7 +613,7 @@ FROM generate_series(1, $2::int) AS number
     assert await db.fetch_value("SELECT count(*) FROM import_rows") == 0
 
 
-async def test_what_a_take_left_behind_is_found_by_the_next_full_one() -> None:
+async def test_rows_that_a_claim_left_are_found_by_the_next_full_scan() -> None:
     taking, since = Taking(), []
     left = [BEGINNING + timedelta(days=number) for number in range(1, 6)]
 

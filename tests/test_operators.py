@@ -107,7 +107,7 @@ async def _running_campaign(ctx: Context) -> UUID:
     return campaign.id
 
 
-async def test_its_keys_and_users_are_told(database: str, engines: Engines, ctx: Context, tmp_path: Path) -> None:
+async def test_its_keys_and_users_are_reported(database: str, engines: Engines, ctx: Context, tmp_path: Path) -> None:
     _, key = await create_key(ctx.workspace_id, livemode=False)
     async with unit_of_work():
         await users.create_user(
@@ -184,7 +184,7 @@ def test_the_setting_of_sign_up(environment: dict[str, str], policy: str) -> Non
     assert from_environment(environment).sign_up_policy == policy
 
 
-def test_a_wrong_setting_of_sign_up_is_told() -> None:
+def test_a_wrong_setting_of_sign_up_is_reported() -> None:
     with pytest.raises(SettingsError, match="MSVS_SIGN_UP must be open, invitation or off"):
         from_environment({"MSVS_SIGN_UP": "closed"})
 

@@ -123,7 +123,7 @@ def test_secrets_are_not_shown_with_the_other_settings() -> None:
         ("MSVS_MESSAGE_MONTHS", "0"),
     ],
 )
-def test_what_cannot_be_used_is_told_by_its_variable(variable: str, value: str) -> None:
+def test_an_unusable_setting_is_named_by_its_variable(variable: str, value: str) -> None:
     with pytest.raises(SettingsError) as told:
         from_environment({variable: value})
     assert str(told.value).startswith(f"{variable} must be ")
@@ -144,7 +144,7 @@ def test_addresses_of_all_kinds_are_taken(variable: str, value: str) -> None:
     assert value in (settings.database_url, settings.redis_url)
 
 
-def test_a_secret_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+def test_a_secret_that_cannot_be_kept_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"^DATA_DIR must be .* secret\.key .*/file is not \(Not a directory\)$"):
         Settings(data_dir=tmp_path / "file").encryption_secret()

@@ -86,7 +86,7 @@ def test_unsafe_settings_of_production_are_refused(tmp_path: Path, given: dict[s
     assert told(tmp_path, **given) == variables
 
 
-def test_all_lines_are_told_at_once_and_nothing_is_begun(
+def test_all_lines_are_reported_at_once_and_nothing_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / DEMO_FILE).write_text("{}")

@@ -163,7 +163,7 @@ SETTLED = {
 }
 
 
-async def test_defaults_that_are_anothers_are_reset_and_told(engines: Engines) -> None:
+async def test_defaults_that_belong_to_others_are_reset_and_reported(engines: Engines) -> None:
     url = await create_database(engines.database_url, "settled")
     await migrate(url, "0007_signal_indexes")
     connection = await asyncpg.connect(url)

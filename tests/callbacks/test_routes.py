@@ -223,7 +223,7 @@ async def test_a_known_carrier_event_notifies_no_worker(
     assert not is_rung(engines)
 
 
-async def test_a_carrier_is_not_told_that_it_arrived_before_it_is_kept(
+async def test_a_callback_is_acknowledged_only_after_it_is_stored(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(carrier: str, carrier_events: Sequence[Any]) -> int:

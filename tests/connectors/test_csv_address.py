@@ -143,7 +143,7 @@ async def test_a_person_is_the_same_by_the_phone_or_the_column_of_ids(service: C
         gzip.compress(b"Phone\n+14155550001\n")[:-9],
     ],
 )
-async def test_what_is_no_table_is_told_and_empties_no_list(service: CsvService, raw: bytes) -> None:
+async def test_a_file_without_a_table_is_reported_and_empties_no_list(service: CsvService, raw: bytes) -> None:
     service.fake.raw = raw
     with pytest.raises(BadAnswer) as error:
         await walk(service.open())

@@ -97,7 +97,7 @@ async def test_another_process_goes_on_at_the_cursor(service: Service) -> None:
     assert len(rest) == 2
 
 
-async def test_a_cursor_that_is_no_longer_good_begins_again_or_is_told(service: Service) -> None:
+async def test_a_cursor_that_is_no_longer_good_begins_again_or_is_reported(service: Service) -> None:
     ids = {service.add(number) for number in range(1, 4)}
     for cursor in ("garbage", "é|x", "9" * 50, '{"a": 1}'):
         try:

@@ -92,7 +92,7 @@ def test_the_same_person_has_the_same_id_and_it_tells_nothing() -> None:
         assert "415" not in repr(person.fields.keys())
 
 
-def test_who_has_left_is_told_by_a_field() -> None:
+def test_a_field_says_who_has_left() -> None:
     body = [{"email": "a@example.com", "status": "Canceled"}, {"email": "b@example.com", "status": "active"}]
     people = post(body, left_when="status = canceled").people
     assert [person.state for person in people] == [PersonState.LEFT, PersonState.MEMBER]

@@ -545,7 +545,7 @@ async def test_a_stranger_is_told_nothing_else(body: bytes, browsers: Browsers) 
 
 
 @pytest.mark.parametrize("query", ["{", "{ nonsense }"])
-async def test_a_stranger_is_told_the_mistake_of_a_document(query: str, browsers: Browsers) -> None:
+async def test_a_caller_without_login_learns_what_is_wrong_in_a_document(query: str, browsers: Browsers) -> None:
     response = await browsers().post(query)
     assert code_of(response) == (200, "document_invalid")
     assert "data" not in response.json()

@@ -8,7 +8,7 @@ from tests.graphql_api.conftest import Caller
 CATALOGUE = "{ errorCatalogue { errors { code type types statuses isGraphqlOnly } failures { code action } } }"
 
 
-async def test_every_code_is_told(caller: Caller) -> None:
+async def test_every_code_is_reported(caller: Caller) -> None:
     found = (await caller.run(CATALOGUE))["errorCatalogue"]
     assert [row["code"] for row in found["errors"]] == list(ERRORS)
     assert {row["code"]: row["action"] for row in found["failures"]} == {

@@ -161,7 +161,7 @@ async def test_a_sandbox_key_changes_nothing_that_live_obeys(
     assert (await find_settings(live_ctx)).timezone == "UTC"
 
 
-async def test_a_key_without_the_scope_is_told_which_it_lacks(callers: Callers, ctx: Context) -> None:
+async def test_a_key_without_the_scope_learns_which_one_is_missing(callers: Callers, ctx: Context) -> None:
     caller = await callers(ctx)
     await execute("UPDATE api_keys SET scopes = '[\"messages:send\"]'")
     answer = await caller.run(
@@ -176,7 +176,7 @@ async def test_a_key_without_the_scope_is_told_which_it_lacks(callers: Callers, 
     assert sent["sendMessage"]["__typename"] == "Message"
 
 
-async def test_anothers_sender_is_no_default(callers: Callers, live_ctx: Context, other_ctx: Context) -> None:
+async def test_the_sender_of_another_is_no_default(callers: Callers, live_ctx: Context, other_ctx: Context) -> None:
     await add_sender(SERVICES, other_ctx.workspace_id, "COHORTLABS")
     caller = await callers(live_ctx)
     for sender in ("COHORTLABS", "C0HORTLABS", "MASSlVESMS"):

@@ -396,6 +396,23 @@ async def test_refused_connections_are_closed_with_their_code(
         assert await client.closing() == (opening.code, opening.reason)
 
 
+@pytest.mark.parametrize("name", ["authorization", "Authorization", "AUTHORIZATION", "aUTHORIZATION"])
+async def test_the_key_is_read_with_any_letter_case_of_its_name(address: str, ctx: Context, name: str) -> None:
+    (authorization,) = (await key_for(ctx)).values()
+    async with socket(address, {name: authorization}) as client:
+        await client.subscribe(document("EventTail"), PINGS)
+        await primed(client, ctx)
+        await ping(ctx, "one")
+        assert await notes_until(client, "one") == ["one"]
+
+
+@pytest.mark.parametrize("said", [{}, {"payload": None}, {"payload": {}}, {"payload": []}, {"payload": "Bearer"}])
+async def test_a_connection_without_a_key_is_closed_with_api_key_missing(address: str, said: dict[str, Any]) -> None:
+    async with raw_socket(address) as client:
+        await client.say(type="connection_init", **said)
+        assert await client.closing() == (4401, "api_key_missing")
+
+
 async def test_a_browser_connects_with_its_cookie(address: str, workspace: Workspace, live_ctx: Context) -> None:
     rosa = await make_user("rosa@cohortlabs.co", (workspace, Role.OWNER))
     browser = Browser(f"http://{address}")

@@ -146,6 +146,15 @@ async def test_events_are_sent_on_a_connection_for_each_operation(by_get: bool, 
     assert last == "event: complete\ndata:"
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("path", ["/graphql", "/graphql/stream"])
+async def test_one_connection_for_many_operations_is_refused(method: str, path: str, caller: Caller) -> None:
+    """graphql-sse's single connection mode reserves a stream with PUT, and ends an operation of it with DELETE."""
+    headers = {"Accept": EVENTS}
+    response = await caller.http.request(method, path, params={"operationId": "1"}, headers=headers)
+    assert (response.status_code, code_of(response)) == (405, "method_not_allowed")
+
+
 async def test_no_rows_may_be_asked_for(caller: Caller) -> None:
     await caller.run('mutation { createList(name: "A") { __typename } }')
     page = "{ nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor } totalCount }"

@@ -283,7 +283,7 @@ async def test_a_first_message_is_one_request(logged_in: Asking) -> None:
     assert '$("first").addEventListener("click", sendFirst);' in script
 
 
-def test_an_empty_login_is_told_what_is_missing() -> None:
+def test_an_empty_login_names_what_is_missing() -> None:
     page, script = ((STATIC / name).read_text() for name in ("index.html", "handset.js"))
     assert page.count('aria-describedby="login-problem"') == 2
     submitted = script.partition('$("login-form").addEventListener("submit"')[2].partition("await logIn(")[0]

@@ -205,7 +205,7 @@ def test_a_taken_port_is_said_at_once(supervise: Supervise) -> None:
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
-def test_a_host_that_is_not_here_is_told(supervise: Supervise, host: str) -> None:
+def test_a_host_that_is_not_here_is_reported(supervise: Supervise, host: str) -> None:
     run = supervise(workers={}, host=host, **EXTERNAL)
     assert run.process.wait(PATIENCE_SECONDS) == 1
     assert run.process.stderr is not None
@@ -214,7 +214,7 @@ def test_a_host_that_is_not_here_is_told(supervise: Supervise, host: str) -> Non
     assert told.endswith(": set HOST to an address of this machine\n")
 
 
-def test_a_data_directory_that_cannot_be_used_is_told(supervise: Supervise, tmp_path: Path) -> None:
+def test_a_data_directory_that_cannot_be_used_is_reported(supervise: Supervise, tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     run = supervise(workers={})
     assert run.process.wait(PATIENCE_SECONDS) == 1

@@ -439,7 +439,9 @@ async def test_the_audit_log_of_a_workspace_names_the_operator(browser: Open, wo
     assert [operator for operator, _, _ in await acts()] == [SHARED] * 3
 
 
-async def test_without_the_database_nobody_is_told_to_sign_in(browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_database_the_answer_is_503_and_no_login(
+    browser: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = await browser()
 
     async def away(*_: object) -> None:

@@ -90,7 +90,7 @@ async def numbers(redis: Redis | None, *carriers: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", f"Basic {TOKEN}", "Bearer msvs_live_x"])
-async def test_nobody_reads_them_without_the_token(client: httpx.AsyncClient, header: str | None) -> None:
+async def test_metrics_require_the_token(client: httpx.AsyncClient, header: str | None) -> None:
     refused = await client.get("/metrics", headers={} if header is None else {"Authorization": header})
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "api_key_invalid")
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")

@@ -80,7 +80,7 @@ async def test_a_refused_path_or_method_tells_what_is_left(client: Client, ctx: 
         assert int(answer.headers["X-RateLimit-Remaining"]) < 200
 
 
-async def test_a_slash_at_the_end_is_told(client: Client, ctx: Context, anonymous: httpx.AsyncClient) -> None:
+async def test_a_slash_at_the_end_is_reported(client: Client, ctx: Context, anonymous: httpx.AsyncClient) -> None:
     http = await client(ctx)
     for path in ("/v1/messages/", "/v1/messages/msg_1/explain/", "/v1/lists//", "/v1/", "/v1//"):
         assert (await http.get(path)).json()["error"]["message"].endswith("Leave out the slash at the end.")

@@ -285,7 +285,7 @@ async def test_a_live_key_never_lifts_what_binds_it(
         assert (await post(live, "/v1/workspace", 200, **{setting: value}))[setting] == value
 
 
-async def test_a_default_of_anothers_is_refused_in_the_documented_shape(
+async def test_a_default_sender_of_another_is_refused_in_the_documented_shape(
     api: httpx.AsyncClient, client: Client, live_ctx: Context, other_ctx: Context
 ) -> None:
     await senders.add_sender(SERVICES, other_ctx.workspace_id, "+442071838750")

@@ -404,7 +404,9 @@ async def test_only_the_row_that_postgresql_cannot_store_is_refused(
         rb'{"contacts": {"phone": "\u0000"}}',
     ],
 )
-async def test_what_no_database_keeps_beside_the_rows_costs_the_call(api: httpx.AsyncClient, sent: bytes) -> None:
+async def test_a_value_beside_the_rows_that_postgresql_cannot_store_refuses_the_call(
+    api: httpx.AsyncClient, sent: bytes
+) -> None:
     headers = {"Content-Type": "application/json"}
     assert code(await api.post("/v1/contacts/import", content=sent, headers=headers))[:2] == (400, "json_invalid")
     assert await Contact.all().count() == 0

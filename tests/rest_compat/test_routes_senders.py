@@ -36,7 +36,7 @@ async def test_another_workspaces_sender_is_not_there(api: httpx.AsyncClient, ct
         assert await refused(await api.get(f"/v1/senders/{id}")) == (404, "resource_missing", "id")
 
 
-async def test_a_campaign_from_anothers_sender_is_refused_as_documented(
+async def test_a_campaign_from_a_sender_of_another_is_refused_as_documented(
     client: Client, live_ctx: Context, other_ctx: Context, real_carrier: None
 ) -> None:
     """The client holds each answer against openapi.yaml."""

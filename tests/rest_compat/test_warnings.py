@@ -71,7 +71,7 @@ async def test_a_link_that_a_variable_brings_is_seen(api: httpx.AsyncClient) -> 
     assert codes(await api.post("/v1/messages", json=body)) == ["link_shortener"]
 
 
-async def test_letters_apart_from_their_marks_are_told(api: httpx.AsyncClient) -> None:
+async def test_letters_apart_from_their_marks_are_reported(api: httpx.AsyncClient) -> None:
     body = {"to": "+447911123456", "body": " ".join(["man\u0303ana"] * 20)}
     (warning,) = (await api.post("/v1/messages", json=body)).json()["warnings"]
     assert warning == {

@@ -109,7 +109,7 @@ def test_names_are_unique_in_a_resource() -> None:
         model.Reader(API.document, overrides).read()
 
 
-def test_a_schema_of_no_known_kind_is_told() -> None:
+def test_a_schema_of_no_known_kind_is_reported() -> None:
     document = copy.deepcopy(API.document)
     document["components"]["schemas"]["Message"]["properties"]["to"] = {"type": "tuple"}
     with pytest.raises(ValueError, match=r"Message\.to"):

@@ -65,7 +65,7 @@ def test_the_example_of_twilios_documentation() -> None:
     assert sign("12345", "https://mycompany.com/myapp.php?foo=1&bar=2", form) == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
 
 
-async def test_each_change_is_told_and_signed_with_the_callers_key(
+async def test_each_status_change_is_posted_and_signed_with_the_callers_key(
     account: Account, receiver: Receiver, http: HttpClient
 ) -> None:
     url = receiver.url("/sms?order=7&name=a%20b")
@@ -98,7 +98,7 @@ async def test_each_change_is_told_and_signed_with_the_callers_key(
     ("phone", "told"),
     [(FAILS, [("failed", "30005")]), (UNDELIVERED, [("sent", None), ("undelivered", "30003")])],
 )
-async def test_a_failure_is_told_with_its_number(
+async def test_a_failure_is_reported_with_twilios_number(
     account: Account, receiver: Receiver, http: HttpClient, phone: str, told: list[tuple[str, str | None]]
 ) -> None:
     await account.send(phone, StatusCallback=receiver.url())
@@ -108,7 +108,7 @@ async def test_a_failure_is_told_with_its_number(
     assert all(is_signed(post, receiver.url(), account.key) for post in receiver.posts)
 
 
-async def test_a_message_for_later_is_told_when_it_is_canceled(
+async def test_canceling_a_scheduled_message_posts_a_callback(
     account: Account, receiver: Receiver, http: HttpClient
 ) -> None:
     later = (datetime.now(UTC) + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -269,7 +269,7 @@ async def test_a_retry_with_its_token_registers_once(account: Account, receiver:
     assert await TwilioMessage.all().count() == await IdempotencyRecord.all().count() == 1
 
 
-async def test_an_erased_phone_is_told_to_nobody(
+async def test_an_erased_phone_is_in_no_callback(
     account: Account, ctx: Context, receiver: Receiver, http: HttpClient
 ) -> None:
     await account.send(FAILS, StatusCallback=receiver.url())

@@ -229,7 +229,7 @@ async def test_sessions_that_do_not_open_are_opened_again(world: World) -> None:
     assert [UUID(entry["message"]).int for entry in world.booked("submit")] == [2]
 
 
-async def test_carrier_events_are_committed_before_the_carrier_is_told(
+async def test_carrier_events_are_committed_before_they_are_acknowledged(
     world: World, reports: Callable[[], int]
 ) -> None:
     await taker(NAME, {})([Report("r1", True, message_id=UUID(int=1)), Report("r2", False, carrier_ref="ref")])

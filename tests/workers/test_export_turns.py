@@ -272,7 +272,7 @@ async def test_an_import_and_another_export_go_on_beside_a_long_export(
     assert await Contact.filter(phone="+12125550177").count() == 1
 
 
-async def test_what_breaks_ends_neither_what_runs_beside_it_nor_in_silence(
+async def test_a_broken_export_is_logged_and_stops_no_other(
     ctx: Context, other_ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, whole = await ask(ctx, "ledger"), await ask(other_ctx, "ledger")

@@ -327,7 +327,7 @@ async def test_an_erased_contact_is_in_no_file_afterwards(ctx: Context, monkeypa
     assert await data_of(await Export.get(id=kept.id))
 
 
-async def test_who_is_being_erased_is_in_no_file_that_is_begun_meanwhile(ctx: Context) -> None:
+async def test_a_contact_being_erased_is_in_no_file_started_meanwhile(ctx: Context) -> None:
     await make_people(ctx)
     maria = await Contact.get(phone=MARIA)
     erased = asyncio.Event()

@@ -138,7 +138,7 @@ async def test_exports_of_other_tools_map_themselves(ctx: Context, name: str, st
         assert (entry.phone, entry.source, entry.status) == (MARIA, f"import of {name}", "opted_in")
 
 
-async def test_each_row_is_told_and_counted_once(ctx: Context) -> None:
+async def test_each_row_is_reported_and_counted_once(ctx: Context) -> None:
     async with unit_of_work():
         await create_contact(ctx, CreateContact(MARIA, first_name="Mary", attributes={"tier": "vip"}))
         await create_contact(ctx, CreateContact(JOAO, first_name="João"))

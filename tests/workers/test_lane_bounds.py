@@ -68,7 +68,7 @@ async def held(live_ctx: Context, database: str) -> AsyncIterator[UUID]:
     await connection.close()
 
 
-async def test_a_look_passes_what_the_one_before_found_empty(
+async def test_a_scan_skips_what_the_previous_one_found_empty(
     live_ctx: Context, held: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with reading(monkeypatch) as full:
@@ -110,7 +110,7 @@ async def add(ctx: Context, campaign_id: UUID | None = None) -> UUID:
     return id
 
 
-async def test_what_comes_to_lie_below_a_bound_is_found_by_the_next_full_look(live_ctx: Context) -> None:
+async def test_rows_that_appear_below_a_bound_are_found_by_the_next_full_scan(live_ctx: Context) -> None:
     campaign_id = await make_campaign(live_ctx)
     assert await look() == {}
     await add(live_ctx)
@@ -181,7 +181,7 @@ async def test_no_bound_is_newer_than_what_may_still_be_committed(live_ctx: Cont
     assert (await look()).keys() == {None}
 
 
-async def test_all_goes_out_by_quick_looks(live_ctx: Context, other_ctx: Context) -> None:
+async def test_quick_scans_find_all_due_messages(live_ctx: Context, other_ctx: Context) -> None:
     carriers = {"virtual": VirtualCarrier()}
     assert await dispatch_messages(SERVICES, carriers) == 0
     members = await factories.make_list(live_ctx, [await factories.make_contact(live_ctx) for _ in range(60)])
@@ -196,7 +196,7 @@ async def test_all_goes_out_by_quick_looks(live_ctx: Context, other_ctx: Context
     assert await Message.filter(campaign_id=campaign.id).count() == 60
 
 
-def test_quick_looks_that_save_nothing_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_scans_that_save_nothing_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_bounds, "WORTH", 2.0)
     looks: lane_bounds.Looks[int] = lane_bounds.Looks(is_complete=True)
     now = lane_bounds.NONE.due_at + timedelta(days=1)

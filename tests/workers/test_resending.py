@@ -114,7 +114,7 @@ async def test_before_its_lease_and_without_asking_for_it_nothing_is_sent_again(
     assert await attempts(asking) == [("unknown", False)]
 
 
-async def test_it_is_sent_at_most_once_more(live_ctx: Context) -> None:
+async def test_a_message_in_doubt_is_sent_at_most_once_more(live_ctx: Context) -> None:
     carrier = Scripted(LOST, LOST)
     message_id = await resend(live_ctx, carrier)
     assert await sweep(carrier) == 1

@@ -81,7 +81,7 @@ async def test_a_top_up_is_shared_out_to_the_oldest_first(live_ctx: Context) -> 
     assert (await told("resumed"), await told("paused")) == (3, 5)
 
 
-async def test_a_purchase_resumes_a_campaign_once_no_matter_how_often_it_is_told(live_ctx: Context) -> None:
+async def test_a_purchase_reported_many_times_resumes_a_campaign_once(live_ctx: Context) -> None:
     made = await short_of_credits(live_ctx, 1, 3)
     with running_stripe(SERVICES) as stripe:
         row = await begin(live_ctx)
@@ -95,7 +95,7 @@ async def test_a_purchase_resumes_a_campaign_once_no_matter_how_often_it_is_told
     assert await db.fetch_value("SELECT balance FROM credit_balances") == 1000 - 3
 
 
-async def test_what_is_given_back_does_not_flap(live_ctx: Context) -> None:
+async def test_returned_credits_do_not_pause_and_resume_campaigns(live_ctx: Context) -> None:
     made = await short_of_credits(live_ctx, 4, 3)
     for _ in range(2):
         await refund(live_ctx, 1)
@@ -118,7 +118,7 @@ async def test_a_top_up_that_was_too_small_does_not_stay_fresh(live_ctx: Context
     assert (await told("resumed"), await told("paused"), await sent(live_ctx, made)) == (2, 4, [4, 0, 0])
 
 
-async def test_two_looks_at_once_resume_no_more_than_one(live_ctx: Context) -> None:
+async def test_two_scans_at_once_resume_at_most_one_campaign(live_ctx: Context) -> None:
     await short_of_credits(live_ctx, 3, 3)
     await grant(live_ctx, 1, "one")
     async with unit_of_work():

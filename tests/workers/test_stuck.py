@@ -319,7 +319,7 @@ async def unwritable(message_id: UUID, when: str) -> AsyncIterator[None]:
 @pytest.mark.parametrize(
     ("when", "becomes"), [("new.status = 'sending'", "queued"), ("true", "queued"), ("new.status = 'sent'", "sending")]
 )
-async def test_what_stands_behind_a_message_that_cannot_be_written_goes_out(
+async def test_messages_behind_one_that_cannot_be_written_are_sent(
     live_ctx: Context, carriers: Carriers, monkeypatch: pytest.MonkeyPatch, when: str, becomes: str
 ) -> None:
     poisoned, *others = [await send(live_ctx) for _ in range(6)]

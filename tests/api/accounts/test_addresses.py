@@ -114,7 +114,7 @@ async def test_an_unconfirmed_user_works_in_the_sandbox_only_and_invites_nobody(
     assert await ApiKey.filter(livemode=True).count() + await Invitation.all().count() == 0
 
 
-async def test_signing_up_with_a_known_address_is_answered_alike_and_its_owner_is_told(clean: None) -> None:
+async def test_signing_up_with_a_known_address_is_answered_alike_and_notifies_its_owner(clean: None) -> None:
     owner = await make_owner()
     again = await register(password=OTHER, visitor=STRANGER)
     fresh = await register("new@cohortlabs.co", password=OTHER, visitor=STRANGER)
@@ -148,7 +148,7 @@ async def test_a_link_used_twice_at_once_counts_once(clean: None) -> None:
     assert sorted(type(each).__name__ for each in outcomes) == ["NotFound", "UUID"]
 
 
-async def test_a_reset_sets_the_password_ends_all_sessions_and_is_told(clean: None) -> None:
+async def test_a_reset_sets_the_password_ends_all_sessions_and_notifies_the_user(clean: None) -> None:
     made = await make_owner()
     await ask_reset(" Maria@CohortLabs.co ")
     ((to, _, token),) = await mailed()
@@ -344,7 +344,7 @@ async def test_an_operator_confirms_an_address_once(clean: None) -> None:
         await users.confirm_user(SERVICES, "nobody@cohortlabs.co")
 
 
-async def test_a_new_device_is_told_of_once(clean: None) -> None:
+async def test_a_new_device_notifies_its_user_once(clean: None) -> None:
     await make_owner()
     await log_in(HERE, email=EMAIL, password=PASSWORD)
     assert await mailed() == []

@@ -56,7 +56,7 @@ async def test_a_key_makes_a_context(workspace: Workspace) -> None:
         (make_key(False), "api_key_malformed"),
     ],
 )
-async def test_what_is_no_key_costs_no_query(authorization: str | None, code: str) -> None:
+async def test_a_malformed_key_costs_no_query(authorization: str | None, code: str) -> None:
     # No fixture connects to a database here.
     assert (await refusal(authorization)).code == code
 

@@ -52,7 +52,7 @@ async def tell(ctx: Context, kind: NotificationKind = NotificationKind.CREDITS_L
         await notify_members([Notice(kind, ctx.workspace_id, ctx.livemode, **values)], NOW)  # type: ignore[arg-type]
 
 
-async def test_those_who_may_do_something_are_told(workspace: Workspace) -> None:
+async def test_members_who_can_act_are_notified(workspace: Workspace) -> None:
     owner, member = await join(workspace, Role.OWNER), await join(workspace, Role.MEMBER)
     reader = await join(workspace, Role.READ_ONLY)
     await db.execute("UPDATE credit_balances SET balance = 10 WHERE workspace_id = $1", workspace.id)
@@ -65,7 +65,7 @@ async def test_those_who_may_do_something_are_told(workspace: Workspace) -> None
     assert (row.data, row.read_at, row.created_at, row.subject_id) == ({"count": 10}, None, NOW, None)
 
 
-async def test_what_is_rolled_back_was_not_told(workspace: Workspace) -> None:
+async def test_a_rolled_back_change_notifies_nobody(workspace: Workspace) -> None:
     owner = await join(workspace, Role.OWNER)
     with suppress(RuntimeError):
         async with unit_of_work():
@@ -74,7 +74,7 @@ async def test_what_is_rolled_back_was_not_told(workspace: Workspace) -> None:
     assert (await kinds(owner), await Mail.all().count()) == ([], 0)
 
 
-async def test_a_disabled_webhook_is_told_of_without_its_secrets(workspace: Workspace) -> None:
+async def test_members_are_notified_of_a_disabled_webhook_without_its_secrets(workspace: Workspace) -> None:
     owner, member = await join(workspace, Role.OWNER), await join(workspace, Role.MEMBER)
     row = await WebhookEndpoint.create(
         workspace_id=workspace.id,
@@ -95,7 +95,7 @@ async def test_a_disabled_webhook_is_told_of_without_its_secrets(workspace: Work
     assert await kinds(member) == []
 
 
-async def test_a_removed_sender_and_a_new_member_are_told_of(workspace: Workspace) -> None:
+async def test_members_are_notified_of_a_removed_sender_and_a_new_member(workspace: Workspace) -> None:
     owner, member = await join(workspace, Role.OWNER), await join(workspace, Role.MEMBER)
     await add_sender(SERVICES, workspace.id, "COHORT")
     await remove_sender(SERVICES, workspace.id, "COHORT")
@@ -230,7 +230,7 @@ async def test_what_is_chosen(workspace: Workspace) -> None:
         await notifications.choose_mail(admin, [NotificationKind.NEW_DEVICE])
 
 
-async def test_a_new_device_is_told_of_in_each_workspace_and_read_once(
+async def test_a_new_device_notifies_in_each_workspace_and_is_read_once(
     workspace: Workspace, other_ctx: Context
 ) -> None:
     owner = await join(workspace, Role.OWNER)
@@ -291,7 +291,7 @@ async def test_who_is_removed_keeps_none(workspace: Workspace) -> None:
         ("campaign.started", "preparing", None, []),
     ],
 )
-async def test_what_a_campaign_tells(
+async def test_a_campaign_notifies_members_of_its_outcome(
     type: str, status: str, reason: str | None, told: list[str], workspace: Workspace
 ) -> None:
     owner = await join(workspace, Role.READ_ONLY, livemode=False)

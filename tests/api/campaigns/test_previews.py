@@ -79,7 +79,7 @@ async def test_typography_that_costs_is_found_and_replaced(ctx: Context) -> None
     assert preview.characters[0].name == "RIGHT SINGLE QUOTATION MARK"
 
 
-async def test_one_character_alone_may_save_it_all(ctx: Context) -> None:
+async def test_replacing_one_character_may_save_all_segments(ctx: Context) -> None:
     preview = await preview_message(ctx, SendMessage("+12125550100", "It’s" + "x" * 100))
     assert [(item.character, item.segments_saved) for item in preview.characters] == [("’", 1)]
 

@@ -123,7 +123,7 @@ async def test_two_spellings_are_one_phone(ctx: Context) -> None:
     assert await audit(SERVICES) == []
 
 
-async def test_chains_are_told_apart(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
+async def test_chains_are_distinguished(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
     await write(ctx, [OUT])
     await write(live_ctx, [IN])
     await write(other_ctx, [OUT, IN])

@@ -269,7 +269,7 @@ ERASE = "phone = NULL, ip = NULL, user_agent = NULL, text = NULL, erased_at = no
         f"UPDATE consent_events SET {ERASE}, sequence = 7",
     ],
 )
-async def test_nothing_but_erasure_changes_a_row(ctx: Context, statement: str) -> None:
+async def test_only_erasure_changes_a_row(ctx: Context, statement: str) -> None:
     before = [dict(row) for row in await make_chain(ctx, 2)]
     with pytest.raises(RaiseError, match="append-only"):
         await run_as_owner(statement)
@@ -607,7 +607,7 @@ async def test_a_row_that_lost_its_hash_passes_for_none_from_before(ctx: Context
     assert (await verify_one(ctx)).first_break == Break(2, "it has no hash of its phone")
 
 
-async def test_another_secret_is_told_apart_from_another_chain(ctx: Context) -> None:
+async def test_another_secret_is_distinguished_from_another_chain(ctx: Context) -> None:
     await make_chain(ctx, 1)
     SERVICES.keyring.hash_with("another")
     try:

@@ -174,7 +174,7 @@ async def test_phones_are_read_as_they_are_dialed_in_a_region(
     )
 
 
-async def test_a_row_that_cannot_be_taken_is_told_and_the_others_are_taken(ctx: Context) -> None:
+async def test_a_row_that_cannot_be_taken_is_reported_and_the_others_are_imported(ctx: Context) -> None:
     full = await make_contact(ctx, EVA, attributes={f"a{number}": number for number in range(50)})
     row = await make_list(ctx)
 
@@ -204,7 +204,7 @@ async def test_a_row_that_cannot_be_taken_is_told_and_the_others_are_taken(ctx: 
     assert (await Contact.get(id=full.id)).first_name is None
 
 
-async def test_nobody_who_said_stop_is_brought_back(ctx: Context) -> None:
+async def test_an_import_opts_no_stop_in_again(ctx: Context) -> None:
     out = await make_contact(ctx, MARIA)
     gone = await make_contact(ctx, ANA)
     erased = await make_contact(ctx, EVA)
@@ -362,7 +362,7 @@ async def test_blank_cells_are_ignored_and_edges_trimmed(ctx: Context) -> None:
     )
 
 
-async def test_only_the_row_with_anothers_external_id_is_refused(ctx: Context) -> None:
+async def test_only_the_row_with_the_external_id_of_another_is_refused(ctx: Context) -> None:
     await import_(ctx, CreateContact(MARIA, external_id="c-1"))
     done = await import_(
         ctx,

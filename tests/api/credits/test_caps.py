@@ -100,7 +100,7 @@ async def test_a_send_over_the_cap_is_refused_and_nothing_is_written(
     assert (await used(live_ctx), await balance(live_ctx)) == (3, 9_997)
 
 
-async def test_the_balance_is_told_before_the_cap(live_ctx: Context) -> None:
+async def test_the_balance_is_checked_before_the_cap(live_ctx: Context) -> None:
     await set_cap(live_ctx, daily_credit_cap=1)
     await db.execute("UPDATE credit_balances SET balance = 1")
     async with single_statement():
@@ -468,7 +468,7 @@ async def test_a_campaign_skips_what_is_off_or_in_a_special_range(ctx: Context) 
     }
 
 
-async def test_a_preview_foretells_the_caps(live_ctx: Context, ctx: Context) -> None:
+async def test_a_preview_shows_caps_that_would_be_reached(live_ctx: Context, ctx: Context) -> None:
     await set_cap(live_ctx, daily_credit_cap=3, prefix_hourly_cap=1)
     contacts = [await factories.make_contact(live_ctx) for _ in range(3)]
     row = await factories.make_list(live_ctx, contacts)

@@ -89,7 +89,7 @@ async def test_the_balance_is_the_sum_of_the_ledger_at_every_commit(live_ctx: Co
     assert await Message.filter(status="canceled").count() == 30
 
 
-async def test_low_is_told_once_for_each_time_it_falls(live_ctx: Context) -> None:
+async def test_a_low_balance_is_reported_once_for_each_fall(live_ctx: Context) -> None:
     async def spend(amount: int) -> None:
         async with unit_of_work():
             assert await credits.try_reserve(live_ctx.workspace_id, {ids.new_id(): amount}, datetime.now(UTC))

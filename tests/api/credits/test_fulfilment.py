@@ -87,7 +87,7 @@ async def test_a_slow_payment_is_pending_until_it_comes(live_ctx: Context, strip
     assert await books(live_ctx.workspace_id) == (11_000, 11_000, 0)
 
 
-async def test_success_told_before_completion_is_one_purchase(live_ctx: Context, stripe: PretendStripe) -> None:
+async def test_success_reported_before_completion_is_one_purchase(live_ctx: Context, stripe: PretendStripe) -> None:
     row = await begin(live_ctx)
     stripe.pay(row.session_id or "", slowly=True)
     stripe.arrive(row.session_id or "")
@@ -185,7 +185,7 @@ async def test_a_second_session_of_one_purchase_gives_nothing(live_ctx: Context,
     assert await kinds(live_ctx.workspace_id) == [("purchase", 1000)]
 
 
-async def test_a_refund_that_is_told_first_takes_what_the_purchase_gives(
+async def test_a_refund_that_is_reported_first_takes_the_credits_of_the_purchase(
     live_ctx: Context, stripe: PretendStripe
 ) -> None:
     row = await begin(live_ctx)

@@ -19,7 +19,7 @@ from tests.fakes.stripe import begin, books, buy, reread
 NIGHT = datetime(2026, 5, 2, 3, 30, tzinfo=UTC)
 
 
-async def test_what_no_event_told_is_repaired(live_ctx: Context, stripe: PretendStripe) -> None:
+async def test_a_purchase_without_an_event_is_repaired(live_ctx: Context, stripe: PretendStripe) -> None:
     services = live_ctx.services
     known = await buy(live_ctx, stripe)
     stripe.refund(known.payment_intent or "", 190)

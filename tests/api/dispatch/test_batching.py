@@ -107,7 +107,7 @@ async def test_batches_never_cross_workspaces_or_modes(live_ctx: Context, ctx: C
     assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 9_990
 
 
-async def test_falling_below_the_threshold_is_told_once(live_ctx: Context) -> None:
+async def test_falling_below_the_threshold_is_reported_once(live_ctx: Context) -> None:
     await db.execute("UPDATE credit_balances SET balance = 1005, low_notified = false")
     phones = [factories.next_phone() for _ in range(12)]
     for phone in phones:

@@ -188,7 +188,7 @@ def of_part(message_id: UUID, number: int, *, is_delivered: bool = True, count: 
         ([None, False, True], "failed", "unreachable"),
     ],
 )
-async def test_parts_whose_ids_were_lost_are_told_apart_by_their_reports(
+async def test_parts_whose_ids_were_lost_are_distinguished_by_their_reports(
     live_ctx: Context, said: list[bool | None], expected: str, code: str | None
 ) -> None:
     message_id = await handed_over(live_ctx, ref=None, status="sending")
@@ -482,7 +482,7 @@ async def test_a_phone_that_comes_back_after_the_carriers_refusal_stays_in(
     assert await waiting() == 0
 
 
-async def test_opt_outs_of_two_workspaces_are_told_apart(live_ctx: Context, other_ctx: Context) -> None:
+async def test_opt_outs_of_two_workspaces_are_distinguished(live_ctx: Context, other_ctx: Context) -> None:
     other_live = Context(other_ctx.workspace_id, True, services=SERVICES)
     for ctx, ref in ((live_ctx, "a"), (other_live, "b")):
         await handed_over(ctx, ref=ref)
@@ -735,7 +735,7 @@ async def test_a_stop_does_not_wait_for_reports(live_ctx: Context, monkeypatch: 
     assert (len(await inbound()), await waiting(), batches) == (20, 0, 2)
 
 
-async def test_cron_rings_for_what_carriers_brought(live_ctx: Context) -> None:
+async def test_cron_notifies_workers_of_carrier_events(live_ctx: Context) -> None:
     now = await db.now()
     assert not await reports.has_due(SERVICES, now)
     await keep_carrier_events("main", [Report("1", True, carrier_ref="nothing")])

@@ -33,7 +33,7 @@ async def reply(ctx: Context, phone: str, text: str) -> None:
         )
 
 
-def test_every_scripted_number_is_told() -> None:
+def test_every_scripted_number_is_reported() -> None:
     assert SCRIPTED.keys() == SCRIPTS.keys() | {REFUSED_REGION, REFUSED_CREDITS}
     rows = [line for line in DOCUMENTED.read_text().splitlines() if line.startswith("| `+1")]
     assert {row.split("`")[1] for row in rows} == SCRIPTED.keys()
@@ -51,7 +51,7 @@ async def test_the_newest_comes_first_and_each_phone_once(ctx: Context) -> None:
     assert not listed[0].is_opted_out
 
 
-async def test_how_many_are_listed(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_list_of_handsets_is_limited(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     phones = [factories.next_phone() for _ in range(3)]
     for phone in phones:
         await send(ctx, phone)

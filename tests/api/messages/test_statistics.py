@@ -342,7 +342,7 @@ async def test_audience_growth_counts_contacts_by_source(ctx: Context, live_ctx:
     assert named == {"checkout": 2, "other": 2} | {f"page {number:02}": 1 for number in range(MAX_SOURCES - 2)}
 
 
-async def test_deliverability_is_told_apart(ctx: Context, other_ctx: Context) -> None:
+async def test_deliverability_is_distinguished(ctx: Context, other_ctx: Context) -> None:
     contact = await factories.make_contact(ctx, "+447400123456", region="GB")
     moment = at("2026-05-01T12:00:00")
     await make_message(ctx, moment, contact_id=contact.id, carrier="telnyx", sender="COHORT")

@@ -370,7 +370,7 @@ async def test_what_a_carrier_brought_is_taken_in_before(live_ctx: Context, writ
     assert PHONE not in await dump()
 
 
-async def test_an_opt_out_that_a_carrier_told_of_is_taken_in_before(live_ctx: Context) -> None:
+async def test_an_opt_out_from_a_carrier_is_stored_before_the_erasure(live_ctx: Context) -> None:
     contact = await within(lambda: create_contact(live_ctx, CreateContact(PHONE)))
     message_id = ids.new_id()
     await db.execute(
@@ -764,7 +764,7 @@ async def test_erasure_takes_lists_before_credits(live_ctx: Context, virtual_liv
         "DELETE FROM virtual_submissions",
     ],
 )
-async def test_the_carriers_books_admit_nothing_but_erasure(ctx: Context, statement: str) -> None:
+async def test_the_records_of_carriers_allow_only_erasure(ctx: Context, statement: str) -> None:
     await VirtualSubmission.create(
         message_id=ids.new_id(),
         workspace_id=ctx.workspace_id,

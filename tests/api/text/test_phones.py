@@ -329,7 +329,7 @@ def test_former_numbers_are_read_as_they_are_dialed_at_home() -> None:
     assert read_phone("07 08 09 10", "CI").e164 == "+22507080910"
 
 
-def test_phones_are_told_apart_by_their_identity() -> None:
+def test_phones_are_distinguished_by_their_identity() -> None:
     given = ["+541123456789", "+12125550177", "+5491123456789", "+12125550177"]
     assert by_canonical(given) == {"+5491123456789": "+541123456789", "+12125550177": "+12125550177"}
     assert with_spellings(["+5491123456789", "+12125550177"]) == ["+12125550177", "+541123456789", "+5491123456789"]

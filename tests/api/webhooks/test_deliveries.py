@@ -127,7 +127,7 @@ async def test_a_delivery_reopened_in_flight_is_delivered_again(ctx: Context) ->
     assert (row.state, row.lease_until) == ("pending", new.lease_until)
 
 
-async def test_an_endpoint_with_many_pending_starves_nobody(ctx: Context) -> None:
+async def test_an_endpoint_with_many_pending_events_delays_no_other(ctx: Context) -> None:
     busy, quiet = await make_endpoint(ctx), await make_endpoint(ctx, events=["message.failed"])
     await write_events(ctx, 300, now=NOW - timedelta(hours=1))
     await write_events(ctx, type=EventType.MESSAGE_FAILED, now=NOW)
@@ -285,7 +285,7 @@ async def test_a_batch_with_a_success_is_no_failure(ctx: Context) -> None:
 
 
 @pytest.mark.parametrize(("days", "enabled"), [(2, True), (3, False)])
-async def test_three_days_of_nothing_but_failures_disable_an_endpoint(
+async def test_three_days_of_failures_only_disable_an_endpoint(
     ctx: Context, live_ctx: Context, days: int, enabled: bool
 ) -> None:
     endpoint = await make_endpoint(ctx, failing_since=NOW - timedelta(days=days))

@@ -175,7 +175,7 @@ async def test_webhooks_are_listed_newest_first(ctx: Context, live_ctx: Context,
     assert ([row.id for row in page.items], page.has_more) == ([rows[0].id], False)
 
 
-async def test_nobody_reaches_anothers_webhook(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
+async def test_no_workspace_reaches_the_webhook_of_another(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
     endpoint = await make_endpoint(ctx)
     await write_events(ctx)
     (delivery,) = await deliveries_of(endpoint.id)

@@ -381,7 +381,7 @@ def test_an_unknown_status_word_ends_nothing_and_is_logged(word: str) -> None:
 @pytest.mark.parametrize(
     "text", ["stat:DELIVRD", "id:5", "id:5 stat: err:001", "id:5 stat: submit date:2611231200", "hello"]
 )
-def test_a_receipt_without_id_or_state_is_told(text: str) -> None:
+def test_a_receipt_without_id_or_state_is_reported(text: str) -> None:
     unread: list[str | None] = []
     assert to_carrier_event(by_text(text), "", options(), {}, unread.append) is None
     assert unread == [None]

@@ -110,7 +110,7 @@ def read_archive(file: BinaryIO) -> list[zipfile.ZipInfo]:
 
 
 def check_archive(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse an archive that holds too much, whatever it says of itself. Raises InvalidRequest."""
+    """Refuse an archive that holds too much, even if it declares less. Raises InvalidRequest."""
     if len(entries) > MOST_ENTRIES:
         raise refused(TOO_DENSE)
     packed = size_of(file)

@@ -27,6 +27,7 @@ from msvs.api.errors import ErrorCode, Unavailable
 from msvs.api.limits import Limiter
 from msvs.api.notifier import Notifier
 from msvs.billing.routes import billing_routes
+from msvs.callbacks.hooks import hook_routes
 from msvs.callbacks.routes import callback_routes
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
@@ -131,6 +132,7 @@ def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
         *handset_routes(services, settings),
         *dashboard.dashboard_routes(),
         *callback_routes(parts.carriers, base_url=settings.base_url),
+        *hook_routes(services, limiter),
         *billing_routes(services),
         *docs_routes(),
         *mailbox_routes(keeps_mail=settings.keeps_mail),

@@ -331,6 +331,30 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Change it in that service, or create your own list.",
     ),
     (
+        ErrorCode.LIST_NOT_SYNCED,
+        (409,),
+        "The list is static: no service keeps it in step.",
+        "Create a list with a `source`.",
+    ),
+    (
+        ErrorCode.SOURCE_STATE,
+        (409,),
+        "The status of the list's source does not allow this.",
+        "Check `source`: confirm it when it is `checked`, resume it when it is paused, change what `error` names.",
+    ),
+    (
+        ErrorCode.SOURCE_LIMIT,
+        (409,),
+        "There are as many synced lists as one mode of a workspace may have.",
+        "Disconnect or delete a synced list.",
+    ),
+    (
+        ErrorCode.SOURCE_PAUSED,
+        (503,),
+        "People were posted to a synced list that is paused or stopped.",
+        "Post them again once the list is resumed, or after Retry-After.",
+    ),
+    (
         ErrorCode.ADDRESS_EXPIRED,
         (404,),
         "A signed address has expired, or was never issued.",

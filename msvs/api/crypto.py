@@ -126,6 +126,10 @@ class Keyring:
         """Hash a phone in one mode of a workspace; elsewhere the same phone has another hash."""
         return hash_phone_with(self._key(), workspace_id, livemode, phone)
 
+    def hash_person(self, source_id: UUID, external_id: str) -> str:
+        """Hash the id that a person has at the source of a list."""
+        return _keyed(self._key(), "person", str(source_id), external_id)
+
     def hash_details(self, event_id: UUID, ip: str | None, user_agent: str | None, text: str | None) -> str:
         """Hash what an entry's erasure removes besides the phone."""
         return _keyed(self._key(), "details", str(event_id), ip, user_agent, text)

@@ -21,6 +21,7 @@ class Bucket(StrEnum):
 
     REQUESTS = "requests"
     CAMPAIGNS = "campaigns"
+    HOOKS = "hooks"
     STRANGERS = "strangers"
 
 
@@ -35,6 +36,7 @@ class Rate:
 RATES: Mapping[Bucket, Rate] = {
     Bucket.REQUESTS: Rate(100, 200),
     Bucket.CAMPAIGNS: Rate(1000, 2000),
+    Bucket.HOOKS: Rate(10, 100),
     Bucket.STRANGERS: Rate(5, 50),
 }
 

@@ -48,7 +48,9 @@ JOBS: dict[WorkQueue, Job] = {
     WorkQueue.WEBHOOKS: Job("msvs.workers.jobs.deliver_webhooks", "Deliver due webhooks"),
     WorkQueue.MAIL: Job("msvs.workers.jobs.send_mail", "Send due mail"),
     WorkQueue.BILLING: Job("msvs.workers.jobs.settle_billing", "Settle what Stripe told of purchases"),
-    WorkQueue.IMPORTS: Job("msvs.workers.jobs.run_imports", "Import files of contacts, and write those of exports"),
+    WorkQueue.IMPORTS: Job(
+        "msvs.workers.jobs.run_imports", "Import files of contacts, write those of exports, and sync lists"
+    ),
     WorkQueue.MAINTENANCE: Job(
         "msvs.workers.jobs.maintain",
         "Resolve expired leases, complete campaigns, drop what is past its keeping",

@@ -26,6 +26,9 @@ from msvs.models import (
     MessageStatus,
     OnUnknown,
     OptInStatus,
+    SourceStatus,
+    SyncStatus,
+    SyncTrigger,
     rows,
 )
 from msvs.models.campaigns import Audience
@@ -286,6 +289,151 @@ class ContactResource(Resource, kw_only=True):
     ) = UNSET
 
 
+class SyncFault(Resource, kw_only=True):
+    """Why a sync failed or stopped."""
+
+    code: Annotated[
+        str,
+        about(
+            "The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,"
+            " `mapping_missing` or `list_shrank`.",
+            example="credentials_refused",
+        ),
+    ]
+    message: Annotated[str, about("An explanation for people.", example="Kit refuses the API key.")]
+    setting: Annotated[str, about("The setting to change, if it is one.", example="api_key")] | None = None
+
+
+class SyncCounts(Resource, kw_only=True):
+    """The outcomes of a sync, actual or expected: each of `people` is counted once, in the seven fields that follow."""
+
+    people: Annotated[int, about("The people who were read.", example=412)] = 0
+    created: Annotated[int, about("Contacts created.", example=12)] = 0
+    updated: Annotated[int, about("Contacts updated.", example=3)] = 0
+    unchanged: Annotated[int, about("People who are as they were.", example=395)] = 0
+    duplicate: Annotated[int, about("People whose phone another person there has.", example=0)] = 0
+    suppressed: Annotated[int, about("Contacts that opted out and stay opted out.", example=1)] = 0
+    invalid: Annotated[int, about("People without a valid phone.", example=1)] = 0
+    erased: Annotated[int, about("People left out because they were erased here.", example=0)] = 0
+    left: Annotated[int, about("People who are no longer there.", example=2)] = 0
+    added_to_list: Annotated[int, about("Contacts added to the list.", example=12)] = 0
+    removed_from_list: Annotated[int, about("Contacts taken off the list.", example=2)] = 0
+    opted_in: Annotated[int, about("Contacts opted in.", example=0)] = 0
+    pending: Annotated[int, about("Contacts asked to confirm.", example=0)] = 0
+
+
+class SyncSample(Resource, kw_only=True):
+    """One of the first people whom a dry run read."""
+
+    phone: Annotated[str, about("The phone in E.164 format.", example="+12125550123")] | None = None
+    first_name: Annotated[str, about("The first name.", example="Maria")] | None = None
+    last_name: Annotated[str, about("The last name.", example="Silva")] | None = None
+    email: Annotated[str, about("The e-mail address.", example="maria@example.com")] | None = None
+    status: Annotated[
+        str,
+        about(
+            "The expected outcome.",
+            example="created",
+            enum=["created", "updated", "unchanged", "duplicate", "suppressed"],
+        ),
+    ]
+
+
+class SyncProblem(Resource, kw_only=True):
+    """Someone who could not be read, by the id there."""
+
+    external_id: Annotated[str, about("The id in the service.", example="1042")]
+    reason: Annotated[str, about("Why.", example="it is not a valid phone number")]
+
+
+class ListSyncResource(Resource, kw_only=True):
+    """A sync of a list with the service that it is kept in step with."""
+
+    id: Annotated[str, about(example=f"syn_{ULID}")]
+    object: Literal["list_sync"] = "list_sync"
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    list_id: Annotated[str, about("The list.", example=LIST_ID)]
+    trigger: Annotated[str, about("What began it.", example="schedule", enum=[*SyncTrigger])]
+    status: Annotated[
+        str,
+        about(
+            "The status. `held`: too many people would leave; confirm it or check the service.",
+            example="completed",
+            enum=[*SyncStatus],
+        ),
+    ]
+    dry_run: Annotated[bool, about("Whether it only found what would change.", example=False)]
+    full: Annotated[bool, about("Whether it read everyone, not only changes.", example=True)]
+    counts: Annotated[SyncCounts, about("The outcomes, actual or expected.")]
+    samples: Annotated[list[SyncSample], about("The first people of a dry run, until it is confirmed.", example=[])]
+    problems: Annotated[list[SyncProblem], about("The first people who could not be read.", example=[])]
+    error: Annotated[SyncFault, about("Why it failed or is held.")] | None
+    created_at: Annotated[str, about("When it was created.")]
+    updated_at: Annotated[str, about("When it last made progress.")]
+    started_at: Annotated[str, about("When the first people were read.")] | None
+    ended_at: Annotated[str, about("When it ended.")] | None
+
+
+class SourceField(Resource, kw_only=True):
+    """A field that people of the service have."""
+
+    key: Annotated[str, about("The key in `mapping`.", example="fields.phone")]
+    label: Annotated[str, about("The name in the service.", example="Phone")]
+    type: Annotated[
+        str, about("The type of its values.", example="text", enum=["text", "number", "boolean", "date", "time"])
+    ]
+    field: Annotated[str, about("What it is mapped to.", example="phone")]
+
+
+class ListSourceResource(Resource, kw_only=True):
+    """The service that a list is kept in step with, and how it stands."""
+
+    type: Annotated[str, about("The connector.", example="kit")]
+    status: Annotated[
+        str,
+        about(
+            "The status. `checking`: the first sync, a dry run, goes on; `checked`: it waits for you to confirm it;"
+            " `stopped`: it waits for a change, which `error` names.",
+            example="active",
+            enum=[*SourceStatus],
+        ),
+    ]
+    paused: Annotated[bool, about("Whether it is paused.", example=False)]
+    account: Annotated[str, about("The account in the service.", example="Cohort Labs")] | None
+    settings: Annotated[
+        dict[str, str], about("The settings of the connector, without secrets.", example={"tag_id": "1042"})
+    ]
+    known_fields: Annotated[list[SourceField], about("The fields that people there have.")]
+    mapping: Annotated[dict[str, str], about("What each field is, by its key.", example={"fields.phone": "phone"})]
+    default_region: Annotated[str, about("The region of numbers without a country code.", example="US")] | None
+    evidence: (
+        Annotated[JSONObject, about("How everyone there agreed to receive texts.", example={"source": "webinar"})]
+        | None
+    )
+    update: Annotated[
+        str, about("What happens to contacts that exist.", example="fill", enum=["overwrite", "fill", "skip"])
+    ]
+    removal: Annotated[
+        str, about("What happens to contacts who are no longer there.", example="leave", enum=["leave", "stay"])
+    ]
+    every_minutes: Annotated[int, about("How often it is synced, in minutes.", example=60)]
+    writes_opt_outs: Annotated[bool, about("Whether the service is told of opt-outs.", example=False)]
+    hook_url: (
+        Annotated[
+            str,
+            about(
+                "The address that the service posts people to; keep it secret. Null for callers who may not change"
+                " the list.",
+                example="https://api.massivesms.com/hooks/3q2…",
+            ),
+        ]
+        | None
+    )
+    next_sync_at: Annotated[str, about("When the next sync is due.")] | None
+    last_sync: Annotated[ListSyncResource, about("The newest sync.")] | None
+    error: Annotated[SyncFault, about("Why it stopped, or failed last.")] | None
+
+
 class ContactListResource(Resource, kw_only=True):
     """A collection of contacts."""
 
@@ -304,6 +452,9 @@ class ContactListResource(Resource, kw_only=True):
     contact_count: Annotated[int, about("The number of contacts on the list.", example=412, minimum=0)]
     created_at: Annotated[str, about("When it was created.")]
     updated_at: Annotated[str, about("When it was last renamed.")]
+    source: (
+        Annotated[ListSourceResource, about("What a synced list is kept in step with; null for a static one.")] | None
+    ) = None
     version: ShownVersion = ""
 
 
@@ -919,8 +1070,8 @@ def contact_resource(row: rows.ContactRow) -> ContactResource:
     )
 
 
-def contact_list_resource(row: rows.ContactListRow) -> ContactListResource:
-    """Return the shape of a contact list row."""
+def contact_list_resource(row: rows.ContactListRow, source: ListSourceResource | None = None) -> ContactListResource:
+    """Return the shape of a contact list row, with its source if it is a synced one."""
     return ContactListResource(
         id=ids.encode_id(ids.CONTACT_LIST, row.id),
         livemode=row.livemode,
@@ -929,7 +1080,29 @@ def contact_list_resource(row: rows.ContactListRow) -> ContactListResource:
         contact_count=row.contact_count,
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
+        source=source,
         version=contact_list_version(row),
+    )
+
+
+def list_sync_resource(row: rows.ListSyncRow, *, has_people: bool = True) -> ListSyncResource:
+    """Return the shape of a sync, if asked without the people that it names."""
+    return ListSyncResource(
+        id=ids.encode_id(ids.LIST_SYNC, row.id),
+        livemode=row.livemode,
+        list_id=ids.encode_id(ids.CONTACT_LIST, row.list_id),
+        trigger=str(row.trigger),
+        status=str(row.status),
+        dry_run=row.is_dry_run,
+        full=row.is_full,
+        counts=msgspec.convert(row.counts, SyncCounts),
+        samples=msgspec.convert(row.samples, list[SyncSample]) if has_people else [],
+        problems=msgspec.convert(row.problems, list[SyncProblem]) if has_people else [],
+        error=None if row.error is None else msgspec.convert(row.error, SyncFault),
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+        started_at=optional_moment(row.started_at),
+        ended_at=optional_moment(row.ended_at),
     )
 
 

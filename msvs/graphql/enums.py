@@ -30,6 +30,9 @@ from msvs.models import (
     PurchaseStatus,
     Role,
     SenderKind,
+    SourceStatus,
+    SyncStatus,
+    SyncTrigger,
     TopUpOff,
 )
 
@@ -117,6 +120,43 @@ describe(
         "CANCELED": "Canceled before the file was complete.",
         "FAILED": "Failed, for the reason in `error`.",
         "EXPIRED": "The file was deleted, after seven days or because a person in it was erased.",
+    },
+)
+describe(
+    SourceStatus,
+    "SourceStatus",
+    "The status of the source of a synced list.",
+    {
+        "CHECKING": "Its first sync, a dry run, goes on.",
+        "CHECKED": "It waits for you to confirm the dry run.",
+        "ACTIVE": "The list is kept in step.",
+        "STOPPED": "It waits for a change, which its error names.",
+    },
+)
+describe(
+    SyncStatus,
+    "SyncStatus",
+    "The status of a sync of a list.",
+    {
+        "QUEUED": "Waiting for a worker.",
+        "RUNNING": "People are being read.",
+        "HELD": "Suspiciously many people would leave: confirm it, or check the service.",
+        "COMPLETED": "Completed.",
+        "FAILED": "Failed, for the reason in `error`.",
+        "CANCELED": "Canceled by a change of its source.",
+    },
+)
+describe(
+    SyncTrigger,
+    "SyncTrigger",
+    "What began a sync of a list.",
+    {
+        "CREATED": "The list was connected: a dry run.",
+        "CONFIRMED": "The dry run was confirmed.",
+        "CHANGED": "The source was changed.",
+        "SCHEDULE": "The schedule.",
+        "MANUAL": "You asked for it.",
+        "HOOK": "People were posted to the address of the list.",
     },
 )
 describe(
@@ -298,6 +338,8 @@ describe(
         "CAMPAIGN_RESUMED": "A campaign was resumed.",
         "CAMPAIGN_CANCELED": "A campaign was canceled.",
         "IMPORT_COMPLETED": "An import of contacts ended, with the outcome in its status.",
+        "LIST_SYNC_COMPLETED": "A sync of a list completed.",
+        "LIST_SYNC_FAILED": "A sync of a list failed; its error tells why.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
         "TEST_PING": "A test of one webhook.",
     },
@@ -311,6 +353,7 @@ describe(
         "CAMPAIGN_COMPLETED": "All messages of a campaign are in a final state.",
         "CAMPAIGN_PAUSED": "The service paused a campaign; `reason` says why.",
         "IMPORT_ENDED": "An import of contacts ended; `reason` says how.",
+        "LIST_SYNC_STOPPED": "A list is no longer kept in step; `reason` says why.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
         "SENDER_REMOVED": "The workspace lost a sender.",
         "MEMBER_JOINED": "A member joined the workspace.",
@@ -351,6 +394,9 @@ describe(
         "EMAIL_CONFIRMED": "Confirmed their e-mail address.",
         "KEY_CREATED": "Created an API key.",
         "EXPORT_CREATED": "Exported data.",
+        "LIST_CONNECTED": "Connected a list to a service.",
+        "LIST_SOURCE_UPDATED": "Changed the source of a synced list.",
+        "LIST_DISCONNECTED": "Disconnected a list from its service.",
         "KEY_ROLLED": "Rolled an API key.",
         "KEY_REVOKED": "Revoked an API key.",
         "MESSAGE_REDACTED": "Redacted a message.",

@@ -11,8 +11,9 @@ from msgspec import UNSET
 from strawberry import ID
 
 from msvs.api import ids
-from msvs.api.contacts import lists
+from msvs.api.contacts import lists, sources
 from msvs.api.contacts.lists import AddContacts, CreateList, UpdateList
+from msvs.api.contacts.source_options import NewSource, UpdateSource
 from msvs.api.context import Context
 from msvs.api.resources import ContactListResource, contact_list_version
 from msvs.api.scope import scoped
@@ -21,8 +22,9 @@ from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import Deleted, argument
-from msvs.graphql.loaders import LIST_MEMBERS
+from msvs.graphql.inputs import Deleted, argument, read_input
+from msvs.graphql.list_sources import ListSource, ListSourceInput, ListSync, UpdateListSourceInput
+from msvs.graphql.loaders import LIST_MEMBERS, LIST_SYNCS
 from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import ContactList as ContactListRow
@@ -44,6 +46,22 @@ class ContactList(Node):
     def from_row(cls, row: rows.ContactListRow) -> ContactList:
         """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.CONTACT_LIST, row.id)), version=contact_list_version(row))
+
+    @field("What a synced list is kept in step with; null for a static one.")
+    async def source(self, info: Info) -> ListSource | None:
+        if self.row.kind == lists.STATIC:
+            return None
+        found = await info.context.loaders.list_source(self.row.id)
+        return None if found is None else ListSource.from_rows(info.context.ctx, *found)
+
+    @field("The syncs of the list, newest first.")
+    async def syncs(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[ListSync]:
+        request = read_page(ids.LIST_SYNC, first, after, last, before)
+        loaders, id = info.context.loaders, self.row.id
+        page = await loaders.children(LIST_SYNCS, id, request)
+        return connect(ids.LIST_SYNC, request, page, ListSync.from_row, lambda: loaders.count_children(LIST_SYNCS, id))
 
     @field("The contacts on the list, newest first.")
     async def members(
@@ -67,7 +85,7 @@ class ContactsAdded:
 
 
 CreateListResult = Annotated[
-    ContactList | InvalidRequestError | PermissionRefusedError,
+    ContactList | InvalidRequestError | ConflictError | PermissionRefusedError,
     strawberry.union("CreateListResult", description="The new list, or an error."),
 ]
 UpdateListResult = Annotated[
@@ -85,6 +103,15 @@ AddContactsToListResult = Annotated[
 RemoveContactFromListResult = Annotated[
     ContactList | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union("RemoveContactFromListResult", description="The list without the contact, or an error."),
+]
+
+ChangeListSourceResult = Annotated[
+    ContactList | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("ChangeListSourceResult", description="The list with its source as it now is, or an error."),
+]
+SyncListResult = Annotated[
+    ListSync | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("SyncListResult", description="The sync that goes on, or an error."),
 ]
 
 ListId = Annotated[ID, strawberry.argument(description="The list's id.")]
@@ -109,9 +136,50 @@ class ListQuery:
 
 @strawberry.type
 class ListMutation:
-    @mutation(CreateListResult, "Create an empty list.")
-    async def create_list(self, info: Info, name: Name) -> object:
-        return await mutate(info, lambda ctx: lists.create_list(ctx, name), ContactList.from_row)
+    @mutation(CreateListResult, "Create an empty list, static or kept in step with a service.")
+    async def create_list(
+        self, info: Info, name: Name, source: Annotated[ListSourceInput | None, argument(CreateList, "source")] = None
+    ) -> object:
+        if source is None:
+            return await mutate(info, lambda ctx: lists.create_list(ctx, name), ContactList.from_row)
+        return await mutate(
+            info,
+            lambda ctx: sources.create_synced_list(ctx, name, read_input(NewSource, source)),
+            ContactList.from_row,
+        )
+
+    @mutation(ChangeListSourceResult, "Change the source of a synced list; the next sync reads everyone again.")
+    async def update_list_source(
+        self,
+        info: Info,
+        id: ListId,
+        input: Annotated[UpdateListSourceInput, strawberry.argument(description="What to change.")],
+    ) -> object:
+        return await mutate(
+            info,
+            lambda ctx: sources.update_source(ctx, _id(id), read_input(UpdateSource, input)),
+            ContactList.from_row,
+        )
+
+    @mutation(SyncListResult, "Sync a list now.")
+    async def sync_list(self, info: Info, id: ListId) -> object:
+        return await mutate(info, lambda ctx: sources.sync_list(ctx, _id(id)), ListSync.from_row)
+
+    @mutation(ChangeListSourceResult, "Let a list be synced as its dry run found, or people leave a list that shrank.")
+    async def confirm_list_sync(self, info: Info, id: ListId) -> object:
+        return await mutate(info, lambda ctx: sources.confirm_sync(ctx, _id(id)), ContactList.from_row)
+
+    @mutation(ChangeListSourceResult, "Pause the syncs of a list.")
+    async def pause_list_sync(self, info: Info, id: ListId) -> object:
+        return await mutate(info, lambda ctx: sources.pause_sync(ctx, _id(id)), ContactList.from_row)
+
+    @mutation(ChangeListSourceResult, "Resume the syncs of a list.")
+    async def resume_list_sync(self, info: Info, id: ListId) -> object:
+        return await mutate(info, lambda ctx: sources.resume_sync(ctx, _id(id)), ContactList.from_row)
+
+    @mutation(ChangeListSourceResult, "Make a synced list a static one; its contacts stay.")
+    async def disconnect_list(self, info: Info, id: ListId) -> object:
+        return await mutate(info, lambda ctx: sources.disconnect_list(ctx, _id(id)), ContactList.from_row)
 
     @mutation(UpdateListResult, "Rename a list.")
     async def update_list(
@@ -124,7 +192,7 @@ class ListMutation:
 
     @mutation(DeleteListResult, "Delete a list, but not its contacts.")
     async def delete_list(self, info: Info, id: ListId) -> object:
-        return await mutate(info, lambda ctx: lists.delete_list(ctx, _id(id)), lambda _: Deleted(id=id))
+        return await mutate(info, lambda ctx: sources.delete_list(ctx, _id(id)), lambda _: Deleted(id=id))
 
     @mutation(AddContactsToListResult, "Add at most 1,000 contacts to a list; contacts already on it stay.")
     async def add_contacts_to_list(

@@ -19,6 +19,7 @@ from uuid import UUID
 import structlog
 
 from msvs.api.contacts.import_jobs import DUE
+from msvs.api.contacts.sync_runs import RUNS
 from msvs.api.context import Context
 from msvs.api.dispatch.campaign_stats import campaign_stats
 from msvs.api.errors import ApiError, ErrorCode, InvalidRequest, RateLimited
@@ -26,7 +27,7 @@ from msvs.api.messages import export_jobs
 from msvs.api.resources import CampaignStats
 from msvs.api.scope import scoped
 from msvs.database import Row, fetch
-from msvs.models import ContactImport, Export
+from msvs.models import ContactImport, Export, ListSync
 
 log = structlog.get_logger(__name__)
 
@@ -286,6 +287,18 @@ class Feed:
             while last is not None and last.status in export_jobs.DUE:
                 await asyncio.sleep(POLL_SECONDS)
                 now = await scoped(ctx, Export).filter(id=first.id).first()
+                if now is not None and now.updated_at != last.updated_at:
+                    yield now
+                last = now
+
+    async def list_sync(self, ctx: Context, first: ListSync) -> AsyncGenerator[ListSync, None]:
+        """Yield a sync of a list now, and then whenever it has gone on; ends when no worker has to do with it."""
+        with self._counted(first.workspace_id):
+            last: ListSync | None = first
+            yield first
+            while last is not None and last.status in RUNS:
+                await asyncio.sleep(POLL_SECONDS)
+                now = await scoped(ctx, ListSync).filter(id=first.id).first()
                 if now is not None and now.updated_at != last.updated_at:
                     yield now
                 last = now

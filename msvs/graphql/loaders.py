@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 from tortoise.models import Model
 
 from msvs.api.campaigns import campaigns
+from msvs.api.contacts import sources
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context
 from msvs.api.messages.explanations import TimelineEntry, message_timelines
@@ -47,6 +48,7 @@ CONSENT_HISTORY = Relation(
     " OR child.phone_hash IS NULL AND child.phone = ANY(string_to_array(split_part(parent.id, ' ', 2), ',')))",
     "text",
 )
+LIST_SYNCS = Relation("list_syncs AS child", "child.list_id = parent.id")
 WEBHOOK_ATTEMPTS = Relation("webhook_attempts AS child", "child.endpoint_id = parent.id")
 
 READ_CHILDREN = """
@@ -90,6 +92,17 @@ class Loaders:
             return [found.get(key) for key in keys]
 
         return self._loader(model, read).load(id)
+
+    def list_source(self, list_id: UUID) -> Awaitable[tuple[rows.ListSourceRow, rows.ListSyncRow | None] | None]:
+        """Return the source of a list with its newest sync, or None."""
+
+        async def read(
+            keys: list[UUID],
+        ) -> Sequence[tuple[rows.ListSourceRow, rows.ListSyncRow | None] | None]:
+            found = await sources.read_sources(self._ctx, keys)
+            return [found.get(key) for key in keys]
+
+        return self._loader("list_source", read).load(list_id)
 
     def stats(self, campaign: rows.CampaignRow) -> Awaitable[CampaignStats]:
         """Return the stats of a campaign that was read under this caller."""

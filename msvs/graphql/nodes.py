@@ -43,7 +43,7 @@ READS: Mapping[str, Permission] = {
     **dict.fromkeys((ids.MESSAGE, ids.INBOUND, CANNED_ANSWER), Permission.MESSAGES_READ),
     ids.CAMPAIGN: Permission.CAMPAIGNS_READ,
     **dict.fromkeys(
-        (ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION, CONTACT_NOTE, ids.IMPORT),
+        (ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION, CONTACT_NOTE, ids.IMPORT, ids.LIST_SYNC),
         Permission.CONTACTS_READ,
     ),
     **dict.fromkeys((ids.WEBHOOK, ids.ATTEMPT), Permission.WEBHOOKS_READ),

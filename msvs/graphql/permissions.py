@@ -17,6 +17,8 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("runImport", "cancelImport", "undoImport"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("createExport", "cancelExport"), Permission.EXPORTS_WRITE),
     **dict.fromkeys(("createList", "updateList", "deleteList"), Permission.CONTACTS_WRITE),
+    **dict.fromkeys(("updateListSource", "syncList", "confirmListSync"), Permission.CONTACTS_WRITE),
+    **dict.fromkeys(("pauseListSync", "resumeListSync", "disconnectList"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("createSuppression", "importSuppressions", "liftSuppression"), Permission.CONTACTS_WRITE),
     "eraseContact": Permission.CONTACTS_ERASE,

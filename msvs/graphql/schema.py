@@ -29,6 +29,7 @@ from msvs.graphql.inbound import InboundMutation, InboundQuery
 from msvs.graphql.inbox import InboxMutation, InboxQuery
 from msvs.graphql.keys import KeyMutation, KeyQuery
 from msvs.graphql.keywords import KeywordMutation, KeywordQuery
+from msvs.graphql.list_sources import ListSyncQuery
 from msvs.graphql.lists import ListMutation, ListQuery
 from msvs.graphql.messages import MessageMutation, MessageQuery
 from msvs.graphql.nodes import NodeQuery
@@ -61,6 +62,7 @@ class Query(
     ImportQuery,
     ExportQuery,
     ListQuery,
+    ListSyncQuery,
     KeywordQuery,
     SuppressionQuery,
     RequestQuery,

@@ -13,7 +13,7 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.accounts.notifications import member_of, modes_shown
 from msvs.api.campaigns import campaigns
-from msvs.api.contacts import import_jobs
+from msvs.api.contacts import import_jobs, sources
 from msvs.api.messages import export_jobs
 from msvs.api.permissions import Permission, allow
 from msvs.api.webhooks.events import EventType
@@ -27,6 +27,7 @@ from msvs.graphql.fields import F
 from msvs.graphql.imports import ContactImport
 from msvs.graphql.inbound import InboundMessage
 from msvs.graphql.inputs import optional_ref
+from msvs.graphql.list_sources import ListSync
 from msvs.graphql.live import Topic, Watched
 from msvs.graphql.notifications import Notification
 
@@ -82,6 +83,18 @@ class Subscription:
             async for now in found:
                 request.forget()
                 yield Export.from_row(now)
+
+    @subscription("A sync of a list as it is now, and again after each progress, at most once a second. Ends with it.")
+    async def list_sync_progress(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The sync's id.")]
+    ) -> AsyncGenerator[ListSync, None]:
+        request = info.context
+        allow(request.ctx, Permission.CONTACTS_READ)
+        row = await sources.get_sync(request.ctx, ids.find_id(ids.LIST_SYNC, id, "sync"))
+        async with aclosing(request.live.list_sync(request.ctx, row)) as found:
+            async for now in found:
+                request.forget()
+                yield ListSync.from_row(now)
 
     @subscription("Messages that recipients send, as they arrive.")
     async def new_replies(

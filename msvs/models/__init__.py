@@ -50,6 +50,7 @@ from msvs.models.requests import ApiRequest
 from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
+from msvs.models.syncs import ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
 from msvs.models.twilio import StatusCallback, TwilioMessage
 from msvs.models.users import (
     AccountToken,
@@ -108,6 +109,8 @@ __all__ = [
     "LedgerEntry",
     "LedgerKind",
     "ListMember",
+    "ListSource",
+    "ListSync",
     "LoginThrottle",
     "Mail",
     "MailState",
@@ -138,10 +141,13 @@ __all__ = [
     "Sender",
     "SenderKind",
     "Session",
+    "SourceStatus",
     "StatusCallback",
     "StoredCarrierEvent",
     "StripeEvent",
     "Suppression",
+    "SyncStatus",
+    "SyncTrigger",
     "ThreadAssignment",
     "TopUpOff",
     "TwilioMessage",

@@ -763,7 +763,8 @@ class _Examples:
     def _data(self, type: str) -> Schema:
         data = self.of(openapi_events.EVENT_DATA[type.partition(".")[0]])
         for name, value in openapi_events.EVENT_EXAMPLES.get(EventType(type), {}).items():
-            data[name] = {**data[name], **value} if isinstance(data.get(name), dict) else value
+            known = data.get(name)
+            data[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
         return data
 
     def _value(self, schema: Schema) -> object:

@@ -143,6 +143,21 @@ OPERATIONS: Mapping[str, str] = {
         "Needs newer evidence: a `source`, `renewed: true`, and an `at` later than the opt-out; otherwise the"
         " answer is 409 `opt_in_revoked`. With double opt-in, the suppression stays until the person confirms."
     ),
+    "createList": (
+        "With a `source`, the list is kept in step with a service. The first sync is a dry run: look at its counts and"
+        " samples, then confirm it."
+    ),
+    "updateListSource": "Fields that are left out stay, secrets too. The next sync reads everyone again.",
+    "syncList": "Returns the sync that goes on, if there is one.",
+    "confirmListSync": (
+        "Confirms the dry run of a new list, or that suspiciously many people leave. A list that is active is returned"
+        " unchanged."
+    ),
+    "pauseListSync": "A sync that goes on stops after its page, and goes on from there when it is resumed.",
+    "disconnectList": (
+        "The list becomes a static one. Its contacts and the history of its syncs stay; its secrets are deleted."
+    ),
+    "listListSyncs": "Newest first, kept for 90 days. People who were posted are counted in one entry an hour.",
     "addListContacts": "At most 1000 ids. Contacts that are on the list stay; unknown ids are reported.",
     "removeListContact": "Does nothing if the contact is not on the list.",
     "createWebhook": (
@@ -231,6 +246,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "Campaign": ids.CAMPAIGN,
     "Contact": ids.CONTACT,
     "ContactList": ids.CONTACT_LIST,
+    "ListSync": ids.LIST_SYNC,
     "Import": ids.IMPORT,
     "Export": ids.EXPORT,
     "ContactExport": ids.CONTACT,

@@ -34,6 +34,7 @@ PERMISSIONS: Mapping[str, Permission] = {
         (
             *("listContacts", "retrieveContact", "listContactConsent", "exportContact", "listConsent"),
             *("listSuppressions", "retrieveSuppression", "listLists", "retrieveList", "listListContacts"),
+            "listListSyncs",
             *("listImports", "retrieveImport", "listImportRows", "retrieveInvalidRows"),
             *("listKeywords", "retrieveKeyword", "previewSegment", "listSegments", "retrieveSegment"),
         ),
@@ -45,6 +46,7 @@ PERMISSIONS: Mapping[str, Permission] = {
             *("createImport", "updateImport", "addImportPart", "runImport", "cancelImport", "undoImport"),
             *("createSuppression", "importSuppressions", "liftSuppression"),
             *("createList", "updateList", "deleteList", "addListContacts", "removeListContact"),
+            *("updateListSource", "syncList", "confirmListSync", "pauseListSync", "resumeListSync", "disconnectList"),
             *("createKeyword", "updateKeyword", "deleteKeyword"),
             *("createSegment", "updateSegment", "deleteSegment"),
         ),

@@ -59,7 +59,7 @@ QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.WEBHOOKS: status_callbacks.has_due,
     WorkQueue.MAIL: mail_outbox.has_due,
     WorkQueue.BILLING: billing.has_due,
-    WorkQueue.IMPORTS: imports.has_due_files,
+    WorkQueue.IMPORTS: imports.has_due_any,
     WorkQueue.MAINTENANCE: maintenance.has_work,
 }
 

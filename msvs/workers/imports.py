@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +22,7 @@ import structlog
 
 from msvs import database
 from msvs.api import ids
-from msvs.api.contacts import import_columns, import_erasure, import_files, import_jobs, import_merge
+from msvs.api.contacts import import_columns, import_erasure, import_files, import_jobs, import_merge, sync_runs
 from msvs.api.contacts.import_files import Unpacked
 from msvs.api.contacts.import_jobs import DUE
 from msvs.api.contacts.import_rows import COLUMNS, Encoded, Plan, RawRow, keep_text, make_plan
@@ -30,10 +30,11 @@ from msvs.api.context import Context, Services
 from msvs.api.errors import ApiError, InvalidRequest
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.database import copy_encoded, execute, fetch_value
+from msvs.http_client import HttpClient
 from msvs.json_types import JSONObject
 from msvs.models import ContactImport, ImportStatus
 from msvs.settings import Settings
-from msvs.workers import exports, import_reader, leases
+from msvs.workers import exports, import_reader, leases, syncs
 from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
@@ -121,6 +122,39 @@ async def run_imports(services: Services, settings: Settings, *, stop: StopFlag 
     return done
 
 
+async def run_all(services: Services, settings: Settings, http: HttpClient, *, stop: StopFlag | None = None) -> int:
+    """Bring files and synced lists forward side by side, until none of them is due. Return how many rows were done."""
+    stop = stop or StopFlag()
+    failures = Failures()
+    jobs: Mapping[str, Callable[[], Awaitable[int]]] = {
+        "files": partial(run_files, services, settings, stop=stop),
+        "syncs": partial(syncs.run_syncs, services, http, stop=stop),
+    }
+    busy = set(jobs)
+    done = dict.fromkeys(jobs, 0)
+
+    async def go_on(name: str) -> None:
+        # Each looks again for as long as the other works.
+        while not stop.is_set:
+            try:
+                done[name] += await jobs[name]()
+            except Exception as error:
+                failures.note(name, error)
+                busy.discard(name)
+                return
+            busy.discard(name)
+            if not busy:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+            busy.add(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        for name in jobs:
+            tasks.create_task(go_on(name))
+    failures.end()
+    return sum(done.values())
+
+
 async def run_files(services: Services, settings: Settings, *, stop: StopFlag | None = None) -> int:
     """Bring imports and exports forward side by side, until none is due. Return how many rows were imported.
 
@@ -168,6 +202,11 @@ async def _write(writing: exports.Writing) -> int:
 async def has_due_files(services: Services, now: datetime) -> bool:
     """Return whether an import or an export waits for a worker."""
     return await has_due(services, now) or await exports.has_due(services, now)
+
+
+async def has_due_any(services: Services, now: datetime) -> bool:
+    """Return whether a file or a synced list waits for a worker."""
+    return await has_due_files(services, now) or await sync_runs.has_due_sources(now)
 
 
 async def _claim(services: Services, settings: Settings, stop: StopFlag) -> _Turn | None:

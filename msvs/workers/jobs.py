@@ -87,8 +87,8 @@ def settle_billing(runtime: Runtime) -> int:
 
 @_answering(WorkQueue.IMPORTS)
 def run_imports(runtime: Runtime) -> int:
-    """Import files of contacts, and write the files of exports. Return the number of rows imported."""
-    return runtime.run_bounded(imports.run_files(runtime.services, runtime.settings, stop=runtime.stop))
+    """Import files of contacts, write those of exports, and sync lists. Return the number of rows taken."""
+    return runtime.run_bounded(imports.run_all(runtime.services, runtime.settings, runtime.http, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAINTENANCE)

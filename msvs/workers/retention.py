@@ -49,6 +49,8 @@ RETENTION: Mapping[str, Retention] = {
     ),
     "api_requests": Retention("api_requests", "id", 7 * DAY, is_id=True),
     "notifications": Retention("notifications", "id", 90 * DAY, is_id=True),
+    "list_syncs": Retention("list_syncs", "id", 90 * DAY, "status NOT IN ('queued', 'running', 'held')", is_id=True),
+    "hook_deliveries": Retention("hook_deliveries", "created_at", 7 * DAY),
     "mails": Retention("mails", "created_at", 7 * DAY),
     "status_callbacks": Retention("status_callbacks", "created_at", 7 * DAY, "state <> 'pending'"),
     # They go with their messages, whose months go as a whole.

@@ -180,6 +180,7 @@ const (
 	ErrorCodeKeywordExists          ErrorCode = "keyword_exists"
 	ErrorCodeKeywordReserved        ErrorCode = "keyword_reserved"
 	ErrorCodeLimitNotLifted         ErrorCode = "limit_not_lifted"
+	ErrorCodeListNotSynced          ErrorCode = "list_not_synced"
 	ErrorCodeListSynced             ErrorCode = "list_synced"
 	ErrorCodeLiveOnly               ErrorCode = "live_only"
 	ErrorCodeMessageInProgress      ErrorCode = "message_in_progress"
@@ -214,6 +215,9 @@ const (
 	ErrorCodeSenderNotAllowed       ErrorCode = "sender_not_allowed"
 	ErrorCodeServiceUnavailable     ErrorCode = "service_unavailable"
 	ErrorCodeSignUpClosed           ErrorCode = "sign_up_closed"
+	ErrorCodeSourceLimit            ErrorCode = "source_limit"
+	ErrorCodeSourcePaused           ErrorCode = "source_paused"
+	ErrorCodeSourceState            ErrorCode = "source_state"
 	ErrorCodeSuppressionExists      ErrorCode = "suppression_exists"
 	ErrorCodeTemplateInvalid        ErrorCode = "template_invalid"
 	ErrorCodeTimeInvalid            ErrorCode = "time_invalid"
@@ -270,6 +274,8 @@ const (
 	EventTypeCampaignResumed    EventType = "campaign.resumed"
 	EventTypeCampaignCanceled   EventType = "campaign.canceled"
 	EventTypeImportCompleted    EventType = "import.completed"
+	EventTypeListSyncCompleted  EventType = "list.sync.completed"
+	EventTypeListSyncFailed     EventType = "list.sync.failed"
 	EventTypeWebhookDisabled    EventType = "webhook.disabled"
 	EventTypeTestPing           EventType = "test.ping"
 )
@@ -401,6 +407,52 @@ type ListMessagesOrder string
 const (
 	ListMessagesOrderNewest ListMessagesOrder = "newest"
 	ListMessagesOrderOldest ListMessagesOrder = "oldest"
+)
+
+// ListSourceRemoval is one of the values below, or one that came later.
+type ListSourceRemoval string
+
+// Values of ListSourceRemoval that this version knows.
+const (
+	ListSourceRemovalLeave ListSourceRemoval = "leave"
+	ListSourceRemovalStay  ListSourceRemoval = "stay"
+)
+
+// ListSourceStatus is one of the values below, or one that came later.
+type ListSourceStatus string
+
+// Values of ListSourceStatus that this version knows.
+const (
+	ListSourceStatusChecking ListSourceStatus = "checking"
+	ListSourceStatusChecked  ListSourceStatus = "checked"
+	ListSourceStatusActive   ListSourceStatus = "active"
+	ListSourceStatusStopped  ListSourceStatus = "stopped"
+)
+
+// ListSyncStatus is one of the values below, or one that came later.
+type ListSyncStatus string
+
+// Values of ListSyncStatus that this version knows.
+const (
+	ListSyncStatusQueued    ListSyncStatus = "queued"
+	ListSyncStatusRunning   ListSyncStatus = "running"
+	ListSyncStatusHeld      ListSyncStatus = "held"
+	ListSyncStatusCompleted ListSyncStatus = "completed"
+	ListSyncStatusFailed    ListSyncStatus = "failed"
+	ListSyncStatusCanceled  ListSyncStatus = "canceled"
+)
+
+// ListSyncTrigger is one of the values below, or one that came later.
+type ListSyncTrigger string
+
+// Values of ListSyncTrigger that this version knows.
+const (
+	ListSyncTriggerCreated   ListSyncTrigger = "created"
+	ListSyncTriggerConfirmed ListSyncTrigger = "confirmed"
+	ListSyncTriggerChanged   ListSyncTrigger = "changed"
+	ListSyncTriggerSchedule  ListSyncTrigger = "schedule"
+	ListSyncTriggerManual    ListSyncTrigger = "manual"
+	ListSyncTriggerHook      ListSyncTrigger = "hook"
 )
 
 // MessageEncoding is one of the values below, or one that came later.
@@ -581,6 +633,18 @@ const (
 	SenderSourceWorkspaceDefault SenderSource = "workspace_default"
 )
 
+// SourceFieldType is one of the values below, or one that came later.
+type SourceFieldType string
+
+// Values of SourceFieldType that this version knows.
+const (
+	SourceFieldTypeText    SourceFieldType = "text"
+	SourceFieldTypeNumber  SourceFieldType = "number"
+	SourceFieldTypeBoolean SourceFieldType = "boolean"
+	SourceFieldTypeDate    SourceFieldType = "date"
+	SourceFieldTypeTime    SourceFieldType = "time"
+)
+
 // SubscribedEvent is one of the values below, or one that came later.
 type SubscribedEvent string
 
@@ -605,8 +669,22 @@ const (
 	SubscribedEventCampaignResumed    SubscribedEvent = "campaign.resumed"
 	SubscribedEventCampaignCanceled   SubscribedEvent = "campaign.canceled"
 	SubscribedEventImportCompleted    SubscribedEvent = "import.completed"
+	SubscribedEventListSyncCompleted  SubscribedEvent = "list.sync.completed"
+	SubscribedEventListSyncFailed     SubscribedEvent = "list.sync.failed"
 	SubscribedEventWebhookDisabled    SubscribedEvent = "webhook.disabled"
 	SubscribedEventTestPing           SubscribedEvent = "test.ping"
+)
+
+// SyncSampleStatus is one of the values below, or one that came later.
+type SyncSampleStatus string
+
+// Values of SyncSampleStatus that this version knows.
+const (
+	SyncSampleStatusCreated    SyncSampleStatus = "created"
+	SyncSampleStatusUpdated    SyncSampleStatus = "updated"
+	SyncSampleStatusUnchanged  SyncSampleStatus = "unchanged"
+	SyncSampleStatusDuplicate  SyncSampleStatus = "duplicate"
+	SyncSampleStatusSuppressed SyncSampleStatus = "suppressed"
 )
 
 // TimelineEntryKind is one of the values below, or one that came later.
@@ -1326,7 +1404,8 @@ type ContactList struct {
 	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last renamed.
-	UpdatedAt time.Time `json:"updated_at"`
+	UpdatedAt time.Time   `json:"updated_at"`
+	Source    *ListSource `json:"source"`
 	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
 	// between.
 	Version string `json:"version"`
@@ -2218,11 +2297,98 @@ func (v ListContacts) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 // ListCreate: A new list.
 type ListCreate struct {
 	// Its name.
-	Name string `json:"name"`
+	Name   string     `json:"name"`
+	Source *NewSource `json:"source,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v ListCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// ListSource: The service that a list is kept in step with, and how it stands.
+type ListSource struct {
+	// The connector.
+	Type string `json:"type"`
+	// The status. `checking`: the first sync, a dry run, goes on; `checked`: it waits for you to confirm it;
+	// `stopped`: it waits for a change, which `error` names.
+	Status ListSourceStatus `json:"status"`
+	// Whether it is paused.
+	Paused bool `json:"paused"`
+	// The account in the service.
+	Account *string `json:"account"`
+	// The settings of the connector, without secrets.
+	Settings map[string]any `json:"settings"`
+	// The fields that people there have.
+	KnownFields []SourceField `json:"known_fields"`
+	// What each field is, by its key.
+	Mapping map[string]any `json:"mapping"`
+	// The region of numbers without a country code.
+	DefaultRegion *string `json:"default_region"`
+	// How everyone there agreed to receive texts.
+	Evidence map[string]any `json:"evidence"`
+	// What happens to contacts that exist.
+	Update CreateImportUpdate `json:"update"`
+	// What happens to contacts who are no longer there.
+	Removal ListSourceRemoval `json:"removal"`
+	// How often it is synced, in minutes.
+	EveryMinutes int64 `json:"every_minutes"`
+	// Whether the service is told of opt-outs.
+	WritesOptOuts bool `json:"writes_opt_outs"`
+	// The address that the service posts people to; keep it secret. Null for callers who may not change the list.
+	HookURL *string `json:"hook_url"`
+	// When the next sync is due.
+	NextSyncAt *time.Time `json:"next_sync_at"`
+	LastSync   *ListSync  `json:"last_sync"`
+	Error      *SyncFault `json:"error"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ListSource) UnmarshalJSON(text []byte) error {
+	type plain ListSource
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ListSync: A sync of a list with the service that it is kept in step with.
+type ListSync struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// The list.
+	ListID string `json:"list_id"`
+	// What began it.
+	Trigger ListSyncTrigger `json:"trigger"`
+	// The status. `held`: too many people would leave; confirm it or check the service.
+	Status ListSyncStatus `json:"status"`
+	// Whether it only found what would change.
+	DryRun bool `json:"dry_run"`
+	// Whether it read everyone, not only changes.
+	Full bool `json:"full"`
+	// The outcomes, actual or expected.
+	Counts SyncCounts `json:"counts"`
+	// The first people of a dry run, until it is confirmed.
+	Samples []SyncSample `json:"samples"`
+	// The first people who could not be read.
+	Problems []SyncProblem `json:"problems"`
+	Error    *SyncFault    `json:"error"`
+	// When it was created.
+	CreatedAt time.Time `json:"created_at"`
+	// When it last made progress.
+	UpdatedAt time.Time `json:"updated_at"`
+	// When the first people were read.
+	StartedAt *time.Time `json:"started_at"`
+	// When it ended.
+	EndedAt *time.Time `json:"ended_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ListSync) UnmarshalJSON(text []byte) error {
+	type plain ListSync
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
 
 // ListUpdate: A list's new name.
 type ListUpdate struct {
@@ -2471,6 +2637,32 @@ func (v *MissingVariable) UnmarshalJSON(text []byte) error {
 	type plain MissingVariable
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
+
+// NewSource: The service that a list is kept in step with.
+type NewSource struct {
+	// The ISO 3166-1 region of numbers without a country code, unless a mapped field names a country.
+	DefaultRegion *string `json:"default_region,omitempty"`
+	Evidence      *OptIn  `json:"evidence,omitempty"`
+	// What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the service has,
+	// `skip` none. `fill` unless told.
+	Update *CreateImportUpdate `json:"update,omitempty"`
+	// What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it on. Consent
+	// never changes by it. `leave` unless told.
+	Removal *ListSourceRemoval `json:"removal,omitempty"`
+	// How often the list is synced, in minutes; 60 unless told.
+	EveryMinutes *int64 `json:"every_minutes,omitempty"`
+	// The connector, such as `kit` or `hook`.
+	Type string `json:"type"`
+	// The settings of the connector, by their names. Secrets are kept encrypted and never returned.
+	Settings map[string]any `json:"settings"`
+	// What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
+	// `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
+	// `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if left out.
+	Mapping map[string]any `json:"mapping,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v NewSource) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // OptIn: Evidence that a person agreed to receive texts.
 type OptIn struct {
@@ -2935,6 +3127,26 @@ func (v *SkippedCount) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// SourceField: A field that people of the service have.
+type SourceField struct {
+	// The key in `mapping`.
+	Key string `json:"key"`
+	// The name in the service.
+	Label string `json:"label"`
+	// The type of its values.
+	Type SourceFieldType `json:"type"`
+	// What it is mapped to.
+	Field string `json:"field"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SourceField) UnmarshalJSON(text []byte) error {
+	type plain SourceField
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // StateChange: A status that the message reached, with the time; `event_id` is the event that reported it, if any.
 type StateChange struct {
 	Status  string       `json:"status"`
@@ -3031,6 +3243,102 @@ func (v *SuppressionsImported) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// SyncCounts: The outcomes of a sync, actual or expected: each of `people` is counted once, in the seven fields that
+// follow.
+type SyncCounts struct {
+	// The people who were read.
+	People int64 `json:"people"`
+	// Contacts created.
+	Created int64 `json:"created"`
+	// Contacts updated.
+	Updated int64 `json:"updated"`
+	// People who are as they were.
+	Unchanged int64 `json:"unchanged"`
+	// People whose phone another person there has.
+	Duplicate int64 `json:"duplicate"`
+	// Contacts that opted out and stay opted out.
+	Suppressed int64 `json:"suppressed"`
+	// People without a valid phone.
+	Invalid int64 `json:"invalid"`
+	// People left out because they were erased here.
+	Erased int64 `json:"erased"`
+	// People who are no longer there.
+	Left int64 `json:"left"`
+	// Contacts added to the list.
+	AddedToList int64 `json:"added_to_list"`
+	// Contacts taken off the list.
+	RemovedFromList int64 `json:"removed_from_list"`
+	// Contacts opted in.
+	OptedIn int64 `json:"opted_in"`
+	// Contacts asked to confirm.
+	Pending int64 `json:"pending"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SyncCounts) UnmarshalJSON(text []byte) error {
+	type plain SyncCounts
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// SyncFault: Why a sync failed or stopped.
+type SyncFault struct {
+	// The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
+	// `mapping_missing` or `list_shrank`.
+	Code string `json:"code"`
+	// An explanation for people.
+	Message string `json:"message"`
+	// The setting to change, if it is one.
+	Setting *string `json:"setting"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SyncFault) UnmarshalJSON(text []byte) error {
+	type plain SyncFault
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// SyncProblem: Someone who could not be read, by the id there.
+type SyncProblem struct {
+	// The id in the service.
+	ExternalID string `json:"external_id"`
+	// Why.
+	Reason string `json:"reason"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SyncProblem) UnmarshalJSON(text []byte) error {
+	type plain SyncProblem
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// SyncSample: One of the first people whom a dry run read.
+type SyncSample struct {
+	// The phone in E.164 format.
+	Phone *string `json:"phone"`
+	// The first name.
+	FirstName *string `json:"first_name"`
+	// The last name.
+	LastName *string `json:"last_name"`
+	// The e-mail address.
+	Email *string `json:"email"`
+	// The expected outcome.
+	Status SyncSampleStatus `json:"status"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SyncSample) UnmarshalJSON(text []byte) error {
+	type plain SyncSample
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // ThreadAnswer: An answer to a contact.
 type ThreadAnswer struct {
 	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
@@ -3119,6 +3427,30 @@ type UpdateImport struct {
 
 // MarshalJSON writes the fields that are set.
 func (v UpdateImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// UpdateSource: Changes to the source of a synced list; the next sync reads everyone again.
+type UpdateSource struct {
+	// Settings to change, by their names; a blank one removes it. Others stay, secrets too.
+	Settings map[string]any `json:"settings,omitempty"`
+	// What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
+	// `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
+	// `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if left out.
+	Mapping map[string]any `json:"mapping,omitempty"`
+	// The ISO 3166-1 region of numbers without a country code, unless a mapped field names a country.
+	DefaultRegion *string `json:"default_region,omitempty"`
+	Evidence      *OptIn  `json:"evidence,omitempty"`
+	// What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the service has,
+	// `skip` none. `fill` unless told.
+	Update *CreateImportUpdate `json:"update,omitempty"`
+	// What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it on. Consent
+	// never changes by it. `leave` unless told.
+	Removal *ListSourceRemoval `json:"removal,omitempty"`
+	// How often the list is synced, in minutes; 60 unless told.
+	EveryMinutes *int64 `json:"every_minutes,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v UpdateSource) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // UploadPart: A part of a file.
 type UploadPart struct {
@@ -3341,6 +3673,8 @@ func newEventData(kind EventType) any {
 		return new(InboundReceived)
 	case EventTypeImportCompleted:
 		return new(Import)
+	case EventTypeListSyncCompleted, EventTypeListSyncFailed:
+		return new(ListSync)
 	case EventTypeWebhookDisabled, EventTypeTestPing:
 		return new(Webhook)
 	}

@@ -592,7 +592,8 @@ func (s *ImportsService) Undo(ctx context.Context, id string, options ...Request
 // ListsService: Collections of contacts to send to as a group.
 type ListsService struct{ client *Client }
 
-// Create: Create a list.
+// Create: Create a list. With a `source`, the list is kept in step with a service. The first sync is a dry run: look
+// at its counts and samples, then confirm it.
 func (s *ListsService) Create(ctx context.Context, params ListCreate, options ...RequestOption) (*ContactList, error) {
 	return call[ContactList](ctx, s.client, "POST", "/v1/lists", nil, params, options)
 }
@@ -660,6 +661,61 @@ func (s *ListsService) ListContactsAutoPaging(ctx context.Context, id string, pa
 // RemoveContact: Remove a contact from a list. Does nothing if the contact is not on the list.
 func (s *ListsService) RemoveContact(ctx context.Context, id string, contactID string, options ...RequestOption) (*Deleted, error) {
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/lists/%s/contacts/%s", id, contactID), nil, nil, options)
+}
+
+// UpdateSource: Change the source of a synced list. Fields that are left out stay, secrets too. The next sync reads
+// everyone again.
+func (s *ListsService) UpdateSource(ctx context.Context, id string, params UpdateSource, options ...RequestOption) (*ContactList, error) {
+	return call[ContactList](ctx, s.client, "POST", pathOf("/v1/lists/%s/source", id), nil, params, options)
+}
+
+// Sync: Sync a list now. Returns the sync that goes on, if there is one.
+func (s *ListsService) Sync(ctx context.Context, id string, options ...RequestOption) (*ListSync, error) {
+	return call[ListSync](ctx, s.client, "POST", pathOf("/v1/lists/%s/sync", id), nil, nil, options)
+}
+
+// ConfirmSync: Confirm what a sync found. Confirms the dry run of a new list, or that suspiciously many people leave.
+// A list that is active is returned unchanged.
+func (s *ListsService) ConfirmSync(ctx context.Context, id string, options ...RequestOption) (*ContactList, error) {
+	return call[ContactList](ctx, s.client, "POST", pathOf("/v1/lists/%s/confirm", id), nil, nil, options)
+}
+
+// PauseSync: Pause the syncs of a list. A sync that goes on stops after its page, and goes on from there when it is
+// resumed.
+func (s *ListsService) PauseSync(ctx context.Context, id string, options ...RequestOption) (*ContactList, error) {
+	return call[ContactList](ctx, s.client, "POST", pathOf("/v1/lists/%s/pause", id), nil, nil, options)
+}
+
+// ResumeSync: Resume the syncs of a list.
+func (s *ListsService) ResumeSync(ctx context.Context, id string, options ...RequestOption) (*ContactList, error) {
+	return call[ContactList](ctx, s.client, "POST", pathOf("/v1/lists/%s/resume", id), nil, nil, options)
+}
+
+// Disconnect: Disconnect a list from its service. The list becomes a static one. Its contacts and the history of its
+// syncs stay; its secrets are deleted.
+func (s *ListsService) Disconnect(ctx context.Context, id string, options ...RequestOption) (*ContactList, error) {
+	return call[ContactList](ctx, s.client, "POST", pathOf("/v1/lists/%s/disconnect", id), nil, nil, options)
+}
+
+// ListsSyncsParams says which page of a list, and of what.
+type ListsSyncsParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+}
+
+// Syncs: List the syncs of a list. Newest first, kept for 90 days. People who were posted are counted in one entry an
+// hour.
+func (s *ListsService) Syncs(ctx context.Context, id string, params ListsSyncsParams, options ...RequestOption) (*Page[ListSync], error) {
+	return list[ListSync](ctx, s.client, pathOf("/v1/lists/%s/syncs", id), queryOf(params), options)
+}
+
+// SyncsAutoPaging goes through all pages of Syncs.
+func (s *ListsService) SyncsAutoPaging(ctx context.Context, id string, params ListsSyncsParams, options ...RequestOption) *Iterator[ListSync] {
+	return iterate[ListSync](ctx, s.client, pathOf("/v1/lists/%s/syncs", id), queryOf(params), options)
 }
 
 // KeywordsService: Words that opt in anyone who texts them, and add them to a list.

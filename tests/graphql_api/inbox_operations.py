@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tests.graphql_api.operations import Operation
 
@@ -10,6 +11,11 @@ from tests.graphql_api.operations import Operation
 def ahead(**by: float) -> str:
     """A time to come."""
     return (datetime.now(UTC) + timedelta(**by)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def of_list(scene: Any) -> dict[str, object]:
+    """The variables that name a list."""
+    return {"id": scene.contact_list}
 
 
 AT = ahead(days=3)
@@ -115,6 +121,36 @@ INBOX_OPERATIONS = (
         lambda s: {"deleteNote.__typename": "NotFoundError", "deleteNote.code": "resource_missing"},
         lambda s: {"id": "nte_01HYZ8K5VQAE2N0PWQ6DC9V8MP"},
     ),
+    Operation(
+        "SyncedList",
+        3,
+        lambda s: {"contactList.kind": "static", "contactList.source": None, "contactList.syncs.totalCount": 0},
+        lambda s: {"id": s.contact_list},
+    ),
+    Operation("ListSync", 1, lambda s: {"listSync": None}, lambda s: {"id": "syn_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}),
+    Operation(
+        "CreateSyncedList",
+        6,
+        lambda s: {
+            "createList.kind": "synced",
+            "createList.source.type": "hook",
+            "createList.source.status": "ACTIVE",
+        },
+        lambda s: {"name": "Skool", "source": {"type": "hook", "settings": {}, "mapping": {"phone": "phone"}}},
+    ),
+    Operation(
+        "UpdateListSource",
+        2,
+        lambda s: {"updateListSource.code": "list_not_synced"},
+        lambda s: {"id": s.contact_list, "input": {"removal": "stay"}},
+    ),
+    *(
+        Operation(
+            name, 2, lambda s, name=name: {f"{name[0].lower()}{name[1:]}.code": "list_not_synced"}, of_list
+        )
+        for name in ("SyncList", "ConfirmListSync", "PauseListSync", "ResumeListSync")
+    ),
+    Operation("DisconnectList", 2, lambda s: {"disconnectList.kind": "static"}, of_list),
     Operation("Exports", 2, lambda s: {"exports.nodes": [], "exports.totalCount": 0}),
     Operation("Export", 1, lambda s: {"export": None}, lambda s: {"id": "exp_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}),
     Operation(

@@ -157,7 +157,7 @@ OPERATIONS = (
               lambda s: {"name": "Cohort 07"}),
     Operation("UpdateList", 2, lambda s: {"updateList.name": "Cohort 06, closed"},
               lambda s: {"id": s.contact_list, "name": "Cohort 06, closed"}),
-    Operation("DeleteList", 4, lambda s: {"deleteList.id": s.contact_list}, lambda s: {"id": s.contact_list}),
+    Operation("DeleteList", 5, lambda s: {"deleteList.id": s.contact_list}, lambda s: {"id": s.contact_list}),
     Operation("AddContactsToList", 5, lambda s: {
         "addContactsToList.added": 1, "addContactsToList.alreadyMembers": 1,
         "addContactsToList.notFound": ["con_1"], "addContactsToList.contactList.contactCount": 3},
@@ -352,6 +352,7 @@ RUN_ELSEWHERE = (
     "EventTail",
     "ExportProgress",
     "ImportProgress",
+    "ListSyncProgress",
     "InvitationPreview",
     "LeaveWorkspace",
     "LogIn",

@@ -32,7 +32,7 @@ from msvs.graphql.live import Feed
 from msvs.graphql.operations import Operation
 from msvs.graphql.schema import schema
 from msvs.graphql.streams import results
-from msvs.models import Role, Session, User, Workspace
+from msvs.models import ListSync, Role, Session, SyncStatus, SyncTrigger, User, Workspace
 from tests import factories
 from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
 from tests.graphql_api.operations import RUN_ELSEWHERE, SECOND_STEPS
@@ -111,7 +111,10 @@ ASKED = [
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),
     Ask("AcceptInvitation", 10, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
 ]
-FOLLOWED = ("CampaignProgress", "EventTail", "ExportProgress", "ImportProgress", "NewNotifications", "NewReplies")
+FOLLOWED = (
+    *("CampaignProgress", "EventTail", "ExportProgress", "ImportProgress", "ListSyncProgress"),
+    *("NewNotifications", "NewReplies"),
+)
 
 
 @pytest.fixture
@@ -263,6 +266,28 @@ async def test_an_export_that_is_followed(ctx: Context, monkeypatch: pytest.Monk
             await export_jobs.cancel_export(ctx, row.id)
         with statements(monkeypatch) as run:
             assert (await followed.item())["status"] == "CANCELED"
+        assert len(run) == 1, "\n".join(run)
+
+
+async def test_a_sync_that_is_followed(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "POLL_SECONDS", 0)
+    contact_list = await factories.make_list(ctx)
+    row = await ListSync.create(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        source_id=ids.new_id(),
+        list_id=contact_list.id,
+        trigger=SyncTrigger.MANUAL,
+        due_at=datetime.now(UTC),
+    )
+    async with following(ctx, "ListSyncProgress", {"id": ids.encode_id(ids.LIST_SYNC, row.id)}) as followed:
+        with statements(monkeypatch) as run:
+            assert (await followed.item())["status"] == "QUEUED"
+        assert len(run) == 1, "\n".join(run)
+        row.status = SyncStatus.COMPLETED
+        await row.save()
+        with statements(monkeypatch) as run:
+            assert (await followed.item())["status"] == "COMPLETED"
         assert len(run) == 1, "\n".join(run)
 
 

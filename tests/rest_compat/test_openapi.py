@@ -174,6 +174,9 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         assert (data["reply"]["id"], data["reply"]["body"]) == (data["id"], data["body"])
     elif subject == "import":
         assert data["status"] == verb
+    elif subject == "list":
+        assert data["status"] == verb.removeprefix("sync.")
+        assert (data["error"] is not None) is (verb == "sync.failed")
     elif subject == "credits":
         assert data["balance"] < data["low_balance_threshold"]
     else:

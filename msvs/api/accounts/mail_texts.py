@@ -272,6 +272,20 @@ _NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "pt-BR": ("Importação encerrada: {name}", "A importação de {name} em {workspace} terminou ({reason})."),
         "es": ("Importación terminada: {name}", "La importación de {name} en {workspace} terminó ({reason})."),
     },
+    "list_sync_stopped": {
+        "en": (
+            "{name} is no longer synced",
+            "The list {name} of {workspace} could not be synced ({reason}). Look at its connection.",
+        ),
+        "pt-BR": (
+            "{name} não está mais sincronizada",
+            "A lista {name} de {workspace} não pôde ser sincronizada ({reason}). Verifique a conexão dela.",
+        ),
+        "es": (
+            "{name} ya no se sincroniza",
+            "La lista {name} de {workspace} no se pudo sincronizar ({reason}). Revise su conexión.",
+        ),
+    },
     "webhook_disabled": {
         "en": ("A webhook was disabled", "The webhook to {name} of {workspace} was disabled ({reason})."),
         "pt-BR": ("Um webhook foi desativado", "O webhook para {name} de {workspace} foi desativado ({reason})."),

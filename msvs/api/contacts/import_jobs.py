@@ -18,7 +18,8 @@ from msvs.api import ids
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts import import_columns, lists
 from msvs.api.contacts.contacts import MAX_ATTRIBUTES, OptInEvidence, read_evidence
-from msvs.api.contacts.import_merge import OVERWRITE, RULES, Merge
+from msvs.api.contacts.import_merge import Merge
+from msvs.api.contacts.rules import OVERWRITE, RULES
 from msvs.api.context import Context, Services
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, RequestTooLarge
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page

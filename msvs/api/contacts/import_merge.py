@@ -15,11 +15,10 @@ from msvs.api.contacts import lists
 from msvs.api.contacts.contacts import DETAILS, MAX_ATTRIBUTES, lock_external_ids
 from msvs.api.contacts.import_rows import AGREED, REFUSED
 from msvs.api.contacts.imports import hold_list, opt_in_imported
+from msvs.api.contacts.rules import FILL, OVERWRITE, RULES, SKIP
 from msvs.api.context import Context, lock_number
 from msvs.database import execute, fetch, fetch_row, fetch_value
 
-OVERWRITE, FILL, SKIP = "overwrite", "fill", "skip"
-RULES = (OVERWRITE, FILL, SKIP)
 # Why the contacts of a file are opted out by it.
 OPTED_OUT_BY_FILE = "import"
 
@@ -252,11 +251,12 @@ class Merge:
     has_external_ids: bool
     has_consent: bool
     file_name: str
+    is_sync: bool = False
 
     @property
     def source(self) -> str:
         """The source of consent if neither the row nor the import names one."""
-        return f"import of {self.file_name}"[:100]
+        return f"{'sync with' if self.is_sync else 'import of'} {self.file_name}"[:100]
 
 
 async def join_duplicates(merge: Merge, seconds: float) -> tuple[int, int]:
@@ -293,7 +293,8 @@ async def merge_batch(ctx: Context, merge: Merge, after: int, until: int, now: d
         taken = await execute(REFUSE_TAKEN_IDS, *scope)
     await fetch_value(LOCK_KNOWN, *scope)
     if merge.has_consent and (refused := [row.phone for row in await fetch(READ_REFUSED, *scope[2:])]):
-        await consent.suppress(ctx, refused, source=OPTED_OUT_BY_FILE, now=now)
+        source = merge.source if merge.is_sync else OPTED_OUT_BY_FILE
+        await consent.suppress(ctx, refused, source=source, now=now)
     await consent.hold_suppressions(ctx)
     if await fetch_value(HAS_ERASED, ctx.workspace_id, ctx.livemode):
         await consent.restore_suppressions(ctx, [row.phone for row in await fetch(READ_PHONES, *scope[2:])])
@@ -302,7 +303,7 @@ async def merge_batch(ctx: Context, merge: Merge, after: int, until: int, now: d
     # Whom somebody else made meanwhile is known by now.
     await fetch_value(LOCK_KNOWN, *scope)
     if merge.list_id is not None:
-        await hold_list(ctx, merge.list_id)
+        await hold_list(ctx, merge.list_id, is_sync=merge.is_sync)
     counts = await _tally(UPDATE_KNOWN[merge.rule], (*scope, now))
     suppressed = int(await fetch_value(MARK_NEW, *scope))
     counts["invalid"] += taken

@@ -334,14 +334,15 @@ async def _lock(ctx: Context, phones: Collection[str]) -> dict[str, Row]:
     return {row.canonical: row for row in await fetch(LOCK_BY_PHONES, ctx.workspace_id, ctx.livemode, list(phones))}
 
 
-async def hold_list(ctx: Context, id: UUID) -> None:
-    """Hold the list that contacts are put on. Raises InvalidRequest, and Conflict `list_synced`."""
+async def hold_list(ctx: Context, id: UUID, *, is_sync: bool = False) -> None:
+    """Hold the list that contacts are put on. Raises InvalidRequest, and Conflict `list_synced` but for its sync."""
     row = await scoped(ctx, ContactList).filter(id=id).select_for_update().first()
     if row is None:
         raise InvalidRequest(
             f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.", code=ErrorCode.RESOURCE_MISSING, param="list_id"
         )
-    lists.refuse_synced(row)
+    if not is_sync:
+        lists.refuse_synced(row)
 
 
 async def _insert(ctx: Context, people: Sequence[_Person], now: datetime) -> dict[str, Row]:

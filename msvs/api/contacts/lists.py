@@ -12,6 +12,7 @@ from tortoise.expressions import Subquery
 
 from msvs.api import ids
 from msvs.api.contacts.contacts import read_name
+from msvs.api.contacts.source_options import NewSource
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -24,7 +25,7 @@ from msvs.models import Contact, ContactList, Keyword, ListMember
 
 MAX_NAME = 200
 MAX_ADDED = 1000
-STATIC = "static"
+STATIC, SYNCED = "static", "synced"
 
 # A contact on its way onto a list cannot be deleted before its place is committed. Contacts are locked before lists,
 # here and where a contact is deleted, so that the two never wait for each other.
@@ -48,6 +49,9 @@ class CreateList(Request, frozen=True):
     """A new list."""
 
     name: Annotated[Name, about(example="Cohort 06 — open cart")]
+    source: Annotated[NewSource, about("The service to keep the list in step with; a static list has none.")] | None = (
+        None
+    )
 
 
 class UpdateList(Request, frozen=True):

@@ -16,6 +16,7 @@ from msvs.api.consent import consent
 from msvs.api.contacts import contacts
 from msvs.api.contacts.contacts import DELETE_CONTACT, LOCK_LISTS
 from msvs.api.contacts.import_erasure import erase_from_imports, hash_of, hold_imports
+from msvs.api.contacts.sync_erasure import erase_from_syncs, hold_sources
 from msvs.api.context import Context
 from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict, ErrorCode
@@ -277,6 +278,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     found = await _find(ctx, early, messages, UUID(int=0))
 
     await hold_imports(ctx)
+    await hold_sources(ctx)
     contact = None
     if contact_id is not None:
         contact = await scoped(ctx, Contact).filter(id=contact_id).select_for_update().first()
@@ -382,6 +384,7 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     await execute(ERASE_CARRIER_EVENTS, messages)
     await execute(ERASE_CALLBACKS, *scope, messages)
     await erase_from_imports(ctx, own, READ_SECONDS)
+    await erase_from_syncs(ctx, subject.contact_id, own)
     await forget_files_of_people(ctx, await now())
     events = sorted(found.events)
     for start in range(0, len(events), BATCH):

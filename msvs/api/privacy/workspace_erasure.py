@@ -21,6 +21,7 @@ OF_CAMPAIGNS = "campaign_id IN (SELECT id FROM campaigns WHERE workspace_id = $1
 OF_ENDPOINTS = "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE workspace_id = $1)"
 OF_IMPORTS = "import_id IN (SELECT id FROM contact_imports WHERE workspace_id = $1)"
 OF_EXPORTS = "export_id IN (SELECT id FROM exports WHERE workspace_id = $1)"
+OF_SOURCES = "source_id IN (SELECT id FROM list_sources WHERE workspace_id = $1)"
 OF_READINGS = """reading_id IN (
     SELECT reading_id FROM contact_imports WHERE workspace_id = $1 AND reading_id IS NOT NULL
 )"""
@@ -44,6 +45,13 @@ ERASED: Mapping[str, str] = {
     "export_chunks": OF_EXPORTS,
     "exports": OWN,
     "keywords": OWN,
+    "opt_out_writes": OF_SOURCES,
+    "source_lookups": OF_SOURCES,
+    "hook_deliveries": OF_SOURCES,
+    "source_erasures": OF_SOURCES,
+    "source_people": OF_SOURCES,
+    "list_syncs": OWN,
+    "list_sources": OWN,
     "list_members": OF_LISTS,
     "contact_lists": OWN,
     "segments": OWN,

@@ -47,6 +47,8 @@ class EventType(StrEnum):
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
     IMPORT_COMPLETED = "import.completed"
+    LIST_SYNC_COMPLETED = "list.sync.completed"
+    LIST_SYNC_FAILED = "list.sync.failed"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
 

@@ -32,6 +32,7 @@ class NotificationKind(StrEnum):
     CAMPAIGN_COMPLETED = "campaign_completed"
     CAMPAIGN_PAUSED = "campaign_paused"
     IMPORT_ENDED = "import_ended"
+    LIST_SYNC_STOPPED = "list_sync_stopped"
     WEBHOOK_DISABLED = "webhook_disabled"
     SENDER_REMOVED = "sender_removed"
     MEMBER_JOINED = "member_joined"
@@ -46,6 +47,7 @@ TOLD: Mapping[NotificationKind, Permission] = {
     NotificationKind.CAMPAIGN_COMPLETED: Permission.CAMPAIGNS_READ,
     NotificationKind.CAMPAIGN_PAUSED: Permission.CAMPAIGNS_READ,
     NotificationKind.IMPORT_ENDED: Permission.CONTACTS_WRITE,
+    NotificationKind.LIST_SYNC_STOPPED: Permission.CONTACTS_WRITE,
     NotificationKind.WEBHOOK_DISABLED: Permission.WEBHOOKS_WRITE,
     NotificationKind.SENDER_REMOVED: Permission.WORKSPACE_WRITE,
     NotificationKind.MEMBER_JOINED: Permission.MEMBERS_WRITE,
@@ -67,6 +69,7 @@ MAILED_AT_FIRST = frozenset(
     (
         NotificationKind.CREDITS_LOW,
         NotificationKind.CAMPAIGN_PAUSED,
+        NotificationKind.LIST_SYNC_STOPPED,
         NotificationKind.WEBHOOK_DISABLED,
         NotificationKind.SENDER_REMOVED,
         NotificationKind.WORKSPACE_DELETING,

@@ -64,6 +64,14 @@ export const FLOW = {
   retrieveList: { path: { id: "list_id" } },
   updateList: { path: { id: "list_id" } },
   deleteList: { path: { id: "spare_list_id" }, before: ["spareList"] },
+  updateListSource: { path: { id: "spare_synced_list_id" }, body: { settings: {}, mapping: { phone: "phone" } }, before: ["spareSyncedList"] },
+  // Nothing is read of what is only posted.
+  syncList: { path: { id: "pulled_list_id" }, needs: "pulled_list_id" },
+  confirmListSync: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
+  pauseListSync: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
+  resumeListSync: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
+  disconnectList: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
+  listListSyncs: { path: { id: "list_id" }, query: { limit: "5" } },
   addListContacts: { path: { id: "list_id" }, body: { contact_ids: ["{{contact_id}}"] } },
   listListContacts: { path: { id: "list_id" }, query: { limit: "5" } },
   removeListContact: {
@@ -146,6 +154,11 @@ export const SPARES = {
   spareContact: { path: "/v1/contacts", variable: "spare_contact_id", body: { phone: "{{spare_phone}}" } },
   spareImport: { path: "/v1/imports", variable: "spare_import_id", body: { file_name: "members.csv" } },
   spareList: { path: "/v1/lists", variable: "spare_list_id", body: { name: "To be deleted" } },
+  spareSyncedList: {
+    path: "/v1/lists",
+    variable: "spare_synced_list_id",
+    body: { name: "To be posted to", source: { type: "hook", settings: {}, mapping: { phone: "phone" } } },
+  },
   spareSegment: {
     path: "/v1/segments",
     variable: "spare_segment_id",

@@ -133,6 +133,7 @@ export type ErrorCode =
   | "keyword_exists"
   | "keyword_reserved"
   | "limit_not_lifted"
+  | "list_not_synced"
   | "list_synced"
   | "live_only"
   | "message_in_progress"
@@ -167,6 +168,9 @@ export type ErrorCode =
   | "sender_not_allowed"
   | "service_unavailable"
   | "sign_up_closed"
+  | "source_limit"
+  | "source_paused"
+  | "source_state"
   | "suppression_exists"
   | "template_invalid"
   | "time_invalid"
@@ -215,6 +219,8 @@ export type EventType =
   | "campaign.resumed"
   | "campaign.canceled"
   | "import.completed"
+  | "list.sync.completed"
+  | "list.sync.failed"
   | "webhook.disabled"
   | "test.ping"
   | Open;
@@ -310,6 +316,36 @@ export type LedgerEntryKind =
 export type ListMessagesOrder =
   | "newest"
   | "oldest"
+  | Open;
+
+export type ListSourceRemoval =
+  | "leave"
+  | "stay"
+  | Open;
+
+export type ListSourceStatus =
+  | "checking"
+  | "checked"
+  | "active"
+  | "stopped"
+  | Open;
+
+export type ListSyncStatus =
+  | "queued"
+  | "running"
+  | "held"
+  | "completed"
+  | "failed"
+  | "canceled"
+  | Open;
+
+export type ListSyncTrigger =
+  | "created"
+  | "confirmed"
+  | "changed"
+  | "schedule"
+  | "manual"
+  | "hook"
   | Open;
 
 export type MessageEncoding =
@@ -434,6 +470,14 @@ export type SenderSource =
   | "workspace_default"
   | Open;
 
+export type SourceFieldType =
+  | "text"
+  | "number"
+  | "boolean"
+  | "date"
+  | "time"
+  | Open;
+
 export type SubscribedEvent =
   | "*"
   | "message.queued"
@@ -454,8 +498,18 @@ export type SubscribedEvent =
   | "campaign.resumed"
   | "campaign.canceled"
   | "import.completed"
+  | "list.sync.completed"
+  | "list.sync.failed"
   | "webhook.disabled"
   | "test.ping"
+  | Open;
+
+export type SyncSampleStatus =
+  | "created"
+  | "updated"
+  | "unchanged"
+  | "duplicate"
+  | "suppressed"
   | Open;
 
 export type TimelineEntryKind =
@@ -504,6 +558,35 @@ export interface ImportedContactParams {
   timezone?: string | null;
   /** The id of the contact in your own system; it must be unique. */
   external_id?: string | null;
+}
+
+/** The service that a list is kept in step with. */
+export interface NewSourceParams {
+  /** The ISO 3166-1 region of numbers without a country code, unless a mapped field names a country. */
+  default_region?: string | null;
+  evidence?: OptInParams | null;
+  /**
+   * What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the service has,
+   * `skip` none. `fill` unless told.
+   */
+  update?: CreateImportUpdate | null;
+  /**
+   * What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it on. Consent never
+   * changes by it. `leave` unless told.
+   */
+  removal?: ListSourceRemoval | null;
+  /** How often the list is synced, in minutes; 60 unless told. */
+  every_minutes?: number | null;
+  /** The connector, such as `kit` or `hook`. */
+  type: string;
+  /** The settings of the connector, by their names. Secrets are kept encrypted and never returned. */
+  settings: Record<string, string>;
+  /**
+   * What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
+   * `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
+   * `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if left out.
+   */
+  mapping?: Record<string, string> | null;
 }
 
 /** Evidence that a person agreed to receive texts. */
@@ -1037,6 +1120,7 @@ export interface ContactList {
   created_at: string;
   /** When it was last renamed. */
   updated_at: string;
+  source: ListSource | null;
   /**
    * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
    * between.
@@ -1562,6 +1646,100 @@ export interface LedgerEntry {
   note: string;
   /** When the credits moved. */
   created_at: string;
+}
+
+/** The service that a list is kept in step with, and how it stands. */
+export interface ListSource {
+  /** The connector. */
+  type: string;
+  /**
+   * The status. `checking`: the first sync, a dry run, goes on; `checked`: it waits for you to confirm it; `stopped`:
+   * it waits for a change, which `error` names.
+   */
+  status: ListSourceStatus;
+  /** Whether it is paused. */
+  paused: boolean;
+  /** The account in the service. */
+  account: string | null;
+  /** The settings of the connector, without secrets. */
+  settings: Record<string, string>;
+  /** The fields that people there have. */
+  known_fields: Array<SourceField>;
+  /** What each field is, by its key. */
+  mapping: Record<string, string>;
+  /** The region of numbers without a country code. */
+  default_region: string | null;
+  /** How everyone there agreed to receive texts. */
+  evidence: Record<string, unknown> | null;
+  /** What happens to contacts that exist. */
+  update: CreateImportUpdate;
+  /** What happens to contacts who are no longer there. */
+  removal: ListSourceRemoval;
+  /** How often it is synced, in minutes. */
+  every_minutes: number;
+  /** Whether the service is told of opt-outs. */
+  writes_opt_outs: boolean;
+  /** The address that the service posts people to; keep it secret. Null for callers who may not change the list. */
+  hook_url: string | null;
+  /** When the next sync is due. */
+  next_sync_at: string | null;
+  last_sync: ListSync | null;
+  error: SyncFault | null;
+}
+
+/** A sync of a list with the service that it is kept in step with. */
+export interface ListSync {
+  id: string;
+  object: "list_sync";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** The list. */
+  list_id: string;
+  /** What began it. */
+  trigger: ListSyncTrigger;
+  /** The status. `held`: too many people would leave; confirm it or check the service. */
+  status: ListSyncStatus;
+  /** Whether it only found what would change. */
+  dry_run: boolean;
+  /** Whether it read everyone, not only changes. */
+  full: boolean;
+  /** The outcomes, actual or expected. */
+  counts: SyncCounts;
+  /** The first people of a dry run, until it is confirmed. */
+  samples: Array<SyncSample>;
+  /** The first people who could not be read. */
+  problems: Array<SyncProblem>;
+  error: SyncFault | null;
+  /** When it was created. */
+  created_at: string;
+  /** When it last made progress. */
+  updated_at: string;
+  /** When the first people were read. */
+  started_at: string | null;
+  /** When it ended. */
+  ended_at: string | null;
+}
+
+/** Sync of a list completed, or its dry run; `data.counts` tells what came of it. */
+export interface ListSyncCompletedEvent {
+  id: string;
+  object: "event";
+  type: "list.sync.completed";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: ListSync;
+}
+
+/** Sync of a list failed; `data.error` tells why. */
+export interface ListSyncFailedEvent {
+  id: string;
+  object: "event";
+  type: "list.sync.failed";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: ListSync;
 }
 
 /** One SMS to one phone. */
@@ -2097,6 +2275,18 @@ export interface SkippedCount {
   recipient_count: number;
 }
 
+/** A field that people of the service have. */
+export interface SourceField {
+  /** The key in `mapping`. */
+  key: string;
+  /** The name in the service. */
+  label: string;
+  /** The type of its values. */
+  type: SourceFieldType;
+  /** What it is mapped to. */
+  field: string;
+}
+
 /** A status that the message reached, with the time; `event_id` is the event that reported it, if any. */
 export interface StateChange {
   status: string;
@@ -2137,6 +2327,71 @@ export interface SuppressionsImported {
   already_suppressed: number;
   /** The invalid phones, as given. */
   invalid: Array<string>;
+}
+
+/** The outcomes of a sync, actual or expected: each of `people` is counted once, in the seven fields that follow. */
+export interface SyncCounts {
+  /** The people who were read. */
+  people: number;
+  /** Contacts created. */
+  created: number;
+  /** Contacts updated. */
+  updated: number;
+  /** People who are as they were. */
+  unchanged: number;
+  /** People whose phone another person there has. */
+  duplicate: number;
+  /** Contacts that opted out and stay opted out. */
+  suppressed: number;
+  /** People without a valid phone. */
+  invalid: number;
+  /** People left out because they were erased here. */
+  erased: number;
+  /** People who are no longer there. */
+  left: number;
+  /** Contacts added to the list. */
+  added_to_list: number;
+  /** Contacts taken off the list. */
+  removed_from_list: number;
+  /** Contacts opted in. */
+  opted_in: number;
+  /** Contacts asked to confirm. */
+  pending: number;
+}
+
+/** Why a sync failed or stopped. */
+export interface SyncFault {
+  /**
+   * The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
+   * `mapping_missing` or `list_shrank`.
+   */
+  code: string;
+  /** An explanation for people. */
+  message: string;
+  /** The setting to change, if it is one. */
+  setting: string | null;
+}
+
+/** Someone who could not be read, by the id there. */
+export interface SyncProblem {
+  /** The id in the service. */
+  external_id: string;
+  /** Why. */
+  reason: string;
+}
+
+/** One of the first people whom a dry run read. */
+export interface SyncSample {
+  /** The phone in E.164 format. */
+  phone: string | null;
+  /** The first name. */
+  first_name: string | null;
+  /** The last name. */
+  last_name: string | null;
+  /** The e-mail address. */
+  email: string | null;
+  /** The expected outcome. */
+  status: SyncSampleStatus;
 }
 
 /** You asked for a test event. */
@@ -2304,6 +2559,8 @@ export type KnownEvent =
   | CampaignResumedEvent
   | CampaignCanceledEvent
   | ImportCompletedEvent
+  | ListSyncCompletedEvent
+  | ListSyncFailedEvent
   | WebhookDisabledEvent
   | TestPingEvent;
 
@@ -2330,6 +2587,8 @@ export const EVENT_TYPES: readonly string[] = [
   "campaign.resumed",
   "campaign.canceled",
   "import.completed",
+  "list.sync.completed",
+  "list.sync.failed",
   "webhook.disabled",
   "test.ping",
 ];

@@ -15,6 +15,7 @@ export function useKindNames(): Record<NotificationKind, string> {
     CAMPAIGN_COMPLETED: t`A campaign is complete`,
     CAMPAIGN_PAUSED: t`The service paused a campaign`,
     IMPORT_ENDED: t`An import ended`,
+    LIST_SYNC_STOPPED: t`A list is no longer synced`,
     WEBHOOK_DISABLED: t`A webhook was disabled`,
     SENDER_REMOVED: t`A sender was taken away`,
     MEMBER_JOINED: t`Somebody joined`,
@@ -48,6 +49,8 @@ export function useTextOf() {
         return t`${what} was paused: ${why}.`;
       case "IMPORT_ENDED":
         return reason === "completed" ? t`${what} is imported.` : reason === "failed" ? t`${what} could not be imported.` : t`The import of ${what} ended.`;
+      case "LIST_SYNC_STOPPED":
+        return t`The list ${what} is no longer synced: ${why}.`;
       case "WEBHOOK_DISABLED":
         return t`The webhook to ${what} was disabled: ${why}.`;
       case "SENDER_REMOVED":

@@ -7,6 +7,7 @@ export const ICONS: Record<NotificationKind, IconName> = {
   CAMPAIGN_COMPLETED: "campaign",
   CAMPAIGN_PAUSED: "pause",
   IMPORT_ENDED: "imports",
+  LIST_SYNC_STOPPED: "warning",
   WEBHOOK_DISABLED: "developers",
   SENDER_REMOVED: "phone",
   MEMBER_JOINED: "user",
@@ -24,6 +25,8 @@ export function placeOf({ kind, subjectId }: Pick<NotificationRowFragment, "kind
       return { to: `/campaigns/${id}`, isOfMode: true };
     case "IMPORT_ENDED":
       return { to: `/imports/${id}`, isOfMode: true };
+    case "LIST_SYNC_STOPPED":
+      return { to: `/audience/lists/${id}`, isOfMode: true };
     case "WEBHOOK_DISABLED":
       return { to: `/developers/webhooks/${id}`, isOfMode: true };
     case "THREAD_ASSIGNED":

@@ -321,6 +321,35 @@ var Calls = map[string]Call{
 	"removeListContact": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Lists.RemoveContact(ctx, args.text("id"), args.text("contact_id"), options...)
 	},
+	"updateListSource": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.UpdateSource
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Lists.UpdateSource(ctx, args.text("id"), params, options...)
+	},
+	"syncList": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Lists.Sync(ctx, args.text("id"), options...)
+	},
+	"confirmListSync": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Lists.ConfirmSync(ctx, args.text("id"), options...)
+	},
+	"pauseListSync": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Lists.PauseSync(ctx, args.text("id"), options...)
+	},
+	"resumeListSync": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Lists.ResumeSync(ctx, args.text("id"), options...)
+	},
+	"disconnectList": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Lists.Disconnect(ctx, args.text("id"), options...)
+	},
+	"listListSyncs": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ListsSyncsParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Lists.Syncs(ctx, args.text("id"), params, options...)
+	},
 	"createKeyword": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.KeywordCreate
 		if err := args.body(&params); err != nil {
@@ -668,6 +697,13 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Lists.ListContactsAutoPaging(ctx, args.text("id"), params), take)
+	},
+	"listListSyncs": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.ListsSyncsParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Lists.SyncsAutoPaging(ctx, args.text("id"), params), take)
 	},
 	"listKeywords": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.KeywordsListParams

@@ -2,12 +2,13 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { Contact, ContactList, ContactsAdded, Deleted } from "../types.js";
+import type { Contact, ContactList, ContactsAdded, CreateImportUpdate, Deleted, ListSourceRemoval, ListSync, NewSourceParams, OptInParams } from "../types.js";
 
 /** Parameters of lists.create. */
 export interface ListsCreateParams {
   /** Its name. */
   name: string;
+  source?: NewSourceParams | null;
 }
 
 /** Parameters of lists.list. */
@@ -44,6 +45,43 @@ export interface ListsListContactsParams {
   ending_before?: string;
 }
 
+/** Parameters of lists.updateSource. */
+export interface ListsUpdateSourceParams {
+  /** Settings to change, by their names; a blank one removes it. Others stay, secrets too. */
+  settings?: Record<string, string>;
+  /**
+   * What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
+   * `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
+   * `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if left out.
+   */
+  mapping?: Record<string, string>;
+  /** The ISO 3166-1 region of numbers without a country code, unless a mapped field names a country. */
+  default_region?: string | null;
+  evidence?: OptInParams | null;
+  /**
+   * What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the service has,
+   * `skip` none. `fill` unless told.
+   */
+  update?: CreateImportUpdate;
+  /**
+   * What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it on. Consent never
+   * changes by it. `leave` unless told.
+   */
+  removal?: ListSourceRemoval;
+  /** How often the list is synced, in minutes; 60 unless told. */
+  every_minutes?: number;
+}
+
+/** Parameters of lists.syncs. */
+export interface ListsSyncsParams {
+  /** The size of a page. */
+  limit?: number;
+  /** The id after which the page starts: older resources. */
+  starting_after?: string;
+  /** The id before which the page ends: newer resources. */
+  ending_before?: string;
+}
+
 /** Collections of contacts to send to as a group. */
 export class ListsResource {
   readonly #call: Caller;
@@ -52,7 +90,10 @@ export class ListsResource {
     this.#call = call;
   }
 
-  /** Create a list. */
+  /**
+   * Create a list. With a `source`, the list is kept in step with a service. The first sync is a dry run: look at its
+   * counts and samples, then confirm it.
+   */
   create(params: ListsCreateParams, options: RequestOptions = {}): Promise<Result<ContactList>> {
     return this.#call.one("POST", "/v1/lists", { body: params, options });
   }
@@ -90,5 +131,49 @@ export class ListsResource {
   /** Remove a contact from a list. Does nothing if the contact is not on the list. */
   removeContact(id: string, contact_id: string, options: RequestOptions = {}): Promise<Result<Deleted>> {
     return this.#call.one("DELETE", `/v1/lists/${pathId("id", id)}/contacts/${pathId("contact_id", contact_id)}`, { options });
+  }
+
+  /**
+   * Change the source of a synced list. Fields that are left out stay, secrets too. The next sync reads everyone
+   * again.
+   */
+  updateSource(id: string, params: ListsUpdateSourceParams = {}, options: RequestOptions = {}): Promise<Result<ContactList>> {
+    return this.#call.one("POST", `/v1/lists/${pathId("id", id)}/source`, { body: params, options });
+  }
+
+  /** Sync a list now. Returns the sync that goes on, if there is one. */
+  sync(id: string, options: RequestOptions = {}): Promise<Result<ListSync>> {
+    return this.#call.one("POST", `/v1/lists/${pathId("id", id)}/sync`, { options });
+  }
+
+  /**
+   * Confirm what a sync found. Confirms the dry run of a new list, or that suspiciously many people leave. A list that
+   * is active is returned unchanged.
+   */
+  confirmSync(id: string, options: RequestOptions = {}): Promise<Result<ContactList>> {
+    return this.#call.one("POST", `/v1/lists/${pathId("id", id)}/confirm`, { options });
+  }
+
+  /** Pause the syncs of a list. A sync that goes on stops after its page, and goes on from there when it is resumed. */
+  pauseSync(id: string, options: RequestOptions = {}): Promise<Result<ContactList>> {
+    return this.#call.one("POST", `/v1/lists/${pathId("id", id)}/pause`, { options });
+  }
+
+  /** Resume the syncs of a list. */
+  resumeSync(id: string, options: RequestOptions = {}): Promise<Result<ContactList>> {
+    return this.#call.one("POST", `/v1/lists/${pathId("id", id)}/resume`, { options });
+  }
+
+  /**
+   * Disconnect a list from its service. The list becomes a static one. Its contacts and the history of its syncs stay;
+   * its secrets are deleted.
+   */
+  disconnect(id: string, options: RequestOptions = {}): Promise<Result<ContactList>> {
+    return this.#call.one("POST", `/v1/lists/${pathId("id", id)}/disconnect`, { options });
+  }
+
+  /** List the syncs of a list. Newest first, kept for 90 days. People who were posted are counted in one entry an hour. */
+  syncs(id: string, params: ListsSyncsParams = {}, options: RequestOptions = {}): PagePromise<ListSync> {
+    return this.#call.page("GET", `/v1/lists/${pathId("id", id)}/syncs`, { query: params, options });
   }
 }

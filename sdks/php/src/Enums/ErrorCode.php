@@ -63,6 +63,7 @@ final class ErrorCode
     public const KEYWORD_EXISTS = 'keyword_exists';
     public const KEYWORD_RESERVED = 'keyword_reserved';
     public const LIMIT_NOT_LIFTED = 'limit_not_lifted';
+    public const LIST_NOT_SYNCED = 'list_not_synced';
     public const LIST_SYNCED = 'list_synced';
     public const LIVE_ONLY = 'live_only';
     public const MESSAGE_IN_PROGRESS = 'message_in_progress';
@@ -97,6 +98,9 @@ final class ErrorCode
     public const SENDER_NOT_ALLOWED = 'sender_not_allowed';
     public const SERVICE_UNAVAILABLE = 'service_unavailable';
     public const SIGN_UP_CLOSED = 'sign_up_closed';
+    public const SOURCE_LIMIT = 'source_limit';
+    public const SOURCE_PAUSED = 'source_paused';
+    public const SOURCE_STATE = 'source_state';
     public const SUPPRESSION_EXISTS = 'suppression_exists';
     public const TEMPLATE_INVALID = 'template_invalid';
     public const TIME_INVALID = 'time_invalid';

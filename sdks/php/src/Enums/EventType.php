@@ -29,6 +29,8 @@ final class EventType
     public const CAMPAIGN_RESUMED = 'campaign.resumed';
     public const CAMPAIGN_CANCELED = 'campaign.canceled';
     public const IMPORT_COMPLETED = 'import.completed';
+    public const LIST_SYNC_COMPLETED = 'list.sync.completed';
+    public const LIST_SYNC_FAILED = 'list.sync.failed';
     public const WEBHOOK_DISABLED = 'webhook.disabled';
     public const TEST_PING = 'test.ping';
 }

@@ -20,6 +20,7 @@ use MassiveSMS\Model;
  * @property-read int $contact_count The number of contacts on the list.
  * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read \DateTimeImmutable $updated_at When it was last renamed.
+ * @property-read ListSource|null $source
  * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
  * refused if another was made in between.
  */
@@ -28,5 +29,6 @@ final class ContactList extends Model
     protected const KINDS = [
         'created_at' => 'time',
         'updated_at' => 'time',
+        'source' => ListSource::class,
     ];
 }

@@ -43,6 +43,8 @@ class Event extends Model
         'campaign.resumed' => CampaignResumedEvent::class,
         'campaign.canceled' => CampaignCanceledEvent::class,
         'import.completed' => ImportCompletedEvent::class,
+        'list.sync.completed' => ListSyncCompletedEvent::class,
+        'list.sync.failed' => ListSyncFailedEvent::class,
         'webhook.disabled' => WebhookDisabledEvent::class,
         'test.ping' => TestPingEvent::class,
     ];

@@ -19,10 +19,12 @@ use MassiveSMS\Resource;
 final class Lists extends Resource
 {
     /**
-     * Create a list.
+     * Create a list. With a `source`, the list is kept in step with a service. The first sync is a dry run: look at
+     * its counts and samples, then confirm it.
      *
      * @param array{
      *     name: string,
+     *     source?: array{default_region?: string|null, evidence?: array{source: string|null, ip?: string|null, user_agent?: string|null, text?: string|null, version?: string|null, at?: \DateTimeInterface|string|null, renewed?: bool}|null, update?: 'overwrite'|'fill'|'skip'|string|null, removal?: 'leave'|'stay'|string|null, every_minutes?: int|null, type: string, settings: array<string, mixed>, mapping?: array<string, mixed>|null}|null,
      * } $params
      * - `name`: Its name.
      * @param RequestOptions $options
@@ -36,7 +38,7 @@ final class Lists extends Resource
             [],
             [],
             $params,
-            [],
+            ['source' => ['evidence' => [], 'settings' => [], 'mapping' => []]],
             $options,
         );
     }
@@ -189,5 +191,170 @@ final class Lists extends Resource
             null,
             $options,
         );
+    }
+
+    /**
+     * Change the source of a synced list. Fields that are left out stay, secrets too. The next sync reads everyone
+     * again.
+     *
+     * @param string $id The resource's id.
+     * @param array{
+     *     settings?: array<string, mixed>,
+     *     mapping?: array<string, mixed>,
+     *     default_region?: string|null,
+     *     evidence?: array{source: string|null, ip?: string|null, user_agent?: string|null, text?: string|null, version?: string|null, at?: \DateTimeInterface|string|null, renewed?: bool}|null,
+     *     update?: 'overwrite'|'fill'|'skip'|string,
+     *     removal?: 'leave'|'stay'|string,
+     *     every_minutes?: int,
+     * } $params
+     * - `settings`: Settings to change, by their names; a blank one removes it. Others stay, secrets too.
+     * - `mapping`: What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`,
+     * `email`, `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`,
+     * `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if left
+     * out.
+     * - `default_region`: The ISO 3166-1 region of numbers without a country code, unless a mapped field names a
+     * country.
+     * - `update`: What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the
+     * service has, `skip` none. `fill` unless told.
+     * - `removal`: What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it
+     * on. Consent never changes by it. `leave` unless told.
+     * - `every_minutes`: How often the list is synced, in minutes; 60 unless told.
+     * @param RequestOptions $options
+     */
+    public function updateSource(string $id, array $params = [], array $options = []): Model\ContactList
+    {
+        return $this->fetch(
+            Model\ContactList::class,
+            'POST',
+            '/v1/lists/{id}/source',
+            ['id' => $id],
+            [],
+            $params,
+            ['settings' => [], 'mapping' => [], 'evidence' => []],
+            $options,
+        );
+    }
+
+    /**
+     * Sync a list now. Returns the sync that goes on, if there is one.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function sync(string $id, array $options = []): Model\ListSync
+    {
+        return $this->fetch(
+            Model\ListSync::class,
+            'POST',
+            '/v1/lists/{id}/sync',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Confirm what a sync found. Confirms the dry run of a new list, or that suspiciously many people leave. A list
+     * that is active is returned unchanged.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function confirmSync(string $id, array $options = []): Model\ContactList
+    {
+        return $this->fetch(
+            Model\ContactList::class,
+            'POST',
+            '/v1/lists/{id}/confirm',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Pause the syncs of a list. A sync that goes on stops after its page, and goes on from there when it is resumed.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function pauseSync(string $id, array $options = []): Model\ContactList
+    {
+        return $this->fetch(
+            Model\ContactList::class,
+            'POST',
+            '/v1/lists/{id}/pause',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Resume the syncs of a list.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function resumeSync(string $id, array $options = []): Model\ContactList
+    {
+        return $this->fetch(
+            Model\ContactList::class,
+            'POST',
+            '/v1/lists/{id}/resume',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Disconnect a list from its service. The list becomes a static one. Its contacts and the history of its syncs
+     * stay; its secrets are deleted.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function disconnect(string $id, array $options = []): Model\ContactList
+    {
+        return $this->fetch(
+            Model\ContactList::class,
+            'POST',
+            '/v1/lists/{id}/disconnect',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * List the syncs of a list. Newest first, kept for 90 days. People who were posted are counted in one entry an
+     * hour.
+     *
+     * @param string $id The resource's id.
+     * @param array{
+     *     limit?: int,
+     *     starting_after?: string,
+     *     ending_before?: string,
+     * } $params
+     * - `limit`: The size of a page.
+     * - `starting_after`: The id after which the page starts: older resources.
+     * - `ending_before`: The id before which the page ends: newer resources.
+     * @param RequestOptions $options
+     * @return Page<Model\ListSync>
+     */
+    public function syncs(string $id, array $params = [], array $options = []): Page
+    {
+        return $this->fetchList(Model\ListSync::class, '/v1/lists/{id}/syncs', ['id' => $id], $params, $options);
     }
 }

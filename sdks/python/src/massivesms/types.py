@@ -158,6 +158,7 @@ ErrorCode = (
         "keyword_exists",
         "keyword_reserved",
         "limit_not_lifted",
+        "list_not_synced",
         "list_synced",
         "live_only",
         "message_in_progress",
@@ -192,6 +193,9 @@ ErrorCode = (
         "sender_not_allowed",
         "service_unavailable",
         "sign_up_closed",
+        "source_limit",
+        "source_paused",
+        "source_state",
         "suppression_exists",
         "template_invalid",
         "time_invalid",
@@ -244,6 +248,8 @@ EventType = (
         "campaign.resumed",
         "campaign.canceled",
         "import.completed",
+        "list.sync.completed",
+        "list.sync.failed",
         "webhook.disabled",
         "test.ping",
     ]
@@ -357,6 +363,44 @@ ListMessagesOrder = (
     Literal[
         "newest",
         "oldest",
+    ]
+    | str
+)
+ListSourceRemoval = (
+    Literal[
+        "leave",
+        "stay",
+    ]
+    | str
+)
+ListSourceStatus = (
+    Literal[
+        "checking",
+        "checked",
+        "active",
+        "stopped",
+    ]
+    | str
+)
+ListSyncStatus = (
+    Literal[
+        "queued",
+        "running",
+        "held",
+        "completed",
+        "failed",
+        "canceled",
+    ]
+    | str
+)
+ListSyncTrigger = (
+    Literal[
+        "created",
+        "confirmed",
+        "changed",
+        "schedule",
+        "manual",
+        "hook",
     ]
     | str
 )
@@ -510,6 +554,16 @@ SenderSource = (
     ]
     | str
 )
+SourceFieldType = (
+    Literal[
+        "text",
+        "number",
+        "boolean",
+        "date",
+        "time",
+    ]
+    | str
+)
 SubscribedEvent = (
     Literal[
         "*",
@@ -531,8 +585,20 @@ SubscribedEvent = (
         "campaign.resumed",
         "campaign.canceled",
         "import.completed",
+        "list.sync.completed",
+        "list.sync.failed",
         "webhook.disabled",
         "test.ping",
+    ]
+    | str
+)
+SyncSampleStatus = (
+    Literal[
+        "created",
+        "updated",
+        "unchanged",
+        "duplicate",
+        "suppressed",
     ]
     | str
 )
@@ -581,6 +647,19 @@ class ImportedContactParam(TypedDict, total=False):
     attributes: Mapping[str, Any] | None
     timezone: str | None
     external_id: str | None
+
+
+class NewSourceParam(TypedDict, total=False):
+    """The service that a list is kept in step with."""
+
+    default_region: str | None
+    evidence: OptInParam | None
+    update: CreateImportUpdate | None
+    removal: ListSourceRemoval | None
+    every_minutes: int | None
+    type: Required[str]
+    settings: Required[Mapping[str, str]]
+    mapping: Mapping[str, str] | None
 
 
 class OptInParam(TypedDict, total=False):
@@ -1140,6 +1219,7 @@ class ContactExport(Model):
 class ContactList(Model):
     """A collection of contacts."""
 
+    _nested: ClassVar[Mapping[str, str]] = {"source": "ListSource"}
     id: str
     object: Literal["contact_list"]
     livemode: bool
@@ -1154,6 +1234,7 @@ class ContactList(Model):
     """When it was created."""
     updated_at: str
     """When it was last renamed."""
+    source: ListSource | None
     version: str
     """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     between."""
@@ -1722,6 +1803,115 @@ class LedgerEntry(Model):
     """When the credits moved."""
 
 
+class ListSource(Model):
+    """The service that a list is kept in step with, and how it stands."""
+
+    _nested: ClassVar[Mapping[str, str]] = {
+        "known_fields": "SourceField",
+        "last_sync": "ListSync",
+        "error": "SyncFault",
+    }
+    type: str
+    """The connector."""
+    status: ListSourceStatus
+    """The status. `checking`: the first sync, a dry run, goes on; `checked`: it waits for you to confirm it;
+    `stopped`: it waits for a change, which `error` names."""
+    paused: bool
+    """Whether it is paused."""
+    account: str | None
+    """The account in the service."""
+    settings: dict[str, str]
+    """The settings of the connector, without secrets."""
+    known_fields: list[SourceField]
+    """The fields that people there have."""
+    mapping: dict[str, str]
+    """What each field is, by its key."""
+    default_region: str | None
+    """The region of numbers without a country code."""
+    evidence: dict[str, Any] | None
+    """How everyone there agreed to receive texts."""
+    update: CreateImportUpdate
+    """What happens to contacts that exist."""
+    removal: ListSourceRemoval
+    """What happens to contacts who are no longer there."""
+    every_minutes: int
+    """How often it is synced, in minutes."""
+    writes_opt_outs: bool
+    """Whether the service is told of opt-outs."""
+    hook_url: str | None
+    """The address that the service posts people to; keep it secret. Null for callers who may not change the list."""
+    next_sync_at: str | None
+    """When the next sync is due."""
+    last_sync: ListSync | None
+    error: SyncFault | None
+
+
+class ListSync(Model):
+    """A sync of a list with the service that it is kept in step with."""
+
+    _nested: ClassVar[Mapping[str, str]] = {
+        "counts": "SyncCounts",
+        "samples": "SyncSample",
+        "problems": "SyncProblem",
+        "error": "SyncFault",
+    }
+    id: str
+    object: Literal["list_sync"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    list_id: str
+    """The list."""
+    trigger: ListSyncTrigger
+    """What began it."""
+    status: ListSyncStatus
+    """The status. `held`: too many people would leave; confirm it or check the service."""
+    dry_run: bool
+    """Whether it only found what would change."""
+    full: bool
+    """Whether it read everyone, not only changes."""
+    counts: SyncCounts
+    """The outcomes, actual or expected."""
+    samples: list[SyncSample]
+    """The first people of a dry run, until it is confirmed."""
+    problems: list[SyncProblem]
+    """The first people who could not be read."""
+    error: SyncFault | None
+    created_at: str
+    """When it was created."""
+    updated_at: str
+    """When it last made progress."""
+    started_at: str | None
+    """When the first people were read."""
+    ended_at: str | None
+    """When it ended."""
+
+
+class ListSyncCompletedEvent(Model):
+    """Sync of a list completed, or its dry run; `data.counts` tells what came of it."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "ListSync"}
+    id: str
+    object: Literal["event"]
+    type: Literal["list.sync.completed"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: ListSync
+
+
+class ListSyncFailedEvent(Model):
+    """Sync of a list failed; `data.error` tells why."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "ListSync"}
+    id: str
+    object: Literal["event"]
+    type: Literal["list.sync.failed"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: ListSync
+
+
 class Message(Model):
     """One SMS to one phone."""
 
@@ -2272,6 +2462,19 @@ class SkippedCount(Model):
     """The number of recipients."""
 
 
+class SourceField(Model):
+    """A field that people of the service have."""
+
+    key: str
+    """The key in `mapping`."""
+    label: str
+    """The name in the service."""
+    type: SourceFieldType
+    """The type of its values."""
+    field: str
+    """What it is mapped to."""
+
+
 class StateChange(Model):
     """A status that the message reached, with the time; `event_id` is the event that reported it, if any."""
 
@@ -2317,6 +2520,73 @@ class SuppressionsImported(Model):
     """The number of phones that were suppressed already."""
     invalid: list[str]
     """The invalid phones, as given."""
+
+
+class SyncCounts(Model):
+    """The outcomes of a sync, actual or expected: each of `people` is counted once, in the seven fields that follow."""
+
+    people: int
+    """The people who were read."""
+    created: int
+    """Contacts created."""
+    updated: int
+    """Contacts updated."""
+    unchanged: int
+    """People who are as they were."""
+    duplicate: int
+    """People whose phone another person there has."""
+    suppressed: int
+    """Contacts that opted out and stay opted out."""
+    invalid: int
+    """People without a valid phone."""
+    erased: int
+    """People left out because they were erased here."""
+    left: int
+    """People who are no longer there."""
+    added_to_list: int
+    """Contacts added to the list."""
+    removed_from_list: int
+    """Contacts taken off the list."""
+    opted_in: int
+    """Contacts opted in."""
+    pending: int
+    """Contacts asked to confirm."""
+
+
+class SyncFault(Model):
+    """Why a sync failed or stopped."""
+
+    code: str
+    """The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
+    `mapping_missing` or `list_shrank`."""
+    message: str
+    """An explanation for people."""
+    setting: str | None
+    """The setting to change, if it is one."""
+
+
+class SyncProblem(Model):
+    """Someone who could not be read, by the id there."""
+
+    external_id: str
+    """The id in the service."""
+    reason: str
+    """Why."""
+
+
+class SyncSample(Model):
+    """One of the first people whom a dry run read."""
+
+    phone: str | None
+    """The phone in E.164 format."""
+    first_name: str | None
+    """The first name."""
+    last_name: str | None
+    """The last name."""
+    email: str | None
+    """The e-mail address."""
+    status: SyncSampleStatus
+    """The expected outcome."""
 
 
 class TestPingEvent(Model):
@@ -2491,6 +2761,8 @@ Event = Union[  # noqa: UP007
     CampaignResumedEvent,
     CampaignCanceledEvent,
     ImportCompletedEvent,
+    ListSyncCompletedEvent,
+    ListSyncFailedEvent,
     WebhookDisabledEvent,
     TestPingEvent,
     UnknownEvent,
@@ -2514,6 +2786,8 @@ EVENTS: Mapping[str, type[Model]] = {
     "campaign.resumed": CampaignResumedEvent,
     "campaign.canceled": CampaignCanceledEvent,
     "import.completed": ImportCompletedEvent,
+    "list.sync.completed": ListSyncCompletedEvent,
+    "list.sync.failed": ListSyncFailedEvent,
     "webhook.disabled": WebhookDisabledEvent,
     "test.ping": TestPingEvent,
 }

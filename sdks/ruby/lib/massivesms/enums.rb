@@ -142,6 +142,7 @@ module MassiveSMS
     KEYWORD_EXISTS = "keyword_exists"
     KEYWORD_RESERVED = "keyword_reserved"
     LIMIT_NOT_LIFTED = "limit_not_lifted"
+    LIST_NOT_SYNCED = "list_not_synced"
     LIST_SYNCED = "list_synced"
     LIVE_ONLY = "live_only"
     MESSAGE_IN_PROGRESS = "message_in_progress"
@@ -176,6 +177,9 @@ module MassiveSMS
     SENDER_NOT_ALLOWED = "sender_not_allowed"
     SERVICE_UNAVAILABLE = "service_unavailable"
     SIGN_UP_CLOSED = "sign_up_closed"
+    SOURCE_LIMIT = "source_limit"
+    SOURCE_PAUSED = "source_paused"
+    SOURCE_STATE = "source_state"
     SUPPRESSION_EXISTS = "suppression_exists"
     TEMPLATE_INVALID = "template_invalid"
     TIME_INVALID = "time_invalid"
@@ -226,6 +230,8 @@ module MassiveSMS
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
     IMPORT_COMPLETED = "import.completed"
+    LIST_SYNC_COMPLETED = "list.sync.completed"
+    LIST_SYNC_FAILED = "list.sync.failed"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
   end
@@ -330,6 +336,40 @@ module MassiveSMS
   module ListMessagesOrder
     NEWEST = "newest"
     OLDEST = "oldest"
+  end
+
+  # Values of ListSourceRemoval.
+  module ListSourceRemoval
+    LEAVE = "leave"
+    STAY = "stay"
+  end
+
+  # Values of ListSourceStatus.
+  module ListSourceStatus
+    CHECKING = "checking"
+    CHECKED = "checked"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+  end
+
+  # Values of ListSyncStatus.
+  module ListSyncStatus
+    QUEUED = "queued"
+    RUNNING = "running"
+    HELD = "held"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+  end
+
+  # Values of ListSyncTrigger.
+  module ListSyncTrigger
+    CREATED = "created"
+    CONFIRMED = "confirmed"
+    CHANGED = "changed"
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+    HOOK = "hook"
   end
 
   # Values of MessageEncoding.
@@ -468,6 +508,15 @@ module MassiveSMS
     WORKSPACE_DEFAULT = "workspace_default"
   end
 
+  # Values of SourceFieldType.
+  module SourceFieldType
+    TEXT = "text"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIME = "time"
+  end
+
   # Values of SubscribedEvent.
   module SubscribedEvent
     ANY = "*"
@@ -489,8 +538,19 @@ module MassiveSMS
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
     IMPORT_COMPLETED = "import.completed"
+    LIST_SYNC_COMPLETED = "list.sync.completed"
+    LIST_SYNC_FAILED = "list.sync.failed"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
+  end
+
+  # Values of SyncSampleStatus.
+  module SyncSampleStatus
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    DUPLICATE = "duplicate"
+    SUPPRESSED = "suppressed"
   end
 
   # Values of TimelineEntryKind.

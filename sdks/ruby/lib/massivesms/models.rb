@@ -43,6 +43,8 @@ module MassiveSMS
       "campaign.resumed" => :CampaignResumedEvent,
       "campaign.canceled" => :CampaignCanceledEvent,
       "import.completed" => :ImportCompletedEvent,
+      "list.sync.completed" => :ListSyncCompletedEvent,
+      "list.sync.failed" => :ListSyncFailedEvent,
       "webhook.disabled" => :WebhookDisabledEvent,
       "test.ping" => :TestPingEvent
     }.freeze
@@ -498,6 +500,7 @@ module MassiveSMS
     field :created_at, :time
     # When it was last renamed.
     field :updated_at, :time
+    field :source, :ListSource
     # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     # between.
     field :version
@@ -1013,6 +1016,98 @@ module MassiveSMS
     field :created_at, :time
   end
 
+  # The service that a list is kept in step with, and how it stands.
+  class ListSource < Model
+    # The connector.
+    field :type
+    # The status. `checking`: the first sync, a dry run, goes on; `checked`: it waits for you to confirm it;
+    # `stopped`: it waits for a change, which `error` names.
+    field :status
+    # Whether it is paused.
+    field :paused
+    # The account in the service.
+    field :account
+    # The settings of the connector, without secrets.
+    field :settings
+    # The fields that people there have.
+    field :known_fields, [:SourceField]
+    # What each field is, by its key.
+    field :mapping
+    # The region of numbers without a country code.
+    field :default_region
+    # How everyone there agreed to receive texts.
+    field :evidence
+    # What happens to contacts that exist.
+    field :update
+    # What happens to contacts who are no longer there.
+    field :removal
+    # How often it is synced, in minutes.
+    field :every_minutes
+    # Whether the service is told of opt-outs.
+    field :writes_opt_outs
+    # The address that the service posts people to; keep it secret. Null for callers who may not change the list.
+    field :hook_url
+    # When the next sync is due.
+    field :next_sync_at, :time
+    field :last_sync, :ListSync
+    field :error, :SyncFault
+  end
+
+  # A sync of a list with the service that it is kept in step with.
+  class ListSync < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # The list.
+    field :list_id
+    # What began it.
+    field :trigger
+    # The status. `held`: too many people would leave; confirm it or check the service.
+    field :status
+    # Whether it only found what would change.
+    field :dry_run
+    # Whether it read everyone, not only changes.
+    field :full
+    # The outcomes, actual or expected.
+    field :counts, :SyncCounts
+    # The first people of a dry run, until it is confirmed.
+    field :samples, [:SyncSample]
+    # The first people who could not be read.
+    field :problems, [:SyncProblem]
+    field :error, :SyncFault
+    # When it was created.
+    field :created_at, :time
+    # When it last made progress.
+    field :updated_at, :time
+    # When the first people were read.
+    field :started_at, :time
+    # When it ended.
+    field :ended_at, :time
+  end
+
+  # Sync of a list completed, or its dry run; `data.counts` tells what came of it.
+  class ListSyncCompletedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :ListSync
+  end
+
+  # Sync of a list failed; `data.error` tells why.
+  class ListSyncFailedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :ListSync
+  end
+
   # One SMS to one phone.
   class Message < Model
     field :id
@@ -1499,6 +1594,18 @@ module MassiveSMS
     field :recipient_count
   end
 
+  # A field that people of the service have.
+  class SourceField < Model
+    # The key in `mapping`.
+    field :key
+    # The name in the service.
+    field :label
+    # The type of its values.
+    field :type
+    # What it is mapped to.
+    field :field
+  end
+
   # A status that the message reached, with the time; `event_id` is the event that reported it, if any.
   class StateChange < Model
     field :status
@@ -1539,6 +1646,69 @@ module MassiveSMS
     field :already_suppressed
     # The invalid phones, as given.
     field :invalid
+  end
+
+  # The outcomes of a sync, actual or expected: each of `people` is counted once, in the seven fields that follow.
+  class SyncCounts < Model
+    # The people who were read.
+    field :people
+    # Contacts created.
+    field :created
+    # Contacts updated.
+    field :updated
+    # People who are as they were.
+    field :unchanged
+    # People whose phone another person there has.
+    field :duplicate
+    # Contacts that opted out and stay opted out.
+    field :suppressed
+    # People without a valid phone.
+    field :invalid
+    # People left out because they were erased here.
+    field :erased
+    # People who are no longer there.
+    field :left
+    # Contacts added to the list.
+    field :added_to_list
+    # Contacts taken off the list.
+    field :removed_from_list
+    # Contacts opted in.
+    field :opted_in
+    # Contacts asked to confirm.
+    field :pending
+  end
+
+  # Why a sync failed or stopped.
+  class SyncFault < Model
+    # The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
+    # `mapping_missing` or `list_shrank`.
+    field :code
+    # An explanation for people.
+    field :message
+    # The setting to change, if it is one.
+    field :setting
+  end
+
+  # Someone who could not be read, by the id there.
+  class SyncProblem < Model
+    # The id in the service.
+    field :external_id
+    # Why.
+    field :reason
+  end
+
+  # One of the first people whom a dry run read.
+  class SyncSample < Model
+    # The phone in E.164 format.
+    field :phone
+    # The first name.
+    field :first_name
+    # The last name.
+    field :last_name
+    # The e-mail address.
+    field :email
+    # The expected outcome.
+    field :status
   end
 
   # You asked for a test event.

@@ -58,6 +58,10 @@ module MassiveSMS
     InboxThread
     Keyword
     LedgerEntry
+    ListSource
+    ListSync
+    ListSyncCompletedEvent
+    ListSyncFailedEvent
     Message
     MessageAttempt
     MessageCanceledEvent
@@ -92,10 +96,15 @@ module MassiveSMS
     Sender
     SenderExplanation
     SkippedCount
+    SourceField
     StateChange
     Suppression
     SuppressionExplanation
     SuppressionsImported
+    SyncCounts
+    SyncFault
+    SyncProblem
+    SyncSample
     TestPingEvent
     TimelineEntry
     Webhook
@@ -127,6 +136,10 @@ module MassiveSMS
     InboxThreadStatus
     LedgerEntryKind
     ListMessagesOrder
+    ListSourceRemoval
+    ListSourceStatus
+    ListSyncStatus
+    ListSyncTrigger
     MessageEncoding
     MessageOrigin
     MessageStatus
@@ -141,7 +154,9 @@ module MassiveSMS
     SegmentOperator
     SenderKind
     SenderSource
+    SourceFieldType
     SubscribedEvent
+    SyncSampleStatus
     TimelineEntryKind
     WebhookDisabledReason
     WebhookStatus

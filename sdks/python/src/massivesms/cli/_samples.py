@@ -241,6 +241,29 @@ _samples = {
         '0:00:00Z", "started_at": "2026-05-01T20:00:00Z", "ended_at": "2026-05-01T20:00:00Z", "undo'
         '_until": null}}'
     ),
+    "list.sync.completed": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "list.sync.completed",'
+        ' "livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id'
+        '": "syn_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "list_sync", "livemode": true, "list_id": "'
+        'lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "trigger": "schedule", "status": "completed", "dry_run": '
+        'false, "full": true, "counts": {"people": 412, "created": 12, "updated": 3, "unchanged": 3'
+        '95, "duplicate": 0, "suppressed": 1, "invalid": 1, "erased": 0, "left": 2, "added_to_list"'
+        ': 12, "removed_from_list": 2, "opted_in": 0, "pending": 0}, "samples": [], "problems": [],'
+        ' "error": null, "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z"'
+        ', "started_at": "2026-05-01T20:00:00Z", "ended_at": "2026-05-01T20:00:00Z"}}'
+    ),
+    "list.sync.failed": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "list.sync.failed", "l'
+        'ivemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": '
+        '"syn_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "list_sync", "livemode": true, "list_id": "lst'
+        '_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "trigger": "schedule", "status": "failed", "dry_run": false,'
+        ' "full": true, "counts": {"people": 412, "created": 12, "updated": 3, "unchanged": 395, "d'
+        'uplicate": 0, "suppressed": 1, "invalid": 1, "erased": 0, "left": 2, "added_to_list": 12, '
+        '"removed_from_list": 2, "opted_in": 0, "pending": 0}, "samples": [], "problems": [], "erro'
+        'r": {"code": "credentials_refused", "message": "Kit refuses the API key.", "setting": "api'
+        '_key"}, "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "start'
+        'ed_at": "2026-05-01T20:00:00Z", "ended_at": "2026-05-01T20:00:00Z"}}'
+    ),
     "webhook.disabled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "webhook.disabled", "l'
         'ivemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": '

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from massivesms._client import AsyncCalls, Calls
@@ -25,14 +25,17 @@ class Lists:
         self,
         *,
         name: str,
+        source: t.NewSourceParam | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.ContactList:
         """Create a list.
 
-        Create a list.
+        With a `source`, the list is kept in step with a service. The first sync is a dry run: look at its counts
+        and samples, then confirm it.
 
         name: Its name.
+        source: See the reference.
         """
         return self._client.call(
             "POST",
@@ -40,6 +43,7 @@ class Lists:
             "ContactList",
             body={
                 "name": name,
+                "source": source,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -230,6 +234,201 @@ class Lists:
             options=options,
         )
 
+    def update_source(
+        self,
+        id: str,
+        *,
+        settings: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        mapping: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        default_region: str | NotGiven | None = NOT_GIVEN,
+        evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
+        update: t.CreateImportUpdate | NotGiven = NOT_GIVEN,
+        removal: t.ListSourceRemoval | NotGiven = NOT_GIVEN,
+        every_minutes: int | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Change the source of a synced list.
+
+        Fields that are left out stay, secrets too. The next sync reads everyone again.
+
+        settings: Settings to change, by their names; a blank one removes it. Others stay, secrets too.
+        mapping: What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`,
+            `email`, `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`,
+            `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync
+            if left out.
+        default_region: The ISO 3166-1 region of numbers without a country code, unless a mapped field names a
+            country.
+        evidence: See the reference.
+        update: What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the
+            service has, `skip` none. `fill` unless told.
+        removal: What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps
+            it on. Consent never changes by it. `leave` unless told.
+        every_minutes: How often the list is synced, in minutes; 60 unless told.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/lists/{id}/source",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            body={
+                "settings": settings,
+                "mapping": mapping,
+                "default_region": default_region,
+                "evidence": evidence,
+                "update": update,
+                "removal": removal,
+                "every_minutes": every_minutes,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def sync(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ListSync:
+        """Sync a list now.
+
+        Returns the sync that goes on, if there is one.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/lists/{id}/sync",
+            "ListSync",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def confirm_sync(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Confirm what a sync found.
+
+        Confirms the dry run of a new list, or that suspiciously many people leave. A list that is active is
+        returned unchanged.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/lists/{id}/confirm",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def pause_sync(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Pause the syncs of a list.
+
+        A sync that goes on stops after its page, and goes on from there when it is resumed.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/lists/{id}/pause",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def resume_sync(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Resume the syncs of a list.
+
+        Resume the syncs of a list.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/lists/{id}/resume",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def disconnect(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Disconnect a list from its service.
+
+        The list becomes a static one. Its contacts and the history of its syncs stay; its secrets are deleted.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/lists/{id}/disconnect",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def syncs(
+        self,
+        id: str,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        options: RequestOptions | None = None,
+    ) -> Page[t.ListSync]:
+        """List the syncs of a list.
+
+        Newest first, kept for 90 days. People who were posted are counted in one entry an hour.
+
+        limit: The size of a page.
+        starting_after: The id after which the page starts: older resources.
+        ending_before: The id before which the page ends: newer resources.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/lists/{id}/syncs",
+            "ListSync",
+            path_ids={
+                "id": id,
+            },
+            query={
+                "limit": limit,
+                "starting_after": starting_after,
+                "ending_before": ending_before,
+            },
+            options=options,
+        )
+
 
 class AsyncLists:
     """Collections of contacts to send to as a group."""
@@ -241,14 +440,17 @@ class AsyncLists:
         self,
         *,
         name: str,
+        source: t.NewSourceParam | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.ContactList:
         """Create a list.
 
-        Create a list.
+        With a `source`, the list is kept in step with a service. The first sync is a dry run: look at its counts
+        and samples, then confirm it.
 
         name: Its name.
+        source: See the reference.
         """
         return await self._client.call(
             "POST",
@@ -256,6 +458,7 @@ class AsyncLists:
             "ContactList",
             body={
                 "name": name,
+                "source": source,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -443,5 +646,200 @@ class AsyncLists:
                 "contact_id": contact_id,
             },
             idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def update_source(
+        self,
+        id: str,
+        *,
+        settings: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        mapping: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        default_region: str | NotGiven | None = NOT_GIVEN,
+        evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
+        update: t.CreateImportUpdate | NotGiven = NOT_GIVEN,
+        removal: t.ListSourceRemoval | NotGiven = NOT_GIVEN,
+        every_minutes: int | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Change the source of a synced list.
+
+        Fields that are left out stay, secrets too. The next sync reads everyone again.
+
+        settings: Settings to change, by their names; a blank one removes it. Others stay, secrets too.
+        mapping: What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`,
+            `email`, `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`,
+            `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync
+            if left out.
+        default_region: The ISO 3166-1 region of numbers without a country code, unless a mapped field names a
+            country.
+        evidence: See the reference.
+        update: What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the
+            service has, `skip` none. `fill` unless told.
+        removal: What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps
+            it on. Consent never changes by it. `leave` unless told.
+        every_minutes: How often the list is synced, in minutes; 60 unless told.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/lists/{id}/source",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            body={
+                "settings": settings,
+                "mapping": mapping,
+                "default_region": default_region,
+                "evidence": evidence,
+                "update": update,
+                "removal": removal,
+                "every_minutes": every_minutes,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def sync(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ListSync:
+        """Sync a list now.
+
+        Returns the sync that goes on, if there is one.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/lists/{id}/sync",
+            "ListSync",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def confirm_sync(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Confirm what a sync found.
+
+        Confirms the dry run of a new list, or that suspiciously many people leave. A list that is active is
+        returned unchanged.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/lists/{id}/confirm",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def pause_sync(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Pause the syncs of a list.
+
+        A sync that goes on stops after its page, and goes on from there when it is resumed.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/lists/{id}/pause",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def resume_sync(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Resume the syncs of a list.
+
+        Resume the syncs of a list.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/lists/{id}/resume",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def disconnect(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactList:
+        """Disconnect a list from its service.
+
+        The list becomes a static one. Its contacts and the history of its syncs stay; its secrets are deleted.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/lists/{id}/disconnect",
+            "ContactList",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def syncs(
+        self,
+        id: str,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        options: RequestOptions | None = None,
+    ) -> AsyncPager[t.ListSync]:
+        """List the syncs of a list.
+
+        Newest first, kept for 90 days. People who were posted are counted in one entry an hour.
+
+        limit: The size of a page.
+        starting_after: The id after which the page starts: older resources.
+        ending_before: The id before which the page ends: newer resources.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/lists/{id}/syncs",
+            "ListSync",
+            path_ids={
+                "id": id,
+            },
+            query={
+                "limit": limit,
+                "starting_after": starting_after,
+                "ending_before": ending_before,
+            },
             options=options,
         )

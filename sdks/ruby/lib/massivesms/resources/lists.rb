@@ -6,14 +6,16 @@ module MassiveSMS
   module Resources
     # Collections of contacts to send to as a group.
     class Lists < Resource
-      # Create a list.
+      # Create a list. With a `source`, the list is kept in step with a service. The first sync is a dry run: look at
+      # its counts and samples, then confirm it.
       #
       # @param name [String] Its name.
+      # @param source [Hash<Object, Object>, nil]
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [ContactList]
-      def create(name:, request_options: {})
+      def create(name:, source: UNSET, request_options: {})
         fetch(MassiveSMS::ContactList, "POST", "/v1/lists", {},
-             {}, { name: name }, request_options)
+             {}, { name: name, source: source }, request_options)
       end
 
       # List all lists.
@@ -94,6 +96,100 @@ module MassiveSMS
       def remove_contact(id, contact_id, request_options: {})
         fetch(MassiveSMS::Deleted, "DELETE", "/v1/lists/{id}/contacts/{contact_id}", { "id" => id, "contact_id" => contact_id },
              {}, nil, request_options)
+      end
+
+      # Change the source of a synced list. Fields that are left out stay, secrets too. The next sync reads everyone
+      # again.
+      #
+      # @param id [String] The resource's id.
+      # @param settings [Hash<String, Object>] Settings to change, by their names; a blank one removes it. Others
+      # stay, secrets too.
+      # @param mapping [Hash<String, Object>] What each field of the service is, by its key: `phone`, `first_name`,
+      # `last_name`, `full_name`, `email`, `timezone`, `external_id`, `country`, `consent`, `consent_at`,
+      # `consent_source`, `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
+      # Proposed by the first sync if left out.
+      # @param default_region [String, nil] The ISO 3166-1 region of numbers without a country code, unless a mapped
+      # field names a country.
+      # @param evidence [Hash<Object, Object>, nil]
+      # @param update [String] What happens to contacts that exist: `fill` changes only blank values, `overwrite` all
+      # that the service has, `skip` none. `fill` unless told.
+      # @param removal [String] What happens to a contact who is no longer there: `leave` takes it off the list,
+      # `stay` keeps it on. Consent never changes by it. `leave` unless told.
+      # @param every_minutes [Integer] How often the list is synced, in minutes; 60 unless told.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [ContactList]
+      def update_source(id, settings: UNSET, mapping: UNSET, default_region: UNSET, evidence: UNSET, update: UNSET,
+                        removal: UNSET, every_minutes: UNSET, request_options: {})
+        fetch(MassiveSMS::ContactList, "POST", "/v1/lists/{id}/source", { "id" => id },
+             {}, { settings: settings, mapping: mapping, default_region: default_region, evidence: evidence,
+               update: update, removal: removal, every_minutes: every_minutes }, request_options)
+      end
+
+      # Sync a list now. Returns the sync that goes on, if there is one.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [ListSync]
+      def sync(id, request_options: {})
+        fetch(MassiveSMS::ListSync, "POST", "/v1/lists/{id}/sync", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # Confirm what a sync found. Confirms the dry run of a new list, or that suspiciously many people leave. A list
+      # that is active is returned unchanged.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [ContactList]
+      def confirm_sync(id, request_options: {})
+        fetch(MassiveSMS::ContactList, "POST", "/v1/lists/{id}/confirm", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # Pause the syncs of a list. A sync that goes on stops after its page, and goes on from there when it is
+      # resumed.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [ContactList]
+      def pause_sync(id, request_options: {})
+        fetch(MassiveSMS::ContactList, "POST", "/v1/lists/{id}/pause", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # Resume the syncs of a list.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [ContactList]
+      def resume_sync(id, request_options: {})
+        fetch(MassiveSMS::ContactList, "POST", "/v1/lists/{id}/resume", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # Disconnect a list from its service. The list becomes a static one. Its contacts and the history of its syncs
+      # stay; its secrets are deleted.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [ContactList]
+      def disconnect(id, request_options: {})
+        fetch(MassiveSMS::ContactList, "POST", "/v1/lists/{id}/disconnect", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # List the syncs of a list. Newest first, kept for 90 days. People who were posted are counted in one entry an
+      # hour.
+      #
+      # @param id [String] The resource's id.
+      # @param limit [Integer] The size of a page.
+      # @param starting_after [String] The id after which the page starts: older resources.
+      # @param ending_before [String] The id before which the page ends: newer resources.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [Page<ListSync>]
+      def syncs(id, limit: UNSET, starting_after: UNSET, ending_before: UNSET, request_options: {})
+        fetch_list(MassiveSMS::ListSync, "/v1/lists/{id}/syncs", { "id" => id },
+             { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
       end
     end
   end

@@ -1,0 +1,185 @@
+"""People whom a service, or a tool such as Zapier, posts to the address of a synced list."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from msvs.api.contacts import sync_merge, sync_runs
+from msvs.api.contacts.sources import HOOK_TOKEN, hash_token, open_settings
+from msvs.api.contacts.sync_merge import Taken
+from msvs.api.contacts.sync_runs import Held
+from msvs.api.context import Context, Services
+from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, PermissionDenied, RequestTooLarge, Unavailable
+from msvs.api.resources import Resource, SyncCounts, SyncProblem
+from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, notify_after_commit
+from msvs.connectors.base import Connection, ConnectorError, HookCall, HookDelivery, HookRefused, Person
+from msvs.connectors.registry import open_connector
+from msvs.database import execute, fetch_value
+from msvs.fields import about
+from msvs.http_client import HttpClient
+from msvs.models import ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
+
+MAX_TOKEN = 100
+PAUSED_SECONDS = 3600
+
+READ_ANSWER = "SELECT answer FROM hook_deliveries WHERE source_id = $1 AND delivery_id = $2"
+KEEP_ANSWER = """
+INSERT INTO hook_deliveries (source_id, delivery_id, answer, created_at) VALUES ($1, $2, $3::jsonb, $4)
+ON CONFLICT DO NOTHING
+"""
+# It is due anew: what is being read may be older than what was posted now.
+QUEUE_LOOKUPS = """
+INSERT INTO source_lookups (source_id, external_id, due_at)
+SELECT $1, named.external_id, $3 FROM unnest($2::varchar[]) AS named (external_id)
+ON CONFLICT (source_id, external_id) DO UPDATE SET due_at = excluded.due_at
+"""
+
+
+class HookAnswer(Resource, kw_only=True):
+    """What came of people who were posted."""
+
+    object: Literal["hook_delivery"] = "hook_delivery"
+    status: Annotated[
+        str,
+        about(
+            "`taken`; `queued` to be read again from the service; or `sampled`, until the list is confirmed.",
+            example="taken",
+            enum=["taken", "queued", "sampled"],
+        ),
+    ]
+    counts: Annotated[SyncCounts, about("The outcomes.")]
+    invalid: Annotated[list[SyncProblem], about("The people who could not be read.", example=[])]
+
+
+async def find_source(token: str) -> ListSource:
+    """Return the source that an address is of. Raises NotFound."""
+    found = None
+    if len(token) <= MAX_TOKEN and token.isascii():
+        found = await ListSource.filter(hook_hash=hash_token(token)).first()
+    if found is None:
+        raise NotFound("No list uses this address.")
+    return found
+
+
+async def take_delivery(services: Services, source: ListSource, headers: Mapping[str, str], body: bytes) -> HookAnswer:
+    """Take the people that a request to the address of a source brings, once.
+
+    Raises InvalidRequest, PermissionDenied, NotFound, RequestTooLarge, and Unavailable while the list is paused.
+    """
+    ctx = Context(source.workspace_id, source.livemode, source.actor, services=services)
+    delivery = _read(ctx, source, headers, body)
+    return await in_unit_of_work(lambda: _take(ctx, source.id, delivery))
+
+
+def _read(ctx: Context, source: ListSource, headers: Mapping[str, str], body: bytes) -> HookDelivery:
+    settings = open_settings(ctx, source)
+    settings.pop(HOOK_TOKEN, None)
+    # Reading what was posted asks nobody.
+    connection = Connection(settings=settings, http=HttpClient(ctx.services.address_policy), now=ctx.services.clock)
+    call = HookCall(headers=headers, body=body, now=ctx.services.clock())
+    try:
+        return open_connector(source.kind, connection).read_hook(call)
+    except HookRefused as refused:
+        raise _refusal(refused) from None
+    except ConnectorError as error:
+        raise InvalidRequest(error.message, code=ErrorCode.CALLBACK_INVALID) from None
+
+
+def _refusal(
+    refused: HookRefused,
+) -> NotFound | InvalidRequest | RequestTooLarge | PermissionDenied:
+    match refused.status:
+        case 404:
+            return NotFound("No list uses this address.")
+        case 413:
+            return RequestTooLarge(f"The request is refused: {refused.reason}.")
+        case 400:
+            return InvalidRequest(f"The request cannot be read: {refused.reason}.", code=ErrorCode.CALLBACK_INVALID)
+    return PermissionDenied(
+        "The request is not the service's, or too old.",
+        code=ErrorCode.CALLBACK_REFUSED,
+    )
+
+
+async def _take(ctx: Context, id: UUID, delivery: HookDelivery) -> HookAnswer:
+    source = await ListSource.filter(id=id).select_for_update().first()
+    if source is None:
+        raise NotFound("No list uses this address.")
+    name = hashlib.sha256(delivery.delivery_id.encode()).hexdigest()
+    before = await fetch_value(READ_ANSWER, id, name)
+    if before is not None:
+        return msgspec.convert(before, HookAnswer)
+    if source.is_paused or source.status is SourceStatus.STOPPED:
+        raise Unavailable(
+            "The syncs of this list are paused.", code=ErrorCode.SOURCE_PAUSED, retry_after=PAUSED_SECONDS
+        )
+    held = Held(ctx, source, ctx.services.clock())
+    answer = await _act(held, delivery)
+    await execute(KEEP_ANSWER, id, name, msgspec.json.encode(answer).decode(), held.now)
+    return answer
+
+
+async def _act(held: Held, delivery: HookDelivery) -> HookAnswer:
+    if held.source.status is not SourceStatus.ACTIVE:
+        return await _sample(held, delivery.people)
+    if delivery.external_ids:
+        await execute(QUEUE_LOOKUPS, held.source.id, list(dict.fromkeys(delivery.external_ids)), held.now)
+        notify_after_commit(WorkQueue.IMPORTS)
+    if not delivery.people:
+        return _answer("queued", Taken())
+    sync_id = await sync_runs.current_sync(held)
+    taken = await sync_merge.take_people(held.ctx, held.source, sync_id, delivery.people, held.now, is_dry_run=False)
+    await sync_runs.note_hook(held, taken)
+    return _answer("taken", taken)
+
+
+async def _sample(held: Held, people: Sequence[Person]) -> HookAnswer:
+    """Show what would come of the first people who are posted, and propose a mapping where none is."""
+    source = held.source
+    taken = Taken()
+    if people and source.status is SourceStatus.CHECKING:
+        keys = dict.fromkeys(key for person in people for key in person.fields)
+        source.columns = [{"key": key[:100], "label": key[:100], "type": "text"} for key in list(keys)[:200]]
+        if not source.mapping:
+            source.mapping = sync_merge.propose_mapping(source.columns, {})
+        if "phone" in source.mapping.values():
+            sync = await _new_sample(held)
+            taken = await sync_merge.take_people(held.ctx, source, sync.id, people, held.now, is_dry_run=True)
+            await sync_runs.note(held, sync, taken)
+            source.status = SourceStatus.CHECKED
+        else:
+            message = "No field that was posted is mapped to phone: choose the one that holds phone numbers."
+            source.error = {"code": "mapping_missing", "message": message, "setting": "mapping"}
+        await source.save()
+    return _answer("sampled", taken)
+
+
+async def _new_sample(held: Held) -> ListSync:
+    source = held.source
+    return await ListSync.create(
+        workspace_id=source.workspace_id,
+        livemode=source.livemode,
+        source_id=source.id,
+        list_id=source.list_id,
+        trigger=SyncTrigger.HOOK,
+        status=SyncStatus.COMPLETED,
+        is_dry_run=True,
+        is_full=False,
+        due_at=held.now,
+        started_at=held.now,
+        ended_at=held.now,
+    )
+
+
+def _answer(status: str, taken: Taken) -> HookAnswer:
+    counts = {name: count for name, count in taken.counts.items() if count}
+    return HookAnswer(
+        status=status,
+        counts=msgspec.convert(counts, SyncCounts),
+        invalid=msgspec.convert(taken.problems, list[SyncProblem]),
+    )

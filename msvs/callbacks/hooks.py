@@ -1,0 +1,42 @@
+"""The route /hooks/{token}: take the people that a service posts to the address of a synced list."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from msvs.api.contacts import sync_hooks
+from msvs.api.contacts.sources import HOOKS
+from msvs.api.context import Services
+from msvs.api.limits import Bucket, Limiter
+from msvs.http.body import read_body
+from msvs.http.headers import read_headers, tell_allowance
+from msvs.http.middleware import ANSWER_HEADERS, send_whole
+from msvs.pool import sharing
+
+MAX_BYTES = 256 * 1024
+
+
+def hook_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
+    """Return the route of the addresses of synced lists, with its full path."""
+    return [Route(f"{HOOKS}/{{token}}", HookRoute(services, limiter), methods=["POST"])]
+
+
+class HookRoute:
+    """The addresses of synced lists as an ASGI app."""
+
+    def __init__(self, services: Services, limiter: Limiter) -> None:
+        self._services = services
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; errors are raised for the middleware to render."""
+        source = await sync_hooks.find_source(scope["path_params"]["token"])
+        tell_allowance(await self._limiter.take(source.workspace_id, Bucket.HOOKS), scope[ANSWER_HEADERS])
+        headers = read_headers(scope)
+        body = await read_body(receive, headers, MAX_BYTES)
+        texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+        with sharing(source.workspace_id):
+            answer = await sync_hooks.take_delivery(self._services, source, texts, body)
+        await send_whole(send, 200, msgspec.json.encode(answer))

@@ -1,0 +1,121 @@
+"""Synced lists: what each is kept in step with, and the syncs that do it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.json_types import JSONObject
+from msvs.models.identity import new_id
+
+
+class SourceStatus(StrEnum):
+    """The status of a list's source."""
+
+    CHECKING = "checking"
+    CHECKED = "checked"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+
+
+class SyncStatus(StrEnum):
+    """The status of a sync."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    HELD = "held"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class SyncTrigger(StrEnum):
+    """What began a sync."""
+
+    CREATED = "created"
+    CONFIRMED = "confirmed"
+    CHANGED = "changed"
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+    HOOK = "hook"
+
+
+class ListSource(Model):
+    """The service that a list is kept in step with.
+
+    `secrets` are sealed. `mapping` says what each field of the service is, by its key; `columns` are those that there
+    are. A walk goes on from `bookmark`. `next_sync_at` is when the next sync is due, null while none is. `hook_hash` is
+    the hash of the token of the address that the service posts to. A worker holds the source by `lease_token` until
+    `lease_until`, so that one alone uses its secrets.
+    """
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    list_id = fields.UUIDField(unique=True)
+    kind = fields.CharField(max_length=30)
+    status = fields.CharEnumField(SourceStatus, max_length=10, default=SourceStatus.CHECKING)
+    is_paused = fields.BooleanField(default=False)
+    actor = fields.CharField(max_length=40)
+    account = fields.CharField(max_length=200, null=True)
+    settings: fields.Field[dict[str, str]] = fields.JSONField(default=dict)
+    secrets = fields.CharField(max_length=16000, null=True)
+    columns: fields.Field[list[JSONObject]] = fields.JSONField(default=list)
+    mapping: fields.Field[dict[str, str]] = fields.JSONField(default=dict)
+    options: fields.Field[JSONObject] = fields.JSONField(default=dict)
+    writes_opt_outs = fields.BooleanField(default=False)
+    bookmark = fields.CharField(max_length=2048, null=True)
+    walked_at = fields.DatetimeField(null=True)
+    next_sync_at = fields.DatetimeField(null=True)
+    failure_count = fields.IntField(default=0)
+    error: fields.Field[JSONObject | None] = fields.JSONField(null=True)
+    hook_hash = fields.CharField(max_length=64, null=True, unique=True)
+    hook_registered_at = fields.DatetimeField(null=True)
+    lease_token = fields.UUIDField(null=True)
+    lease_until = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+
+    class Meta:
+        table = "list_sources"
+        indexes = (("workspace_id", "livemode", "id"),)
+
+
+class ListSync(Model):
+    """A sync: one walk over the people of a source, how far it is, and what came of it.
+
+    `cursor` says where the walk goes on, and is committed with what its page changed. `samples` and `problems` are the
+    first people and the first rows that could not be taken. It is due at `due_at`.
+    """
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    source_id = fields.UUIDField()
+    list_id = fields.UUIDField(db_index=True)
+    trigger = fields.CharEnumField(SyncTrigger, max_length=10)
+    status = fields.CharEnumField(SyncStatus, max_length=10, default=SyncStatus.QUEUED)
+    is_dry_run = fields.BooleanField(default=False)
+    is_full = fields.BooleanField(default=True)
+    since = fields.CharField(max_length=2048, null=True)
+    cursor = fields.CharField(max_length=2048, null=True)
+    bookmark = fields.CharField(max_length=2048, null=True)
+    is_walked = fields.BooleanField(default=False)
+    is_complete = fields.BooleanField(default=False)
+    may_shrink = fields.BooleanField(default=False)
+    counts: fields.Field[dict[str, int]] = fields.JSONField(default=dict)
+    samples: fields.Field[list[JSONObject]] = fields.JSONField(default=list)
+    problems: fields.Field[list[JSONObject]] = fields.JSONField(default=list)
+    error: fields.Field[JSONObject | None] = fields.JSONField(null=True)
+    attempt_count = fields.IntField(default=0)
+    due_at = fields.DatetimeField()
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+    started_at = fields.DatetimeField(null=True)
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "list_syncs"
+        indexes = (("workspace_id", "livemode", "id"), ("source_id", "id"))

@@ -1,0 +1,297 @@
+"""Syncs of lists: read the people of other services, a page a transaction, and tell the services of opt-outs.
+
+A worker holds a source by a lease. What it learns over the network is committed together with how far it is: what a
+worker that was killed had not committed is read again by the next, and done once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from uuid import UUID
+
+import structlog
+
+from msvs import database
+from msvs.api import ids
+from msvs.api.contacts import import_files, sources, sync_merge, sync_runs
+from msvs.api.contacts.sources import HOOK_TOKEN, HOOKS
+from msvs.api.contacts.sync_runs import RELEASE_SOURCE, Held, LeaseLost, Lookup, OptOut
+from msvs.api.context import Context, Services
+from msvs.api.unit_of_work import in_unit_of_work
+from msvs.connectors.base import Account, Connection, Connector, ConnectorError, Field, Page, Person, PersonState
+from msvs.connectors.registry import open_connector
+from msvs.database import execute
+from msvs.http_client import HttpClient
+from msvs.models import ListSource, ListSync, SourceStatus
+from msvs.workers.stopping import StopFlag
+
+log = structlog.get_logger(__name__)
+
+# How long a source goes on while others wait.
+TURN_SECONDS = 15.0
+SWEEP_BATCH = 500
+
+
+async def run_syncs(services: Services, http: HttpClient, *, stop: StopFlag | None = None) -> int:
+    """Bring the sources of lists forward, one after the other, until none is due. Return how many people were read."""
+    stop = stop or StopFlag()
+    read = 0
+    while not stop.is_set:
+        token = ids.new_id()
+        id = await sync_runs.claim_source(token, await database.now())
+        if id is None:
+            break
+        read += await Turn(services, http, stop, id, token).run()
+    return read
+
+
+class Turn:
+    """A worker's turn at a source."""
+
+    def __init__(self, services: Services, http: HttpClient, stop: StopFlag, id: UUID, token: UUID) -> None:
+        self._services, self._http, self._stop = services, http, stop
+        self._id, self._token = id, token
+        self._read = 0
+        self._until = time.monotonic() + TURN_SECONDS
+
+    async def run(self) -> int:
+        """Tell the service of opt-outs, and read its people, until nothing is due or another is to have its turn."""
+        connector: Connector | None = None
+        try:
+            source = await ListSource.get(id=self._id)
+            connector = self._open(source)
+            await self._write_opt_outs(connector)
+            await self._look_up(connector)
+            if await in_unit_of_work(self._begin):
+                await self._sync(connector)
+        except LeaseLost:
+            pass
+        finally:
+            if connector is not None:
+                with suppress(ConnectorError):
+                    await connector.close()
+            await execute(RELEASE_SOURCE, self._id, self._token)
+        return self._read
+
+    def _open(self, source: ListSource) -> Connector:
+        ctx = Context(source.workspace_id, source.livemode, source.actor, services=self._services)
+        settings = sources.open_settings(ctx, source)
+        settings.pop(HOOK_TOKEN, None)
+        return open_connector(
+            source.kind,
+            Connection(
+                settings=settings,
+                http=self._http,
+                keep_secrets=self._keep_secrets,
+                read_table=import_files.read_table,
+                now=self._services.clock,
+            ),
+        )
+
+    async def _hold(self) -> Held:
+        return await sync_runs.hold(self._services, self._id, self._token, await database.now())
+
+    @property
+    def _is_over(self) -> bool:
+        return self._stop.is_set or time.monotonic() >= self._until
+
+    async def _keep_secrets(self, secrets: Mapping[str, str]) -> None:
+        """Keep secrets that a service gave in the place of others, before anything else can go wrong."""
+
+        async def keep() -> None:
+            await sync_runs.keep_secrets(await self._hold(), secrets)
+
+        await in_unit_of_work(keep)
+
+    # Reading
+
+    async def _begin(self) -> bool:
+        return await sync_runs.begin_due_sync(await self._hold())
+
+    async def _sync(self, connector: Connector) -> None:
+        try:
+            sync = await self._open_sync()
+            if sync.started_at is None and not await self._start(connector):
+                return
+            while not sync.is_walked:
+                page = await connector.fetch_page(since=sync.since, cursor=sync.cursor)
+                sync = await in_unit_of_work(partial(self._take, page, sync.cursor))
+                self._read += len(page.people)
+                if self._is_over:
+                    return
+            await self._end(connector, sync)
+        except ConnectorError as error:
+            await in_unit_of_work(partial(self._stumble, error))
+
+    async def _open_sync(self) -> ListSync:
+        row = await ListSync.filter(source_id=self._id, status__in=sync_runs.RUNS).first()
+        if row is None:
+            raise LeaseLost
+        return row
+
+    async def _start(self, connector: Connector) -> bool:
+        account, found = await connector.check(), await connector.fields()
+
+        async def start(account: Account, found: list[Field]) -> bool:
+            held = await self._hold()
+            return await sync_runs.start(held, await sync_runs.hold_sync(held), account, found)
+
+        return await in_unit_of_work(partial(start, account, found))
+
+    async def _take(self, page: Page, cursor: str | None) -> ListSync:
+        held = await self._hold()
+        sync = await sync_runs.hold_sync(held)
+        if sync.is_walked or sync.cursor != cursor:
+            raise LeaseLost
+        taken = await sync_merge.take_people(
+            held.ctx, held.source, sync.id, page.people, held.now, is_dry_run=sync.is_dry_run
+        )
+        sync.cursor = page.cursor
+        if page.is_last:
+            sync.is_walked, sync.is_complete, sync.bookmark = True, page.is_complete, page.bookmark
+        await sync_runs.note(held, sync, taken)
+        return sync
+
+    async def _stumble(self, error: ConnectorError) -> None:
+        held = await self._hold()
+        sync = await sync_runs.hold_sync(held)
+        await sync_runs.stumble(held, sync, error)
+        log.info("sync stumbled", sync_id=str(sync.id), kind=held.source.kind, code=error.code)
+
+    async def _end(self, connector: Connector, sync: ListSync) -> None:
+        """Let those leave whom a walk over everyone did not bring, and end the sync."""
+        if sync.is_complete and sync.is_full and not sync.is_dry_run:
+            if await in_unit_of_work(self._shrinks):
+                return
+            sweep = self._sweep_sure if connector.capabilities.looks_up else self._sweep
+            while await sweep(connector):
+                if self._is_over:
+                    return
+        await in_unit_of_work(self._complete)
+        await self._register_hook(connector)
+
+    async def _shrinks(self) -> bool:
+        held = await self._hold()
+        return await sync_runs.shrinks(held, await sync_runs.hold_sync(held))
+
+    async def _sweep(self, _: Connector) -> int:
+        async def sweep() -> int:
+            held = await self._hold()
+            sync = await sync_runs.hold_sync(held)
+            left, removed = await sync_merge.sweep(held.source, sync.id, SWEEP_BATCH)
+            taken = sync_merge.Taken()
+            taken.counts.update(left=left, removed_from_list=removed)
+            await sync_runs.note(held, sync, taken)
+            return left
+
+        return await in_unit_of_work(sweep)
+
+    async def _sweep_sure(self, connector: Connector) -> int:
+        """Ask the service for each whom the walk did not bring, as its lists may lag behind."""
+        sync = await self._open_sync()
+        unseen = await sync_runs.find_unseen(sync)
+        if not unseen:
+            return 0
+        found = await connector.look_up([row.external_id for row in unseen])
+        # Of whom the service says nothing at all, nothing is known to have changed.
+        silent = [row.person_key for row in unseen if row.external_id not in found]
+
+        async def take() -> None:
+            held = await self._hold()
+            sync = await sync_runs.hold_sync(held)
+            taken = await sync_merge.take_people(
+                held.ctx, held.source, sync.id, list(found.values()), held.now, is_dry_run=False
+            )
+            await execute(sync_merge.SEE_PEOPLE, held.source.id, silent, sync.id)
+            await sync_runs.note(held, sync, taken)
+
+        await in_unit_of_work(take)
+        return len(unseen)
+
+    async def _complete(self) -> None:
+        held = await self._hold()
+        sync = await sync_runs.hold_sync(held)
+        await sync_runs.complete(held, sync)
+        log.info("sync completed", sync_id=str(sync.id), kind=held.source.kind, **sync.counts)
+
+    async def _register_hook(self, connector: Connector) -> None:
+        """Have the service post to us once its list is synced; without that, changes come by schedule alone."""
+        source = await ListSource.get_or_none(id=self._id)
+        if (
+            source is None
+            or source.hook_registered_at is not None
+            or source.hook_hash is None
+            or not connector.capabilities.registers_hook
+            or source.status is not SourceStatus.ACTIVE
+        ):
+            return
+        ctx = Context(source.workspace_id, source.livemode, source.actor, services=self._services)
+        token = sources.open_settings(ctx, source)[HOOK_TOKEN]
+        try:
+            secrets = await connector.register_hook(f"{self._services.base_url}{HOOKS}/{token}")
+        except ConnectorError as error:
+            log.warning("hook not registered", kind=source.kind, code=error.code)
+            return
+
+        async def keep() -> None:
+            held = await self._hold()
+            held.source.hook_registered_at = held.now
+            await sync_runs.keep_secrets(held, secrets)
+
+        await in_unit_of_work(keep)
+
+    # People to be read again, and opt-outs to be told
+
+    async def _look_up(self, connector: Connector) -> None:
+        while wanted := await sync_runs.find_lookups(self._id, await database.now()):
+            try:
+                found = await connector.look_up([row.external_id for row in wanted])
+            except ConnectorError as error:
+                await in_unit_of_work(partial(self._defer_lookups, wanted, error))
+                return
+            await in_unit_of_work(partial(self._take_found, wanted, found))
+            self._read += len(found)
+            if self._is_over:
+                return
+
+    async def _take_found(self, wanted: Sequence[Lookup], found: Mapping[str, Person]) -> None:
+        held = await self._hold()
+        names = [row.external_id for row in wanted]
+        await execute(sync_runs.DROP_LOOKUPS, self._id, names, max(row.due_at for row in wanted))
+        sync_id = await sync_runs.current_sync(held)
+        gone = [Person(name, state=PersonState.DELETED) for name in names if name not in found]
+        people = [*found.values(), *gone]
+        taken = await sync_merge.take_people(held.ctx, held.source, sync_id, people, held.now, is_dry_run=False)
+        await sync_runs.note_hook(held, taken)
+
+    async def _defer_lookups(self, wanted: Sequence[Lookup], error: ConnectorError) -> None:
+        held = await self._hold()
+        again = held.now + sync_runs.pause_of(error, 1)
+        await execute(sync_runs.DEFER_LOOKUPS, self._id, [row.external_id for row in wanted], again)
+        if error.is_lasting:
+            await sync_runs.stop(held, error)
+
+    async def _write_opt_outs(self, connector: Connector) -> None:
+        while rows := await sync_runs.find_opt_outs(self._id, await database.now()):
+            for row in rows:
+                error = await self._write_opt_out(connector, row)
+                await in_unit_of_work(partial(self._settle, row, error))
+                if self._is_over or (error is not None and error.code != "gone"):
+                    return
+
+    async def _write_opt_out(self, connector: Connector, row: OptOut) -> ConnectorError | None:
+        if row.external_id is None:
+            return None
+        # Nobody is told for a source that is not this worker's by now.
+        await in_unit_of_work(self._hold)
+        try:
+            await connector.write_opt_out(row.external_id, at=row.opted_out_at)
+        except ConnectorError as error:
+            return error
+        return None
+
+    async def _settle(self, row: OptOut, error: ConnectorError | None) -> None:
+        await sync_runs.settle_opt_out(await self._hold(), row, error)

@@ -1,0 +1,149 @@
+"""A service in memory, and its connector, for the core of synced lists."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from msvs.connectors.base import (
+    Account,
+    Capabilities,
+    Connector,
+    ConnectorError,
+    Field,
+    Gone,
+    Page,
+    Person,
+    PersonState,
+    Setting,
+    SettingKind,
+    Target,
+)
+from msvs.connectors.registry import CONNECTORS
+
+KIND = "fake"
+
+
+@dataclass
+class Service:
+    """What the service has: its people in order, the size of its pages, and what goes wrong next."""
+
+    people: dict[str, Person] = field(default_factory=dict)
+    page_size: int = 2
+    errors: list[ConnectorError | None] = field(default_factory=list)
+    opted_out: list[tuple[str, datetime]] = field(default_factory=list)
+    pages: list[tuple[str | None, str | None]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    is_complete: bool = True
+    # The people that a walk misses although they are there, as a lagging list does.
+    lagging: set[str] = field(default_factory=set)
+    token: str = "key-1"
+
+    def put(self, id: str, phone: str, name: str | None = None, **values: object) -> None:
+        """Have a person there."""
+        fields = {"phone": phone, **({} if name is None else {"first": name})}
+        self.people[id] = Person(id, fields, **values)  # type: ignore[arg-type]
+
+    def stumble(self) -> None:
+        """Raise what goes wrong next."""
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+
+
+service = Service()
+
+
+class FakeConnector(Connector):
+    """Reads `service`."""
+
+    kind = KIND
+    label = "Fake"
+    capabilities = Capabilities(incremental=True, looks_up=False, writes_opt_outs=True, hook=True)
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("api_key", "API key", SettingKind.SECRET, is_required=True),
+        Setting("tag_id", "Tag", pattern="[0-9]+", example="1042"),
+        Setting("opt_out_tag", "Tag for those who opted out"),
+    )
+    opt_out_settings = ("opt_out_tag",)
+
+    async def check(self) -> Account:
+        """Return the account."""
+        service.stumble()
+        return Account("Cohort Labs", "1")
+
+    async def fields(self) -> list[Field]:
+        """Return the fields."""
+        return [
+            Field("phone", "Phone", target=Target.PHONE),
+            Field("first", "First", target=Target.FIRST_NAME),
+            Field("tier", "Tier"),
+        ]
+
+    async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
+        """Return the next page; changes are those with an id above the bookmark."""
+        service.stumble()
+        service.pages.append((since, cursor))
+        found = [
+            each for id, each in service.people.items() if id not in service.lagging and (since is None or id > since)
+        ]
+        start = int(cursor or 0)
+        end = start + service.page_size
+        if end < len(found):
+            return Page(found[start:end], str(end))
+        last = max(service.people, default=since)
+        return Page(found[start:end], None, last, service.is_complete and since is None)
+
+    async def look_up(self, external_ids: Sequence[str]) -> dict[str, Person]:
+        """Return people as they are."""
+        service.stumble()
+        service.asked += external_ids
+        return {id: service.people.get(id) or Person(id, state=PersonState.DELETED) for id in external_ids}
+
+    async def write_opt_out(self, external_id: str, *, at: datetime) -> None:
+        """Note that a person opted out."""
+        service.stumble()
+        if external_id not in service.people:
+            raise Gone("The person is no longer there.")
+        service.opted_out.append((external_id, at))
+
+
+class LookingConnector(FakeConnector):
+    """Can be asked for single people."""
+
+    kind = "looking"
+    capabilities = Capabilities(incremental=True, looks_up=True, hook=True)
+
+
+class RotatingConnector(FakeConnector):
+    """Has a new token with each page, the one before being good no more."""
+
+    kind = "rotating"
+
+    async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
+        """Return a page for the token of the moment alone."""
+        assert self._setting("api_key") == service.token or service.pages, "the token is the last one"
+        service.token = f"key-{len(service.pages) + 2}"
+        await self._connection.keep_secrets({"api_key": service.token})
+        return await super().fetch_page(since=since, cursor=cursor)
+
+
+KINDS: Mapping[str, type[Connector]] = {
+    each.kind: each for each in (FakeConnector, LookingConnector, RotatingConnector)
+}
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Service]:
+    """Have the connectors of this service for a while, which is empty at first."""
+    service.__init__()  # type: ignore[misc]
+    assert isinstance(CONNECTORS, dict)
+    CONNECTORS.update(KINDS)
+    try:
+        yield service
+    finally:
+        for kind in KINDS:
+            del CONNECTORS[kind]

@@ -69,6 +69,8 @@ CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/", "msvs/twilio_compa
 UNSCOPED = {
     "msvs/api/accounts/users.py:find_holdings": "what somebody made is listed of both modes, of the workspace named",
     "msvs/api/campaigns/campaigns.py:resume_paid": "goes on with campaigns of all workspaces that a top-up covers",
+    "msvs/api/contacts/sync_hooks.py:find_source": "finds a source by the hash of the token of its address",
+    "msvs/api/contacts/sync_runs.py:hold": "the engine's step on a source that claim_source took",
     "msvs/api/dispatch/routes.py:remove_route": "the operator's table; no caller reaches it",
     "msvs/api/campaigns/lifecycle.py:_start": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/campaigns/lifecycle.py:_pause_missed": "the engine's step on a campaign that due_campaigns found",

@@ -17,7 +17,7 @@ from msvs.api.catalogue import ERRORS
 from msvs.api.webhooks.events import EventType
 from msvs.cli import main
 from msvs.fields import AT, ULID
-from msvs.models import ContactImport
+from msvs.models import ContactImport, ListSource, ListSync, SourceStatus, SyncStatus
 from msvs.models.identity import new_id
 from msvs.rest_compat import openapi, openapi_details
 from msvs.rest_compat.endpoint import Endpoint
@@ -235,6 +235,8 @@ def substituted(value: Any, known: dict[str, str]) -> Any:
     return json.loads(text.replace(AT, in_future(hours=-1)))
 
 
+# What a static list refuses.
+OF_SYNCED = ("updateListSource", "syncList", "confirmListSync", "pauseListSync", "resumeListSync")
 # A sandbox buys no credits: test_routes_billing has the example of this.
 ON_LIVE = ("createCheckout", "updateAutoTopUp")
 
@@ -256,6 +258,12 @@ async def test_an_example_is_accepted_as_it_stands(api: httpx.AsyncClient, endpo
     if status := {"runImport": "checked", "undoImport": "completed"}.get(endpoint.operation_id):
         at = datetime.now(UTC)
         await ContactImport.all().update(status=status, reading_id=new_id(), started_at=at, ended_at=at)
+    if endpoint.operation_id in OF_SYNCED:
+        source = {"type": "kit", "settings": {"api_key": "kit_1"}, "mapping": {"fields.phone": "phone"}}
+        known["list"] = (await post(api, "/v1/lists", name="Synced", source=source))["id"]
+        if endpoint.operation_id == "confirmListSync":
+            await ListSource.all().update(status=SourceStatus.CHECKED)
+            await ListSync.all().update(status=SyncStatus.COMPLETED)
     if endpoint.operation_id == "liftSuppression":
         # The suppression is of this moment, and evidence of the example is newer.
         body["at"] = datetime.now(UTC).isoformat()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 
@@ -11,6 +13,7 @@ from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
 from msvs.api.dispatch import senders
 from msvs.api.pages import PageQuery
+from msvs.models import ListSource, ListSync, SyncStatus, SyncTrigger
 from msvs.rest_compat.endpoints import ENDPOINTS
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import EVERY, WEBHOOK_URL, get, make_checkout, post
@@ -61,6 +64,21 @@ async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
         members = [(await post(api, "/v1/contacts", phone=f"+1212555010{n}"))["id"] for n in range(COUNT)]
         # In another order than they were made in.
         await post(api, f"/v1/lists/{contact_list}/contacts", 200, contact_ids=members[::-1])
+        return path.replace("{id}", contact_list)
+    elif path == "/v1/lists/{id}/syncs":
+        source = {"type": "hook", "settings": {}, "mapping": {"phone": "phone"}}
+        contact_list = (await post(api, "/v1/lists", name="Skool", source=source))["id"]
+        of_list = await ListSource.get()
+        for _ in range(COUNT):
+            await ListSync.create(
+                workspace_id=ctx.workspace_id,
+                livemode=ctx.livemode,
+                source_id=of_list.id,
+                list_id=of_list.list_id,
+                trigger=SyncTrigger.HOOK,
+                status=SyncStatus.COMPLETED,
+                due_at=datetime.now(UTC),
+            )
         return path.replace("{id}", contact_list)
     elif path == "/v1/contacts/{id}/consent":
         contact = (await post(api, "/v1/contacts", phone="+12125550100", opt_in={"source": "form"}))["id"]

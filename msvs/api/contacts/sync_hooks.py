@@ -16,6 +16,7 @@ from msvs.api.contacts.sync_runs import Held
 from msvs.api.context import Context, Services
 from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, PermissionDenied, RequestTooLarge, Unavailable
 from msvs.api.resources import Resource, SyncCounts, SyncProblem
+from msvs.api.scope import scoped
 from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, notify_after_commit
 from msvs.connectors.base import Connection, ConnectorError, HookCall, HookDelivery, HookRefused, Person
 from msvs.connectors.registry import open_connector
@@ -107,7 +108,7 @@ def _refusal(
 
 
 async def _take(ctx: Context, id: UUID, delivery: HookDelivery) -> HookAnswer:
-    source = await ListSource.filter(id=id).select_for_update().first()
+    source = await scoped(ctx, ListSource).filter(id=id).select_for_update().first()
     if source is None:
         raise NotFound("No list uses this address.")
     name = hashlib.sha256(delivery.delivery_id.encode()).hexdigest()

@@ -17,6 +17,7 @@ from msvs.api.contacts.sources import begin_sync, next_sync, open_settings, put_
 from msvs.api.contacts.sync_merge import GoneCount, Taken
 from msvs.api.context import Context, Services
 from msvs.api.resources import list_sync_resource
+from msvs.api.scope import scoped
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.connectors.base import Account, ConnectorError, Field, RateLimited, Unavailable
@@ -151,7 +152,7 @@ async def hold(services: Services, id: UUID, token: UUID, now: datetime) -> Held
 
 async def hold_sync(held: Held) -> ListSync:
     """Hold the sync that goes on. Raises LeaseLost where there is none."""
-    row = await ListSync.filter(source_id=held.source.id, status__in=RUNS).select_for_update().first()
+    row = await scoped(held.ctx, ListSync).filter(source_id=held.source.id, status__in=RUNS).select_for_update().first()
     if row is None:
         raise LeaseLost
     return row
@@ -160,7 +161,7 @@ async def hold_sync(held: Held) -> ListSync:
 async def begin_due_sync(held: Held) -> bool:
     """Begin the sync of a source that is due for one and has none. Return whether it has one now."""
     source = held.source
-    going_on = await ListSync.filter(source_id=source.id, status__in=(*RUNS, SyncStatus.HELD)).first()
+    going_on = await scoped(held.ctx, ListSync).filter(source_id=source.id, status__in=(*RUNS, SyncStatus.HELD)).first()
     if going_on is not None:
         return going_on.status in RUNS and going_on.due_at <= held.now
     if source.status is not SourceStatus.ACTIVE or source.next_sync_at is None or source.next_sync_at > held.now:
@@ -373,9 +374,11 @@ HOOK_PERIOD = timedelta(hours=1)
 
 async def current_sync(held: Held) -> UUID:
     """Return the sync that goes on, or else the one that counts what is posted: who comes now is seen by it."""
-    going_on = await ListSync.filter(
-        source_id=held.source.id, status__in=(*RUNS, SyncStatus.HELD), is_dry_run=False
-    ).first()
+    going_on = (
+        await scoped(held.ctx, ListSync)
+        .filter(source_id=held.source.id, status__in=(*RUNS, SyncStatus.HELD), is_dry_run=False)
+        .first()
+    )
     return going_on.id if going_on is not None else (await _hook_sync(held)).id
 
 
@@ -394,7 +397,9 @@ async def note_hook(held: Held, taken: Taken) -> None:
 async def _hook_sync(held: Held) -> ListSync:
     source = held.source
     since = held.now - HOOK_PERIOD
-    of_hour = ListSync.filter(source_id=source.id, trigger=SyncTrigger.HOOK, is_dry_run=False, created_at__gte=since)
+    of_hour = scoped(held.ctx, ListSync).filter(
+        source_id=source.id, trigger=SyncTrigger.HOOK, is_dry_run=False, created_at__gte=since
+    )
     row = await of_hour.order_by("-id").first()
     if row is not None:
         return row

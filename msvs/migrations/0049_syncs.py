@@ -107,7 +107,7 @@ UNDO = [
 class Migration(migrations.Migration):
     """Adds the tables."""
 
-    dependencies = [("msvs", "0047_export_tries")]
+    dependencies = [("msvs", "0048_top_up_times")]
 
     initial = False
 

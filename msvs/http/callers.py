@@ -174,12 +174,12 @@ def stranger(visitor: Visitor) -> Caller:
 def enter(identity: Identity, visitor: Visitor, workspace: str | None, *, livemode: bool) -> Caller:
     """Return a user in the workspace named, or in the only one that is theirs.
 
-    Their account is theirs wherever they may not enter: such a caller has no `ctx`, and `refusal` says why.
+    A user has their account even in a workspace that refuses them: such a caller has no `ctx`, and `refusal` says why.
     """
     try:
         ctx = enter_workspace(identity, _wanted(identity, workspace), visitor, livemode=livemode)
     except NotFound as missing:
-        # Of the header, whatever the operation itself names.
+        # The workspace of the header, even if the operation names another.
         refusal: ApiError = NotFound(missing.message, param="X-Workspace")
         return Caller(visitor, identity=identity, livemode=livemode, refusal=refusal)
     except PermissionDenied as denied:

@@ -172,7 +172,7 @@ def _shape(redis: Redis, place: _Place, *, has_trace: bool = False) -> FailedJob
     except RedisError:
         raise
     except Exception as error:
-        # Whatever stands in Redis, and whichever version put it there, hides no other job.
+        # A record of any version in Redis, even a broken one, hides no other job.
         if not redis.exists(Job.key_for(place.id)):
             return None
         log.warning("failed job not readable", job=place.id, error=type(error).__name__)

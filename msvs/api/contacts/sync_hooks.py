@@ -33,7 +33,7 @@ KEEP_ANSWER = """
 INSERT INTO hook_deliveries (source_id, delivery_id, answer, created_at) VALUES ($1, $2, $3::jsonb, $4)
 ON CONFLICT DO NOTHING
 """
-# It is due anew: what is being read may be older than what was posted now.
+# It is due again: what is being read may be older than what was posted now.
 QUEUE_LOOKUPS = """
 INSERT INTO source_lookups (source_id, external_id, due_at)
 SELECT $1, named.external_id, $3 FROM unnest($2::varchar[]) AS named (external_id)

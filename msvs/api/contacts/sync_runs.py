@@ -318,7 +318,8 @@ async def _notify(held: Held, reason: str) -> None:
         workspace_id=source.workspace_id, livemode=source.livemode, id=source.list_id
     ).first()
     name = None if row is None else row.name
-    about = (ids.encode_id(ids.CONTACT_LIST, source.list_id), name, reason)
+    # An address of a webhook may be gone, too, which reads otherwise.
+    about = (ids.encode_id(ids.CONTACT_LIST, source.list_id), name, "source_gone" if reason == "gone" else reason)
     kind = NotificationKind.LIST_SYNC_STOPPED
     await notify_members([Notice(kind, source.workspace_id, source.livemode, *about)], held.now)
 

@@ -220,7 +220,8 @@ async def test_what_is_chosen(workspace: Workspace) -> None:
     admin, reader = await join(workspace, Role.ADMIN), await join(workspace, Role.READ_ONLY)
     first = {each.kind.value: each.by_mail for each in await notifications.read_mail_choices(admin)}
     assert [kind for kind, by_mail in first.items() if by_mail] == [
-        "credits_low", "campaign_paused", "webhook_disabled", "sender_removed", "workspace_deleting"]  # fmt: skip
+        "credits_low", "campaign_paused", "list_sync_stopped",
+        "webhook_disabled", "sender_removed", "workspace_deleting"]  # fmt: skip
     assert "new_device" not in first
     chosen = await notifications.choose_mail(admin, [NotificationKind.MEMBER_JOINED, NotificationKind.MEMBER_JOINED])
     assert [each.kind.value for each in chosen if each.by_mail] == ["member_joined"]

@@ -35,6 +35,11 @@ export function useTextOf() {
     missed: t`its time went by while the service was away`,
     gone: t`its address says that it is gone`,
     failing: t`it failed for three days`,
+    credentials_refused: t`the service refuses the credentials`,
+    source_gone: t`what it follows is no longer there`,
+    invalid_setting: t`a setting is not valid`,
+    mapping_missing: t`no field is mapped to phones`,
+    list_shrank: t`too many people would leave it`,
   };
   return ({ kind, name, reason, count }: Pick<NotificationRowFragment, "kind" | "name" | "reason" | "count">): string => {
     const what = name ?? "–";

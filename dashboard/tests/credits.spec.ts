@@ -166,3 +166,48 @@ test("a card is saved, tops up within limits, and is forgotten", async ({ page }
   await expect(page.getByText("A segment costs one credit everywhere").or(page.getByRole("grid", { name: "Rates" }))).toBeVisible();
   await checkPage(page);
 });
+
+/** The pretend Stripe beside the service, by a payment page of it: what its operator does there. */
+async function asOperator(page: Page, method: string, path: string, form?: Record<string, string>): Promise<Record<string, unknown>> {
+  const url = `${new URL(stripeUrl).origin}/v1${path}`;
+  const headers = { Authorization: "Bearer sk_test_pretend" };
+  const answer = await page.request.fetch(url, { method, headers, ...(form === undefined ? {} : { form }) });
+  expect(answer.ok(), await answer.text()).toBeTruthy();
+  return (await answer.json()) as Record<string, unknown>;
+}
+
+let stripeUrl = "";
+
+test("a bank asks its customer: refused, declined, and confirmed", async ({ page }) => {
+  const before = await openLive(page);
+  await page.getByRole("button", { name: "Buy Starter" }).click();
+  await pays(page, "3155");
+  await expect(page.getByRole("heading", { name: "Your bank asks: is it you?" })).toBeVisible();
+  await page.getByRole("button", { name: "No, refuse the payment" }).click();
+  await expect(page.getByRole("alert")).toContainText("could not confirm that it is you");
+  expect(Number((await rest(page, "GET", "/credits"))["balance"])).toBe(before);
+  await pays(page, "3155");
+  await page.getByRole("button", { name: "Yes, it is me: confirm the payment" }).click();
+  await expect(page.getByRole("status").filter({ hasText: "1,000 credits were added." })).toBeVisible();
+  expect(Number((await rest(page, "GET", "/credits"))["balance"])).toBe(before + 1_000);
+});
+
+test("a refund is shown in the purchases, and takes its credits back", async ({ page }) => {
+  const before = await openLive(page);
+  await page.getByRole("button", { name: "Buy Starter" }).click();
+  await expect(page.getByText("NO CARD IS CHARGED", { exact: false })).toBeVisible();
+  stripeUrl = page.url();
+  await pays(page, "4242");
+  await expect(page.getByRole("status").filter({ hasText: "1,000 credits were added." })).toBeVisible();
+  const session = await asOperator(page, "GET", `/checkout/sessions/${stripeUrl.split("/pay/")[1]}`);
+  const payment = String((session["payment_intent"] as { id: string }).id);
+  await asOperator(page, "POST", "/refunds", { payment_intent: payment, amount: "950" });
+  await expect.poll(async () => Number((await rest(page, "GET", "/credits"))["balance"])).toBe(before + 500);
+  await page.goto("/dashboard/credits?tab=purchases");
+  const bought = page.getByRole("grid", { name: "Purchases" }).locator("tbody tr").first();
+  await expect(bought).toContainText("Starter");
+  await expect(bought).toContainText("$9.50 refunded");
+  await checkPage(page);
+  await page.getByRole("button", { name: "Ledger" }).click();
+  await expect(page.getByRole("grid", { name: "Ledger" }).locator("tbody tr").first()).toContainText("-500");
+});

@@ -11,7 +11,6 @@ from msvs.models.billing import (
     StripeEvent,
     TopUpOff,
 )
-from msvs.models.bulk_actions import BulkAction, BulkKind, BulkStatus
 from msvs.models.campaigns import Campaign, CampaignStatus
 from msvs.models.carriers import (
     CARRIER_GARBLED,
@@ -52,7 +51,6 @@ from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
 from msvs.models.syncs import ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
-from msvs.models.tags import Tag
 from msvs.models.twilio import StatusCallback, TwilioMessage
 from msvs.models.users import (
     AccountToken,
@@ -81,9 +79,6 @@ __all__ = [
     "AuthenticationEntry",
     "AutoTopUp",
     "BillingDay",
-    "BulkAction",
-    "BulkKind",
-    "BulkStatus",
     "Campaign",
     "CampaignStatus",
     "CannedAnswer",
@@ -153,7 +148,6 @@ __all__ = [
     "Suppression",
     "SyncStatus",
     "SyncTrigger",
-    "Tag",
     "ThreadAssignment",
     "TopUpOff",
     "TwilioMessage",

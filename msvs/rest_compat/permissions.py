@@ -32,16 +32,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     ),
     **dict.fromkeys(
         (
-            *(
-                "listContacts",
-                "listTags",
-                "listBulkActions",
-                "retrieveBulkAction",
-                "retrieveContact",
-                "listContactConsent",
-                "exportContact",
-                "listConsent",
-            ),
+            *("listContacts", "retrieveContact", "listContactConsent", "exportContact", "listConsent"),
             *("listSuppressions", "retrieveSuppression", "listLists", "retrieveList", "listListContacts"),
             "listListSyncs",
             *("listImports", "retrieveImport", "listImportRows", "retrieveInvalidRows"),
@@ -52,7 +43,6 @@ PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         (
             *("createContact", "importContacts", "updateContact", "deleteContact", "optOutContact"),
-            *("tagContact", "mergeContacts", "createBulkAction", "cancelBulkAction"),
             *("createImport", "updateImport", "addImportPart", "runImport", "cancelImport", "undoImport"),
             *("createSuppression", "importSuppressions", "liftSuppression"),
             *("createList", "updateList", "deleteList", "addListContacts", "removeListContact"),

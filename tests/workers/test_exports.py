@@ -206,6 +206,7 @@ async def test_every_other_kind(ctx: Context) -> None:
         ({"kind": "contacts", "segment_id": "lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}, ("id_invalid", "segment_id")),
         ({"kind": "contacts", "filter": {"field": "x"}}, ("parameter_missing", "filter.op")),
         ({"kind": "events", "types": ["contact.sung"]}, ("parameter_invalid", "types")),
+        ({"kind": "events", "types": ["test.ping"] * 51}, ("parameter_out_of_range", "types")),
         ({"kind": "campaign_results"}, ("parameter_missing", "campaign_id")),
     ],
 )

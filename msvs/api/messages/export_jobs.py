@@ -15,7 +15,15 @@ from msvs.api.audit import AuditAction, record_audit
 from msvs.api.contacts.segments import check_filter
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound
-from msvs.api.messages.export_requests import CONDITIONS, CSV, EVERY_CONDITION, FORMATS, CreateExport, ListExports
+from msvs.api.messages.export_requests import (
+    CONDITIONS,
+    CSV,
+    EVERY_CONDITION,
+    FORMATS,
+    MAX_TYPES,
+    CreateExport,
+    ListExports,
+)
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import GET_EXPORT, Permission, SignedAddress, allow, is_allowed, sign_address
 from msvs.api.resources import Resource, moment, optional_moment
@@ -362,6 +370,10 @@ async def _check(ctx: Context, kind: ExportKind, data: CreateExport) -> None:
     for name, words in (("opt_in_status", OptInStatus), ("status", MessageStatus)):
         if getattr(data, name) not in (None, *words):
             raise InvalidRequest(f"{name} must be one of: {', '.join(words)}.", param=name)
+    if data.types is not None and len(data.types) > MAX_TYPES:
+        raise InvalidRequest(
+            f"types may hold at most {MAX_TYPES} names.", param="types", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
     for type in data.types or ():
         if type not in set(EventType):
             raise InvalidRequest(f"There is no event '{type[:80]}'.", param="types")

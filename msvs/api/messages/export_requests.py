@@ -14,6 +14,7 @@ from msvs.models import ExportKind, ExportStatus, OptInStatus
 
 CSV, JSON_LINES = "csv", "jsonl"
 FORMATS = (CSV, JSON_LINES)
+MAX_TYPES = 50
 
 Kind = Annotated[str, about("The kind of data.", example="contacts", enum=[*ExportKind])]
 Format = Annotated[
@@ -75,7 +76,7 @@ class CreateExport(Request, frozen=True, kw_only=True):
         Annotated[str, about("For messages and campaign results: only those with this status, such as `failed`.")]
         | None
     ) = None
-    types: Annotated[list[str], about("For events: only those of these types.")] | None = None
+    types: Annotated[list[str], about("For events: only those of these types.", maxItems=MAX_TYPES)] | None = None
     created_from: Annotated[AwareTime, about("Only rows created at this time or later.")] | None = None
     created_before: Annotated[AwareTime, about("Only rows created before this time.")] | None = None
 

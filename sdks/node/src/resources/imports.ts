@@ -25,8 +25,6 @@ export interface ImportsCreateParams {
    * changes nothing. `overwrite` by default.
    */
   update?: CreateImportUpdate | null;
-  /** The tags that all contacts get. */
-  tags?: ReadonlyArray<string> | null;
   /** Whether to check the file without importing it. */
   dry_run?: boolean;
 }
@@ -61,8 +59,6 @@ export interface ImportsUpdateParams {
    * changes nothing. `overwrite` by default.
    */
   update?: CreateImportUpdate;
-  /** The tags that all contacts get. */
-  tags?: ReadonlyArray<string>;
 }
 
 /** Parameters of imports.addPart. */

@@ -7,8 +7,6 @@ module MassiveSMS
     Event
     ApiKey
     AutoTopUp
-    BulkAction
-    BulkFault
     Campaign
     CampaignAudience
     CampaignCanceledEvent
@@ -29,8 +27,6 @@ module MassiveSMS
     Contact
     ContactExport
     ContactList
-    ContactMerge
-    ContactMergedEvent
     ContactNote
     ContactOptedInEvent
     ContactOptedOutEvent
@@ -109,7 +105,6 @@ module MassiveSMS
     SyncFault
     SyncProblem
     SyncSample
-    Tag
     TestPingEvent
     TimelineEntry
     Webhook
@@ -120,8 +115,6 @@ module MassiveSMS
 
   %i[
     AutoTopUpOffReason
-    BulkActionAction
-    BulkActionStatus
     CampaignPauseReason
     CampaignStatus
     CheckoutStatus
@@ -147,7 +140,6 @@ module MassiveSMS
     ListSourceStatus
     ListSyncStatus
     ListSyncTrigger
-    MergeContactsPrefer
     MessageEncoding
     MessageOrigin
     MessageStatus

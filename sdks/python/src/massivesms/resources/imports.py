@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from massivesms._client import AsyncCalls, Calls
@@ -30,7 +30,6 @@ class Imports:
         mapping: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
         update: t.CreateImportUpdate | NotGiven | None = NOT_GIVEN,
-        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
         dry_run: bool | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -54,7 +53,6 @@ class Imports:
             nobody is opted in.
         update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
             fields, `skip` changes nothing. `overwrite` by default.
-        tags: The tags that all contacts get.
         dry_run: Whether to check the file without importing it.
         """
         return self._client.call(
@@ -67,7 +65,6 @@ class Imports:
                 "mapping": mapping,
                 "evidence": evidence,
                 "update": update,
-                "tags": tags,
                 "dry_run": dry_run,
                 "file_name": file_name,
             },
@@ -135,7 +132,6 @@ class Imports:
         mapping: Mapping[str, str] | NotGiven = NOT_GIVEN,
         evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
         update: t.CreateImportUpdate | NotGiven = NOT_GIVEN,
-        tags: Sequence[str] | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Import:
@@ -153,7 +149,6 @@ class Imports:
         evidence: See the reference.
         update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
             fields, `skip` changes nothing. `overwrite` by default.
-        tags: The tags that all contacts get.
         """
         return self._client.call(
             "POST",
@@ -168,7 +163,6 @@ class Imports:
                 "mapping": mapping,
                 "evidence": evidence,
                 "update": update,
-                "tags": tags,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -350,7 +344,6 @@ class AsyncImports:
         mapping: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
         update: t.CreateImportUpdate | NotGiven | None = NOT_GIVEN,
-        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
         dry_run: bool | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -374,7 +367,6 @@ class AsyncImports:
             nobody is opted in.
         update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
             fields, `skip` changes nothing. `overwrite` by default.
-        tags: The tags that all contacts get.
         dry_run: Whether to check the file without importing it.
         """
         return await self._client.call(
@@ -387,7 +379,6 @@ class AsyncImports:
                 "mapping": mapping,
                 "evidence": evidence,
                 "update": update,
-                "tags": tags,
                 "dry_run": dry_run,
                 "file_name": file_name,
             },
@@ -455,7 +446,6 @@ class AsyncImports:
         mapping: Mapping[str, str] | NotGiven = NOT_GIVEN,
         evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
         update: t.CreateImportUpdate | NotGiven = NOT_GIVEN,
-        tags: Sequence[str] | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Import:
@@ -473,7 +463,6 @@ class AsyncImports:
         evidence: See the reference.
         update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
             fields, `skip` changes nothing. `overwrite` by default.
-        tags: The tags that all contacts get.
         """
         return await self._client.call(
             "POST",
@@ -488,7 +477,6 @@ class AsyncImports:
                 "mapping": mapping,
                 "evidence": evidence,
                 "update": update,
-                "tags": tags,
             },
             idempotency_key=idempotency_key,
             options=options,

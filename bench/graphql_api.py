@@ -23,7 +23,8 @@ from msvs.api import limits
 from msvs.api.accounts import auth, workspaces
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
-from msvs.api.contacts import contacts, lists
+from msvs.api.contacts import lists
+from msvs.api.contacts.contact_pages import list_matching
 from msvs.api.context import Context
 from msvs.api.credits import credits
 from msvs.api.inbound import replies
@@ -98,7 +99,7 @@ async def overview(ctx: Context) -> Any:
         [message_resource(row) for row in (await messages.list_messages(ctx, five)).items],
         [campaign_resource(row, stats[row.id]) for row in found.items],
         [inbound_message_resource(row) for row in (await replies.list_inbound(ctx, five)).items],
-        (await contacts.list_contacts(ctx, PageRequest(1))).items,
+        (await list_matching(ctx, PageRequest(1))).items,
         await scoped(ctx, Contact).count(),
     ]
 

@@ -35,7 +35,8 @@ FROM (
 """
 
 
-async def _timed(ask: Callable[[], Awaitable[object]]) -> dict[str, float]:
+async def timed(ask: Callable[[], Awaitable[object]]) -> dict[str, float]:
+    """Return the median and the p95 of asking, in milliseconds."""
     await ask()
     times = []
     for _ in range(ROUNDS):
@@ -67,25 +68,25 @@ async def _measure(place: Bench, rows: int) -> dict[str, dict[str, float]]:
         some = first_page.items[50]
         return {
             "filled": {"rows": rows, "seconds": filled},
-            "list of 100, newest": await _timed(lambda: messages.list_messages(ctx, PageRequest(100))),
-            "list of 100, from the middle": await _timed(
+            "list of 100, newest": await timed(lambda: messages.list_messages(ctx, PageRequest(100))),
+            "list of 100, from the middle": await timed(
                 lambda: messages.list_messages(ctx, PageRequest(100, starting_after=middle))
             ),
-            "list of 100, backwards": await _timed(
+            "list of 100, backwards": await timed(
                 lambda: messages.list_messages(ctx, PageRequest(100, ending_before=middle))
             ),
-            "list of 100, delivered": await _timed(
+            "list of 100, delivered": await timed(
                 lambda: messages.list_messages(ctx, PageRequest(100), status="delivered")
             ),
-            "list of 100, failed": await _timed(lambda: messages.list_messages(ctx, PageRequest(100), status="failed")),
-            "list of 100, of a campaign": await _timed(
+            "list of 100, failed": await timed(lambda: messages.list_messages(ctx, PageRequest(100), status="failed")),
+            "list of 100, of a campaign": await timed(
                 lambda: messages.list_messages(ctx, PageRequest(100), campaign_id=some.campaign_id)
             ),
-            "list of 100, of a contact": await _timed(
+            "list of 100, of a contact": await timed(
                 lambda: messages.list_messages(ctx, PageRequest(100), contact_id=some.contact_id)
             ),
-            "one message": await _timed(lambda: messages.get_message(ctx, some.id)),
-            "list of 100 events": await _timed(lambda: events.list_events(ctx, PageRequest(100))),
+            "one message": await timed(lambda: messages.get_message(ctx, some.id)),
+            "list of 100 events": await timed(lambda: events.list_events(ctx, PageRequest(100))),
         }
 
 

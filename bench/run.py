@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, campaign, exports, halting, imports, latency, smpp, upkeep, webhooks
+from bench import accept, campaign, contacts, exports, halting, imports, latency, smpp, upkeep, webhooks
 from bench.engines import Bench, bench
 
 Measure = Callable[[Bench, int, int], dict[str, float]]
@@ -22,6 +22,7 @@ BENCHES: dict[str, Measure] = {
     "latency": lambda place, recipients, _: latency.measure(place, recipients=recipients),
     "halting": halting.measure,
     "upkeep": lambda place, *_: upkeep.measure(place),
+    "contacts": lambda place, recipients, _: contacts.measure(place, recipients),
     "exports": lambda place, recipients, _: exports.measure(place, recipients),
     "imports": lambda place, recipients, _: imports.measure(place, recipients),
     "smpp": lambda *_: smpp.measure(),
@@ -51,6 +52,8 @@ GOALS = (
     ("upkeep: a send beside the worst, p99, times idle", "upkeep", "worst_ratio", "<=", 3.0),
     ("imports: a file of contacts, times its floor", "imports", "ratio", "<=", 1.5),
     ("memory: a worker and its processes that import, MB", "imports", "memory_mb", "<=", 300.0),
+    ("contacts: a page among 100,000, p95, ms", "contacts", "page_p95_ms", "<=", 10.0),
+    ("contacts: a search among 100,000, p95, ms", "contacts", "search_p95_ms", "<=", 100.0),
     ("exports: a file of contacts, times COPY TO", "exports", "ratio", "<=", 2.0),
     ("memory: a worker that exports, MB", "exports", "memory_mb", "<=", 150.0),
     ("smpp: submits and receipts/s, one bind", "smpp", "both_ratio", ">=", 1.0),

@@ -109,6 +109,9 @@ def _literal(value: object) -> str:
         return "NULL"
     if isinstance(value, (list, tuple)):
         return "'{" + ", ".join("NULL" if each is None else str(each) for each in value) + "}'"
+    if isinstance(value, dict):
+        text = msgspec.json.encode(value).decode().replace("'", "''")
+        return f"'{text}'"
     return f"'{value}'"
 
 

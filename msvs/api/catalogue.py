@@ -361,6 +361,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Fetch the import or the export again: its answer has a new address.",
     ),
     (
+        ErrorCode.BULK_ACTION_LIMIT,
+        (409,),
+        "As many bulk actions as may wait or run at once do.",
+        "Wait until one has ended, or cancel one.",
+    ),
+    (
         ErrorCode.EXPORT_LIMIT,
         (409,),
         "The workspace already has the most exports that may wait or run at once.",

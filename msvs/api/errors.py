@@ -68,6 +68,7 @@ class ErrorCode(StrEnum):
     SOURCE_PAUSED = "source_paused"
     ADDRESS_EXPIRED = "address_expired"
     EXPORT_LIMIT = "export_limit"
+    BULK_ACTION_LIMIT = "bulk_action_limit"
     IMPORT_STATE = "import_state"
     IMPORT_OFFSET_WRONG = "import_offset_wrong"
     KEYWORD_RESERVED = "keyword_reserved"

@@ -273,6 +273,7 @@ class ContactResource(Resource, kw_only=True):
         JSONObject,
         about("Your own values by name, for personalization.", example={"tier": "vip", "joined_at": "2026-04-22"}),
     ]
+    tags: Annotated[list[str], about("Its tags, in order.", example=["vip", "webinar"])]
     created_at: Annotated[str, about("When it was created.")]
     updated_at: Annotated[str, about("When it was last changed.")]
     version: ShownVersion = ""
@@ -287,6 +288,7 @@ class ContactResource(Resource, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    merged_id: Annotated[str, about("In `contact.merged`: the id of the contact that is gone.")] | UnsetType = UNSET
 
 
 class SyncFault(Resource, kw_only=True):
@@ -1064,6 +1066,7 @@ def contact_resource(row: rows.ContactRow) -> ContactResource:
             at=optional_moment(row.opt_in_at),
         ),
         attributes=row.attributes,
+        tags=row.tags,
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
         version=contact_version(row),

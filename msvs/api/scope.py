@@ -37,14 +37,19 @@ async def find(
 _number = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:[.][0-9]{1,15})?").fullmatch
 
 
-def holds(contains: Callable[[dict[str, object]], Q], key: str, value: object) -> Q:
-    """Return the condition that an object has a value under a key; `contains` is the one that it contains another.
-
-    Text stands for the number and the boolean that it writes, too.
-    """
+def readings(value: object) -> list[object]:
+    """Return a value, and the number or the boolean that it writes where it is text."""
     values = [value]
     if isinstance(value, str) and value in ("true", "false"):
         values.append(value == "true")
     elif isinstance(value, str) and _number(value):
         values.append(json.decode(value))
-    return Q(*(contains({key: each}) for each in values), join_type=Q.OR)
+    return values
+
+
+def holds(contains: Callable[[dict[str, object]], Q], key: str, value: object) -> Q:
+    """Return the condition that an object has a value under a key; `contains` is the one that it contains another.
+
+    Text stands for the number and the boolean that it writes, too.
+    """
+    return Q(*(contains({key: each}) for each in readings(value)), join_type=Q.OR)

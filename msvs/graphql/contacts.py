@@ -98,6 +98,7 @@ class Contact(Node):
     external_id: str | None
     opt_in: OptIn = strawberry.field(description="The consent status and its evidence.")
     attributes: JSONObject
+    tags: list[str]
     created_at: datetime
     updated_at: datetime
     version: str

@@ -17,6 +17,8 @@ from msvs.api.text.words import Keyword
 from msvs.api.webhooks.events import EventType
 from msvs.api.webhooks.member_notifications import NotificationKind
 from msvs.models import (
+    BulkKind,
+    BulkStatus,
     CampaignStatus,
     ExportKind,
     ExportStatus,
@@ -94,6 +96,31 @@ describe(
         "CAMPAIGN": "A campaign.",
         "AUTOMATIC": "The service itself: a confirmation, a welcome or a question. It costs credits like any other.",
         "DASHBOARD": "Sent by a person who was logged in.",
+    },
+)
+describe(
+    BulkKind,
+    "BulkKind",
+    "What a bulk action does to each contact.",
+    {
+        "OPT_OUT": "Opts it out: nothing more is sent to the phone.",
+        "DELETE": "Deletes it. Its consent records stay.",
+        "TAG": "Gives it tags.",
+        "UNTAG": "Takes tags from it.",
+        "ADD_TO_LIST": "Puts it on a list.",
+        "REMOVE_FROM_LIST": "Takes it off a list.",
+    },
+)
+describe(
+    BulkStatus,
+    "BulkStatus",
+    "How far a bulk action is.",
+    {
+        "QUEUED": "It waits for a worker.",
+        "RUNNING": "Contacts are being changed.",
+        "COMPLETED": "All contacts were dealt with.",
+        "CANCELED": "It was ended; what it had done stays.",
+        "FAILED": "It could not go on; its error says why.",
     },
 )
 describe(
@@ -337,6 +364,7 @@ describe(
         "CAMPAIGN_PAUSED": "A campaign was paused.",
         "CAMPAIGN_RESUMED": "A campaign was resumed.",
         "CAMPAIGN_CANCELED": "A campaign was canceled.",
+        "CONTACT_MERGED": "A contact was merged into another, which is the data.",
         "IMPORT_COMPLETED": "An import of contacts ended, with the outcome in its status.",
         "LIST_SYNC_COMPLETED": "A sync of a list completed.",
         "LIST_SYNC_FAILED": "A sync of a list failed; its error tells why.",
@@ -397,11 +425,13 @@ describe(
         "LIST_CONNECTED": "Connected a list to a service.",
         "LIST_SOURCE_UPDATED": "Changed the source of a synced list.",
         "LIST_DISCONNECTED": "Disconnected a list from its service.",
+        "BULK_ACTION_CREATED": "Asked for an action on many contacts.",
         "KEY_ROLLED": "Rolled an API key.",
         "KEY_REVOKED": "Revoked an API key.",
         "MESSAGE_REDACTED": "Redacted a message.",
         "MESSAGE_DELETED": "Deleted a message through the Twilio-compatible API.",
         "CONTACT_ERASED": "Erased a contact.",
+        "CONTACT_MERGED": "Merged a contact into another.",
         "CONTACT_JOINED": "Joined contacts that had the same phone in several formats.",
         "WEBHOOK_CREATED": "Created a webhook.",
         "WEBHOOK_UPDATED": "Changed a webhook.",

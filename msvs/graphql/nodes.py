@@ -51,6 +51,7 @@ READS: Mapping[str, Permission] = {
     **dict.fromkeys((ids.WORKSPACE, ids.SENDER), Permission.WORKSPACE_READ),
     PURCHASE: Permission.CREDITS_READ,
     ids.EXPORT: Permission.EXPORTS_READ,
+    **dict.fromkeys((ids.TAG, ids.BULK_ACTION), Permission.CONTACTS_READ),
     ids.API_KEY: Permission.KEYS_READ,
     ids.USER: Permission.MEMBERS_READ,
 }

@@ -12,7 +12,10 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("cancelCampaign", "updateCampaign", "launchCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("cloneCampaign", "deleteCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.CONTACTS_WRITE),
-    "importContacts": Permission.CONTACTS_WRITE,
+    **dict.fromkeys(
+        ("importContacts", "tagContact", "mergeContacts", "createBulkAction", "cancelBulkAction"),
+        Permission.CONTACTS_WRITE,
+    ),
     **dict.fromkeys(("createImport", "addImportPart", "updateImport"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("runImport", "cancelImport", "undoImport"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("createExport", "cancelExport"), Permission.EXPORTS_WRITE),

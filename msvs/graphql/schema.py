@@ -16,6 +16,7 @@ from msvs.graphql.accounts import AccountMutation, AccountQuery
 from msvs.graphql.addresses import AddressMutation, AddressQuery
 from msvs.graphql.audit import AuditQuery
 from msvs.graphql.billing import BillingMutation, BillingQuery
+from msvs.graphql.bulk_actions import BulkActionMutation, BulkActionQuery
 from msvs.graphql.campaigns import CampaignMutation, CampaignQuery
 from msvs.graphql.catalogue import CatalogueQuery
 from msvs.graphql.contacts import ContactMutation, ContactQuery
@@ -31,6 +32,7 @@ from msvs.graphql.keys import KeyMutation, KeyQuery
 from msvs.graphql.keywords import KeywordMutation, KeywordQuery
 from msvs.graphql.list_sources import ListSyncQuery
 from msvs.graphql.lists import ListMutation, ListQuery
+from msvs.graphql.merges import MergeMutation
 from msvs.graphql.messages import MessageMutation, MessageQuery
 from msvs.graphql.nodes import NodeQuery
 from msvs.graphql.notifications import NotificationMutation, NotificationQuery
@@ -44,6 +46,7 @@ from msvs.graphql.senders import SenderQuery
 from msvs.graphql.statistics import StatisticsQuery
 from msvs.graphql.subscriptions import Subscription
 from msvs.graphql.suppressions import SuppressionMutation, SuppressionQuery
+from msvs.graphql.tags import TagMutation, TagQuery
 from msvs.graphql.users import UserMutation, UserQuery
 from msvs.graphql.webhooks import WebhookMutation, WebhookQuery
 from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
@@ -61,6 +64,8 @@ class Query(
     ContactQuery,
     ImportQuery,
     ExportQuery,
+    TagQuery,
+    BulkActionQuery,
     ListQuery,
     ListSyncQuery,
     KeywordQuery,
@@ -98,6 +103,9 @@ class Mutation(
     ContactMutation,
     ImportMutation,
     ExportMutation,
+    TagMutation,
+    MergeMutation,
+    BulkActionMutation,
     ListMutation,
     KeywordMutation,
     SuppressionMutation,

@@ -40,7 +40,10 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("contactImport", "contactImports", "importProgress"), Permission.CONTACTS_READ),
     **dict.fromkeys(("listSync", "listSyncProgress"), Permission.CONTACTS_READ),
     **dict.fromkeys(("export", "exports", "exportProgress"), Permission.EXPORTS_READ),
-    **dict.fromkeys(("audienceGrowth", "segmentFields", "contactNotes"), Permission.CONTACTS_READ),
+    **dict.fromkeys(
+        ("audienceGrowth", "segmentFields", "contactNotes", "tags", "bulkAction", "bulkActions"),
+        Permission.CONTACTS_READ,
+    ),
     **dict.fromkeys(
         ("credits", "creditPacks", "checkout", "checkouts", "autoTopUp", "creditRates"), Permission.CREDITS_READ
     ),
@@ -63,7 +66,7 @@ TYPES: Mapping[str, Permission] = {
         ("Contact", "ContactList", "JoinKeyword", "Suppression", "Segment", "ConsentEvent", "ContactNote"),
         Permission.CONTACTS_READ,
     ),
-    **dict.fromkeys(("ContactImport", "ListSync"), Permission.CONTACTS_READ),
+    **dict.fromkeys(("ContactImport", "ListSync", "Tag", "BulkAction"), Permission.CONTACTS_READ),
     "Export": Permission.EXPORTS_READ,
     **dict.fromkeys(("Credits", "LedgerEntry", "Purchase", "CreditPack", "Checkout"), Permission.CREDITS_READ),
     **dict.fromkeys(("AutoTopUp", "CreditRate"), Permission.CREDITS_READ),

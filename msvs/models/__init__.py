@@ -11,6 +11,7 @@ from msvs.models.billing import (
     StripeEvent,
     TopUpOff,
 )
+from msvs.models.bulk_actions import BulkAction, BulkKind, BulkStatus
 from msvs.models.campaigns import Campaign, CampaignStatus
 from msvs.models.carriers import (
     CARRIER_GARBLED,
@@ -51,6 +52,7 @@ from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
 from msvs.models.syncs import ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
+from msvs.models.tags import Tag
 from msvs.models.twilio import StatusCallback, TwilioMessage
 from msvs.models.users import (
     AccountToken,
@@ -79,6 +81,9 @@ __all__ = [
     "AuthenticationEntry",
     "AutoTopUp",
     "BillingDay",
+    "BulkAction",
+    "BulkKind",
+    "BulkStatus",
     "Campaign",
     "CampaignStatus",
     "CannedAnswer",
@@ -148,6 +153,7 @@ __all__ = [
     "Suppression",
     "SyncStatus",
     "SyncTrigger",
+    "Tag",
     "ThreadAssignment",
     "TopUpOff",
     "TwilioMessage",

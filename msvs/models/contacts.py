@@ -28,7 +28,8 @@ class Contact(Model):
     `phone` is the number as it was given first. `canonical` is the number that identifies the phone in
     all its spellings; the database fills it. `region` and `number_kind` are what phonenumbers says of the phone, kept
     so that a campaign need not ask again. `is_automatic` says that a send or a message from the phone made it, and
-    nobody else since. `external_id` is what it is called elsewhere, unique in its mode. `warnings` are no column: what
+    nobody else since. `external_id` is what it is called elsewhere, unique in its mode. `tags` are the names
+    of its tags, in order, as `tag_members` says. `warnings` are no column: what
     an operation has to tell of the change that it made.
     """
 
@@ -48,6 +49,7 @@ class Contact(Model):
     external_id = fields.CharField(max_length=100, null=True)
     is_automatic = fields.BooleanField(default=False, db_default=False)
     attributes: fields.Field[JSONObject] = fields.JSONField(default=dict)
+    tags: fields.Field[list[str]] = fields.JSONField(default=list, db_default=[])
     opt_in_status = fields.CharEnumField(OptInStatus, max_length=10, default=OptInStatus.UNKNOWN)
     opt_in_source = fields.CharField(max_length=100, null=True)
     opt_in_ip = fields.CharField(max_length=45, null=True)

@@ -280,6 +280,67 @@ class BillingDayRow(Protocol):
     def repaired_count(self) -> int: ...
 
 
+class BulkActionRow(Protocol):
+    """A row of `bulk_actions`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def actor(self) -> str: ...
+
+    @property
+    def options(self) -> JSONObject: ...
+
+    @property
+    def matched(self) -> int: ...
+
+    @property
+    def changed(self) -> int: ...
+
+    @property
+    def done_id(self) -> UUID: ...
+
+    @property
+    def last_id(self) -> UUID: ...
+
+    @property
+    def error(self) -> JSONObject | None: ...
+
+    @property
+    def lease_token(self) -> UUID | None: ...
+
+    @property
+    def lease_until(self) -> datetime | None: ...
+
+    @property
+    def turn_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+    @property
+    def started_at(self) -> datetime | None: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+
 class CampaignRow(Protocol):
     """A row of `campaigns`."""
 
@@ -607,6 +668,9 @@ class ContactRow(Protocol):
 
     @property
     def attributes(self) -> JSONObject: ...
+
+    @property
+    def tags(self) -> list[str]: ...
 
     @property
     def opt_in_status(self) -> str: ...
@@ -2123,6 +2187,28 @@ class SuppressionRow(Protocol):
 
     @property
     def source(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class TagRow(Protocol):
+    """A row of `tags`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def contact_count(self) -> int: ...
 
     @property
     def created_at(self) -> datetime: ...

@@ -7,15 +7,26 @@ from uuid import UUID
 from msvs.api import ids
 from msvs.api.consent import consent
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource
-from msvs.api.contacts import contact_pages, contacts
+from msvs.api.contacts import contact_pages, contacts, merges, tags
 from msvs.api.contacts.contacts import CreateContact, ListContacts, UpdateContact
 from msvs.api.contacts.imports import ContactsImported, ImportContacts, import_contacts
+from msvs.api.contacts.merges import ContactMergeResource, MergeContacts
+from msvs.api.contacts.tags import ChangeTags
 from msvs.api.pages import PageQuery
 from msvs.api.privacy.contact_export import ContactExportResource, export_contact
 from msvs.api.privacy.erasure import ErasureResource, erase_contact
 from msvs.api.resources import ContactResource, changed_contact_resource, contact_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import ContactUpsert, Deleted, ListOf, NoBody, NoQuery, list_of
+from msvs.rest_compat.schemas import (
+    ContactUpsert,
+    Deleted,
+    FilteredListOf,
+    ListOf,
+    NoBody,
+    NoQuery,
+    filtered_list_of,
+    list_of,
+)
 
 
 async def create(call: Call[CreateContact, ContactUpsert]) -> ContactResource:
@@ -46,15 +57,25 @@ async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
     return Deleted(id=ids.encode_id(ids.CONTACT, id), object="contact")
 
 
-async def list_(call: Call[NoBody, ListContacts]) -> ListOf[ContactResource]:
+async def list_(call: Call[NoBody, ListContacts]) -> FilteredListOf[ContactResource]:
     """List/search contacts."""
     page = await contact_pages.list_matching(call.ctx, call.query.page(ids.CONTACT), call.query)
-    return list_of(call.path, page, contact_resource)
+    return filtered_list_of(ids.CONTACT, call.path, page, contact_resource)
 
 
 async def opt_out(call: Call[NoBody, NoQuery]) -> ContactResource:
     """Opt a contact out."""
     return contact_resource(await contacts.opt_out_contact(call.ctx, _id(call.params["id"])))
+
+
+async def tag(call: Call[ChangeTags, NoQuery]) -> ContactResource:
+    """Add tags to a contact and remove others."""
+    return contact_resource(await tags.tag_contact(call.ctx, _id(call.params["id"]), call.body))
+
+
+async def merge(call: Call[MergeContacts, NoQuery]) -> ContactMergeResource:
+    """Merge another contact into a contact."""
+    return await merges.merge_contacts(call.ctx, _id(call.params["id"]), call.body)
 
 
 async def consent_history(call: Call[NoBody, PageQuery]) -> ListOf[ConsentEntryResource]:

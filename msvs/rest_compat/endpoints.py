@@ -15,6 +15,7 @@ from msvs.api.campaigns.requests import (
     ListCampaigns,
 )
 from msvs.api.consent.consent import ConsentEntryResource, ListByPhone
+from msvs.api.contacts.bulk_actions import BulkActionResource, CreateBulkAction, ListBulkActions
 from msvs.api.contacts.contacts import CreateContact, ListContacts, OptInEvidence, UpdateContact
 from msvs.api.contacts.import_jobs import (
     CreateImport,
@@ -29,6 +30,7 @@ from msvs.api.contacts.import_jobs import (
 )
 from msvs.api.contacts.imports import ContactsImported, ImportContacts
 from msvs.api.contacts.lists import AddContacts, ContactsAdded, CreateList, UpdateList
+from msvs.api.contacts.merges import ContactMergeResource, MergeContacts
 from msvs.api.contacts.segments import CreateSegment, PreviewSegment, UpdateSegment
 from msvs.api.contacts.source_options import UpdateSource
 from msvs.api.contacts.suppressions import (
@@ -37,6 +39,7 @@ from msvs.api.contacts.suppressions import (
     SuppressionResource,
     SuppressionsImported,
 )
+from msvs.api.contacts.tags import ChangeTags, ListTags, TagResource
 from msvs.api.credits.checkout import CheckoutResource, CreateCheckout, ListCheckouts, PackResource
 from msvs.api.credits.credits import ListLedger
 from msvs.api.credits.rates import CreditRateResource
@@ -75,6 +78,7 @@ from msvs.api.resources import (
 from msvs.api.webhooks.endpoints import CreateWebhook, RecoverWebhook, ResendEvent, UpdateWebhook
 from msvs.api.webhooks.events import ListEvents
 from msvs.rest_compat import (
+    bulk_actions,
     campaigns,
     contacts,
     credits,
@@ -91,6 +95,7 @@ from msvs.rest_compat import (
     segments,
     senders,
     suppressions,
+    tags,
     testing,
     webhooks,
     workspace,
@@ -356,7 +361,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="List/search contacts",
         handler=contacts.list_,
         query=ListContacts,
-        response=ListOf[ContactResource],
+        response=FilteredListOf[ContactResource],
     ),
     Endpoint(
         method="POST",
@@ -415,6 +420,80 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             NotFound,
             Conflict,
         ),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/contacts/{id}/tags",
+        operation_id="tagContact",
+        tag="Contacts",
+        summary="Add tags to a contact and remove others",
+        handler=contacts.tag,
+        body=ChangeTags,
+        response=ContactResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/contacts/{id}/merge",
+        operation_id="mergeContacts",
+        tag="Contacts",
+        summary="Merge another contact into a contact",
+        handler=contacts.merge,
+        body=MergeContacts,
+        response=ContactMergeResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/bulk_actions",
+        operation_id="createBulkAction",
+        tag="Contacts",
+        summary="Change many contacts at once",
+        handler=bulk_actions.create,
+        body=CreateBulkAction,
+        response=BulkActionResource,
+        status=201,
+        errors=(Conflict,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/bulk_actions",
+        operation_id="listBulkActions",
+        tag="Contacts",
+        summary="List bulk actions",
+        handler=bulk_actions.list_,
+        query=ListBulkActions,
+        response=ListOf[BulkActionResource],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/bulk_actions/{id}",
+        operation_id="retrieveBulkAction",
+        tag="Contacts",
+        summary="Retrieve a bulk action",
+        handler=bulk_actions.retrieve,
+        response=BulkActionResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/bulk_actions/{id}/cancel",
+        operation_id="cancelBulkAction",
+        tag="Contacts",
+        summary="End a bulk action",
+        handler=bulk_actions.cancel,
+        response=BulkActionResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/tags",
+        operation_id="listTags",
+        tag="Contacts",
+        summary="List tags",
+        handler=tags.list_,
+        query=ListTags,
+        response=ListOf[TagResource],
     ),
     Endpoint(
         method="GET",

@@ -70,6 +70,15 @@ OPERATIONS: Mapping[str, str] = {
         "Possible for seven days after it ended. Contacts that were used since stay; consent records and"
         " opt-outs always stay."
     ),
+    "mergeContacts": (
+        "The contact keeps its phone and gets the lists, tags, messages and notes of both; the other is deleted. An"
+        " opt-out of either holds for it. With `dry_run`, only shows what would result. It cannot be undone."
+    ),
+    "createBulkAction": (
+        "A worker takes the contacts in batches, in the order of their ids; contacts made later are not touched. With"
+        " `dry_run`, `matched` tells how many there are and nothing changes. Opting out and deleting cannot be undone."
+    ),
+    "cancelBulkAction": "What it has done stays. A bulk action that has ended is returned unchanged.",
     "createExport": (
         "Contacts, messages, results of a campaign, suppressions, the ledger or events, as CSV or JSON Lines. The file"
         " is a snapshot of one moment. Requires the scope of its contents beside `exports:write`."
@@ -227,6 +236,8 @@ PATH_IDS: Mapping[str, str] = {
     "messages": ids.MESSAGE,
     "imports": ids.IMPORT,
     "exports": ids.EXPORT,
+    "tags": ids.TAG,
+    "bulk_actions": ids.BULK_ACTION,
     "campaigns": ids.CAMPAIGN,
     "contacts": ids.CONTACT,
     "lists": ids.CONTACT_LIST,
@@ -249,6 +260,8 @@ RESOURCE_IDS: Mapping[str, str] = {
     "ListSync": ids.LIST_SYNC,
     "Import": ids.IMPORT,
     "Export": ids.EXPORT,
+    "Tag": ids.TAG,
+    "BulkAction": ids.BULK_ACTION,
     "ContactExport": ids.CONTACT,
     "ConsentEntry": CONSENT_EVENT,
     "Erasure": ids.CONTACT,

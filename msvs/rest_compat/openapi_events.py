@@ -30,6 +30,7 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_PAUSED: "Campaign paused; `data.pause_reason` tells why.",
     EventType.CAMPAIGN_RESUMED: "Campaign resumed.",
     EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
+    EventType.CONTACT_MERGED: "Contact merged into another, which is `data`; `data.merged_id` is the one that is gone.",
     EventType.IMPORT_COMPLETED: "Import of contacts ended; its `status` tells how.",
     EventType.LIST_SYNC_COMPLETED: "Sync of a list completed, or its dry run; `data.counts` tells what came of it.",
     EventType.LIST_SYNC_FAILED: "Sync of a list failed; `data.error` tells why.",
@@ -112,6 +113,7 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
         "canceled_at": AT,
         "stats": {"recipients": 412, "delivered": 105, "skipped": 7, "canceled": 300, "credits_used": 105},
     },
+    EventType.CONTACT_MERGED: {"merged_id": f"con_{ULID}"},
     EventType.IMPORT_COMPLETED: {"status": "completed", "started_at": AT, "ended_at": AT},
     EventType.LIST_SYNC_COMPLETED: {
         "status": "completed",

@@ -32,7 +32,16 @@ PERMISSIONS: Mapping[str, Permission] = {
     ),
     **dict.fromkeys(
         (
-            *("listContacts", "retrieveContact", "listContactConsent", "exportContact", "listConsent"),
+            *(
+                "listContacts",
+                "listTags",
+                "listBulkActions",
+                "retrieveBulkAction",
+                "retrieveContact",
+                "listContactConsent",
+                "exportContact",
+                "listConsent",
+            ),
             *("listSuppressions", "retrieveSuppression", "listLists", "retrieveList", "listListContacts"),
             "listListSyncs",
             *("listImports", "retrieveImport", "listImportRows", "retrieveInvalidRows"),
@@ -43,6 +52,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         (
             *("createContact", "importContacts", "updateContact", "deleteContact", "optOutContact"),
+            *("tagContact", "mergeContacts", "createBulkAction", "cancelBulkAction"),
             *("createImport", "updateImport", "addImportPart", "runImport", "cancelImport", "undoImport"),
             *("createSuppression", "importSuppressions", "liftSuppression"),
             *("createList", "updateList", "deleteList", "addListContacts", "removeListContact"),

@@ -34,7 +34,7 @@ from msvs.http_client import HttpClient
 from msvs.json_types import JSONObject
 from msvs.models import ContactImport, ImportStatus
 from msvs.settings import Settings
-from msvs.workers import exports, import_reader, leases, syncs
+from msvs.workers import bulk_actions, exports, import_reader, leases, syncs
 from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
@@ -92,7 +92,7 @@ WHERE import_rows.reading_id = $1 AND import_rows.number = named.number
 # What is left to give a lease back, where the process is told to end.
 RELEASE_SECONDS = 1.0
 # What a worker of files does at once, and how often it looks for more beside it.
-IMPORTING, WRITING = "import", "export"
+IMPORTING, WRITING, CHANGING = "import", "export", "bulk action"
 MOST_EXPORTS = 4
 LOOK_SECONDS = 1.0
 
@@ -192,6 +192,13 @@ async def _begin_due(
         if writing is None:
             break
         running[asyncio.create_task(_write(writing))] = WRITING
+    if CHANGING not in running.values() and await bulk_actions.has_due(services, await database.now()):
+        running[asyncio.create_task(_change(services, stop))] = CHANGING
+
+
+async def _change(services: Services, stop: StopFlag) -> int:
+    await bulk_actions.run_bulk_action(services, stop)
+    return 0
 
 
 async def _write(writing: exports.Writing) -> int:
@@ -200,8 +207,12 @@ async def _write(writing: exports.Writing) -> int:
 
 
 async def has_due_files(services: Services, now: datetime) -> bool:
-    """Return whether an import or an export waits for a worker."""
-    return await has_due(services, now) or await exports.has_due(services, now)
+    """Return whether an import, an export or a bulk action waits for a worker."""
+    return (
+        await has_due(services, now)
+        or await exports.has_due(services, now)
+        or await bulk_actions.has_due(services, now)
+    )
 
 
 async def has_due_any(services: Services, now: datetime) -> bool:

@@ -23,6 +23,31 @@ const (
 	AutoTopUpOffReasonReview                 AutoTopUpOffReason = "review"
 )
 
+// BulkActionAction is one of the values below, or one that came later.
+type BulkActionAction string
+
+// Values of BulkActionAction that this version knows.
+const (
+	BulkActionActionOptOut         BulkActionAction = "opt_out"
+	BulkActionActionDelete         BulkActionAction = "delete"
+	BulkActionActionTag            BulkActionAction = "tag"
+	BulkActionActionUntag          BulkActionAction = "untag"
+	BulkActionActionAddToList      BulkActionAction = "add_to_list"
+	BulkActionActionRemoveFromList BulkActionAction = "remove_from_list"
+)
+
+// BulkActionStatus is one of the values below, or one that came later.
+type BulkActionStatus string
+
+// Values of BulkActionStatus that this version knows.
+const (
+	BulkActionStatusQueued    BulkActionStatus = "queued"
+	BulkActionStatusRunning   BulkActionStatus = "running"
+	BulkActionStatusCompleted BulkActionStatus = "completed"
+	BulkActionStatusCanceled  BulkActionStatus = "canceled"
+	BulkActionStatusFailed    BulkActionStatus = "failed"
+)
+
 // CampaignPauseReason is one of the values below, or one that came later.
 type CampaignPauseReason string
 
@@ -138,6 +163,7 @@ const (
 	ErrorCodeBillingClosed          ErrorCode = "billing_closed"
 	ErrorCodeBodyEmpty              ErrorCode = "body_empty"
 	ErrorCodeBodyTooLong            ErrorCode = "body_too_long"
+	ErrorCodeBulkActionLimit        ErrorCode = "bulk_action_limit"
 	ErrorCodeCallbackInvalid        ErrorCode = "callback_invalid"
 	ErrorCodeCallbackRefused        ErrorCode = "callback_refused"
 	ErrorCodeCampaignBegun          ErrorCode = "campaign_begun"
@@ -276,6 +302,7 @@ const (
 	EventTypeImportCompleted    EventType = "import.completed"
 	EventTypeListSyncCompleted  EventType = "list.sync.completed"
 	EventTypeListSyncFailed     EventType = "list.sync.failed"
+	EventTypeContactMerged      EventType = "contact.merged"
 	EventTypeWebhookDisabled    EventType = "webhook.disabled"
 	EventTypeTestPing           EventType = "test.ping"
 )
@@ -453,6 +480,15 @@ const (
 	ListSyncTriggerSchedule  ListSyncTrigger = "schedule"
 	ListSyncTriggerManual    ListSyncTrigger = "manual"
 	ListSyncTriggerHook      ListSyncTrigger = "hook"
+)
+
+// MergeContactsPrefer is one of the values below, or one that came later.
+type MergeContactsPrefer string
+
+// Values of MergeContactsPrefer that this version knows.
+const (
+	MergeContactsPreferKept  MergeContactsPrefer = "kept"
+	MergeContactsPreferOther MergeContactsPrefer = "other"
 )
 
 // MessageEncoding is one of the values below, or one that came later.
@@ -671,6 +707,7 @@ const (
 	SubscribedEventImportCompleted    SubscribedEvent = "import.completed"
 	SubscribedEventListSyncCompleted  SubscribedEvent = "list.sync.completed"
 	SubscribedEventListSyncFailed     SubscribedEvent = "list.sync.failed"
+	SubscribedEventContactMerged      SubscribedEvent = "contact.merged"
 	SubscribedEventWebhookDisabled    SubscribedEvent = "webhook.disabled"
 	SubscribedEventTestPing           SubscribedEvent = "test.ping"
 )
@@ -811,6 +848,59 @@ type AutoTopUp struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *AutoTopUp) UnmarshalJSON(text []byte) error {
 	type plain AutoTopUp
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// BulkAction: An action on many contacts, and how far it is.
+type BulkAction struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// What is done to each contact.
+	Action BulkActionAction `json:"action"`
+	// How far it is.
+	Status BulkActionStatus `json:"status"`
+	// Whether the contacts are only counted.
+	DryRun bool `json:"dry_run"`
+	// What it was asked for.
+	Conditions map[string]any `json:"conditions"`
+	// How many contacts it found so far.
+	Matched int64 `json:"matched"`
+	// How many of them it changed so far; the others were so already.
+	Changed int64      `json:"changed"`
+	Error   *BulkFault `json:"error"`
+	// When it was made.
+	CreatedAt time.Time `json:"created_at"`
+	// When it last went on.
+	UpdatedAt time.Time `json:"updated_at"`
+	// When it was begun.
+	StartedAt *time.Time `json:"started_at"`
+	// When it ended.
+	EndedAt *time.Time `json:"ended_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *BulkAction) UnmarshalJSON(text []byte) error {
+	type plain BulkAction
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// BulkFault: Why a bulk action failed.
+type BulkFault struct {
+	// The code of the catalogue.
+	Code string `json:"code"`
+	// What is wrong, for people.
+	Message string `json:"message"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *BulkFault) UnmarshalJSON(text []byte) error {
+	type plain BulkFault
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -1132,6 +1222,17 @@ func (v *CarrierExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// ChangeTags: Tags to add to a contact and to remove from it.
+type ChangeTags struct {
+	// The tags to add.
+	Add []string `json:"add,omitempty"`
+	// The tags to remove; one that it does not have is no error.
+	Remove []string `json:"remove,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v ChangeTags) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // CharacterExplanation: A character that is not in GSM-7, and its Unicode name.
 type CharacterExplanation struct {
 	Character string `json:"character"`
@@ -1303,6 +1404,8 @@ type Contact struct {
 	OptIn      OptInState `json:"opt_in"`
 	// Your own values by name, for personalization.
 	Attributes map[string]any `json:"attributes"`
+	// Its tags, in order.
+	Tags []string `json:"tags"`
 	// When it was created.
 	CreatedAt time.Time `json:"created_at"`
 	// When it was last changed.
@@ -1313,6 +1416,8 @@ type Contact struct {
 	// Warnings about side effects of a change, such as `consent_not_carried_over` for another phone; only in the
 	// answer to a creation or an update.
 	Warnings []SendWarning `json:"warnings,omitempty"`
+	// In `contact.merged`: the id of the contact that is gone.
+	MergedID *string `json:"merged_id,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -1419,6 +1524,29 @@ func (v *ContactList) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// ContactMerge: What a merge of two contacts results in.
+type ContactMerge struct {
+	Object string `json:"object"`
+	// Whether nothing was changed.
+	DryRun bool `json:"dry_run"`
+	// The contact that is kept.
+	Contact Contact `json:"contact"`
+	// The id of the contact that is gone.
+	MergedID string `json:"merged_id"`
+	// How many lists it joined.
+	ListsJoined int64 `json:"lists_joined"`
+	// How many messages of the other are its own now.
+	MessagesMoved int64 `json:"messages_moved"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ContactMerge) UnmarshalJSON(text []byte) error {
+	type plain ContactMerge
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // ContactNote: A note of a member about a contact.
 type ContactNote struct {
 	ID     string `json:"id"`
@@ -1514,6 +1642,39 @@ func (v *ContactsImported) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// CreateBulkAction: An action on all contacts that meet every condition, or on those named.
+type CreateBulkAction struct {
+	// What is done to each contact.
+	Action BulkActionAction `json:"action"`
+	// Whether the contacts are only counted.
+	DryRun *bool `json:"dry_run,omitempty"`
+	// The tags of `tag` and `untag`.
+	Tags []string `json:"tags,omitempty"`
+	// The list of `add_to_list` and `remove_from_list`.
+	TargetListID *string `json:"target_list_id,omitempty"`
+	// Whether all contacts are meant; required if there is no condition.
+	Every *bool `json:"every,omitempty"`
+	// The contacts, by their ids; then there is no other condition.
+	ContactIDs []string `json:"contact_ids,omitempty"`
+	// Only contacts that a search finds by it.
+	Search *string `json:"search,omitempty"`
+	// Only contacts on this list.
+	ListID *string `json:"list_id,omitempty"`
+	// Only contacts of this segment.
+	SegmentID *string `json:"segment_id,omitempty"`
+	// Only contacts with this tag.
+	Tag *string `json:"tag,omitempty"`
+	// Only contacts of this opt-in status.
+	OptInStatus *OptInStatus `json:"opt_in_status,omitempty"`
+	// Only contacts created at this time or later.
+	CreatedFrom *time.Time `json:"created_from,omitempty"`
+	// Only contacts created before this time.
+	CreatedBefore *time.Time `json:"created_before,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v CreateBulkAction) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // CreateCheckout: The pack to buy, and the page to return to.
 type CreateCheckout struct {
 	// The id of the pack.
@@ -1580,6 +1741,8 @@ type CreateImport struct {
 	// How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank fields, `skip`
 	// changes nothing. `overwrite` by default.
 	Update *CreateImportUpdate `json:"update,omitempty"`
+	// The tags that all contacts get.
+	Tags []string `json:"tags,omitempty"`
 	// Whether to check the file without importing it.
 	DryRun *bool `json:"dry_run,omitempty"`
 	// The file name.
@@ -2008,6 +2171,8 @@ type ImportOptions struct {
 	// How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank fields, `skip`
 	// changes nothing. `overwrite` by default.
 	Update *CreateImportUpdate `json:"update,omitempty"`
+	// The tags that all contacts get.
+	Tags []string `json:"tags,omitempty"`
 	// Whether to check the file without importing it.
 	DryRun *bool `json:"dry_run,omitempty"`
 	// Extra holds what this version does not know yet.
@@ -2400,6 +2565,19 @@ type ListUpdate struct {
 
 // MarshalJSON writes the fields that are set.
 func (v ListUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// MergeContacts: A contact to merge into another.
+type MergeContacts struct {
+	// The contact that is merged, and then gone.
+	ContactID string `json:"contact_id"`
+	// Whose values win where both have one; the default is `kept`.
+	Prefer *MergeContactsPrefer `json:"prefer,omitempty"`
+	// Whether to only show what would result.
+	DryRun *bool `json:"dry_run,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v MergeContacts) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // Message: One SMS to one phone.
 type Message struct {
@@ -3339,6 +3517,28 @@ func (v *SyncSample) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// Tag: A tag, and how many contacts have it.
+type Tag struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// The tag.
+	Name string `json:"name"`
+	// The number of contacts that have it.
+	ContactCount int64 `json:"contact_count"`
+	// When it was first given to a contact.
+	CreatedAt time.Time `json:"created_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Tag) UnmarshalJSON(text []byte) error {
+	type plain Tag
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // ThreadAnswer: An answer to a contact.
 type ThreadAnswer struct {
 	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
@@ -3423,6 +3623,8 @@ type UpdateImport struct {
 	// How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank fields, `skip`
 	// changes nothing. `overwrite` by default.
 	Update *CreateImportUpdate `json:"update,omitempty"`
+	// The tags that all contacts get.
+	Tags []string `json:"tags,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -3663,7 +3865,7 @@ func newEventData(kind EventType) any {
 	switch kind {
 	case EventTypeMessageQueued, EventTypeMessageSent, EventTypeMessageDelivered, EventTypeMessageFailed, EventTypeMessageReplied, EventTypeMessageCanceled, EventTypeMessageSkipped:
 		return new(Message)
-	case EventTypeContactOptedIn, EventTypeContactOptedOut:
+	case EventTypeContactOptedIn, EventTypeContactOptedOut, EventTypeContactMerged:
 		return new(Contact)
 	case EventTypeCampaignDispatched, EventTypeCampaignCompleted, EventTypeCampaignStarted, EventTypeCampaignPaused, EventTypeCampaignResumed, EventTypeCampaignCanceled:
 		return new(Campaign)

@@ -275,16 +275,23 @@ type ContactsListParams struct {
 	StartingAfter *string `url:"starting_after"`
 	// The id before which the page ends: newer resources.
 	EndingBefore *string `url:"ending_before"`
-	// Words of a name or e-mail address, or digits of a phone.
+	// Parts of a name or e-mail address, in any case and with or without accents, or a phone as people write it, such
+	// as (415) 555-0123.
+	Search *string `url:"search"`
+	// The former name of `search`; with both, contacts meet each.
 	Q *string `url:"q"`
 	// Only the contact of this phone, in E.164 format.
 	Phone *string `url:"phone"`
 	// The whole e-mail address, in any case.
 	Email *string `url:"email"`
+	// Only the contact of this external id.
+	ExternalID *string `url:"external_id"`
 	// Only contacts on this list.
 	ListID *string `url:"list_id"`
 	// Only contacts that this segment holds at this moment.
 	SegmentID *string `url:"segment_id"`
+	// Only contacts with this tag, in any case.
+	Tag *string `url:"tag"`
 	// Only contacts of this opt-in status.
 	OptInStatus *OptInStatus `url:"opt_in_status"`
 	// Only contacts whose attributes have these values under these keys. A string also finds the number or boolean
@@ -296,6 +303,8 @@ type ContactsListParams struct {
 	CreatedAtLt *time.Time `url:"created_at[lt]"`
 	// Only contacts changed at this time or later.
 	UpdatedAtGte *time.Time `url:"updated_at[gte]"`
+	// Only contacts last changed before this time.
+	UpdatedAtLt *time.Time `url:"updated_at[lt]"`
 	// The order; `newest` by default.
 	Order *ListMessagesOrder `url:"order"`
 }
@@ -340,6 +349,79 @@ func (s *ContactsService) Delete(ctx context.Context, id string, options ...Requ
 // answer is 409.
 func (s *ContactsService) OptOut(ctx context.Context, id string, options ...RequestOption) (*Contact, error) {
 	return call[Contact](ctx, s.client, "POST", pathOf("/v1/contacts/%s/opt_out", id), nil, nil, options)
+}
+
+// Tag: Add tags to a contact and remove others.
+func (s *ContactsService) Tag(ctx context.Context, id string, params ChangeTags, options ...RequestOption) (*Contact, error) {
+	return call[Contact](ctx, s.client, "POST", pathOf("/v1/contacts/%s/tags", id), nil, params, options)
+}
+
+// Merge: Merge another contact into a contact. The contact keeps its phone and gets the lists, tags, messages and
+// notes of both; the other is deleted. An opt-out of either holds for it. With `dry_run`, only shows what would
+// result. It cannot be undone.
+func (s *ContactsService) Merge(ctx context.Context, id string, params MergeContacts, options ...RequestOption) (*ContactMerge, error) {
+	return call[ContactMerge](ctx, s.client, "POST", pathOf("/v1/contacts/%s/merge", id), nil, params, options)
+}
+
+// CreateBulkAction: Change many contacts at once. A worker takes the contacts in batches, in the order of their ids;
+// contacts made later are not touched. With `dry_run`, `matched` tells how many there are and nothing changes. Opting
+// out and deleting cannot be undone.
+func (s *ContactsService) CreateBulkAction(ctx context.Context, params CreateBulkAction, options ...RequestOption) (*BulkAction, error) {
+	return call[BulkAction](ctx, s.client, "POST", "/v1/bulk_actions", nil, params, options)
+}
+
+// ContactsListBulkActionsParams says which page of a list, and of what.
+type ContactsListBulkActionsParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+	// Only those of this status.
+	Status *BulkActionStatus `url:"status"`
+}
+
+// ListBulkActions: List bulk actions.
+func (s *ContactsService) ListBulkActions(ctx context.Context, params ContactsListBulkActionsParams, options ...RequestOption) (*Page[BulkAction], error) {
+	return list[BulkAction](ctx, s.client, "/v1/bulk_actions", queryOf(params), options)
+}
+
+// ListBulkActionsAutoPaging goes through all pages of ListBulkActions.
+func (s *ContactsService) ListBulkActionsAutoPaging(ctx context.Context, params ContactsListBulkActionsParams, options ...RequestOption) *Iterator[BulkAction] {
+	return iterate[BulkAction](ctx, s.client, "/v1/bulk_actions", queryOf(params), options)
+}
+
+// RetrieveBulkAction: Retrieve a bulk action.
+func (s *ContactsService) RetrieveBulkAction(ctx context.Context, id string, options ...RequestOption) (*BulkAction, error) {
+	return call[BulkAction](ctx, s.client, "GET", pathOf("/v1/bulk_actions/%s", id), nil, nil, options)
+}
+
+// CancelBulkAction: End a bulk action. What it has done stays. A bulk action that has ended is returned unchanged.
+func (s *ContactsService) CancelBulkAction(ctx context.Context, id string, options ...RequestOption) (*BulkAction, error) {
+	return call[BulkAction](ctx, s.client, "POST", pathOf("/v1/bulk_actions/%s/cancel", id), nil, nil, options)
+}
+
+// ContactsListTagsParams says which page of a list, and of what.
+type ContactsListTagsParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+	// Only tags that begin with this.
+	Q *string `url:"q"`
+}
+
+// ListTags: List tags.
+func (s *ContactsService) ListTags(ctx context.Context, params ContactsListTagsParams, options ...RequestOption) (*Page[Tag], error) {
+	return list[Tag](ctx, s.client, "/v1/tags", queryOf(params), options)
+}
+
+// ListTagsAutoPaging goes through all pages of ListTags.
+func (s *ContactsService) ListTagsAutoPaging(ctx context.Context, params ContactsListTagsParams, options ...RequestOption) *Iterator[Tag] {
+	return iterate[Tag](ctx, s.client, "/v1/tags", queryOf(params), options)
 }
 
 // ContactsListConsentParams says which page of a list, and of what.

@@ -151,6 +151,36 @@ INBOX_OPERATIONS = (
         for name in ("SyncList", "ConfirmListSync", "PauseListSync", "ResumeListSync")
     ),
     Operation("DisconnectList", 2, lambda s: {"disconnectList.kind": "static"}, of_list),
+    Operation("Tags", 2, lambda s: {"tags.nodes": [], "tags.totalCount": 0}),
+    Operation(
+        "TagContact",
+        7,
+        lambda s: {"tagContact.tags": ["vip", "webinar"]},
+        lambda s: {"id": s.maria, "input": {"add": ["Webinar", "vip"], "remove": ["lead"]}},
+    ),
+    Operation(
+        "MergeContacts",
+        0,
+        lambda s: {"mergeContacts.code": "parameter_invalid"},
+        lambda s: {"id": s.maria, "input": {"contactId": s.maria, "dryRun": True}},
+    ),
+    Operation("BulkActions", 2, lambda s: {"bulkActions.nodes": [], "bulkActions.totalCount": 0}),
+    Operation("BulkAction", 1, lambda s: {"bulkAction": None}, lambda s: {"id": "blk_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}),
+    Operation(
+        "CreateBulkAction",
+        4,
+        lambda s: {
+            "createBulkAction.status": "QUEUED",
+            "createBulkAction.conditions": {"search": "maria", "tags": ["vip"]},
+        },
+        lambda s: {"input": {"action": "TAG", "search": "maria", "tags": ["vip"]}},
+    ),
+    Operation(
+        "CancelBulkAction",
+        1,
+        lambda s: {"cancelBulkAction.code": "resource_missing"},
+        lambda s: {"id": "blk_01HYZ8K5VQAE2N0PWQ6DC9V8MP"},
+    ),
     Operation("Exports", 2, lambda s: {"exports.nodes": [], "exports.totalCount": 0}),
     Operation("Export", 1, lambda s: {"export": None}, lambda s: {"id": "exp_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}),
     Operation(
@@ -247,7 +277,7 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "Search",
-        11,
+        12,
         lambda s: {
             "search.contacts.0.id": s.maria,
             "search.campaigns": [],

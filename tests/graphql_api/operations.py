@@ -111,7 +111,7 @@ OPERATIONS = (
               lambda s: {"id": s.paused}),
     Operation("CancelCampaign", 3, lambda s: {"cancelCampaign.id": s.campaign, "cancelCampaign.status": "CANCELED"},
               lambda s: {"id": s.campaign}),
-    Operation("Contacts", 3, lambda s: {
+    Operation("Contacts", 6, lambda s: {
         "contacts.nodes.0.id": s.maria, "contacts.nodes.0.lists.nodes.0.id": s.contact_list,
         "contacts.nodes.0.attributes": {"tier": "vip"}, "contacts.totalCount": 1},
               lambda s: {"filter": {"q": "mari", "optInStatus": "OPTED_IN", "listId": s.contact_list}}),

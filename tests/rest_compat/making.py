@@ -42,6 +42,8 @@ NOUNS = {
     "api_keys": "api_key",
     "imports": "import",
     "exports": "export",
+    "bulk_actions": "bulk_action",
+    "tags": "tag",
     "credits": "checkout",
 }
 
@@ -113,6 +115,8 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     consent = await get(client, "/v1/consent", phone="+12125550199")
     import_ = await post(client, "/v1/imports", file_name="people.csv")
     export = await post(client, "/v1/exports", kind="contacts")
+    await post(client, f"/v1/contacts/{contact}/tags", 200, add=["vip"])
+    bulk_action = await post(client, "/v1/bulk_actions", action="tag", tags=["vip"], contact_ids=[contact])
     workspace_id = ids.decode_id(ids.WORKSPACE, (await get(client, "/v1/workspace"))["id"])
     assert workspace_id is not None
     sender = await senders.add_sender(SERVICES, workspace_id, "+12125550100", is_shared=True)
@@ -123,6 +127,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         "consent": consent["data"][0]["id"],
         "message": message["id"],
         "contact": contact,
+        "other_contact": (await post(client, "/v1/contacts", phone="+12125550198"))["id"],
         "list": contact_list,
         "keyword": keyword["id"],
         "segment": segment["id"],
@@ -133,6 +138,8 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         "inbound": inbound["id"],
         "import": import_["id"],
         "export": export["id"],
+        "bulk_action": bulk_action["id"],
+        "tag": (await get(client, "/v1/tags"))["data"][0]["id"],
         "checkout": await make_checkout(workspace_id),
     }
 

@@ -132,6 +132,11 @@ async def ask_for_a_test(client: httpx.AsyncClient) -> None:
     await post(client, f"/v1/webhooks/{webhook['id']}/test", 200)
 
 
+async def merge_contacts(client: httpx.AsyncClient) -> None:
+    kept, other = [(await post(client, "/v1/contacts", phone=f"+1212555016{n}"))["id"] for n in (1, 2)]
+    await post(client, f"/v1/contacts/{kept}/merge", 200, contact_id=other)
+
+
 MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.MESSAGE_QUEUED: lambda client: message_to(client, "+14155550123"),
     EventType.MESSAGE_SENT: lambda client: message_to(client, "+14155550108"),
@@ -150,6 +155,7 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.CAMPAIGN_PAUSED: pause_and_resume,
     EventType.CAMPAIGN_RESUMED: pause_and_resume,
     EventType.CAMPAIGN_CANCELED: cancel_campaign,
+    EventType.CONTACT_MERGED: merge_contacts,
     EventType.IMPORT_COMPLETED: cancel_import,
     EventType.WEBHOOK_DISABLED: lose_a_webhook,
     EventType.TEST_PING: ask_for_a_test,

@@ -102,6 +102,11 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
             await post(api, path, name="Close", body="Hi", audience=audience)
         case "/v1/contacts":
             await post(api, path, phone=phone)
+        case "/v1/tags":
+            contact = await post(api, "/v1/contacts", phone=phone)
+            await post(api, f"/v1/contacts/{contact['id']}/tags", 200, add=[f"tag {number}"])
+        case "/v1/bulk_actions":
+            await post(api, path, action="delete", every=True)
         case "/v1/imports":
             await post(api, path, file_name=f"people{number}.csv")
         case "/v1/exports":

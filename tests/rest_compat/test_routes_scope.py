@@ -76,6 +76,8 @@ async def test_a_resource_of_another_is_not_there(
         body = {"update": "fill"}
     if endpoint.operation_id == "addListContacts":
         body = {"contact_ids": [known["contact"]]}
+    if endpoint.operation_id == "mergeContacts":
+        body = {"contact_id": known["other_contact"]}
     if endpoint.operation_id == "recoverWebhook":
         body = {"since": (await get(api, path_of("/v1/webhooks/{id}", known)))["created_at"]}
     before = await contents()

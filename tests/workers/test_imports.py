@@ -20,12 +20,12 @@ from msvs import database as db
 from msvs.api import ids
 from msvs.api.consent import consent_chain
 from msvs.api.contacts import import_files, import_jobs, import_merge, unpack_process
+from msvs.api.contacts.contact_pages import list_matching
 from msvs.api.contacts.contacts import (
     CreateContact,
     ListContacts,
     OptInEvidence,
     create_contact,
-    list_contacts,
     opt_out_contact,
 )
 from msvs.api.contacts.import_jobs import CreateImport, ImportOptions, ListImportRows, UpdateImport, UploadPart
@@ -205,7 +205,7 @@ async def test_a_contact_made_long_after_the_file_was_read_counts_as_new(ctx: Co
         await import_jobs.run_import(ctx, row.id)
     await run_imports(SERVICES, SETTINGS)
 
-    found = await list_contacts(ctx, PageRequest(), ListContacts(created_from=before))
+    found = await list_matching(ctx, PageRequest(), ListContacts(created_from=before))
     assert {each.phone for each in found.items} == {MARIA, ZOE}
     async with unit_of_work():
         await import_jobs.undo_import(ctx, row.id)

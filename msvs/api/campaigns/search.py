@@ -15,7 +15,8 @@ from tortoise.queryset import QuerySet
 from msvs.api import ids
 from msvs.api.campaigns.campaigns import campaign_query
 from msvs.api.campaigns.requests import ListCampaigns
-from msvs.api.contacts.contacts import MAX_SEARCH, ListContacts, contact_query, read_name
+from msvs.api.contacts.contact_pages import list_matching
+from msvs.api.contacts.contacts import MAX_SEARCH, ListContacts, read_name
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.messages.messages import list_messages
@@ -24,6 +25,7 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.scope import scoped
 from msvs.api.text.phones import canonical, read_phone
 from msvs.models import Campaign, CampaignStatus, Contact, ContactList, Message, Segment
+from msvs.models.rows import ContactRow
 
 # Of each kind.
 MOST_FOUND = 5
@@ -65,7 +67,7 @@ def read_term(text: str) -> Term:
     return Term(text)
 
 
-async def search_contacts(ctx: Context, term: Term) -> list[Contact]:
+async def search_contacts(ctx: Context, term: Term) -> list[ContactRow]:
     """Find contacts by id, external id, e-mail address, phone as people write it, or words of a name."""
     allow(ctx, Permission.CONTACTS_READ)
     exact = Q(external_id=term.text)
@@ -73,14 +75,14 @@ async def search_contacts(ctx: Context, term: Term) -> list[Contact]:
         exact |= Q(id=id)
     if term.digits is not None:
         exact |= Q(canonical=_canonical(term))
-    found = list(await scoped(ctx, Contact).filter(exact).order_by("-id").limit(MOST_FOUND))
+    found: list[ContactRow] = list(await scoped(ctx, Contact).filter(exact).order_by("-id").limit(MOST_FOUND))
     if "@" in term.text:
         with suppress(InvalidRequest):
-            found += await contact_query(ctx, ListContacts(email=term.text)).order_by("-id").limit(MOST_FOUND)
+            found += (await list_matching(ctx, PageRequest(MOST_FOUND), ListContacts(email=term.text))).items
     if term.is_id:
         return found
     asked = term.text if term.digits is None else term.digits
-    return _join(found, await _newest(scoped(ctx, Contact), contact_query(ctx, ListContacts(q=asked))))
+    return _join(found, (await list_matching(ctx, PAGE, ListContacts(search=asked))).items)
 
 
 async def search_campaigns(ctx: Context, term: Term) -> list[Campaign]:
@@ -100,7 +102,7 @@ async def search_messages(ctx: Context, term: Term) -> list[Message]:
     saying = (await list_messages(ctx, PAGE, q=term.text, status="all")).items
     if term.digits is None:
         return list(saying)
-    to = await _newest(scoped(ctx, Contact), contact_query(ctx, ListContacts(q=term.digits)))
+    to = (await list_matching(ctx, PAGE, ListContacts(search=term.digits))).items
     query = scoped(ctx, Message).filter(contact_id__in=[contact.id for contact in to])
     sent = await query.order_by("-id").limit(MOST_FOUND) if to else []
     both = {row.id: row for row in (*sent, *saying)}
@@ -132,7 +134,7 @@ async def _newest(among: QuerySet[M], query: QuerySet[M]) -> list[M]:
     return list((await fetch_sparse_page(query, PAGE, among=among, most=MOST_LOOKED_AT)).items)
 
 
-def _join(first: Iterable[Contact], then: Sequence[Contact]) -> list[Contact]:
+def _join(first: Iterable[ContactRow], then: Sequence[ContactRow]) -> list[ContactRow]:
     return list({row.id: row for row in (*first, *then)}.values())[:MOST_FOUND]
 
 

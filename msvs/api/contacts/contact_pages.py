@@ -1,88 +1,115 @@
-"""Pages of the contacts that meet conditions, those of a segment among them."""
+"""Pages of the contacts that meet conditions, in a time that does not depend on how many there are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from typing import cast
+from typing import Protocol
+from uuid import UUID
 
-import msgspec
-
-from msvs.api import ids
-from msvs.api.contacts.contacts import ListContacts, contact_query, list_contacts
-from msvs.api.contacts.segments import compile_filter
+from msvs.api.contacts.contact_filters import Conditions, compile_contacts
+from msvs.api.contacts.contacts import ListContacts
 from msvs.api.context import Context
-from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_ordered
-from msvs.api.scope import scoped
-from msvs.database import fetch, fetch_value
-from msvs.models import Segment
+from msvs.database import fetch, fetch_row, fetch_value
 from msvs.models.rows import ContactRow
 
-# A segment is a condition over `contacts AS c`; the others are a query of ids.
-OF_SEGMENT = "FROM contacts AS c WHERE c.workspace_id = ${first} AND c.livemode = ${second} AND {segment}{others}"
-NO_OTHERS = ListContacts()
+# What many meet is found among so many in the order of the page, before an index is asked.
+NEAR = 2000
+# So many that an index finds are put into order; of more, the page's are met one after the other.
+MOST_SORTED = 10_000
+# So many are looked at for a page at most: see `Page.reached`.
+MOST_LOOKED_AT = 50_000
+
+OF_CONTACTS = "FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2"
+AMONG = (
+    "SELECT c.* FROM (SELECT c.* {of} AND c.id {side} $3::uuid ORDER BY c.id {order} LIMIT {most}) AS c"
+    " WHERE true{plain} ORDER BY c.id {order} LIMIT {limit}"
+)
+END_OF_LOOK = "SELECT c.id {of} AND c.id {side} $3::uuid ORDER BY c.id {order} OFFSET {last} LIMIT 1"
+FIND_INDEXED = "SELECT c.id {of} AND (c.id {side} $3::uuid) IS TRUE{indexed} LIMIT {most}"
+# PostgreSQL takes an index for no condition that IS TRUE: an index that is seeded is read alone, and not joined with
+# one of all contacts of the workspace.
+OF_SEEDED = "FROM contacts AS c WHERE (c.workspace_id = $1 AND c.livemode = $2) IS TRUE"
+READ_FOUND = """
+SELECT c.* FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND c.id = ANY($3::uuid[]) ORDER BY c.id
+"""
+# After any id.
+LAST = UUID(int=2**128 - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The contacts of a segment that meet the other conditions, as SQL with the values of its parameters."""
-
-    sql: str
-    values: list[object]
+class _Id(Protocol):
+    id: UUID
 
 
-async def list_matching(ctx: Context, page: PageRequest, which: ListContacts) -> Page[ContactRow]:
+async def list_matching(ctx: Context, page: PageRequest, which: ListContacts | None = None) -> Page[ContactRow]:
     """List the contacts that meet every condition, newest first unless ordered otherwise. Raises InvalidRequest."""
-    found = await _of_segment(ctx, which)
-    if found is None:
-        return cast("Page[ContactRow]", await list_contacts(ctx, page, which))
-    return await fetch_ordered(partial(_fetch_page, found), page, which.order)
+    which = which or ListContacts()
+    found = await compile_contacts(ctx, which, 4)
+    fetch_one = _fetch_sparse if found.is_sparse else _fetch_page
+    return await fetch_ordered(partial(fetch_one, ctx, found), page, which.order)
 
 
 async def count_matching(ctx: Context, which: ListContacts) -> int:
     """Count the contacts that meet every condition. Raises InvalidRequest."""
-    found = await _of_segment(ctx, which)
-    if found is None:
-        return await contact_query(ctx, which).count()
-    count: int = await fetch_value(f"SELECT count(*) {found.sql}", *found.values)
+    found = await compile_contacts(ctx, which, 3)
+    sql = f"SELECT count(*) {OF_SEEDED if found.is_seeded else OF_CONTACTS}{found.indexed}"
+    count: int = await fetch_value(sql, ctx.workspace_id, ctx.livemode, *found.indexed_values)
     return count
 
 
-async def _of_segment(ctx: Context, which: ListContacts) -> _Found | None:
-    segment_id = ids.read_optional_id(ids.SEGMENT, which.segment_id, "segment_id")
-    if segment_id is None:
-        return None
-    segment = await scoped(ctx, Segment).filter(id=segment_id).first()
-    if segment is None:
-        raise InvalidRequest(
-            f"No such segment: '{which.segment_id}'.", param="segment_id", code=ErrorCode.RESOURCE_MISSING
-        )
-    others, values = _others(ctx, msgspec.structs.replace(which, segment_id=None, order=None))
-    place = len(values) + 1
-    compiled = compile_filter(segment.conditions, place + 2)
-    sql = OF_SEGMENT.format(first=place, second=place + 1, segment=compiled.sql, others=others)
-    return _Found(sql, [*values, ctx.workspace_id, ctx.livemode, *compiled.values])
+class _Side:
+    """The rows on the asked side of a page's cursor, in the order in which they are met."""
+
+    def __init__(self, ctx: Context, page: PageRequest) -> None:
+        self.is_backward = page.ending_before is not None
+        cursor = page.ending_before or page.starting_after
+        self.scope = (ctx.workspace_id, ctx.livemode, cursor or LAST)
+        self.limit = page.limit
+        self.words = {
+            "of": OF_CONTACTS,
+            "side": ">" if self.is_backward else "<",
+            "order": "ASC" if self.is_backward else "DESC",
+        }
+
+    def page(self, rows: Sequence[ContactRow], reached: UUID | None = None) -> Page[ContactRow]:
+        """Return the page of rows in the order in which they were met, one more than its limit if there are more."""
+        kept = rows[: self.limit]
+        has_more = len(rows) > self.limit or reached is not None
+        return Page(kept[::-1] if self.is_backward else kept, has_more, None if len(rows) > self.limit else reached)
+
+    async def look(self, found: Conditions, most: int) -> Sequence[ContactRow]:
+        """Return those who meet the conditions among so many, one more than a page's at most."""
+        sql = AMONG.format(**self.words, plain=found.plain, most=most, limit=self.limit + 1)
+        return list(await fetch(ContactRow, sql, *self.scope, *found.values))
+
+    async def end_of_look(self, most: int) -> UUID | None:
+        """Return the id of the last of so many; None if there are fewer."""
+        row = await fetch_row(_Id, END_OF_LOOK.format(**self.words, last=most - 1), *self.scope)
+        return None if row is None else row.id
 
 
-def _others(ctx: Context, which: ListContacts) -> tuple[str, list[object]]:
-    """Return the other conditions as SQL whose parameters begin with `$1`, and their values."""
-    bare = ("limit", "starting_after", "ending_before")
-    if msgspec.structs.replace(which, **dict.fromkeys(bare)) == NO_OTHERS:
-        return "", []
-    query = contact_query(ctx, which).values_list("id")
-    query.sql()
-    sql, values = query.query.get_parameterized_sql()
-    return f" AND c.id IN ({sql})", list(values)
+async def _fetch_page(ctx: Context, found: Conditions, page: PageRequest) -> Page[ContactRow]:
+    """Fetch a page of what an index has in its order, or many meet."""
+    side = _Side(ctx, page)
+    of, under, order = side.words["of"], side.words["side"], side.words["order"]
+    sql = f"SELECT c.* {of} AND c.id {under} $3::uuid{found.indexed} ORDER BY c.id {order} LIMIT {page.limit + 1}"
+    return side.page(list(await fetch(ContactRow, sql, *side.scope, *found.indexed_values)))
 
 
-async def _fetch_page(found: _Found, page: PageRequest) -> Page[ContactRow]:
-    """Fetch one page of the newest first; one row more than the limit tells whether there are more."""
-    is_backward = page.ending_before is not None
-    cursor = page.ending_before if is_backward else page.starting_after
-    bound = "" if cursor is None else f" AND c.id {'>' if is_backward else '<'} ${len(found.values) + 1}"
-    order = f" ORDER BY c.id {'ASC' if is_backward else 'DESC'} LIMIT {page.limit + 1}"
-    values = found.values if cursor is None else [*found.values, cursor]
-    rows = list(await fetch(ContactRow, f"SELECT c.* {found.sql}{bound}{order}", *values))
-    kept = rows[: page.limit]
-    return Page(kept[::-1] if is_backward else kept, len(rows) > page.limit)
+async def _fetch_sparse(ctx: Context, found: Conditions, page: PageRequest) -> Page[ContactRow]:
+    """Fetch a page of what many or few may meet: by looking near its start, else by an index, else by looking far."""
+    side = _Side(ctx, page)
+    rows = await side.look(found, NEAR)
+    if len(rows) > page.limit or await side.end_of_look(NEAR) is None:
+        return side.page(rows)
+    if found.has_index:
+        words = side.words | ({"of": OF_SEEDED} if found.is_seeded else {})
+        sql = FIND_INDEXED.format(**words, indexed=found.indexed, most=MOST_SORTED + 1)
+        named = [row.id for row in await fetch(_Id, sql, *side.scope, *found.indexed_values)]
+        if len(named) <= MOST_SORTED:
+            wanted = sorted(named, reverse=not side.is_backward)[: page.limit + 1]
+            rows = list(await fetch(ContactRow, READ_FOUND, ctx.workspace_id, ctx.livemode, wanted))
+            return side.page(rows if side.is_backward else rows[::-1])
+    rows = await side.look(found, MOST_LOOKED_AT)
+    return side.page(rows, None if len(rows) > page.limit else await side.end_of_look(MOST_LOOKED_AT))

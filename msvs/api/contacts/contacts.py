@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from types import MappingProxyType
 from typing import Annotated
 from uuid import UUID
@@ -16,9 +15,6 @@ from uuid import UUID
 import msgspec
 from asyncpg import UniqueViolationError
 from msgspec import UNSET, UnsetType
-from tortoise.expressions import Q, Subquery
-from tortoise.functions import Lower
-from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.consent import consent, revocation
@@ -26,10 +22,10 @@ from msvs.api.consent.consent import Evidence
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
-from msvs.api.pages import OrderField, Page, PageQuery, PageRequest, fetch_ordered, fetch_page
+from msvs.api.pages import OrderField, PageQuery
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import contact_version
-from msvs.api.scope import find, holds, scoped
+from msvs.api.scope import find
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.emails import MAX_EMAIL, read_email
 from msvs.api.text.phones import Phone, canonical, parse_phone
@@ -53,6 +49,7 @@ MAX_ATTRIBUTE_KEY = 40
 MAX_ATTRIBUTE_VALUE = 500
 MAX_INTEGER = 2**53
 MAX_SEARCH = 100
+MAX_TAG_ASKED = 40
 CONSENT_NOT_CARRIED_OVER = "consent_not_carried_over"
 CHANGED_PHONE = (
     "The new phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` if that number"
@@ -63,7 +60,7 @@ MAX_DIGITS = 15
 ON_CONFLICT = ("refuse", "update")
 
 _line_breaks = re.compile(r"[\r\n\t]")
-_phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
+is_phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
 
 
 FirstName = Annotated[str, about("The first name.", **named(MAX_NAME))]
@@ -195,11 +192,24 @@ class UpdateContact(Request, frozen=True):
 class ListContacts(PageQuery, frozen=True, kw_only=True):
     """The filter."""
 
+    search: (
+        Annotated[
+            str,
+            about(
+                "Parts of a name or e-mail address, in any case and with or without accents, or a phone as people write"
+                " it, such as (415) 555-0123.",
+                maxLength=MAX_SEARCH,
+            ),
+        ]
+        | None
+    ) = None
     q: (
-        Annotated[str, about("Words of a name or e-mail address, or digits of a phone.", maxLength=MAX_SEARCH)] | None
+        Annotated[str, about("The former name of `search`; with both, contacts meet each.", maxLength=MAX_SEARCH)]
+        | None
     ) = None
     phone: Annotated[E164, about("Only the contact of this phone, in E.164 format.")] | None = None
     email: Annotated[Email, about("The whole e-mail address, in any case.")] | None = None
+    external_id: Annotated[ExternalId, about("Only the contact of this external id.")] | None = None
     list_id: (
         Annotated[
             str, Ref(ids.CONTACT_LIST), about("Only contacts on this list.", pattern=id_pattern(ids.CONTACT_LIST))
@@ -214,6 +224,7 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    tag: Annotated[str, about("Only contacts with this tag, in any case.", **named(MAX_TAG_ASKED))] | None = None
     opt_in_status: Annotated[str, about("Only contacts of this opt-in status.", enum=[*OptInStatus])] | None = None
     attributes: (
         Annotated[
@@ -234,6 +245,9 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
     )
     updated_from: Annotated[AwareTime, about("Only contacts changed at this time or later.")] | None = msgspec.field(
         name="updated_at[gte]", default=None
+    )
+    updated_before: Annotated[AwareTime, about("Only contacts last changed before this time.")] | None = msgspec.field(
+        name="updated_at[lt]", default=None
     )
     order: OrderField | None = None
 
@@ -390,39 +404,6 @@ async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> ContactR
 async def get_contact(ctx: Context, id: UUID) -> Contact:
     """Return one contact. Raises NotFound."""
     return await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
-
-
-async def list_contacts(ctx: Context, page: PageRequest, which: ListContacts | None = None) -> Page[Contact]:
-    """Contacts that meet every condition given, newest first unless ordered otherwise. Raises InvalidRequest."""
-    which = which or ListContacts()
-    return await fetch_ordered(partial(fetch_page, contact_query(ctx, which)), page, which.order)
-
-
-def contact_query(ctx: Context, which: ListContacts) -> QuerySet[Contact]:
-    """Return the query of the contacts that meet every condition given. Raises InvalidRequest."""
-    query = scoped(ctx, Contact)
-    if which.q is not None and which.q.strip():
-        query = query.filter(_search(which.q))
-    if which.phone is not None:
-        query = query.filter(canonical=canonical(parse_phone(which.phone, param="phone").e164))
-    if which.email is not None:
-        # Written as the index is.
-        query = query.annotate(email_folded=Lower("email")).filter(email_folded=read_email(which.email).lower())
-    list_id = ids.read_optional_id(ids.CONTACT_LIST, which.list_id, "list_id")
-    if list_id is not None:
-        query = query.filter(id__in=Subquery(ListMember.filter(list_id=list_id).values("contact_id")))
-    if which.opt_in_status is not None:
-        query = query.filter(opt_in_status=_read_status(which.opt_in_status))
-    for key, value in merge_attributes({}, which.attributes or {}).items():
-        query = query.filter(holds(lambda each: Q(attributes__contains=each), key, value))
-    # Ids, by which a page is found, are in the order of time.
-    if which.created_from is not None:
-        query = query.filter(created_at__gte=which.created_from, id__gte=ids.id_before(which.created_from))
-    if which.created_before is not None:
-        query = query.filter(created_at__lt=which.created_before, id__lt=ids.id_after(which.created_before))
-    if which.updated_from is not None:
-        query = query.filter(updated_at__gte=which.updated_from)
-    return query
 
 
 async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact:
@@ -647,7 +628,8 @@ def read_details(data: NewContact | UpdateContact) -> dict[str, str | None]:
     return {name: None if text is None else DETAILS[name](text) for name, text in told.items()}
 
 
-def _read_status(text: str) -> OptInStatus:
+def read_status(text: str) -> OptInStatus:
+    """Read an opt-in status. Raises InvalidRequest."""
     try:
         return OptInStatus(text)
     except ValueError:
@@ -749,17 +731,3 @@ def _is_attribute(value: object) -> bool:
         case float():
             return math.isfinite(value)
     return False
-
-
-def _search(text: str) -> Q:
-    text = read_name(text, param="q", maximum=MAX_SEARCH)
-    words = [
-        Q(first_name__icontains=word) | Q(last_name__icontains=word) | Q(email__icontains=word) for word in text.split()
-    ]
-    found = Q(*words)
-    if _phone_like(text):
-        digits = "".join(character for character in text if character.isdigit())
-        found |= Q(phone__contains=digits) | Q(canonical__contains=digits)
-        if len(digits) <= MAX_DIGITS:
-            found |= Q(canonical=canonical(f"+{digits}"))
-    return found

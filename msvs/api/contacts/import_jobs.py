@@ -20,6 +20,7 @@ from msvs.api.contacts import import_columns, lists
 from msvs.api.contacts.contacts import MAX_ATTRIBUTES, OptInEvidence, read_evidence
 from msvs.api.contacts.import_merge import Merge
 from msvs.api.contacts.rules import OVERWRITE, RULES
+from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tags
 from msvs.api.context import Context, Services
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, RequestTooLarge
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
@@ -31,7 +32,7 @@ from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.database import execute, fetch, fetch_value
-from msvs.fields import LIST_ID, REGION_PATTERN, ULID, Ref, Request, about, id_pattern
+from msvs.fields import LIST_ID, REGION_PATTERN, ULID, Ref, Request, about, id_pattern, named
 from msvs.models import ContactImport, ContactList, ImportStatus, rows
 
 MAX_FILE_NAME = 200
@@ -122,6 +123,12 @@ OfAll = about(
 )
 
 
+Tags = Annotated[
+    list[Annotated[str, about(**named(MAX_TAG))]],
+    about("The tags that all contacts get.", example=["webinar"], maxItems=MAX_TAGS),
+]
+
+
 class ImportOptions(Request, frozen=True, kw_only=True):
     """The options of an import."""
 
@@ -130,6 +137,7 @@ class ImportOptions(Request, frozen=True, kw_only=True):
     mapping: Mapping_ | None = None
     evidence: Annotated[OptInEvidence | None, OfAll] = None
     update: Rule | None = None
+    tags: Tags | None = None
     dry_run: Annotated[bool, about("Whether to check the file without importing it.", example=True)] = False
 
 
@@ -166,6 +174,7 @@ class UpdateImport(Request, frozen=True, kw_only=True):
     mapping: Mapping_ | msgspec.UnsetType = msgspec.UNSET
     evidence: Annotated[OptInEvidence, OfAll] | msgspec.UnsetType | None = msgspec.UNSET
     update: Rule | msgspec.UnsetType = msgspec.UNSET
+    tags: Tags | msgspec.UnsetType = msgspec.UNSET
 
 
 class ListImports(PageQuery, frozen=True, kw_only=True):
@@ -401,6 +410,7 @@ def merge_of(row: rows.ContactImportRow, now: datetime) -> Merge:
         "external_id" in mapped,
         evidence is not None or bool(mapped & {"consent", "opted_out"}),
         row.file_name,
+        tags=read_tags(options.tags or (), param="tags"),
     )
 
 
@@ -537,6 +547,7 @@ async def _check(ctx: Context, options: ImportOptions) -> None:
     if options.update is not None and options.update not in RULES:
         raise InvalidRequest(f"update must be one of: {', '.join(RULES)}.", param="update")
     read_shared(options, ctx.services.clock())
+    read_tags(options.tags or (), param="tags")
     _check_fields(options.mapping or {})
     list_id = ids.read_optional_id(ids.CONTACT_LIST, options.list_id, "list_id")
     if list_id is not None:

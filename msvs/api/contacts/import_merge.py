@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, cast
@@ -16,6 +16,7 @@ from msvs.api.contacts.contacts import DETAILS, MAX_ATTRIBUTES, lock_external_id
 from msvs.api.contacts.import_rows import AGREED, REFUSED
 from msvs.api.contacts.imports import hold_list, opt_in_imported
 from msvs.api.contacts.rules import FILL, OVERWRITE, RULES, SKIP
+from msvs.api.contacts.tags import LOCK_TAGS_OF, change_tags
 from msvs.api.context import Context, lock_number
 from msvs.database import execute, fetch, fetch_row, fetch_value
 
@@ -252,6 +253,7 @@ class Merge:
     has_consent: bool
     file_name: str
     is_sync: bool = False
+    tags: Sequence[str] = ()
 
     @property
     def source(self) -> str:
@@ -309,8 +311,12 @@ async def merge_batch(ctx: Context, merge: Merge, after: int, until: int, now: d
     counts["invalid"] += taken
     counts["suppressed"] += suppressed
     counts["created"] = created - suppressed
-    if merge.list_id is not None:
+    members = []
+    if merge.list_id is not None or merge.tags:
         members = [row.id for row in await fetch(READ_MEMBERS, *scope)]
+    if merge.tags:
+        await change_tags(ctx, members, add=merge.tags, now=now)
+    if merge.list_id is not None:
         new_ids = [ids.new_id() for _ in members]
         counts["added_to_list"] = await execute(lists.ADD_MEMBERS, merge.list_id, new_ids, members, now)
     if merge.has_consent:
@@ -423,5 +429,6 @@ async def undo_batch(ctx: Context, reading_id: UUID, after: int, until: int, end
     if untouched:
         await fetch_value(LOCK_LISTS_OF_MADE, ctx.workspace_id, ctx.livemode, untouched)
         await execute(LEAVE_LISTS, untouched)
+        await fetch_value(LOCK_TAGS_OF, ctx.workspace_id, ctx.livemode, untouched)
         undone = int(cast("int", await fetch_value(DELETE_MADE, ctx.workspace_id, ctx.livemode, untouched)))
     return {"undone": undone, "kept": len(made) - undone}

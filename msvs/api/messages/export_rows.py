@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
-from msvs.api.contacts.contacts import ListContacts, contact_query
+from msvs.api.contacts.contact_filters import compile_contacts
+from msvs.api.contacts.contacts import ListContacts
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest
@@ -18,7 +19,7 @@ from msvs.api.messages.export_requests import CreateExport
 from msvs.api.messages.messages import ListMessages, find_messages, read_conditions
 from msvs.api.scope import scoped
 from msvs.api.text.cells import FORMULA_SIGNS
-from msvs.models import Contact, ExportKind, Message, Segment
+from msvs.models import ExportKind, Message, Segment
 
 # Before an id stand a mark, drawn for each file so that no text holds it, and its prefix. The mark of the first
 # of a row ends in a sign of its own, by which rows are counted.
@@ -182,8 +183,10 @@ async def make_statement(ctx: Context, request: CreateExport, *, is_json: bool) 
 async def _of_contacts(ctx: Context, request: CreateExport) -> _Where:
     which = ListContacts(q=request.q, list_id=request.list_id, opt_in_status=request.opt_in_status)
     parts, values = _made_within(request)
-    if (request.q, request.list_id, request.opt_in_status) != (None, None, None):
-        parts.append(_among(contact_query(ctx, which), values))
+    found = await compile_contacts(ctx, which, len(values) + 3)
+    if found.indexed:
+        values += found.indexed_values
+        parts.append(f"EXISTS (SELECT FROM contacts AS c WHERE c.id = t.id{found.indexed})")
     conditions = [] if request.filter is None else [request.filter]
     if request.segment_id is not None:
         id = ids.read_id(ids.SEGMENT, request.segment_id, "segment_id")
@@ -253,7 +256,7 @@ def _made_within(request: CreateExport) -> tuple[list[str], list[object]]:
     return parts, values
 
 
-def _among(query: QuerySet[Contact] | QuerySet[Message], values: list[object]) -> str:
+def _among(query: QuerySet[Message], values: list[object]) -> str:
     """Return the condition that a row is in the result of a query; its values follow the others."""
     ids_alone = query.values("id")
     ids_alone._choose_db_if_not_chosen()

@@ -46,6 +46,7 @@ BLANKED: Mapping[str, object] = {
     "user_agent": None,
     "text": None,
     "attributes": {},
+    "tags": [],
     "metadata": {},
     "parts": [],
     "suggested_body": None,
@@ -164,6 +165,12 @@ READ_ANSWERS = """
 SELECT id, body FROM idempotency_records
 WHERE workspace_id = $1 AND livemode = $2
     AND EXISTS (SELECT FROM unnest($3::text[]) AS named WHERE strpos(body, named) > 0)
+"""
+# What was asked for by the phone or the id of the person; what is under way still needs it.
+FORGET_BULK_ACTIONS = """
+UPDATE bulk_actions SET options = options - 'search' - 'contact_ids'
+WHERE workspace_id = $1 AND livemode = $2 AND status NOT IN ('queued', 'running')
+    AND EXISTS (SELECT FROM unnest($3::text[]) AS named WHERE strpos(lower(options::text), lower(named)) > 0)
 """
 WRITE_ANSWERS = """
 UPDATE idempotency_records SET body = redacted.body FROM unnest($3::uuid[], $4::text[]) AS redacted (id, body)
@@ -394,6 +401,7 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     await execute(ERASE_ATTEMPTS, *scope, list(found.attempts))
     # An answer stays, so that its request is not done twice.
     named = [*own, *([] if subject.contact_id is None else [ids.encode_id(ids.CONTACT, subject.contact_id)])]
+    await execute(FORGET_BULK_ACTIONS, *scope, [*named, *(phone.removeprefix("+") for phone in own)])
     answers = await fetch(READ_ANSWERS, *scope, named)
     texts = [_redacted_text(subject, row.body) for row in answers]
     await execute(WRITE_ANSWERS, *scope, [row.id for row in answers], texts)

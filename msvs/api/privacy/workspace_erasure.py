@@ -16,6 +16,7 @@ from msvs.api.resources import moment
 from msvs.database import execute, fetch_value
 
 OWN = "workspace_id = $1"
+OF_TAGS = "tag_id IN (SELECT id FROM tags WHERE workspace_id = $1)"
 OF_LISTS = "list_id IN (SELECT id FROM contact_lists WHERE workspace_id = $1)"
 OF_CAMPAIGNS = "campaign_id IN (SELECT id FROM campaigns WHERE workspace_id = $1)"
 OF_ENDPOINTS = "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE workspace_id = $1)"
@@ -44,6 +45,7 @@ ERASED: Mapping[str, str] = {
     "contact_imports": OWN,
     "export_chunks": OF_EXPORTS,
     "exports": OWN,
+    "bulk_actions": OWN,
     "keywords": OWN,
     "opt_out_writes": OF_SOURCES,
     "source_lookups": OF_SOURCES,
@@ -52,6 +54,8 @@ ERASED: Mapping[str, str] = {
     "source_people": OF_SOURCES,
     "list_syncs": OWN,
     "list_sources": OWN,
+    "tag_members": OF_TAGS,
+    "tags": OWN,
     "list_members": OF_LISTS,
     "contact_lists": OWN,
     "segments": OWN,

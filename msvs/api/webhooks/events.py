@@ -49,6 +49,7 @@ class EventType(StrEnum):
     IMPORT_COMPLETED = "import.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"
     LIST_SYNC_FAILED = "list.sync.failed"
+    CONTACT_MERGED = "contact.merged"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
 

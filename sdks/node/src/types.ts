@@ -16,6 +16,23 @@ export type AutoTopUpOffReason =
   | "review"
   | Open;
 
+export type BulkActionAction =
+  | "opt_out"
+  | "delete"
+  | "tag"
+  | "untag"
+  | "add_to_list"
+  | "remove_from_list"
+  | Open;
+
+export type BulkActionStatus =
+  | "queued"
+  | "running"
+  | "completed"
+  | "canceled"
+  | "failed"
+  | Open;
+
 export type CampaignPauseReason =
   | "insufficient_credits"
   | "daily_cap"
@@ -91,6 +108,7 @@ export type ErrorCode =
   | "billing_closed"
   | "body_empty"
   | "body_too_long"
+  | "bulk_action_limit"
   | "callback_invalid"
   | "callback_refused"
   | "campaign_begun"
@@ -221,6 +239,7 @@ export type EventType =
   | "import.completed"
   | "list.sync.completed"
   | "list.sync.failed"
+  | "contact.merged"
   | "webhook.disabled"
   | "test.ping"
   | Open;
@@ -346,6 +365,11 @@ export type ListSyncTrigger =
   | "schedule"
   | "manual"
   | "hook"
+  | Open;
+
+export type MergeContactsPrefer =
+  | "kept"
+  | "other"
   | Open;
 
 export type MessageEncoding =
@@ -500,6 +524,7 @@ export type SubscribedEvent =
   | "import.completed"
   | "list.sync.completed"
   | "list.sync.failed"
+  | "contact.merged"
   | "webhook.disabled"
   | "test.ping"
   | Open;
@@ -722,6 +747,43 @@ export interface AutoTopUp {
   card_last4: string | null;
   /** When a member last agreed to these amounts. */
   agreed_at: string | null;
+}
+
+/** An action on many contacts, and how far it is. */
+export interface BulkAction {
+  id: string;
+  object: "bulk_action";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** What is done to each contact. */
+  action: BulkActionAction;
+  /** How far it is. */
+  status: BulkActionStatus;
+  /** Whether the contacts are only counted. */
+  dry_run: boolean;
+  /** What it was asked for. */
+  conditions: Record<string, unknown>;
+  /** How many contacts it found so far. */
+  matched: number;
+  /** How many of them it changed so far; the others were so already. */
+  changed: number;
+  error: BulkFault | null;
+  /** When it was made. */
+  created_at: string;
+  /** When it last went on. */
+  updated_at: string;
+  /** When it was begun. */
+  started_at: string | null;
+  /** When it ended. */
+  ended_at: string | null;
+}
+
+/** Why a bulk action failed. */
+export interface BulkFault {
+  /** The code of the catalogue. */
+  code: string;
+  /** What is wrong, for people. */
+  message: string;
 }
 
 /** A message body that is sent to many contacts. */
@@ -1072,6 +1134,8 @@ export interface Contact {
   opt_in: OptInState;
   /** Your own values by name, for personalization. */
   attributes: Record<string, unknown>;
+  /** Its tags, in order. */
+  tags: Array<string>;
   /** When it was created. */
   created_at: string;
   /** When it was last changed. */
@@ -1086,6 +1150,8 @@ export interface Contact {
    * to a creation or an update.
    */
   warnings?: Array<SendWarning>;
+  /** In `contact.merged`: the id of the contact that is gone. */
+  merged_id?: string;
 }
 
 /** All data about a contact, newest first; `complete` is false if it holds only the newest rows of a kind. */
@@ -1126,6 +1192,32 @@ export interface ContactList {
    * between.
    */
   version: string;
+}
+
+/** What a merge of two contacts results in. */
+export interface ContactMerge {
+  object: "contact_merge";
+  /** Whether nothing was changed. */
+  dry_run: boolean;
+  /** The contact that is kept. */
+  contact: Contact;
+  /** The id of the contact that is gone. */
+  merged_id: string;
+  /** How many lists it joined. */
+  lists_joined: number;
+  /** How many messages of the other are its own now. */
+  messages_moved: number;
+}
+
+/** Contact merged into another, which is `data`; `data.merged_id` is the one that is gone. */
+export interface ContactMergedEvent {
+  id: string;
+  object: "event";
+  type: "contact.merged";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Contact;
 }
 
 /** A note of a member about a contact. */
@@ -2394,6 +2486,20 @@ export interface SyncSample {
   status: SyncSampleStatus;
 }
 
+/** A tag, and how many contacts have it. */
+export interface Tag {
+  id: string;
+  object: "tag";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** The tag. */
+  name: string;
+  /** The number of contacts that have it. */
+  contact_count: number;
+  /** When it was first given to a contact. */
+  created_at: string;
+}
+
 /** You asked for a test event. */
 export interface TestPingEvent {
   id: string;
@@ -2561,6 +2667,7 @@ export type KnownEvent =
   | ImportCompletedEvent
   | ListSyncCompletedEvent
   | ListSyncFailedEvent
+  | ContactMergedEvent
   | WebhookDisabledEvent
   | TestPingEvent;
 
@@ -2589,6 +2696,7 @@ export const EVENT_TYPES: readonly string[] = [
   "import.completed",
   "list.sync.completed",
   "list.sync.failed",
+  "contact.merged",
   "webhook.disabled",
   "test.ping",
 ];

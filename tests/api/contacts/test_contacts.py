@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from msvs.api import ids
+from msvs.api.contacts.contact_pages import list_matching
 from msvs.api.contacts.contacts import (
     CreateContact,
     ListContacts,
@@ -18,7 +19,6 @@ from msvs.api.contacts.contacts import (
     delete_contact,
     ensure_contact,
     get_contact,
-    list_contacts,
     opt_out_contact,
     update_contact,
 )
@@ -75,7 +75,7 @@ async def delete(ctx: Context, contact: Any) -> None:
 
 
 async def find(ctx: Context, **filters: Any) -> list[str]:
-    page = await list_contacts(ctx, PageRequest(), ListContacts(**filters))
+    page = await list_matching(ctx, PageRequest(), ListContacts(**filters))
     return sorted(contact.phone for contact in page.items)
 
 
@@ -201,7 +201,7 @@ async def test_modes_and_workspaces_do_not_share_phones(ctx: Context, live_ctx: 
         ):
             with pytest.raises(NotFound):
                 await operation
-        assert [contact.id for contact in (await list_contacts(stranger, PageRequest())).items] == [
+        assert [contact.id for contact in (await list_matching(stranger, PageRequest())).items] == [
             made[1 if stranger is live_ctx else 2].id
         ]
     assert (await get_contact(ctx, made[0].id)).opt_in_status == "unknown"
@@ -503,8 +503,8 @@ async def test_a_filter_that_cannot_be_read_is_refused(ctx: Context, filters: di
 async def test_pages_of_contacts_run_newest_first(ctx: Context) -> None:
     made = [await make_contact(ctx) for _ in range(5)]
 
-    first = await list_contacts(ctx, PageRequest(limit=2))
-    second = await list_contacts(ctx, PageRequest(limit=2, starting_after=first.items[-1].id))
+    first = await list_matching(ctx, PageRequest(limit=2))
+    second = await list_matching(ctx, PageRequest(limit=2, starting_after=first.items[-1].id))
 
     assert [row.id for row in (*first.items, *second.items)] == [row.id for row in made[:0:-1]]
     assert (first.has_more, second.has_more) == (True, True)

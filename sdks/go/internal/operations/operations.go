@@ -153,6 +153,47 @@ var Calls = map[string]Call{
 	"optOutContact": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Contacts.OptOut(ctx, args.text("id"), options...)
 	},
+	"tagContact": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ChangeTags
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Contacts.Tag(ctx, args.text("id"), params, options...)
+	},
+	"mergeContacts": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.MergeContacts
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Contacts.Merge(ctx, args.text("id"), params, options...)
+	},
+	"createBulkAction": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CreateBulkAction
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Contacts.CreateBulkAction(ctx, params, options...)
+	},
+	"listBulkActions": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ContactsListBulkActionsParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Contacts.ListBulkActions(ctx, params, options...)
+	},
+	"retrieveBulkAction": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Contacts.RetrieveBulkAction(ctx, args.text("id"), options...)
+	},
+	"cancelBulkAction": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Contacts.CancelBulkAction(ctx, args.text("id"), options...)
+	},
+	"listTags": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ContactsListTagsParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Contacts.ListTags(ctx, params, options...)
+	},
 	"listContactConsent": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.ContactsListConsentParams
 		if err := args.query(&params); err != nil {
@@ -641,6 +682,20 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Contacts.ListAutoPaging(ctx, params), take)
+	},
+	"listBulkActions": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.ContactsListBulkActionsParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Contacts.ListBulkActionsAutoPaging(ctx, params), take)
+	},
+	"listTags": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.ContactsListTagsParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Contacts.ListTagsAutoPaging(ctx, params), take)
 	},
 	"listContactConsent": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.ContactsListConsentParams

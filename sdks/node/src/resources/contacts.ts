@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { ConsentEntry, Contact, ContactExport, ContactsImported, Deleted, Erasure, ImportedContactParams, ListMessagesOrder, OnConflict, OptInParams, OptInStatus, Scalar } from "../types.js";
+import type { BulkAction, BulkActionAction, BulkActionStatus, ConsentEntry, Contact, ContactExport, ContactMerge, ContactsImported, Deleted, Erasure, ImportedContactParams, ListMessagesOrder, MergeContactsPrefer, OnConflict, OptInParams, OptInStatus, Scalar, Tag } from "../types.js";
 
 /** Parameters of contacts.create. */
 export interface ContactsCreateParams {
@@ -39,16 +39,25 @@ export interface ContactsListParams {
   starting_after?: string;
   /** The id before which the page ends: newer resources. */
   ending_before?: string;
-  /** Words of a name or e-mail address, or digits of a phone. */
+  /**
+   * Parts of a name or e-mail address, in any case and with or without accents, or a phone as people write it, such as
+   * (415) 555-0123.
+   */
+  search?: string;
+  /** The former name of `search`; with both, contacts meet each. */
   q?: string;
   /** Only the contact of this phone, in E.164 format. */
   phone?: string;
   /** The whole e-mail address, in any case. */
   email?: string;
+  /** Only the contact of this external id. */
+  external_id?: string;
   /** Only contacts on this list. */
   list_id?: string;
   /** Only contacts that this segment holds at this moment. */
   segment_id?: string;
+  /** Only contacts with this tag, in any case. */
+  tag?: string;
   /** Only contacts of this opt-in status. */
   opt_in_status?: OptInStatus;
   /**
@@ -62,6 +71,8 @@ export interface ContactsListParams {
   "created_at[lt]"?: string | Date;
   /** Only contacts changed at this time or later. */
   "updated_at[gte]"?: string | Date;
+  /** Only contacts last changed before this time. */
+  "updated_at[lt]"?: string | Date;
   /** The order; `newest` by default. */
   order?: ListMessagesOrder;
 }
@@ -101,6 +112,78 @@ export interface ContactsUpdateParams {
   external_id?: string | null;
   /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
+}
+
+/** Parameters of contacts.tag. */
+export interface ContactsTagParams {
+  /** The tags to add. */
+  add?: ReadonlyArray<string>;
+  /** The tags to remove; one that it does not have is no error. */
+  remove?: ReadonlyArray<string>;
+}
+
+/** Parameters of contacts.merge. */
+export interface ContactsMergeParams {
+  /** The contact that is merged, and then gone. */
+  contact_id: string;
+  /** Whose values win where both have one; the default is `kept`. */
+  prefer?: MergeContactsPrefer;
+  /** Whether to only show what would result. */
+  dry_run?: boolean;
+}
+
+/** Parameters of contacts.createBulkAction. */
+export interface ContactsCreateBulkActionParams {
+  /** What is done to each contact. */
+  action: BulkActionAction;
+  /** Whether the contacts are only counted. */
+  dry_run?: boolean;
+  /** The tags of `tag` and `untag`. */
+  tags?: ReadonlyArray<string> | null;
+  /** The list of `add_to_list` and `remove_from_list`. */
+  target_list_id?: string | null;
+  /** Whether all contacts are meant; required if there is no condition. */
+  every?: boolean;
+  /** The contacts, by their ids; then there is no other condition. */
+  contact_ids?: ReadonlyArray<string> | null;
+  /** Only contacts that a search finds by it. */
+  search?: string | null;
+  /** Only contacts on this list. */
+  list_id?: string | null;
+  /** Only contacts of this segment. */
+  segment_id?: string | null;
+  /** Only contacts with this tag. */
+  tag?: string | null;
+  /** Only contacts of this opt-in status. */
+  opt_in_status?: OptInStatus | null;
+  /** Only contacts created at this time or later. */
+  created_from?: string | Date | null;
+  /** Only contacts created before this time. */
+  created_before?: string | Date | null;
+}
+
+/** Parameters of contacts.listBulkActions. */
+export interface ContactsListBulkActionsParams {
+  /** The size of a page. */
+  limit?: number;
+  /** The id after which the page starts: older resources. */
+  starting_after?: string;
+  /** The id before which the page ends: newer resources. */
+  ending_before?: string;
+  /** Only those of this status. */
+  status?: BulkActionStatus;
+}
+
+/** Parameters of contacts.listTags. */
+export interface ContactsListTagsParams {
+  /** The size of a page. */
+  limit?: number;
+  /** The id after which the page starts: older resources. */
+  starting_after?: string;
+  /** The id before which the page ends: newer resources. */
+  ending_before?: string;
+  /** Only tags that begin with this. */
+  q?: string;
 }
 
 /** Parameters of contacts.listConsent. */
@@ -176,6 +259,49 @@ export class ContactsResource {
    */
   optOut(id: string, options: RequestOptions = {}): Promise<Result<Contact>> {
     return this.#call.one("POST", `/v1/contacts/${pathId("id", id)}/opt_out`, { options });
+  }
+
+  /** Add tags to a contact and remove others. */
+  tag(id: string, params: ContactsTagParams = {}, options: RequestOptions = {}): Promise<Result<Contact>> {
+    return this.#call.one("POST", `/v1/contacts/${pathId("id", id)}/tags`, { body: params, options });
+  }
+
+  /**
+   * Merge another contact into a contact. The contact keeps its phone and gets the lists, tags, messages and notes of
+   * both; the other is deleted. An opt-out of either holds for it. With `dry_run`, only shows what would result. It
+   * cannot be undone.
+   */
+  merge(id: string, params: ContactsMergeParams, options: RequestOptions = {}): Promise<Result<ContactMerge>> {
+    return this.#call.one("POST", `/v1/contacts/${pathId("id", id)}/merge`, { body: params, options });
+  }
+
+  /**
+   * Change many contacts at once. A worker takes the contacts in batches, in the order of their ids; contacts made
+   * later are not touched. With `dry_run`, `matched` tells how many there are and nothing changes. Opting out and
+   * deleting cannot be undone.
+   */
+  createBulkAction(params: ContactsCreateBulkActionParams, options: RequestOptions = {}): Promise<Result<BulkAction>> {
+    return this.#call.one("POST", "/v1/bulk_actions", { body: params, options });
+  }
+
+  /** List bulk actions. */
+  listBulkActions(params: ContactsListBulkActionsParams = {}, options: RequestOptions = {}): PagePromise<BulkAction> {
+    return this.#call.page("GET", "/v1/bulk_actions", { query: params, options });
+  }
+
+  /** Retrieve a bulk action. */
+  retrieveBulkAction(id: string, options: RequestOptions = {}): Promise<Result<BulkAction>> {
+    return this.#call.one("GET", `/v1/bulk_actions/${pathId("id", id)}`, { options });
+  }
+
+  /** End a bulk action. What it has done stays. A bulk action that has ended is returned unchanged. */
+  cancelBulkAction(id: string, options: RequestOptions = {}): Promise<Result<BulkAction>> {
+    return this.#call.one("POST", `/v1/bulk_actions/${pathId("id", id)}/cancel`, { options });
+  }
+
+  /** List tags. */
+  listTags(params: ContactsListTagsParams = {}, options: RequestOptions = {}): PagePromise<Tag> {
+    return this.#call.page("GET", "/v1/tags", { query: params, options });
   }
 
   /**

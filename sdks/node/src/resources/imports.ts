@@ -25,6 +25,8 @@ export interface ImportsCreateParams {
    * changes nothing. `overwrite` by default.
    */
   update?: CreateImportUpdate | null;
+  /** The tags that all contacts get. */
+  tags?: ReadonlyArray<string> | null;
   /** Whether to check the file without importing it. */
   dry_run?: boolean;
 }
@@ -59,6 +61,8 @@ export interface ImportsUpdateParams {
    * changes nothing. `overwrite` by default.
    */
   update?: CreateImportUpdate;
+  /** The tags that all contacts get. */
+  tags?: ReadonlyArray<string>;
 }
 
 /** Parameters of imports.addPart. */

@@ -21,6 +21,7 @@ final class ErrorCode
     public const BILLING_CLOSED = 'billing_closed';
     public const BODY_EMPTY = 'body_empty';
     public const BODY_TOO_LONG = 'body_too_long';
+    public const BULK_ACTION_LIMIT = 'bulk_action_limit';
     public const CALLBACK_INVALID = 'callback_invalid';
     public const CALLBACK_REFUSED = 'callback_refused';
     public const CAMPAIGN_BEGUN = 'campaign_begun';

@@ -32,6 +32,7 @@ final class SubscribedEvent
     public const IMPORT_COMPLETED = 'import.completed';
     public const LIST_SYNC_COMPLETED = 'list.sync.completed';
     public const LIST_SYNC_FAILED = 'list.sync.failed';
+    public const CONTACT_MERGED = 'contact.merged';
     public const WEBHOOK_DISABLED = 'webhook.disabled';
     public const TEST_PING = 'test.ping';
 }

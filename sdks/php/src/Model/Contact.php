@@ -22,12 +22,14 @@ use MassiveSMS\Model;
  * @property-read string|null $external_id The id in your own system; null if not given.
  * @property-read OptInState $opt_in
  * @property-read array<string, mixed> $attributes Your own values by name, for personalization.
+ * @property-read list<string> $tags Its tags, in order.
  * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read \DateTimeImmutable $updated_at When it was last changed.
  * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
  * refused if another was made in between.
  * @property-read list<SendWarning>|null $warnings Warnings about side effects of a change, such as
  * `consent_not_carried_over` for another phone; only in the answer to a creation or an update.
+ * @property-read string|null $merged_id In `contact.merged`: the id of the contact that is gone.
  */
 final class Contact extends Model
 {

@@ -45,6 +45,7 @@ class Event extends Model
         'import.completed' => ImportCompletedEvent::class,
         'list.sync.completed' => ListSyncCompletedEvent::class,
         'list.sync.failed' => ListSyncFailedEvent::class,
+        'contact.merged' => ContactMergedEvent::class,
         'webhook.disabled' => WebhookDisabledEvent::class,
         'test.ping' => TestPingEvent::class,
     ];

@@ -71,32 +71,41 @@ final class Contacts extends Resource
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
+     *     search?: string,
      *     q?: string,
      *     phone?: string,
      *     email?: string,
+     *     external_id?: string,
      *     list_id?: string,
      *     segment_id?: string,
+     *     tag?: string,
      *     opt_in_status?: 'unknown'|'pending'|'opted_in'|'opted_out'|string,
      *     attributes?: array<string, mixed>,
      *     'created_at[gte]'?: \DateTimeInterface|string,
      *     'created_at[lt]'?: \DateTimeInterface|string,
      *     'updated_at[gte]'?: \DateTimeInterface|string,
+     *     'updated_at[lt]'?: \DateTimeInterface|string,
      *     order?: 'newest'|'oldest'|string,
      * } $params
      * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
-     * - `q`: Words of a name or e-mail address, or digits of a phone.
+     * - `search`: Parts of a name or e-mail address, in any case and with or without accents, or a phone as people
+     * write it, such as (415) 555-0123.
+     * - `q`: The former name of `search`; with both, contacts meet each.
      * - `phone`: Only the contact of this phone, in E.164 format.
      * - `email`: The whole e-mail address, in any case.
+     * - `external_id`: Only the contact of this external id.
      * - `list_id`: Only contacts on this list.
      * - `segment_id`: Only contacts that this segment holds at this moment.
+     * - `tag`: Only contacts with this tag, in any case.
      * - `opt_in_status`: Only contacts of this opt-in status.
      * - `attributes`: Only contacts whose attributes have these values under these keys. A string also finds the
      * number or boolean that it spells.
      * - `created_at[gte]`: Only contacts created at this time or later.
      * - `created_at[lt]`: Only contacts created before this time.
      * - `updated_at[gte]`: Only contacts changed at this time or later.
+     * - `updated_at[lt]`: Only contacts last changed before this time.
      * - `order`: The order; `newest` by default.
      * @param RequestOptions $options
      * @return Page<Model\Contact>
@@ -240,6 +249,193 @@ final class Contacts extends Resource
             null,
             $options,
         );
+    }
+
+    /**
+     * Add tags to a contact and remove others.
+     *
+     * @param string $id The resource's id.
+     * @param array{
+     *     add?: list<string>,
+     *     remove?: list<string>,
+     * } $params
+     * - `add`: The tags to add.
+     * - `remove`: The tags to remove; one that it does not have is no error.
+     * @param RequestOptions $options
+     */
+    public function tag(string $id, array $params = [], array $options = []): Model\Contact
+    {
+        return $this->fetch(
+            Model\Contact::class,
+            'POST',
+            '/v1/contacts/{id}/tags',
+            ['id' => $id],
+            [],
+            $params,
+            [],
+            $options,
+        );
+    }
+
+    /**
+     * Merge another contact into a contact. The contact keeps its phone and gets the lists, tags, messages and notes
+     * of both; the other is deleted. An opt-out of either holds for it. With `dry_run`, only shows what would result.
+     * It cannot be undone.
+     *
+     * @param string $id The resource's id.
+     * @param array{
+     *     contact_id: string,
+     *     prefer?: 'kept'|'other'|string,
+     *     dry_run?: bool,
+     * } $params
+     * - `contact_id`: The contact that is merged, and then gone.
+     * - `prefer`: Whose values win where both have one; the default is `kept`.
+     * - `dry_run`: Whether to only show what would result.
+     * @param RequestOptions $options
+     */
+    public function merge(string $id, array $params, array $options = []): Model\ContactMerge
+    {
+        return $this->fetch(
+            Model\ContactMerge::class,
+            'POST',
+            '/v1/contacts/{id}/merge',
+            ['id' => $id],
+            [],
+            $params,
+            [],
+            $options,
+        );
+    }
+
+    /**
+     * Change many contacts at once. A worker takes the contacts in batches, in the order of their ids; contacts made
+     * later are not touched. With `dry_run`, `matched` tells how many there are and nothing changes. Opting out and
+     * deleting cannot be undone.
+     *
+     * @param array{
+     *     action: 'opt_out'|'delete'|'tag'|'untag'|'add_to_list'|'remove_from_list'|string,
+     *     dry_run?: bool,
+     *     tags?: list<string>|null,
+     *     target_list_id?: string|null,
+     *     every?: bool,
+     *     contact_ids?: list<string>|null,
+     *     search?: string|null,
+     *     list_id?: string|null,
+     *     segment_id?: string|null,
+     *     tag?: string|null,
+     *     opt_in_status?: 'unknown'|'pending'|'opted_in'|'opted_out'|string|null,
+     *     created_from?: \DateTimeInterface|string|null,
+     *     created_before?: \DateTimeInterface|string|null,
+     * } $params
+     * - `action`: What is done to each contact.
+     * - `dry_run`: Whether the contacts are only counted.
+     * - `tags`: The tags of `tag` and `untag`.
+     * - `target_list_id`: The list of `add_to_list` and `remove_from_list`.
+     * - `every`: Whether all contacts are meant; required if there is no condition.
+     * - `contact_ids`: The contacts, by their ids; then there is no other condition.
+     * - `search`: Only contacts that a search finds by it.
+     * - `list_id`: Only contacts on this list.
+     * - `segment_id`: Only contacts of this segment.
+     * - `tag`: Only contacts with this tag.
+     * - `opt_in_status`: Only contacts of this opt-in status.
+     * - `created_from`: Only contacts created at this time or later.
+     * - `created_before`: Only contacts created before this time.
+     * @param RequestOptions $options
+     */
+    public function createBulkAction(array $params, array $options = []): Model\BulkAction
+    {
+        return $this->fetch(
+            Model\BulkAction::class,
+            'POST',
+            '/v1/bulk_actions',
+            [],
+            [],
+            $params,
+            [],
+            $options,
+        );
+    }
+
+    /**
+     * List bulk actions.
+     *
+     * @param array{
+     *     limit?: int,
+     *     starting_after?: string,
+     *     ending_before?: string,
+     *     status?: 'queued'|'running'|'completed'|'canceled'|'failed'|string,
+     * } $params
+     * - `limit`: The size of a page.
+     * - `starting_after`: The id after which the page starts: older resources.
+     * - `ending_before`: The id before which the page ends: newer resources.
+     * - `status`: Only those of this status.
+     * @param RequestOptions $options
+     * @return Page<Model\BulkAction>
+     */
+    public function listBulkActions(array $params = [], array $options = []): Page
+    {
+        return $this->fetchList(Model\BulkAction::class, '/v1/bulk_actions', [], $params, $options);
+    }
+
+    /**
+     * Retrieve a bulk action.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function retrieveBulkAction(string $id, array $options = []): Model\BulkAction
+    {
+        return $this->fetch(
+            Model\BulkAction::class,
+            'GET',
+            '/v1/bulk_actions/{id}',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * End a bulk action. What it has done stays. A bulk action that has ended is returned unchanged.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function cancelBulkAction(string $id, array $options = []): Model\BulkAction
+    {
+        return $this->fetch(
+            Model\BulkAction::class,
+            'POST',
+            '/v1/bulk_actions/{id}/cancel',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * List tags.
+     *
+     * @param array{
+     *     limit?: int,
+     *     starting_after?: string,
+     *     ending_before?: string,
+     *     q?: string,
+     * } $params
+     * - `limit`: The size of a page.
+     * - `starting_after`: The id after which the page starts: older resources.
+     * - `ending_before`: The id before which the page ends: newer resources.
+     * - `q`: Only tags that begin with this.
+     * @param RequestOptions $options
+     * @return Page<Model\Tag>
+     */
+    public function listTags(array $params = [], array $options = []): Page
+    {
+        return $this->fetchList(Model\Tag::class, '/v1/tags', [], $params, $options);
     }
 
     /**

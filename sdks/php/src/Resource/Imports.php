@@ -31,6 +31,7 @@ final class Imports extends Resource
      *     mapping?: array<string, mixed>|null,
      *     evidence?: array{source: string|null, ip?: string|null, user_agent?: string|null, text?: string|null, version?: string|null, at?: \DateTimeInterface|string|null, renewed?: bool}|null,
      *     update?: 'overwrite'|'fill'|'skip'|string|null,
+     *     tags?: list<string>|null,
      *     dry_run?: bool,
      * } $params
      * - `file_name`: The file name.
@@ -43,6 +44,7 @@ final class Imports extends Resource
      * nobody is opted in.
      * - `update`: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
      * fields, `skip` changes nothing. `overwrite` by default.
+     * - `tags`: The tags that all contacts get.
      * - `dry_run`: Whether to check the file without importing it.
      * @param RequestOptions $options
      */
@@ -112,6 +114,7 @@ final class Imports extends Resource
      *     mapping?: array<string, mixed>,
      *     evidence?: array{source: string|null, ip?: string|null, user_agent?: string|null, text?: string|null, version?: string|null, at?: \DateTimeInterface|string|null, renewed?: bool}|null,
      *     update?: 'overwrite'|'fill'|'skip'|string,
+     *     tags?: list<string>,
      * } $params
      * - `list_id`: The list to which all contacts are added.
      * - `default_region`: The ISO 3166-1 region of numbers without a country code, unless their row names a country.
@@ -120,6 +123,7 @@ final class Imports extends Resource
      * `opted_out`, `status`, `attributes.` and a key, `attributes` for a JSON object of them, or `ignore`.
      * - `update`: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
      * fields, `skip` changes nothing. `overwrite` by default.
+     * - `tags`: The tags that all contacts get.
      * @param RequestOptions $options
      */
     public function update(string $id, array $params = [], array $options = []): Model\Import

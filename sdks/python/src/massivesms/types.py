@@ -22,6 +22,27 @@ AutoTopUpOffReason = (
     ]
     | str
 )
+BulkActionAction = (
+    Literal[
+        "opt_out",
+        "delete",
+        "tag",
+        "untag",
+        "add_to_list",
+        "remove_from_list",
+    ]
+    | str
+)
+BulkActionStatus = (
+    Literal[
+        "queued",
+        "running",
+        "completed",
+        "canceled",
+        "failed",
+    ]
+    | str
+)
 CampaignPauseReason = (
     Literal[
         "insufficient_credits",
@@ -116,6 +137,7 @@ ErrorCode = (
         "billing_closed",
         "body_empty",
         "body_too_long",
+        "bulk_action_limit",
         "callback_invalid",
         "callback_refused",
         "campaign_begun",
@@ -250,6 +272,7 @@ EventType = (
         "import.completed",
         "list.sync.completed",
         "list.sync.failed",
+        "contact.merged",
         "webhook.disabled",
         "test.ping",
     ]
@@ -401,6 +424,13 @@ ListSyncTrigger = (
         "schedule",
         "manual",
         "hook",
+    ]
+    | str
+)
+MergeContactsPrefer = (
+    Literal[
+        "kept",
+        "other",
     ]
     | str
 )
@@ -587,6 +617,7 @@ SubscribedEvent = (
         "import.completed",
         "list.sync.completed",
         "list.sync.failed",
+        "contact.merged",
         "webhook.disabled",
         "test.ping",
     ]
@@ -795,6 +826,46 @@ class AutoTopUp(Model):
     """The last four digits of the saved card; null if no card is saved."""
     agreed_at: str | None
     """When a member last agreed to these amounts."""
+
+
+class BulkAction(Model):
+    """An action on many contacts, and how far it is."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"error": "BulkFault"}
+    id: str
+    object: Literal["bulk_action"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    action: BulkActionAction
+    """What is done to each contact."""
+    status: BulkActionStatus
+    """How far it is."""
+    dry_run: bool
+    """Whether the contacts are only counted."""
+    conditions: dict[str, Any]
+    """What it was asked for."""
+    matched: int
+    """How many contacts it found so far."""
+    changed: int
+    """How many of them it changed so far; the others were so already."""
+    error: BulkFault | None
+    created_at: str
+    """When it was made."""
+    updated_at: str
+    """When it last went on."""
+    started_at: str | None
+    """When it was begun."""
+    ended_at: str | None
+    """When it ended."""
+
+
+class BulkFault(Model):
+    """Why a bulk action failed."""
+
+    code: str
+    """The code of the catalogue."""
+    message: str
+    """What is wrong, for people."""
 
 
 class Campaign(Model):
@@ -1178,6 +1249,8 @@ class Contact(Model):
     opt_in: OptInState
     attributes: dict[str, Any]
     """Your own values by name, for personalization."""
+    tags: list[str]
+    """Its tags, in order."""
     created_at: str
     """When it was created."""
     updated_at: str
@@ -1188,6 +1261,8 @@ class Contact(Model):
     warnings: list[SendWarning] | None
     """Warnings about side effects of a change, such as `consent_not_carried_over` for another phone; only in the
     answer to a creation or an update."""
+    merged_id: str | None
+    """In `contact.merged`: the id of the contact that is gone."""
 
 
 class ContactExport(Model):
@@ -1238,6 +1313,36 @@ class ContactList(Model):
     version: str
     """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     between."""
+
+
+class ContactMerge(Model):
+    """What a merge of two contacts results in."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"contact": "Contact"}
+    object: Literal["contact_merge"]
+    dry_run: bool
+    """Whether nothing was changed."""
+    contact: Contact
+    """The contact that is kept."""
+    merged_id: str
+    """The id of the contact that is gone."""
+    lists_joined: int
+    """How many lists it joined."""
+    messages_moved: int
+    """How many messages of the other are its own now."""
+
+
+class ContactMergedEvent(Model):
+    """Contact merged into another, which is `data`; `data.merged_id` is the one that is gone."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Contact"}
+    id: str
+    object: Literal["event"]
+    type: Literal["contact.merged"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Contact
 
 
 class ContactNote(Model):
@@ -2589,6 +2694,21 @@ class SyncSample(Model):
     """The expected outcome."""
 
 
+class Tag(Model):
+    """A tag, and how many contacts have it."""
+
+    id: str
+    object: Literal["tag"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    name: str
+    """The tag."""
+    contact_count: int
+    """The number of contacts that have it."""
+    created_at: str
+    """When it was first given to a contact."""
+
+
 class TestPingEvent(Model):
     """You asked for a test event."""
 
@@ -2763,6 +2883,7 @@ Event = Union[  # noqa: UP007
     ImportCompletedEvent,
     ListSyncCompletedEvent,
     ListSyncFailedEvent,
+    ContactMergedEvent,
     WebhookDisabledEvent,
     TestPingEvent,
     UnknownEvent,
@@ -2788,6 +2909,7 @@ EVENTS: Mapping[str, type[Model]] = {
     "import.completed": ImportCompletedEvent,
     "list.sync.completed": ListSyncCompletedEvent,
     "list.sync.failed": ListSyncFailedEvent,
+    "contact.merged": ContactMergedEvent,
     "webhook.disabled": WebhookDisabledEvent,
     "test.ping": TestPingEvent,
 }

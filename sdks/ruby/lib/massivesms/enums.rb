@@ -15,6 +15,25 @@ module MassiveSMS
     REVIEW = "review"
   end
 
+  # Values of BulkActionAction.
+  module BulkActionAction
+    OPT_OUT = "opt_out"
+    DELETE = "delete"
+    TAG = "tag"
+    UNTAG = "untag"
+    ADD_TO_LIST = "add_to_list"
+    REMOVE_FROM_LIST = "remove_from_list"
+  end
+
+  # Values of BulkActionStatus.
+  module BulkActionStatus
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    FAILED = "failed"
+  end
+
   # Values of CampaignPauseReason.
   module CampaignPauseReason
     INSUFFICIENT_CREDITS = "insufficient_credits"
@@ -100,6 +119,7 @@ module MassiveSMS
     BILLING_CLOSED = "billing_closed"
     BODY_EMPTY = "body_empty"
     BODY_TOO_LONG = "body_too_long"
+    BULK_ACTION_LIMIT = "bulk_action_limit"
     CALLBACK_INVALID = "callback_invalid"
     CALLBACK_REFUSED = "callback_refused"
     CAMPAIGN_BEGUN = "campaign_begun"
@@ -232,6 +252,7 @@ module MassiveSMS
     IMPORT_COMPLETED = "import.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"
     LIST_SYNC_FAILED = "list.sync.failed"
+    CONTACT_MERGED = "contact.merged"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
   end
@@ -370,6 +391,12 @@ module MassiveSMS
     SCHEDULE = "schedule"
     MANUAL = "manual"
     HOOK = "hook"
+  end
+
+  # Values of MergeContactsPrefer.
+  module MergeContactsPrefer
+    KEPT = "kept"
+    OTHER = "other"
   end
 
   # Values of MessageEncoding.
@@ -540,6 +567,7 @@ module MassiveSMS
     IMPORT_COMPLETED = "import.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"
     LIST_SYNC_FAILED = "list.sync.failed"
+    CONTACT_MERGED = "contact.merged"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
   end

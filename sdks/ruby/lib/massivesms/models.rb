@@ -45,6 +45,7 @@ module MassiveSMS
       "import.completed" => :ImportCompletedEvent,
       "list.sync.completed" => :ListSyncCompletedEvent,
       "list.sync.failed" => :ListSyncFailedEvent,
+      "contact.merged" => :ContactMergedEvent,
       "webhook.disabled" => :WebhookDisabledEvent,
       "test.ping" => :TestPingEvent
     }.freeze
@@ -116,6 +117,43 @@ module MassiveSMS
     field :card_last4
     # When a member last agreed to these amounts.
     field :agreed_at, :time
+  end
+
+  # An action on many contacts, and how far it is.
+  class BulkAction < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # What is done to each contact.
+    field :action
+    # How far it is.
+    field :status
+    # Whether the contacts are only counted.
+    field :dry_run
+    # What it was asked for.
+    field :conditions
+    # How many contacts it found so far.
+    field :matched
+    # How many of them it changed so far; the others were so already.
+    field :changed
+    field :error, :BulkFault
+    # When it was made.
+    field :created_at, :time
+    # When it last went on.
+    field :updated_at, :time
+    # When it was begun.
+    field :started_at, :time
+    # When it ended.
+    field :ended_at, :time
+  end
+
+  # Why a bulk action failed.
+  class BulkFault < Model
+    # The code of the catalogue.
+    field :code
+    # What is wrong, for people.
+    field :message
   end
 
   # A message body that is sent to many contacts.
@@ -456,6 +494,8 @@ module MassiveSMS
     field :opt_in, :OptInState
     # Your own values by name, for personalization.
     field :attributes
+    # Its tags, in order.
+    field :tags
     # When it was created.
     field :created_at, :time
     # When it was last changed.
@@ -466,6 +506,8 @@ module MassiveSMS
     # Warnings about side effects of a change, such as `consent_not_carried_over` for another phone; only in the
     # answer to a creation or an update.
     field :warnings, [:SendWarning]
+    # In `contact.merged`: the id of the contact that is gone.
+    field :merged_id
   end
 
   # All data about a contact, newest first; `complete` is false if it holds only the newest rows of a kind.
@@ -504,6 +546,32 @@ module MassiveSMS
     # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     # between.
     field :version
+  end
+
+  # What a merge of two contacts results in.
+  class ContactMerge < Model
+    field :object
+    # Whether nothing was changed.
+    field :dry_run
+    # The contact that is kept.
+    field :contact, :Contact
+    # The id of the contact that is gone.
+    field :merged_id
+    # How many lists it joined.
+    field :lists_joined
+    # How many messages of the other are its own now.
+    field :messages_moved
+  end
+
+  # Contact merged into another, which is `data`; `data.merged_id` is the one that is gone.
+  class ContactMergedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Contact
   end
 
   # A note of a member about a contact.
@@ -1709,6 +1777,20 @@ module MassiveSMS
     field :email
     # The expected outcome.
     field :status
+  end
+
+  # A tag, and how many contacts have it.
+  class Tag < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # The tag.
+    field :name
+    # The number of contacts that have it.
+    field :contact_count
+    # When it was first given to a contact.
+    field :created_at, :time
   end
 
   # You asked for a test event.

@@ -7,6 +7,8 @@ module MassiveSMS
     Event
     ApiKey
     AutoTopUp
+    BulkAction
+    BulkFault
     Campaign
     CampaignAudience
     CampaignCanceledEvent
@@ -27,6 +29,8 @@ module MassiveSMS
     Contact
     ContactExport
     ContactList
+    ContactMerge
+    ContactMergedEvent
     ContactNote
     ContactOptedInEvent
     ContactOptedOutEvent
@@ -105,6 +109,7 @@ module MassiveSMS
     SyncFault
     SyncProblem
     SyncSample
+    Tag
     TestPingEvent
     TimelineEntry
     Webhook
@@ -115,6 +120,8 @@ module MassiveSMS
 
   %i[
     AutoTopUpOffReason
+    BulkActionAction
+    BulkActionStatus
     CampaignPauseReason
     CampaignStatus
     CheckoutStatus
@@ -140,6 +147,7 @@ module MassiveSMS
     ListSourceStatus
     ListSyncStatus
     ListSyncTrigger
+    MergeContactsPrefer
     MessageEncoding
     MessageOrigin
     MessageStatus

@@ -78,8 +78,9 @@ _samples = {
         '50123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timezo'
         'ne": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in", '
         '"source": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "attributes": {"'
-        'tier": "vip", "joined_at": "2026-04-22"}, "created_at": "2026-05-01T20:00:00Z", "updated_a'
-        't": "2026-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
+        'tier": "vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"], "created_at": "2026-'
+        '05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "wa'
+        'rnings": []}}'
     ),
     "contact.opted_out": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "contact.opted_out", "'
@@ -88,8 +89,9 @@ _samples = {
         '550123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timez'
         'one": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_out"'
         ', "source": "keyword", "ip": null, "at": "2026-05-01T20:00:00Z"}, "attributes": {"tier": "'
-        'vip", "joined_at": "2026-04-22"}, "created_at": "2026-05-01T20:00:00Z", "updated_at": "202'
-        '6-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
+        'vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"], "created_at": "2026-05-01T20'
+        ':00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings":'
+        " []}}"
     ),
     "campaign.dispatched": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.dispatched",'
@@ -263,6 +265,17 @@ _samples = {
         'r": {"code": "credentials_refused", "message": "Kit refuses the API key.", "setting": "api'
         '_key"}, "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "start'
         'ed_at": "2026-05-01T20:00:00Z", "ended_at": "2026-05-01T20:00:00Z"}}'
+    ),
+    "contact.merged": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "contact.merged", "liv'
+        'emode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": "c'
+        'on_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "contact", "livemode": true, "phone": "+14155550'
+        '123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timezone'
+        '": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in", "s'
+        'ource": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "attributes": {"ti'
+        'er": "vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"], "created_at": "2026-05'
+        '-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "warn'
+        'ings": [], "merged_id": "con_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}}'
     ),
     "webhook.disabled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "webhook.disabled", "l'

@@ -85,16 +85,20 @@ class Contacts:
         limit: int | NotGiven = NOT_GIVEN,
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
         q: str | NotGiven = NOT_GIVEN,
         phone: str | NotGiven = NOT_GIVEN,
         email: str | NotGiven = NOT_GIVEN,
+        external_id: str | NotGiven = NOT_GIVEN,
         list_id: str | NotGiven = NOT_GIVEN,
         segment_id: str | NotGiven = NOT_GIVEN,
+        tag: str | NotGiven = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven = NOT_GIVEN,
         created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
         created_at_lt: datetime | str | NotGiven = NOT_GIVEN,
         updated_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        updated_at_lt: datetime | str | NotGiven = NOT_GIVEN,
         order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.Contact]:
@@ -105,17 +109,22 @@ class Contacts:
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
-        q: Words of a name or e-mail address, or digits of a phone.
+        search: Parts of a name or e-mail address, in any case and with or without accents, or a phone as people
+            write it, such as (415) 555-0123.
+        q: The former name of `search`; with both, contacts meet each.
         phone: Only the contact of this phone, in E.164 format.
         email: The whole e-mail address, in any case.
+        external_id: Only the contact of this external id.
         list_id: Only contacts on this list.
         segment_id: Only contacts that this segment holds at this moment.
+        tag: Only contacts with this tag, in any case.
         opt_in_status: Only contacts of this opt-in status.
         attributes: Only contacts whose attributes have these values under these keys. A string also finds the
             number or boolean that it spells.
         created_at_gte: Only contacts created at this time or later.
         created_at_lt: Only contacts created before this time.
         updated_at_gte: Only contacts changed at this time or later.
+        updated_at_lt: Only contacts last changed before this time.
         order: The order; `newest` by default.
         """
         return self._client.call_page(
@@ -126,16 +135,20 @@ class Contacts:
                 "limit": limit,
                 "starting_after": starting_after,
                 "ending_before": ending_before,
+                "search": search,
                 "q": q,
                 "phone": phone,
                 "email": email,
+                "external_id": external_id,
                 "list_id": list_id,
                 "segment_id": segment_id,
+                "tag": tag,
                 "opt_in_status": opt_in_status,
                 "attributes": attributes,
                 "created_at[gte]": created_at_gte,
                 "created_at[lt]": created_at_lt,
                 "updated_at[gte]": updated_at_gte,
+                "updated_at[lt]": updated_at_lt,
                 "order": order,
             },
             options=options,
@@ -296,6 +309,237 @@ class Contacts:
             options=options,
         )
 
+    def tag(
+        self,
+        id: str,
+        *,
+        add: Sequence[str] | NotGiven = NOT_GIVEN,
+        remove: Sequence[str] | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Contact:
+        """Add tags to a contact and remove others.
+
+        Add tags to a contact and remove others.
+
+        add: The tags to add.
+        remove: The tags to remove; one that it does not have is no error.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/contacts/{id}/tags",
+            "Contact",
+            path_ids={
+                "id": id,
+            },
+            body={
+                "add": add,
+                "remove": remove,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def merge(
+        self,
+        id: str,
+        *,
+        contact_id: str,
+        prefer: t.MergeContactsPrefer | NotGiven = NOT_GIVEN,
+        dry_run: bool | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactMerge:
+        """Merge another contact into a contact.
+
+        The contact keeps its phone and gets the lists, tags, messages and notes of both; the other is deleted. An
+        opt-out of either holds for it. With `dry_run`, only shows what would result. It cannot be undone.
+
+        contact_id: The contact that is merged, and then gone.
+        prefer: Whose values win where both have one; the default is `kept`.
+        dry_run: Whether to only show what would result.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/contacts/{id}/merge",
+            "ContactMerge",
+            path_ids={
+                "id": id,
+            },
+            body={
+                "contact_id": contact_id,
+                "prefer": prefer,
+                "dry_run": dry_run,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def create_bulk_action(
+        self,
+        *,
+        action: t.BulkActionAction,
+        dry_run: bool | NotGiven = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
+        target_list_id: str | NotGiven | None = NOT_GIVEN,
+        every: bool | NotGiven = NOT_GIVEN,
+        contact_ids: Sequence[str] | NotGiven | None = NOT_GIVEN,
+        search: str | NotGiven | None = NOT_GIVEN,
+        list_id: str | NotGiven | None = NOT_GIVEN,
+        segment_id: str | NotGiven | None = NOT_GIVEN,
+        tag: str | NotGiven | None = NOT_GIVEN,
+        opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        created_from: datetime | str | NotGiven | None = NOT_GIVEN,
+        created_before: datetime | str | NotGiven | None = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.BulkAction:
+        """Change many contacts at once.
+
+        A worker takes the contacts in batches, in the order of their ids; contacts made later are not touched. With
+        `dry_run`, `matched` tells how many there are and nothing changes. Opting out and deleting cannot be undone.
+
+        action: What is done to each contact.
+        dry_run: Whether the contacts are only counted.
+        tags: The tags of `tag` and `untag`.
+        target_list_id: The list of `add_to_list` and `remove_from_list`.
+        every: Whether all contacts are meant; required if there is no condition.
+        contact_ids: The contacts, by their ids; then there is no other condition.
+        search: Only contacts that a search finds by it.
+        list_id: Only contacts on this list.
+        segment_id: Only contacts of this segment.
+        tag: Only contacts with this tag.
+        opt_in_status: Only contacts of this opt-in status.
+        created_from: Only contacts created at this time or later.
+        created_before: Only contacts created before this time.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/bulk_actions",
+            "BulkAction",
+            body={
+                "action": action,
+                "dry_run": dry_run,
+                "tags": tags,
+                "target_list_id": target_list_id,
+                "every": every,
+                "contact_ids": contact_ids,
+                "search": search,
+                "list_id": list_id,
+                "segment_id": segment_id,
+                "tag": tag,
+                "opt_in_status": opt_in_status,
+                "created_from": created_from,
+                "created_before": created_before,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def list_bulk_actions(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        status: t.BulkActionStatus | NotGiven = NOT_GIVEN,
+        options: RequestOptions | None = None,
+    ) -> Page[t.BulkAction]:
+        """List bulk actions.
+
+        List bulk actions.
+
+        limit: The size of a page.
+        starting_after: The id after which the page starts: older resources.
+        ending_before: The id before which the page ends: newer resources.
+        status: Only those of this status.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/bulk_actions",
+            "BulkAction",
+            query={
+                "limit": limit,
+                "starting_after": starting_after,
+                "ending_before": ending_before,
+                "status": status,
+            },
+            options=options,
+        )
+
+    def retrieve_bulk_action(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.BulkAction:
+        """Retrieve a bulk action.
+
+        Retrieve a bulk action.
+        """
+        return self._client.call(
+            "GET",
+            "/v1/bulk_actions/{id}",
+            "BulkAction",
+            path_ids={
+                "id": id,
+            },
+            options=options,
+        )
+
+    def cancel_bulk_action(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.BulkAction:
+        """End a bulk action.
+
+        What it has done stays. A bulk action that has ended is returned unchanged.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/bulk_actions/{id}/cancel",
+            "BulkAction",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def list_tags(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        q: str | NotGiven = NOT_GIVEN,
+        options: RequestOptions | None = None,
+    ) -> Page[t.Tag]:
+        """List tags.
+
+        List tags.
+
+        limit: The size of a page.
+        starting_after: The id after which the page starts: older resources.
+        ending_before: The id before which the page ends: newer resources.
+        q: Only tags that begin with this.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/tags",
+            "Tag",
+            query={
+                "limit": limit,
+                "starting_after": starting_after,
+                "ending_before": ending_before,
+                "q": q,
+            },
+            options=options,
+        )
+
     def list_consent(
         self,
         id: str,
@@ -442,16 +686,20 @@ class AsyncContacts:
         limit: int | NotGiven = NOT_GIVEN,
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
+        search: str | NotGiven = NOT_GIVEN,
         q: str | NotGiven = NOT_GIVEN,
         phone: str | NotGiven = NOT_GIVEN,
         email: str | NotGiven = NOT_GIVEN,
+        external_id: str | NotGiven = NOT_GIVEN,
         list_id: str | NotGiven = NOT_GIVEN,
         segment_id: str | NotGiven = NOT_GIVEN,
+        tag: str | NotGiven = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven = NOT_GIVEN,
         created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
         created_at_lt: datetime | str | NotGiven = NOT_GIVEN,
         updated_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        updated_at_lt: datetime | str | NotGiven = NOT_GIVEN,
         order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.Contact]:
@@ -462,17 +710,22 @@ class AsyncContacts:
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
-        q: Words of a name or e-mail address, or digits of a phone.
+        search: Parts of a name or e-mail address, in any case and with or without accents, or a phone as people
+            write it, such as (415) 555-0123.
+        q: The former name of `search`; with both, contacts meet each.
         phone: Only the contact of this phone, in E.164 format.
         email: The whole e-mail address, in any case.
+        external_id: Only the contact of this external id.
         list_id: Only contacts on this list.
         segment_id: Only contacts that this segment holds at this moment.
+        tag: Only contacts with this tag, in any case.
         opt_in_status: Only contacts of this opt-in status.
         attributes: Only contacts whose attributes have these values under these keys. A string also finds the
             number or boolean that it spells.
         created_at_gte: Only contacts created at this time or later.
         created_at_lt: Only contacts created before this time.
         updated_at_gte: Only contacts changed at this time or later.
+        updated_at_lt: Only contacts last changed before this time.
         order: The order; `newest` by default.
         """
         return self._client.call_page(
@@ -483,16 +736,20 @@ class AsyncContacts:
                 "limit": limit,
                 "starting_after": starting_after,
                 "ending_before": ending_before,
+                "search": search,
                 "q": q,
                 "phone": phone,
                 "email": email,
+                "external_id": external_id,
                 "list_id": list_id,
                 "segment_id": segment_id,
+                "tag": tag,
                 "opt_in_status": opt_in_status,
                 "attributes": attributes,
                 "created_at[gte]": created_at_gte,
                 "created_at[lt]": created_at_lt,
                 "updated_at[gte]": updated_at_gte,
+                "updated_at[lt]": updated_at_lt,
                 "order": order,
             },
             options=options,
@@ -650,6 +907,237 @@ class AsyncContacts:
                 "id": id,
             },
             idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def tag(
+        self,
+        id: str,
+        *,
+        add: Sequence[str] | NotGiven = NOT_GIVEN,
+        remove: Sequence[str] | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Contact:
+        """Add tags to a contact and remove others.
+
+        Add tags to a contact and remove others.
+
+        add: The tags to add.
+        remove: The tags to remove; one that it does not have is no error.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/contacts/{id}/tags",
+            "Contact",
+            path_ids={
+                "id": id,
+            },
+            body={
+                "add": add,
+                "remove": remove,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def merge(
+        self,
+        id: str,
+        *,
+        contact_id: str,
+        prefer: t.MergeContactsPrefer | NotGiven = NOT_GIVEN,
+        dry_run: bool | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.ContactMerge:
+        """Merge another contact into a contact.
+
+        The contact keeps its phone and gets the lists, tags, messages and notes of both; the other is deleted. An
+        opt-out of either holds for it. With `dry_run`, only shows what would result. It cannot be undone.
+
+        contact_id: The contact that is merged, and then gone.
+        prefer: Whose values win where both have one; the default is `kept`.
+        dry_run: Whether to only show what would result.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/contacts/{id}/merge",
+            "ContactMerge",
+            path_ids={
+                "id": id,
+            },
+            body={
+                "contact_id": contact_id,
+                "prefer": prefer,
+                "dry_run": dry_run,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def create_bulk_action(
+        self,
+        *,
+        action: t.BulkActionAction,
+        dry_run: bool | NotGiven = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
+        target_list_id: str | NotGiven | None = NOT_GIVEN,
+        every: bool | NotGiven = NOT_GIVEN,
+        contact_ids: Sequence[str] | NotGiven | None = NOT_GIVEN,
+        search: str | NotGiven | None = NOT_GIVEN,
+        list_id: str | NotGiven | None = NOT_GIVEN,
+        segment_id: str | NotGiven | None = NOT_GIVEN,
+        tag: str | NotGiven | None = NOT_GIVEN,
+        opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        created_from: datetime | str | NotGiven | None = NOT_GIVEN,
+        created_before: datetime | str | NotGiven | None = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.BulkAction:
+        """Change many contacts at once.
+
+        A worker takes the contacts in batches, in the order of their ids; contacts made later are not touched. With
+        `dry_run`, `matched` tells how many there are and nothing changes. Opting out and deleting cannot be undone.
+
+        action: What is done to each contact.
+        dry_run: Whether the contacts are only counted.
+        tags: The tags of `tag` and `untag`.
+        target_list_id: The list of `add_to_list` and `remove_from_list`.
+        every: Whether all contacts are meant; required if there is no condition.
+        contact_ids: The contacts, by their ids; then there is no other condition.
+        search: Only contacts that a search finds by it.
+        list_id: Only contacts on this list.
+        segment_id: Only contacts of this segment.
+        tag: Only contacts with this tag.
+        opt_in_status: Only contacts of this opt-in status.
+        created_from: Only contacts created at this time or later.
+        created_before: Only contacts created before this time.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/bulk_actions",
+            "BulkAction",
+            body={
+                "action": action,
+                "dry_run": dry_run,
+                "tags": tags,
+                "target_list_id": target_list_id,
+                "every": every,
+                "contact_ids": contact_ids,
+                "search": search,
+                "list_id": list_id,
+                "segment_id": segment_id,
+                "tag": tag,
+                "opt_in_status": opt_in_status,
+                "created_from": created_from,
+                "created_before": created_before,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def list_bulk_actions(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        status: t.BulkActionStatus | NotGiven = NOT_GIVEN,
+        options: RequestOptions | None = None,
+    ) -> AsyncPager[t.BulkAction]:
+        """List bulk actions.
+
+        List bulk actions.
+
+        limit: The size of a page.
+        starting_after: The id after which the page starts: older resources.
+        ending_before: The id before which the page ends: newer resources.
+        status: Only those of this status.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/bulk_actions",
+            "BulkAction",
+            query={
+                "limit": limit,
+                "starting_after": starting_after,
+                "ending_before": ending_before,
+                "status": status,
+            },
+            options=options,
+        )
+
+    async def retrieve_bulk_action(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.BulkAction:
+        """Retrieve a bulk action.
+
+        Retrieve a bulk action.
+        """
+        return await self._client.call(
+            "GET",
+            "/v1/bulk_actions/{id}",
+            "BulkAction",
+            path_ids={
+                "id": id,
+            },
+            options=options,
+        )
+
+    async def cancel_bulk_action(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.BulkAction:
+        """End a bulk action.
+
+        What it has done stays. A bulk action that has ended is returned unchanged.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/bulk_actions/{id}/cancel",
+            "BulkAction",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def list_tags(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        q: str | NotGiven = NOT_GIVEN,
+        options: RequestOptions | None = None,
+    ) -> AsyncPager[t.Tag]:
+        """List tags.
+
+        List tags.
+
+        limit: The size of a page.
+        starting_after: The id after which the page starts: older resources.
+        ending_before: The id before which the page ends: newer resources.
+        q: Only tags that begin with this.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/tags",
+            "Tag",
+            query={
+                "limit": limit,
+                "starting_after": starting_after,
+                "ending_before": ending_before,
+                "q": q,
+            },
             options=options,
         )
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from massivesms._client import AsyncCalls, Calls
@@ -30,6 +30,7 @@ class Imports:
         mapping: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
         update: t.CreateImportUpdate | NotGiven | None = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
         dry_run: bool | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -53,6 +54,7 @@ class Imports:
             nobody is opted in.
         update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
             fields, `skip` changes nothing. `overwrite` by default.
+        tags: The tags that all contacts get.
         dry_run: Whether to check the file without importing it.
         """
         return self._client.call(
@@ -65,6 +67,7 @@ class Imports:
                 "mapping": mapping,
                 "evidence": evidence,
                 "update": update,
+                "tags": tags,
                 "dry_run": dry_run,
                 "file_name": file_name,
             },
@@ -132,6 +135,7 @@ class Imports:
         mapping: Mapping[str, str] | NotGiven = NOT_GIVEN,
         evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
         update: t.CreateImportUpdate | NotGiven = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Import:
@@ -149,6 +153,7 @@ class Imports:
         evidence: See the reference.
         update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
             fields, `skip` changes nothing. `overwrite` by default.
+        tags: The tags that all contacts get.
         """
         return self._client.call(
             "POST",
@@ -163,6 +168,7 @@ class Imports:
                 "mapping": mapping,
                 "evidence": evidence,
                 "update": update,
+                "tags": tags,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -344,6 +350,7 @@ class AsyncImports:
         mapping: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
         update: t.CreateImportUpdate | NotGiven | None = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
         dry_run: bool | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -367,6 +374,7 @@ class AsyncImports:
             nobody is opted in.
         update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
             fields, `skip` changes nothing. `overwrite` by default.
+        tags: The tags that all contacts get.
         dry_run: Whether to check the file without importing it.
         """
         return await self._client.call(
@@ -379,6 +387,7 @@ class AsyncImports:
                 "mapping": mapping,
                 "evidence": evidence,
                 "update": update,
+                "tags": tags,
                 "dry_run": dry_run,
                 "file_name": file_name,
             },
@@ -446,6 +455,7 @@ class AsyncImports:
         mapping: Mapping[str, str] | NotGiven = NOT_GIVEN,
         evidence: t.OptInParam | NotGiven | None = NOT_GIVEN,
         update: t.CreateImportUpdate | NotGiven = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Import:
@@ -463,6 +473,7 @@ class AsyncImports:
         evidence: See the reference.
         update: How existing contacts change: `overwrite` sets the values of the row, `fill` sets only blank
             fields, `skip` changes nothing. `overwrite` by default.
+        tags: The tags that all contacts get.
         """
         return await self._client.call(
             "POST",
@@ -477,6 +488,7 @@ class AsyncImports:
                 "mapping": mapping,
                 "evidence": evidence,
                 "update": update,
+                "tags": tags,
             },
             idempotency_key=idempotency_key,
             options=options,

@@ -38,28 +38,35 @@ module MassiveSMS
       # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
-      # @param q [String] Words of a name or e-mail address, or digits of a phone.
+      # @param search [String] Parts of a name or e-mail address, in any case and with or without accents, or a phone
+      # as people write it, such as (415) 555-0123.
+      # @param q [String] The former name of `search`; with both, contacts meet each.
       # @param phone [String] Only the contact of this phone, in E.164 format.
       # @param email [String] The whole e-mail address, in any case.
+      # @param external_id [String] Only the contact of this external id.
       # @param list_id [String] Only contacts on this list.
       # @param segment_id [String] Only contacts that this segment holds at this moment.
+      # @param tag [String] Only contacts with this tag, in any case.
       # @param opt_in_status [String] Only contacts of this opt-in status.
       # @param attributes [Hash<String, Object>] Only contacts whose attributes have these values under these keys. A
       # string also finds the number or boolean that it spells.
       # @param created_at_gte [Time, String] Only contacts created at this time or later.
       # @param created_at_lt [Time, String] Only contacts created before this time.
       # @param updated_at_gte [Time, String] Only contacts changed at this time or later.
+      # @param updated_at_lt [Time, String] Only contacts last changed before this time.
       # @param order [String] The order; `newest` by default.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Contact>]
-      def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, q: UNSET, phone: UNSET, email: UNSET,
-               list_id: UNSET, segment_id: UNSET, opt_in_status: UNSET, attributes: UNSET, created_at_gte: UNSET,
-               created_at_lt: UNSET, updated_at_gte: UNSET, order: UNSET, request_options: {})
+      def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, search: UNSET, q: UNSET, phone: UNSET,
+               email: UNSET, external_id: UNSET, list_id: UNSET, segment_id: UNSET, tag: UNSET, opt_in_status: UNSET,
+               attributes: UNSET, created_at_gte: UNSET, created_at_lt: UNSET, updated_at_gte: UNSET,
+               updated_at_lt: UNSET, order: UNSET, request_options: {})
         fetch_list(MassiveSMS::Contact, "/v1/contacts", {},
-             { limit: limit, starting_after: starting_after, ending_before: ending_before, q: q, phone: phone,
-               email: email, list_id: list_id, segment_id: segment_id, opt_in_status: opt_in_status,
-               attributes: attributes, "created_at[gte]": created_at_gte, "created_at[lt]": created_at_lt,
-               "updated_at[gte]": updated_at_gte, order: order }, request_options)
+             { limit: limit, starting_after: starting_after, ending_before: ending_before, search: search, q: q,
+               phone: phone, email: email, external_id: external_id, list_id: list_id, segment_id: segment_id,
+               tag: tag, opt_in_status: opt_in_status, attributes: attributes, "created_at[gte]": created_at_gte,
+               "created_at[lt]": created_at_lt, "updated_at[gte]": updated_at_gte,
+               "updated_at[lt]": updated_at_lt, order: order }, request_options)
       end
 
       # Import contacts. At most 500 contacts. Existing contacts are updated; fields that are left out stay. Invalid
@@ -134,6 +141,108 @@ module MassiveSMS
       def opt_out(id, request_options: {})
         fetch(MassiveSMS::Contact, "POST", "/v1/contacts/{id}/opt_out", { "id" => id },
              {}, nil, request_options)
+      end
+
+      # Add tags to a contact and remove others.
+      #
+      # @param id [String] The resource's id.
+      # @param add [Array<String>] The tags to add.
+      # @param remove [Array<String>] The tags to remove; one that it does not have is no error.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [Contact]
+      def tag(id, add: UNSET, remove: UNSET, request_options: {})
+        fetch(MassiveSMS::Contact, "POST", "/v1/contacts/{id}/tags", { "id" => id },
+             {}, { add: add, remove: remove }, request_options)
+      end
+
+      # Merge another contact into a contact. The contact keeps its phone and gets the lists, tags, messages and notes
+      # of both; the other is deleted. An opt-out of either holds for it. With `dry_run`, only shows what would
+      # result. It cannot be undone.
+      #
+      # @param id [String] The resource's id.
+      # @param contact_id [String] The contact that is merged, and then gone.
+      # @param prefer [String] Whose values win where both have one; the default is `kept`.
+      # @param dry_run [Boolean] Whether to only show what would result.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [ContactMerge]
+      def merge(id, contact_id:, prefer: UNSET, dry_run: UNSET, request_options: {})
+        fetch(MassiveSMS::ContactMerge, "POST", "/v1/contacts/{id}/merge", { "id" => id },
+             {}, { contact_id: contact_id, prefer: prefer, dry_run: dry_run }, request_options)
+      end
+
+      # Change many contacts at once. A worker takes the contacts in batches, in the order of their ids; contacts made
+      # later are not touched. With `dry_run`, `matched` tells how many there are and nothing changes. Opting out and
+      # deleting cannot be undone.
+      #
+      # @param action [String] What is done to each contact.
+      # @param dry_run [Boolean] Whether the contacts are only counted.
+      # @param tags [Array<String>, nil] The tags of `tag` and `untag`.
+      # @param target_list_id [String, nil] The list of `add_to_list` and `remove_from_list`.
+      # @param every [Boolean] Whether all contacts are meant; required if there is no condition.
+      # @param contact_ids [Array<String>, nil] The contacts, by their ids; then there is no other condition.
+      # @param search [String, nil] Only contacts that a search finds by it.
+      # @param list_id [String, nil] Only contacts on this list.
+      # @param segment_id [String, nil] Only contacts of this segment.
+      # @param tag [String, nil] Only contacts with this tag.
+      # @param opt_in_status [String, nil] Only contacts of this opt-in status.
+      # @param created_from [Time, String, nil] Only contacts created at this time or later.
+      # @param created_before [Time, String, nil] Only contacts created before this time.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [BulkAction]
+      def create_bulk_action(action:, dry_run: UNSET, tags: UNSET, target_list_id: UNSET, every: UNSET,
+                             contact_ids: UNSET, search: UNSET, list_id: UNSET, segment_id: UNSET, tag: UNSET,
+                             opt_in_status: UNSET, created_from: UNSET, created_before: UNSET, request_options: {})
+        fetch(MassiveSMS::BulkAction, "POST", "/v1/bulk_actions", {},
+             {}, { action: action, dry_run: dry_run, tags: tags, target_list_id: target_list_id, every: every,
+               contact_ids: contact_ids, search: search, list_id: list_id, segment_id: segment_id, tag: tag,
+               opt_in_status: opt_in_status, created_from: created_from, created_before: created_before }, request_options)
+      end
+
+      # List bulk actions.
+      #
+      # @param limit [Integer] The size of a page.
+      # @param starting_after [String] The id after which the page starts: older resources.
+      # @param ending_before [String] The id before which the page ends: newer resources.
+      # @param status [String] Only those of this status.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [Page<BulkAction>]
+      def list_bulk_actions(limit: UNSET, starting_after: UNSET, ending_before: UNSET, status: UNSET,
+                            request_options: {})
+        fetch_list(MassiveSMS::BulkAction, "/v1/bulk_actions", {},
+             { limit: limit, starting_after: starting_after, ending_before: ending_before, status: status }, request_options)
+      end
+
+      # Retrieve a bulk action.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [BulkAction]
+      def retrieve_bulk_action(id, request_options: {})
+        fetch(MassiveSMS::BulkAction, "GET", "/v1/bulk_actions/{id}", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # End a bulk action. What it has done stays. A bulk action that has ended is returned unchanged.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [BulkAction]
+      def cancel_bulk_action(id, request_options: {})
+        fetch(MassiveSMS::BulkAction, "POST", "/v1/bulk_actions/{id}/cancel", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # List tags.
+      #
+      # @param limit [Integer] The size of a page.
+      # @param starting_after [String] The id after which the page starts: older resources.
+      # @param ending_before [String] The id before which the page ends: newer resources.
+      # @param q [String] Only tags that begin with this.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [Page<Tag>]
+      def list_tags(limit: UNSET, starting_after: UNSET, ending_before: UNSET, q: UNSET, request_options: {})
+        fetch_list(MassiveSMS::Tag, "/v1/tags", {},
+             { limit: limit, starting_after: starting_after, ending_before: ending_before, q: q }, request_options)
       end
 
       # List the consent records of a contact. Newest first, with the evidence and the position of each record in the

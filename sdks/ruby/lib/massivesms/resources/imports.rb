@@ -23,14 +23,15 @@ module MassiveSMS
       # without a consent column, nobody is opted in.
       # @param update [String, nil] How existing contacts change: `overwrite` sets the values of the row, `fill` sets
       # only blank fields, `skip` changes nothing. `overwrite` by default.
+      # @param tags [Array<String>, nil] The tags that all contacts get.
       # @param dry_run [Boolean] Whether to check the file without importing it.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Import]
       def create(file_name:, list_id: UNSET, default_region: UNSET, mapping: UNSET, evidence: UNSET, update: UNSET,
-                 dry_run: UNSET, request_options: {})
+                 tags: UNSET, dry_run: UNSET, request_options: {})
         fetch(MassiveSMS::Import, "POST", "/v1/imports", {},
              {}, { list_id: list_id, default_region: default_region, mapping: mapping, evidence: evidence,
-               update: update, dry_run: dry_run, file_name: file_name }, request_options)
+               update: update, tags: tags, dry_run: dry_run, file_name: file_name }, request_options)
       end
 
       # List imports.
@@ -70,13 +71,14 @@ module MassiveSMS
       # @param evidence [Hash<Object, Object>, nil]
       # @param update [String] How existing contacts change: `overwrite` sets the values of the row, `fill` sets only
       # blank fields, `skip` changes nothing. `overwrite` by default.
+      # @param tags [Array<String>] The tags that all contacts get.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Import]
       def update(id, list_id: UNSET, default_region: UNSET, mapping: UNSET, evidence: UNSET, update: UNSET,
-                 request_options: {})
+                 tags: UNSET, request_options: {})
         fetch(MassiveSMS::Import, "POST", "/v1/imports/{id}", { "id" => id },
              {}, { list_id: list_id, default_region: default_region, mapping: mapping, evidence: evidence,
-               update: update }, request_options)
+               update: update, tags: tags }, request_options)
       end
 
       # Add a part to an import's file. The content at `offset`, in base64. After a broken upload, continue at

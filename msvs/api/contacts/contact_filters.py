@@ -1,0 +1,262 @@
+"""Conditions of contacts as SQL: what people type into a search box, and every filter of their list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Protocol
+from uuid import UUID
+
+from phonenumbers import SUPPORTED_REGIONS, PhoneMetadata
+
+from msvs.api import ids
+from msvs.api.contacts.contacts import (
+    MAX_DIGITS,
+    MAX_SEARCH,
+    ListContacts,
+    is_phone_like,
+    merge_attributes,
+    read_name,
+    read_status,
+)
+from msvs.api.contacts.segments import compile_filter
+from msvs.api.contacts.tags import find_tag
+from msvs.api.context import Context
+from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.api.scope import readings, scoped
+from msvs.api.text.emails import read_email
+from msvs.api.text.phones import canonical, parse_phone
+from msvs.database import fetch_row
+from msvs.models import Segment
+
+# What `contact_grams` is made of: parts of so many letters, and of so many digits.
+LETTERS = 3
+DIGITS = 4
+# A number that is written as at home is told from another by so many digits behind its prefix.
+HOME_DIGITS = 8
+
+# As the database folds what contacts have.
+READ_SEARCH = """
+SELECT search_fold($3) AS text, search_grams(search_fold($3), $4, $1, $2) AS letters,
+    search_grams($5, $6, $1, $2) AS digits
+"""
+TEXT = "contact_text(c.first_name, c.last_name, c.email)"
+GRAMS = (
+    "contact_grams(c.workspace_id, c.livemode, c.first_name, c.last_name, c.email, c.phone, c.canonical)"
+    " @> {value}::bigint[]"
+)
+ATTRIBUTES = "contact_attributes(c.workspace_id, c.livemode, c.attributes) @> {value}::jsonb"
+# Conditions that may hold for few of very many, however they are found.
+SPARSE = ("search", "q", "attributes", "updated_from", "updated_before")
+
+
+class _Read(Protocol):
+    text: str
+    letters: list[int]
+    digits: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Conditions as SQL over `contacts AS c` that follow AND, with the values of their parameters.
+
+    `plain` is for rows that are looked at anyway, one after the other; `indexed` says what an index finds as well.
+    One that `is_seeded` has the workspace and the mode in itself, and is not to be joined with one of all contacts.
+    """
+
+    plain: str
+    values: list[object]
+    indexed: str
+    indexed_values: list[object]
+    is_sparse: bool
+    has_index: bool
+    is_seeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What is searched for: words, and a number in each of the ways that it may be kept, with what an index has."""
+
+    words: Sequence[str]
+    letters: Sequence[int]
+    numbers: Sequence[tuple[str, Sequence[int]]]
+
+    @property
+    def has_index(self) -> bool:
+        return bool(self.letters) and all(grams for _, grams in self.numbers)
+
+
+async def compile_contacts(ctx: Context, which: ListContacts, first_parameter: int) -> Conditions:
+    """Compile every condition given; the first parameter is `$first_parameter`. Raises InvalidRequest."""
+    searches = [await _read_search(ctx, text, param) for text, param in _asked(which)]
+    segment = await _find_segment(ctx, which)
+    tag_id = None if which.tag is None else await find_tag(ctx, which.tag, param="tag")
+    rendered = []
+    for is_indexed in (False, True):
+        compiler = _Compiler(ctx, first_parameter, is_indexed=is_indexed)
+        compiler.add_all(which, searches)
+        if which.tag is not None:
+            compiler.add_tag(tag_id)
+        if segment is not None:
+            compiled = compile_filter(segment.conditions, first_parameter + len(compiler.values))
+            compiler.values += compiled.values
+            compiler.parts.append(compiled.sql)
+        rendered.append(compiler)
+    plain, indexed = rendered
+    is_sparse = any(getattr(which, name) for name in SPARSE if name not in ("search", "q")) or bool(searches)
+    is_seeded = bool(which.attributes) or any(each.has_index for each in searches)
+    return Conditions(
+        plain.sql,
+        plain.values,
+        indexed.sql,
+        indexed.values,
+        is_sparse,
+        has_index=is_seeded or which.updated_from is not None,
+        is_seeded=is_seeded,
+    )
+
+
+def _asked(which: ListContacts) -> list[tuple[str, str]]:
+    return [(text, name) for name in ("search", "q") if (text := getattr(which, name)) is not None and text.strip()]
+
+
+async def _find_segment(ctx: Context, which: ListContacts) -> Segment | None:
+    segment_id = ids.read_optional_id(ids.SEGMENT, which.segment_id, "segment_id")
+    if segment_id is None:
+        return None
+    segment = await scoped(ctx, Segment).filter(id=segment_id).first()
+    if segment is None:
+        raise InvalidRequest(
+            f"No such segment: '{which.segment_id}'.", param="segment_id", code=ErrorCode.RESOURCE_MISSING
+        )
+    return segment
+
+
+async def _read_search(ctx: Context, text: str, param: str) -> _Search:
+    text = read_name(text, param=param, maximum=MAX_SEARCH)
+    digits = _numbers(text) if is_phone_like(text) else []
+    found = []
+    read = await _grams(ctx, text, "")
+    for number in digits:
+        found.append((number, (await _grams(ctx, "", number)).digits))
+    return _Search(read.text.split(), read.letters, found)
+
+
+async def _grams(ctx: Context, text: str, digits: str) -> _Read:
+    row = await fetch_row(_Read, READ_SEARCH, ctx.workspace_id, ctx.livemode, text, LETTERS, digits, DIGITS)
+    assert row is not None, "a statement without a table has one row"
+    return row
+
+
+def _numbers(text: str) -> list[str]:
+    """Return the digits of a number as they may stand in E.164: as they are, and without what is dialed before it."""
+    digits = "".join(character for character in text if character.isdigit())
+    found = [digits]
+    if text.strip().startswith("+"):
+        return found
+    for prefix in ("00", *national_prefixes()):
+        rest = digits.removeprefix(prefix)
+        # Zeros are never the first of a number that is kept; other prefixes may be.
+        if rest != digits and len(rest) >= (DIGITS if set(prefix) == {"0"} else HOME_DIGITS):
+            found.append(rest)
+    return [*dict.fromkeys(found)]
+
+
+@cache
+def national_prefixes() -> tuple[str, ...]:
+    """Return what is dialed before a number within some country, such as 0 or 8."""
+    known = (PhoneMetadata.metadata_for_region(region) for region in SUPPORTED_REGIONS)
+    prefixes = {metadata.national_prefix for metadata in known if metadata is not None}
+    # Behind 1 there is the same number as with it.
+    return tuple(sorted(prefix for prefix in prefixes if prefix and prefix.isdigit() and prefix != "1"))
+
+
+class _Compiler:
+    """One rendering of the conditions: those so far, and the values bound in them."""
+
+    def __init__(self, ctx: Context, first_parameter: int, *, is_indexed: bool) -> None:
+        self._ctx, self._first, self._is_indexed = ctx, first_parameter, is_indexed
+        self.parts: list[str] = []
+        self.values: list[object] = []
+
+    @property
+    def sql(self) -> str:
+        return "".join(f" AND {part}" for part in self.parts)
+
+    def bind(self, value: object) -> str:
+        self.values.append(value)
+        return f"${self._first + len(self.values) - 1}"
+
+    def add_all(self, which: ListContacts, searches: Sequence[_Search]) -> None:
+        for search in searches:
+            self.parts.append(self._search(search))
+        self._add_exact(which)
+        self._add_memberships(which)
+        for key, value in merge_attributes({}, which.attributes or {}).items():
+            self.parts.append(self._attribute(key, value))
+        self._add_times(which)
+
+    def _add_exact(self, which: ListContacts) -> None:
+        if which.phone is not None:
+            phone = canonical(parse_phone(which.phone, param="phone").e164)
+            self.parts.append(f"c.canonical = {self.bind(phone)}::varchar")
+        if which.email is not None:
+            # Written as the index is.
+            self.parts.append(f"lower(c.email) = {self.bind(read_email(which.email).lower())}::text")
+        if which.external_id is not None:
+            named = read_name(which.external_id, param="external_id")
+            self.parts.append(f"c.external_id = {self.bind(named)}::varchar")
+        if which.opt_in_status is not None:
+            status = read_status(which.opt_in_status).value
+            self.parts.append(f"c.opt_in_status = {self.bind(status)}::varchar")
+
+    def _add_memberships(self, which: ListContacts) -> None:
+        list_id: UUID | None = ids.read_optional_id(ids.CONTACT_LIST, which.list_id, "list_id")
+        if list_id is not None:
+            self.parts.append(f"c.id IN (SELECT contact_id FROM list_members WHERE list_id = {self.bind(list_id)})")
+
+    def add_tag(self, tag_id: UUID | None) -> None:
+        found = "false" if tag_id is None else f"tag_id = {self.bind(tag_id)}::uuid"
+        self.parts.append(f"c.id IN (SELECT contact_id FROM tag_members WHERE {found})")
+
+    def _add_times(self, which: ListContacts) -> None:
+        # Ids, by which a page is found, are in the order of time.
+        for at, sign, bound in ((which.created_from, ">=", ids.id_before), (which.created_before, "<", ids.id_after)):
+            if at is not None:
+                self.parts.append(f"c.created_at {sign} {self._time(at)} AND c.id {sign} {self.bind(bound(at))}")
+        for at, sign in ((which.updated_from, ">="), (which.updated_before, "<")):
+            if at is not None:
+                self.parts.append(f"c.updated_at {sign} {self._time(at)}")
+
+    def _time(self, at: datetime) -> str:
+        return f"{self.bind(at)}::timestamptz"
+
+    def _search(self, search: _Search) -> str:
+        found = [self._words(search)]
+        for number, grams in search.numbers:
+            like = self.bind(f"%{number}%")
+            indexed = f"{GRAMS.format(value=self.bind(list(grams)))} AND " if self._is_indexed and grams else ""
+            found.append(f"{indexed}(c.canonical LIKE {like}::text OR c.phone LIKE {like}::text)")
+            if len(number) <= MAX_DIGITS:
+                found.append(f"c.canonical = {self.bind(canonical(f'+{number}'))}::varchar")
+        return f"({' OR '.join(f'({each})' for each in found)})"
+
+    def _words(self, search: _Search) -> str:
+        parts = []
+        if self._is_indexed and search.letters:
+            parts.append(GRAMS.format(value=self.bind(list(search.letters))))
+        # Not LIKE: of that, PostgreSQL expects far fewer rows than the parts of a word that is there leave over.
+        parts += [f"strpos({TEXT}, {self.bind(word)}::text) > 0" for word in search.words]
+        return " AND ".join(parts)
+
+    def _attribute(self, key: str, value: object) -> str:
+        scope = f"{self._ctx.workspace_id}{str(self._ctx.livemode).lower()}"
+        found = []
+        for each in readings(value):
+            plain = f"c.attributes @> {self.bind({key: each})}::jsonb"
+            if self._is_indexed:
+                plain = f"{ATTRIBUTES.format(value=self.bind({scope: {key: each}}))} AND {plain}"
+            found.append(f"({plain})")
+        return f"({' OR '.join(found)})"

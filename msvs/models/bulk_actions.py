@@ -1,0 +1,64 @@
+"""Actions on many contacts at once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.json_types import JSONObject
+from msvs.models.identity import new_id
+
+
+class BulkKind(StrEnum):
+    """What is done to each contact."""
+
+    OPT_OUT = "opt_out"
+    DELETE = "delete"
+    TAG = "tag"
+    UNTAG = "untag"
+    ADD_TO_LIST = "add_to_list"
+    REMOVE_FROM_LIST = "remove_from_list"
+
+
+class BulkStatus(StrEnum):
+    """How far a bulk action is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    FAILED = "failed"
+
+
+class BulkAction(Model):
+    """An action on all contacts that meet conditions, and how far it is.
+
+    A worker holds it by `lease_token` until `lease_until`. Contacts are taken in the order of their ids, up to
+    `last_id`, which is above all there were when it was made; `done_id` is where the last committed batch ended.
+    """
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    kind = fields.CharEnumField(BulkKind, max_length=20)
+    status = fields.CharEnumField(BulkStatus, max_length=10, default=BulkStatus.QUEUED)
+    actor = fields.CharField(max_length=40)
+    options: fields.Field[JSONObject] = fields.JSONField(default=dict)
+    matched = fields.BigIntField(default=0)
+    changed = fields.BigIntField(default=0)
+    done_id = fields.UUIDField()
+    last_id = fields.UUIDField()
+    error: fields.Field[JSONObject | None] = fields.JSONField(null=True)
+    lease_token = fields.UUIDField(null=True)
+    lease_until = fields.DatetimeField(null=True)
+    turn_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+    started_at = fields.DatetimeField(null=True)
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "bulk_actions"
+        indexes = (("workspace_id", "livemode", "id"),)

@@ -1,4 +1,4 @@
-"""Contacts by the million: the p95 of their pages and searches, whatever is asked of however many there are."""
+"""Contacts by the million: the p95 of their pages and searches, with any filter and any number of contacts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FROM (
     SELECT n, now() - interval '300 days' * (1 - n::float8 / $4) AS at FROM generate_series($1::bigint, $2::bigint) AS n
 ) AS rows
 """
-# The oldest of the contacts, so that whoever walks from the newest on meets them last.
+# The oldest of the contacts, so that a walk from the newest on meets them last.
 JOIN = """
 INSERT INTO list_members (id, list_id, contact_id, created_at)
 SELECT gen_random_uuid(), $1, id, now() FROM (

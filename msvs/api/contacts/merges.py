@@ -165,7 +165,7 @@ async def merge_contacts(ctx: Context, id: UUID, data: MergeContacts) -> Contact
 
 
 async def _lock_both(ctx: Context, id: UUID, other_id: UUID) -> tuple[Contact, Contact]:
-    """Lock both in the order of their ids, as wherever contacts are locked. Raises NotFound."""
+    """Lock both in the order of their ids, as everywhere that contacts are locked. Raises NotFound."""
     both = scoped(ctx, Contact).filter(id__in=[id, other_id]).order_by("id").select_for_update()
     found = {row.id: row for row in await both}
     for each, param in ((id, "id"), (other_id, "contact_id")):

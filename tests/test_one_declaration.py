@@ -23,6 +23,7 @@ GRAPHQL = Path(__file__).parents[1] / "msvs" / "graphql"
 OF_GRAPHQL_ALONE = {
     "ApiRequestFilter": "REST has no log of requests",
     "AuditFilter": "REST has no audit log",
+    "PasskeyAnswerInput": "an API key has no passkey",
     "SignUpInput": "an API key has no user behind it",
 }
 # `field.name` → why the two fronts say different things of it.
@@ -30,6 +31,7 @@ DIFFERENT: Mapping[str, str] = {
     "consentHistory.phone": "GraphQL has the word `erased` where REST has a pseudonym",
     "createWebhook.events": "GraphQL's enum has no `*`: `everyEvent` stands for it",
     "updateWebhook.events": "GraphQL's enum has no `*`: `everyEvent` stands for it",
+    "removeContactFromList.id": "GraphQL answers with the list, REST with the contact that left it",
     "messages.status": "GraphQL's enum has no `all`: `includeSkipped` stands for it",
 }
 

@@ -69,7 +69,7 @@ PICK_NAMED = f"SELECT c.id, c.phone {OF_CONTACTS} AND c.id = ANY($5::uuid[]) ORD
 LOCK_PICKED = """
 SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[]) ORDER BY id FOR UPDATE
 """
-LEAVE_LIST = "DELETE FROM list_members WHERE list_id = $1 AND contact_id = ANY($2::uuid[])"
+LEAVE_LIST_AT_ONCE = "DELETE FROM list_members WHERE list_id = $1 AND contact_id = ANY($2::uuid[])"
 
 
 class LeaseLost(Exception):
@@ -209,5 +209,5 @@ async def _list(ctx: Context, kind: BulkKind, request: CreateBulkAction, named: 
     found = [row.id for row in await fetch(_Id, lists.SHARE_CONTACTS, ctx.workspace_id, ctx.livemode, list(named))]
     await hold_list(ctx, list_id)
     if kind is BulkKind.REMOVE_FROM_LIST:
-        return await execute(LEAVE_LIST, list_id, found)
+        return await execute(LEAVE_LIST_AT_ONCE, list_id, found)
     return await execute(lists.ADD_MEMBERS, list_id, [ids.new_id() for _ in found], found, now)

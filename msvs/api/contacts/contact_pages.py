@@ -19,7 +19,7 @@ NEAR = 2000
 # So many that an index finds are put into order; of more, the page's are met one after the other.
 MOST_SORTED = 10_000
 # So many are looked at for a page at most: see `Page.reached`.
-MOST_LOOKED_AT = 50_000
+MOST_LOOKED_AT = 25_000
 
 OF_CONTACTS = "FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2"
 AMONG = (

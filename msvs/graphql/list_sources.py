@@ -10,6 +10,7 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api import resources as shapes
+from msvs.api.contacts import source_types
 from msvs.api.contacts.source_options import NewSource, UpdateSource
 from msvs.api.contacts.sources import source_resource
 from msvs.api.context import Context
@@ -161,8 +162,56 @@ class UpdateListSourceInput:
     pass
 
 
+@resource_type(source_types.ConnectorChoice, "A value of a setting.")
+class ConnectorChoice:
+    value: str
+    label: str
+
+
+@resource_type(source_types.ConnectorSetting, "A setting of a connector, for a form to ask for.")
+class ConnectorSetting:
+    name: str
+    label: str
+    kind: str
+    required: bool
+    help: str
+    example: str | None
+    choices: list[ConnectorChoice]
+
+
+@resource_type(source_types.ConnectorCapabilities, "What a connector can do.")
+class ConnectorCapabilities:
+    reads: bool
+    reads_changes: bool
+    writes_opt_outs: bool
+    has_hook: bool
+    registers_hook: bool
+    reports_consent: bool
+
+
+@resource_type(source_types.ConnectorResource, "A service that a list can be kept in step with.")
+class Connector:
+    type: str
+    label: str
+    settings: list[ConnectorSetting]
+    capabilities: ConnectorCapabilities
+
+    @classmethod
+    def of(cls, told: source_types.ConnectorResource) -> Connector:
+        """Return the type of a connector."""
+        settings = [
+            from_row(ConnectorSetting, each, choices=[from_row(ConnectorChoice, choice) for choice in each.choices])
+            for each in told.settings
+        ]
+        return from_row(cls, told, settings=settings, capabilities=from_row(ConnectorCapabilities, told.capabilities))
+
+
 @strawberry.type
 class ListSyncQuery:
+    @field("The services that a list can be kept in step with, and what each asks for; the same for all workspaces.")
+    async def connectors(self, info: Info) -> list[Connector]:
+        return [Connector.of(each) for each in await source_types.list_connectors(info.context.ctx)]
+
     @field("A sync of a list by its id; null if there is none.")
     async def list_sync(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The sync's id.")]

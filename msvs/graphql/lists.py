@@ -12,11 +12,10 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.contacts import lists, sources
-from msvs.api.contacts.lists import AddContacts, CreateList, UpdateList
+from msvs.api.contacts.lists import AddContacts, CreateList, ListLists, UpdateList
 from msvs.api.contacts.source_options import NewSource, UpdateSource
 from msvs.api.context import Context
 from msvs.api.resources import ContactListResource, contact_list_version
-from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
@@ -126,12 +125,19 @@ class ListQuery:
 
     @field("Lists, newest first.")
     async def contact_lists(
-        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        kind: Annotated[str | None, argument(ListLists, "kind")] = None,
     ) -> Connection[ContactList]:
         ctx = info.context.ctx
         request = read_page(ids.CONTACT_LIST, first, after, last, before)
-        page = await lists.list_lists(ctx, request)
-        return connect(ids.CONTACT_LIST, request, page, ContactList.from_row, scoped(ctx, ContactListRow).count)
+        page = await lists.list_lists(ctx, request, kind=kind)
+        count = lists.select_lists(ctx, kind).count
+        return connect(ids.CONTACT_LIST, request, page, ContactList.from_row, count)
 
 
 @strawberry.type

@@ -38,7 +38,7 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("joinKeyword", "joinKeywords", "suppression", "suppressions"), Permission.CONTACTS_READ),
     **dict.fromkeys(("consentHistory", "segment", "segments", "segmentPreview"), Permission.CONTACTS_READ),
     **dict.fromkeys(("contactImport", "contactImports", "importProgress"), Permission.CONTACTS_READ),
-    **dict.fromkeys(("listSync", "listSyncProgress"), Permission.CONTACTS_READ),
+    **dict.fromkeys(("listSync", "listSyncProgress", "connectors"), Permission.CONTACTS_READ),
     **dict.fromkeys(("export", "exports", "exportProgress"), Permission.EXPORTS_READ),
     **dict.fromkeys(
         ("audienceGrowth", "segmentFields", "contactNotes", "tags", "bulkAction", "bulkActions"),

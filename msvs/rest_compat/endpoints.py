@@ -29,10 +29,11 @@ from msvs.api.contacts.import_jobs import (
     UploadPart,
 )
 from msvs.api.contacts.imports import ContactsImported, ImportContacts
-from msvs.api.contacts.lists import AddContacts, ContactsAdded, CreateList, UpdateList
+from msvs.api.contacts.lists import AddContacts, ContactsAdded, CreateList, ListLists, UpdateList
 from msvs.api.contacts.merges import ContactMergeResource, MergeContacts
 from msvs.api.contacts.segments import CreateSegment, PreviewSegment, UpdateSegment
 from msvs.api.contacts.source_options import UpdateSource
+from msvs.api.contacts.source_types import ConnectorResource
 from msvs.api.contacts.suppressions import (
     CreateSuppression,
     ImportSuppressions,
@@ -761,7 +762,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Lists",
         summary="List all lists",
         handler=lists.list_,
-        query=PageQuery,
+        query=ListLists,
         response=ListOf[ContactListResource],
     ),
     Endpoint(
@@ -907,6 +908,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=PageQuery,
         response=ListOf[ListSyncResource],
         errors=(NotFound,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/connectors",
+        operation_id="listConnectors",
+        tag="Lists",
+        summary="List the services that a list can be synced with, and their settings",
+        handler=lists.connectors,
+        response=ListOf[ConnectorResource],
     ),
     Endpoint(
         method="POST",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.contacts import lists, sources
-from msvs.api.contacts.lists import AddContacts, ContactsAdded, CreateList, UpdateList
+from msvs.api.contacts import lists, source_types, sources
+from msvs.api.contacts.lists import AddContacts, ContactsAdded, CreateList, ListLists, UpdateList
 from msvs.api.contacts.source_options import UpdateSource
+from msvs.api.contacts.source_types import ConnectorResource
 from msvs.api.context import Context
 from msvs.api.pages import PageQuery
 from msvs.api.resources import (
@@ -49,9 +50,9 @@ async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
     return Deleted(id=ids.encode_id(ids.CONTACT_LIST, id), object="contact_list")
 
 
-async def list_(call: Call[NoBody, PageQuery]) -> ListOf[ContactListResource]:
+async def list_(call: Call[NoBody, ListLists]) -> ListOf[ContactListResource]:
     """List all lists."""
-    page = await lists.list_lists(call.ctx, call.query.page(ids.CONTACT_LIST))
+    page = await lists.list_lists(call.ctx, call.query.page(ids.CONTACT_LIST), kind=call.query.kind)
     shown = dict(zip([row.id for row in page.items], await sources.list_resources(call.ctx, page.items), strict=True))
     return list_of(call.path, page, lambda row: shown[row.id])
 
@@ -108,6 +109,11 @@ async def syncs(call: Call[NoBody, PageQuery]) -> ListOf[ListSyncResource]:
     """List the syncs of a list."""
     page = await sources.list_syncs(call.ctx, _id(call.params["id"]), call.query.page(ids.LIST_SYNC))
     return list_of(call.path, page, list_sync_resource)
+
+
+async def connectors(call: Call[NoBody, NoQuery]) -> ListOf[ConnectorResource]:
+    """List the services that a list can be kept in step with."""
+    return ListOf(url=call.path, has_more=False, data=await source_types.list_connectors(call.ctx))
 
 
 async def _show(ctx: Context, row: ContactListRow) -> ContactListResource:

@@ -194,6 +194,9 @@ OPERATIONS: Mapping[str, str] = {
     "answerInboxThread": "Sends one SMS from the sender to which the contact wrote, and marks the thread as read.",
     "readInboxThread": "Up to the reply `until`, or the whole thread.",
     "listCreditPurchases": "Newest first, bought or granted.",
+    "listConnectors": (
+        "The same for every workspace. `settings` of each are those of `source.settings`, in the order to ask for them."
+    ),
     "listCreditPacks": "In the operator's order; empty if none are sold.",
     "createCheckout": (
         "Send the buyer to `url`. The credits are added after payment, at the price in this answer. Needs a"

@@ -43,7 +43,7 @@ PERMISSIONS: Mapping[str, Permission] = {
                 "listConsent",
             ),
             *("listSuppressions", "retrieveSuppression", "listLists", "retrieveList", "listListContacts"),
-            "listListSyncs",
+            *("listListSyncs", "listConnectors"),
             *("listImports", "retrieveImport", "listImportRows", "retrieveInvalidRows"),
             *("listKeywords", "retrieveKeyword", "previewSegment", "listSegments", "retrieveSegment"),
         ),

@@ -173,6 +173,7 @@ def steps(round_: int) -> list[Step]:
         Step("listCreditPurchases", just(limit=2)),
         Step("listCreditPacks", just()),
         Step("listCreditRates", just()),
+        Step("listConnectors", just()),
         Step("retrieveAutoTopUp", just()),
         Step("listCheckouts", just(limit=2)),
         Step("listSenders", just(), "sender"),

@@ -88,6 +88,18 @@ const (
 	CheckoutStatusReview  CheckoutStatus = "review"
 )
 
+// ConnectorSettingKind is one of the values below, or one that came later.
+type ConnectorSettingKind string
+
+// Values of ConnectorSettingKind that this version knows.
+const (
+	ConnectorSettingKindText    ConnectorSettingKind = "text"
+	ConnectorSettingKindURL     ConnectorSettingKind = "url"
+	ConnectorSettingKindSecret  ConnectorSettingKind = "secret"
+	ConnectorSettingKindChoice  ConnectorSettingKind = "choice"
+	ConnectorSettingKindBoolean ConnectorSettingKind = "boolean"
+)
+
 // ContactListKind is one of the values below, or one that came later.
 type ContactListKind string
 
@@ -1294,6 +1306,93 @@ type Checkout struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *Checkout) UnmarshalJSON(text []byte) error {
 	type plain Checkout
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// Connector: A service that a list can be kept in step with.
+type Connector struct {
+	Object string `json:"object"`
+	// The `type` of a list's source.
+	Type string `json:"type"`
+	// The name of the service.
+	Label string `json:"label"`
+	// What it asks for, in the order to show.
+	Settings []ConnectorSetting `json:"settings"`
+	// What it can do.
+	Capabilities ConnectorCapabilities `json:"capabilities"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Connector) UnmarshalJSON(text []byte) error {
+	type plain Connector
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ConnectorCapabilities: What a connector can do.
+type ConnectorCapabilities struct {
+	// Whether its people are read by a schedule; otherwise they are posted to `hook_url`.
+	Reads bool `json:"reads"`
+	// Whether later syncs can read only what changed.
+	ReadsChanges bool `json:"reads_changes"`
+	// Whether opt-outs can be written to the service.
+	WritesOptOuts bool `json:"writes_opt_outs"`
+	// Whether a list has a `hook_url` that the service posts to.
+	HasHook bool `json:"has_hook"`
+	// Whether the address is registered in the service by itself.
+	RegistersHook bool `json:"registers_hook"`
+	// Whether the service reports consent to text messages by itself.
+	ReportsConsent bool `json:"reports_consent"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ConnectorCapabilities) UnmarshalJSON(text []byte) error {
+	type plain ConnectorCapabilities
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ConnectorChoice: A value of a setting.
+type ConnectorChoice struct {
+	// The value to send.
+	Value string `json:"value"`
+	// How it is shown.
+	Label string `json:"label"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ConnectorChoice) UnmarshalJSON(text []byte) error {
+	type plain ConnectorChoice
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ConnectorSetting: A setting of a connector, for a form to ask for.
+type ConnectorSetting struct {
+	// The key in `settings`.
+	Name string `json:"name"`
+	// How it is shown.
+	Label string `json:"label"`
+	// How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has `choices`.
+	Kind ConnectorSettingKind `json:"kind"`
+	// Whether the connector cannot work without it.
+	Required bool `json:"required"`
+	// Where to find it; may be empty.
+	Help string `json:"help"`
+	// A value that it may have.
+	Example *string `json:"example"`
+	// The only values of a `choice`; empty for other kinds.
+	Choices []ConnectorChoice `json:"choices"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ConnectorSetting) UnmarshalJSON(text []byte) error {
+	type plain ConnectorSetting
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 

@@ -688,6 +688,8 @@ type ListsListParams struct {
 	StartingAfter *string `url:"starting_after"`
 	// The id before which the page ends: newer resources.
 	EndingBefore *string `url:"ending_before"`
+	// Only lists of this kind.
+	Kind *ContactListKind `url:"kind"`
 }
 
 // List: List all lists.
@@ -798,6 +800,20 @@ func (s *ListsService) Syncs(ctx context.Context, id string, params ListsSyncsPa
 // SyncsAutoPaging goes through all pages of Syncs.
 func (s *ListsService) SyncsAutoPaging(ctx context.Context, id string, params ListsSyncsParams, options ...RequestOption) *Iterator[ListSync] {
 	return iterate[ListSync](ctx, s.client, pathOf("/v1/lists/%s/syncs", id), queryOf(params), options)
+}
+
+// ListsConnectorsParams says which page of a list, and of what.
+type ListsConnectorsParams struct{}
+
+// Connectors: List the services that a list can be synced with, and their settings. The same for every workspace.
+// `settings` of each are those of `source.settings`, in the order to ask for them.
+func (s *ListsService) Connectors(ctx context.Context, params ListsConnectorsParams, options ...RequestOption) (*Page[Connector], error) {
+	return list[Connector](ctx, s.client, "/v1/connectors", queryOf(params), options)
+}
+
+// ConnectorsAutoPaging goes through all pages of Connectors.
+func (s *ListsService) ConnectorsAutoPaging(ctx context.Context, params ListsConnectorsParams, options ...RequestOption) *Iterator[Connector] {
+	return iterate[Connector](ctx, s.client, "/v1/connectors", queryOf(params), options)
 }
 
 // KeywordsService: Words that opt in anyone who texts them, and add them to a list.

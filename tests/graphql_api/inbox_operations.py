@@ -127,6 +127,19 @@ INBOX_OPERATIONS = (
         lambda s: {"contactList.kind": "static", "contactList.source": None, "contactList.syncs.totalCount": 0},
         lambda s: {"id": s.contact_list},
     ),
+    Operation("Connectors", 0, lambda s: {
+        "connectors.0.type": "kit",
+        "connectors.0.settings.0": {
+            "name": "api_key",
+            "label": "API key",
+            "kind": "secret",
+            "required": False,
+            "help": "In Kit: Settings, Developer, V4 keys.",
+            "example": None,
+            "choices": [],
+        },
+        "connectors.-1.capabilities.reads": False,
+    }),
     Operation("ListSync", 1, lambda s: {"listSync": None}, lambda s: {"id": "syn_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}),
     Operation(
         "CreateSyncedList",

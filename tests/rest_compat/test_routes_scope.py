@@ -17,6 +17,7 @@ from tests.rest_compat.making import get, make_everything, path_of, post
 SHARED = (
     *("/v1/workspace", "/v1/senders", "/v1/credits", "/v1/credits/ledger", "/v1/credits/purchases"),
     *("/v1/credits/packs", "/v1/credits/checkouts", "/v1/credits/rates", "/v1/credits/auto_top_up"),
+    "/v1/connectors",
 )
 ON_ONE = [
     endpoint

@@ -9,13 +9,14 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 from tortoise.expressions import Subquery
+from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.contacts.contacts import read_name
 from msvs.api.contacts.source_options import NewSource
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import contact_list_version
 from msvs.api.scope import find, scoped
@@ -61,6 +62,12 @@ class UpdateList(Request, frozen=True):
     version: Version | UnsetType = UNSET
 
 
+class ListLists(PageQuery, frozen=True, kw_only=True):
+    """Which lists."""
+
+    kind: Annotated[str, about("Only lists of this kind.", example="synced", enum=[STATIC, SYNCED])] | None = None
+
+
 class AddContacts(Request, frozen=True):
     """Contacts to add to a list."""
 
@@ -89,9 +96,19 @@ async def get_list(ctx: Context, id: UUID) -> ContactList:
     return await find(ctx, ContactList, id, prefix=ids.CONTACT_LIST, noun="list")
 
 
-async def list_lists(ctx: Context, page: PageRequest) -> Page[ContactList]:
-    """List Lists, newest first."""
-    return await fetch_page(scoped(ctx, ContactList), page)
+async def list_lists(ctx: Context, page: PageRequest, *, kind: str | None = None) -> Page[ContactList]:
+    """List Lists, newest first, optionally of one kind. Raises InvalidRequest for another kind."""
+    return await fetch_page(select_lists(ctx, kind), page)
+
+
+def select_lists(ctx: Context, kind: str | None) -> QuerySet[ContactList]:
+    """Select the lists of a kind, or all. Raises InvalidRequest for another kind."""
+    query = scoped(ctx, ContactList)
+    if kind is None:
+        return query
+    if kind not in (STATIC, SYNCED):
+        raise InvalidRequest(f"kind must be one of: {STATIC}, {SYNCED}.", param="kind")
+    return query.filter(kind=kind)
 
 
 async def update_list(ctx: Context, id: UUID, name: str, *, version: str | UnsetType = UNSET) -> ContactList:

@@ -72,6 +72,7 @@ export const FLOW = {
   resumeListSync: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
   disconnectList: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
   listListSyncs: { path: { id: "list_id" }, query: { limit: "5" } },
+  listConnectors: {},
   addListContacts: { path: { id: "list_id" }, body: { contact_ids: ["{{contact_id}}"] } },
   listListContacts: { path: { id: "list_id" }, query: { limit: "5" } },
   removeListContact: {

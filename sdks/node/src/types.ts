@@ -61,6 +61,14 @@ export type CheckoutStatus =
   | "review"
   | Open;
 
+export type ConnectorSettingKind =
+  | "text"
+  | "url"
+  | "secret"
+  | "choice"
+  | "boolean"
+  | Open;
+
 export type ContactListKind =
   | "static"
   | "synced"
@@ -1045,6 +1053,61 @@ export interface Checkout {
   expires_at: string | null;
   /** When it was paid; null until then. */
   paid_at: string | null;
+}
+
+/** A service that a list can be kept in step with. */
+export interface Connector {
+  object: "connector";
+  /** The `type` of a list's source. */
+  type: string;
+  /** The name of the service. */
+  label: string;
+  /** What it asks for, in the order to show. */
+  settings: Array<ConnectorSetting>;
+  /** What it can do. */
+  capabilities: ConnectorCapabilities;
+}
+
+/** What a connector can do. */
+export interface ConnectorCapabilities {
+  /** Whether its people are read by a schedule; otherwise they are posted to `hook_url`. */
+  reads: boolean;
+  /** Whether later syncs can read only what changed. */
+  reads_changes: boolean;
+  /** Whether opt-outs can be written to the service. */
+  writes_opt_outs: boolean;
+  /** Whether a list has a `hook_url` that the service posts to. */
+  has_hook: boolean;
+  /** Whether the address is registered in the service by itself. */
+  registers_hook: boolean;
+  /** Whether the service reports consent to text messages by itself. */
+  reports_consent: boolean;
+}
+
+/** A value of a setting. */
+export interface ConnectorChoice {
+  /** The value to send. */
+  value: string;
+  /** How it is shown. */
+  label: string;
+}
+
+/** A setting of a connector, for a form to ask for. */
+export interface ConnectorSetting {
+  /** The key in `settings`. */
+  name: string;
+  /** How it is shown. */
+  label: string;
+  /** How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has `choices`. */
+  kind: ConnectorSettingKind;
+  /** Whether the connector cannot work without it. */
+  required: boolean;
+  /** Where to find it; may be empty. */
+  help: string;
+  /** A value that it may have. */
+  example: string | null;
+  /** The only values of a `choice`; empty for other kinds. */
+  choices: Array<ConnectorChoice>;
 }
 
 /**

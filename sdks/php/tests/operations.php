@@ -78,6 +78,7 @@ return [
     'resumeListSync' => ['lists', 'resumeSync', ['id'], false],
     'disconnectList' => ['lists', 'disconnect', ['id'], false],
     'listListSyncs' => ['lists', 'syncs', ['id'], true],
+    'listConnectors' => ['lists', 'connectors', [], false],
     'createKeyword' => ['keywords', 'create', [], true],
     'listKeywords' => ['keywords', 'list', [], true],
     'retrieveKeyword' => ['keywords', 'retrieve', ['id'], false],

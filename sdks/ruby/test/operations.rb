@@ -76,6 +76,7 @@ OPERATIONS = {
   "resumeListSync" => [:lists, :resume_sync, %w[id], false],
   "disconnectList" => [:lists, :disconnect, %w[id], false],
   "listListSyncs" => [:lists, :syncs, %w[id], true],
+  "listConnectors" => [:lists, :connectors, %w[], true],
   "createKeyword" => [:keywords, :create, %w[], false],
   "listKeywords" => [:keywords, :list, %w[], true],
   "retrieveKeyword" => [:keywords, :retrieve, %w[id], false],

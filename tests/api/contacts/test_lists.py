@@ -9,6 +9,8 @@ import pytest
 
 from msvs.api import ids
 from msvs.api.contacts.lists import (
+    STATIC,
+    SYNCED,
     ContactsAdded,
     add_contacts,
     create_list,
@@ -17,6 +19,7 @@ from msvs.api.contacts.lists import (
     list_lists,
     list_members,
     remove_contact,
+    select_lists,
     update_list,
 )
 from msvs.api.context import Context
@@ -216,3 +219,16 @@ async def test_pages_run_newest_first(ctx: Context) -> None:
 
     assert ([row.id for row in lists.items], lists.has_more) == ([rows[2].id, rows[1].id], True)
     assert ([row.id for row in members.items], members.has_more) == ([contacts[1].id, contacts[0].id], False)
+
+
+async def test_lists_of_one_kind(ctx: Context) -> None:
+    by_hand = await make_list(ctx)
+    synced = await make_list(ctx)
+    await ContactList.filter(id=synced.id).update(kind=SYNCED)
+
+    for kind, found in ((None, [synced.id, by_hand.id]), (STATIC, [by_hand.id]), (SYNCED, [synced.id])):
+        assert [row.id for row in (await list_lists(ctx, PageRequest(), kind=kind)).items] == found
+        assert await select_lists(ctx, kind).count() == len(found)
+    with pytest.raises(InvalidRequest) as refusal:
+        await list_lists(ctx, PageRequest(), kind="kit")
+    assert refusal.value.param == "kind"

@@ -391,6 +391,13 @@ var Calls = map[string]Call{
 		}
 		return c.Lists.Syncs(ctx, args.text("id"), params, options...)
 	},
+	"listConnectors": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ListsConnectorsParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Lists.Connectors(ctx, params, options...)
+	},
 	"createKeyword": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.KeywordCreate
 		if err := args.body(&params); err != nil {
@@ -759,6 +766,13 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Lists.SyncsAutoPaging(ctx, args.text("id"), params), take)
+	},
+	"listConnectors": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.ListsConnectorsParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Lists.ConnectorsAutoPaging(ctx, params), take)
 	},
 	"listKeywords": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.KeywordsListParams

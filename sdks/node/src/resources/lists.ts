@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { Contact, ContactList, ContactsAdded, CreateImportUpdate, Deleted, ListSourceRemoval, ListSync, NewSourceParams, OptInParams } from "../types.js";
+import type { Connector, Contact, ContactList, ContactListKind, ContactsAdded, CreateImportUpdate, Deleted, ListSourceRemoval, ListSync, NewSourceParams, OptInParams } from "../types.js";
 
 /** Parameters of lists.create. */
 export interface ListsCreateParams {
@@ -19,6 +19,8 @@ export interface ListsListParams {
   starting_after?: string;
   /** The id before which the page ends: newer resources. */
   ending_before?: string;
+  /** Only lists of this kind. */
+  kind?: ContactListKind;
 }
 
 /** Parameters of lists.update. */
@@ -175,5 +177,13 @@ export class ListsResource {
   /** List the syncs of a list. Newest first, kept for 90 days. People who were posted are counted in one entry an hour. */
   syncs(id: string, params: ListsSyncsParams = {}, options: RequestOptions = {}): PagePromise<ListSync> {
     return this.#call.page("GET", `/v1/lists/${pathId("id", id)}/syncs`, { query: params, options });
+  }
+
+  /**
+   * List the services that a list can be synced with, and their settings. The same for every workspace. `settings` of
+   * each are those of `source.settings`, in the order to ask for them.
+   */
+  connectors(options: RequestOptions = {}): PagePromise<Connector> {
+    return this.#call.page("GET", "/v1/connectors", { options });
   }
 }

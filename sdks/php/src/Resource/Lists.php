@@ -50,10 +50,12 @@ final class Lists extends Resource
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
+     *     kind?: 'static'|'synced'|string,
      * } $params
      * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
+     * - `kind`: Only lists of this kind.
      * @param RequestOptions $options
      * @return Page<Model\ContactList>
      */
@@ -356,5 +358,17 @@ final class Lists extends Resource
     public function syncs(string $id, array $params = [], array $options = []): Page
     {
         return $this->fetchList(Model\ListSync::class, '/v1/lists/{id}/syncs', ['id' => $id], $params, $options);
+    }
+
+    /**
+     * List the services that a list can be synced with, and their settings. The same for every workspace. `settings`
+     * of each are those of `source.settings`, in the order to ask for them.
+     *
+     * @param RequestOptions $options
+     * @return Page<Model\Connector>
+     */
+    public function connectors(array $options = []): Page
+    {
+        return $this->fetchList(Model\Connector::class, '/v1/connectors', [], [], $options);
     }
 }

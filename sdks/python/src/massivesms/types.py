@@ -77,6 +77,16 @@ CheckoutStatus = (
     ]
     | str
 )
+ConnectorSettingKind = (
+    Literal[
+        "text",
+        "url",
+        "secret",
+        "choice",
+        "boolean",
+    ]
+    | str
+)
 ContactListKind = (
     Literal[
         "static",
@@ -1158,6 +1168,67 @@ class Checkout(Model):
     """The time until which it can be paid; null before it is open."""
     paid_at: str | None
     """When it was paid; null until then."""
+
+
+class Connector(Model):
+    """A service that a list can be kept in step with."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"settings": "ConnectorSetting", "capabilities": "ConnectorCapabilities"}
+    object: Literal["connector"]
+    type: str
+    """The `type` of a list's source."""
+    label: str
+    """The name of the service."""
+    settings: list[ConnectorSetting]
+    """What it asks for, in the order to show."""
+    capabilities: ConnectorCapabilities
+    """What it can do."""
+
+
+class ConnectorCapabilities(Model):
+    """What a connector can do."""
+
+    reads: bool
+    """Whether its people are read by a schedule; otherwise they are posted to `hook_url`."""
+    reads_changes: bool
+    """Whether later syncs can read only what changed."""
+    writes_opt_outs: bool
+    """Whether opt-outs can be written to the service."""
+    has_hook: bool
+    """Whether a list has a `hook_url` that the service posts to."""
+    registers_hook: bool
+    """Whether the address is registered in the service by itself."""
+    reports_consent: bool
+    """Whether the service reports consent to text messages by itself."""
+
+
+class ConnectorChoice(Model):
+    """A value of a setting."""
+
+    value: str
+    """The value to send."""
+    label: str
+    """How it is shown."""
+
+
+class ConnectorSetting(Model):
+    """A setting of a connector, for a form to ask for."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"choices": "ConnectorChoice"}
+    name: str
+    """The key in `settings`."""
+    label: str
+    """How it is shown."""
+    kind: ConnectorSettingKind
+    """How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has `choices`."""
+    required: bool
+    """Whether the connector cannot work without it."""
+    help: str
+    """Where to find it; may be empty."""
+    example: str | None
+    """A value that it may have."""
+    choices: list[ConnectorChoice]
+    """The only values of a `choice`; empty for other kinds."""
 
 
 class ConsentEntry(Model):

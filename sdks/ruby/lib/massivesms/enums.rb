@@ -65,6 +65,15 @@ module MassiveSMS
     REVIEW = "review"
   end
 
+  # Values of ConnectorSettingKind.
+  module ConnectorSettingKind
+    TEXT = "text"
+    URL = "url"
+    SECRET = "secret"
+    CHOICE = "choice"
+    BOOLEAN = "boolean"
+  end
+
   # Values of ContactListKind.
   module ContactListKind
     STATIC = "static"

@@ -411,6 +411,61 @@ module MassiveSMS
     field :paid_at, :time
   end
 
+  # A service that a list can be kept in step with.
+  class Connector < Model
+    field :object
+    # The `type` of a list's source.
+    field :type
+    # The name of the service.
+    field :label
+    # What it asks for, in the order to show.
+    field :settings, [:ConnectorSetting]
+    # What it can do.
+    field :capabilities, :ConnectorCapabilities
+  end
+
+  # What a connector can do.
+  class ConnectorCapabilities < Model
+    # Whether its people are read by a schedule; otherwise they are posted to `hook_url`.
+    field :reads
+    # Whether later syncs can read only what changed.
+    field :reads_changes
+    # Whether opt-outs can be written to the service.
+    field :writes_opt_outs
+    # Whether a list has a `hook_url` that the service posts to.
+    field :has_hook
+    # Whether the address is registered in the service by itself.
+    field :registers_hook
+    # Whether the service reports consent to text messages by itself.
+    field :reports_consent
+  end
+
+  # A value of a setting.
+  class ConnectorChoice < Model
+    # The value to send.
+    field :value
+    # How it is shown.
+    field :label
+  end
+
+  # A setting of a connector, for a form to ask for.
+  class ConnectorSetting < Model
+    # The key in `settings`.
+    field :name
+    # How it is shown.
+    field :label
+    # How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has `choices`.
+    field :kind
+    # Whether the connector cannot work without it.
+    field :required
+    # Where to find it; may be empty.
+    field :help
+    # A value that it may have.
+    field :example
+    # The only values of a `choice`; empty for other kinds.
+    field :choices, [:ConnectorChoice]
+  end
+
   # One consent record of a phone, with its evidence. `phone`, `ip`, `user_agent` and `text` are null after an
   # erasure. `given_at` is when the person agreed, if given. `sequence` and `hash` are its position in the chain of
   # the workspace and mode.

@@ -23,6 +23,10 @@ module MassiveSMS
     CarrierExplanation
     CharacterExplanation
     Checkout
+    Connector
+    ConnectorCapabilities
+    ConnectorChoice
+    ConnectorSetting
     ConsentEntry
     ConsentExplanation
     ConsentRecord
@@ -125,6 +129,7 @@ module MassiveSMS
     CampaignPauseReason
     CampaignStatus
     CheckoutStatus
+    ConnectorSettingKind
     ContactListKind
     CreateExportFormat
     CreateExportKind

@@ -55,6 +55,7 @@ class Lists:
         limit: int | NotGiven = NOT_GIVEN,
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
+        kind: t.ContactListKind | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.ContactList]:
         """List all lists.
@@ -64,6 +65,7 @@ class Lists:
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
+        kind: Only lists of this kind.
         """
         return self._client.call_page(
             "GET",
@@ -73,6 +75,7 @@ class Lists:
                 "limit": limit,
                 "starting_after": starting_after,
                 "ending_before": ending_before,
+                "kind": kind,
             },
             options=options,
         )
@@ -429,6 +432,23 @@ class Lists:
             options=options,
         )
 
+    def connectors(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Page[t.Connector]:
+        """List the services that a list can be synced with, and their settings.
+
+        The same for every workspace. `settings` of each are those of `source.settings`, in the order to ask for
+        them.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/connectors",
+            "Connector",
+            options=options,
+        )
+
 
 class AsyncLists:
     """Collections of contacts to send to as a group."""
@@ -470,6 +490,7 @@ class AsyncLists:
         limit: int | NotGiven = NOT_GIVEN,
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
+        kind: t.ContactListKind | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.ContactList]:
         """List all lists.
@@ -479,6 +500,7 @@ class AsyncLists:
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
+        kind: Only lists of this kind.
         """
         return self._client.call_page(
             "GET",
@@ -488,6 +510,7 @@ class AsyncLists:
                 "limit": limit,
                 "starting_after": starting_after,
                 "ending_before": ending_before,
+                "kind": kind,
             },
             options=options,
         )
@@ -841,5 +864,22 @@ class AsyncLists:
                 "starting_after": starting_after,
                 "ending_before": ending_before,
             },
+            options=options,
+        )
+
+    def connectors(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> AsyncPager[t.Connector]:
+        """List the services that a list can be synced with, and their settings.
+
+        The same for every workspace. `settings` of each are those of `source.settings`, in the order to ask for
+        them.
+        """
+        return self._client.call_page(
+            "GET",
+            "/v1/connectors",
+            "Connector",
             options=options,
         )

@@ -23,11 +23,12 @@ module MassiveSMS
       # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
+      # @param kind [String] Only lists of this kind.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<ContactList>]
-      def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, request_options: {})
+      def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, kind: UNSET, request_options: {})
         fetch_list(MassiveSMS::ContactList, "/v1/lists", {},
-             { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
+             { limit: limit, starting_after: starting_after, ending_before: ending_before, kind: kind }, request_options)
       end
 
       # Retrieve a list.
@@ -190,6 +191,16 @@ module MassiveSMS
       def syncs(id, limit: UNSET, starting_after: UNSET, ending_before: UNSET, request_options: {})
         fetch_list(MassiveSMS::ListSync, "/v1/lists/{id}/syncs", { "id" => id },
              { limit: limit, starting_after: starting_after, ending_before: ending_before }, request_options)
+      end
+
+      # List the services that a list can be synced with, and their settings. The same for every workspace. `settings`
+      # of each are those of `source.settings`, in the order to ask for them.
+      #
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [Page<Connector>]
+      def connectors(request_options: {})
+        fetch_list(MassiveSMS::Connector, "/v1/connectors", {},
+             {}, request_options)
       end
     end
   end

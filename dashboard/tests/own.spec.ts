@@ -58,7 +58,7 @@ test("an authenticator app, recovery codes, and logging in with them", async ({ 
   await page.keyboard.press("Enter");
   const codes = page.getByRole("alertdialog");
   await expect(codes.getByRole("listitem")).toHaveCount(10);
-  const recovery = await codes.getByRole("listitem").first().innerText();
+  const [recovery, other] = await codes.getByRole("listitem").allInnerTexts();
   await checkPage(page);
   await codes.getByRole("button", { name: "I have put them away" }).click();
   await expect(page.getByText("10 left")).toBeVisible();
@@ -85,7 +85,7 @@ test("an authenticator app, recovery codes, and logging in with them", async ({ 
   await page.goto("/dashboard/login");
   await enter();
   await page.getByRole("button", { name: "Use a recovery code" }).click();
-  await page.getByLabel("Recovery code").fill(recovery);
+  await page.getByLabel("Recovery code").fill(recovery!);
   await page.keyboard.press("Enter");
   await expect(page.locator("#page h1")).toBeVisible();
 
@@ -98,10 +98,22 @@ test("an authenticator app, recovery codes, and logging in with them", async ({ 
   await expect(page.getByText("The session has ended.")).toBeVisible();
 
   await page.goto("/dashboard/account?part=security");
+  await page.getByRole("button", { name: "Make new codes" }).click();
+  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await expect(dialog.getByRole("button", { name: "Make new codes" })).toBeDisabled();
+  await dialog.getByLabel("Code of your app, or a recovery code").fill("000000");
+  await page.keyboard.press("Enter");
+  await expect(dialog.getByText("The code is wrong, or was used already.")).toBeVisible();
+  await checkPage(page);
+  await dialog.getByRole("button", { name: "Not now" }).click();
   await page.getByRole("button", { name: "Remove the app" }).click();
   await dialog.getByLabel("Your password").fill(PASSWORD);
+  await dialog.getByLabel("Code of your app, or a recovery code").fill(other!);
   await page.keyboard.press("Enter");
   await expect(page.getByRole("button", { name: "Set up an app" })).toBeVisible();
+  await page.getByRole("button", { name: "Set up an app" }).click();
+  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await expect(dialog.getByLabel("Code of your app, or a recovery code")).toHaveCount(0);
 });
 
 test("another password", async ({ page }) => {
@@ -188,6 +200,8 @@ test("a passkey, added and logged in with, alone", async ({ page, baseURL }) => 
   await page.goto(`${local}/dashboard/account?part=security`);
   await page.getByRole("button", { name: "Remove Laptop at home" }).click();
   await page.getByLabel("Your password").fill(PASSWORD);
-  await page.keyboard.press("Enter");
+  await dialog.getByRole("button", { name: "Use a passkey instead" }).click();
+  await checkPage(page);
+  await dialog.getByRole("button", { name: "Remove", exact: true }).click();
   await expect(page.getByText("Laptop at home")).toHaveCount(0);
 });

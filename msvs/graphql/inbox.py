@@ -163,7 +163,7 @@ class InboxMutation:
         self,
         info: Info,
         contact_id: ThreadContactId,
-        user_id: Annotated[ID | None, strawberry.argument(description="The member's id; null for nobody.")],
+        user_id: Annotated[ID | None, strawberry.argument(description="The member's id; null for nobody.")] = None,
     ) -> object:
         async def assign(ctx: Context) -> inbox.Thread:
             return await assignments.assign_thread(

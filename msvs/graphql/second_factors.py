@@ -10,9 +10,9 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.accounts import login_sessions, passkeys, second_factors
-from msvs.api.accounts.login_sessions import Confirmation
 from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql.accounts import Accepted, Session, begin, for_people, user_of
+from msvs.graphql.confirmations import Code, CurrentPassword, PasskeyGiven, confirm
 from msvs.graphql.context import Info, RequestContext
 from msvs.graphql.errors import (
     AuthenticationError,
@@ -75,7 +75,6 @@ class SecondFactors:
     passkeys: list[Passkey] = strawberry.field(description="The passkeys, the oldest first.")
 
 
-CurrentPassword = Annotated[str, strawberry.argument(description="The user's password.")]
 BeginTotpResult = Annotated[
     TotpSecret | InvalidRequestError | ConflictError | RateLimitError | PermissionRefusedError,
     strawberry.union("BeginTotpResult", description="The secret for the authenticator app, or an error."),
@@ -127,9 +126,11 @@ class SecondFactorQuery:
 @strawberry.type
 class SecondFactorMutation:
     @mutation(BeginTotpResult, "Start to set up an authenticator app. It takes effect after `confirmTotp`.")
-    async def begin_totp(self, info: Info, current_password: CurrentPassword) -> object:
+    async def begin_totp(
+        self, info: Info, current_password: CurrentPassword, code: Code = None, passkey: PasskeyGiven = None
+    ) -> object:
         async def begin_(request: RequestContext) -> TotpSecret:
-            confirmation = await _confirm(request, current_password)
+            confirmation = await confirm(request, current_password, code, passkey)
             async with unit_of_work():
                 secret, uri = await second_factors.begin_totp(request.caller.visitor, confirmation)
             return TotpSecret(secret=secret, uri=uri)
@@ -140,19 +141,21 @@ class SecondFactorMutation:
     async def confirm_totp(
         self, info: Info, code: Annotated[str, strawberry.argument(description="The code that the app shows.")]
     ) -> object:
-        async def confirm(request: RequestContext) -> RecoveryCodes:
+        async def finish(request: RequestContext) -> RecoveryCodes:
             visitor, identity = request.caller.visitor, user_of(request)
             await second_factors.limit_codes(visitor, identity.user_id)
             async with unit_of_work():
                 codes = await second_factors.confirm_totp(visitor, identity, code)
             return RecoveryCodes(codes=list(codes))
 
-        return await for_people(info, confirm)
+        return await for_people(info, finish)
 
     @mutation(RemoveSecondFactorResult, "Remove the authenticator app.")
-    async def remove_totp(self, info: Info, current_password: CurrentPassword) -> object:
+    async def remove_totp(
+        self, info: Info, current_password: CurrentPassword, code: Code = None, passkey: PasskeyGiven = None
+    ) -> object:
         async def remove(request: RequestContext) -> Accepted:
-            confirmation = await _confirm(request, current_password)
+            confirmation = await confirm(request, current_password, code, passkey)
             async with unit_of_work():
                 await second_factors.remove_totp(request.caller.visitor, confirmation)
             return Accepted(accepted=True)
@@ -160,9 +163,11 @@ class SecondFactorMutation:
         return await for_people(info, remove)
 
     @mutation(RecoveryCodesResult, "Replace the recovery codes.")
-    async def make_recovery_codes(self, info: Info, current_password: CurrentPassword) -> object:
+    async def make_recovery_codes(
+        self, info: Info, current_password: CurrentPassword, code: Code = None, passkey: PasskeyGiven = None
+    ) -> object:
         async def make(request: RequestContext) -> RecoveryCodes:
-            confirmation = await _confirm(request, current_password)
+            confirmation = await confirm(request, current_password, code, passkey)
             async with unit_of_work():
                 codes = await second_factors.make_recovery_codes(request.caller.visitor, confirmation)
             return RecoveryCodes(codes=list(codes))
@@ -170,9 +175,11 @@ class SecondFactorMutation:
         return await for_people(info, make)
 
     @mutation(BeginPasskeyResult, "Start to create a passkey.")
-    async def begin_passkey(self, info: Info, current_password: CurrentPassword) -> object:
+    async def begin_passkey(
+        self, info: Info, current_password: CurrentPassword, code: Code = None, passkey: PasskeyGiven = None
+    ) -> object:
         async def begin_(request: RequestContext) -> PasskeyChallenge:
-            confirmation = await _confirm(request, current_password)
+            confirmation = await confirm(request, current_password, code, passkey)
             async with unit_of_work():
                 token, options = await passkeys.begin_passkey(request.caller.visitor, confirmation)
             return PasskeyChallenge(token=token, options=options)
@@ -214,10 +221,12 @@ class SecondFactorMutation:
         info: Info,
         id: Annotated[ID, strawberry.argument(description="The passkey's id.")],
         current_password: CurrentPassword,
+        code: Code = None,
+        passkey: PasskeyGiven = None,
     ) -> object:
         async def remove(request: RequestContext) -> Accepted:
-            confirmation = await _confirm(request, current_password)
             found = ids.find_id(passkeys.PASSKEY, id, "passkey")
+            confirmation = await confirm(request, current_password, code, passkey)
             async with unit_of_work():
                 await passkeys.remove_passkey(request.caller.visitor, confirmation, found)
             return Accepted(accepted=True)
@@ -292,7 +301,3 @@ class SecondFactorMutation:
             return Accepted(accepted=True)
 
         return await for_people(info, demand)
-
-
-async def _confirm(request: RequestContext, password: str) -> Confirmation:
-    return await login_sessions.confirm_password(request.caller.visitor, user_of(request), password)

@@ -11,13 +11,12 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.accounts import users, workspace_deletion
-from msvs.api.accounts.confirmations import FullConfirmation, PasskeyAnswer, confirm_fully
-from msvs.api.accounts.login_sessions import Identity
 from msvs.api.accounts.workspace_deletion import GRACE
 from msvs.api.errors import NotFound
 from msvs.api.permissions import Permission, allow
 from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql.accounts import Session, for_people, user_of
+from msvs.graphql.confirmations import Code, CurrentPassword, PasskeyGiven, confirm
 from msvs.graphql.context import Info, RequestContext
 from msvs.graphql.errors import (
     ConflictError,
@@ -166,23 +165,6 @@ LeaveWorkspaceResult = Annotated[
 ]
 
 
-@strawberry.input(description="The browser's answer to a passkey challenge.")
-class PasskeyAnswerInput:
-    token: str = strawberry.field(description="The token of `beginPasskeyConfirmation`.")
-    credential: str = strawberry.field(description="The browser's answer, as JSON.")
-
-
-CurrentPassword = Annotated[str, strawberry.argument(description="The password of the current user.")]
-Code = Annotated[
-    str | None,
-    strawberry.argument(
-        description="A code of the authenticator app, or a recovery code. A user with a second factor gives this or a"
-        " passkey."
-    ),
-]
-PasskeyGiven = Annotated[
-    PasskeyAnswerInput | None, strawberry.argument(description="A passkey of the user, in place of the code.")
-]
 WorkspaceId = Annotated[ID, strawberry.argument(description="The workspace's id.")]
 
 
@@ -199,9 +181,10 @@ class UserMutation:
     ) -> object:
         async def transfer(request: RequestContext) -> Member:
             allow(request.ctx, Permission.OWNERS_WRITE)
-            confirmation = await _confirm(request, user_of(request), current_password, code, passkey)
+            heir = _id(user_id, "user_id")
+            confirmation = await confirm(request, current_password, code, passkey)
             async with unit_of_work():
-                made = await workspace_deletion.transfer_ownership(request.ctx, confirmation, _id(user_id))
+                made = await workspace_deletion.transfer_ownership(request.ctx, confirmation, heir)
             return Member.from_row(made)
 
         return await for_people(info, transfer)
@@ -221,7 +204,7 @@ class UserMutation:
     ) -> object:
         async def delete(request: RequestContext) -> WorkspaceDeletion:
             await workspace_deletion.check_deletable(request.ctx, name)
-            confirmation = await _confirm(request, user_of(request), current_password, code, passkey)
+            confirmation = await confirm(request, current_password, code, passkey)
             async with unit_of_work():
                 row = await workspace_deletion.delete_workspace(request.ctx, confirmation, name)
             assert row.deletes_at is not None
@@ -245,7 +228,7 @@ class UserMutation:
             visitor, identity = request.caller.visitor, user_of(request)
             id = ids.find_id(ids.WORKSPACE, workspace_id, "workspace", param="workspace_id")
             workspace_deletion.check_owned(visitor, identity, id)
-            confirmation = await _confirm(request, identity, current_password, code, passkey)
+            confirmation = await confirm(request, current_password, code, passkey)
             async with unit_of_work():
                 found = await workspace_deletion.cancel_deletion(visitor, confirmation, id)
             return Session.from_identity(found)
@@ -321,17 +304,10 @@ class UserMutation:
         )
 
 
-async def _confirm(
-    request: RequestContext, identity: Identity, password: str, code: str | None, passkey: PasskeyAnswerInput | None
-) -> FullConfirmation:
-    answer = None if passkey is None else PasskeyAnswer(passkey.token, passkey.credential)
-    return await confirm_fully(request.caller.visitor, identity, password, code=code, passkey=answer)
-
-
 def _with_token(made: tuple[InvitationRow, str]) -> InvitationWithToken:
     row, token = made
     return InvitationWithToken(invitation=Invitation.from_row(row), token=token)
 
 
-def _id(text: str) -> UUID:
-    return ids.find_id(ids.USER, text, "member")
+def _id(text: str, param: str = "id") -> UUID:
+    return ids.find_id(ids.USER, text, "member", param=param)

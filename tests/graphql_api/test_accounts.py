@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -13,14 +13,17 @@ from starlette.applications import Starlette
 
 from msvs.api import ids
 from msvs.api.accounts import login_sessions, totp, users
+from msvs.api.accounts.passkeys import relying_party
 from msvs.api.context import Context
 from msvs.api.limits import RATES, Bucket, Rate
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.database import execute, fetch_value
 from msvs.models import AuditEntry, Membership, Role, User, Workspace
+from msvs.settings import Settings
 from tests import factories
 from tests.apps import settings_for
+from tests.authenticator import Authenticator
 from tests.engines import Engines
 from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
 from tests.graphql_api.conftest import Caller
@@ -395,6 +398,17 @@ async def test_ways_into_another_workspace_stay_open(browsers: Browsers, workspa
     assert (await browser.run(CREATE_LIST))["createList"]["livemode"] is False
 
 
+async def set_up_app(browser: Browser) -> tuple[str, list[str]]:
+    """The secret of an app that is set up with the code before this one, and the recovery codes."""
+    secret = (await browser.run(document("BeginTotp"), {"currentPassword": PASSWORD}))["beginTotp"]["secret"]
+    codes = (await browser.run(document("ConfirmTotp"), {"code": code_after(secret, -1)}))["confirmTotp"]["codes"]
+    return secret, codes
+
+
+def code_after(secret: str, later: int) -> str:
+    return totp.make_code(secret, totp.current_step(SERVICES.clock()) + later)
+
+
 async def test_deleting_transferring_and_canceling_ask_for_the_second_factor(
     browsers: Browsers, rosa: User, workspace: Workspace
 ) -> None:
@@ -402,12 +416,7 @@ async def test_deleting_transferring_and_canceling_ask_for_the_second_factor(
     browser = browsers()
     await browser.log_in(rosa.email)
     browser.enter(workspace)
-    secret = (await browser.run(document("BeginTotp"), {"currentPassword": PASSWORD}))["beginTotp"]["secret"]
-
-    def code(later: int) -> str:
-        return totp.make_code(secret, totp.current_step(SERVICES.clock()) + later)
-
-    recovery = (await browser.run(document("ConfirmTotp"), {"code": code(-1)}))["confirmTotp"]["codes"]
+    _, recovery = await set_up_app(browser)
     place = {"workspaceId": ids.encode_id(ids.WORKSPACE, workspace.id)}
     heir = {"userId": ids.encode_id(ids.USER, luis.id)}
     asked: list[tuple[str, dict[str, str]]] = [
@@ -426,6 +435,61 @@ async def test_deleting_transferring_and_canceling_ask_for_the_second_factor(
         given = {"currentPassword": PASSWORD, "code": recovery.pop()}
         (answer,) = (await browser.run(document(name), {**variables, **given})).values()
         assert "code" not in answer, answer
+
+
+async def passkey_of(browser: Browser, **proof: str) -> str:
+    """The id of a passkey that is added."""
+    begun = (await browser.run(document("BeginPasskey"), {"currentPassword": PASSWORD, **proof}))["beginPasskey"]
+    device = Authenticator(relying_party(replace(SERVICES, base_url=Settings().base_url))[1][0])
+    given = {"token": begun["token"], "credential": device.create(begun["options"]), "name": "Phone"}
+    return str((await browser.run(document("AddPasskey"), given))["addPasskey"]["passkey"]["id"])
+
+
+@pytest.mark.parametrize("name", ["BeginTotp", "BeginPasskey", "MakeRecoveryCodes", "RemovePasskey", "RemoveTotp"])
+@pytest.mark.parametrize("by", ["code", "recovery code"])
+async def test_a_second_factor_is_asked_for_before_another_is_added_or_removed(
+    browsers: Browsers, rosa: User, workspace: Workspace, name: str, by: str
+) -> None:
+    browser = browsers()
+    await browser.log_in(rosa.email)
+    browser.enter(workspace)
+    secret, codes = await set_up_app(browser)
+    variables = {"id": await passkey_of(browser, code=codes.pop())} if name == "RemovePasskey" else {}
+    before = (await browser.run(document("SecondFactors")))["secondFactors"]
+    right = codes.pop() if by == "recovery code" else code_after(secret, 0)
+    for given, refused in (
+        ({"currentPassword": PASSWORD}, "parameter_missing"),
+        ({"currentPassword": PASSWORD, "code": "000 000"}, "second_factor_invalid"),
+        ({"currentPassword": "a wrong password", "code": right}, "password_wrong"),
+    ):
+        (answer,) = (await browser.run(document(name), {**variables, **given})).values()
+        assert answer["code"] == refused
+    assert (await browser.run(document("SecondFactors")))["secondFactors"] == before
+    (answer,) = (await browser.run(document(name), {**variables, "currentPassword": PASSWORD, "code": right})).values()
+    # An app that is set up is in the way of another, but the proof was taken.
+    assert answer.get("code") == ("second_factor_exists" if name == "BeginTotp" else None), answer
+    (answer,) = (await browser.run(document("BeginPasskey"), {"currentPassword": PASSWORD, "code": right})).values()
+    assert answer.get("code") == (None if name == "RemoveTotp" else "second_factor_invalid"), answer
+
+
+async def test_what_was_begun_by_the_password_alone_ends_when_a_factor_is_added(
+    browsers: Browsers, rosa: User, workspace: Workspace
+) -> None:
+    thief, browser = browsers(), browsers()
+    for each in (thief, browser):
+        await each.log_in(rosa.email)
+        each.enter(workspace)
+    begun = (await thief.run(document("BeginPasskey"), {"currentPassword": PASSWORD}))["beginPasskey"]
+    secret = (await thief.run(document("BeginTotp"), {"currentPassword": PASSWORD}))["beginTotp"]["secret"]
+    await passkey_of(browser)
+    (answer,) = (await thief.run(document("ConfirmTotp"), {"code": code_after(secret, 0)})).values()
+    assert answer["code"] == "second_factor_invalid"
+    device = Authenticator(relying_party(replace(SERVICES, base_url=Settings().base_url))[1][0])
+    given = {"token": begun["token"], "credential": device.create(begun["options"]), "name": "Phone"}
+    (answer,) = (await thief.run(document("AddPasskey"), given)).values()
+    assert answer["code"] == "second_factor_invalid"
+    found = (await browser.run(document("SecondFactors")))["secondFactors"]
+    assert (found["hasTotp"], len(found["passkeys"])) == (False, 1)
 
 
 async def test_a_session_that_is_not_used_ends(browsers: Browsers, rosa: User) -> None:

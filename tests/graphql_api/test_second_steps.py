@@ -72,7 +72,7 @@ async def test_every_document_of_second_factors_is_run(rosa: Person) -> None:
 
     (origin,) = relying_party(replace(SERVICES, base_url=Settings().base_url))[1]
     device = Authenticator(origin)
-    asked = await rosa.run("BeginPasskey", **BY_PASSWORD)
+    asked = await rosa.run("BeginPasskey", code=codes.pop(), **BY_PASSWORD)
     added = await rosa.run(
         "AddPasskey", token=asked["token"], credential=device.create(asked["options"]), name="My phone"
     )
@@ -84,15 +84,16 @@ async def test_every_document_of_second_factors_is_run(rosa: Person) -> None:
         credential = device.get(asked["options"])
         rosa.enter(await rosa.run("LogInWithPasskey", token=asked["token"], credential=credential))
 
-    await rosa.run("BeginPasskeyConfirmation")
-    renewed = (await rosa.run("MakeRecoveryCodes", **BY_PASSWORD))["codes"]
+    asked = await rosa.run("BeginPasskeyConfirmation")
+    answer = {"token": asked["token"], "credential": device.get(asked["options"])}
+    renewed = (await rosa.run("MakeRecoveryCodes", passkey=answer, **BY_PASSWORD))["codes"]
     rosa.enter(await rosa.run("LogInWithCode", token=await rosa.first_step(), code=renewed[0]))
     found = await rosa.run("SecondFactors")
     assert (found["hasTotp"], found["recoveryCodesLeft"]) == (True, 9)
     assert [each["name"] for each in found["passkeys"]] == ["Old phone"]
 
-    await rosa.run("RemovePasskey", id=passkey, **BY_PASSWORD)
-    await rosa.run("RemoveTotp", **BY_PASSWORD)
+    await rosa.run("RemovePasskey", id=passkey, code=renewed[1], **BY_PASSWORD)
+    await rosa.run("RemoveTotp", code=renewed[2], **BY_PASSWORD)
     found = await rosa.run("SecondFactors")
     assert (found["hasTotp"], found["passkeys"]) == (False, [])
     assert (await rosa.browser.log_in(EMAIL))["__typename"] == "Session"

@@ -72,7 +72,7 @@ export function useProof(): Proof {
 /** Tell whether the fields of a proof show a problem themselves. */
 export const isOfProof = (problem: Problem): boolean => problem.code === "password_wrong" || problem.param === "code" || problem.param === "passkey";
 
-export function ProofFields({ of: proof, problem }: { of: Proof; problem: Problem | null }) {
+export function ProofFields({ of: proof, problem, autoFocus = false }: { of: Proof; problem: Problem | null; autoFocus?: boolean }) {
   const { t } = useLingui();
   const textOf = useProblemText();
   const { user } = useSession();
@@ -86,6 +86,7 @@ export function ProofFields({ of: proof, problem }: { of: Proof; problem: Proble
         value={proof.password}
         onChange={proof.setPassword}
         error={problem?.code === "password_wrong" ? t`The password is wrong.` : undefined}
+        autoFocus={autoFocus}
       />
       {user.hasSecondFactor && !proof.isByPasskey && (
         <Field

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
-from msvs.api.accounts.login_sessions import Confirmation, Identity, confirm_password
+from msvs.api.accounts.login_sessions import FullConfirmation, Identity, confirm_password
 from msvs.api.accounts.passkeys import use_passkey
 from msvs.api.accounts.second_factors import find_user, has_factor, limit_codes, use_code
 from msvs.api.accounts.tokens import TokenPurpose
 from msvs.api.context import Visitor
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.unit_of_work import unit_of_work
-
-
-@dataclass(frozen=True, slots=True)
-class FullConfirmation(Confirmation):
-    """Proof that a logged-in user has just given all that logging in asks for; `confirm_fully` makes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,11 @@ class Confirmation:
     identity: Identity
 
 
+@dataclass(frozen=True, slots=True)
+class FullConfirmation(Confirmation):
+    """Proof that a logged-in user has just given all that logging in asks for; `confirm_fully` makes it."""
+
+
 async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSession:
     """Open a session for the right password, or ask for the second factor. Not to be run in a unit of work.
 
@@ -411,7 +416,7 @@ def find_place(identity: Identity, workspace_id: UUID) -> WorkspaceMembership:
     for membership in identity.memberships:
         if membership.workspace_id == workspace_id:
             return membership
-    raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, workspace_id))
+    raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, workspace_id), param="workspace_id")
 
 
 def require_second_factor(identity: Identity, membership: WorkspaceMembership) -> None:

@@ -12,8 +12,9 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
-from msvs.api.accounts.login_sessions import Confirmation, Identity, OpenedSession, begin_session
+from msvs.api.accounts.login_sessions import FullConfirmation, Identity, OpenedSession, begin_session
 from msvs.api.accounts.second_factors import (
+    forget_begun_factors,
     forget_codes_of_none,
     replace_codes,
     second_factor_invalid,
@@ -50,7 +51,7 @@ async def list_passkeys(identity: Identity) -> Sequence[PasskeyRow]:
     return await fetch(PasskeyRow, LIST_PASSKEYS, identity.user_id)
 
 
-async def begin_passkey(visitor: Visitor, confirmation: Confirmation) -> tuple[str, str]:
+async def begin_passkey(visitor: Visitor, confirmation: FullConfirmation) -> tuple[str, str]:
     """Begin to make a passkey: a token for `add_passkey`, and the options for the browser as JSON."""
     from webauthn import generate_registration_options, options_to_json
     from webauthn.helpers import bytes_to_base64url
@@ -108,6 +109,7 @@ async def add_passkey(
     values = (credential_id, key, made.sign_count, name, made.credential_backed_up, visitor.services.clock())
     if not await execute(INSERT_PASSKEY, ids.new_id(), identity.user_id, *values):
         raise Conflict("This passkey exists already.", code=ErrorCode.SECOND_FACTOR_EXISTS)
+    await forget_begun_factors(identity.user_id)
     await tell_change(visitor, identity, AuthenticationAction.PASSKEY_ADDED)
     codes = [] if identity.has_second_factor else await replace_codes(identity)
     row = await fetch_row(PasskeyRow, FIND_PASSKEY, credential_id)
@@ -123,7 +125,7 @@ async def rename_passkey(identity: Identity, id: UUID, name: str) -> PasskeyRow:
     return row
 
 
-async def remove_passkey(visitor: Visitor, confirmation: Confirmation, id: UUID) -> None:
+async def remove_passkey(visitor: Visitor, confirmation: FullConfirmation, id: UUID) -> None:
     """Take a passkey away. Raises NotFound."""
     identity = confirmation.identity
     if not await execute("DELETE FROM passkeys WHERE user_id = $1 AND id = $2", identity.user_id, id):

@@ -13,7 +13,7 @@ from msvs.api import ids
 from msvs.api.accounts import totp
 from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
 from msvs.api.accounts.login_sessions import (
-    Confirmation,
+    FullConfirmation,
     Identity,
     OpenedSession,
     begin_session,
@@ -50,6 +50,9 @@ USE_STEP = """
 UPDATE users SET totp_last_step = $2 WHERE id = $1 AND totp_confirmed_at IS NOT NULL
     AND (totp_last_step IS NULL OR totp_last_step < $2)
 """
+FORGET_BEGUN_TOTP = """
+UPDATE users SET totp_sealed = NULL WHERE id = $1 AND totp_confirmed_at IS NULL AND totp_sealed IS NOT NULL
+"""
 REMOVE_TOTP = """
 UPDATE users SET totp_sealed = NULL, totp_confirmed_at = NULL, totp_last_step = NULL
 WHERE id = $1 AND totp_confirmed_at IS NOT NULL
@@ -72,7 +75,7 @@ UPDATE workspaces SET requires_second_factor = $2 WHERE id = $1 AND requires_sec
 """
 
 
-async def begin_totp(visitor: Visitor, confirmation: Confirmation) -> tuple[str, str]:
+async def begin_totp(visitor: Visitor, confirmation: FullConfirmation) -> tuple[str, str]:
     """Make the secret that an authenticator app is to share; it and its otpauth URI, which are shown only once.
 
     It counts once `confirm_totp` was given a code. Raises Conflict code `second_factor_exists`.
@@ -96,12 +99,13 @@ async def confirm_totp(visitor: Visitor, identity: Identity, code: str) -> Seque
         step = totp.match_step(secret, code, now=visitor.services.clock())
     if step is None or not await execute(CONFIRM_TOTP, user.id, visitor.services.clock(), step, user.totp_sealed):
         raise InvalidRequest("The code is wrong.", param="code", code=ErrorCode.SECOND_FACTOR_INVALID)
+    await forget_begun_factors(identity.user_id)
     await tell_change(visitor, identity, AuthenticationAction.TOTP_ADDED)
     await execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", identity.user_id, identity.session_id)
     return await replace_codes(identity)
 
 
-async def remove_totp(visitor: Visitor, confirmation: Confirmation) -> bool:
+async def remove_totp(visitor: Visitor, confirmation: FullConfirmation) -> bool:
     """Take the authenticator app away; whether there was one."""
     identity = confirmation.identity
     if not await execute(REMOVE_TOTP, identity.user_id):
@@ -112,13 +116,19 @@ async def remove_totp(visitor: Visitor, confirmation: Confirmation) -> bool:
     return True
 
 
-async def make_recovery_codes(visitor: Visitor, confirmation: Confirmation) -> Sequence[str]:
+async def make_recovery_codes(visitor: Visitor, confirmation: FullConfirmation) -> Sequence[str]:
     """Make ten codes in place of those before, which count no more. Raises Conflict `second_factor_missing`."""
     identity = confirmation.identity
     if not identity.has_second_factor:
         raise Conflict("Add an authenticator app or a passkey first.", code=ErrorCode.SECOND_FACTOR_MISSING)
     await tell_change(visitor, identity, AuthenticationAction.RECOVERY_CODES_MADE)
     return await replace_codes(identity)
+
+
+async def forget_begun_factors(user_id: UUID) -> None:
+    """Forget what was begun before a factor was added, perhaps when the password alone was asked for."""
+    await execute(FORGET_BEGUN_TOTP, user_id)
+    await void_tokens(user_id, TokenPurpose.PASSKEY_CREATION)
 
 
 async def replace_codes(identity: Identity) -> Sequence[str]:

@@ -283,8 +283,10 @@ async def accept_invitation(visitor: Visitor, identity: Identity, token: str) ->
     return await _join(visitor, identity.user_id, identity.email, token, visitor.services.clock())
 
 
-async def change_role(ctx: Context, user_id: UUID, role: Role, *, end_holdings: bool = False) -> Member:
-    """Give a member another role. Only an owner makes or unmakes owners, and one always stays.
+async def change_role(
+    ctx: Context, user_id: UUID, role: Role, *, end_holdings: bool = False, param: str = "id"
+) -> Member:
+    """Give a member, named as `param`, another role. Only an owner makes or unmakes owners, and one always stays.
 
     A key may more than a member: with `end_holdings`, what the member made ends as where one is removed.
     Raises PermissionDenied, NotFound, and Conflict code `last_owner`.
@@ -292,7 +294,7 @@ async def change_role(ctx: Context, user_id: UUID, role: Role, *, end_holdings: 
     members = await _lock_members(ctx)
     acting = _acting_role(ctx, members)
     require(acting, Permission.MEMBERS_WRITE)
-    target = _find_member(members, user_id)
+    target = _find_member(members, user_id, param)
     if Role.OWNER in (target.role, role):
         require(acting, Permission.OWNERS_WRITE)
     before = target.role
@@ -448,14 +450,14 @@ def _acting_role(ctx: Context, members: Mapping[UUID, Membership]) -> Role | Non
     return members[user_id].role
 
 
-def _find_member(members: Mapping[UUID, Membership], user_id: UUID) -> Membership:
+def _find_member(members: Mapping[UUID, Membership], user_id: UUID, param: str = "id") -> Membership:
     if user_id not in members:
-        raise _no_member(user_id)
+        raise _no_member(user_id, param)
     return members[user_id]
 
 
-def _no_member(user_id: UUID) -> NotFound:
-    return ids.missing("member", ids.encode_id(ids.USER, user_id))
+def _no_member(user_id: UUID, param: str = "id") -> NotFound:
+    return ids.missing("member", ids.encode_id(ids.USER, user_id), param=param)
 
 
 def _check_not_last_owner(members: Mapping[UUID, Membership]) -> None:

@@ -6,8 +6,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.accounts.confirmations import FullConfirmation
 from msvs.api.accounts.login_sessions import (
+    FullConfirmation,
     Identity,
     find_place,
     represent,
@@ -37,7 +37,7 @@ async def transfer_ownership(ctx: Context, confirmation: FullConfirmation, user_
     own_id = confirmation.identity.user_id
     if user_id == own_id:
         raise InvalidRequest("You already own it.", param="user_id")
-    member = await change_role(ctx, user_id, Role.OWNER)
+    member = await change_role(ctx, user_id, Role.OWNER, param="user_id")
     await change_role(ctx, own_id, Role.ADMIN)
     return member
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from msvs.api.accounts import passkeys
-from msvs.api.accounts.confirmations import FullConfirmation, PasskeyAnswer, confirm_fully
-from msvs.api.accounts.login_sessions import Confirmation, Identity
+from msvs.api.accounts.confirmations import PasskeyAnswer, confirm_fully
+from msvs.api.accounts.login_sessions import FullConfirmation, Identity
 from msvs.api.errors import InvalidRequest, RateLimited
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import AuthenticationEntry
@@ -66,7 +66,7 @@ async def test_codes_are_not_tried_without_end(maria: Identity) -> None:
 async def test_a_passkey_confirms_what_was_begun_for_its_owner(maria: Identity) -> None:
     device = Authenticator(passkeys.relying_party(SERVICES)[1][0])
     async with unit_of_work():
-        token, options = await passkeys.begin_passkey(HERE, Confirmation(maria))
+        token, options = await passkeys.begin_passkey(HERE, FullConfirmation(maria))
         await passkeys.add_passkey(HERE, maria, token, device.create(options), name="Phone")
     assert await refuse(maria) == "parameter_missing"
     token, options = await passkeys.begin_passkey_confirmation(HERE, maria)

@@ -12,7 +12,7 @@ from webauthn.helpers import base64url_to_bytes
 from msvs.api import ids
 from msvs.api.accounts import passkeys, second_factors, totp
 from msvs.api.accounts.login_sessions import (
-    Confirmation,
+    FullConfirmation,
     Identity,
     OpenedSession,
     SecondFactorNeeded,
@@ -49,7 +49,7 @@ async def maria(workspace: Workspace) -> Identity:
 async def enroll(identity: Identity) -> tuple[str, Sequence[str]]:
     """The secret of an app that was set up with the step before this one, and the recovery codes."""
     async with unit_of_work():
-        secret, uri = await second_factors.begin_totp(HERE, Confirmation(identity))
+        secret, uri = await second_factors.begin_totp(HERE, FullConfirmation(identity))
         assert f"secret={secret}" in uri
         codes = await second_factors.confirm_totp(HERE, identity, code_of(secret, -1))
     return secret, codes
@@ -102,7 +102,7 @@ async def test_a_recovery_code_counts_once_and_new_ones_end_those_before(maria: 
     await refuse(await first_step(), codes[0])
     known = await authenticate_session(SERVICES, (await open_session(HERE, maria.user_id)).token)
     async with unit_of_work():
-        renewed = await second_factors.make_recovery_codes(HERE, Confirmation(known))
+        renewed = await second_factors.make_recovery_codes(HERE, FullConfirmation(known))
     await refuse(await first_step(), codes[1])
     await second_factors.log_in_with_code(HERE, await first_step(), renewed[0].upper())
     assert await RecoveryCode.filter(used_at=None).count() == 9
@@ -123,7 +123,7 @@ async def test_codes_cannot_be_tried_without_end(maria: Identity) -> None:
 
 async def test_an_app_that_was_not_confirmed_is_not_asked_for(maria: Identity) -> None:
     async with unit_of_work():
-        await second_factors.begin_totp(HERE, Confirmation(maria))
+        await second_factors.begin_totp(HERE, FullConfirmation(maria))
     with pytest.raises(InvalidRequest):
         await second_factors.confirm_totp(HERE, maria, "not-a-code")
     assert isinstance(await log_in(HERE, email=EMAIL, password=PASSWORD), OpenedSession)
@@ -148,7 +148,7 @@ async def test_a_workspace_that_demands_a_second_factor_admits_users_with_one(
 async def add(identity: Identity) -> Authenticator:
     device = Authenticator()
     async with unit_of_work():
-        token, options = await passkeys.begin_passkey(HERE, Confirmation(identity))
+        token, options = await passkeys.begin_passkey(HERE, FullConfirmation(identity))
         row, codes = await passkeys.add_passkey(HERE, identity, token, device.create(options), name=" My phone ")
     assert (row.name, len(codes), base64url_to_bytes(row.credential_id)) == ("My phone", 10, device.id)
     return device

@@ -14,6 +14,7 @@ import { Badge, Callout, Card, CopyId, Time } from "@/ui/show";
 import { States, useProblemText } from "@/ui/states";
 import { toast } from "@/ui/toast";
 import { hasPasskeys, makePasskey } from "@/ui/passkey";
+import { isOfProof, ProofFields, useProof, type Given } from "@/ui/proof";
 import { pathOf, qrCode } from "./qr";
 
 const Factors = graphql(`
@@ -26,8 +27,8 @@ const Factors = graphql(`
   }
 `);
 const BeginTotp = graphql(`
-  mutation DashboardBeginTotp($currentPassword: String!) {
-    beginTotp(currentPassword: $currentPassword) {
+  mutation DashboardBeginTotp($currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    beginTotp(currentPassword: $currentPassword, code: $code, passkey: $passkey) {
       __typename
       ... on TotpSecret { secret uri }
       ... on RateLimitError { retryAfter }
@@ -46,8 +47,8 @@ const ConfirmTotp = graphql(`
   }
 `);
 const RemoveTotp = graphql(`
-  mutation DashboardRemoveTotp($currentPassword: String!) {
-    removeTotp(currentPassword: $currentPassword) {
+  mutation DashboardRemoveTotp($currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    removeTotp(currentPassword: $currentPassword, code: $code, passkey: $passkey) {
       __typename
       ... on RateLimitError { retryAfter }
       ... on Error { code message param }
@@ -55,8 +56,8 @@ const RemoveTotp = graphql(`
   }
 `);
 const MakeCodes = graphql(`
-  mutation DashboardMakeCodes($currentPassword: String!) {
-    makeRecoveryCodes(currentPassword: $currentPassword) {
+  mutation DashboardMakeCodes($currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    makeRecoveryCodes(currentPassword: $currentPassword, code: $code, passkey: $passkey) {
       __typename
       ... on RecoveryCodes { codes }
       ... on RateLimitError { retryAfter }
@@ -65,8 +66,8 @@ const MakeCodes = graphql(`
   }
 `);
 const BeginPasskey = graphql(`
-  mutation DashboardBeginPasskey($currentPassword: String!) {
-    beginPasskey(currentPassword: $currentPassword) {
+  mutation DashboardBeginPasskey($currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    beginPasskey(currentPassword: $currentPassword, code: $code, passkey: $passkey) {
       __typename
       ... on PasskeyChallenge { token options }
       ... on RateLimitError { retryAfter }
@@ -93,8 +94,8 @@ const RenamePasskey = graphql(`
   }
 `);
 const RemovePasskey = graphql(`
-  mutation DashboardRemovePasskey($id: ID!, $currentPassword: String!) {
-    removePasskey(id: $id, currentPassword: $currentPassword) {
+  mutation DashboardRemovePasskey($id: ID!, $currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    removePasskey(id: $id, currentPassword: $currentPassword, code: $code, passkey: $passkey) {
       __typename
       ... on RateLimitError { retryAfter }
       ... on Error { code message param }
@@ -149,13 +150,13 @@ export function SecondFactors() {
           {open?.step === "passkey-rename" && <Rename passkey={open.passkey} onClose={close} />}
           {open?.step === "codes" && <ShownOnce codes={open.codes} onClose={close} />}
           {open?.step === "totp-remove" && (
-            <ByPassword
+            <ByProof
               title={t`Remove the authenticator app`}
               action={t`Remove`}
               isDanger
               onClose={close}
-              onPassword={async (currentPassword) => {
-                const { problem } = await removeTotp.run({ currentPassword });
+              onProof={async (given) => {
+                const { problem } = await removeTotp.run(given);
                 if (problem !== null) return problem;
                 await renew();
                 toast({ text: t`The authenticator app is removed.` });
@@ -168,31 +169,31 @@ export function SecondFactors() {
               ) : (
                 <Trans>Your passkeys go on to count.</Trans>
               )}
-            </ByPassword>
+            </ByProof>
           )}
           {open?.step === "codes-make" && (
-            <ByPassword
+            <ByProof
               title={t`New recovery codes`}
               action={t`Make new codes`}
               onClose={close}
-              onPassword={async (currentPassword) => {
-                const { done, problem } = await makeCodes.run({ currentPassword });
+              onProof={async (given) => {
+                const { done, problem } = await makeCodes.run(given);
                 if (problem !== null) return problem;
                 setOpen({ step: "codes", codes: done.codes });
                 return null;
               }}
             >
               <Trans>The codes that you have now count no more.</Trans>
-            </ByPassword>
+            </ByProof>
           )}
           {open?.step === "passkey-remove" && (
-            <ByPassword
+            <ByProof
               title={t`Remove the passkey`}
               action={t`Remove`}
               isDanger
               onClose={close}
-              onPassword={async (currentPassword) => {
-                const { problem } = await removePasskey.run({ id: open.passkey.id, currentPassword });
+              onProof={async (given) => {
+                const { problem } = await removePasskey.run({ id: open.passkey.id, ...given });
                 if (problem !== null) return problem;
                 await renew();
                 toast({ text: t`The passkey is removed.` });
@@ -203,7 +204,7 @@ export function SecondFactors() {
               <Trans>
                 <strong>{open.passkey.name}</strong> logs you in no more. Delete it on your device too.
               </Trans>
-            </ByPassword>
+            </ByProof>
           )}
         </div>
       )}
@@ -292,53 +293,43 @@ interface AskProps {
   isDanger?: boolean;
   children?: ReactNode;
   onClose: () => void;
-  onPassword: (password: string) => Promise<Problem | null>;
+  onProof: (given: Given) => Promise<Problem | null>;
 }
 
-/** A step that asks for the password again. */
-function ByPassword({ title, onClose, ...rest }: AskProps) {
+/** A step that asks for the password again, and for a second factor of who has one. */
+function ByProof({ title, onClose, ...rest }: AskProps) {
   return (
     <Dialog isOpen onClose={onClose} title={title}>
-      <PasswordForm onClose={onClose} {...rest} />
+      <ProofForm onClose={onClose} {...rest} />
     </Dialog>
   );
 }
 
-function PasswordForm({ action, isDanger = false, children, onClose, onPassword }: Omit<AskProps, "title">) {
+function ProofForm({ action, isDanger = false, children, onClose, onProof }: Omit<AskProps, "title">) {
   const { t } = useLingui();
   const textOf = useProblemText();
-  const [password, setPassword] = useState("");
+  const proof = useProof();
   const [problem, setProblem] = useState<Problem | null>(null);
   const [isRunning, setRunning] = useState(false);
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setRunning(true);
     try {
-      setProblem(await onPassword(password));
+      setProblem(await proof.send(async (given) => ({ problem: await onProof(given) })));
     } catch (error) {
       setProblem((error as { problem?: Problem }).problem ?? OFFLINE);
     } finally {
       setRunning(false);
     }
   };
-  const isWrong = problem?.code === "password_wrong";
   return (
     <form onSubmit={submit} className="space-y-4" noValidate>
-      {problem !== null && !isWrong && <Callout tone="danger">{textOf(problem)}</Callout>}
+      {problem !== null && !isOfProof(problem) && <Callout tone="danger">{textOf(problem)}</Callout>}
       {children !== undefined && <div>{children}</div>}
-      <Field
-        label={t`Your password`}
-        type="password"
-        name="current-password"
-        autoComplete="current-password"
-        value={password}
-        onChange={setPassword}
-        error={isWrong ? t`The password is wrong.` : undefined}
-        autoFocus
-      />
+      <ProofFields of={proof} problem={problem} autoFocus />
       <div className="flex flex-wrap justify-end gap-2">
         <Button onPress={onClose}>{t`Not now`}</Button>
-        <Button type="submit" look={isDanger ? "danger" : "primary"} isPending={isRunning} isDisabled={password === ""}>
+        <Button type="submit" look={isDanger ? "danger" : "primary"} isPending={isRunning} isDisabled={!proof.isComplete}>
           {action}
         </Button>
       </div>
@@ -346,7 +337,7 @@ function PasswordForm({ action, isDanger = false, children, onClose, onPassword 
   );
 }
 
-/** Three steps: the password, the secret into the app, a code out of it. */
+/** Three steps: the proof, the secret into the app, a code out of it. */
 function SetUp({ onClose, onCodes }: { onClose: () => void; onCodes: (codes: readonly string[]) => void }) {
   const { t } = useLingui();
   const begin = useChange(BeginTotp);
@@ -354,11 +345,11 @@ function SetUp({ onClose, onCodes }: { onClose: () => void; onCodes: (codes: rea
   return (
     <Dialog isOpen onClose={onClose} title={t`Set up an authenticator app`}>
       {shared === null ? (
-        <PasswordForm
+        <ProofForm
           action={t`Go on`}
           onClose={onClose}
-          onPassword={async (currentPassword) => {
-            const { done, problem } = await begin.run({ currentPassword });
+          onProof={async (given) => {
+            const { done, problem } = await begin.run(given);
             if (problem === null) setShared({ secret: done.secret, uri: done.uri });
             return problem;
           }}
@@ -460,12 +451,12 @@ function NewPasskey({ onClose, onDone }: { onClose: () => void; onDone: (codes: 
   const add = useChange(AddPasskey);
   const [name, setName] = useState("");
   return (
-    <ByPassword
+    <ByProof
       title={t`Add a passkey`}
       action={t`Go on`}
       onClose={onClose}
-      onPassword={async (currentPassword) => {
-        const begun = await begin.run({ currentPassword });
+      onProof={async (given) => {
+        const begun = await begin.run(given);
         if (begun.problem !== null) return begun.problem;
         const credential = await makePasskey(begun.done.options);
         const added = await add.run({ token: begun.done.token, credential, name: name.trim() || t`Passkey` });
@@ -482,7 +473,7 @@ function NewPasskey({ onClose, onDone }: { onClose: () => void; onDone: (codes: 
         </p>
         <Field label={t`What to call it`} placeholder={t`Laptop`} maxLength={100} value={name} onChange={setName} />
       </div>
-    </ByPassword>
+    </ByProof>
   );
 }
 

@@ -205,3 +205,40 @@ test("a passkey, added and logged in with, alone", async ({ page, baseURL }) => 
   await dialog.getByRole("button", { name: "Remove", exact: true }).click();
   await expect(page.getByText("Laptop at home")).toHaveCount(0);
 });
+
+test("a workspace is deleted, and its deletion canceled, with the second factor", async ({ page }) => {
+  await signUp(page, "Pia");
+  await page.goto("/dashboard/account?part=security");
+  await page.getByRole("button", { name: "Set up an app" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  const uri = await dialog.getByRole("link", { name: "Open in an app" }).getAttribute("href");
+  await dialog.getByRole("textbox", { name: "Code" }).fill(codeOf(new URL(uri!).searchParams.get("secret")!));
+  await page.keyboard.press("Enter");
+  const codes = page.getByRole("alertdialog");
+  await expect(codes.getByRole("listitem")).toHaveCount(10);
+  const [first, second] = await codes.getByRole("listitem").allInnerTexts();
+  await codes.getByRole("button", { name: "I have put them away" }).click();
+
+  await page.goto("/dashboard/settings?tab=ownership");
+  const card = page.locator("section").filter({ has: page.getByRole("heading", { name: "Delete the workspace" }) });
+  await card.getByLabel("Type Pia Labs to go on").fill("Pia Labs");
+  await card.getByLabel("Your password").fill(PASSWORD);
+  await expect(card.getByRole("button", { name: "Delete the workspace" })).toBeDisabled();
+  await card.getByLabel("Code of your app, or a recovery code").fill(first!);
+  await card.getByRole("button", { name: "Delete the workspace" }).click();
+  await expect(page).toHaveURL(/\/dashboard\/account/);
+
+  await page.getByRole("button", { name: /Cancel the deletion/ }).first().click();
+  await page.getByLabel("Your password").fill(PASSWORD);
+  const code = page.getByLabel("Code of your app, or a recovery code");
+  await code.fill(first!);
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("The code is wrong, or was used already.")).toBeVisible();
+  await checkPage(page);
+  await code.fill(second!);
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("The workspace goes on where it stopped.")).toBeVisible();
+  await expect(page.getByRole("button", { name: /Cancel the deletion/ })).toHaveCount(0);
+});

@@ -260,7 +260,7 @@ class _Document:
                 "parameters": {"IdempotencyKey": _idempotency_parameter()},
                 "headers": HEADERS,
                 "responses": {name: _error_response(status) for status, (name, _) in RESPONSES.items()},
-                "schemas": self.schemas,
+                "schemas": dict(sorted(self.schemas.items())),
             },
         }
 
@@ -319,10 +319,21 @@ class _Document:
         if endpoint.form is None:
             return {}
         options = COMPONENT + self.names[_raw_name(endpoint.form)]
-        properties = {"file": {"type": "string", "format": "binary"}, "options": {"$ref": options}}
+        # By a name of its own: generators of clients give a schema without one a name that they never write.
+        name = f"{self.names[_raw_name(endpoint.body)]}Form"
+        self.schemas[name] = {
+            "title": name,
+            "type": "object",
+            "description": "A file, and what is to be done with it.",
+            "required": ["file"],
+            "properties": {
+                "file": {"type": "string", "format": "binary", "description": "The file."},
+                "options": {"$ref": options},
+            },
+        }
         return {
             "multipart/form-data": {
-                "schema": {"type": "object", "required": ["file"], "properties": properties},
+                "schema": {"$ref": COMPONENT + name},
                 "encoding": {"options": {"contentType": JSON_TYPE}},
             }
         }

@@ -216,6 +216,11 @@ def load_once() -> Api:
     return load()
 
 
+def _has_file(schema: Json) -> bool:
+    """Return whether a schema is of a form with a file, which each SDK writes by hand."""
+    return any(field.get("format") == "binary" for field in schema.get("properties", {}).values())
+
+
 class Reader:
     """Reads one document. Raises ValueError with what a template could not render."""
 
@@ -229,7 +234,8 @@ class Reader:
     def read(self) -> Api:
         """Read all."""
         for name, schema in self.document["components"]["schemas"].items():
-            self._schema(name, schema)
+            if not _has_file(schema):
+                self._schema(name, schema)
         resources = self._resources()
         events = tuple(self._event(type_, item["post"]) for type_, item in self.document["webhooks"].items())
         self._mark(resources)

@@ -16,9 +16,11 @@ from msvs import database as db
 from msvs.address_policy import AddressPolicy
 from msvs.api.context import Context
 from msvs.api.webhooks.events import EventType
+from msvs.connectors.base import ConnectorError, CredentialsRefused
 from msvs.http_client import HttpClient
 from msvs.models import WebhookEndpoint, Workspace
 from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.syncs import run_syncs
 from msvs.workers.webhooks import deliver_webhooks
 from tests.contract.matching import filled, mismatches
 from tests.receiver import Received, Receiver, receiving
@@ -26,6 +28,7 @@ from tests.rest_compat import contract
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import WEBHOOK_URL, get, in_future, post, work
 from tests.services import SERVICES
+from tests.workers.fake_service import KIND, serving
 
 SECRET = "whsec_0123456789abcdef"
 SOME = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
@@ -137,6 +140,19 @@ async def merge_contacts(client: httpx.AsyncClient) -> None:
     await post(client, f"/v1/contacts/{kept}/merge", 200, contact_id=other)
 
 
+async def sync_a_list(client: httpx.AsyncClient, *errors: ConnectorError) -> None:
+    http = HttpClient(SERVICES.address_policy)
+    try:
+        async with serving() as service:
+            service.put("1", "+12125550160", "Maria")
+            service.errors = [*errors]
+            source = {"type": KIND, "settings": {"api_key": "key-1"}}
+            await post(client, "/v1/lists", name="Cohort 06", source=source)
+            await run_syncs(SERVICES, http)
+    finally:
+        await http.close()
+
+
 MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.MESSAGE_QUEUED: lambda client: message_to(client, "+14155550123"),
     EventType.MESSAGE_SENT: lambda client: message_to(client, "+14155550108"),
@@ -157,6 +173,8 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.CAMPAIGN_CANCELED: cancel_campaign,
     EventType.CONTACT_MERGED: merge_contacts,
     EventType.IMPORT_COMPLETED: cancel_import,
+    EventType.LIST_SYNC_COMPLETED: sync_a_list,
+    EventType.LIST_SYNC_FAILED: lambda client: sync_a_list(client, CredentialsRefused("Refused.", setting="api_key")),
     EventType.WEBHOOK_DISABLED: lose_a_webhook,
     EventType.TEST_PING: ask_for_a_test,
 }

@@ -44,7 +44,7 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
     tags: (
         Annotated[
             list[Annotated[str, about(**named(MAX_TAG))]],
-            about("The tags of `tag` and `untag`.", example=["webinar"], maxItems=MAX_TAGS),
+            about("The tags of `tag` and `untag`.", example=["vip"], maxItems=MAX_TAGS),
         ]
         | None
     ) = None
@@ -75,7 +75,7 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
         Annotated[str, Ref(ids.SEGMENT), about("Only contacts of this segment.", pattern=id_pattern(ids.SEGMENT))]
         | None
     ) = None
-    tag: Annotated[str, about("Only contacts with this tag.", **named(MAX_TAG_ASKED))] | None = None
+    tag: Annotated[str, about("Only contacts with this tag.", example="webinar", **named(MAX_TAG_ASKED))] | None = None
     opt_in_status: Annotated[str, about("Only contacts of this opt-in status.", enum=[*OptInStatus])] | None = None
     created_from: Annotated[AwareTime, about("Only contacts created at this time or later.")] | None = None
     created_before: Annotated[AwareTime, about("Only contacts created before this time.")] | None = None

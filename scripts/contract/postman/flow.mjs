@@ -21,6 +21,13 @@ export const FLOW = {
   updateContact: { path: { id: "contact_id" } },
   deleteContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
   optOutContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
+  tagContact: { path: { id: "contact_id" } },
+  mergeContacts: { path: { id: "contact_id" }, body: { contact_id: "{{spare_contact_id}}" }, before: ["spareContact"] },
+  listTags: {},
+  createBulkAction: { save: "bulk_action_id" },
+  listBulkActions: { query: { limit: "5" } },
+  retrieveBulkAction: { path: { id: "bulk_action_id" } },
+  cancelBulkAction: { path: { id: "bulk_action_id" } },
 
   listContactConsent: { path: { id: "contact_id" }, query: { limit: "5" } },
   exportContact: { path: { id: "contact_id" } },
@@ -64,9 +71,9 @@ export const FLOW = {
   retrieveList: { path: { id: "list_id" } },
   updateList: { path: { id: "list_id" } },
   deleteList: { path: { id: "spare_list_id" }, before: ["spareList"] },
-  updateListSource: { path: { id: "spare_synced_list_id" }, body: { settings: {}, mapping: { phone: "phone" } }, before: ["spareSyncedList"] },
+  updateListSource: { path: { id: "spare_pulled_list_id" }, before: ["sparePulledList"] },
   // Nothing is read of what is only posted.
-  syncList: { path: { id: "pulled_list_id" }, needs: "pulled_list_id" },
+  syncList: { path: { id: "spare_pulled_list_id" }, before: ["sparePulledList"] },
   confirmListSync: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
   pauseListSync: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
   resumeListSync: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
@@ -159,6 +166,11 @@ export const SPARES = {
     path: "/v1/lists",
     variable: "spare_synced_list_id",
     body: { name: "To be posted to", source: { type: "hook", settings: {}, mapping: { phone: "phone" } } },
+  },
+  sparePulledList: {
+    path: "/v1/lists",
+    variable: "spare_pulled_list_id",
+    body: { name: "To be synced", source: { type: "kit", settings: { api_key: "{{$guid}}" }, mapping: { phone: "phone" } } },
   },
   spareSegment: {
     path: "/v1/segments",

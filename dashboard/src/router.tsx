@@ -2,6 +2,7 @@
 import { createRouter } from "@tanstack/react-router";
 import { accountRoutes, ownAccountRoutes } from "./pages/account/routes";
 import { campaignRoutes } from "./pages/campaigns/routes";
+import { connectionRoutes } from "./pages/connections/routes";
 import { contactRoutes } from "./pages/contacts/routes";
 import { creditsRoutes } from "./pages/credits/routes";
 import { developersRoutes } from "./pages/developers/routes";
@@ -26,6 +27,7 @@ const tree = rootRoute.addChildren([
     ...campaignRoutes,
     ...contactRoutes,
     ...importRoutes,
+    ...connectionRoutes,
     ...exportRoutes,
     ...creditsRoutes,
     ...developersRoutes,

@@ -151,7 +151,8 @@ def explain_answer(answer: HttpAnswer, label: str, concern: Concern, *, now: dat
     if status in (401, 402, 403, 407):
         return CredentialsRefused(f"{label} refuses the credentials ({status}).", setting=concern.credentials)
     if status in (404, 410):
-        return Gone(f"{concern.thing} is not at {label} ({status}).", setting=concern.scope)
+        place = f"the{label.removeprefix('The')}" if label.startswith("The ") else label
+        return Gone(f"{concern.thing} is not at {place} ({status}).", setting=concern.scope)
     if status >= 500 or status in (408, 423, 425):
         wait = retry_after(answer.headers, now=now)
         return Unavailable(f"{label} fails for now ({status}).", retry_after=wait)

@@ -58,9 +58,12 @@ HEAVY: Mapping[str, int] = {
 }
 # A list whose length no argument bounds.
 PLAIN_LIST = 10
-# Lists of a few numbers, which cost no more than what they belong to.
+# Lists of a few numbers or words, which cost no more than what they belong to.
 SHORT_LISTS = frozenset(
-    (("ActivityPoint", "messages"), ("AudiencePoint", "sources"), ("DeliverabilityGroup", "messages"))
+    (
+        *(("ActivityPoint", "messages"), ("AudiencePoint", "sources"), ("DeliverabilityGroup", "messages")),
+        *(("Connector", "settings"), ("ConnectorSetting", "choices")),
+    )
 )
 # What counting costs beside reading an item, by the type that the counted belong to: all rows of a workspace cost as
 # much as a REST call, those of a contact are few.

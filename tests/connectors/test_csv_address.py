@@ -204,3 +204,4 @@ async def test_errors_name_the_address_without_showing_it(service: CsvService) -
             await service.open().check()
         assert error.value.setting == "url"
         assert "people.csv" not in error.value.message
+        assert " The " not in error.value.message

@@ -24,6 +24,12 @@ const STALE: Record<string, readonly string[]> = {
   deleteList: ["contactLists", "joinKeywords"],
   addContactsToList: ["contacts", "contact", "contactLists", "contactList"],
   removeContactFromList: ["contacts", "contact", "contactLists", "contactList"],
+  syncList: ["contactLists", "contactList"],
+  confirmListSync: ["contactLists", "contactList"],
+  updateListSource: ["contactLists", "contactList"],
+  pauseListSync: ["contactLists"],
+  resumeListSync: ["contactLists"],
+  disconnectList: ["contactLists", "contactList"],
   createJoinKeyword: ["joinKeywords"],
   deleteJoinKeyword: ["joinKeywords"],
   createSuppression: ["contacts", "suppressions"],
@@ -75,6 +81,8 @@ const STALE_BY_EVENT: readonly (readonly [RegExp, readonly string[]])[] = [
 
 const STALE_BY_IMPORT = ["contactImports", "contacts", "contactLists", "contactList", "suppressions"] as const;
 
+const STALE_BY_SYNC = ["contactLists", "contactList", "contacts"] as const;
+
 export function makeStale(cache: Cache, fields: readonly string[]) {
   for (const { fieldName, arguments: given } of cache.inspectFields("Query")) {
     if (fields.includes(fieldName)) cache.invalidate("Query", fieldName, given ?? undefined);
@@ -103,6 +111,10 @@ export const cacheRules: Partial<CacheExchangeOpts> = {
       importProgress: (result, _arguments, cache) => {
         const status = String((result["importProgress"] as { status?: string } | null)?.status);
         if (/^(COMPLETED|CANCELED|FAILED|UNDONE)$/.test(status)) makeStale(cache, STALE_BY_IMPORT);
+      },
+      listSyncProgress: (result, _arguments, cache) => {
+        const status = String((result["listSyncProgress"] as { status?: string } | null)?.status);
+        if (/^(HELD|COMPLETED|FAILED|CANCELED)$/.test(status)) makeStale(cache, STALE_BY_SYNC);
       },
       eventTail: (result, _arguments, cache) => {
         const type = String((result["eventTail"] as { type?: string } | null)?.type);

@@ -34,6 +34,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
       { label: msg`Lists`, icon: "lists", to: "/lists" },
       { label: msg`Segments`, icon: "segment", to: "/segments" },
       { label: msg`Imports`, icon: "imports", to: "/imports" },
+      { label: msg`Connections`, icon: "refresh", to: "/connections" },
       { label: msg`Keywords`, icon: "keyword", to: "/keywords" },
       { label: msg`Suppressions`, icon: "suppression", to: "/suppressions" },
     ],

@@ -37,7 +37,7 @@ function Around({ label, hint, error, children, tools }: Named & { children: Rea
           {hint}
         </Text>
       )}
-      <FieldError className="mt-1 block text-sm font-medium text-danger">{error}</FieldError>
+      <FieldError className="mt-1 block text-sm font-medium wrap-anywhere text-danger">{error}</FieldError>
     </>
   );
 }
@@ -104,7 +104,7 @@ export function Select<Value extends string>({ label, hideLabel, hint, error, ch
           {hint}
         </Text>
       )}
-      <FieldError className="mt-1 block text-sm font-medium text-danger">{error}</FieldError>
+      <FieldError className="mt-1 block text-sm font-medium wrap-anywhere text-danger">{error}</FieldError>
       <Popover className="min-w-(--trigger-width) rounded-lg border border-line bg-raised p-1 shadow-raised">
         <ListBox items={choices} className="max-h-80 overflow-auto outline-none">
           {({ value: id, label: text, hint: more }) => (

@@ -130,7 +130,7 @@ export function ListsPage() {
 
 function Kind({ kind }: { kind: string }) {
   const { t } = useLingui();
-  return <Badge>{kind === STATIC ? t`By hand` : kind}</Badge>;
+  return <Badge>{kind === STATIC ? t`By hand` : t`Synced`}</Badge>;
 }
 
 export function ListPage() {
@@ -204,6 +204,7 @@ function Shown({ list }: { list: ListRowFragment }) {
             <>
               <ButtonLink look="primary" icon="campaign" to="/campaigns/new" search={{ list: id }}>{t`Write to them`}</ButtonLink>
               <ButtonLink to="/exports/new" search={{ kind: "contacts", list: id }}>{t`Export`}</ButtonLink>
+              {kind !== STATIC && <ButtonLink icon="refresh" to="/connections/$id" params={{ id }}>{t`Connection`}</ButtonLink>}
               {mayChange && <ButtonLink to="/imports/new" search={{ list: id }}>{t`Import`}</ButtonLink>}
               {mayChange && <Button onPress={() => setOpen("rename")}>{t`Rename`}</Button>}
               <Button look="danger" onPress={() => setOpen("delete")}>{t`Delete`}</Button>

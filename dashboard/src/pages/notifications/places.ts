@@ -26,7 +26,7 @@ export function placeOf({ kind, subjectId }: Pick<NotificationRowFragment, "kind
     case "IMPORT_ENDED":
       return { to: `/imports/${id}`, isOfMode: true };
     case "LIST_SYNC_STOPPED":
-      return { to: `/lists/${id}`, isOfMode: true };
+      return { to: `/connections/${id}`, isOfMode: true };
     case "WEBHOOK_DISABLED":
       return { to: `/developers/webhooks/${id}`, isOfMode: true };
     case "THREAD_ASSIGNED":

@@ -192,3 +192,166 @@ test("filters are kept as a view, and opened again", async ({ page }) => {
   await page.getByRole("button", { name: "Delete the view Agreed" }).click();
   await expect(page.getByRole("button", { name: "Agreed", exact: true })).toHaveCount(0);
 });
+
+/** Make contacts of one surname; their ids. */
+async function makePeople(page: import("@playwright/test").Page, surname: string, names: readonly string[]): Promise<string[]> {
+  const made: string[] = [];
+  for (const [index, name] of names.entries()) {
+    const contact = await rest(page, "POST", "/contacts", { phone: phoneOf(100 + index), first_name: name, last_name: surname, email: `${name.toLowerCase()}.${surname.toLowerCase()}@cohortlabs.co` });
+    made.push(String(contact["id"]));
+  }
+  return made;
+}
+
+test("search as people write, and tags: added, filtered by, removed", async ({ page }) => {
+  await logIn(page);
+  const surname = `Tagged${Date.now()}`;
+  const [ana] = await makePeople(page, surname, ["Ána", "Bia"]);
+  const { phone } = (await rest(page, "GET", `/contacts/${ana}`)) as { phone: string };
+  const rows = page.getByRole("grid", { name: "Contacts" }).locator("tbody tr");
+  for (const text of [`ana ${surname.toLowerCase()}`, `(${phone.slice(2, 5)}) ${phone.slice(5, 8)}-${phone.slice(8)}`, `bia.${surname}@cohortlabs.co`]) {
+    await page.goto("/dashboard/contacts");
+    await page.getByLabel("Search", { exact: true }).fill(text);
+    await expect(rows).toHaveCount(1);
+    await expect(rows).toContainText(text.startsWith("bia") ? "Bia" : "Ána");
+  }
+  const tag = `webinar ${surname.toLowerCase()}`;
+  await page.goto(`/dashboard/contacts/${ana}`);
+  await expect(page.getByText("No tags yet.")).toBeVisible();
+  await page.getByLabel("New tag").fill("one, two");
+  await expect(page.getByText("A tag has at most 40 letters, and no comma.")).toBeVisible();
+  await page.getByLabel("New tag").fill(` Webinar  ${surname}`);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("list", { name: "Tags" })).toContainText(tag);
+  await checkPage(page);
+  await shoot(page, "contact-tags");
+  await page.goto("/dashboard/contacts");
+  await page.getByRole("search").getByRole("button", { name: /Tag/ }).click();
+  await page.getByRole("option", { name: `${tag} (1)` }).click();
+  await expect(page).toHaveURL(/tag=webinar/);
+  await expect(rows).toHaveCount(1);
+  await expect(rows.getByRole("link", { name: tag })).toBeVisible();
+  await page.reload();
+  await expect(rows).toHaveCount(1);
+  await checkPage(page);
+  await shoot(page, "contacts-tag");
+  await page.goto(`/dashboard/contacts/${ana}`);
+  await page.getByRole("button", { name: `Remove the tag “${tag}”` }).click();
+  await expect(page.getByText("No tags yet.")).toBeVisible();
+  await page.goto(`/dashboard/contacts?tag=${encodeURIComponent(tag)}`);
+  await page.getByRole("button", { name: "Clear filters" }).click();
+  await expect(page).toHaveURL(/\/dashboard\/contacts$/);
+});
+
+test("bulk actions: counted first, then done to those chosen and to all found", async ({ page }) => {
+  await logIn(page);
+  const surname = `Bulk${Date.now()}`;
+  await makePeople(page, surname, ["Ana", "Bia", "Carl"]);
+  await page.goto(`/dashboard/contacts?q=${surname}`);
+  const rows = page.getByRole("grid", { name: "Contacts" }).locator("tbody tr");
+  await expect(rows).toHaveCount(3);
+  await rows.first().focus();
+  await page.keyboard.press("Space");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Space");
+  await page.getByRole("button", { name: "Change 2 chosen" }).click();
+  const dialog = page.getByRole("dialog", { name: "Change contacts" });
+  await expect(dialog.getByRole("button", { name: "Count them first" })).toBeDisabled();
+  await dialog.getByRole("textbox", { name: "Tag" }).fill(surname);
+  await page.keyboard.press("Enter");
+  await checkPage(page);
+  await shoot(page, "bulk-choose");
+  await dialog.getByRole("button", { name: "Count them first" }).click();
+  await expect(dialog.getByRole("status")).toContainText(`2 contacts will have: ${surname.toLowerCase()}`);
+  await checkPage(page);
+  await shoot(page, "bulk-counted");
+  await dialog.getByRole("button", { name: "Add tags" }).click();
+  await expect(page.getByText("2 contacts were changed.")).toBeVisible();
+  await expect(rows.getByRole("link", { name: surname.toLowerCase(), exact: true })).toHaveCount(2);
+  await checkPage(page);
+  await shoot(page, "bulk-done");
+  await page.getByRole("button", { name: "Close: Add tags" }).click();
+
+  await page.getByRole("button", { name: "Change all of them" }).click();
+  await dialog.getByRole("button", { name: /What to do/ }).click();
+  await page.getByRole("option", { name: "Opt out" }).click();
+  await dialog.getByRole("button", { name: "Count them first" }).click();
+  await expect(dialog.getByRole("status")).toContainText("3 contacts will be opted out.");
+  await dialog.getByRole("button", { name: "Opt out" }).click();
+  await expect(page.getByText("3 contacts were changed.")).toBeVisible();
+  await expect(rows.filter({ hasText: "Opted out" })).toHaveCount(3);
+});
+
+test("bulk actions: the count is typed where many would be deleted, and one under way is canceled", async ({ page }) => {
+  await logIn(page);
+  const id = "blk_01K0BULKF1RST0000000000000";
+  let status = "RUNNING";
+  const row = (more: object) => ({ __typename: "BulkAction", id, action: "DELETE", status: "COMPLETED", dryRun: true, matched: 4812, changed: 0, error: null, ...more });
+  // A million contacts are not made for it: the service is answered for.
+  let began = false;
+  await page.route("**/graphql", async (route) => {
+    const asked = String((route.request().postDataJSON() as { id?: string } | null)?.id);
+    const variables = (route.request().postDataJSON() as { variables?: { input?: { dryRun?: boolean } } } | null)?.variables;
+    const running = row({ status, dryRun: false, matched: 1200, changed: 1200 });
+    if (asked.includes("PageCancelBulkAction")) status = "CANCELED";
+    if (asked.includes("PageBulkAction")) began ||= variables?.input?.dryRun === false;
+    const answer = asked.includes("PageBulkAction")
+      ? { createBulkAction: variables?.input?.dryRun === false ? running : row({ id: "blk_01K0BULKC0VNT0000000000000", status: "QUEUED", matched: 0 }) }
+      : asked.includes("BulkCount")
+        ? { bulkAction: row({ id: "blk_01K0BULKC0VNT0000000000000" }) }
+        : asked.includes("PageCancelBulkAction")
+          ? { cancelBulkAction: { ...running, status } }
+          : asked.includes("BulkRecent") && began
+            ? { bulkActions: { __typename: "BulkActionConnection", nodes: [running] } }
+            : null;
+    await (answer === null ? route.continue() : route.fulfill({ json: { data: { __typename: asked.includes("Page") ? "Mutation" : "Query", ...answer } } }));
+  });
+  await page.goto("/dashboard/contacts");
+  await page.getByRole("button", { name: "Change all of them" }).click();
+  const dialog = page.getByRole("dialog", { name: "Change contacts" });
+  await dialog.getByRole("button", { name: /What to do/ }).click();
+  await page.getByRole("option", { name: "Delete" }).click();
+  await dialog.getByRole("button", { name: "Count them first" }).click();
+  await expect(dialog.getByRole("status")).toContainText("4,812 contacts will be deleted.");
+  await expect(dialog.getByRole("button", { name: "Delete" })).toBeDisabled();
+  await dialog.getByLabel("Type 4,812 to confirm").fill("4,811");
+  await expect(dialog.getByRole("button", { name: "Delete" })).toBeDisabled();
+  await dialog.getByLabel("Type 4,812 to confirm").fill("4,812");
+  await checkPage(page);
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await expect(page.getByRole("progressbar", { name: "Delete" })).toHaveAttribute("aria-valuenow", "25");
+  await expect(page.getByText("1,200 of 4,812")).toBeVisible();
+  await checkPage(page);
+  await shoot(page, "bulk-progress");
+  await page.getByRole("button", { name: "Cancel: Delete" }).click();
+  await expect(page.getByText("Canceled after 1,200 contacts were changed.", { exact: false })).toBeVisible();
+});
+
+test("two contacts of one person are merged, after a preview", async ({ page }) => {
+  await logIn(page);
+  const surname = `Merged${Date.now()}`;
+  const [kept, other] = await makePeople(page, surname, ["Ana", "Anita"]);
+  await rest(page, "POST", `/contacts/${other}/tags`, { add: [surname] });
+  await page.goto(`/dashboard/contacts/${kept}`);
+  await page.getByRole("button", { name: "Merge", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Merge with another contact" });
+  await dialog.getByLabel("Find the other contact").fill(`nobody${surname}`);
+  await expect(dialog.getByText("No other contact is found.")).toBeVisible();
+  await dialog.getByLabel("Find the other contact").fill(surname);
+  await expect(dialog.getByRole("list", { name: "Contacts found" }).getByRole("listitem")).toHaveCount(1);
+  await checkPage(page);
+  await shoot(page, "merge-choose");
+  await dialog.getByRole("button", { name: /^Choose/ }).click();
+  const results = dialog.getByRole("region", { name: "What results" });
+  await expect(results).toContainText(`Ana ${surname}`);
+  await expect(results).toContainText(surname.toLowerCase());
+  await dialog.getByText("Take that of the other").click();
+  await expect(results).toContainText(`Anita ${surname}`);
+  await checkPage(page);
+  await shoot(page, "merge-preview");
+  await dialog.getByRole("button", { name: "Merge for good" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toContainText(`Anita ${surname}`);
+  await expect(page.getByRole("list", { name: "Tags" })).toContainText(surname.toLowerCase());
+  await page.goto(`/dashboard/contacts/${other}`);
+  await expect(page.getByText("There is no such contact")).toBeVisible();
+});

@@ -20,6 +20,8 @@ const STALE: Record<string, readonly string[]> = {
   cancelExport: ["exports"],
   optOutContact: ["contact", "suppressions"],
   eraseContact: ["contacts"],
+  tagContact: ["contacts", "tags"],
+  createBulkAction: ["bulkActions"],
   createList: ["contactLists"],
   deleteList: ["contactLists", "joinKeywords"],
   addContactsToList: ["contacts", "contact", "contactLists", "contactList"],
@@ -79,6 +81,7 @@ const STALE_BY_EVENT: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^WEBHOOK_/, ["webhooks"]],
 ];
 
+const STALE_BY_MERGE = ["contacts", "contact", "contactLists", "contactList", "tags", "messages", "inboxThreads", "inboxThread", "threadMessages", "contactNotes", "suppressions"] as const;
 const STALE_BY_IMPORT = ["contactImports", "contacts", "contactLists", "contactList", "suppressions"] as const;
 
 const STALE_BY_SYNC = ["contactLists", "contactList", "contacts"] as const;
@@ -104,7 +107,12 @@ export const cacheRules: Partial<CacheExchangeOpts> = {
   possibleTypes: { Error: ERRORS },
   keys: new Proxy({}, { get: () => (data: { id?: string }) => data.id ?? null }) as NonNullable<CacheExchangeOpts["keys"]>,
   updates: {
-    Mutation: Object.fromEntries(Object.entries(STALE).map(([name, fields]) => [name, stale(fields)])),
+    Mutation: {
+      ...Object.fromEntries(Object.entries(STALE).map(([name, fields]) => [name, stale(fields)])),
+      mergeContacts: (result, _arguments, cache) => {
+        if ((result["mergeContacts"] as { dryRun?: boolean } | null)?.dryRun === false) makeStale(cache, STALE_BY_MERGE);
+      },
+    },
     Subscription: {
       newReplies: stale(STALE_BY_REPLY),
       newNotifications: stale(["notifications"]),

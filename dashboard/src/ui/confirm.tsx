@@ -4,6 +4,9 @@ import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Field } from "./fields";
 
+/** From how many people on their count has to be typed. */
+export const TYPED_ABOVE = { live: 100, sandbox: 1000 } as const;
+
 interface ConfirmProps {
   isOpen: boolean;
   onClose: () => void;

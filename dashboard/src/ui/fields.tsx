@@ -86,7 +86,8 @@ interface SelectProps<Value extends string> {
 export function Select<Value extends string>({ label, hideLabel, hint, error, choices, value, onChange, placeholder, className, isDisabled }: SelectProps<Value>) {
   return (
     <AriaSelect
-      className={className ?? ""}
+      // A long choice is cut off, rather than making its column wider than the page.
+      className={`min-w-0 ${className ?? ""}`}
       {...(hideLabel ? { "aria-label": label } : {})}
       value={value}
       onChange={(key) => key !== null && onChange(String(key) as Value)}

@@ -6,6 +6,7 @@ import type { Problem } from "@/api/problems";
 import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import { Button } from "@/ui/button";
+import { TYPED_ABOVE } from "@/ui/confirm";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/fields";
 import { Callout, Time, useNumbers, useZone } from "@/ui/show";
@@ -47,9 +48,6 @@ const Launch = graphql(`
     }
   }
 `);
-
-// From how many recipients on their count has to be typed.
-export const TYPED_ABOVE = { live: 100, sandbox: 1000 } as const;
 
 export function Review({ id, draft, onClose }: { id: string; draft: Draft; onClose: () => void }) {
   const { t } = useLingui();

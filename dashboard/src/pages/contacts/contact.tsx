@@ -14,7 +14,9 @@ import { Tabs } from "@/ui/tabs";
 import { Consent } from "./consent";
 import { AttributesDialog, DetailsDialog } from "./edit";
 import { ContactMessages, Notes } from "./feeds";
+import { MergeDialog } from "./merge";
 import { nameOf, useIsAdmin, useLists, useMayWrite, useTell } from "./shared";
+import { Tags } from "./tags";
 
 export const ContactFull = graphql(`
   fragment ContactFull on Contact {
@@ -28,6 +30,7 @@ export const ContactFull = graphql(`
     timezone
     externalId
     attributes
+    tags
     optIn { status source ip at }
     createdAt
     updatedAt
@@ -139,10 +142,11 @@ function Shown({ contact }: { contact: Contact }) {
       />
       <Tabs label={t`Parts`} tabs={tabs} value={tab} onChange={(next) => void navigate({ to: "/contacts/$id", params: { id }, search: next === "details" ? {} : { tab: next as "notes" }, resetScroll: false })} />
       {tab === "details" && (
-        <div className="grid items-start gap-5 lg:grid-cols-2">
+        <div className="grid grid-cols-1 items-start gap-5 lg:grid-cols-2">
           <div className="space-y-5">
             <Details contact={contact} />
             <Attributes contact={contact} />
+            <Tags contact={contact} />
             <Lists contact={contact} />
           </div>
           <Consent contact={contact} />
@@ -254,16 +258,18 @@ function Actions({ contact }: { contact: Contact }) {
   const optOut = useChange(OptOut);
   const remove = useChange(Delete);
   const erase = useChange(Erase);
-  const [asked, setAsked] = useState<"out" | "delete" | "erase" | null>(null);
+  const [asked, setAsked] = useState<"merge" | "out" | "delete" | "erase" | null>(null);
   const { id, phone, optIn } = contact;
   const close = () => setAsked(null);
   const leave = () => navigate({ to: "/contacts" });
   if (!mayWrite) return null;
   return (
     <>
+      <Button onPress={() => setAsked("merge")}>{t`Merge`}</Button>
       {optIn.status !== "OPTED_OUT" && <Button onPress={() => setAsked("out")}>{t`Opt out`}</Button>}
       <Button look="danger" onPress={() => setAsked("delete")}>{t`Delete`}</Button>
       {isAdmin && <Button look="danger" onPress={() => setAsked("erase")}>{t`Erase`}</Button>}
+      {asked === "merge" && <MergeDialog contact={contact} onClose={close} />}
       <Confirm isOpen={asked === "out"} onClose={close} title={t`Opt ${phone} out?`} action={t`Opt out`} isPending={optOut.isRunning} onConfirm={async () => void tell((await optOut.run({ id })).problem, t`Opted out. Nothing more is sent to this phone.`)}>
         <p>
           <Trans>Nothing more is sent to this phone, until the person agrees again.</Trans>

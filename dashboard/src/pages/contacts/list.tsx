@@ -1,20 +1,22 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
-import { useData, useFeed } from "@/api/hooks";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { useData, useFeed, useReadNow } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ContactRowFragment, OptInStatus } from "@/gql/graphql";
 import { OptInBadge, useStatusNames } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
 import { Field, Select } from "@/ui/fields";
-import { Card, PageHead, Time, useZone } from "@/ui/show";
+import { Card, PageHead, Time, useNumbers, useZone } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
-import { DataTable, type TableColumn } from "@/ui/table";
+import { DataTable, type TableColumn, type TableProps } from "@/ui/table";
 import { SavedViews } from "@/ui/views";
-import { daysOf } from "../messages/filter";
 import { AddContact } from "./add";
+import { BulkDialog, BulkLines } from "./bulk";
 import { CONSENTS } from "./routes";
-import { nameOf, SearchField, useLists, useMayWrite, useSourceName } from "./shared";
+import { filterOf, whomOf } from "./selection";
+import { ListChoices, nameOf, SearchField, useLists, useMayWrite, useSourceName } from "./shared";
+import { TagChoices, TagFilter, TagRow } from "./tags";
 
 export const ContactRowsQuery = graphql(`
   query ContactRows($filter: ContactFilter, $orderBy: ListOrder! = NEWEST, $first: Int, $after: String) {
@@ -31,21 +33,38 @@ const SegmentNames = graphql(`
 `);
 
 const ALL = "-";
+const NONE: ReadonlySet<string> = new Set();
 
 export function ContactsPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
   const mayWrite = useMayWrite();
   const search = useSearch({ from: "/shell/contacts" });
-  const { q, consent, list, segment, since, until, attribute, value, order } = search;
+  const { q, consent, list, segment, tag, since, until, attribute, value, order } = search;
   const zone = useZone();
   const names = useStatusNames().optIns;
+  const { whole } = useNumbers();
   const lists = useLists();
   const segments = useData(SegmentNames, {}).data?.segments.nodes ?? [];
-  const [open, setOpen] = useState<"add" | null>(null);
-  const filter = { ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { optInStatus: consent }), ...(list === undefined ? {} : { listId: list }), ...(segment === undefined ? {} : { segmentId: segment }), ...daysOf(since, until, zone), ...(attribute === undefined || value === undefined ? {} : { attributes: { [attribute]: value } }) };
+  const [open, setOpen] = useState<"add" | "bulk" | null>(null);
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(NONE);
+  const [started, setStarted] = useState<ReadonlyMap<string, number>>(new Map());
+  const filter = filterOf(search, zone);
   const isFiltered = Object.keys(filter).length > 0;
   const feed = useFeed(ContactRowsQuery, { ...(isFiltered ? { filter } : {}), ...(order === undefined ? {} : { orderBy: "OLDEST" as const }) } as never, ({ contacts }) => contacts);
+  const key = JSON.stringify(filter);
+  // Other filters, other rows: what was chosen among those before is not seen any more.
+  useEffect(() => setChosen(NONE), [key]);
+  const readNow = useReadNow();
+  const { retry } = feed;
+  const readAgain = useCallback(() => {
+    setChosen(NONE);
+    retry();
+    void readNow(ListChoices, {});
+    void readNow(TagChoices, {});
+  }, [readNow, retry]);
+  const chosenCount = whole(chosen.size);
+  const target = { asked: search, zone, chosen };
   const go = (changes: Partial<typeof search>) => void navigate({ to: "/contacts", search: { ...search, ...changes }, replace: true });
   const isFirst = feed.rows?.length === 0 && !isFiltered;
   const onto = list === undefined ? {} : { list };
@@ -61,8 +80,8 @@ export function ContactsPage() {
       <PageHead title={t`Contacts`} lead={t`The people you may text, and the proof that they agreed.`} actions={mayWrite && !isFirst ? adding : undefined} />
       {!isFirst && <SavedViews page="contacts" filters={search} onChoose={(next) => void navigate({ to: "/contacts", search: next, replace: true })} />}
       {!isFirst && (
-        <div className="mb-4 grid gap-3 sm:grid-cols-[minmax(12rem,1fr)_10rem_12rem_12rem] sm:items-end" role="search" aria-label={t`Filters`}>
-          <SearchField label={t`Search`} placeholder={t`Name, e-mail or digits of a phone`} value={q ?? ""} onChange={(next) => go({ q: next || undefined })} />
+        <div className="mb-4 grid grid-cols-1 gap-3 sm:grid-cols-2 sm:items-end lg:grid-cols-4" role="search" aria-label={t`Filters`}>
+          <SearchField label={t`Search`} className="sm:col-span-2 lg:col-span-4" placeholder={t`Name, e-mail or phone`} maxLength={100} value={q ?? ""} onChange={(next) => go({ q: next || undefined })} />
           <Select
             label={t`Consent`}
             choices={[{ value: ALL, label: t`Any` }, ...CONSENTS.map((each) => ({ value: each as string, label: names[each] }))]}
@@ -81,7 +100,8 @@ export function ContactsPage() {
             value={segment ?? ALL}
             onChange={(next) => go({ segment: next === ALL ? undefined : next })}
           />
-          <details className="sm:col-span-4" open={[since, until, attribute, order].some((each) => each !== undefined) || undefined}>
+          <TagFilter value={tag} onChange={(next) => go({ tag: next })} />
+          <details className="sm:col-span-2 lg:col-span-4" open={[since, until, attribute, order].some((each) => each !== undefined) || undefined}>
             <summary className="cursor-pointer py-1 text-sm text-muted">{t`More filters`}</summary>
             <div className="mt-2 grid gap-3 sm:grid-cols-2 lg:grid-cols-5">
               <Field label={t`Added from day`} type={"date" as "text"} value={since ?? ""} onChange={(next) => go({ since: next || undefined })} />
@@ -93,6 +113,7 @@ export function ContactsPage() {
           </details>
         </div>
       )}
+      <BulkLines started={started} onEnd={readAgain} />
       {feed.problem !== null && feed.rows === undefined ? (
         <ProblemState problem={feed.problem} onRetry={feed.retry} />
       ) : feed.rows === undefined ? (
@@ -106,9 +127,24 @@ export function ContactsPage() {
       ) : feed.rows.length === 0 ? (
         <FilteredEmpty onClear={() => void navigate({ to: "/contacts", search: {} })} />
       ) : (
-        <ContactTable feed={feed} />
+        <ContactTable
+          feed={feed}
+          {...(mayWrite && {
+            selected: chosen,
+            onSelect: setChosen,
+            tools: (
+              <>
+                {chosen.size > 0 && <Button size="small" look="quiet" onPress={() => setChosen(NONE)}>{t`Choose none`}</Button>}
+                <Button size="small" isDisabled={whomOf(target).length === 0} onPress={() => setOpen("bulk")}>
+                  {chosen.size === 0 ? t`Change all of them` : t`Change ${chosenCount} chosen`}
+                </Button>
+              </>
+            ),
+          })}
+        />
       )}
       {open === "add" && <AddContact onClose={() => setOpen(null)} />}
+      {open === "bulk" && <BulkDialog target={target} foundCount={feed.totalCount} onClose={() => setOpen(null)} onStart={(id, count) => setStarted(new Map(started).set(id, count))} />}
     </>
   );
 }
@@ -116,7 +152,7 @@ export function ContactsPage() {
 type ContactFeed = ReturnType<typeof useFeed<unknown, object, ContactRowFragment>>;
 
 /** A table of contacts: all, of a list, or of a segment. */
-export function ContactTable({ feed, action, label, fileName = "contacts" }: { feed: ContactFeed; action?: TableColumn<ContactRowFragment>; label?: string; fileName?: string }) {
+export function ContactTable({ feed, action, label, fileName = "contacts", ...choosing }: { feed: ContactFeed; action?: TableColumn<ContactRowFragment>; label?: string; fileName?: string } & Pick<TableProps<ContactRowFragment>, "selected" | "onSelect" | "tools">) {
   const { t } = useLingui();
   const navigate = useNavigate();
   const sourceName = useSourceName();
@@ -136,6 +172,7 @@ export function ContactTable({ feed, action, label, fileName = "contacts" }: { f
         text: ({ phone }) => phone,
       },
       { id: "consent", header: t`Consent`, cell: ({ optIn }) => <OptInBadge status={optIn.status} />, text: ({ optIn }) => optIn.status },
+      { id: "tags", header: t`Tags`, cell: ({ tags }) => <TagRow tags={tags} />, text: ({ tags }) => tags.join(", "), className: "hidden md:table-cell" },
       { id: "source", header: t`Source`, cell: ({ optIn }) => <span className="text-muted">{sourceName(optIn.source)}</span>, text: ({ optIn }) => optIn.source, className: "hidden lg:table-cell" },
       { id: "email", header: t`E-mail`, cell: ({ email }) => <span className="block max-w-56 truncate text-muted">{email}</span>, text: ({ email }) => email, className: "hidden md:table-cell" },
       { id: "first", header: t`First name`, cell: ({ firstName }) => firstName, text: ({ firstName }) => firstName, isExtra: true },
@@ -157,6 +194,7 @@ export function ContactTable({ feed, action, label, fileName = "contacts" }: { f
       onMore={feed.loadMore}
       isLoading={feed.isLoading}
       fileName={fileName}
+      {...choosing}
     />
   );
 }

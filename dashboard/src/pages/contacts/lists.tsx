@@ -164,7 +164,7 @@ function Shown({ list }: { list: ListRowFragment }) {
   const takeOff = useChange(TakeOff);
   const [open, setOpen] = useState<"rename" | "delete" | null>(null);
   const { id, name, kind, contactCount } = list;
-  const feed = useFeed(ContactRowsQuery, { filter: { listId: id, ...(q === undefined ? {} : { q }) } }, ({ contacts }) => contacts);
+  const feed = useFeed(ContactRowsQuery, { filter: { listId: id, ...(q === undefined ? {} : { search: q }) } }, ({ contacts }) => contacts);
   const mayChange = mayWrite && kind === STATIC;
   const { run } = takeOff;
   const removing = useMemo<TableColumn<ContactRowFragment> | undefined>(

@@ -9,7 +9,7 @@ export const CONTACT_TABS = ["details", "messages", "notes"] as const;
 export const contactsRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/contacts",
-  validateSearch: search({ q: text(), consent: oneOf(CONSENTS), list: text(), segment: text(), since: text(), until: text(), attribute: text(), value: text(), order: oneOf(["oldest"]) }),
+  validateSearch: search({ q: text(), consent: oneOf(CONSENTS), list: text(), segment: text(), tag: text(), since: text(), until: text(), attribute: text(), value: text(), order: oneOf(["oldest"]) }),
   component: lazyPage("contacts", () => import("./list"), "ContactsPage"),
 });
 

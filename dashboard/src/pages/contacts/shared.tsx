@@ -15,11 +15,12 @@ export const ContactRow = graphql(`
     lastName
     email
     attributes
+    tags
     createdAt
     optIn { status source at }
   }
 `);
-const ListChoices = graphql(`
+export const ListChoices = graphql(`
   query ListChoices {
     contactLists(first: 100) { nodes { id name kind contactCount } }
   }

@@ -6,6 +6,7 @@ import { useClient } from "urql";
 import { useChange, useData, useLive } from "@/api/hooks";
 import { graphql } from "@/gql";
 import { useMayWrite } from "@/pages/contacts/shared";
+import { Bar } from "@/ui/bar";
 import { Button, ButtonLink } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { Callout, Card, CopyId, Count, Facts, PageHead, Time } from "@/ui/show";
@@ -14,7 +15,7 @@ import { useTell } from "@/ui/tell";
 import { ColumnsStep, OptionFacts } from "./columns";
 import { FileDrop } from "./drop";
 import { ConsentCard, CountsCard, InvalidRows } from "./result";
-import { Bar, DUE, ImportBadge, useBytes, useImportNames, type Import } from "./shared";
+import { DUE, ImportBadge, useBytes, useImportNames, type Import } from "./shared";
 import { Steps, type Step } from "./steps";
 import { stopUpload, upload, useUpload } from "./upload";
 

@@ -77,7 +77,9 @@ async def test_a_scan_skips_what_the_previous_one_found_empty(
         second = await look()
     assert first == second
     assert first.keys() == {None, held}
-    assert [statement.rows for statement in quick.statements] <= [statement.rows for statement in full.statements]
+    # A plan may read a row more of a small table; of what was found empty, none.
+    for before, after in zip(full.statements, quick.statements, strict=True):
+        assert after.rows <= max(before.rows, LEFT), after.sql
     now = await db.now()
     for campaign_id, lane in second.items():
         picks = []

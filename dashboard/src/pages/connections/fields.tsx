@@ -175,7 +175,7 @@ export function FieldsStep({ id, source, connector, action, onDone }: Props) {
             <Field label={t`When they agreed (${zone})`} hint={t`The time of the sync, where it is left empty.`} type={"datetime-local" as "text"} value={now.at} onChange={(next) => set({ at: next })} />
             <TextArea label={t`What they agreed to, word for word`} value={now.text} onChange={(next) => set({ text: next })} rows={3} />
             <p className="text-sm text-muted">
-              <Trans>Who said STOP stays opted out, whatever the service says. Who unsubscribed from its e-mails is not opted in.</Trans>
+              <Trans>People who said STOP stay opted out, no matter what the service says. Unsubscribing from its e-mails opts nobody in or out.</Trans>
             </p>
           </div>
         </Card>

@@ -20,7 +20,7 @@ PARTITION_INDEXES = [
 
 
 def _partition(table: str, storage: str) -> list[str]:
-    """Replace a table, still empty, by one partitioned by id, with a partition for whatever has no month's."""
+    """Replace a table, still empty, by one partitioned by id, with a default partition for rows outside every month."""
     return [
         f"ALTER TABLE {table} RENAME TO {table}_plain",
         f"CREATE TABLE {table} (LIKE {table}_plain INCLUDING DEFAULTS INCLUDING COMMENTS) PARTITION BY RANGE (id)",

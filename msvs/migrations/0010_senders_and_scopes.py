@@ -1,7 +1,7 @@
 """Senders have one owner, keys have scopes, the sandbox has settings of its own; defaults are put right.
 
-What was sent from live stays with whoever sent from it first; a default that is another's is reset, and the audit log
-of its workspace says so.
+A sender used in live stays with the first workspace that used it. A default sender that belongs to another workspace is
+reset, which the workspace's audit log records.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def public_id(prefix: str, id: UUID) -> str:
 
 
 async def settle(_apps: object, editor: BaseSchemaEditor) -> None:
-    """Give what is used to whoever used it first, and reset the defaults that are another's."""
+    """Give each used sender to the first workspace that used it, and reset defaults owned by others."""
     client = editor.client
     owned = cast("list[_Owned]", await client.execute_query_dict("SELECT id, workspace_id, value FROM senders"))
     for row in owned:
@@ -138,7 +138,7 @@ async def _adopt(
 
 
 async def _reset(client: BaseDBAsyncClient, rows: Iterable[_Default], owners: Mapping[str, set[UUID]]) -> None:
-    """Reset live defaults; the sandbox keeps one that is nobody's."""
+    """Reset live defaults; the sandbox keeps a default that no workspace owns."""
     for row in rows:
         workspace_id = row["workspace_id"]
         kept = {} if owners.get(skeleton(row["value"])) is not None else {"default_sender": row["value"]}

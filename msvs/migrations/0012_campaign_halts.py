@@ -3,8 +3,8 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
-# Advisory locks queue in order: whoever shares after someone asked for the lock alone waits, which a row lock does not
-# do. Each statement of a volatile function reads what is committed by then, so that the status is that under the lock.
+# Advisory locks queue in order: a shared request waits behind an earlier exclusive one, which row locks do not ensure.
+# Each statement of a volatile function sees what is committed by then, so it reads the status under the lock.
 SHARE = """
 CREATE FUNCTION share_campaign(campaign uuid)
 RETURNS TABLE (moment timestamptz, runs boolean, halted boolean) LANGUAGE plpgsql VOLATILE AS $$

@@ -1,4 +1,4 @@
-"""Add what tells the messages of one phone, whichever way its number is written: its last seven digits.
+"""Add the last seven digits of a phone, which find its messages in every spelling of the number.
 
 No spelling of a number, former or foreign, with or without plus, zeros and punctuation, differs there. Two phones that
 have them in common wait for each other, which hurts neither.

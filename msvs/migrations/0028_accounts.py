@@ -1,6 +1,6 @@
 """Mail, confirmed addresses, second factors and the authentication log.
 
-The addresses of users who are there count as confirmed. An address that waits to be confirmed is nobody's alone.
+Addresses of existing users count as confirmed. Several users may wait to confirm the same address.
 """
 
 import functools

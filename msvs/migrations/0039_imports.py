@@ -11,7 +11,7 @@ from msvs.models.identity import new_id
 from msvs.models.imports import ImportStatus
 
 TABLES = [
-    # An uploaded file until its import ends: any worker can read it, wherever it runs.
+    # An uploaded file until its import ends: a worker on any host can read it.
     """
     CREATE TABLE import_chunks (
         import_id uuid NOT NULL,

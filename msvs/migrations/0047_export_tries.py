@@ -1,4 +1,4 @@
-"""How often an export was begun."""
+"""Count the attempts of an export."""
 
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops

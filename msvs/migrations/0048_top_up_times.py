@@ -1,4 +1,4 @@
-"""When automatic top-up went off, and when its card was saved or forgotten: what was begun before undoes neither."""
+"""Add when automatic top-up was turned off and when its card changed, so that earlier purchases undo neither."""
 
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops

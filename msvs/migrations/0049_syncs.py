@@ -1,4 +1,4 @@
-"""Synced lists: their sources, the syncs of them, and what is kept of the people there."""
+"""Synced lists: sources, their syncs, and the people last seen at each source."""
 
 import functools
 from json import dumps, loads
@@ -10,9 +10,9 @@ from tortoise.migrations import operations as ops
 from msvs.models.identity import new_id
 from msvs.models.syncs import SourceStatus, SyncStatus, SyncTrigger
 
-# The tables are new, so that nobody waits for their indexes.
+# The tables are new and empty, so building their indexes blocks nothing.
 SQL = [
-    # Who a source has, by the keyed hash of the id there: what was taken of them, and the sync that saw them last.
+    # People at a source, by the keyed hash of their id there, with the version imported and the last sync that saw them.
     """
     CREATE TABLE source_people (
         source_id uuid NOT NULL,
@@ -28,7 +28,7 @@ SQL = [
     """,
     "CREATE INDEX source_people_contact ON source_people (contact_id) WHERE contact_id IS NOT NULL",
     "CREATE INDEX source_people_phone ON source_people (source_id, phone_hash) WHERE phone_hash IS NOT NULL",
-    # The keyed hashes of phones that were erased: no sync brings them back.
+    # Keyed hashes of erased phones, which no sync imports again.
     """
     CREATE TABLE source_erasures (
         source_id uuid NOT NULL,
@@ -36,7 +36,7 @@ SQL = [
         PRIMARY KEY (source_id, phone_hash)
     )
     """,
-    # Opt-outs that a service is yet to be told of, or was.
+    # Opt-outs to write back to services, and those already written.
     """
     CREATE TABLE opt_out_writes (
         id uuid PRIMARY KEY,
@@ -52,7 +52,7 @@ SQL = [
     )
     """,
     "CREATE INDEX opt_out_writes_due ON opt_out_writes (next_attempt_at) WHERE state = 'pending'",
-    # People whom a service told us to read again.
+    # People whom a service's webhook asks us to read again.
     """
     CREATE TABLE source_lookups (
         source_id uuid NOT NULL,
@@ -62,7 +62,7 @@ SQL = [
     )
     """,
     "CREATE INDEX source_lookups_due ON source_lookups (due_at)",
-    # What a service posted already, by its own id or the hash of its body.
+    # Webhook deliveries already received, by the service's delivery id or the hash of the body.
     """
     CREATE TABLE hook_deliveries (
         source_id uuid NOT NULL,
@@ -77,7 +77,7 @@ SQL = [
     "CREATE UNIQUE INDEX list_syncs_open ON list_syncs (source_id) WHERE status IN ('queued', 'running', 'held')",
     "CREATE INDEX list_syncs_due ON list_syncs (due_at, id) WHERE status IN ('queued', 'running')",
     "CREATE INDEX list_sources_due ON list_sources (next_sync_at) WHERE next_sync_at IS NOT NULL",
-    # Whoever opts a contact out, by whatever way, leaves a note for the services that are told, in the same transaction.
+    # Every opt-out queues its write-back to the connected services, in the same transaction.
     """
     CREATE FUNCTION note_opt_out() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

@@ -17,7 +17,7 @@ MEMBERS = [
         PRIMARY KEY (tag_id, contact_id)
     )
     """,
-    # The table is new, so that nobody waits for its index.
+    # The table is new and empty, so building its index blocks nothing.
     "CREATE INDEX tag_members_contact ON tag_members (contact_id)",
     """
     CREATE FUNCTION count_tagged() RETURNS trigger LANGUAGE plpgsql AS $$

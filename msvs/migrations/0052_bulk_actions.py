@@ -78,6 +78,6 @@ class Migration(migrations.Migration):
             },
             bases=["Model"],
         ),
-        # The table is new, so that nobody waits for its index.
+        # The table is new and empty, so building its index blocks nothing.
         ops.RunSQL(DUE, "DROP INDEX bulk_actions_due"),
     ]

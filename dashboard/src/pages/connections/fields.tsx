@@ -1,13 +1,14 @@
 // What each field of the people is, and what holds for all of them.
 import { Trans, useLingui } from "@lingui/react/macro";
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import { useChange } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { UpdateListSourceInput } from "@/gql/graphql";
 import { instantOf, localOf } from "@/pages/campaigns/times";
-import { ATTRIBUTE, claimedTwice, FIELDS, IGNORE, keyOf, type FieldName, type Mapping } from "@/pages/imports/mapping";
+import { ATTRIBUTE, claimedTwice, FIELDS, IGNORE, keyOf, type Mapping } from "@/pages/imports/mapping";
 import { Button } from "@/ui/button";
+import { useFieldNames, useRegionName } from "@/ui/contactfields";
 import { Field, Select, TextArea, type Choice } from "@/ui/fields";
 import { Callout, Card, useZone } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
@@ -24,27 +25,6 @@ export const Update = graphql(`
   }
 `);
 
-export function useFieldNames(): Record<FieldName, string> {
-  const { t } = useLingui();
-  return {
-    phone: t`Phone`,
-    first_name: t`First name`,
-    last_name: t`Last name`,
-    full_name: t`Full name`,
-    email: t`E-mail`,
-    timezone: t`Time zone`,
-    external_id: t`Your id`,
-    country: t`Country`,
-    consent: t`Consent to texts`,
-    consent_at: t`Consent: when`,
-    consent_source: t`Consent: where`,
-    consent_ip: t`Consent: IP address`,
-    consent_text: t`Consent: words`,
-    opted_out: t`Opted out of texts`,
-    status: t`Whether they left`,
-  };
-}
-
 export function useRuleNames() {
   const { t } = useLingui();
   return {
@@ -52,12 +32,6 @@ export function useRuleNames() {
     removal: { leave: t`Take them off the list`, stay: t`Keep them on the list` } as Record<string, string>,
     every: { "15": t`Every 15 minutes`, "60": t`Every hour`, "360": t`Every 6 hours`, "1440": t`Every day`, "10080": t`Every week` } as Record<string, string>,
   };
-}
-
-export function useRegionName() {
-  const { i18n } = useLingui();
-  const names = useMemo(() => new Intl.DisplayNames(i18n.locale, { type: "region", fallback: "none" }), [i18n.locale]);
-  return (code: string) => (/^[A-Za-z]{2}$/.test(code) ? names.of(code.toUpperCase()) : undefined);
 }
 
 interface Options {

@@ -4,8 +4,8 @@ import { useState } from "react";
 import { useReadNow } from "@/api/hooks";
 import { graphql } from "@/gql";
 import { useMayWrite } from "@/pages/contacts/shared";
-import { CopyButton } from "./copy";
 import { Button } from "@/ui/button";
+import { CopyButton } from "@/ui/copy";
 import { Callout, Card } from "@/ui/show";
 import { toast } from "@/ui/toast";
 
@@ -38,7 +38,7 @@ export function HookCard({ id, isWaiting }: { id: string; isWaiting: boolean }) 
               {address}
             </code>
             <div className="mt-3 flex flex-wrap gap-2">
-              <CopyButton text={address} label={t`Copy`} />
+              <CopyButton text={address} label={t`Copy`} look="primary" />
               <Button size="small" look="quiet" onPress={() => setAddress(null)}>{t`Hide`}</Button>
             </div>
           </div>

@@ -5,6 +5,7 @@ import { useChange, useData, useFeed, useLive } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { EventRowFragment, EventType } from "@/gql/graphql";
 import { Button, ButtonLink } from "@/ui/button";
+import { CopyButton } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
 import { Select, Switch } from "@/ui/fields";
 import { Card, CopyId, Facts, Time } from "@/ui/show";
@@ -12,7 +13,7 @@ import { EmptyState, FilteredEmpty, Loading, ProblemState, States } from "@/ui/s
 import { DataTable, type TableColumn } from "@/ui/table";
 import { useIsAdmin, useTell } from "@/ui/tell";
 import { EVENT_TYPES, eventName } from "./names";
-import { Code, CopyButton } from "./parts";
+import { Code } from "./parts";
 
 export const EventRow = graphql(`
   fragment EventRow on Event { id type data createdAt }

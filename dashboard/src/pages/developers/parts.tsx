@@ -2,28 +2,10 @@
 import { useLingui } from "@lingui/react/macro";
 import { useEffect, useState, type ReactNode } from "react";
 import { Button } from "@/ui/button";
+import { CopyButton } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/fields";
 import { Callout } from "@/ui/show";
-
-export function CopyButton({ text, label, look = "secondary" }: { text: string; label: string; look?: "primary" | "secondary" }) {
-  const { t } = useLingui();
-  const [isCopied, setCopied] = useState(false);
-  return (
-    <Button
-      look={look}
-      size="small"
-      icon={isCopied ? "check" : "copy"}
-      onPress={async () => {
-        await navigator.clipboard.writeText(text);
-        setCopied(true);
-        setTimeout(() => setCopied(false), 2000);
-      }}
-    >
-      <span aria-live="polite">{isCopied ? t`Copied` : label}</span>
-    </Button>
-  );
-}
 
 /** A secret in the one moment in which it is shown; only the button closes it. */
 export function ShownOnce({ secret, title, children, onClose }: { secret: string | null; title: string; children: ReactNode; onClose: () => void }) {

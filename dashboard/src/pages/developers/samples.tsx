@@ -2,9 +2,10 @@ import { Trans, useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useSession } from "@/api/session";
+import { CopyButton } from "@/ui/copy";
 import { Segmented } from "@/ui/fields";
 import { Card } from "@/ui/show";
-import { Code, CopyButton } from "./parts";
+import { Code } from "./parts";
 import { sampleOf, type Language, type Task } from "./samplecode";
 
 const LANGUAGES = [

@@ -1,16 +1,17 @@
 // Which column is what, and what holds for the whole file.
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useNavigate } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import { useChange, useData } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import { instantOf, localOf } from "@/pages/campaigns/times";
 import { Button } from "@/ui/button";
+import { useFieldNames, useRegionName } from "@/ui/contactfields";
 import { Field, Select, TextArea, type Choice } from "@/ui/fields";
 import { Badge, Callout, Card, Facts, useZone } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
-import { ATTRIBUTE, changesOf, claimedTwice, FIELDS, IGNORE, keyOf, mappingOf, type FieldName, type Mapping, type Options } from "./mapping";
+import { ATTRIBUTE, changesOf, claimedTwice, FIELDS, IGNORE, keyOf, mappingOf, type Mapping, type Options } from "./mapping";
 import { useBytes, type Import } from "./shared";
 
 const Update = graphql(`
@@ -30,33 +31,6 @@ const Lists = graphql(`
 
 const NONE = "-";
 const STATIC = "static";
-
-export function useFieldNames(): Record<FieldName, string> {
-  const { t } = useLingui();
-  return {
-    phone: t`Phone`,
-    first_name: t`First name`,
-    last_name: t`Last name`,
-    full_name: t`Full name`,
-    email: t`E-mail`,
-    timezone: t`Time zone`,
-    external_id: t`Your id`,
-    country: t`Country`,
-    consent: t`Consent to texts`,
-    consent_at: t`Consent: when`,
-    consent_source: t`Consent: where`,
-    consent_ip: t`Consent: IP address`,
-    consent_text: t`Consent: words`,
-    opted_out: t`Opted out of texts`,
-    status: t`Whether they left`,
-  };
-}
-
-function useRegionName() {
-  const { i18n } = useLingui();
-  const names = useMemo(() => new Intl.DisplayNames(i18n.locale, { type: "region", fallback: "none" }), [i18n.locale]);
-  return (code: string) => (/^[A-Za-z]{2}$/.test(code) ? names.of(code.toUpperCase()) : undefined);
-}
 
 const fieldOf = (problem: Problem | null) => (problem?.param ?? "").split(".").pop()?.replaceAll("_", "").toLowerCase();
 

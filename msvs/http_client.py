@@ -62,9 +62,10 @@ class HttpError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
-    """An answer: at most 64 KB of its body, or as much as was asked for, or as went into a file.
+    """A response. `body` is cut at the request's `max_bytes`, and empty if the body went into a file.
 
-    The first 1 KB of it is `head`, for the log, which may be hidden. `truncated`: the body is longer.
+    `head` is the first 1 KB of the body, for logs; it is empty if the address policy hides it. `truncated` means that
+    the body was longer than the limit.
     """
 
     status: int
@@ -196,8 +197,8 @@ class HttpClient:
         """Return one attempt, ended after `total_seconds` no matter what the other side does. Raises HttpError.
 
         A connection that does not stand after `connect_seconds` was never sent on. Unless `repeatable`, a POST that may
-        have arrived is never sent again. No more than `max_bytes` of the body are read; those of an answer of 2xx are
-        written `into` a file where one is given.
+        have arrived is never sent again. At most `max_bytes` of the body are read. If `into` is given, the body of a
+        2xx response is written to that file.
         """
         started = time.perf_counter()
         sockets = _Sockets()

@@ -1,4 +1,4 @@
-"""The interface of a connector, which reads the people of another service for a list that is kept in step with it."""
+"""The connector interface: read people from another service to sync them into a list."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import BinaryIO, ClassVar, Protocol
 from msvs.http_client import HttpClient
 
 MAX_SETTING = 2048
-# How many people a connector looks up in one call: some services take two calls for each, of 120 a minute.
+# People per `look_up` call: some services need two requests per person and allow only 120 a minute.
 MAX_LOOKED_UP = 25
-# And how many it reads in one page.
+# People per page of a walk.
 MAX_PAGE = 1000
-# A cursor and a bookmark are no longer.
+# Maximum length of a cursor or bookmark.
 MAX_CURSOR = 2000
 
 
 class Target(StrEnum):
-    """The part of a contact that a field can fill. A field that fills none becomes an attribute, or is left out."""
+    """A contact property that a field can map to. An unmapped field becomes an attribute or is ignored."""
 
     PHONE = "phone"
     FIRST_NAME = "first_name"
@@ -35,7 +35,7 @@ class Target(StrEnum):
 
 
 class FieldType(StrEnum):
-    """The type of a field's values, which are text: a `time` is ISO 8601 with its offset, a `boolean` true or false."""
+    """The type of a field's values, all passed as text: `time` is ISO 8601 with an offset, `boolean` true or false."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -46,9 +46,9 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field that people of the service have; `key` is its key in `Person.fields`.
+    """A field of the service's people; `key` is its key in `Person.fields`.
 
-    `target` is what the mapping proposes for it.
+    `target` is the default proposed in the mapping.
     """
 
     key: str
@@ -66,10 +66,10 @@ class ClaimStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConsentClaim:
-    """What a service says of a person's consent to text messages, never to e-mail.
+    """A service's record of a person's consent to text messages, never to e-mail.
 
-    `at` is when it was given or withdrawn by the service's clock, `source` where it was collected, and `text` what else
-    the service tells of it: its level, the words that the person saw. `ip` is the address that it came from.
+    `at` is when consent was given or withdrawn, by the service's clock. `source` is where it was collected, and `text`
+    holds other evidence, such as the opt-in level or the wording shown. `ip` is the address the consent came from.
     """
 
     status: ClaimStatus
@@ -80,9 +80,9 @@ class ConsentClaim:
 
 
 class PersonState(StrEnum):
-    """Whether a person is on what the list is kept in step with.
+    """Whether a person belongs to the synced source, such as a tag or list.
 
-    `left`: no longer there; `deleted`: the service no longer has the person. Neither says anything of consent.
+    `left`: removed from the source; `deleted`: removed from the service. Neither implies anything about consent.
     """
 
     MEMBER = "member"
@@ -92,11 +92,11 @@ class PersonState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person as the service has them, under its own id.
+    """A person as stored by the service, under the service's own id.
 
-    `fields` holds the values as text by the keys of their fields, the phone as it is written there; blank ones are left
-    out. `is_unsubscribed`: from e-mail, which says nothing of text messages. `row` is the line of a file, and `problem`
-    says why a row could not be read. Only the id is shown by repr(), and it is no phone and no e-mail address.
+    `fields` maps field keys to text values, with phones exactly as the service stores them; blank values are omitted.
+    `is_unsubscribed` concerns e-mail and implies nothing about text messages. `row` is the line number in a file, and
+    `problem` explains why a row could not be read. repr() omits personal data: ids are neither phones nor e-mails.
     """
 
     external_id: str
@@ -111,12 +111,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """At most MAX_PAGE people of a walk.
+    """A page of a walk, with at most MAX_PAGE people.
 
-    `cursor` goes on after this page, in another process too; it is None after the last page. That one has a `bookmark`:
-    give it to the next walk as `since`, to read what changed. `is_complete`, on the last page, says that the walk
-    brought everybody from its first page on, so who was not among them has left; where it is false, nobody has left by
-    not being seen. The same person may come on several pages; the later one holds.
+    `cursor` resumes after this page, from any process; it is None on the last page. The last page has a `bookmark`:
+    pass it to the next walk as `since` to read only changes. `is_complete`, on the last page, means that the walk
+    returned every member since its first page, so people it did not return have left. Otherwise absence from the walk
+    does not mean that a person left. The same person may appear on several pages; the last occurrence wins.
     """
 
     people: Sequence[Person] = field(repr=False)
@@ -126,15 +126,15 @@ class Page:
 
     @property
     def is_last(self) -> bool:
-        """Whether the walk ends with this page."""
+        """Return whether this is the last page of the walk."""
         return self.cursor is None
 
 
-# What it needs
+# Settings and capabilities
 
 
 class SettingKind(StrEnum):
-    """How a form asks for a setting. A `secret` is sealed and never shown again; a `choice` has `choices`."""
+    """The input type of a setting. A `secret` is encrypted and never shown again; a `choice` has `choices`."""
 
     TEXT = "text"
     URL = "url"
@@ -145,7 +145,7 @@ class SettingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value of a setting, and how it is shown."""
+    """An allowed value of a setting and its label."""
 
     value: str
     label: str
@@ -153,10 +153,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting of a connector, as forms ask for it.
+    """A connector setting, as declared to forms and the API.
 
-    `choices` are its only values; `is_listed` says that `Connector.choices` finds them in the account. One that
-    `is_granted` comes from OAuth and is never asked for.
+    `choices` lists the allowed values; `is_listed` means that `Connector.choices` reads them from the account. An
+    `is_granted` setting comes from OAuth or webhook registration and is never requested from the user.
     """
 
     name: str
@@ -172,19 +172,20 @@ class Setting:
 
     @property
     def is_secret(self) -> bool:
-        """Whether its value is sealed."""
+        """Return whether the value is stored encrypted."""
         return self.kind is SettingKind.SECRET
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a connector can do.
+    """The features of a connector.
 
-    `pulls`: its people are read page by page, else they are posted to its hook alone. `incremental`: a walk with a
-    bookmark reads changes alone. `sees_deletions`: such a walk also tells who left; else only a complete one does.
-    `looks_up`: single people can be read by their ids. `writes_opt_outs`: with the settings of `opt_out_settings`.
-    `hook`: it reads what the service posts to us; `signed_hook`: under a signature; `registers_hook`: it registers the
-    address by itself. `oauth`: its secrets can be granted by OAuth. `sms_consent`: it reports consent to text messages.
+    `pulls`: people are read page by page; otherwise they arrive only through the hook. `incremental`: a walk with a
+    bookmark reads only changes. `sees_deletions`: an incremental walk also reports people who left; otherwise only a
+    complete walk does. `looks_up`: people can be read individually by id. `writes_opt_outs`: opt-outs are written back
+    if one of `opt_out_settings` is set. `hook`: the service posts to us; `signed_hook`: with a signature;
+    `registers_hook`: the connector registers the hook URL with the service. `oauth`: credentials can come from OAuth.
+    `sms_consent`: the service reports consent to text messages.
     """
 
     pulls: bool = True
@@ -201,18 +202,18 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account that credentials belong to: its name for people, and its id where the service has one."""
+    """The account that the credentials belong to: its display name, and its id if the service has one."""
 
     name: str
     id: str | None = None
 
 
-# What the service posts to us
+# Inbound hooks
 
 
 @dataclass(frozen=True, slots=True)
 class HookCall:
-    """A request to a connector's hook, at the address that is its own. Header names are in lower case."""
+    """A request to a connection's hook URL. Header names are in lower case."""
 
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
@@ -221,10 +222,10 @@ class HookCall:
 
 @dataclass(frozen=True, slots=True)
 class HookDelivery:
-    """What a request to the hook brings.
+    """The people in a hook request.
 
-    `delivery_id` is the same whenever the service brings it again. `people` are whole; of those in `external_ids` only
-    the id is sure, and `Connector.look_up` reads them.
+    `delivery_id` is the same on every redelivery. `people` carry all their fields; for people in `external_ids`, only
+    the id is reliable, and `Connector.look_up` must read the rest.
     """
 
     delivery_id: str
@@ -236,10 +237,10 @@ class HookDelivery:
 
 
 class ConnectorError(Exception):
-    """A call failed. The message is for people and holds no secret, phone or e-mail address.
+    """A connector operation failed. The message is shown to users and holds no secret, phone or e-mail address.
 
-    `code` names the kind, `setting` the setting that it concerns, where it is one. `is_lasting`: somebody has to do
-    something before it can work again.
+    `code` is the error type, and `setting` the setting at fault, if any. `is_lasting`: retrying cannot help until a
+    user fixes the cause.
     """
 
     code: ClassVar[str]
@@ -252,28 +253,28 @@ class ConnectorError(Exception):
 
 
 class InvalidSetting(ConnectorError):
-    """A setting cannot be what it is."""
+    """A setting has an invalid value."""
 
     code = "invalid_setting"
     is_lasting = True
 
 
 class CredentialsRefused(ConnectorError):
-    """The service refuses the credentials: they are wrong, expired, revoked, or not allowed to do this."""
+    """The service refuses the credentials: they are wrong, expired, revoked, or lack permission."""
 
     code = "credentials_refused"
     is_lasting = True
 
 
 class Gone(ConnectorError):
-    """What the list is kept in step with is no longer there: the tag, the list, the file. Nobody has left by that."""
+    """The source itself (tag, list, file) or the requested person no longer exists. A missing source removes nobody."""
 
     code = "gone"
     is_lasting = True
 
 
 class RateLimited(ConnectorError):
-    """The service wants to be left alone for `retry_after` seconds; the cursor stays good."""
+    """The service limits requests; retry after `retry_after` seconds. The cursor stays valid."""
 
     code = "rate_limited"
 
@@ -283,7 +284,7 @@ class RateLimited(ConnectorError):
 
 
 class Unavailable(ConnectorError):
-    """The service cannot be reached, or fails for now; `retry_after` is what it asks for, in seconds."""
+    """The service cannot be reached or fails temporarily; `retry_after` is the delay it requests, in seconds."""
 
     code = "unavailable"
 
@@ -293,13 +294,13 @@ class Unavailable(ConnectorError):
 
 
 class BadAnswer(ConnectorError):
-    """The service answered what cannot be read. It may pass; if it lasts, the connector needs a change."""
+    """The service's response cannot be read. This may be temporary; if it persists, the connector needs a fix."""
 
     code = "bad_answer"
 
 
 class HookRefused(Exception):
-    """A request to the hook is not the service's, too old, or not readable; `status` is the answer to it."""
+    """A hook request is not authentic, too old, or unreadable; respond with `status`."""
 
     def __init__(self, reason: str, *, status: int = 403) -> None:
         super().__init__(reason)
@@ -307,15 +308,15 @@ class HookRefused(Exception):
         self.status = status
 
 
-# What it works with
+# Dependencies of a connector
 
 
 class TableUnreadable(Exception):
-    """A file is no table; the message says why, for people."""
+    """A file cannot be read as a table; the message tells users why."""
 
 
 class TableRow(Protocol):
-    """A row of a table: the line that it begins on, and its cells."""
+    """A row of a table: its first line number and its cells. `is_cut`: the row was too long and is truncated."""
 
     @property
     def line(self) -> int: ...
@@ -328,9 +329,9 @@ class TableRow(Protocol):
 
 
 class OpenTable(Protocol):
-    """A table as text: the titles of its columns, None if it has only a column of phones, and its rows.
+    """A table of text cells. `header` holds the column titles, or None if the only column is phones without a title.
 
-    `fields` tells where the columns are that are known by their titles, such as `phone` and `email`.
+    `fields` maps recognized column titles, such as `phone` and `email`, to column indexes.
     """
 
     @property
@@ -342,18 +343,18 @@ class OpenTable(Protocol):
     def rows(self) -> Iterator[TableRow]: ...
 
 
-# Opens a file in any dialect and encoding. Raises TableUnreadable, while it is read too.
+# Opens a file in any dialect and encoding. Raises TableUnreadable, also while iterating over the rows.
 ReadTable = Callable[[BinaryIO], AbstractContextManager[OpenTable]]
-# Keeps secrets in the place of those by the same names. They are committed when it returns.
+# Replaces the stored secrets of the same names. They are committed when it returns.
 KeepSecrets = Callable[[Mapping[str, str]], Awaitable[None]]
 
 
 async def _keep_none(secrets: Mapping[str, str]) -> None:
-    raise RuntimeError("nothing keeps the secrets of this connection")
+    raise RuntimeError("this connection cannot store secrets")
 
 
 def _no_table(file: BinaryIO) -> AbstractContextManager[OpenTable]:
-    raise RuntimeError("nothing reads tables for this connection")
+    raise RuntimeError("this connection cannot read tables")
 
 
 def _utc_now() -> datetime:
@@ -362,9 +363,9 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What a connector works with: its settings with the opened secrets, and what it may use.
+    """The settings of a connector, with decrypted secrets, and its dependencies.
 
-    `http` judges every address by the policy. `origin` stands in the place of the service's own, in tests.
+    `http` checks every address against the address policy. `origin` overrides the service's origin in tests.
     """
 
     settings: Mapping[str, str] = field(repr=False)
@@ -376,10 +377,10 @@ class Connection:
 
 
 class Connector(ABC):
-    """Reads the people of an account of another service, and writes opt-outs back where it can.
+    """Reads people from an account of another service, and writes opt-outs back if the service supports it.
 
-    Every method may raise ConnectorError, and nothing else for what the service does. None runs in a transaction.
-    `opt_out_settings` are those that have opt-outs written back once one of them is set.
+    Any method may raise ConnectorError; no other exception reports a failure of the service. No method runs inside a
+    transaction. Setting any of `opt_out_settings` turns on opt-out write-back.
     """
 
     kind: ClassVar[str]
@@ -393,80 +394,80 @@ class Connector(ABC):
 
     @abstractmethod
     async def check(self) -> Account:
-        """Return the account that the credentials belong to; also confirms that what is to be read is there."""
+        """Return the account that the credentials belong to, after checking that the source exists."""
 
     @abstractmethod
     async def fields(self) -> list[Field]:
-        """Return the fields that people have, with what each is proposed to be."""
+        """Return the fields of people, each with its proposed target."""
 
     @abstractmethod
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return the next page of a walk over all people or, with the bookmark of an earlier walk, those that changed.
+        """Return the next page of a walk over all people or, if `since` is an earlier walk's bookmark, over changes.
 
-        `cursor` is that of the page before, of a walk with the same `since`; None begins. One that is no longer good
-        begins from the start, and the walk is complete all the same.
+        `cursor` comes from the previous page of a walk with the same `since`; None starts a walk. An invalid cursor
+        restarts the walk, which can still be complete.
         """
 
     async def close(self) -> None:
-        """Release what was kept between two pages. A page that is fetched later gets it again."""
+        """Release the resources kept between pages. A later fetch reopens them."""
         return
 
     async def choices(self, setting: str) -> list[Choice]:
-        """Return the values in the account of a setting that `is_listed`."""
+        """Return the account's values for an `is_listed` setting."""
         return []
 
     async def look_up(self, external_ids: Sequence[str]) -> dict[str, Person]:
-        """Read at most MAX_LOOKED_UP people as they are now, each by its id, also those who left or were deleted.
+        """Return the current state of at most MAX_LOOKED_UP people by id, including those who left or were deleted.
 
-        Each id that was asked for is in the answer. It is sure where a walk may lag behind or have missed somebody.
+        The result has an entry for every requested id. It is authoritative; a walk may lag behind or miss people.
         """
         raise NotImplementedError(f"{self.kind} cannot look people up")
 
     async def write_opt_out(self, external_id: str, *, at: datetime) -> None:
-        """Tell the service that a person opted out of text messages; may be called again for the same one.
+        """Tell the service that a person opted out of text messages. Idempotent.
 
-        Raises Gone where the person no longer is.
+        Raises Gone if the person no longer exists.
         """
-        raise NotImplementedError(f"{self.kind} takes no opt-outs")
+        raise NotImplementedError(f"{self.kind} does not accept opt-outs")
 
     def read_hook(self, call: HookCall) -> HookDelivery:
-        """Return what a request to the hook brings. Raises HookRefused unless it is the service's."""
-        raise HookRefused(f"{self.kind} posts nothing", status=404)
+        """Return the people in a hook request. Raises HookRefused unless the request is authentic."""
+        raise HookRefused(f"{self.kind} has no hook", status=404)
 
     async def register_hook(self, url: str) -> Mapping[str, str]:
-        """Have the service post to `url`, and return the secrets to keep for it."""
-        raise NotImplementedError(f"{self.kind} registers no address")
+        """Register `url` as a webhook with the service, and return the secrets to store."""
+        raise NotImplementedError(f"{self.kind} cannot register webhooks")
 
     async def unregister_hook(self) -> None:
-        """Have the service post to us no more; also where it no longer does."""
-        raise NotImplementedError(f"{self.kind} registers no address")
+        """Remove the webhook from the service. Does nothing if it is already gone."""
+        raise NotImplementedError(f"{self.kind} cannot register webhooks")
 
     def authorize_url(self, *, redirect_uri: str, state: str) -> str:
-        """Return where OAuth begins: the person grants access there and comes back to `redirect_uri`."""
+        """Return the OAuth authorization URL, which redirects to `redirect_uri` after the user grants access."""
         raise NotImplementedError(f"{self.kind} has no OAuth")
 
     async def exchange_code(self, code: str, *, redirect_uri: str) -> Mapping[str, str]:
-        """Return the secrets that the code of OAuth stands for, to be kept."""
+        """Exchange an OAuth code for the secrets to store."""
         raise NotImplementedError(f"{self.kind} has no OAuth")
 
     def __repr__(self) -> str:
-        """Show the kind alone, as settings hold secrets."""
+        """Show only the class name, since settings hold secrets."""
         return f"{type(self).__name__}(…)"
 
     def _setting(self, name: str) -> str:
-        """Return a setting, blank where it is not set."""
+        """Return a setting, or an empty string if it is not set."""
         return self._connection.settings.get(name, "")
 
 
 def check_settings(connector: type[Connector], values: Mapping[str, str]) -> dict[str, str]:
-    """Return settings without the space around them and without blank ones. Raises InvalidSetting for the first fault.
+    """Return the settings trimmed, without blank ones. Raises InvalidSetting for the first invalid one.
 
-    Those that OAuth grants need not be there yet.
+    Settings granted by OAuth may still be missing.
     """
     declared = {setting.name: setting for setting in connector.settings}
     for name in values:
         if name not in declared:
-            raise InvalidSetting(f"{connector.label} has no setting of this name.", setting=name[:100])
+            raise InvalidSetting(f"{connector.label} has no setting with this name.", setting=name[:100])
     found = {name: text.strip() for name, text in values.items() if text.strip()}
     for setting in connector.settings:
         _check_setting(setting, found.get(setting.name))
@@ -486,5 +487,5 @@ def _check_setting(setting: Setting, text: str | None) -> None:
         allowed = ", ".join(choice.value for choice in setting.choices)
         raise InvalidSetting(f"{setting.label} must be one of: {allowed}.", setting=setting.name)
     if setting.pattern is not None and not re.fullmatch(setting.pattern, text):
-        like = "" if setting.example is None else f" It looks like {setting.example}."
+        like = "" if setting.example is None else f" Example: {setting.example}."
         raise InvalidSetting(f"{setting.label} is not valid.{like}", setting=setting.name)

@@ -1,4 +1,4 @@
-"""Calls to the HTTP API of a service: bounded in bytes and time, and its answers as values or errors."""
+"""Call a service's HTTP API with time and size limits; map failures and error responses to ConnectorError."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ T = TypeVar("T")
 Query = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 MAX_BYTES = 16 * 1024 * 1024
-# Characters of a field's value.
+# Maximum length of a field value, in characters.
 MAX_VALUE = 1000
 TOTAL_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
-# Where a service that is too busy does not say for how long.
+# Default delay after a 429 without Retry-After.
 RETRY_SECONDS = 60.0
 MAX_RETRY_SECONDS = 24 * 3600.0
 
@@ -40,14 +40,14 @@ _seconds = re.compile(r"[0-9]{1,10}(?:[.][0-9]{1,6})?", re.ASCII).fullmatch
 
 
 class RequestRefused(BadAnswer):
-    """The service answered that it does not take the request."""
+    """The service rejected the request with a client error (4xx) that has no meaning of its own here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """Which settings an answer is about: who may not (`credentials`), what is not there (`scope`), and the `address`.
+    """The settings to name in errors: `credentials` on 401 or 403, `scope` on 404, and `address` on network errors.
 
-    `thing` is the scope for people: "The tag".
+    `thing` describes the scope in error messages, such as "The tag".
     """
 
     credentials: str | None = None
@@ -57,7 +57,7 @@ class Concern:
 
 
 class Api:
-    """A service's API at one origin. What is raised names the service, and repeats nothing that it said."""
+    """A service's API at one origin. Error messages name the service but never quote its responses."""
 
     def __init__(self, connection: Connection, label: str, origin: str, concern: Concern) -> None:
         self._connection = connection
@@ -66,22 +66,22 @@ class Api:
         self._concern = concern
 
     def about(self, *, scope: str | None, thing: str) -> Api:
-        """Return the same API for calls about something: what is not there then names that setting."""
+        """Return the same API with another scope, so that a 404 names that setting and thing."""
         concern = replace(self._concern, scope=scope, thing=thing)
         return Api(self._connection, self._label, self._origin, concern)
 
     async def get(self, path: str, type: type[T], *, query: Query = (), headers: Mapping[str, str]) -> T:
-        """GET a value. Raises ConnectorError."""
+        """Send a GET and return the decoded response. Raises ConnectorError."""
         return self.decode(await self.send("GET", path, query=query, headers=headers), type)
 
     async def post(
         self, path: str, type: type[T], body: object, *, headers: Mapping[str, str], is_read: bool = False
     ) -> T:
-        """POST JSON and return the value in the answer; what only reads may be sent twice. Raises ConnectorError."""
+        """Post JSON and return the decoded response; an `is_read` request may be resent. Raises ConnectorError."""
         return self.decode(await self.send("POST", path, json=body, headers=headers, is_read=is_read), type)
 
     async def post_form(self, path: str, type: type[T], form: Mapping[str, str]) -> T:
-        """POST a form, once, and return the value in the answer. Raises ConnectorError."""
+        """Post a form without resending it, and return the decoded response. Raises ConnectorError."""
         body = urlencode(form).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self.decode(await self._request("POST", path, body, headers, is_read=False), type)
@@ -96,7 +96,7 @@ class Api:
         headers: Mapping[str, str],
         is_read: bool = False,
     ) -> HttpAnswer:
-        """Send a request and return its answer of 2xx. Raises ConnectorError."""
+        """Send a request and return its 2xx response. Raises ConnectorError for anything else."""
         if query:
             path += f"?{urlencode(query)}"
         body = None if json is None else msgspec.json.encode(json)
@@ -126,41 +126,41 @@ class Api:
         return answer
 
     def decode(self, answer: HttpAnswer, type: type[T]) -> T:
-        """Return the JSON of an answer. Raises BadAnswer for what is not of this type."""
+        """Decode a JSON response as `type`. Raises BadAnswer if it does not match."""
         if answer.truncated:
-            raise BadAnswer(f"{self._label} answered with more than {MAX_BYTES >> 20} MB.")
+            raise BadAnswer(f"The response of {self._label} is larger than {MAX_BYTES >> 20} MB.")
         try:
             return msgspec.json.decode(answer.body, type=type)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise BadAnswer(f"{self._label} answered something that cannot be read.") from None
+            raise BadAnswer(f"The response of {self._label} cannot be read.") from None
 
 
 def explain_failure(error: HttpError, label: str, *, address: str | None = None) -> ConnectorError:
-    """Return what it means that no answer came; `address` is the setting that the host comes from, if it is one."""
+    """Map a request without a response to a ConnectorError; `address` is the setting that holds the host, if any."""
     if error.kind is FailureKind.ADDRESS_REFUSED:
         return InvalidSetting(error.message, setting=address)
     return Unavailable(f"{label} cannot be reached: {error.message}", setting=address)
 
 
 def explain_answer(answer: HttpAnswer, label: str, concern: Concern, *, now: datetime) -> ConnectorError:
-    """Return what an answer without success means."""
+    """Map a response other than 2xx to a ConnectorError."""
     status = answer.status
     if status == 429:
         wait = retry_after(answer.headers, now=now)
-        return RateLimited(f"{label} takes no more calls for now.", retry_after=RETRY_SECONDS if wait is None else wait)
+        return RateLimited(f"{label} limits requests for now.", retry_after=RETRY_SECONDS if wait is None else wait)
     if status in (401, 402, 403, 407):
         return CredentialsRefused(f"{label} refuses the credentials ({status}).", setting=concern.credentials)
     if status in (404, 410):
         place = f"the{label.removeprefix('The')}" if label.startswith("The ") else label
-        return Gone(f"{concern.thing} is not at {place} ({status}).", setting=concern.scope)
+        return Gone(f"{concern.thing} was not found at {place} ({status}).", setting=concern.scope)
     if status >= 500 or status in (408, 423, 425):
         wait = retry_after(answer.headers, now=now)
-        return Unavailable(f"{label} fails for now ({status}).", retry_after=wait)
+        return Unavailable(f"{label} is temporarily unavailable ({status}).", retry_after=wait)
     return RequestRefused(f"{label} refuses the request ({status}).", setting=concern.scope)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
-    """Return the seconds of a Retry-After header, from one to a day, or None without one (RFC 9110, 10.2.3)."""
+    """Return the delay of a Retry-After header in seconds, between one second and a day, or None without one."""
     text = headers.get("Retry-After", "").strip()
     if _seconds(text):
         wanted = float(text)
@@ -174,7 +174,7 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
 
 
 def as_text(value: object) -> str:
-    """Return a JSON value as the text of a field, without the space around it; blank for what is none."""
+    """Return a JSON value as trimmed text for a field; empty if the value has no text form."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -183,18 +183,18 @@ def as_text(value: object) -> str:
         return ", ".join(filter(None, map(as_text, value)))
     if not isinstance(value, str | int | float):
         return ""
-    # PostgreSQL keeps no NUL.
+    # PostgreSQL text cannot hold NUL.
     return str(value).replace("\0", "")[:MAX_VALUE].strip()
 
 
 def texts(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """Return values as text under their keys with `prefix`, blank ones left out."""
+    """Return the values as text with `prefix` before their keys, without blank ones."""
     found = {f"{prefix}{key}": as_text(value) for key, value in values.items()}
     return {key: text for key, text in found.items() if text}
 
 
 def read_time(text: object) -> datetime | None:
-    """Return a time of a service in UTC, or None for what is none; one without an offset is taken for UTC."""
+    """Parse a service's timestamp to UTC, or return None if it is not one. Without an offset, UTC is assumed."""
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

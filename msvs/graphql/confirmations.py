@@ -1,4 +1,4 @@
-"""The arguments with which a logged-in user confirms what a stolen session must not do."""
+"""Arguments that reauthenticate a logged-in user, for mutations that a stolen session must not run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PasskeyGiven = Annotated[
 async def confirm(
     request: RequestContext, password: str, code: str | None, passkey: PasskeyAnswerInput | None
 ) -> FullConfirmation:
-    """Have the current user prove the password and, if they have one, a second factor.
+    """Check the current user's password and, if they have one, a second factor.
 
     Raises InvalidRequest, RateLimited.
     """

@@ -58,7 +58,7 @@ HEAVY: Mapping[str, int] = {
 }
 # A list whose length no argument bounds.
 PLAIN_LIST = 10
-# Lists of a few numbers or words, which cost no more than what they belong to.
+# Short lists of scalars, which add nothing to the cost of their parent.
 SHORT_LISTS = frozenset(
     (
         *(("ActivityPoint", "messages"), ("AudiencePoint", "sources"), ("DeliverabilityGroup", "messages")),

@@ -292,7 +292,7 @@ class Feed:
                 last = now
 
     async def list_sync(self, ctx: Context, first: ListSync) -> AsyncGenerator[ListSync, None]:
-        """Yield a sync of a list now, and then whenever it has gone on; ends when no worker has to do with it."""
+        """Yield a list's sync now and after each change, until it needs no more work."""
         with self._counted(first.workspace_id):
             last: ListSync | None = first
             yield first

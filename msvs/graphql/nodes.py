@@ -69,9 +69,9 @@ def register(prefix: str, load: Load) -> None:
 def register_rows(
     prefix: str, model: type[M], shape: Callable[[M], Node], *, check: Callable[[Context, M], object] | None = None
 ) -> None:
-    """Have ids with `prefix` looked up in a table that has a workspace and a mode.
+    """Load ids with `prefix` from a table that has a workspace and a mode.
 
-    `check` raises PermissionDenied where reading a row takes more than reading its kind.
+    `check` raises PermissionDenied for a row that needs more than the permission to read its kind.
     """
 
     async def load(info: Info, id: UUID) -> Node | None:

@@ -39,7 +39,7 @@ Headers = Mapping[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller. `ctx` is None for a stranger and for a user who is in no workspace; `refusal` says why.
+    """One caller. `ctx` is None for an anonymous caller and for a user outside any workspace; `refusal` says why.
 
     `authorization` is the header of an API key, `identity` a user with a session; `returning` is a user whose page has
     the session's cookie and no CSRF token, as after it was loaded again.
@@ -174,12 +174,12 @@ def stranger(visitor: Visitor) -> Caller:
 def enter(identity: Identity, visitor: Visitor, workspace: str | None, *, livemode: bool) -> Caller:
     """Return a user in the workspace named, or in the only one that is theirs.
 
-    A user has their account even in a workspace that refuses them: such a caller has no `ctx`, and `refusal` says why.
+    If the workspace refuses the user, `ctx` is None and `refusal` says why: their own account still works.
     """
     try:
         ctx = enter_workspace(identity, _wanted(identity, workspace), visitor, livemode=livemode)
     except NotFound as missing:
-        # The workspace of the header, even if the operation names another.
+        # Name the header as the parameter: an operation's own argument may name another workspace.
         refusal: ApiError = NotFound(missing.message, param="X-Workspace")
         return Caller(visitor, identity=identity, livemode=livemode, refusal=refusal)
     except PermissionDenied as denied:
@@ -188,7 +188,7 @@ def enter(identity: Identity, visitor: Visitor, workspace: str | None, *, livemo
 
 
 def _wanted(identity: Identity, workspace: str | None) -> UUID:
-    """Return the workspace named, or the only one that is theirs. Raises NotFound, PermissionDenied."""
+    """Return the named workspace, or the user's only one. Raises NotFound, PermissionDenied."""
     if workspace is not None:
         return ids.find_id(ids.WORKSPACE, workspace, "workspace")
     if len(identity.memberships) != 1:

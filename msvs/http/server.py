@@ -45,7 +45,7 @@ GRACE_SECONDS = 8
 BACKLOG = 2048
 # The largest message of a WebSocket.
 MAX_SOCKET_BYTES = 128 * 1024
-# How an interim answer begins, which is never followed by a body (RFC 9110, section 15.2.1).
+# The start of an interim response, which has no body (RFC 9110, section 15.2.1).
 CONTINUE = b"HTTP/1.1 100"
 
 
@@ -54,7 +54,7 @@ class _Refused(Exception):
 
 
 class _Answering(asyncio.Transport):
-    """What one answer is written to: its head goes out with the first bytes of its body, in one call of the kernel."""
+    """The transport of one response: it sends the head with the first bytes of the body, in one system call."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class _Answering(asyncio.Transport):
         self._is_head_written = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write bytes; the head waits until the body begins, or until the loop turns."""
+        """Write bytes; the head is held back until the body begins or the next turn of the event loop."""
         if self._head is not None:
             head, self._head = self._head, None
             self._transport.write(head + data)
@@ -76,7 +76,7 @@ class _Answering(asyncio.Transport):
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write a head that waits."""
+        """Write a head that was held back."""
         if self._head is not None:
             self.write(b"")
 
@@ -85,7 +85,7 @@ class _Answering(asyncio.Transport):
         return self._transport.is_closing()
 
     def close(self) -> None:
-        """Close the connection once all is written."""
+        """Close the connection after everything is written."""
         self.flush()
         self._transport.close()
 

@@ -40,7 +40,7 @@ CARDS: Mapping[str, str] = {
     "9995": "pays; once saved, it lacks the money",
     "0069": "pays; once saved, it has expired",
 }
-# The card whose bank asks for its owner on the page, before it pays.
+# The card that requires 3-D Secure on the payment page.
 ASKING = "3155"
 # Why a saved card is declined when it is charged without its owner: the code and the decline code.
 LATER: Mapping[str, tuple[str, str]] = {
@@ -252,7 +252,7 @@ class PretendStripe:
         }
 
     def go_through(self, payment_intent: str, *, status: str = "succeeded") -> None:
-        """Have a payment that was declined go through after all, as its owner may by a page of the bank's."""
+        """Change a declined payment's status, as when the owner authenticates on the bank's page later."""
         with self.lock:
             intent = self._find(self.intents, payment_intent)
             intent |= {"status": status, "last_payment_error": None}
@@ -425,7 +425,7 @@ class PretendStripe:
     # The page.
 
     def page(self, session_id: str, told: str = "", *, asks: bool = False) -> str:
-        """Return the page at which a session is paid; `asks` is the step at which its bank asks for its owner."""
+        """Return the payment page of a session; `asks` shows the 3-D Secure step."""
         session = self._find(self.sessions, session_id)
         price = shown_price(session["amount_total"], session["currency"])
         if session["status"] != "open":
@@ -450,7 +450,7 @@ class PretendStripe:
         )
 
     def use_card(self, session_id: str, card: str, bank: str = "") -> str | None:
-        """Pay with one of the cards. Return why it was declined, or None; `bank` is what its owner told the bank."""
+        """Pay with one of the cards. Return why it was declined, or None; `bank` answers the 3-D Secure step."""
         if card == ASKING and bank != "confirm":
             return "Your bank could not confirm that it is you. Choose another card."
         if card not in CARDS or card == "0002":

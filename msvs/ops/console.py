@@ -88,7 +88,7 @@ class NewRoute(_Query, frozen=True):
 
 
 class JobsQuery(_Query, frozen=True):
-    """Which jobs that broke."""
+    """Which failed jobs to list."""
 
     queue: WorkQueue | None = None
     after: str | None = None
@@ -201,7 +201,7 @@ class Console:
         return {"checks": [*needed, *rest], "numbers": numbers(await self._watched.metrics.look()), **self._about()}
 
     async def list_jobs(self, request: Request, acting: Acting) -> object:
-        """List the jobs that broke, a page at a time."""
+        """List a page of failed jobs."""
         query = parse_query(request.url.query.encode(), JobsQuery)
         items, has_more = await self._jobs.list(query.queue, after=query.after, limit=PAGE)
         return {"items": items, "has_more": has_more}

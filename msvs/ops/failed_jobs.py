@@ -1,7 +1,6 @@
-"""The jobs that broke, as RQ keeps them: what each was, where it broke, and running one again.
+"""Failed jobs, as RQ keeps them: list them, show where each one failed, and requeue one.
 
-What a job was called with, and what an error says in its own words, may hold a phone, a text or a secret: neither is
-shown.
+A job's arguments and an error's message may contain a phone, a text or a secret: neither is shown.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ log = structlog.get_logger(__name__)
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 TRACE_LENGTH = 20_000
-# Errors whose words are ours or those of RQ: they name kinds and places alone.
+# Errors whose messages may be shown: ours and RQ's, which contain only types and places.
 PLAIN_ERRORS = ("msvs.workers.jobs.JobFailed", "rq.")
 UNREADABLE = "The job cannot be read: another version put it there, or it is damaged."
 _raised = re.compile(r"([A-Za-z_][\w.]*)(: .*)?$")
@@ -54,7 +53,7 @@ class FailedJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Place(NamedTuple):
-    """Where a job stands in the list: by when RQ forgets it, and its id."""
+    """A job's position in the list: its expiry time in RQ, then its id."""
 
     score: float
     id: str
@@ -79,9 +78,9 @@ class FailedJobs:
     async def list(
         self, queue: WorkQueue | None = None, *, after: str | None = None, limit: int
     ) -> tuple[list[FailedJob], bool]:
-        """List the failed jobs of a queue, or of all, the newest first, after one; whether there are more.
+        """List the failed jobs of a queue, or of all, newest first. Return a page and whether there are more.
 
-        Raises InvalidRequest where the one before is not kept any more, and Unavailable.
+        `after` is the last job of the page before. Raises InvalidRequest if RQ no longer keeps it, and Unavailable.
         """
         queues = list(WorkQueue) if queue is None else [queue]
         return await self._ask(lambda redis: _list(redis, queues, after, limit))
@@ -109,7 +108,7 @@ def _list(redis: Redis, queues: Iterable[WorkQueue], after: str | None, limit: i
     if after is not None and last is None:
         raise InvalidRequest("That job is not kept any more: read the list from its beginning.", param="after")
     start = "+inf" if last is None else last.score
-    # Of the same second there may be many: they stand in the order of their ids.
+    # Several jobs may share a score, so the place also compares their ids.
     places = [place for queue in queues for place in _places(redis, queue, start) if last is None or place < last]
     places.sort(reverse=True)
     shown = (_shape(redis, place) for place in places[:limit])
@@ -118,7 +117,7 @@ def _list(redis: Redis, queues: Iterable[WorkQueue], after: str | None, limit: i
 
 def _places(redis: Redis, queue: WorkQueue, start: str | float) -> Iterable[_Place]:
     key = FailedJobRegistry(queue.value, connection=redis, serializer=JSONSerializer).key
-    # The client's types leave out what it answers with scores.
+    # redis-py's types do not cover `withscores`.
     found = cast("list[tuple[bytes, float]]", redis.zrevrangebyscore(key, start, "-inf", withscores=True))
     for id, score in found:
         yield _Place(score, id.decode(), queue.value)
@@ -155,7 +154,7 @@ def _gone(id: str) -> NotFound:
 
 
 def _shape(redis: Redis, place: _Place, *, has_trace: bool = False) -> FailedJob | None:
-    """Return a job as it is shown, None if it is gone; one that cannot be read is shown as that."""
+    """Return a job's shape, or None if it is gone; an unreadable job is marked as such."""
     try:
         job = Job.fetch(place.id, connection=redis, serializer=JSONSerializer)
         result = job.latest_result()
@@ -172,7 +171,7 @@ def _shape(redis: Redis, place: _Place, *, has_trace: bool = False) -> FailedJob
     except RedisError:
         raise
     except Exception as error:
-        # A record of any version in Redis, even a broken one, hides no other job.
+        # A record of another version, or a damaged one, must not break the list.
         if not redis.exists(Job.key_for(place.id)):
             return None
         log.warning("failed job not readable", job=place.id, error=type(error).__name__)
@@ -189,7 +188,7 @@ def _shape(redis: Redis, place: _Place, *, has_trace: bool = False) -> FailedJob
 
 
 def tell_trace(text: str) -> str:
-    """Return a traceback with its places and the kinds of its errors, without what those say in their own words."""
+    """Return a traceback with its places and error types, without the errors' messages."""
     kept: list[str] = []
     is_in_stack = False
     for line in text.splitlines():

@@ -112,7 +112,7 @@ async def syncs(call: Call[NoBody, PageQuery]) -> ListOf[ListSyncResource]:
 
 
 async def connectors(call: Call[NoBody, NoQuery]) -> ListOf[ConnectorResource]:
-    """List the services that a list can be kept in step with."""
+    """List the services that a list can be synced with."""
     return ListOf(url=call.path, has_more=False, data=await source_types.list_connectors(call.ctx))
 
 

@@ -319,7 +319,7 @@ class _Document:
         if endpoint.form is None:
             return {}
         options = COMPONENT + self.names[_raw_name(endpoint.form)]
-        # By a name of its own: generators of clients give a schema without one a name that they never write.
+        # Client generators invent a name for an unnamed schema, but never write a class of that name.
         name = f"{self.names[_raw_name(endpoint.body)]}Form"
         self.schemas[name] = {
             "title": name,

@@ -68,9 +68,9 @@ class Transfers:
                 raise MethodNotAllowed("Files are put here in parts, or fetched.", allow="GET, HEAD, PUT")
 
     async def _open(self, scope: Scope, kind: str, permissions: Iterable[Permission]) -> tuple[Context, UUID]:
-        """Return the caller that the address stands for, and the id of what it is of.
+        """Return the caller that a signed address grants access to, and the id of its import or export.
 
-        Raises NotFound, RateLimited, and PermissionDenied where the workspace is suspended or to be deleted.
+        Raises NotFound, RateLimited, and PermissionDenied if the workspace is suspended or scheduled for deletion.
         """
         ctx, id = open_address(self._services, kind, scope["path_params"]["token"], permissions)
         tell_allowance(await self._limiter.take(ctx.workspace_id, Bucket.REQUESTS), scope[ANSWER_HEADERS])
@@ -84,7 +84,7 @@ class Transfers:
             (b"content-type", export_jobs.media_type(row).encode()),
             (b"content-length", b"%d" % row.file_size),
             (b"content-disposition", f'attachment; filename="{export_jobs.file_name(row)}"'.encode()),
-            # A browser that opens the file runs nothing of it.
+            # Keeps a browser that opens the file from running scripts in it.
             (b"content-security-policy", b"sandbox; default-src 'none'"),
             (b"referrer-policy", b"no-referrer"),
             NOT_STORED,

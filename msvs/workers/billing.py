@@ -23,9 +23,9 @@ async def settle_billing(services: Services, *, stop: StopFlag | None = None) ->
 
 
 async def settle_due(services: Services, *, stop: StopFlag | None = None) -> int:
-    """Work on events and look at purchases until none is due. Return the count.
+    """Process due events, top-ups and purchases until none is left. Return the count.
 
-    A part that breaks ends no other; its error is raised once nothing more is found.
+    An error in one part does not stop the others; it is raised at the end.
     """
     count = 0
     failures = Failures()

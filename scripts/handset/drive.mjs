@@ -61,7 +61,7 @@ await page.addInitScript(() => {
   document.addEventListener("securitypolicyviolation", (event) => console.error(`refused: ${event.violatedDirective}`));
 });
 
-// What the console said when a step did not come.
+// Print the page's console errors when a step times out.
 process.on("uncaughtExceptionMonitor", () => console.error("The page's complaints:", complaints));
 page.setDefaultTimeout(60_000);
 

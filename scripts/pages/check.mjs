@@ -1,8 +1,8 @@
 // Looks at every page as people meet it, in Chromium: node check.mjs, with what it needs to know as JSON on standard input.
 // Each view is taken at two widths, light and dark, and has no violation of axe-core's rules, no
 // error in its console and nothing wider than its window. Then the keyboard, the search and the forms are tried.
-// The browser is Chromium, at $CHROMIUM or where Debian has it. On a busy machine a tab may open late, or not at all: what does
-// not come in time is tried once more, in a browser that is started again if the first one is gone.
+// The browser is Chromium, at $CHROMIUM or where Debian installs it. On a busy machine a tab may open late, or not at
+// all: a view that fails is tried once more, in a new browser.
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -20,7 +20,7 @@ const LAUNCH_MS = 120_000;
 const PATIENCE_MS = 60_000;
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"];
 
-/** What a promise gives, or an error where it takes longer: Chromium leaves some requests for a tab without an answer. */
+/** Await a promise with a timeout: Chromium sometimes never answers a request for a new tab. */
 async function within(ms, what, promise) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -34,20 +34,20 @@ async function within(ms, what, promise) {
 }
 
 let browser;
-/** The browser that runs, started again if it ended. */
+/** Return the running browser; start one if there is none. */
 async function running() {
   if (!browser?.isConnected()) {
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS, timeout: LAUNCH_MS });
   }
   return browser;
 }
-/** End the browser, which answers no more or is not needed any more. */
+/** Close the browser, so that the next tab starts a new one. */
 async function endBrowser() {
   const ending = browser;
   browser = undefined;
   if (ending) await close(ending);
 }
-/** Close a browser or a context; one that does not answer is left to the end of this process. */
+/** Close a browser or a context; one that hangs ends with this process. */
 async function close(open) {
   await within(PATIENCE_MS / 4, "closing", open.close()).catch((error) => console.error(error.message));
 }
@@ -60,7 +60,7 @@ async function enter(role, options) {
   context.setDefaultTimeout(PATIENCE_MS);
   return context;
 }
-/** Open a tab that `use` has, and close all of it afterwards; tried once more in another browser if it throws. */
+/** Run `use` in a new tab, then close its context. If it throws, try once more in a new browser. */
 async function withTab(where, role, options, use) {
   for (const isLast of [false, true]) {
     let context;
@@ -108,7 +108,7 @@ async function judge(page, where, complaints, allowed) {
   return [...found, ...complaints.filter((text) => !(allowed ?? /^$/).test(text)).map((text) => `${where}: console: ${text}`)];
 }
 
-/** Bring a page into the state of a view; return what is wrong with it there. */
+/** Open a view in a page and return its problems. */
 async function look(page, view, where) {
   const complaints = [];
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
@@ -125,7 +125,7 @@ async function look(page, view, where) {
 let count = 0;
 const chosen = only ? VIEWS.filter((view) => view.name.startsWith(only)) : VIEWS;
 for (const [number, view] of chosen.entries()) {
-  // It takes minutes, so that somebody who waits must see it go on.
+  // The run takes minutes: show progress.
   console.error(`${number + 1} of ${chosen.length}: ${view.name}`);
   for (const viewport of SIZES) {
     for (const colorScheme of SCHEMES) {

@@ -46,9 +46,9 @@ async def resend_confirmation(visitor: Visitor, identity: Identity) -> None:
 
 
 async def change_email(visitor: Visitor, confirmation: Confirmation, email: str) -> str | None:
-    """Send a link to another address of the user's: it counts once that is opened. Return the one that waits.
+    """Send a link to the user's new address, which takes effect when the link is opened. Return the pending address.
 
-    The address until now is told; naming it again cancels the change. Raises InvalidRequest code `email_invalid`.
+    The current address is notified; passing it again cancels the change. Raises InvalidRequest code `email_invalid`.
     """
     identity = confirmation.identity
     address = fold_email(email)

@@ -35,7 +35,7 @@ SELECT api_keys.id, api_keys.workspace_id, api_keys.livemode, api_keys.prefix, a
     api_keys.revoked_at, api_keys.last_used_at, api_keys.scopes, api_keys.allowed_ips, workspaces.suspended_at
 FROM api_keys JOIN workspaces ON workspaces.id = api_keys.workspace_id WHERE api_keys.digest = $1
 """
-# A workspace that is to be deleted is suspended from when that was asked, one that operators hold from another time.
+# Scheduling a deletion also sets `suspended_at`, to `deletion_asked_at`; any other value is an operator's suspension.
 IS_HELD = """(
     workspaces.suspended_at IS NOT NULL AND workspaces.suspended_at IS DISTINCT FROM workspaces.deletion_asked_at
 )"""
@@ -198,7 +198,7 @@ def suspended() -> PermissionDenied:
 
 
 async def require_open(ctx: Context) -> None:
-    """Refuse a caller who brought no key, once the workspace is suspended, to be deleted, or gone.
+    """Refuse a caller without an API key if the workspace is suspended, scheduled for deletion, or gone.
 
     Raises PermissionDenied.
     """

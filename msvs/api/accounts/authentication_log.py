@@ -56,7 +56,7 @@ async def record_authentication(visitor: Visitor, user_id: UUID, action: Authent
 
 
 async def audit_places(visitor: Visitor, user_id: UUID, action: AuditAction, *, actor: str | None = None) -> None:
-    """Log a change of a user in the audit log of each of their workspaces; the user made it unless `actor` did."""
+    """Record a change to a user in the audit log of each of their workspaces; `actor` defaults to the user."""
     user = ids.encode_id(ids.USER, user_id)
     origin = (actor or user, visitor.request_id)
     for place in await fetch(PLACES_OF_USER, user_id):

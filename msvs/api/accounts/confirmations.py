@@ -1,4 +1,4 @@
-"""Proving once more who is logged in, before what cannot be taken back: the password, and a second factor."""
+"""Reauthenticate a logged-in user before an irreversible action: the password, and a second factor if there is one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from msvs.api.unit_of_work import unit_of_work
 
 @dataclass(frozen=True, slots=True)
 class PasskeyAnswer:
-    """A browser's answer, as JSON, to what `begin_passkey_confirmation` gave with a token."""
+    """The browser's JSON answer to a challenge of `begin_passkey_confirmation`, with its token."""
 
     token: str
     credential: str
@@ -30,7 +30,7 @@ async def confirm_fully(
     code: str | None = None,
     passkey: PasskeyAnswer | None = None,
 ) -> FullConfirmation:
-    """Have a logged-in user prove the password and, if they have one, a second factor. Not to be run in a unit of work.
+    """Check a logged-in user's password and, if they have one, a second factor. Do not call it in a unit of work.
 
     Raises InvalidRequest codes `password_wrong`, `parameter_missing` and `second_factor_invalid`, and RateLimited.
     """

@@ -87,7 +87,7 @@ SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_
 FROM memberships JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE memberships.user_id = $1 ORDER BY memberships.id
 """
-# Of those who may enter, as `enter_workspace` has it.
+# Only memberships that `enter_workspace` would admit; keep the conditions in step.
 PLACES = """
 SELECT sessions.id, memberships.workspace_id, memberships.role
 FROM sessions JOIN users ON users.id = sessions.user_id
@@ -160,7 +160,7 @@ class Account(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceMembership:
-    """A workspace that a user belongs to; `is_suspended` is by those who run the service."""
+    """A user's membership in a workspace; `is_suspended` means suspended by an operator."""
 
     workspace_id: UUID
     workspace_name: str
@@ -222,7 +222,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class FullConfirmation(Confirmation):
-    """Proof that a logged-in user has just given all that logging in asks for; `confirm_fully` makes it."""
+    """Proof that a logged-in user has just passed every login step again; only `confirm_fully` creates it."""
 
 
 async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSession:
@@ -395,9 +395,9 @@ def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *,
 
 
 def represent(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Context:
-    """Return the context of a user in a workspace of theirs for what concerns their place alone.
+    """Return a user's context in one of their workspaces, for actions on their own membership.
 
-    They have it also where they may not enter. Raises NotFound.
+    It skips the checks of `enter_workspace`, so it also works in a suspended workspace. Raises NotFound.
     """
     return Context(
         workspace_id,
@@ -412,7 +412,7 @@ def represent(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Conte
 
 
 def find_place(identity: Identity, workspace_id: UUID) -> WorkspaceMembership:
-    """Return the user's place in a workspace. Raises NotFound, as for one that does not exist."""
+    """Return the user's membership in a workspace. Raises NotFound, the same as for a workspace that does not exist."""
     for membership in identity.memberships:
         if membership.workspace_id == workspace_id:
             return membership
@@ -420,7 +420,7 @@ def find_place(identity: Identity, workspace_id: UUID) -> WorkspaceMembership:
 
 
 def require_second_factor(identity: Identity, membership: WorkspaceMembership) -> None:
-    """Refuse who lacks the second factor that the workspace demands. Raises PermissionDenied."""
+    """Refuse a user without a second factor if the workspace requires one. Raises PermissionDenied."""
     if membership.requires_second_factor and not identity.has_second_factor:
         raise PermissionDenied(
             "This workspace demands a second factor: add one to your account first.",

@@ -68,7 +68,7 @@ async def write_mail(services: Services, mail: MailRow) -> Letter | None:
 
 
 async def _confirm_email(services: Services, mail: MailRow) -> Letter | None:
-    """Write to the person who signed up, or to the owner of the address if another user has it by now."""
+    """Write to the person who signed up, or to the address's owner if another user has confirmed it in the meantime."""
     user = await fetch_row(FIND_ADDRESSED, mail.subject_id)
     if user is None or user.pending_email != mail.recipient:
         return None
@@ -112,7 +112,7 @@ async def _notification(services: Services, mail: MailRow) -> Letter | None:
 
 
 async def _credits(services: Services, mail: MailRow) -> Letter | None:
-    """Write to who is an owner of a workspace by now about its credits, with the page where they are bought."""
+    """Write to a current owner of a workspace about its credits, with a link to the billing page."""
     if not await fetch_value(OWNS, mail.subject_id, mail.recipient):
         return None
     return write_letter(MailKind(mail.kind), mail.language, _values(mail), services.base_url + CREDITS_PAGE)

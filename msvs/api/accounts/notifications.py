@@ -62,7 +62,7 @@ def member_of(ctx: Context) -> UUID:
 
 
 def own_notifications(ctx: Context, *, unread: bool | None = None) -> QuerySet[Notification]:
-    """Return those of the member who asks, in this workspace, of the kinds that their role is told of by now.
+    """Return the calling member's notifications in this workspace, of the kinds that their current role receives.
 
     Raises PermissionDenied.
     """

@@ -77,7 +77,7 @@ class Acting:
 
     @property
     def services(self) -> Services:
-        """The services of the process, for what names the operator in the audit log of a workspace."""
+        """The process's services, for changes that record the operator in a workspace's audit log."""
         return replace(self.visitor.services, operator=self.name)
 
 
@@ -119,7 +119,7 @@ async def view_workspace(text: str) -> WorkspaceView:
 async def grant(acting: Acting, workspace: str, amount: int, *, reason: str, key: str) -> bool:
     """Add credits to a workspace, with the reason in its ledger. The same key again adds nothing.
 
-    Return whether this call added them. Raises InvalidRequest, NotFound, and Conflict for one that is to be deleted.
+    Return whether this call added them. Raises InvalidRequest, NotFound, and Conflict if its deletion is scheduled.
     """
     if not 1 <= amount <= MAX_CREDITS:
         raise InvalidRequest(
@@ -148,7 +148,7 @@ async def hold(acting: Acting, workspace: str, *, reason: str) -> bool:
 
 
 async def release(acting: Acting, workspace: str, *, reason: str) -> bool:
-    """Let a workspace that is held go on where it stopped, unless it is to be deleted. Return whether that is new.
+    """Resume a held workspace, unless its deletion is scheduled. Return whether anything changed.
 
     Raises InvalidRequest, NotFound.
     """

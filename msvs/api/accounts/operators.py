@@ -233,7 +233,7 @@ async def _end_sessions(row: Row | None) -> None:
 
 
 def _by(services: Services) -> str | None:
-    """Return who changes an operator: the entry stands under that operator's name."""
+    """Return the operator who is making a change; the log entry is recorded under the changed operator's name."""
     return None if services.operator is None else f"by {sign(services.operator)}"
 
 

@@ -153,7 +153,7 @@ async def begin_passkey_login(visitor: Visitor, second_factor: str | None) -> tu
 
 
 async def begin_passkey_confirmation(visitor: Visitor, identity: Identity) -> tuple[str, str]:
-    """Begin to confirm an act with a passkey of a logged-in user: a token, and the options for the browser as JSON."""
+    """Start a passkey confirmation for a logged-in user. Return a token and the browser's options as JSON."""
     return await _begin(visitor, TokenPurpose.PASSKEY_CONFIRMATION, identity.user_id)
 
 
@@ -185,9 +185,9 @@ async def log_in_with_passkey(visitor: Visitor, token: str, credential: str) -> 
 
 
 async def use_passkey(visitor: Visitor, purpose: TokenPurpose, token: str, credential: str) -> UUID | None:
-    """Check a browser's answer to what was begun with a token; whose passkey it is, or None.
+    """Verify the browser's answer to the challenge of a token. Return the passkey's user, or None if it is wrong.
 
-    Not to be run in a unit of work. Each token counts once, no matter what comes of it.
+    Do not call it in a unit of work. A token works once, even if the answer is wrong.
     """
     from webauthn import verify_authentication_response
     from webauthn.helpers import base64url_to_bytes

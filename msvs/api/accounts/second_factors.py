@@ -126,7 +126,7 @@ async def make_recovery_codes(visitor: Visitor, confirmation: FullConfirmation) 
 
 
 async def forget_begun_factors(user_id: UUID) -> None:
-    """Forget what was begun before a factor was added, perhaps when the password alone was asked for."""
+    """Discard unfinished enrollments when a factor is added: they may have been started with the password alone."""
     await execute(FORGET_BEGUN_TOTP, user_id)
     await void_tokens(user_id, TokenPurpose.PASSKEY_CREATION)
 
@@ -154,7 +154,7 @@ async def count_factors(user_id: UUID) -> tuple[bool, int]:
 
 
 async def has_factor(user_id: UUID) -> bool:
-    """Return whether a user has a second factor by now."""
+    """Return whether a user has a second factor now, regardless of what the session says."""
     counts = await fetch_row(COUNT_FACTORS, user_id)
     return counts is not None and bool(counts.has_totp or counts.passkeys)
 
@@ -222,7 +222,7 @@ def second_factor_invalid() -> AuthenticationFailed:
 
 
 async def use_code(visitor: Visitor, user: UserRow, code: str) -> bool:
-    """Use up the code of a user's app, or a recovery code. Return whether it is right. Call `limit_codes` before."""
+    """Consume an authenticator or recovery code. Return whether it is valid. Call `limit_codes` first."""
     now = visitor.services.clock()
     if user.totp_sealed is not None and user.totp_confirmed_at is not None:
         secret = visitor.services.keyring.open(user.totp_sealed)
@@ -236,7 +236,7 @@ async def use_code(visitor: Visitor, user: UserRow, code: str) -> bool:
 
 
 async def find_user(user_id: UUID) -> UserRow:
-    """Return a user with their second factors. Raises AuthenticationFailed."""
+    """Return a user with their second factor's secret. Raises AuthenticationFailed."""
     user = await fetch_row(UserRow, FIND_FACTORS, user_id)
     if user is None:
         raise second_factor_invalid()

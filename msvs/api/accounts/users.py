@@ -137,9 +137,8 @@ async def find_invitation(services: Services, token: str) -> OfferedPlace | None
 async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
     """Make a user, and a workspace that they own or the membership that they were invited to; log them in.
 
-    The address counts once it is confirmed: until then several users may have it, and the answer does not tell whether
-    another has it.
-    With the token of a mailed invitation it is confirmed already; only then is `email_taken` answered.
+    Several users may hold an address until one of them confirms it, and the answer does not reveal whether another has
+    it. The token of a mailed invitation confirms it at once; only then is `email_taken` answered.
 
     Raises InvalidRequest, NotFound code `invitation_invalid`, PermissionDenied and Conflict code `email_taken`.
     """
@@ -286,9 +285,10 @@ async def accept_invitation(visitor: Visitor, identity: Identity, token: str) ->
 async def change_role(
     ctx: Context, user_id: UUID, role: Role, *, end_holdings: bool = False, param: str = "id"
 ) -> Member:
-    """Give a member, named as `param`, another role. Only an owner makes or unmakes owners, and one always stays.
+    """Change a member's role. Only an owner may add or demote owners, and the last owner cannot be demoted.
 
-    A key may more than a member: with `end_holdings`, what the member made ends as where one is removed.
+    A key may outrank its maker: with `end_holdings`, the member's keys and webhooks end, as in `remove_member`.
+    Errors name `param`.
     Raises PermissionDenied, NotFound, and Conflict code `last_owner`.
     """
     members = await _lock_members(ctx)
@@ -376,7 +376,7 @@ async def remove_member(ctx: Context, user_id: UUID, *, end_holdings: bool = Fal
 
 
 async def leave_workspace(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Identity:
-    """Take the user from a workspace of theirs, also from one that they may not enter. Return them as they now are.
+    """Remove the user from one of their workspaces, even one that they may not enter. Return the updated identity.
 
     Raises NotFound, and Conflict code `last_owner`.
     """
@@ -385,9 +385,9 @@ async def leave_workspace(visitor: Visitor, identity: Identity, workspace_id: UU
 
 
 async def require_now(ctx: Context, permission: Permission) -> None:
-    """Refuse a caller who lacks a permission by now, and hold the members as they are until the commit.
+    """Check a permission against the caller's current role, and lock the memberships until the commit.
 
-    Raises PermissionDenied.
+    The request's own role is that of when it came in. Raises PermissionDenied.
     """
     require(_acting_role(ctx, await _lock_members(ctx)), permission)
 

@@ -45,7 +45,7 @@ async def transfer_ownership(ctx: Context, confirmation: FullConfirmation, user_
 async def delete_workspace(ctx: Context, confirmation: FullConfirmation, name: str) -> Workspace:
     """Stop the workspace now, its keys first, and erase its data after the grace period. `name` is its name, typed.
 
-    Until then `cancel_deletion` cancels it. Raises PermissionDenied, InvalidRequest, and Conflict code
+    Until then `cancel_deletion` can undo it. Raises PermissionDenied, InvalidRequest, and Conflict code
     `workspace_deleting`.
     """
     allow(ctx, Permission.OWNERS_WRITE)
@@ -67,19 +67,19 @@ async def delete_workspace(ctx: Context, confirmation: FullConfirmation, name: s
 
 
 async def check_deletable(ctx: Context, name: str) -> None:
-    """Refuse a deletion that will not be, before a code is used up. Raises PermissionDenied, InvalidRequest."""
+    """Check a deletion before the confirmation uses up a code. Raises PermissionDenied, InvalidRequest."""
     allow(ctx, Permission.OWNERS_WRITE)
     check_name(await Workspace.get(id=ctx.workspace_id), name)
 
 
 def check_name(row: Workspace, name: str) -> None:
-    """Compare the name that was typed with the workspace's. Raises InvalidRequest."""
+    """Compare the typed name with the workspace's. Raises InvalidRequest."""
     if name.strip() != row.name:
         raise InvalidRequest("The name is not that of the workspace.", param="name")
 
 
 def check_owned(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Context:
-    """Return the context of the user in a workspace that they own and may not enter while it is to be deleted.
+    """Return the user's context in a workspace that they own, even while its deletion keeps them from entering it.
 
     Raises NotFound, PermissionDenied.
     """
@@ -90,9 +90,9 @@ def check_owned(visitor: Visitor, identity: Identity, workspace_id: UUID) -> Con
 
 
 async def cancel_deletion(visitor: Visitor, confirmation: FullConfirmation, workspace_id: UUID) -> Identity:
-    """Cancel the deletion of a workspace; it goes on where it stopped. Return the user with it as it now is.
+    """Cancel a workspace's deletion and resume its sending. Return the updated identity.
 
-    One that an operator had suspended stays so. Raises NotFound, PermissionDenied unless the user owns it, and Conflict
+    An operator's suspension stays. Raises NotFound, PermissionDenied unless the user owns it, and Conflict
     code `workspace_not_deleting`.
     """
     identity = confirmation.identity

@@ -35,7 +35,7 @@ SELECT workspaces.id, workspaces.name, workspaces.created_at, workspaces.deletes
     (SELECT count(*) FROM memberships WHERE memberships.workspace_id = workspaces.id) AS users
 FROM workspaces LEFT JOIN credit_balances ON credit_balances.workspace_id = workspaces.id ORDER BY workspaces.id
 """
-# A deletion that is asked for meanwhile waits.
+# The row lock makes a concurrent deletion wait for the grant.
 IS_KEPT = "SELECT deletes_at IS NULL FROM workspaces WHERE id = $1 FOR SHARE"
 
 MAX_NAME_LENGTH = 100
@@ -291,7 +291,7 @@ async def find_workspace(text: str) -> UUID:
 
 
 async def list_workspaces() -> Sequence[Row]:
-    """List every workspace with its balance, its members and whether it is held or to be deleted, the oldest first.
+    """List every workspace with its balance, member count, hold and scheduled deletion, oldest first.
 
     For operators.
     """
@@ -304,14 +304,14 @@ async def suspend_workspace(services: Services, id: UUID) -> bool:
 
 
 async def resume_workspace(services: Services, id: UUID) -> bool:
-    """Let a suspended workspace go on where it stopped, unless it is to be deleted. Return whether that is new."""
+    """Lift an operator's suspension; a scheduled deletion still stops the workspace. Return whether it changed."""
     return await _set_suspended(services, id, None)
 
 
 async def grant_by_operator(services: Services, id: UUID, amount: int, *, reference: str, note: str) -> bool:
-    """Add credits to a workspace, which its audit log tells. Return whether this call added them.
+    """Add credits to a workspace and record it in the audit log. Return whether this call added them.
 
-    Raises Conflict code `workspace_deleting` for one whose data is to be erased, or was.
+    Raises Conflict code `workspace_deleting` if its deletion is scheduled or done.
     """
     if not await fetch_value(IS_KEPT, id):
         raise Conflict(
@@ -325,7 +325,7 @@ async def grant_by_operator(services: Services, id: UUID, amount: int, *, refere
 
 
 async def _set_suspended(services: Services, id: UUID, moment: datetime | None) -> bool:
-    """Hold a workspace up or let it go; its deletion, which stops it too, goes on as it was."""
+    """Set or lift an operator's suspension, and leave a scheduled deletion unchanged."""
     row = await Workspace.select_for_update().get(id=id)
     is_held = row.suspended_at is not None and row.suspended_at != row.deletion_asked_at
     if is_held == (moment is not None):
@@ -340,7 +340,7 @@ async def _set_suspended(services: Services, id: UUID, moment: datetime | None) 
 
 
 def apart(moment: datetime, other: datetime | None) -> datetime:
-    """Return a moment that is not another: by which is which a hold and a deletion are told apart."""
+    """Return a time that differs from `other`: equal times mark a suspension as that of a deletion (IS_HELD)."""
     return moment + timedelta(microseconds=1) if moment == other else moment
 
 

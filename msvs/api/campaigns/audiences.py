@@ -215,7 +215,7 @@ def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
 
 
 class Members(NamedTuple):
-    """A query for the ids of an audience's contacts, and its values."""
+    """A query for the ids of an audience's contacts, and its parameters."""
 
     sql: str
     values: Sequence[object]
@@ -502,7 +502,7 @@ class _Chunk:
             yield b"".join(rows)
 
     def _shared(self, recipient: Row, sender: str | None) -> tuple[RowEncoder, Text]:
-        """Return the encoder and body of a recipient; one look for all whose columns are the same."""
+        """Return a recipient's encoder and body, cached by the columns that decide them."""
         phone, _, id, region, number_kind, status = recipient[:6]
         if self._variables is None or region is None or is_in_blocked_range(phone):
             return self._encoder(recipient, sender, self._outcome(recipient, sender))

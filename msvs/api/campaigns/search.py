@@ -95,7 +95,7 @@ async def search_campaigns(ctx: Context, term: Term) -> list[Campaign]:
 
 
 async def search_messages(ctx: Context, term: Term) -> list[Message]:
-    """Find messages by id, the phone that they went to, or words of the body, such as a code of digits."""
+    """Find messages by id, recipient phone, or words of the body, such as a numeric code."""
     allow(ctx, Permission.MESSAGES_READ)
     if term.is_id:
         return await _by_id(ctx, Message, term.id(ids.MESSAGE))

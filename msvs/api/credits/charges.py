@@ -24,7 +24,8 @@ CARD_MISSING = Decline("card_missing", is_gone=True)
 NOT_CHARGED = Decline("not_charged")
 TURNED_OFF = Decline("turned_off")
 
-# A card that was forgotten or replaced is not charged, nor is any once top-up is off, for what was begun before either.
+# Checked again before each charge: since the purchase was opened, the owner may have removed or replaced the card,
+# or turned automatic top-up off.
 MAY_CHARGE = """
 SELECT EXISTS (
     SELECT FROM auto_top_ups WHERE workspace_id = $1 AND is_enabled AND payment_method = $2 AND takes_money = $3
@@ -45,9 +46,9 @@ def marks_of(row: rows.PurchaseRow) -> Mapping[str, str]:
 
 
 async def look(services: Services, row: rows.PurchaseRow, payment: str | None = None) -> Facts:
-    """Charge a purchase, or ask what became of its charge; with no transaction open. Raises GatewayError.
+    """Charge a purchase, or read the outcome of its charge. Call it outside a transaction. Raises GatewayError.
 
-    `payment` is one that was told of, or was seen before, where the purchase has none yet.
+    `payment` is a payment intent known from an event or an earlier try, for a purchase without one.
     """
     known = row.payment_intent or payment
     if known is not None:
@@ -56,7 +57,7 @@ async def look(services: Services, row: rows.PurchaseRow, payment: str | None = 
     if status is not PurchaseStatus.OPENING:
         return Facts(status, problem=row.problem)
     if not await fetch_value(MAY_CHARGE, row.workspace_id, row.payment_method, row.takes_money):
-        # An earlier try may have charged it all the same.
+        # An earlier try may have charged the card before top-up was turned off.
         intent, missing = await gateway.find_intent(services, row), TURNED_OFF
     elif services.clock() < row.created_at + KEY_LASTS:
         charged = await gateway.charge(services, row, _asked(row))
@@ -70,7 +71,7 @@ async def look(services: Services, row: rows.PurchaseRow, payment: str | None = 
 
 
 def _declined(decline: Decline) -> Facts:
-    """Return the facts of a purchase without a payment; one that was turned off was not declined."""
+    """Return the facts of a purchase without a payment. TURNED_OFF does not count as a decline."""
     counts = None if decline is TURNED_OFF else decline
     return Facts(PurchaseStatus.FAILED, problem=decline.reason, decline=counts)
 

@@ -84,9 +84,9 @@ async def fulfil_payment(services: Services, payment_intent: str) -> PurchaseSta
 
 
 async def settle(services: Services, purchase_id: UUID, payment: str | None = None) -> PurchaseStatus | None:
-    """Ask Stripe about a purchase and write what it says; None if there is no such purchase. Raises GatewayError.
+    """Read a purchase's state from Stripe and record it. Return None for an unknown purchase. Raises GatewayError.
 
-    `payment` is one that is marked with the purchase: a charge that went through after it was given up.
+    `payment` is a payment intent marked with the purchase, such as a charge that succeeded after we gave up on it.
     """
     for _ in range(TRIES):
         row = await fetch_row(rows.PurchaseRow, FIND_PURCHASE, purchase_id)
@@ -224,11 +224,11 @@ async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> st
 
 
 def _status_after(row: rows.PurchaseRow, facts: Facts) -> PurchaseStatus:
-    """Return the status that a purchase has now: what is paid stays so, and what was given up is not open again."""
+    """Return the purchase's new status: a paid purchase stays paid, and a failed top-up never reopens."""
     if row.status == PurchaseStatus.PAID:
         return PurchaseStatus.PAID
     if row.is_automatic and row.status in ENDED and facts.status is PurchaseStatus.PENDING:
-        # Another may be open by now; this one is paid, or is not.
+        # Only one top-up per workspace may be open, and another may have started: this one is paid or stays failed.
         return PurchaseStatus(row.status)
     return facts.status
 

@@ -342,8 +342,8 @@ async def read_intent(services: Services, id: str) -> Intent:
 async def charge(services: Services, row: PurchaseRow, asked: Mapping[str, object]) -> Intent | PaymentError | None:
     """Charge a saved card for a purchase; once, no matter how often it is asked for, within KEY_LASTS.
 
-    Return the payment, be it declined; the error of a decline without one; None where the card or its customer is not
-    there any more.
+    Return the payment, even if declined; the error of a decline without a payment; or None if the card or its customer
+    no longer exists.
     """
     params = {**asked, "expand": ["latest_charge"], "idempotency_key": ids.encode_id(PURCHASE, row.id)}
     try:
@@ -361,13 +361,13 @@ async def charge(services: Services, row: PurchaseRow, asked: Mapping[str, objec
             if declined.type == "card_error":
                 return declined
             if declined.type == "idempotency_error" and (intent := await find_intent(services, row)) is not None:
-                # The key has charged already: what it charged is the answer.
+                # An earlier request with this key already charged the card: return that payment.
                 return intent
         raise
 
 
 def _is_gone(error: GatewayError) -> bool:
-    """Return whether an error says that the card or its customer is not there any more."""
+    """Return whether an error means that the card or its customer no longer exists."""
     return error.is_final and (error.reason in GONE_CODES or error.at in GONE_PARAMS)
 
 
@@ -402,7 +402,7 @@ async def recent_sessions(services: Services, since: datetime) -> AsyncIterator[
 
 
 async def recent_intents(services: Services, since: datetime) -> AsyncIterator[Intent]:
-    """Walk the payments that were made since a time."""
+    """Iterate over the payments created since a time."""
     async for intent in _list(services, Intent, INTENTS, _since(since), skips=True):
         yield intent
 

@@ -20,7 +20,7 @@ class CreditsMail(StrEnum):
     TOP_UP_AUTHENTICATE = "top_up_authenticate"
 
 
-# Every owner with a confirmed address, each in their language.
+# Owners with a confirmed address, and the language of each.
 FIND_OWNERS = """
 SELECT users.email, coalesce(users.language, 'en') AS language, workspaces.name AS workspace
 FROM memberships JOIN users ON users.id = memberships.user_id

@@ -63,7 +63,7 @@ def price(rates: Rates, region: str | None) -> int:
 
 
 def dearest(rates: Rates) -> int:
-    """Return what a segment costs where it costs most."""
+    """Return the highest price of a segment, in credits."""
     return max(rates.values(), default=DEFAULT) if rates else DEFAULT
 
 

@@ -24,7 +24,7 @@ LEASE = timedelta(hours=1)
 # Stripe repeats events for three days; a session lasts one, a slow payment up to two weeks.
 LOOK_BACK = timedelta(days=15)
 
-# After so many calls in a row that Stripe does not answer the night is over; another process tries it again.
+# After this many failed calls in a row Stripe counts as down: give up, and let another process retry after the lease.
 MOST_AWAY = 5
 PAID = frozenset((PurchaseStatus.PAID.value,))
 ANY_STATUS = frozenset(each.value for each in PurchaseStatus)
@@ -76,7 +76,7 @@ async def reconcile(services: Services, since: datetime) -> tuple[int, int]:
         if session.purchase is not None:
             await night.look(session.id, fulfilment.fulfil, told=PAID if session.status == "complete" else ANY_STATUS)
     async for intent in gateway.recent_intents(services, since):
-        # A top-up has no session: one that was given up, and was charged after all, is known by its payment alone.
+        # A top-up has no session: a charge that succeeded after we gave up on it is found only by its payment.
         if intent.status == "succeeded" and "purchase" in intent.metadata:
             await night.look(intent.id, fulfilment.fulfil_payment, told=PAID)
     async for money in gateway.recent_returns(services, since):
@@ -86,7 +86,7 @@ async def reconcile(services: Services, since: datetime) -> tuple[int, int]:
 
 
 class _Night:
-    """Counts what a comparison looks at and repairs. One thing that breaks holds up no other."""
+    """Counts the checked and repaired purchases of a comparison. An error in one does not stop the others."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -95,9 +95,9 @@ class _Night:
         self._away_in_a_row = 0
 
     async def look(self, id: str, settle: Settle, *, told: Collection[str] = (), only_known: bool = False) -> None:
-        """Bring the purchase of a session or payment up to date, unless the books have it in a status of `told`.
+        """Settle the purchase of a session or payment, unless its recorded status is in `told`.
 
-        Raises GatewayError where Stripe is away.
+        Raises GatewayError if Stripe is down.
         """
         try:
             before = await fetch_row(FIND_STATUS, id)
@@ -116,5 +116,5 @@ class _Night:
             if self._away_in_a_row >= MOST_AWAY:
                 raise
         except Exception as error:
-            # It is looked at again tomorrow.
+            # The next night checks it again.
             log.error("a comparison with Stripe broke", of=id[:80], error=type(error).__name__)

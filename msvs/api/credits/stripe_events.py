@@ -64,7 +64,7 @@ ORDER BY next_attempt_at, id LIMIT 1
 DUE_PURCHASES = """
 SELECT id, check_at AS due_at FROM purchases WHERE check_at >= $3 AND check_at <= $1 ORDER BY check_at LIMIT $2
 """
-# A card whose charge was refused for another reason is charged with the same key, so before Stripe forgets that.
+# An open top-up is charged again with the same idempotency key, so the retry must come before Stripe forgets the key.
 LOOK_LATER = """
 UPDATE purchases SET check_at = CASE
     WHEN is_automatic AND status = 'opening' THEN least($2::timestamptz, $3::timestamptz) ELSE $2::timestamptz
@@ -179,7 +179,7 @@ async def work_events(services: Services, now: datetime) -> int:
             try:
                 await _work(services, event)
             except Exception as error:
-                # Its lease runs out, and it is worked on again.
+                # The lease expires and the event is retried.
                 log.error("a Stripe event could not be settled", type=event.type, error=type(error).__name__)
 
     await asyncio.gather(*(work(event) for event in events))
@@ -194,7 +194,7 @@ async def look_at_purchases(services: Services, now: datetime) -> int:
 
 
 async def look_at(services: Services, purchase_id: UUID, now: datetime) -> bool:
-    """Settle one purchase; later where Stripe is away, or it breaks. Return whether it is out of the way."""
+    """Settle one purchase, or postpone it after an error. Return False if it is still due."""
     try:
         await fulfilment.settle(services, purchase_id)
     except GatewayError as error:

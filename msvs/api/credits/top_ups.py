@@ -3,6 +3,8 @@
 The statement that spends below the threshold notes when a top-up is due, in the balance's row. A worker takes that
 note, and writes a purchase down within the limits, in one transaction; the purchase is then charged as others are
 settled, by its id as the idempotency key. One a workspace at most is open: the database sees to it.
+
+Lock order: `caps.lock`, the balance's row, comes before the row of `auto_top_ups`. Spending holds the balance too.
 """
 
 from __future__ import annotations
@@ -41,13 +43,13 @@ MOST_HARD_DECLINES = 2
 MOST_DECLINES = 5
 # How long after each decline the next charge follows.
 RETRIES = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
-# What a purchase on the page repairs that was begun afterwards: the card it saves is charged from then on.
+# Reasons that a later purchase with a saved card clears: top-up turns on again with the new card.
 REPAIRABLE = [each.value for each in (TopUpOff.DECLINED, TopUpOff.AUTHENTICATION_REQUIRED, TopUpOff.CARD_MISSING)]
-# How long one that could not be begun waits, so that it holds up no other.
+# Postpones a top-up that raised an error, so that it does not block the queue.
 BROKEN_AFTER = timedelta(minutes=10)
-# Where an operator does not sell by itself now, it is looked at again later.
+# Postpones a top-up while the operator does not offer automatic top-up.
 CLOSED_AFTER = timedelta(hours=1)
-# Purchases in these states count for the limits of their day and month: money was charged, or is being charged.
+# Statuses that count toward the daily and monthly limits: the card was charged, or is being charged.
 COUNTED = frozenset((PurchaseStatus.OPENING, PurchaseStatus.PENDING, PurchaseStatus.PAID, PurchaseStatus.REVIEW))
 
 DUE_TOP_UPS = "SELECT workspace_id FROM credit_balances WHERE top_up_at <= $1 ORDER BY top_up_at LIMIT $2"
@@ -60,17 +62,17 @@ RETURNING balance < top_up_below AS is_low
 PUT_OFF_TOP_UP = """
 UPDATE credit_balances SET top_up_at = $2 WHERE workspace_id = $1 AND balance < top_up_below AND top_up_at IS NULL
 """
-# After a payment: another is due at once where the balance is still low, however long it was to wait before.
+# After a payment: if the balance is still low, the next top-up is due at once, even if a wait was set.
 HURRY_TOP_UP = """
 UPDATE credit_balances SET top_up_at = least(top_up_at, $2) WHERE workspace_id = $1 AND balance < top_up_below
 """
-# After a decline: no send and no purchase in between makes the next one follow sooner.
+# After a decline: a send or a purchase in the meantime must not shorten the wait.
 DELAY_TOP_UP = """
 UPDATE credit_balances SET top_up_at = greatest(top_up_at, $2) WHERE workspace_id = $1 AND top_up_below IS NOT NULL
 """
 STEP_ASIDE = "UPDATE credit_balances SET top_up_at = $2 WHERE workspace_id = $1 AND top_up_at < $2"
 STOP_TOP_UP = "UPDATE credit_balances SET top_up_below = NULL, top_up_at = NULL WHERE workspace_id = $1"
-# Where it waits after a decline, a change of its figures leaves it waiting.
+# With $4, a wait that is already set stays: changing the settings must not skip the wait after a decline.
 START_TOP_UP = """
 UPDATE credit_balances SET top_up_below = $2,
     top_up_at = CASE WHEN $4 AND top_up_at IS NOT NULL THEN top_up_at WHEN balance < $2 THEN $3::timestamptz END
@@ -98,7 +100,7 @@ SELECT $2, $1, $8, 'opening', pack, $6, credits, amount, currency, takes_money, 
     0, 0, 0, 0, $9, $9
 FROM counted RETURNING id
 """
-# Counts are those of the card: what becomes of one that was replaced says nothing of it.
+# Declines are counted for the saved card: the outcome of a charge to a replaced card does not change them.
 NOTE_PAID = """
 UPDATE auto_top_ups SET declined_count = 0, hard_declined_count = 0
 WHERE workspace_id = $1 AND payment_method = $2 RETURNING card_last4
@@ -108,14 +110,14 @@ UPDATE auto_top_ups SET declined_count = declined_count + 1, hard_declined_count
 WHERE workspace_id = $1 AND payment_method = $2
 RETURNING declined_count, hard_declined_count, card_last4, is_enabled
 """
-# Adds to, or takes from, the day and month of a purchase, where they still are those that are counted.
+# Adds a purchase's amount to its day and month, or takes it away; a day or month that is over is left alone.
 COUNT_TOP_UP = """
 UPDATE auto_top_ups SET
     day_amount = greatest(0, day_amount + CASE WHEN day = $2 AND currency = $5 THEN $4::bigint ELSE 0 END),
     month_amount = greatest(0, month_amount + CASE WHEN month = $3 AND currency = $5 THEN $4::bigint ELSE 0 END)
 WHERE workspace_id = $1
 """
-# One that is off for good stays so: what a purchase would repair gives way to what it would not.
+# If top-up is already off, a repairable reason is replaced by one that is not, so that no new card turns it on.
 TURN_OFF_TOP_UP = """
 UPDATE auto_top_ups AS kept SET is_enabled = false, off_reason = $2::varchar, off_at = $4
 FROM (SELECT workspace_id, is_enabled FROM auto_top_ups WHERE workspace_id = $1 FOR UPDATE) AS old
@@ -123,8 +125,8 @@ WHERE kept.workspace_id = old.workspace_id
     AND (old.is_enabled OR off_reason = ANY ($3::varchar[]) AND $2::varchar <> ALL ($3::varchar[]))
 RETURNING card_last4, old.is_enabled AS was_on
 """
-# The card of the purchase that was begun last counts, unless it was forgotten since; and one that was begun before
-# top-up went off turns nothing on.
+# The card of the latest purchase wins, unless the owner removed the card after that purchase was opened ($8). A
+# purchase that was opened before top-up was turned off does not turn it on.
 REPAIRS = "kept.off_reason = ANY ($7::varchar[]) AND coalesce(kept.off_at < $8, true)"
 SAVE_CARD = f"""
 INSERT INTO auto_top_ups AS kept (workspace_id, takes_money, customer, payment_method, card_brand, card_last4,
@@ -144,7 +146,7 @@ WRITTEN = (
     *("payment_method", "card_brand", "card_last4", "agreed_by", "agreed_at", "off_at", "card_at"),
     *("declined_count", "hard_declined_count"),
 )
-# Amounts of two currencies are no sum.
+# A new currency resets the spent amounts: amounts in two currencies cannot be added.
 WRITE_TOP_UP = """
 UPDATE auto_top_ups SET is_enabled = $2, off_reason = $3, pack = $4, credits = $5, amount = $6, currency = $7::varchar,
     threshold = $8, daily_limit = $9, monthly_limit = $10, payment_method = $11, card_brand = $12, card_last4 = $13,
@@ -278,7 +280,6 @@ async def change(ctx: Context, data: UpdateAutoTopUp) -> tuple[AutoTopUpResource
     if not ctx.livemode:
         raise PermissionDenied("The sandbox buys nothing: use a live key, or live mode.", code=ErrorCode.LIVE_ONLY)
     _check_figures(data)
-    # The balance first, as everywhere.
     await caps.lock(ctx.workspace_id)
     row = await fetch_row(rows.AutoTopUpRow, LOCK_TOP_UP, ctx.workspace_id)
     now = ctx.services.clock()
@@ -338,13 +339,13 @@ def _wanted(ctx: Context, row: rows.AutoTopUpRow, data: UpdateAutoTopUp, now: da
         if turns_on:
             wanted |= {"off_reason": None, "off_at": None, "declined_count": 0, "hard_declined_count": 0}
     elif row.is_enabled or (row.off_reason is not None and (data.enabled is False or data.forget_card is True)):
-        # Its owner's word: no card that is saved later turns it on.
+        # Turned off by the owner, which is not in REPAIRABLE: saving a card later does not turn it on.
         wanted |= {"off_reason": TopUpOff.OWNER.value, "off_at": now}
     return wanted
 
 
 def _check_may_charge(ctx: Context, row: rows.AutoTopUpRow, wanted: Mapping[str, object]) -> None:
-    """Check that there is a card, and all that is bought with it. Raises Conflict and InvalidRequest."""
+    """Check that top-up can be turned on: a card, a pack and a threshold. Raises Conflict and InvalidRequest."""
     billing = ctx.services.billing
     if not billing.tops_up:
         raise Conflict("Credits are not sold by themselves here.", code=ErrorCode.BILLING_CLOSED)
@@ -356,7 +357,7 @@ def _check_may_charge(ctx: Context, row: rows.AutoTopUpRow, wanted: Mapping[str,
 
 
 def _figures_now(billing: Billing, pack_id: str) -> dict[str, object]:
-    """Return what is agreed to by turning it on, or changing the pack: its figures of now. Raises InvalidRequest."""
+    """Return the pack's current credits and price, which the member agrees to. Raises InvalidRequest."""
     pack = billing.find(pack_id)
     if pack is None:
         raise InvalidRequest("No pack that is sold now has this id.", param="pack", code=ErrorCode.PACK_UNKNOWN)
@@ -389,7 +390,7 @@ async def begin_due(services: Services, now: datetime) -> int:
 
 
 async def _begin_one(services: Services, workspace_id: UUID, now: datetime) -> bool:
-    """Begin one that is due; one that breaks waits, and holds up no other. Return whether it is out of the way."""
+    """Open one due top-up, or postpone it after an error. Return False if it is still due."""
     try:
         await in_unit_of_work(partial(begin, services, workspace_id, now))
     except Exception as error:
@@ -427,7 +428,7 @@ async def begin(services: Services, workspace_id: UUID, now: datetime) -> UUID |
 
 
 def _is_as_agreed(row: rows.AutoTopUpRow, pack: Pack) -> bool:
-    """Return whether a pack has the figures that were agreed to."""
+    """Return whether a pack still has the credits and price that the member agreed to."""
     return (pack.credits, pack.amount, pack.currency) == (row.credits, row.amount, row.currency)
 
 
@@ -459,7 +460,6 @@ async def note(row: rows.PurchaseRow, status: PurchaseStatus, facts: Facts, now:
         if row.saves_card and status is PurchaseStatus.PAID and method is not None and method.card is not None:
             await _save_card(row, facts.customer or row.customer, method, now)
         return
-    # The balance first, as everywhere.
     await caps.lock(row.workspace_id)
     if change := (status in COUNTED) - (PurchaseStatus(row.status) in COUNTED):
         day, month = days_of(row.created_at)
@@ -474,7 +474,6 @@ async def note(row: rows.PurchaseRow, status: PurchaseStatus, facts: Facts, now:
 
 async def _save_card(row: rows.PurchaseRow, customer: str | None, method: Method, now: datetime) -> None:
     card = method.card or Card()
-    # The balance first, as everywhere.
     await caps.lock(row.workspace_id)
     saved = await fetch_row(
         SAVE_CARD,
@@ -493,7 +492,7 @@ async def _save_card(row: rows.PurchaseRow, customer: str | None, method: Method
 
 async def _note_paid(row: rows.PurchaseRow, now: datetime) -> None:
     known = await fetch_row(NOTE_PAID, row.workspace_id, row.payment_method)
-    # The one of a replaced card ends no wait of the card that is saved now.
+    # A payment by a replaced card does not end the saved card's wait after a decline.
     await execute(PUT_OFF_TOP_UP if known is None else HURRY_TOP_UP, row.workspace_id, now)
     await _tell(row, CreditsMail.TOP_UP_PAID, known.card_last4 if known else None, now)
 
@@ -504,7 +503,7 @@ async def _note_failed(row: rows.PurchaseRow, decline: Decline | None, now: date
         log.warning("an automatic top-up was declined", purchase=ids.encode_id(PURCHASE, row.id), reason=decline.reason)
         known = await fetch_row(NOTE_DECLINE, row.workspace_id, row.payment_method, int(decline.is_hard))
     if decline is None or known is None:
-        # It was not charged, or its card is not the one that is saved now: that one may be.
+        # Nothing was declined, or the card has been replaced: the saved card may be charged at once.
         await execute(HURRY_TOP_UP, row.workspace_id, now)
     elif decline.needs_owner:
         if await turn_off(row.workspace_id, TopUpOff.AUTHENTICATION_REQUIRED, now, tell=False):
@@ -521,7 +520,7 @@ async def _note_failed(row: rows.PurchaseRow, decline: Decline | None, now: date
 
 async def turn_off(workspace_id: UUID, reason: TopUpOff, now: datetime, *, tell: bool = True) -> bool:
     """Charge nothing any more until a person acts, and tell the owners why. Return whether it was on."""
-    # The balance first, as everywhere.
+    # This locks the balance, so it comes before the top-up's row.
     await execute(STOP_TOP_UP, workspace_id)
     turned = await fetch_row(TURN_OFF_TOP_UP, workspace_id, reason.value, REPAIRABLE, now)
     if turned is None or not turned.was_on:

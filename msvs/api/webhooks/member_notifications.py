@@ -58,7 +58,7 @@ TOLD: Mapping[NotificationKind, Permission] = {
 
 
 def kinds_told(role: Role | None) -> list[str]:
-    """Return the kinds that a member of this role is told of: what was told before a change of roles is not shown."""
+    """Return the notification kinds that a role receives; after a role change, others are hidden."""
     return [kind.value for kind, permission in TOLD.items() if may(role, permission)]
 
 

@@ -1,4 +1,4 @@
-"""The outbox of mail: how a mail is put into it, in the transaction of its cause. Rows hold no secret."""
+"""The mail outbox: a mail is queued in the transaction of the change that causes it. Rows hold no secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FROM unnest($1::uuid[], $2::varchar[], $3::uuid[], $4::varchar[]) AS mailed (id,
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who a mail goes to, in which language, and the row that it is about."""
+    """The address and language of a mail, and the row that it is about."""
 
     address: str
     language: str
@@ -30,7 +30,7 @@ class Recipient:
 async def put_mails(
     kind: str, recipients: Sequence[Recipient], now: datetime, *, data: Mapping[str, str] | None = None
 ) -> None:
-    """Have a mail of a kind sent to each recipient once the current unit of work has committed."""
+    """Queue a mail of a kind for each recipient; it is sent after the current unit of work commits."""
     if not recipients:
         return
     columns = (

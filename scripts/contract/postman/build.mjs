@@ -108,7 +108,7 @@ function finish(item) {
 }
 
 const byName = new Map(generated.item.map((each) => [each.name, each]));
-// No client sends what webhooks bring, so its tag has no folder.
+// Webhook events are not requests, so their tag has no folder.
 byName.delete("Webhook events");
 const unplaced = [...byName.keys()].filter((name) => !FOLDERS.includes(name));
 if (unplaced.length) throw new Error(`flow.mjs has no place for ${unplaced.join(", ")}`);

@@ -72,7 +72,7 @@ export const FLOW = {
   updateList: { path: { id: "list_id" } },
   deleteList: { path: { id: "spare_list_id" }, before: ["spareList"] },
   updateListSource: { path: { id: "spare_pulled_list_id" }, before: ["sparePulledList"] },
-  // Nothing is read of what is only posted.
+  // A list that contacts are only posted to cannot be synced, so this needs a pulled one.
   syncList: { path: { id: "spare_pulled_list_id" }, before: ["sparePulledList"] },
   confirmListSync: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },
   pauseListSync: { path: { id: "spare_synced_list_id" }, before: ["spareSyncedList"] },

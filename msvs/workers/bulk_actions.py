@@ -1,7 +1,8 @@
-"""Bulk actions: change the contacts that meet conditions, a batch a transaction, in the order of their ids.
+"""Run bulk actions: change the contacts that match the conditions in id order, one batch per transaction.
 
-A worker holds an action by a lease. Each transaction checks that it still does, changes a batch, and says where it
-ended: what a worker that was killed had not committed is done by the next, once.
+A worker holds an action under a lease. Each transaction checks the lease, changes a batch, and stores the id where the
+batch ended. If a worker is killed, its uncommitted batch rolls back and the next worker repeats it, so that each
+contact is changed once.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ from msvs.workers.stopping import StopFlag
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
-# How long an action goes on while others wait.
+# How long one action runs before a waiting action gets its turn.
 TURN_SECONDS = 15.0
-# Contacts of one transaction. Of those that write to the chain of consent fewer: everyone who says STOP waits for it.
+# Contacts per transaction. Opt-outs and deletions write to the consent chain, and incoming STOPs wait for it:
+# their batches are smaller.
 BATCHES = {BulkKind.OPT_OUT: 200, BulkKind.DELETE: 50}
 BATCH = 1000
-# So many contacts are looked at for a batch at most.
+# The most contacts that are scanned for one batch.
 WINDOW = 50_000
 SOURCE = "bulk_action"
 
@@ -73,7 +75,7 @@ LEAVE_LIST_AT_ONCE = "DELETE FROM list_members WHERE list_id = $1 AND contact_id
 
 
 class LeaseLost(Exception):
-    """The action is another worker's by now, or ended."""
+    """Raised when another worker holds the action, or the action has ended."""
 
 
 class _Picked(Protocol):
@@ -87,7 +89,7 @@ class _Id(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Contacts to be changed, the id where the next batch begins, and whether there is none."""
+    """The contacts to change, the id after which the next batch starts, and whether this batch is the last."""
 
     people: Sequence[_Picked]
     done_id: UUID
@@ -95,12 +97,12 @@ class _Batch:
 
 
 async def has_due(_: Services, now: datetime) -> bool:
-    """Return whether a bulk action waits for a worker."""
+    """Return whether a bulk action is due."""
     return bool(await fetch_value(HAS_DUE_BULK_ACTION, now))
 
 
 async def run_bulk_action(services: Services, stop: StopFlag) -> bool:
-    """Bring the bulk action forward that has waited longest, for a turn. Return whether there was one."""
+    """Run the bulk action that has waited longest for one turn. Return whether one was due."""
     now = await database.now()
     token = ids.new_id()
     id = await fetch_value(CLAIM_BULK_ACTION, token, now, now + LEASE)
@@ -135,7 +137,7 @@ async def _fail(id: UUID, token: UUID, error: ApiError) -> None:
 
 
 async def _advance(services: Services, id: UUID, token: UUID) -> bool:
-    """Change one batch, in the current transaction. Return whether it was the last."""
+    """Change one batch in the current transaction. Return whether it was the last batch."""
     now = await database.now()
     row = await _hold(id, token, now)
     ctx = Context(row.workspace_id, row.livemode, row.actor, services=services)
@@ -176,7 +178,10 @@ async def _pick(ctx: Context, row: BulkAction, request: CreateBulkAction) -> _Ba
 async def change_batch(
     ctx: Context, kind: BulkKind, request: CreateBulkAction, people: Sequence[_Picked], now: datetime
 ) -> int:
-    """Do to a batch what is asked for. Return how many it changed. Raises InvalidRequest, Conflict `list_synced`."""
+    """Apply the action to a batch. Return the number of contacts changed.
+
+    Raises InvalidRequest, and Conflict `list_synced`.
+    """
     named = [person.id for person in people]
     match kind:
         case BulkKind.TAG:
@@ -194,7 +199,7 @@ async def change_batch(
 
 
 async def _delete(ctx: Context, named: Sequence[UUID]) -> int:
-    # Contacts, then all of their lists and tags, each in one order: as where one contact is deleted.
+    # Lock contacts, lists and tags, each in id order, as `delete_contact` does: no two transactions deadlock.
     scope = (ctx.workspace_id, ctx.livemode)
     locked = [row.id for row in await fetch(_Id, LOCK_PICKED, *scope, list(named))]
     await fetch_value(import_merge.LOCK_LISTS_OF_MADE, *scope, locked)

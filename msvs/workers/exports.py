@@ -1,8 +1,8 @@
-"""Write the files of exports: each is a snapshot of one moment, stored in one transaction for each chunk.
+"""Write export files: each is one snapshot of the database, stored in one transaction per chunk.
 
-PostgreSQL writes the rows by itself, in a transaction that sees one moment; they are kept as they come, in bounded
-memory. A worker holds an export by a lease, which it renews for as long as it writes. One that takes over begins again,
-as the moment is gone with the worker; what breaks off time and again, or takes too long, fails.
+PostgreSQL formats the rows in a repeatable-read transaction, and the worker stores them as they arrive, in bounded
+memory. A worker holds an export under a lease, which it renews while it writes. The snapshot ends with its worker, so
+the next worker starts the file again. An export fails if it is interrupted too often or takes too long.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from msvs.workers.stopping import StopFlag
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
-# How often an export is begun that breaks off before it has ended: what ends its worker must not go on for good.
+# How often an interrupted export is started: one that crashes its worker must not be retried forever.
 TRIES = 10
 CHUNK = 1 << 20
-# A moment that is seen for long holds up PostgreSQL's own cleaning.
+# The most seconds for one export: an open snapshot keeps VACUUM from removing dead rows.
 WHOLE_SECONDS = 1800.0
-# PostgreSQL ends by itself what a worker that is gone has left.
+# How much later PostgreSQL ends the transaction itself, in case the worker is gone.
 MORE_SECONDS = 60.0
-# How long the beginning waits for erasures, of which none may end meanwhile.
+# How long the start waits for running erasures to release their locks.
 LOCK_SECONDS = 30.0
-# What is left to give a lease back, where the process is told to end.
+# The time to release a lease when the process is stopped.
 RELEASE_SECONDS = 1.0
-# Quick: what is written is read once, and mostly by a browser on a fast line.
+# The fastest gzip level: most files are downloaded once, over a fast connection.
 LEVEL = 1
-# The transaction waits for this process when it is the slower one, which is no sign that it is stuck.
+# A name of its own: the transaction is idle while this process stores rows, and must not be reported as stuck.
 OWN_NAME = f"{database.APP}-export"
 SESSION: Mapping[str, str] = {
     "TimeZone": "UTC",
@@ -57,21 +57,21 @@ SESSION: Mapping[str, str] = {
     "statement_timeout": f"{WHOLE_SECONDS + MORE_SECONDS:.0f}s",
     "transaction_timeout": f"{WHOLE_SECONDS + MORE_SECONDS:.0f}s",
 }
-# Neither stands in JSON, where both are escaped: nothing is quoted.
+# JSON escapes both characters, so COPY finds nothing to quote.
 JSON_QUOTE, JSON_DELIMITER = "\x02", "\x03"
-TOO_LONG = f"It takes longer than {WHOLE_SECONDS / 60:.0f} minutes: ask for less at once, such as by created_from."
-BROKEN_OFF = "It was broken off too often: ask for it again, or for less at once."
+TOO_LONG = f"The export takes longer than {WHOLE_SECONDS / 60:.0f} minutes: narrow it, for example with created_from."
+BROKEN_OFF = "The export was interrupted too often: create it again, or export less at once."
 
-# Literals, by which the planner sees that the rows are in the index of those due.
+# Literals rather than parameters, so that the planner can use the partial index of due exports.
 _DUE = ", ".join(f"'{status}'" for status in DUE)
-# Nobody holds it, and none of its workspace is being written: one's large files hold up no other's.
+# Due: not leased, and no other export of its workspace is running. One workspace cannot take up all workers.
 _IS_FREE = f"""
 due.status IN ({_DUE}) AND (due.lease_until IS NULL OR due.lease_until < {{now}}) AND NOT EXISTS (
     SELECT FROM exports AS running
     WHERE running.status IN ({_DUE}) AND running.workspace_id = due.workspace_id AND running.lease_until >= {{now}}
 )
 """
-# The workspace that has waited longest goes first.
+# The workspace that has waited longest comes first.
 CLAIM_EXPORT = f"""
 UPDATE exports SET lease_token = $1, lease_until = $3, turn_at = $2, tries = tries + 1
 WHERE id = (
@@ -88,7 +88,7 @@ RENEW_EXPORT = f"""
 UPDATE exports SET lease_until = clock_timestamp() + $3::interval
 WHERE id = $1 AND lease_token = $2 AND status IN ({_DUE})
 """
-# An export that its worker gave back is no failure.
+# A released export does not count as a failed try.
 RELEASE_EXPORT = """
 UPDATE exports SET lease_token = NULL, lease_until = NULL, tries = GREATEST(0, tries - 1)
 WHERE id = $1 AND lease_token = $2
@@ -100,12 +100,12 @@ class LeaseLost(Exception):
 
 
 async def has_due(_: Services, now: datetime) -> bool:
-    """Return whether an export waits for a worker."""
+    """Return whether an export is due."""
     return bool(await fetch_value(HAS_DUE_EXPORT, now))
 
 
 async def claim_export(services: Services, stop: StopFlag) -> Writing | None:
-    """Claim the export whose turn it is, or None if none waits."""
+    """Claim the next export. Return None if none is due."""
     now = await database.now()
     token = ids.new_id()
     row = await fetch_row(CLAIM_EXPORT, token, now, now + LEASE)
@@ -113,7 +113,7 @@ async def claim_export(services: Services, stop: StopFlag) -> Writing | None:
 
 
 async def run_export(services: Services, stop: StopFlag) -> bool:
-    """Write the file of the export whose turn it is. Return whether there was one."""
+    """Write the file of the next export. Return whether one was due."""
     writing = await claim_export(services, stop)
     if writing is None:
         return False
@@ -122,7 +122,7 @@ async def run_export(services: Services, stop: StopFlag) -> bool:
 
 
 class Writing:
-    """The writing of one file by a worker."""
+    """One attempt of a worker to write an export file."""
 
     def __init__(self, services: Services, stop: StopFlag, id: UUID, token: UUID, tries: int) -> None:
         self._services, self._stop = services, stop
@@ -135,7 +135,7 @@ class Writing:
         self._limit = asyncio.timeout(WHOLE_SECONDS)
 
     async def run(self) -> None:
-        """Write the file, unless it is canceled. If the worker must end, another worker starts the file again."""
+        """Write the file, unless the export is canceled. If the worker is stopped, the next worker starts again."""
         try:
             if self._tries > TRIES:
                 await self._fail(ErrorCode.INTERNAL_ERROR, BROKEN_OFF)
@@ -163,7 +163,7 @@ class Writing:
         await in_unit_of_work(partial(self.finish, finished, written))
 
     async def _settle(self, error: Exception) -> None:
-        """Release an export that broke off or have it fail. Raises the error where its worker may be to blame."""
+        """Release an interrupted export, or mark it failed. Raises errors that are not caused by the export."""
         try:
             if self._is_lost or isinstance(error, LeaseLost | asyncpg.LockNotAvailableError):
                 await self._release()
@@ -172,7 +172,7 @@ class Writing:
             elif isinstance(error, ApiError):
                 await self._fail(error.code, error.message)
             else:
-                # The lease stays, so that what broke has a minute to be whole again.
+                # Keep the lease: the retry waits until it expires, so a brief outage can pass.
                 if self._tries >= TRIES:
                     await self._fail(ErrorCode.INTERNAL_ERROR, BROKEN_OFF)
                 raise error
@@ -183,7 +183,7 @@ class Writing:
         await execute(RELEASE_EXPORT, self._id, self._token)
 
     async def _renew(self) -> bool:
-        """Renew the lease. Return whether the file is to be written on."""
+        """Renew the lease. Return whether to continue writing."""
         return not self._stop.is_set and await execute(RENEW_EXPORT, self._id, self._token, LEASE) > 0
 
     def _lose(self) -> None:
@@ -202,7 +202,7 @@ class Writing:
         return row
 
     async def _begin(self) -> Export:
-        # Who is being erased right now is waited for: the moment that is seen comes after, or the erasure finds this.
+        # Wait for running erasures: either the snapshot starts after an erasure, or the erasure finds this export.
         await database.wait_for_locks(LOCK_SECONDS)
         row = await Export.filter(id=self._id).first()
         if row is None:
@@ -228,7 +228,7 @@ class Writing:
         log.info("export failed", export_id=str(self._id), code=str(code))
 
     async def _copy(self, statement: Statement, *, is_json: bool) -> int:
-        """Let PostgreSQL write all rows. Return their number."""
+        """Copy all rows from PostgreSQL. Return their number."""
         how = {"quote": JSON_QUOTE, "delimiter": JSON_DELIMITER} if is_json else {"header": True}
         async with (
             database.client().acquire_connection() as connection,
@@ -264,7 +264,7 @@ class Writing:
             await self.keep(b"".join(parts))
 
     async def keep(self, data: bytes) -> None:
-        """Write rows. What a transaction that is tried again does twice is done outside of it, once."""
+        """Store rows. Packing runs outside the transaction, because a retry of the transaction must not pack twice."""
         finished, count = await asyncio.to_thread(self._pack, data, is_last=False)
         self._rows += count
         await in_unit_of_work(partial(self.write, finished))

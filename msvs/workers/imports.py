@@ -1,7 +1,7 @@
 """Import jobs: read files into the database, and create contacts from their rows in batches.
 
-A worker holds an import by a lease. Each transaction checks that it still does, does a batch, and says how far the
-import is: what a worker that was killed had not committed is done by the next, once.
+A worker holds an import under a lease. Each transaction checks the lease, handles a batch, and stores the progress. If
+a worker is killed, its uncommitted batch rolls back and the next worker repeats it, so that each row is handled once.
 """
 
 from __future__ import annotations
@@ -41,22 +41,23 @@ from msvs.workers.stopping import StopFlag
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
-# Rows of one transaction; of those that write to the chain of consent, fewer, as everyone who says STOP waits for it.
+# Rows per transaction. Rows with consent write to the consent chain, and incoming STOPs wait for it: their batches
+# are smaller.
 BATCH = 5000
 CONSENT_BATCH = 500
 UNDO_BATCH = 500
-# From so many bytes on, a file is read by processes beside the worker.
+# Files of this size and above are parsed by separate processes.
 MANY_BYTES = 2_000_000
-# What a statement over all rows of a reading may take.
+# The most seconds for a statement over all rows of a reading.
 WHOLE_SECONDS = 900.0
-# How long an import goes on while another waits.
+# How long one import runs before a waiting import gets its turn.
 TURN_SECONDS = 15.0
 MAX_ROWS = 10_000_000
-# Of so many rows that were refused late, the cells are kept.
+# The most rows refused after reading whose cells are stored.
 MAX_FILLED = 100_000
 
 _DUE = ", ".join(f"'{status}'" for status in DUE)
-# The workspace that has waited longest goes first.
+# The workspace that has waited longest comes first.
 CLAIM = f"""
 UPDATE contact_imports SET lease_token = $1, lease_until = $3, turn_at = $2
 WHERE id = (
@@ -75,7 +76,7 @@ SELECT EXISTS (
 )
 """
 RELEASE = "UPDATE contact_imports SET lease_token = NULL, lease_until = NULL WHERE id = $1 AND lease_token = $2"
-# A longer one, which a statement over all rows has, stays.
+# GREATEST keeps the longer lease that a statement over all rows takes.
 RENEW = f"""
 UPDATE contact_imports SET lease_until = GREATEST(lease_until, clock_timestamp() + $3::interval)
 WHERE id = $1 AND lease_token = $2 AND status IN ({_DUE})
@@ -89,29 +90,29 @@ WHERE import_rows.reading_id = $1 AND import_rows.number = named.number
 """
 
 
-# What is left to give a lease back, where the process is told to end.
+# The time to release a lease when the process is stopped.
 RELEASE_SECONDS = 1.0
-# What a worker of files does at once, and how often it looks for more beside it.
+# The kinds of work that run side by side, the most exports at once, and how often to look for more work.
 IMPORTING, WRITING, CHANGING = "import", "export", "bulk action"
 MOST_EXPORTS = 4
 LOOK_SECONDS = 1.0
 
 
 class LeaseLost(Exception):
-    """The import is another worker's by now, or its owner ended it."""
+    """Raised when another worker holds the import, or the import was canceled."""
 
 
 class Interrupted(Exception):
-    """The process is told to end."""
+    """Raised when the process is stopped."""
 
 
 async def has_due(_: Services, now: datetime) -> bool:
-    """Return whether an import waits for a worker."""
+    """Return whether an import is due."""
     return bool(await fetch_value(HAS_DUE_IMPORT, now))
 
 
 async def run_imports(services: Services, settings: Settings, *, stop: StopFlag | None = None) -> int:
-    """Bring imports forward, one after the other, until none is due. Return how many rows were dealt with."""
+    """Run imports, one after the other, until none is due. Return the number of rows handled."""
     stop = stop or StopFlag()
     done = 0
     while not stop.is_set:
@@ -123,7 +124,7 @@ async def run_imports(services: Services, settings: Settings, *, stop: StopFlag 
 
 
 async def run_all(services: Services, settings: Settings, http: HttpClient, *, stop: StopFlag | None = None) -> int:
-    """Bring files and synced lists forward side by side, until none of them is due. Return how many rows were done."""
+    """Run file jobs and syncs side by side until neither has work. Return the number of rows handled."""
     stop = stop or StopFlag()
     failures = Failures()
     jobs: Mapping[str, Callable[[], Awaitable[int]]] = {
@@ -134,7 +135,7 @@ async def run_all(services: Services, settings: Settings, http: HttpClient, *, s
     done = dict.fromkeys(jobs, 0)
 
     async def go_on(name: str) -> None:
-        # Each looks again for as long as the other works.
+        # Each keeps polling while the other works.
         while not stop.is_set:
             try:
                 done[name] += await jobs[name]()
@@ -156,9 +157,9 @@ async def run_all(services: Services, settings: Settings, http: HttpClient, *, s
 
 
 async def run_files(services: Services, settings: Settings, *, stop: StopFlag | None = None) -> int:
-    """Bring imports and exports forward side by side, until none is due. Return how many rows were imported.
+    """Run imports, exports and bulk actions side by side until none is due. Return the number of rows imported.
 
-    One import goes on at a time, and a few exports, each of another workspace: neither kind waits for the other.
+    One import, one bulk action, and up to four exports of different workspaces run at a time.
     """
     stop = stop or StopFlag()
     failures = Failures()
@@ -184,7 +185,7 @@ async def run_files(services: Services, settings: Settings, *, stop: StopFlag | 
 async def _begin_due(
     services: Services, settings: Settings, stop: StopFlag, running: dict[asyncio.Task[int], str]
 ) -> None:
-    """Begin what is due and has room beside what runs."""
+    """Start due jobs, up to the number of each kind that may run at once."""
     if IMPORTING not in running.values() and (turn := await _claim(services, settings, stop)) is not None:
         running[asyncio.create_task(turn.run())] = IMPORTING
     while list(running.values()).count(WRITING) < MOST_EXPORTS:
@@ -207,7 +208,7 @@ async def _write(writing: exports.Writing) -> int:
 
 
 async def has_due_files(services: Services, now: datetime) -> bool:
-    """Return whether an import, an export or a bulk action waits for a worker."""
+    """Return whether an import, an export or a bulk action is due."""
     return (
         await has_due(services, now)
         or await exports.has_due(services, now)
@@ -216,7 +217,7 @@ async def has_due_files(services: Services, now: datetime) -> bool:
 
 
 async def has_due_any(services: Services, now: datetime) -> bool:
-    """Return whether a file or a synced list waits for a worker."""
+    """Return whether a file job or a sync is due."""
     return await has_due_files(services, now) or await sync_runs.has_due_sources(now)
 
 
@@ -239,7 +240,7 @@ class _Turn:
         self._is_lost = False
 
     async def run(self) -> int:
-        """Go on with the import until it waits for its owner, ends, or another is to have its turn."""
+        """Run the import until it needs input, ends, or has used its turn while another waits."""
         steps: dict[ImportStatus, Callable[[], Awaitable[object]]] = {
             ImportStatus.QUEUED: self._read,
             ImportStatus.READING: self._read,
@@ -258,7 +259,7 @@ class _Turn:
         except ApiError as error:
             await self._fail(error)
         except asyncio.CancelledError:
-            # What its transaction did is taken back: another goes on at once.
+            # The open transaction rolls back. Release the lease, so that another worker can continue at once.
             with suppress(Exception):
                 async with asyncio.timeout(RELEASE_SECONDS):
                     await execute(RELEASE, self._id, self._token)
@@ -277,18 +278,18 @@ class _Turn:
         self._limit.reschedule(asyncio.get_running_loop().time())
 
     def _check(self) -> None:
-        """Break off what reads rows. Raises Interrupted."""
+        """Stop reading rows if the process is stopped. Raises Interrupted."""
         if self._stop.is_set:
             raise Interrupted
 
     async def _is_over(self) -> bool:
-        """Return whether the worker is to end, or another import to have its turn."""
+        """Return whether the worker is stopped, or the turn is over and another import waits."""
         return self._stop.is_set or (
             time.monotonic() >= self._until and await has_due(self._services, await database.now())
         )
 
     async def _hold(self, now: datetime, *statuses: ImportStatus) -> ContactImport:
-        """Hold the import for the transaction, and for as long again as a lease is. Raises LeaseLost."""
+        """Lock the import's row, check the lease, and extend it. Raises LeaseLost."""
         row = await ContactImport.filter(id=self._id).select_for_update().first()
         if row is None or row.lease_token != self._token or row.status not in statuses:
             raise LeaseLost
@@ -299,7 +300,7 @@ class _Turn:
         return Context(row.workspace_id, row.livemode, row.actor, services=self._services)
 
     async def _fail(self, error: ApiError) -> None:
-        """End an import whose file or options turn out to be impossible."""
+        """Mark the import failed, because its file or its options are invalid."""
 
         async def fail() -> None:
             now = await database.now()
@@ -324,14 +325,14 @@ class _Turn:
 
     @asynccontextmanager
     async def _file(self) -> AsyncIterator[tuple[Unpacked, str]]:
-        """Provide the import's file, and the hash of its bytes as they came."""
+        """Open the import's file, unpacked. Yield it with the hash of the bytes as uploaded."""
         hash = hashlib.sha256()
         with tempfile.TemporaryFile() as file:
             async for block in import_jobs.read_chunks(self._id):
                 file.write(block)
                 hash.update(block)
             file.seek(0)
-            # What unpacks a file may end by what is in it, so that a process of its own does.
+            # A malformed archive can crash its reader, so packed files are unpacked in a process of their own.
             if not import_files.is_packed(_binary(file)):
                 with import_files.unpack(_binary(file)) as unpacked:
                     yield unpacked, hash.hexdigest()
@@ -341,7 +342,7 @@ class _Turn:
                 yield Unpacked(_binary(plain), kind), hash.hexdigest()
 
     async def _begin_reading(self, unpacked: Unpacked, hash: str) -> tuple[Plan | None, int]:
-        """Find the columns and what they are, unless that is known. Return how rows are read, and after which one."""
+        """Detect the columns, unless they are known. Return the plan for reading rows, and the row to resume after."""
         row = await ContactImport.get(id=self._id)
         if row.status is ImportStatus.QUEUED:
             row = await in_unit_of_work(partial(self._look, unpacked, hash))
@@ -378,7 +379,7 @@ class _Turn:
         return row
 
     async def _stage(self, unpacked: Unpacked, plan: Plan, after: int) -> None:
-        """Write what the rows say into the database, a batch a transaction, and then join those of one phone."""
+        """Store the parsed rows, one batch per transaction, then mark the rows that repeat a phone."""
         processes = self._settings.import_processes if import_files.size_of(unpacked) >= MANY_BYTES else 0
         with import_files.open_rows(unpacked) as table:
             rows = import_files.read_raw(table, plan, after=after, check=self._check)
@@ -471,7 +472,7 @@ class _Turn:
         before_end: Callable[[ContactImport], Awaitable[None]] | None,
         finish: Callable[[ContactImport, datetime], Awaitable[None]],
     ) -> None:
-        """Work on the rows of an import, a batch a transaction, from where it is on to its last."""
+        """Process the import's remaining rows, one batch per transaction."""
 
         async def step() -> int:
             now = await database.now()
@@ -498,7 +499,7 @@ class _Turn:
         await in_unit_of_work(end)
 
     async def _fill_cells(self, row: ContactImport) -> None:
-        """Keep the cells of rows that were refused only when they were compared with others, while there is a file."""
+        """Store the cells of rows that were refused only after reading, while the file still exists."""
         if row.erased:
             return
         found = await database.fetch(FIND_REFUSED_LATE, row.reading_id, MAX_FILLED)

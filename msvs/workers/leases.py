@@ -1,4 +1,4 @@
-"""Leases that last for as long as their work goes on, also where a step takes longer than a lease."""
+"""Renew leases while work runs, so that a step may take longer than one lease."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BEAT_SECONDS = 5.0
 async def renewing(
     renew: Callable[[], Awaitable[bool]], lose: Callable[[], None], *, seconds: float | None = None
 ) -> AsyncIterator[None]:
-    """Renew a lease in the time of the block, until `renew` answers that it is lost: then `lose` is called, once."""
+    """Renew a lease while the block runs. Call `lose` once, and stop, when `renew` returns False."""
 
     async def beat() -> None:
         while True:
@@ -28,7 +28,7 @@ async def renewing(
                     lose()
                     return
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                # It lasts a while yet.
+                # The lease outlasts several beats, so a brief database outage does not lose it.
                 log.warning("lease not renewed", error=type(error).__name__)
 
     beating = asyncio.create_task(beat())

@@ -1,4 +1,4 @@
-"""The route /hooks/{token}: take the people that a service posts to the address of a synced list."""
+"""The route /hooks/{token}: accept people that a service posts to the hook URL of a synced list."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ MAX_BYTES = 256 * 1024
 
 
 def hook_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
-    """Return the route of the addresses of synced lists, with its full path."""
+    """Return the route for the hook URLs of synced lists, with its full path."""
     return [Route(f"{HOOKS}/{{token}}", HookRoute(services, limiter), methods=["POST"])]
 
 
 class HookRoute:
-    """The addresses of synced lists as an ASGI app."""
+    """The ASGI app for the hook URLs of synced lists."""
 
     def __init__(self, services: Services, limiter: Limiter) -> None:
         self._services = services
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; errors are raised for the middleware to render."""
+        """Answer one request; the middleware renders any error raised."""
         source = await sync_hooks.find_source(scope["path_params"]["token"])
         tell_allowance(await self._limiter.take(source.workspace_id, Bucket.HOOKS), scope[ANSWER_HEADERS])
         headers = read_headers(scope)

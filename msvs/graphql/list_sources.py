@@ -1,4 +1,4 @@
-"""Synced lists: the sources of lists, and their syncs."""
+"""GraphQL types for synced lists: sources, syncs and connectors."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class ListSync(Node):
 
     @classmethod
     def from_row(cls, row: rows.ListSyncRow) -> ListSync:
-        """Return the type of a row."""
+        """Return the GraphQL type for a row."""
         told = list_sync_resource(row)
         return from_row(
             cls,
@@ -133,7 +133,7 @@ class ListSource:
 
     @classmethod
     def from_rows(cls, ctx: Context, row: rows.ListSourceRow, last: rows.ListSyncRow | None) -> ListSource:
-        """Return the type of a source, with its newest sync."""
+        """Return the GraphQL type for a source, with its latest sync."""
         told = source_resource(ctx, row, last)
         return from_row(
             cls,
@@ -198,7 +198,7 @@ class Connector:
 
     @classmethod
     def of(cls, told: source_types.ConnectorResource) -> Connector:
-        """Return the type of a connector."""
+        """Return the GraphQL type for a connector."""
         settings = [
             from_row(ConnectorSetting, each, choices=[from_row(ConnectorChoice, choice) for choice in each.choices])
             for each in told.settings

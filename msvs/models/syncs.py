@@ -1,4 +1,4 @@
-"""Synced lists: what each is kept in step with, and the syncs that do it."""
+"""Synced lists: the source of each list, and its syncs."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class SyncTrigger(StrEnum):
 
 
 class ListSource(Model):
-    """The service that a list is kept in step with.
+    """The service that a list syncs from.
 
-    `secrets` are sealed. `mapping` says what each field of the service is, by its key; `columns` are those that there
-    are. A walk goes on from `bookmark`. `next_sync_at` is when the next sync is due, null while none is. `hook_hash` is
-    the hash of the token of the address that the service posts to. A worker holds the source by `lease_token` until
-    `lease_until`, so that one alone uses its secrets.
+    `secrets` are sealed. `columns` are the fields of the service, and `mapping` maps their keys to contact fields. The
+    next incremental sync reads changes since `bookmark`; `walked_at` is when the last full sync completed.
+    `next_sync_at` is when the next sync is due, or null. `hook_hash` is the hash of the token in the hook URL. A worker
+    leases the source with `lease_token` until `lease_until`, so that only one worker uses its secrets at a time.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -84,10 +84,11 @@ class ListSource(Model):
 
 
 class ListSync(Model):
-    """A sync: one walk over the people of a source, how far it is, and what came of it.
+    """One pass over the people of a source: its progress and its outcome.
 
-    `cursor` says where the walk goes on, and is committed with what its page changed. `samples` and `problems` are the
-    first people and the first rows that could not be taken. It is due at `due_at`.
+    `cursor` is the next page to read; each page's changes commit with it. `is_walked` is set after the last page.
+    `samples` are the first changed people, and `problems` the first that could not be read. `due_at` is when a worker
+    may run the sync; a retry moves it forward.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)

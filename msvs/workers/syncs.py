@@ -1,7 +1,7 @@
-"""Syncs of lists: read the people of other services, a page a transaction, and tell the services of opt-outs.
+"""Sync lists: read people from other services, one page per transaction, and write opt-outs back.
 
-A worker holds a source by a lease. What it learns over the network is committed together with how far it is: what a
-worker that was killed had not committed is read again by the next, and done once.
+A worker leases a source. Each transaction commits the data read from the service together with the cursor, so when a
+worker is killed, the next one rereads only the uncommitted page and applies it once.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
 
-# How long a source goes on while others wait.
+# How long a worker stays on one source before it claims the next.
 TURN_SECONDS = 15.0
 SWEEP_BATCH = 500
 
 
 async def run_syncs(services: Services, http: HttpClient, *, stop: StopFlag | None = None) -> int:
-    """Bring the sources of lists forward, one after the other, until none is due. Return how many people were read."""
+    """Run due sources one at a time until none is left. Return the number of people read."""
     stop = stop or StopFlag()
     read = 0
     while not stop.is_set:
@@ -58,7 +58,7 @@ class Turn:
         self._until = time.monotonic() + TURN_SECONDS
 
     async def run(self) -> int:
-        """Tell the service of opt-outs, and read its people, until nothing is due or another is to have its turn."""
+        """Write opt-outs back, then look up and sync people, until nothing is due or the turn is over."""
         connector: Connector | None = None
         try:
             source = await ListSource.get(id=self._id)
@@ -99,7 +99,7 @@ class Turn:
         return self._stop.is_set or time.monotonic() >= self._until
 
     async def _keep_secrets(self, secrets: Mapping[str, str]) -> None:
-        """Keep secrets that a service gave in the place of others, before anything else can go wrong."""
+        """Commit rotated secrets at once: the service no longer accepts the old ones."""
 
         async def keep() -> None:
             await sync_runs.keep_secrets(await self._hold(), secrets)
@@ -159,10 +159,10 @@ class Turn:
         held = await self._hold()
         sync = await sync_runs.hold_sync(held)
         await sync_runs.stumble(held, sync, error)
-        log.info("sync stumbled", sync_id=str(sync.id), kind=held.source.kind, code=error.code)
+        log.info("sync interrupted", sync_id=str(sync.id), kind=held.source.kind, code=error.code)
 
     async def _end(self, connector: Connector, sync: ListSync) -> None:
-        """Let those leave whom a walk over everyone did not bring, and end the sync."""
+        """Sweep the people that a complete full sync did not see, and complete the sync."""
         if sync.is_complete and sync.is_full and not sync.is_dry_run:
             if await in_unit_of_work(self._shrinks):
                 return
@@ -190,13 +190,13 @@ class Turn:
         return await in_unit_of_work(sweep)
 
     async def _sweep_sure(self, connector: Connector) -> int:
-        """Ask the service for each whom the walk did not bring, as its lists may lag behind."""
+        """Look up a batch of unseen people before removing any: the service's list endpoint may lag behind its data."""
         sync = await self._open_sync()
         unseen = await sync_runs.find_unseen(sync)
         if not unseen:
             return 0
         found = await connector.look_up([row.external_id for row in unseen])
-        # Of whom the service says nothing at all, nothing is known to have changed.
+        # No answer does not mean gone: mark these people as seen, so that they stay on the list.
         silent = [row.person_key for row in unseen if row.external_id not in found]
 
         async def take() -> None:
@@ -218,7 +218,7 @@ class Turn:
         log.info("sync completed", sync_id=str(sync.id), kind=held.source.kind, **sync.counts)
 
     async def _register_hook(self, connector: Connector) -> None:
-        """Have the service post to us once its list is synced; without that, changes come by schedule alone."""
+        """Register our hook URL with the service once the list is active; if that fails, scheduled syncs go on."""
         source = await ListSource.get_or_none(id=self._id)
         if (
             source is None
@@ -243,7 +243,7 @@ class Turn:
 
         await in_unit_of_work(keep)
 
-    # People to be read again, and opt-outs to be told
+    # Lookups and opt-out write-back
 
     async def _look_up(self, connector: Connector) -> None:
         while wanted := await sync_runs.find_lookups(self._id, await database.now()):
@@ -285,7 +285,7 @@ class Turn:
     async def _write_opt_out(self, connector: Connector, row: OptOut) -> ConnectorError | None:
         if row.external_id is None:
             return None
-        # Nobody is told for a source that is not this worker's by now.
+        # Check the lease before calling the service.
         await in_unit_of_work(self._hold)
         try:
             await connector.write_opt_out(row.external_id, at=row.opted_out_at)

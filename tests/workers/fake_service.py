@@ -1,4 +1,4 @@
-"""A service in memory, and its connector, for the core of synced lists."""
+"""An in-memory service and its connectors, for the tests of synced lists."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KIND = "fake"
 
 @dataclass
 class Service:
-    """What the service has: its people in order, the size of its pages, and what goes wrong next."""
+    """The state of the service: its people in order, its page size, and the errors to raise next."""
 
     people: dict[str, Person] = field(default_factory=dict)
     page_size: int = 2
@@ -38,17 +38,17 @@ class Service:
     pages: list[tuple[str | None, str | None]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     is_complete: bool = True
-    # The people that a walk misses although they are there, as a lagging list does.
+    # People that exist but are missing from list pages, as with an eventually consistent endpoint.
     lagging: set[str] = field(default_factory=set)
     token: str = "key-1"
 
     def put(self, id: str, phone: str, name: str | None = None, **values: object) -> None:
-        """Have a person there."""
+        """Add or replace a person."""
         fields = {"phone": phone, **({} if name is None else {"first": name})}
         self.people[id] = Person(id, fields, **values)  # type: ignore[arg-type]
 
     def stumble(self) -> None:
-        """Raise what goes wrong next."""
+        """Raise the next queued error, if any."""
         error = self.errors.pop(0) if self.errors else None
         if error is not None:
             raise error
@@ -58,7 +58,7 @@ service = Service()
 
 
 class FakeConnector(Connector):
-    """Reads `service`."""
+    """A connector that reads `service`."""
 
     kind = KIND
     label = "Fake"
@@ -84,7 +84,7 @@ class FakeConnector(Connector):
         ]
 
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return the next page; changes are those with an id above the bookmark."""
+        """Return the next page. An incremental read returns the people with an id above the bookmark."""
         service.stumble()
         service.pages.append((since, cursor))
         found = [
@@ -98,13 +98,13 @@ class FakeConnector(Connector):
         return Page(found[start:end], None, last, service.is_complete and since is None)
 
     async def look_up(self, external_ids: Sequence[str]) -> dict[str, Person]:
-        """Return people as they are."""
+        """Return the current state of people."""
         service.stumble()
         service.asked += external_ids
         return {id: service.people.get(id) or Person(id, state=PersonState.DELETED) for id in external_ids}
 
     async def write_opt_out(self, external_id: str, *, at: datetime) -> None:
-        """Note that a person opted out."""
+        """Record that a person opted out."""
         service.stumble()
         if external_id not in service.people:
             raise Gone("The person is no longer there.")
@@ -112,20 +112,20 @@ class FakeConnector(Connector):
 
 
 class LookingConnector(FakeConnector):
-    """Can be asked for single people."""
+    """A connector that can look up single people."""
 
     kind = "looking"
     capabilities = Capabilities(incremental=True, looks_up=True, hook=True)
 
 
 class RotatingConnector(FakeConnector):
-    """Has a new token with each page, the one before being good no more."""
+    """A connector whose token is replaced, and the old one revoked, with every page."""
 
     kind = "rotating"
 
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return a page for the token of the moment alone."""
-        assert self._setting("api_key") == service.token or service.pages, "the token is the last one"
+        """Return the next page. Accept only the current token."""
+        assert self._setting("api_key") == service.token or service.pages, "the current token is used"
         service.token = f"key-{len(service.pages) + 2}"
         await self._connection.keep_secrets({"api_key": service.token})
         return await super().fetch_page(since=since, cursor=cursor)
@@ -138,7 +138,7 @@ KINDS: Mapping[str, type[Connector]] = {
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[Service]:
-    """Have the connectors of this service for a while, which is empty at first."""
+    """Register the connectors of an empty service for the duration of the context."""
     service.__init__()  # type: ignore[misc]
     assert isinstance(CONNECTORS, dict)
     CONNECTORS.update(KINDS)

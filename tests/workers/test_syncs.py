@@ -1,4 +1,4 @@
-"""Synced lists: a kill loses and doubles nobody, nobody who said STOP comes back, and no fault empties a list."""
+"""Synced lists: a killed worker loses and duplicates nobody, no sync undoes a STOP, and no error empties a list."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def act(operation: Any, ctx: Context, row: ContactList, *values: Any) -> A
 
 
 async def synced(ctx: Context, kind: str = KIND, **options: Any) -> ContactList:
-    """A list whose dry run was confirmed, and whose first sync is done."""
+    """Return a list whose dry run is confirmed and whose first sync is complete."""
     row = await connect(ctx, kind, **options)
     await work()
     await act(sources.confirm_sync, ctx, row)
@@ -127,7 +127,7 @@ async def nothing_staged() -> None:
     assert await db.fetch_value("SELECT count(*) FROM import_rows") == 0
 
 
-# The life of a synced list
+# Lifecycle of a synced list
 
 
 async def test_a_dry_run_shows_what_would_come_and_changes_nothing(ctx: Context, service: Service) -> None:
@@ -149,7 +149,7 @@ async def test_a_dry_run_shows_what_would_come_and_changes_nothing(ctx: Context,
     assert await Contact.all().count() == 0
     assert (row.kind, await members(row)) == ("synced", set())
     await nothing_staged()
-    assert await work() == 0, "it waits for its owner"
+    assert await work() == 0, "the list waits for confirmation"
 
 
 async def test_a_confirmed_list_holds_who_is_there(ctx: Context, service: Service) -> None:
@@ -432,7 +432,7 @@ async def test_samples_go_when_somebody_is_erased(ctx: Context, service: Service
     assert (await last_sync(row)).samples == []
 
 
-# Faults
+# Errors
 
 
 async def test_refused_credentials_stop_the_list_and_tell_its_owner(live_ctx: Context, service: Service) -> None:
@@ -448,7 +448,7 @@ async def test_refused_credentials_stop_the_list_and_tell_its_owner(live_ctx: Co
     note = await Notification.get(user_id=member)
     assert (note.kind, note.data) == ("list_sync_stopped", {"name": "Cohort 06", "reason": "credentials_refused"})
     assert await Event.filter(type="list.sync.failed").count() == 1
-    assert await work() == 0, "nothing is tried again by itself"
+    assert await work() == 0, "a stopped list does not retry"
     assert len(await members(row)) == 3
 
     update = UpdateSource(settings={"api_key": "key-2"})
@@ -639,13 +639,13 @@ async def test_who_lost_the_lease_writes_nothing(
 
 
 class Killed(BaseException):
-    """A process that ends between two statements."""
+    """Stands for the process being killed between two statements."""
 
 
 async def test_a_kill_at_any_statement_costs_nothing_and_doubles_nothing(
     ctx: Context, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job is broken off at its first statement, then at its second, until it gets through."""
+    """Kill the job at its first statement, then at its second, and so on, until one run completes."""
     monkeypatch.setattr(sync_runs, "LEASE", timedelta())
     async with unit_of_work():
         await create_contact(ctx, CreateContact(ZOE))
@@ -686,7 +686,7 @@ async def test_a_kill_at_any_statement_costs_nothing_and_doubles_nothing(
             break
 
     sync = await last_sync(row)
-    assert length > 15, "each statement was the last once"
+    assert length > 15, "the job was killed at many statements"
     assert sync.status is SyncStatus.COMPLETED
     assert sync.counts == {
         "people": 4,
@@ -705,7 +705,7 @@ async def test_a_kill_at_any_statement_costs_nothing_and_doubles_nothing(
     await nothing_staged()
 
 
-# Opt-outs that the service is told of
+# Opt-out write-back
 
 
 async def test_an_opt_out_here_is_told_once(ctx: Context, service: Service) -> None:
@@ -767,7 +767,7 @@ async def test_without_its_setting_no_service_is_told(ctx: Context, service: Ser
     assert await db.fetch_value("SELECT count(*) FROM opt_out_writes") == 0
 
 
-# What is refused
+# Refused requests
 
 
 @pytest.mark.parametrize(
@@ -832,7 +832,7 @@ async def test_another_workspace_or_mode_sees_and_changes_nothing(
     assert await members(row) == {MARIA, ZOE, JOAO}
 
 
-# People who are posted
+# People posted to the hook URL
 
 
 async def hook_list(ctx: Context, **options: Any) -> tuple[ContactList, str]:

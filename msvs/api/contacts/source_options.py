@@ -1,4 +1,4 @@
-"""What requests say of the source of a synced list."""
+"""Request types and options for the source of a synced list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from msvs.models import rows
 LEAVE, STAY = "leave", "stay"
 REMOVALS = (LEAVE, STAY)
 MIN_MINUTES, MAX_MINUTES = 15, 7 * 24 * 60
-# How often a list is synced unless told otherwise.
+# The default sync interval.
 EVERY_MINUTES = 60
 
 Settings = Annotated[
@@ -119,23 +119,23 @@ class UpdateSource(Request, frozen=True, kw_only=True):
 
 
 def options_of(source: rows.ListSourceRow) -> SourceOptions:
-    """Return how the people of a source become contacts."""
+    """Return the stored options of a source."""
     return msgspec.convert(source.options, SourceOptions)
 
 
 def evidence_of(options: SourceOptions, now: datetime) -> Evidence | None:
-    """Return the evidence for all people of a source. Raises InvalidRequest."""
+    """Return the consent evidence that covers everyone in a source. Raises InvalidRequest."""
     if options.evidence is None:
         return None
     try:
         return read_evidence(options.evidence, now)
     except InvalidRequest as error:
-        # The same error, of what it is called here.
+        # The shared reader names the parameter `opt_in`; this request calls it `source.evidence`.
         error.message = error.message.replace("opt_in.", "source.evidence.")
         error.param = (error.param or "opt_in").replace("opt_in", "source.evidence")
         raise
 
 
 def rule_of(source: rows.ListSourceRow) -> str:
-    """Return what happens to contacts that exist."""
+    """Return the rule for updating existing contacts."""
     return options_of(source).update or FILL

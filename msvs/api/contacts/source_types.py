@@ -1,4 +1,4 @@
-"""The services that a list can be kept in step with, and what each asks for."""
+"""The connectors available for synced lists, and the settings each one needs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ConnectorResource(Resource, kw_only=True):
 
 
 async def list_connectors(ctx: Context) -> list[ConnectorResource]:
-    """List the services that a list can be kept in step with, the same for all workspaces."""
+    """List the connectors available for synced lists. The list is the same for every workspace."""
     allow(ctx, Permission.CONTACTS_READ)
     return [_connector(each) for each in CONNECTORS.values()]
 

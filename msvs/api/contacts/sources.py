@@ -51,9 +51,9 @@ from msvs.database import execute, fetch
 from msvs.models import ContactList, ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger, rows
 
 HOOKS = "/hooks"
-# The name, among the secrets of a source, of the token of its address.
+# The key in a source's secrets that holds the token of its hook URL.
 HOOK_TOKEN = "hook token"  # noqa: S105
-# Synced lists of one mode of a workspace.
+# Limit per workspace and mode.
 MAX_SOURCES = 50
 MAX_MAPPED = 200
 OPEN = (SyncStatus.QUEUED, SyncStatus.RUNNING, SyncStatus.HELD)
@@ -72,7 +72,7 @@ FORGET_SAMPLES = "UPDATE list_syncs SET samples = '[]' WHERE source_id = $1 AND 
 
 
 async def create_synced_list(ctx: Context, name: str, data: NewSource) -> ContactList:
-    """Make a list that is kept in step with a service; its first sync is a dry run, which is then confirmed.
+    """Create a list that syncs from a service. The first sync is a dry run, which the user must confirm.
 
     Raises InvalidRequest, and Conflict `source_limit`.
     """
@@ -99,7 +99,7 @@ async def create_synced_list(ctx: Context, name: str, data: NewSource) -> Contac
     source.hook_hash = None if token is None else hash_token(token)
     put_settings(ctx, source, settings if token is None else {**settings, HOOK_TOKEN: token})
     if not connector.capabilities.pulls and "phone" in mapping.values():
-        # Nothing can be tried out: people come when they are posted.
+        # A push-only service has no data to dry-run: people arrive only when it posts them.
         source.status = SourceStatus.ACTIVE
     await source.save(force_create=True)
     if connector.capabilities.pulls:
@@ -169,12 +169,12 @@ def _check_mapping(mapping: Mapping[str, str]) -> dict[str, str]:
 
 
 def hash_token(token: str) -> str:
-    """Return what is kept of a token to find its source by."""
+    """Return the stored hash that identifies a source by its hook token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def put_settings(ctx: Context, source: ListSource, values: Mapping[str, str]) -> None:
-    """Keep settings, the secret ones sealed."""
+    """Store the settings of a source; seal the secret ones."""
     connector = CONNECTORS[source.kind]
     shown = {each.name for each in connector.settings if not each.is_secret}
     source.settings = {name: value for name, value in values.items() if name in shown}
@@ -186,7 +186,7 @@ def put_settings(ctx: Context, source: ListSource, values: Mapping[str, str]) ->
 
 
 def open_settings(ctx: Context, source: rows.ListSourceRow) -> dict[str, str]:
-    """Return the settings of a source with its secrets. Raises SecretUnreadable."""
+    """Return the settings of a source, secrets included. Raises SecretUnreadable."""
     if source.secrets is None:
         return dict(source.settings)
     opened = msgspec.json.decode(ctx.services.keyring.open(source.secrets), type=dict[str, str])
@@ -194,7 +194,7 @@ def open_settings(ctx: Context, source: rows.ListSourceRow) -> dict[str, str]:
 
 
 def hook_url(ctx: Context, source: rows.ListSourceRow) -> str | None:
-    """Return the address that a service posts to; None where it posts nothing, or the caller may not know it."""
+    """Return the URL that a service posts to; None if the source has no hook or the caller cannot change contacts."""
     if source.hook_hash is None or not is_allowed(ctx, Permission.CONTACTS_WRITE):
         return None
     return f"{ctx.services.base_url}{HOOKS}/{open_settings(ctx, source)[HOOK_TOKEN]}"
@@ -204,7 +204,7 @@ def hook_url(ctx: Context, source: rows.ListSourceRow) -> str | None:
 
 
 def source_resource(ctx: Context, source: rows.ListSourceRow, last: rows.ListSyncRow | None) -> ListSourceResource:
-    """Return the shape of a source, with its newest sync."""
+    """Return a source as an API resource, with its latest sync."""
     options = options_of(source)
     return ListSourceResource(
         type=source.kind,
@@ -236,21 +236,21 @@ def source_resource(ctx: Context, source: rows.ListSourceRow, last: rows.ListSyn
 
 
 async def list_resources(ctx: Context, found: Sequence[rows.ContactListRow]) -> list[ContactListResource]:
-    """Return the shapes of lists, those of synced ones with their sources."""
+    """Return lists as API resources; synced lists include their source."""
     sources = await read_sources(ctx, [row.id for row in found if row.kind != STATIC])
     shown = {id: source_resource(ctx, *pair) for id, pair in sources.items()}
     return [contact_list_resource(row, shown.get(row.id)) for row in found]
 
 
 async def list_resource(ctx: Context, row: rows.ContactListRow) -> ContactListResource:
-    """Return the shape of a list, of a synced one with its source."""
+    """Return a list as an API resource; a synced list includes its source."""
     return (await list_resources(ctx, [row]))[0]
 
 
 async def read_sources(
     ctx: Context, list_ids: Sequence[UUID]
 ) -> dict[UUID, tuple[rows.ListSourceRow, rows.ListSyncRow | None]]:
-    """Return the sources of lists, each with its newest sync, by the ids of the lists."""
+    """Return each list's source and latest sync, keyed by list id."""
     if not list_ids:
         return {}
     found = await scoped(ctx, ListSource).filter(list_id__in=list(list_ids))
@@ -261,7 +261,7 @@ async def read_sources(
 
 
 async def list_syncs(ctx: Context, id: UUID, page: PageRequest) -> Page[ListSync]:
-    """List the syncs of a list, newest first, also from before it was disconnected. Raises NotFound."""
+    """List the syncs of a list, newest first. A disconnected list keeps its history. Raises NotFound."""
     row = await lists.get_list(ctx, id)
     return await fetch_page(scoped(ctx, ListSync).filter(list_id=row.id), page)
 
@@ -275,7 +275,7 @@ async def get_sync(ctx: Context, id: UUID) -> ListSync:
 
 
 async def update_source(ctx: Context, id: UUID, data: UpdateSource) -> ContactList:
-    """Change the source of a list, and have everyone there read again.
+    """Change the source of a list and restart its sync as a full one.
 
     Raises NotFound, InvalidRequest, and Conflict `list_not_synced`.
     """
@@ -299,7 +299,7 @@ async def update_source(ctx: Context, id: UUID, data: UpdateSource) -> ContactLi
 
 
 async def _change(ctx: Context, source: ListSource, now: datetime) -> None:
-    """Begin again what a change makes worth it: the dry run, or a sync of everyone."""
+    """Restart the dry run if the list is not confirmed yet; otherwise queue a full sync."""
     if source.status is SourceStatus.ACTIVE and "phone" not in source.mapping.values():
         raise InvalidRequest("One field must be mapped to phone.", param="source.mapping")
     source.bookmark = None
@@ -323,7 +323,7 @@ async def _change(ctx: Context, source: ListSource, now: datetime) -> None:
 
 
 async def sync_list(ctx: Context, id: UUID) -> ListSync:
-    """Sync a list now, or return the sync that goes on. Raises NotFound, Conflict `list_not_synced`, `source_state`."""
+    """Sync a list now, or return the sync in progress. Raises NotFound, Conflict `list_not_synced`, `source_state`."""
     allow(ctx, Permission.CONTACTS_WRITE)
     _, source = await _hold(ctx, id)
     if not CONNECTORS[source.kind].capabilities.pulls:
@@ -335,7 +335,7 @@ async def sync_list(ctx: Context, id: UUID) -> ListSync:
     now = ctx.services.clock()
     going_on = await scoped(ctx, ListSync).filter(source_id=source.id, status__in=OPEN).first()
     if going_on is not None and going_on.status is not SyncStatus.HELD:
-        # What waits for its next attempt waits no longer.
+        # If the sync is waiting to retry, retry now.
         going_on.due_at = now
         await going_on.save(update_fields=["due_at", "updated_at"])
         notify_after_commit(WorkQueue.IMPORTS)
@@ -349,7 +349,7 @@ async def sync_list(ctx: Context, id: UUID) -> ListSync:
 
 
 async def confirm_sync(ctx: Context, id: UUID) -> ContactList:
-    """Let a list be synced as its dry run found, or people leave of whom too many would. One that is active stays.
+    """Activate a list after its dry run, or let a held sync remove people. An active list is returned unchanged.
 
     Raises NotFound, and Conflict `list_not_synced`, `source_state`.
     """
@@ -379,12 +379,12 @@ async def confirm_sync(ctx: Context, id: UUID) -> ContactList:
 
 
 async def pause_sync(ctx: Context, id: UUID) -> ContactList:
-    """Sync a list no more until it is resumed; what goes on stops after its page. Raises NotFound, Conflict."""
+    """Pause the syncs of a list; one in progress stops after its current page. Raises NotFound, Conflict."""
     return await _set_paused(ctx, id, is_paused=True)
 
 
 async def resume_sync(ctx: Context, id: UUID) -> ContactList:
-    """Go on with the syncs of a list, where they stopped. Raises NotFound, Conflict `list_not_synced`."""
+    """Resume the syncs of a list from where they stopped. Raises NotFound, Conflict `list_not_synced`."""
     return await _set_paused(ctx, id, is_paused=False)
 
 
@@ -400,9 +400,9 @@ async def _set_paused(ctx: Context, id: UUID, *, is_paused: bool) -> ContactList
 
 
 async def disconnect_list(ctx: Context, id: UUID) -> ContactList:
-    """Make a synced list a static one: its contacts and the history of its syncs stay, its secrets go.
+    """Convert a synced list to a static one: keep its contacts and sync history, and delete its secrets.
 
-    Raises NotFound. A static list is returned as it is.
+    Raises NotFound. A static list is returned unchanged.
     """
     allow(ctx, Permission.CONTACTS_WRITE)
     source = await hold_source(ctx, id)
@@ -416,7 +416,7 @@ async def disconnect_list(ctx: Context, id: UUID) -> ContactList:
 
 
 async def forget_source(ctx: Context, source: ListSource) -> None:
-    """Delete a source that the caller holds, and end its syncs."""
+    """Delete a source and cancel its syncs. The caller holds the row lock on the source."""
     await execute(CANCEL_SYNCS, source.id, ctx.services.clock())
     for table in OF_SOURCE:
         await execute(f"DELETE FROM {table} WHERE source_id = $1", source.id)
@@ -424,7 +424,7 @@ async def forget_source(ctx: Context, source: ListSource) -> None:
 
 
 async def delete_list(ctx: Context, id: UUID) -> None:
-    """Delete a list and its source, but none of its contacts. Raises NotFound."""
+    """Delete a list and its source, but not its contacts. Raises NotFound."""
     allow(ctx, Permission.CONTACTS_WRITE)
     source = await hold_source(ctx, id)
     await lists.delete_list(ctx, id)
@@ -435,7 +435,7 @@ async def delete_list(ctx: Context, id: UUID) -> None:
 
 
 async def hold_source(ctx: Context, list_id: UUID) -> ListSource | None:
-    """Hold the source of a list, before the list itself, as its worker does."""
+    """Lock the source of a list. Lock it before the list, in the order the worker uses, to avoid deadlocks."""
     return await scoped(ctx, ListSource).filter(list_id=list_id).select_for_update().first()
 
 
@@ -450,7 +450,7 @@ async def _hold(ctx: Context, id: UUID) -> tuple[ContactList, ListSource]:
 async def begin_sync(
     ctx: Context, source: ListSource, trigger: SyncTrigger, *, is_dry_run: bool = False, since: str | None = None
 ) -> ListSync:
-    """Queue a sync of a source that has none and is held by the caller."""
+    """Queue a sync. The caller holds the row lock on the source, which has no other open sync."""
     now = ctx.services.clock()
     if not is_dry_run:
         source.next_sync_at = next_sync(source, now)
@@ -471,7 +471,7 @@ async def begin_sync(
 
 
 def next_sync(source: rows.ListSourceRow, now: datetime) -> datetime:
-    """Return when a source is due again."""
+    """Return the time of the next scheduled sync."""
     return now + timedelta(minutes=options_of(source).every_minutes or EVERY_MINUTES)
 
 

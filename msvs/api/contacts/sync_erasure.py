@@ -1,4 +1,4 @@
-"""Erasure from synced lists: nothing is kept of a person, and no later sync brings them back."""
+"""Erasure from synced lists: delete a person's sync data and keep later syncs from adding them again."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ UPDATE list_syncs SET samples = '[]' WHERE workspace_id = $1 AND livemode = $2 A
 
 
 async def hold_sources(ctx: Context) -> None:
-    """Hold the sources of synced lists, before anything that their workers lock after them."""
+    """Lock the sources of synced lists. Call this first: sync workers lock the source before any other row."""
     await scoped(ctx, ListSource).order_by("id").select_for_update().values_list("id")
 
 
 async def erase_from_syncs(ctx: Context, contact_id: UUID | None, phones: Sequence[str]) -> None:
-    """Delete what synced lists keep of a person, and have later syncs leave them out; the caller holds the sources."""
+    """Delete a person's data in synced lists and block them from later syncs. The caller holds the sources' locks."""
     hashes = sorted({hash_of(ctx, canonical(phone)) for phone in phones})
     await execute(NOTE_ERASED, ctx.workspace_id, ctx.livemode, hashes)
     await execute(ERASE_PEOPLE, ctx.workspace_id, ctx.livemode, contact_id, hashes)

@@ -1,4 +1,4 @@
-"""People whom a service, or a tool such as Zapier, posts to the address of a synced list."""
+"""Handle people that a service, or a tool such as Zapier, posts to the hook URL of a synced list."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEEP_ANSWER = """
 INSERT INTO hook_deliveries (source_id, delivery_id, answer, created_at) VALUES ($1, $2, $3::jsonb, $4)
 ON CONFLICT DO NOTHING
 """
-# It is due again: what is being read may be older than what was posted now.
+# Renew due_at even if a lookup is queued: one already in progress may have read data older than this change.
 QUEUE_LOOKUPS = """
 INSERT INTO source_lookups (source_id, external_id, due_at)
 SELECT $1, named.external_id, $3 FROM unnest($2::varchar[]) AS named (external_id)
@@ -58,7 +58,7 @@ class HookAnswer(Resource, kw_only=True):
 
 
 async def find_source(token: str) -> ListSource:
-    """Return the source that an address is of. Raises NotFound."""
+    """Return the source whose hook URL holds this token. Raises NotFound."""
     found = None
     if len(token) <= MAX_TOKEN and token.isascii():
         found = await ListSource.filter(hook_hash=hash_token(token)).first()
@@ -68,7 +68,7 @@ async def find_source(token: str) -> ListSource:
 
 
 async def take_delivery(services: Services, source: ListSource, headers: Mapping[str, str], body: bytes) -> HookAnswer:
-    """Take the people that a request to the address of a source brings, once.
+    """Process a request to the hook URL of a source. A repeated delivery returns the first answer and changes nothing.
 
     Raises InvalidRequest, PermissionDenied, NotFound, RequestTooLarge, and Unavailable while the list is paused.
     """
@@ -80,7 +80,7 @@ async def take_delivery(services: Services, source: ListSource, headers: Mapping
 def _read(ctx: Context, source: ListSource, headers: Mapping[str, str], body: bytes) -> HookDelivery:
     settings = open_settings(ctx, source)
     settings.pop(HOOK_TOKEN, None)
-    # Reading what was posted asks nobody.
+    # Parsing a posted body makes no network call, so this client is never used.
     connection = Connection(settings=settings, http=HttpClient(ctx.services.address_policy), now=ctx.services.clock)
     call = HookCall(headers=headers, body=body, now=ctx.services.clock())
     try:
@@ -140,7 +140,7 @@ async def _act(held: Held, delivery: HookDelivery) -> HookAnswer:
 
 
 async def _sample(held: Held, people: Sequence[Person]) -> HookAnswer:
-    """Show what would come of the first people who are posted, and propose a mapping where none is."""
+    """Dry-run the first people posted, and propose a mapping if there is none."""
     source = held.source
     taken = Taken()
     if people and source.status is SourceStatus.CHECKING:

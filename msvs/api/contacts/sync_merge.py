@@ -1,4 +1,4 @@
-"""Take the people of a source into contacts and onto its list, one transaction for each page."""
+"""Merge the people of a source into contacts and list members, one page per transaction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ JOIN_SECONDS = 60.0
 MAX_EXTERNAL_ID = 400
 MAX_SAMPLES = 20
 MAX_PROBLEMS = 50
-# What a connector says of consent to texts, as columns beside those of the mapping.
+# Consent reported by a connector, staged as extra columns next to the mapped ones.
 CLAIM_AT, CLAIM_SOURCE, CLAIM_TEXT, CLAIM_IP = "claim at", "claim source", "claim text", "claim ip"
 UNSUBSCRIBED = "unsubscribed"
 CLAIMED: Mapping[str, str] = {
@@ -40,7 +40,7 @@ CLAIMED: Mapping[str, str] = {
     CLAIM_TEXT: "consent_text",
     CLAIM_IP: "consent_ip",
 }
-# Who left the e-mails of a service is not opted in by evidence for all.
+# The list-wide evidence does not opt in people who unsubscribed from the service's emails.
 BESIDE: Mapping[str, str] = {UNSUBSCRIBED: "status"}
 ANSWERS: Mapping[ClaimStatus, str] = {ClaimStatus.OPTED_IN: "opted in", ClaimStatus.OPTED_OUT: "opted out"}
 TYPES: Mapping[str, str] = {FieldType.NUMBER: "number", FieldType.BOOLEAN: "boolean", FieldType.DATE: "date"}
@@ -66,7 +66,7 @@ ON CONFLICT (source_id, person_key) DO UPDATE SET external_id = excluded.externa
     phone_hash = excluded.phone_hash, contact_id = excluded.contact_id, version = excluded.version,
     status = excluded.status
 """
-# Those of other people there whom this sync saw already.
+# Phones of other people that this sync has already seen.
 FIND_SEEN_PHONES = """
 SELECT DISTINCT phone_hash FROM source_people
 WHERE source_id = $1 AND phone_hash = ANY($2::varchar[]) AND sync_id = $3 AND NOT person_key = ANY($4::varchar[])
@@ -87,13 +87,13 @@ LEFT JOIN contacts ON contacts.workspace_id = $1 AND contacts.livemode = $2 AND 
 WHERE rows.reading_id = $3 ORDER BY rows.number
 """
 DROP_STAGED = "DELETE FROM import_rows WHERE reading_id = $1"
-# A contact leaves the list with the last of the people there who are it.
+# Several people can share one contact: remove it from the list only when the last of them is gone.
 LEAVE_LIST = """
 DELETE FROM list_members WHERE list_id = $1 AND contact_id = ANY($3::uuid[]) AND NOT EXISTS (
     SELECT FROM source_people AS person WHERE person.source_id = $2 AND person.contact_id = list_members.contact_id
 )
 """
-# Of people who had opted out here before they came.
+# The trigger on contacts queues new opt-outs only; this queues those of contacts opted out before the sync found them.
 NOTE_OPTED_OUT = """
 INSERT INTO opt_out_writes (id, source_id, person_key, opted_out_at, state, next_attempt_at, created_at)
 SELECT gen_random_uuid(), person.source_id, person.person_key, coalesce(contacts.opt_in_at, $5), 'pending', $5, $5
@@ -156,7 +156,7 @@ class _Gone(Protocol):
 
 
 class GoneCount(Protocol):
-    """How many people a source has who are contacts, and how many of them a walk did not bring."""
+    """The number of people in a source with a contact, and how many of them the current sync has not seen."""
 
     people: int
     gone: int
@@ -164,7 +164,7 @@ class GoneCount(Protocol):
 
 @dataclass(slots=True)
 class Taken:
-    """What came of people: counts, the first of those who changed, and the first that could not be taken."""
+    """The outcome of a batch of people: counts, the first changed people, and the first invalid ones."""
 
     counts: Counter[str] = field(default_factory=Counter)
     samples: list[JSONObject] = field(default_factory=list)
@@ -173,7 +173,7 @@ class Taken:
 
 @dataclass(slots=True)
 class _One:
-    """A person there, by the hash of their id, and what was known of them."""
+    """A person in the service, keyed by the hash of their id, with what the previous sync stored."""
 
     key: str
     person: Person
@@ -182,7 +182,7 @@ class _One:
 
 
 def version_of(source: rows.ListSourceRow) -> str:
-    """Return what stands for how a source is read: people taken under another are taken again."""
+    """Return a fingerprint of the mapping and options. When it changes, the next sync merges everyone again."""
     options = options_of(source)
     how = (source.mapping, options.default_region, options.update, options.removal, options.evidence)
     return hashlib.sha256(msgspec.json.encode(how, order="sorted")).hexdigest()[:16]
@@ -197,9 +197,9 @@ async def take_people(
     *,
     is_dry_run: bool,
 ) -> Taken:
-    """Make and change contacts, consent and places on the list as people there are; the caller holds the source.
+    """Create and update contacts, consent and list members from a batch of people.
 
-    A dry run changes none of them, and finds what would come of it.
+    The caller holds the row lock on the source. A dry run changes none of these and only counts the expected outcomes.
     """
     taken = Taken()
     named = await _name(ctx, source, people)
@@ -208,7 +208,7 @@ async def take_people(
     taken.counts["people"] += len(here)
     same = [one for one in here if not is_dry_run and _is_same(one)]
     for one in same:
-        assert one.known is not None, "it is the same as before"
+        assert one.known is not None, "unchanged people are known"
         taken.counts["invalid" if one.known.status == "invalid" else "unchanged"] += 1
     await execute(SEE_PEOPLE, source.id, [one.key for one in same], sync_id)
     old = [one.known.contact_id for one in left if one.known is not None and one.known.contact_id is not None]
@@ -224,7 +224,7 @@ async def take_people(
 
 
 async def sweep(source: rows.ListSourceRow, sync_id: UUID, limit: int) -> tuple[int, int]:
-    """Forget people whom a complete walk did not bring. Return how many, and how many left the list."""
+    """Delete people that a complete sync did not see. Return how many were deleted and how many left the list."""
     gone: Sequence[_Gone] = await fetch(_Gone, SWEEP, source.id, sync_id, limit)
     return len(gone), await _leave(source, [row.contact_id for row in gone if row.contact_id is not None])
 
@@ -236,7 +236,7 @@ async def _leave(source: rows.ListSourceRow, contact_ids: Sequence[UUID]) -> int
 
 
 async def _name(ctx: Context, source: rows.ListSourceRow, people: Sequence[Person]) -> list[_One]:
-    """Return people by the hashes of their ids there, once each as the last of them is, with what was known."""
+    """Key people by the hash of their id, keep the last of any duplicates, and attach what is stored about them."""
     by_key = {
         ctx.services.keyring.hash_person(source.id, person.external_id): person
         for person in people
@@ -270,7 +270,7 @@ async def _take_changed(
     *,
     is_dry_run: bool,
 ) -> list[UUID]:
-    """Take people who are new or changed. Return the contacts that some of them were before."""
+    """Merge new and changed people. Return the previous contacts of people whose contact changed."""
     merge = _merge_of(source, now)
     await _stage(source, merge.reading_id, changed, now)
     erased = await _prepare(ctx, source, merge.reading_id, changed, now)
@@ -315,7 +315,7 @@ def _merge_of(source: rows.ListSourceRow, now: datetime) -> Merge:
         source.list_id,
         evidence,
         "external_id" in source.mapping.values(),
-        # What the service itself says of consent is never known before it is read.
+        # Any page can report consent, so assume that this one does.
         has_consent=True,
         file_name=source.account or source.kind,
         is_sync=True,
@@ -323,7 +323,7 @@ def _merge_of(source: rows.ListSourceRow, now: datetime) -> Merge:
 
 
 def plan_of(source: rows.ListSourceRow, reading_id: UUID, now: datetime, *, has_claims: bool) -> Plan:
-    """Return how the fields of people are read: those that are mapped, and what the service says of consent."""
+    """Return the plan for reading people: the mapped fields, plus the consent that the service reports."""
     options: SourceOptions = options_of(source)
     types = {str(each["key"]): str(each["type"]) for each in source.columns}
     mapped = {key: field for key, field in source.mapping.items() if field != IGNORE}
@@ -348,7 +348,7 @@ def _beside(has_claims: bool) -> Mapping[str, str]:
 
 
 def _is_claimed(field: str, has_claims: bool) -> bool:
-    """Return whether what the service says of consent goes before a field that says when or where."""
+    """Return whether the consent that the service reports overrides this mapped field, such as its date or source."""
     return has_claims and field in CLAIMED.values() and field not in import_columns.REPEATED
 
 
@@ -357,7 +357,7 @@ def _type_of(type: str | None) -> str:
 
 
 async def _stage(source: rows.ListSourceRow, reading_id: UUID, people: Sequence[_One], now: datetime) -> None:
-    """Write what people say as rows of an import."""
+    """Stage people as import rows."""
     has_claims = any(one.person.consent is not None for one in people)
     plan = plan_of(source, reading_id, now, has_claims=has_claims)
     keys = [
@@ -394,9 +394,9 @@ def _claim_cells(claim: ConsentClaim, now: datetime) -> dict[str, str]:
 async def _prepare(
     ctx: Context, source: rows.ListSourceRow, reading_id: UUID, people: Sequence[_One], now: datetime
 ) -> set[int]:
-    """Leave out who was erased, and opt-outs there that are older than the person's word here.
+    """Remove erased people, and ignore opt-outs in the service that are older than an opt-in here.
 
-    Return the numbers of the rows that were left out.
+    Return the numbers of the removed rows.
     """
     staged = await fetch(_Staged, READ_STAGED, reading_id)
     hashes = {row.number: hash_of(ctx, row.canonical) for row in staged}
@@ -457,7 +457,7 @@ async def _write(
     *,
     is_dry_run: bool,
 ) -> None:
-    """Note who is there. What a dry run notes counts as changed in the sync that follows."""
+    """Store the people seen. A dry run stores no version, so that the next sync treats everyone as changed."""
     await execute(
         WRITE_PEOPLE,
         source.id,
@@ -472,7 +472,7 @@ async def _write(
 
 
 def propose_mapping(columns: Sequence[Mapping[str, object]], targets: Mapping[str, str]) -> dict[str, str]:
-    """Propose what each field of a service is: what its connector says, else what its name does."""
+    """Propose a mapping: the connector's target for a field if it has one, otherwise a guess from its name."""
     shaped = [Column(str(each["label"]), str(each["key"]), "text", [], 1) for each in columns]
     found = import_columns.propose_mapping(shaped, [])
     for key, field_ in found.items():

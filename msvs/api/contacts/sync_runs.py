@@ -1,4 +1,4 @@
-"""The syncs of lists as their workers see them: which is due, how far each is, and how it ends."""
+"""The worker's side of syncs: claim a due source, record progress, and complete, retry or fail a sync."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.models import ContactList, ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
 
 LEASE = timedelta(seconds=120)
-# How long what fails for now is left alone: twice as long each time.
+# The retry delay, which doubles with each attempt.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
-# What a service may ask for.
+# The longest Retry-After that we honor.
 MOST_ASKED = timedelta(hours=6)
 MAX_ATTEMPTS, MAX_LIMITED = 8, 100
 MAX_WRITE_ATTEMPTS = 20
-# A list loses at most this part of its people by one sync, unless that is confirmed; short lists may.
+# A sync that would remove a larger share of the list waits for confirmation. Shorter lists are exempt.
 MOST_GONE, FEW_PEOPLE = 0.5, 20
-# How old the last walk over everyone may get where changes are read in between.
+# How often an incremental source runs a full sync; more often if its changes do not include deletions.
 FULL_EVERY = timedelta(days=7)
 FULL_EVERY_UNSEEN = timedelta(days=1)
 WRITES_AT_ONCE = 20
@@ -72,7 +72,7 @@ FROM opt_out_writes AS written LEFT JOIN source_people AS person USING (source_i
 WHERE written.source_id = $1 AND written.state = 'pending' AND written.next_attempt_at <= $2
 ORDER BY written.next_attempt_at, written.id LIMIT $3
 """
-# One that came again meanwhile is written again.
+# If the contact opts out again during the call, opted_out_at no longer matches and the row stays pending.
 SETTLE_OPT_OUT = """
 UPDATE opt_out_writes SET state = $3, error = $4::jsonb WHERE id = $1 AND opted_out_at = $2 AND state = 'pending'
 """
@@ -94,11 +94,11 @@ SELECT person_key, external_id FROM source_people WHERE source_id = $1 AND sync_
 
 
 class LeaseLost(Exception):
-    """The source is another worker's by now, paused, or its owner ended the sync."""
+    """The worker no longer holds the source: the lease expired, the source was paused, or the sync was canceled."""
 
 
 class OptOut(Protocol):
-    """An opt-out that a service is to be told of; `external_id` is None where the person is no longer known."""
+    """An opt-out to write back to a service; `external_id` is None if the person has left the source."""
 
     id: UUID
     opted_out_at: datetime
@@ -107,14 +107,14 @@ class OptOut(Protocol):
 
 
 class Lookup(Protocol):
-    """A person whom a service told us to read again."""
+    """A person that the service reported as changed, to be looked up."""
 
     external_id: str
     due_at: datetime
 
 
 class Unseen(Protocol):
-    """A person whom a walk did not bring."""
+    """A person that the current full sync has not seen."""
 
     person_key: str
     external_id: str
@@ -122,7 +122,7 @@ class Unseen(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A source that the current transaction holds, and its caller."""
+    """A source locked by the current transaction, with the context of its owner."""
 
     ctx: Context
     source: ListSource
@@ -130,18 +130,18 @@ class Held:
 
 
 async def has_due_sources(now: datetime) -> bool:
-    """Return whether the source of a list waits for a worker."""
+    """Return whether any source is due and free to claim."""
     return bool(await fetch_value(HAS_DUE_SOURCE, now))
 
 
 async def claim_source(token: UUID, now: datetime) -> UUID | None:
-    """Take the source that has waited longest, if one is due."""
+    """Lease the source that has waited longest. Return None if none is due."""
     found: UUID | None = await fetch_value(CLAIM_SOURCE, token, now, now + LEASE)
     return found
 
 
 async def hold(services: Services, id: UUID, token: UUID, now: datetime) -> Held:
-    """Hold a source for the transaction, and for as long again as a lease is. Raises LeaseLost."""
+    """Lock a source for the transaction and renew its lease. Raises LeaseLost."""
     row = await ListSource.filter(id=id).select_for_update().first()
     if row is None or row.lease_token != token or row.is_paused or row.status is SourceStatus.STOPPED:
         raise LeaseLost
@@ -151,7 +151,7 @@ async def hold(services: Services, id: UUID, token: UUID, now: datetime) -> Held
 
 
 async def hold_sync(held: Held) -> ListSync:
-    """Hold the sync that goes on. Raises LeaseLost where there is none."""
+    """Lock the sync in progress. Raises LeaseLost if there is none."""
     row = await scoped(held.ctx, ListSync).filter(source_id=held.source.id, status__in=RUNS).select_for_update().first()
     if row is None:
         raise LeaseLost
@@ -159,7 +159,7 @@ async def hold_sync(held: Held) -> ListSync:
 
 
 async def begin_due_sync(held: Held) -> bool:
-    """Begin the sync of a source that is due for one and has none. Return whether it has one now."""
+    """Queue a scheduled sync if one is due and none is open. Return whether there is a sync to run now."""
     source = held.source
     going_on = await scoped(held.ctx, ListSync).filter(source_id=source.id, status__in=(*RUNS, SyncStatus.HELD)).first()
     if going_on is not None:
@@ -179,16 +179,16 @@ def _since(source: ListSource, now: datetime) -> str | None:
 
 
 async def keep_secrets(held: Held, secrets: Mapping[str, str]) -> None:
-    """Keep secrets in the place of those by the same names."""
+    """Store new secrets over those with the same names."""
     put_settings(held.ctx, held.source, {**open_settings(held.ctx, held.source), **secrets})
     await held.source.save()
 
 
-# Going on
+# Progress and outcome
 
 
 async def start(held: Held, sync: ListSync, account: Account, found: Sequence[Field]) -> bool:
-    """Note what a service has, and propose a mapping where none is. Return whether its people can be read."""
+    """Store the account and fields, and propose a mapping if there is none. Return whether a field maps to phone."""
     source = held.source
     source.account = account.name[:200]
     source.columns = [
@@ -208,7 +208,7 @@ async def start(held: Held, sync: ListSync, account: Account, found: Sequence[Fi
 
 
 async def note(held: Held, sync: ListSync, taken: Taken) -> None:
-    """Add to a sync what came of some of its people."""
+    """Add the outcome of a batch of people to a sync, and reset its retries."""
     counts = dict(sync.counts)
     for name, count in taken.counts.items():
         counts[name] = counts.get(name, 0) + count
@@ -218,15 +218,15 @@ async def note(held: Held, sync: ListSync, taken: Taken) -> None:
     sync.problems = [*sync.problems, *taken.problems][: sync_merge.MAX_PROBLEMS]
     sync.attempt_count = 0
     sync.error = None
-    # Others have their turn before its next page where they have waited longer.
+    # Due now rather than at its original time, so that sources that have waited longer run first.
     sync.due_at = held.now
     await sync.save()
 
 
 async def shrinks(held: Held, sync: ListSync) -> bool:
-    """Hold a sync by which suspiciously many would leave, until that is confirmed. Return whether it is held."""
+    """Hold a sync that would remove too many people until the user confirms it. Return whether it is held."""
     count = await fetch_row(GoneCount, sync_merge.COUNT_GONE, held.source.id, sync.id)
-    assert count is not None, "counts are one row"
+    assert count is not None, "an aggregate always returns one row"
     if sync.may_shrink or count.people < FEW_PEOPLE or count.gone <= MOST_GONE * count.people:
         return False
     message = f"{count.gone} of {count.people} people are no longer there: confirm that they leave the list."
@@ -241,7 +241,7 @@ async def shrinks(held: Held, sync: ListSync) -> bool:
 
 
 async def complete(held: Held, sync: ListSync) -> None:
-    """End a sync whose people were all read, and tell it."""
+    """Complete a sync that has read everyone, and send its event."""
     source = held.source
     sync.status, sync.ended_at = SyncStatus.COMPLETED, held.now
     await sync.save()
@@ -260,7 +260,7 @@ async def complete(held: Held, sync: ListSync) -> None:
 
 
 async def fail(held: Held, sync: ListSync, error: Mapping[str, str], *, stops: bool) -> None:
-    """End a sync that cannot go on. With `stops` nothing is read until somebody changes what is wrong."""
+    """Fail a sync and send its event. With `stops`, the source stays stopped until a user fixes the cause."""
     source = held.source
     sync.status, sync.ended_at, sync.error = SyncStatus.FAILED, held.now, dict(error)
     await sync.save()
@@ -278,7 +278,7 @@ async def fail(held: Held, sync: ListSync, error: Mapping[str, str], *, stops: b
 
 
 async def stumble(held: Held, sync: ListSync, error: ConnectorError) -> None:
-    """Try a sync again later that a service failed, from where it is; end it where that lasts."""
+    """Retry a sync from its cursor after a connector error; fail it on a lasting error or after too many attempts."""
     told = fault_of(error)
     sync.attempt_count += 1
     most = MAX_LIMITED if isinstance(error, RateLimited) else MAX_ATTEMPTS
@@ -291,18 +291,18 @@ async def stumble(held: Held, sync: ListSync, error: ConnectorError) -> None:
 
 
 def pause_of(error: ConnectorError, attempt: int) -> timedelta:
-    """Return how long to leave a service alone: as long as it asks for, else longer each time, and a little more."""
+    """Return the retry delay: the service's Retry-After if it sent one, otherwise exponential backoff, plus jitter."""
     asked = error.retry_after if isinstance(error, RateLimited | Unavailable) else None
     if asked is not None:
         pause = min(timedelta(seconds=max(asked, 1.0)), MOST_ASKED)
     else:
         pause = min(FIRST_PAUSE * 2 ** min(attempt - 1, 10), LONGEST_PAUSE)
-    # Workers and workspaces that were turned away together do not come back together.
+    # Jitter keeps sources that were refused at the same time from retrying at the same time.
     return pause * random.uniform(1.0, 1.2)  # noqa: S311
 
 
 def fault_of(error: ConnectorError) -> dict[str, str]:
-    """Return what is kept of an error."""
+    """Return the stored form of a connector error."""
     told = {"code": error.code, "message": error.message[:500]}
     return told if error.setting is None else {**told, "setting": error.setting}
 
@@ -318,22 +318,22 @@ async def _notify(held: Held, reason: str) -> None:
         workspace_id=source.workspace_id, livemode=source.livemode, id=source.list_id
     ).first()
     name = None if row is None else row.name
-    # An address of a webhook may be gone, too, which reads otherwise.
+    # Webhook endpoints also use the reason `gone`, with a different message.
     about = (ids.encode_id(ids.CONTACT_LIST, source.list_id), name, "source_gone" if reason == "gone" else reason)
     kind = NotificationKind.LIST_SYNC_STOPPED
     await notify_members([Notice(kind, source.workspace_id, source.livemode, *about)], held.now)
 
 
-# Opt-outs that services are told of
+# Opt-out write-back
 
 
 async def find_opt_outs(source_id: UUID, now: datetime) -> Sequence[OptOut]:
-    """Return the opt-outs that a service is to be told of now."""
+    """Return a batch of opt-outs that are due to be written back."""
     return await fetch(OptOut, FIND_OPT_OUTS, source_id, now, WRITES_AT_ONCE)
 
 
 async def settle_opt_out(held: Held, row: OptOut, error: ConnectorError | None) -> None:
-    """Note that a service knows of an opt-out, or when it is told again."""
+    """Record the result of an opt-out write-back: done, dropped, or retried later."""
     told = None if error is None else msgspec.json.encode(fault_of(error)).decode()
     if error is None:
         await execute(SETTLE_OPT_OUT, row.id, row.opted_out_at, "done" if row.external_id else "dropped", None)
@@ -347,7 +347,7 @@ async def settle_opt_out(held: Held, row: OptOut, error: ConnectorError | None) 
 
 
 async def stop(held: Held, error: ConnectorError) -> None:
-    """Read and write nothing more until somebody changes what is wrong."""
+    """Stop the source, with its reads and writes, until a user fixes the cause."""
     source = held.source
     source.status, source.error = SourceStatus.STOPPED, dict(fault_of(error))
     source.lease_token = source.lease_until = None
@@ -355,26 +355,26 @@ async def stop(held: Held, error: ConnectorError) -> None:
     await _notify(held, error.code)
 
 
-# People whom a service told us to read again
+# Lookups of single people
 
 
 async def find_lookups(source_id: UUID, now: datetime) -> Sequence[Lookup]:
-    """Return people to be read again now."""
+    """Return a batch of people that are due for a lookup."""
     return await fetch(Lookup, FIND_LOOKUPS, source_id, now, LOOKUPS_AT_ONCE)
 
 
 async def find_unseen(sync: ListSync) -> Sequence[Unseen]:
-    """Return people whom a walk did not bring."""
+    """Return a batch of people that the sync has not seen."""
     return await fetch(Unseen, FIND_UNSEEN, sync.source_id, sync.id, LOOKUPS_AT_ONCE)
 
 
-# People who are posted
+# People posted to the hook URL
 
 HOOK_PERIOD = timedelta(hours=1)
 
 
 async def current_sync(held: Held) -> UUID:
-    """Return the sync that goes on, or else the one that counts what is posted: who comes now is seen by it."""
+    """Return the open sync, or else the hourly hook sync. Marking posted people as seen by it spares them its sweep."""
     going_on = (
         await scoped(held.ctx, ListSync)
         .filter(source_id=held.source.id, status__in=(*RUNS, SyncStatus.HELD), is_dry_run=False)
@@ -384,7 +384,7 @@ async def current_sync(held: Held) -> UUID:
 
 
 async def note_hook(held: Held, taken: Taken) -> None:
-    """Count what came of people who were posted, in one entry of the history an hour."""
+    """Add the outcome of posted people to the hook sync, of which the history has one per hour."""
     row = await _hook_sync(held)
     counts = dict(row.counts)
     for name, count in taken.counts.items():

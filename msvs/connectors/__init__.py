@@ -1,1 +1,1 @@
-"""Connectors: read the people of other services, one file a service."""
+"""Connectors: read people from other services, one module per service."""

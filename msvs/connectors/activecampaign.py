@@ -1,4 +1,4 @@
-"""ActiveCampaign, API v3: the active contacts of a list, with their custom fields."""
+"""ActiveCampaign API v3: sync the active contacts of a list, with their custom fields."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from msvs.connectors.base import (
 )
 from msvs.connectors.calls import Api, Concern, read_time, texts
 
-# As many as ActiveCampaign gives at once.
+# ActiveCampaign's maximum page size.
 PAGE = 100
 MAX_LISTED = 20
 ACTIVE, UNSUBSCRIBED = "1", "2"
@@ -100,7 +100,7 @@ class _Me(msgspec.Struct):
 
 
 class ActiveCampaignConnector(Connector):
-    """Reads the contacts that are active on a list; who unsubscribes from it leaves it."""
+    """Reads the active contacts of a list. A contact who unsubscribes from the list has left it."""
 
     kind = "activecampaign"
     label = "ActiveCampaign"
@@ -123,7 +123,7 @@ class ActiveCampaignConnector(Connector):
         Setting(
             "opt_out_field",
             "Custom field for opt-outs",
-            help="Of who opts out of text messages, this field gets the day.",
+            help="Set to the date when a contact opts out of text messages.",
             pattern=r"[0-9]{1,12}",
             example="12",
             is_listed=True,
@@ -138,15 +138,15 @@ class ActiveCampaignConnector(Connector):
         self._lists = self._api.about(scope="list_id", thing="The list")
 
     async def check(self) -> Account:
-        """Return the account's name, once the list and the field for opt-outs proved to be there."""
+        """Return the account's name, after checking that the list and the opt-out field exist."""
         await self._api.get("/api/3/users/me", _Me, headers=self._headers)
         await self._check_list()
         if (field := self._setting("opt_out_field")) and field not in {each.id for each in await self._fields()}:
-            raise Gone("The custom field for opt-outs is not at ActiveCampaign.", setting="opt_out_field")
+            raise Gone("The custom field for opt-outs was not found at ActiveCampaign.", setting="opt_out_field")
         return Account((urlsplit(self._setting("url")).hostname or self.label).partition(".")[0])
 
     async def fields(self) -> list[Field]:
-        """Return the fields of contacts, and the account's custom fields."""
+        """Return the standard contact fields and the account's custom fields."""
         return [
             Field("phone", "Phone", target=Target.PHONE),
             Field("email", "E-mail address", target=Target.EMAIL),
@@ -160,7 +160,7 @@ class ActiveCampaignConnector(Connector):
         ]
 
     async def choices(self, setting: str) -> list[Choice]:
-        """Return the lists, or the custom fields."""
+        """Return the lists or the custom fields of the account."""
         if setting == "opt_out_field":
             return [Choice(each.id, each.title) for each in await self._fields()]
         if setting != "list_id":
@@ -175,7 +175,7 @@ class ActiveCampaignConnector(Connector):
         return found
 
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return up to 100 contacts with greater ids than those before; every walk is complete."""
+        """Return up to 100 contacts in the order of their ids; every walk is complete."""
         after = int(cursor) if cursor and cursor.isascii() and cursor.isdecimal() and len(cursor) < 19 else 0
         if after == 0:
             await self._check_list()
@@ -193,14 +193,14 @@ class ActiveCampaignConnector(Connector):
         if len(page.contacts) == PAGE:
             last = max(int(each.id) for each in page.contacts if each.id.isdecimal())
             if last <= after:
-                raise BadAnswer("ActiveCampaign repeats contacts without an end.")
+                raise BadAnswer("ActiveCampaign returns the same contacts again and again.")
             return Page(people, cursor=str(last))
-        # Of a list that was deleted nobody comes, and that is no error at ActiveCampaign.
+        # For a deleted list ActiveCampaign returns no contacts and no error, so check the list before ending the walk.
         await self._check_list()
         return Page(people, bookmark=self._connection.now().isoformat(), is_complete=True)
 
     async def look_up(self, external_ids: Sequence[str]) -> dict[str, Person]:
-        """Read single contacts, and whether they are active on the list."""
+        """Read contacts one by one, and check whether each is active on the list."""
         return {external_id: await self._look_up(external_id) for external_id in external_ids}
 
     async def _look_up(self, external_id: str) -> Person:
@@ -218,7 +218,7 @@ class ActiveCampaignConnector(Connector):
         return _person(found.contact, values.get(external_id, {}), state, is_unsubscribed=status == UNSUBSCRIBED)
 
     async def write_opt_out(self, external_id: str, *, at: datetime) -> None:
-        """Write the day into the custom field, in the place of what it held."""
+        """Set the custom field to the date, replacing its value."""
         value = {"contact": external_id, "field": self._setting("opt_out_field"), "value": f"{at:%Y-%m-%d}"}
         api = self._api.about(scope=None, thing="The contact")
         await api.send("POST", "/api/3/fieldValues", json={"fieldValue": value}, headers=self._headers)
@@ -240,7 +240,7 @@ class ActiveCampaignConnector(Connector):
 def _by_contact(values: Sequence[_Value]) -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
     for each in values:
-        # Of several choices ActiveCampaign writes ||one||two||.
+        # ActiveCampaign encodes multiple choices as ||one||two||.
         value = each.value
         if isinstance(value, str) and value.startswith("||"):
             value = ", ".join(filter(None, value.split("||")))

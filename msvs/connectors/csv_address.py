@@ -1,4 +1,4 @@
-"""A table at an address: a CSV file, a workbook, or a sheet of Google's, fetched whole where it changed."""
+"""A table at a URL: a CSV file, an XLSX workbook or a Google Sheet. Fetch the whole file when it changed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TOTAL_SECONDS = 180.0
 MAX_HOPS = 5
 MAX_KEY = 100
 MAX_VALUE = 1000
-# A tag that is longer is not sent back.
+# Maximum length of a stored ETag or Last-Modified header.
 MAX_TAG = 300
 SIGN_IN = ("accounts.google.com", "login.microsoftonline.com", "login.live.com")
 
@@ -59,7 +59,7 @@ class _Bookmark(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Fetched:
-    """A file that was fetched, while its rows are read: how many were, and which file it is."""
+    """A fetched file and the progress of reading it; `at` is the number of rows read so far."""
 
     bookmark: _Bookmark
     keys: Sequence[str]
@@ -69,7 +69,7 @@ class _Fetched:
 
 
 class CsvConnector(Connector):
-    """Reads the rows of a file whenever it is another than before. Who has no row any more has left."""
+    """Reads all rows of a file if it changed since the last walk. People without a row have left."""
 
     kind = "csv"
     label = "CSV or Google Sheets"
@@ -78,18 +78,18 @@ class CsvConnector(Connector):
         Setting(
             "url",
             "Address",
-            # The address of a shared sheet is its key.
+            # Anyone who knows a shared sheet's URL can read it.
             SettingKind.SECRET,
             is_required=True,
-            help="Of a CSV file or an XLSX workbook, or the link of a sheet of Google's that anyone with the link can"
-            " see.",
+            help="The URL of a CSV file or XLSX workbook, or the link to a Google Sheet that anyone with the link can"
+            " view.",
             pattern=r"https?://\S+",
             example="https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOp/edit#gid=0",
         ),
         Setting(
             "id_column",
             "Column that identifies a person",
-            help="By default the phone: a row with another phone is then another person.",
+            help="By default the phone, so a changed phone makes a row a different person.",
             example="customer_id",
         ),
     )
@@ -100,7 +100,7 @@ class CsvConnector(Connector):
         self._fetched: _Fetched | None = None
 
     async def check(self) -> Account:
-        """Return the host's name, once the file proved to be a table with the column of ids."""
+        """Return the host name, after checking that the file is a table and has the id column."""
         await self._fetch(None)
         await self.close()
         return Account(urlsplit(export_url(self._setting("url"))).hostname or self.label)
@@ -108,7 +108,7 @@ class CsvConnector(Connector):
     async def fields(self) -> list[Field]:
         """Return the columns of the file."""
         fetched = await self._fetch(None)
-        assert fetched is not None, "nothing was said of an earlier file"
+        assert fetched is not None, "a fetch without a bookmark returns the file"
         keys = list(fetched.keys)
         await self.close()
         return (
@@ -116,7 +116,7 @@ class CsvConnector(Connector):
         )
 
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return the next 1,000 rows, or nobody where the file is still the one of the bookmark."""
+        """Return the next 1,000 rows, or an empty page if the file is unchanged since the bookmark."""
         digest, _, text = (cursor or "").partition(":")
         after = int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else 0
         fetched = self._fetched
@@ -125,7 +125,7 @@ class CsvConnector(Connector):
             if fetched is None:
                 return Page((), bookmark=since)
             if fetched.bookmark.digest == digest:
-                # Another process read up to here; a file that changed since is read from its start.
+                # Another process read the earlier rows: skip them. A changed file is read from the start.
                 await self._read(fetched, after)
         rows = await self._read(fetched, MAX_PAGE)
         people = [self._person(fetched, row) for row in rows]
@@ -136,12 +136,12 @@ class CsvConnector(Connector):
         return Page(people, bookmark=bookmark, is_complete=True)
 
     async def close(self) -> None:
-        """Close the file."""
+        """Close the fetched file."""
         self._fetched = None
         await asyncio.to_thread(self._stack.close)
 
     async def _fetch(self, known: _Bookmark | None) -> _Fetched | None:
-        """Fetch the file and open its table, or return None where it is the known one."""
+        """Fetch the file and open its table, or return None if it matches the `known` bookmark."""
         await self.close()
         try:
             self._fetched = await self._fetch_into(tempfile.TemporaryFile(), known)  # noqa: SIM115 - the stack closes it
@@ -166,7 +166,7 @@ class CsvConnector(Connector):
         return await asyncio.to_thread(self._open, file, _Bookmark(digest, etag, modified))
 
     async def _download(self, file: BinaryIO, known: _Bookmark | None) -> HttpAnswer:
-        """Fetch the file through at most MAX_HOPS redirects, each judged as the first."""
+        """Fetch the file, following at most MAX_HOPS redirects and checking every address."""
         url = export_url(self._setting("url"))
         headers = {"Accept": "text/csv, */*"}
         if known is not None:
@@ -203,20 +203,20 @@ class CsvConnector(Connector):
         except TableUnreadable as error:
             raise BadAnswer(str(error), setting="url") from None
         keys = _keys(table.header)
-        # An error that is answered as a success has neither columns nor rows, and must not empty a list.
+        # Reject an error page sent with status 200: read as a table without people, it would empty the list.
         if (
             not keys
             or keys[0].startswith(("{", "["))
             or (len(keys) == 1 and not (table.fields or table.header is None))
         ):
-            raise BadAnswer("The address answers with something that is no table.", setting="url")
+            raise BadAnswer("The file at the address is not a table.", setting="url")
         return _Fetched(bookmark, keys, table.rows(), self._identity(table, keys))
 
     def _identity(self, table: OpenTable, keys: Sequence[str]) -> int | None:
         if name := self._setting("id_column"):
             folded = [key.casefold() for key in keys]
             if name.casefold() not in folded:
-                raise InvalidSetting("The file has no column of this name.", setting="id_column")
+                raise InvalidSetting("The file has no column with this name.", setting="id_column")
             return folded.index(name.casefold())
         known = [*table.fields.get("phone", ()), *table.fields.get("email", ())]
         return known[0] if known else (0 if table.header is None else None)
@@ -234,7 +234,7 @@ class CsvConnector(Connector):
         fields = {key: cell for key, cell in zip(fetched.keys, cells, strict=False) if cell}
         at = fetched.identity
         own = cells[at] if at is not None and at < len(cells) else ""
-        # One phone is written in many ways.
+        # The same phone can be formatted in different ways, so compare only its digits.
         text = re.sub(r"[^0-9]", "", own) or own if not self._setting("id_column") and "@" not in own else own
         identity = f"id\0{text}" if text else "row\0" + "\0".join(cells)
         problem = "the line is too long, and was not read to its end" if row.is_cut else None
@@ -242,7 +242,7 @@ class CsvConnector(Connector):
 
 
 def export_url(url: str) -> str:
-    """Return the address at which a table can be fetched: of the link of a sheet of Google's, its export as CSV."""
+    """Return the URL to fetch: for a link to a Google Sheet, its CSV export; otherwise the URL without its fragment."""
     parts = urlsplit(url)
     found = _sheet(parts.path) if parts.hostname == "docs.google.com" else None
     if found is None:
@@ -258,14 +258,14 @@ def export_url(url: str) -> str:
 
 
 def _check(url: str) -> None:
-    """Raise InvalidSetting for an address that may not be fetched, CredentialsRefused for a page to sign in."""
+    """Raise InvalidSetting for a forbidden address, or CredentialsRefused for a sign-in page."""
     try:
         check_url(url, allow_http_loopback=True)
         host = urlsplit(url).hostname
     except ValueError as error:
         raise InvalidSetting(str(error), setting="url") from None
     if host in SIGN_IN:
-        raise CredentialsRefused("The file is not shared: let anyone with the link see it.", setting="url")
+        raise CredentialsRefused("The file is not shared: let anyone with the link view it.", setting="url")
 
 
 def _read_bookmark(since: str | None) -> _Bookmark | None:
@@ -284,7 +284,7 @@ def _digest_of(file: BinaryIO) -> str:
 
 
 def _keys(header: Sequence[str] | None) -> list[str]:
-    """Return the names of the columns, each once."""
+    """Return unique column names: number duplicates and name untitled columns by position."""
     keys: list[str] = []
     for at, title in enumerate(["phone"] if header is None else header, 1):
         name = title.strip()[:MAX_KEY] or f"column {at}"

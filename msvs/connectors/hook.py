@@ -1,4 +1,4 @@
-"""The inbound hook: people whom Zapier, Make, Skool's plugin or a script post to an address of the list."""
+"""The inbound hook: receive people posted to a list's URL by Zapier, Make, Skool's plugin or a script."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ MAX_KEY = 100
 MAX_VALUE = 1000
 MAX_DEPTH = 6
 DELIVERY_HEADERS = ("idempotency-key", "x-delivery-id")
-# A list under one of these is many people.
+# Keys whose list of objects holds the people.
 LISTS = ("contacts", "people", "members", "subscribers", "records", "items", "rows", "data")
-# Of an entry of a list, what says what it is, and what its value is.
+# Keys for the name and the value of a list entry, such as {"question": "Your phone?", "answer": "…"}.
 NAMES = ("label", "question", "name", "title", "key", "ref", "field")
 VALUES = ("value", "answer", "text")
 
@@ -44,7 +44,7 @@ _phone = re.compile(r"(?:phone|mobile|whatsapp|(?:^|[._ ])(?:cell|tel))(?:[ _]?n
 
 
 class HookConnector(Connector):
-    """People come by POST alone, one or many at a time, as JSON or as a form."""
+    """Receives people only by POST, one or many at a time, as JSON or as a form."""
 
     kind = "hook"
     label = "Zapier, Make, Skool and other tools"
@@ -53,21 +53,21 @@ class HookConnector(Connector):
         Setting(
             "id_field",
             "Field that identifies a person",
-            help="The field whose value stays the same when a person is posted again. By default the e-mail address, or"
-            " else the phone.",
+            help="A field whose value is the same every time a person is posted. By default the e-mail address, or else"
+            " the phone.",
             example="member.id",
         ),
         Setting(
             "left_when",
             "Who has left",
-            help="A field and its value in what is posted about somebody who left, who is then taken off the list.",
+            help="A field and the value that marks a posted person as having left. They are removed from the list.",
             example="status=canceled",
             pattern=r"[^=]{1,100}=[^=]{1,100}",
         ),
         Setting(
             "signature_header",
             "Header of the signature",
-            help="Only for tools that sign: the header with the HMAC-SHA256 of the body in hex or base64, or"
+            help="For tools that sign requests: the header with the HMAC-SHA256 of the body in hex or base64, or"
             " `t=…,v1=…`.",
             example="X-Signature",
             pattern=r"[A-Za-z0-9-]{1,60}",
@@ -76,22 +76,22 @@ class HookConnector(Connector):
     )
 
     async def check(self) -> Account:
-        """Return the name of the hook: there is no account to ask. Raises InvalidSetting for half a signature."""
+        """Return the connector's label, since there is no account. Raises InvalidSetting for half a signature setup."""
         if bool(self._setting("signing_secret")) != bool(self._setting("signature_header")):
             name = "signature_header" if self._setting("signing_secret") else "signing_secret"
-            raise InvalidSetting("A signature needs both its header and its secret.", setting=name)
+            raise InvalidSetting("Signatures need both the header and the secret.", setting=name)
         return Account(self.label)
 
     async def fields(self) -> list[Field]:
-        """Return no fields: they are those of what is posted."""
+        """Return no fields: they are known only from posted people."""
         return []
 
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return nobody: people are posted."""
+        """Return an empty last page: people arrive only through the hook."""
         return Page(())
 
     def read_hook(self, call: HookCall) -> HookDelivery:
-        """Return the people in a request. Raises HookRefused for what is unsigned or holds none."""
+        """Return the people in a request. Raises HookRefused for an invalid signature or a body without people."""
         if secret := self._setting("signing_secret"):
             verify(call.headers.get(self._setting("signature_header").lower()), call.body, secret, call.now)
         rows = _read_rows(call)
@@ -109,7 +109,7 @@ class HookConnector(Connector):
 
 
 def _identity(fields: Mapping[str, str], id_field: str) -> str:
-    """Return an id that tells nothing of the person, of what stays the same when they come again."""
+    """Return a stable id: a hash of the id field, e-mail address, phone or whole row, so it reveals nothing."""
     if given := fields.get(id_field):
         return _digest("id", given)
     for name, matches in (("email", _email), ("phone", _phone)):
@@ -128,9 +128,9 @@ def _read_rows(call: HookCall) -> list[Mapping[str, object]]:
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     found = _read_form(call.body) if kind == "application/x-www-form-urlencoded" else _read_json(call.body)
     if not found:
-        raise HookRefused("it holds nobody", status=400)
+        raise HookRefused("the body has no people", status=400)
     if len(found) > MAX_PEOPLE:
-        raise HookRefused(f"it holds more than {MAX_PEOPLE} people", status=413)
+        raise HookRefused(f"the body has more than {MAX_PEOPLE} people", status=413)
     return found
 
 
@@ -138,7 +138,7 @@ def _read_form(body: bytes) -> list[Mapping[str, object]]:
     try:
         pairs = parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise HookRefused("it is no form", status=400) from None
+        raise HookRefused("the body is not a valid form", status=400) from None
     return [dict(pairs)] if pairs else []
 
 
@@ -146,12 +146,12 @@ def _read_json(body: bytes) -> list[Mapping[str, object]]:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise HookRefused("it is no JSON", status=400) from None
+        raise HookRefused("the body is not valid JSON", status=400) from None
     if isinstance(value, dict):
         inner = next((value[name] for name in LISTS if _is_rows(value.get(name))), None)
         value = [value] if inner is None else inner
     if not isinstance(value, list) or not all(isinstance(row, dict) and row for row in value):
-        raise HookRefused("it is no object and no list of objects", status=400)
+        raise HookRefused("the body is not an object or a list of objects", status=400)
     return value
 
 
@@ -160,7 +160,7 @@ def _is_rows(value: object) -> bool:
 
 
 def _flatten(row: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield the values of an object as text, those of inner ones under dotted keys; the first MAX_FIELDS."""
+    """Yield the first MAX_FIELDS values of an object as text, with dotted keys for nested ones."""
     count = 0
     for key, value in _leaves(row, "", MAX_DEPTH):
         if text := _text(value):
@@ -188,7 +188,7 @@ def _leaves(value: object, path: str, depth: int) -> Iterator[tuple[str, object]
 
 
 def _named(entry: object) -> tuple[str, object] | None:
-    """Return the name and the value of an entry such as {"question": "Your phone?", "answer": "…"}."""
+    """Return the name and value of an entry such as {"question": "Your phone?", "answer": "…"}, or else None."""
     if not isinstance(entry, dict):
         return None
     name = next((entry[each] for each in NAMES if isinstance(entry.get(each), str) and entry[each]), None)
@@ -207,5 +207,5 @@ def _text(value: object) -> str:
         return str(int(value))
     if not isinstance(value, str | int | float):
         return ""
-    # PostgreSQL keeps no NUL.
+    # PostgreSQL text cannot hold NUL.
     return str(value).replace("\0", "")[:MAX_VALUE].strip()

@@ -1,4 +1,4 @@
-"""HubSpot: the contacts of a list, with the properties that are asked for."""
+"""HubSpot: sync the contacts of a list, with the selected properties."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from msvs.connectors.base import (
 from msvs.connectors.calls import Api, Concern, read_time, texts
 
 ORIGIN = "https://api.hubapi.com"
-# As many as one reading of contacts takes.
+# HubSpot's limit for one batch read of contacts.
 PAGE = 100
 MAX_PROPERTIES = 200
 MAX_LISTED = 20
@@ -129,7 +129,7 @@ class _Portal(msgspec.Struct, rename="camel"):
 
 
 class HubspotConnector(Connector):
-    """Reads the contacts of a list with the token of a private app."""
+    """Reads the contacts of a list, using a private app's token."""
 
     kind = "hubspot"
     label = "HubSpot"
@@ -141,7 +141,7 @@ class HubspotConnector(Connector):
             "Access token",
             SettingKind.SECRET,
             is_required=True,
-            help="Of a private app with the scopes crm.lists.read, crm.objects.contacts.read and, for opt-outs,"
+            help="From a private app with the scopes crm.lists.read, crm.objects.contacts.read and, for opt-outs,"
             " crm.objects.contacts.write.",
         ),
         Setting(
@@ -156,14 +156,14 @@ class HubspotConnector(Connector):
         Setting(
             "properties",
             "More properties",
-            help="The internal names of more of HubSpot's own properties. Yours are read without being named.",
+            help="Internal names of additional HubSpot-defined properties. Your own properties are always read.",
             pattern=r"[a-z0-9_]{1,100}(?:\s*,\s*[a-z0-9_]{1,100}){0,50}",
             example="annualrevenue, industry",
         ),
         Setting(
             "opt_out_property",
             "Property for opt-outs",
-            help="Of who opts out of text messages, this property is set: to the day, to true, or to `opted_out`.",
+            help="Set when a contact opts out of text messages: to the date, true, or `opted_out`, by its type.",
             pattern=r"[a-z0-9_]{1,100}",
             example="sms_opt_out",
             is_listed=True,
@@ -178,16 +178,16 @@ class HubspotConnector(Connector):
         self._known: list[_Property] | None = None
 
     async def check(self) -> Account:
-        """Return the account, once the list proved to be one of contacts and the properties to be there."""
+        """Return the account, after checking that the list holds contacts and that the properties exist."""
         portal = await self._api.get("/account-info/v3/details", _Portal, headers=self._headers)
         found = (await self._lists.get(self._list_path(), _OneList, headers=self._headers)).list
         if found.object_type_id != CONTACTS:
-            raise InvalidSetting("The list is not one of contacts.", setting="list_id")
+            raise InvalidSetting("The list does not hold contacts.", setting="list_id")
         names = {each.name for each in await self._properties()}
         if missing := [name for name in self._more() if name not in names]:
             raise InvalidSetting(f"HubSpot has no property {missing[0]}.", setting="properties")
         if (name := self._setting("opt_out_property")) and name not in names:
-            raise Gone("The property for opt-outs is not at HubSpot.", setting="opt_out_property")
+            raise Gone("The property for opt-outs was not found at HubSpot.", setting="opt_out_property")
         return Account(f"HubSpot account {portal.portal_id}", str(portal.portal_id))
 
     async def fields(self) -> list[Field]:
@@ -198,7 +198,7 @@ class HubspotConnector(Connector):
         ]
 
     async def choices(self, setting: str) -> list[Choice]:
-        """Return the lists of contacts, or the properties of yours."""
+        """Return the contact lists or the account's own properties."""
         if setting == "opt_out_property":
             return [Choice(each.name, each.label) for each in await self._properties() if not each.hubspot_defined]
         if setting != "list_id":
@@ -215,7 +215,7 @@ class HubspotConnector(Connector):
         return found
 
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return up to 100 contacts of the list, by their ids; every walk is complete."""
+        """Return up to 100 contacts of the list, in the order of their ids; every walk is complete."""
         query: dict[str, str | int] = {"limit": PAGE}
         if cursor:
             query["after"] = cursor
@@ -226,11 +226,11 @@ class HubspotConnector(Connector):
         if following is None:
             return Page(people, bookmark=self._connection.now().isoformat(), is_complete=True)
         if following == cursor:
-            raise BadAnswer("HubSpot says that there is more, and not where.")
+            raise BadAnswer("HubSpot reports another page but gives no valid cursor for it.")
         return Page(people, cursor=following)
 
     async def look_up(self, external_ids: Sequence[str]) -> dict[str, Person]:
-        """Read single contacts, and whether they are in the list."""
+        """Read contacts by id, and check whether each is in the list."""
         valid = [each for each in external_ids if each.isascii() and each.isdecimal()]
         found = {each: Person(each, state=PersonState.DELETED) for each in external_ids}
         for contact in await self._contacts(valid):
@@ -241,7 +241,7 @@ class HubspotConnector(Connector):
         return found
 
     async def write_opt_out(self, external_id: str, *, at: datetime) -> None:
-        """Set the property, to what its type takes."""
+        """Set the property to a value that its type accepts."""
         name = self._setting("opt_out_property")
         api = self._api.about(scope="opt_out_property", thing="The property for opt-outs")
         kind = (await api.get(f"/crm/v3/properties/contacts/{name}", _Property, headers=self._headers)).type
@@ -266,7 +266,7 @@ class HubspotConnector(Connector):
         return self._known
 
     async def _read_properties(self) -> list[_Property]:
-        """Return the properties to read: the usual ones, those that were named, and the account's own."""
+        """Return the properties to read: the standard ones, those named in `properties`, and the account's own."""
         more = set(self._more())
         chosen = [
             each
@@ -284,7 +284,7 @@ class HubspotConnector(Connector):
         names = [each.name for each in await self._read_properties()]
         body = {"properties": [*names, UNSUBSCRIBED], "inputs": [{"id": each} for each in ids]}
         path = "/crm/v3/objects/contacts/batch/read"
-        # One that is not there is left out, with 207.
+        # HubSpot responds with 207 and omits contacts that do not exist.
         answer = await self._api.post(path, _Contacts, body, headers=self._headers, is_read=True)
         return [each for each in answer.results if not each.archived]
 

@@ -1,4 +1,4 @@
-"""Kajabi, public API v1: the contacts of a site, or those with a tag."""
+"""Kajabi public API v1: sync the contacts of a site, or only those with a tag."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class _Thing(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """Return the title or name, or else the id."""
         named = self.attributes or _Named()
         return named.title or named.name or self.id
 
@@ -101,7 +101,7 @@ class _Token(msgspec.Struct):
 
 
 class KajabiConnector(Connector):
-    """Reads contacts whole each time, since Kajabi does not tell which of them changed."""
+    """Reads all contacts on every walk, since Kajabi cannot filter by change."""
 
     kind = "kajabi"
     label = "Kajabi"
@@ -122,7 +122,7 @@ class KajabiConnector(Connector):
         Setting(
             "site_id",
             "Site",
-            help="Needed where the account has several sites.",
+            help="Required if the account has several sites.",
             pattern=r"[0-9]{1,18}",
             example="2147",
             is_listed=True,
@@ -130,7 +130,7 @@ class KajabiConnector(Connector):
         Setting(
             "tag_id",
             "Tag",
-            help="Only contacts with this tag. Without it: all.",
+            help="Sync only contacts with this tag. Without a tag, all contacts are synced.",
             pattern=r"[0-9]{1,18}",
             example="914",
             is_listed=True,
@@ -138,7 +138,7 @@ class KajabiConnector(Connector):
         Setting(
             "opt_out_tag_id",
             "Tag for opt-outs",
-            help="Who opts out of text messages gets this tag.",
+            help="Added to contacts who opt out of text messages.",
             pattern=r"[0-9]{1,18}",
             example="915",
             is_listed=True,
@@ -151,20 +151,20 @@ class KajabiConnector(Connector):
         self._api = Api(connection, self.label, ORIGIN, Concern(credentials="client_secret"))
 
     async def check(self) -> Account:
-        """Return the site's name, once the tags proved to be there."""
+        """Return the site's name, after checking that the tags exist."""
         sites = await self._sites()
         site = self._setting("site_id")
         if not site and len(sites) > 1:
             raise InvalidSetting("The account has several sites: choose one.", setting="site_id")
         chosen = next((each for each in sites if each.id == site or not site), None)
         if chosen is None:
-            raise Gone("The site is not at Kajabi.", setting="site_id")
+            raise Gone("The site was not found at Kajabi.", setting="site_id")
         for setting in ("tag_id", "opt_out_tag_id"):
             await self._check_tag(setting)
         return Account(chosen.label, chosen.id)
 
     async def fields(self) -> list[Field]:
-        """Return the fields of contacts; the account names the custom ones."""
+        """Return the fields of contacts. The API does not return the account's names for custom fields."""
         return [
             Field("phone_number", "Phone", target=Target.PHONE),
             Field("mobile_phone_number", "Mobile phone", target=Target.PHONE),
@@ -181,7 +181,7 @@ class KajabiConnector(Connector):
         ]
 
     async def choices(self, setting: str) -> list[Choice]:
-        """Return the sites, or the tags of the site."""
+        """Return the sites of the account or the tags of the site."""
         if setting == "site_id":
             return [Choice(each.id, each.label) for each in await self._sites()]
         if setting not in ("tag_id", "opt_out_tag_id"):
@@ -190,10 +190,10 @@ class KajabiConnector(Connector):
         return [Choice(each.id, each.label) for each in await self._things("/v1/contact_tags", query)]
 
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return up to 100 contacts, the oldest first.
+        """Return up to 100 contacts, oldest first.
 
-        Pages go by number, so people move between them when others are deleted or lose the tag: where there are fewer
-        than at the start, the walk is not complete.
+        Pages are numbered, so contacts shift between pages when others are deleted or lose the tag. If the total falls
+        during the walk, contacts may have been skipped, and the walk is not complete.
         """
         number, total = _read_cursor(cursor)
         if number == 1:
@@ -205,18 +205,18 @@ class KajabiConnector(Connector):
             query["filter[has_tag_id]"] = tag
         page = await self._get("/v1/contacts", _Contacts, query)
         if page.data and page.meta.current_page != number:
-            raise BadAnswer("Kajabi answers with another page than was asked for.")
+            raise BadAnswer("Kajabi returned a different page than requested.")
         least = page.meta.total_count if total is None else min(total, page.meta.total_count)
         has_shrunk = total is not None and (total < 0 or page.meta.total_count < total)
         people = [_person(each) for each in page.data]
         if number < page.meta.total_pages and people:
             return Page(people, cursor=f"{number + 1}:{-1 if has_shrunk else least}")
-        # Nobody comes by a tag that was deleted, which is no error at Kajabi.
+        # For a deleted tag Kajabi returns no contacts and no error, so check the tag before ending the walk.
         await self._check_tag("tag_id")
         return Page(people, bookmark=self._connection.now().isoformat(), is_complete=not has_shrunk)
 
     async def look_up(self, external_ids: Sequence[str]) -> dict[str, Person]:
-        """Read single contacts, and whether they have the tag."""
+        """Read contacts one by one, and check whether each has the tag."""
         return {external_id: await self._look_up(external_id) for external_id in external_ids}
 
     async def _look_up(self, external_id: str) -> Person:
@@ -232,7 +232,7 @@ class KajabiConnector(Connector):
         return _person(found, PersonState.LEFT if has_left else PersonState.MEMBER)
 
     async def write_opt_out(self, external_id: str, *, at: datetime) -> None:
-        """Add the tag."""
+        """Add the opt-out tag to the contact."""
         body = {"data": [{"type": "contact_tags", "id": self._setting("opt_out_tag_id")}]}
         path = f"/v1/contacts/{external_id}/relationships/tags"
         api = self._api.about(scope=None, thing="The contact")
@@ -247,7 +247,7 @@ class KajabiConnector(Connector):
             await api.get(f"/v1/contact_tags/{tag}", _OneThing, headers=await self._headers())
 
     async def _things(self, path: str, query: dict[str, str]) -> list[_Thing]:
-        """Return a short list, at most MAX_LISTED pages of it."""
+        """Return all items of a short list, up to MAX_LISTED pages."""
         found: list[_Thing] = []
         for number in range(1, MAX_LISTED + 1):
             page = await self._get(path, _Things, {**query, "page[number]": number, "page[size]": PAGE})
@@ -260,7 +260,7 @@ class KajabiConnector(Connector):
         return await self._api.get(path, type, query=query or {}, headers=await self._headers())
 
     async def _headers(self) -> dict[str, str]:
-        """Return the token's header; a token is asked for once, and kept for as long as the connector."""
+        """Return the authorization header. The token is requested once and kept for the connector's lifetime."""
         if not self._token:
             form = {"client_id": self._setting("client_id"), "client_secret": self._setting("client_secret")}
             try:
@@ -277,7 +277,7 @@ _T = TypeVar("_T", _Contacts, _OneContact, _Things, _OneThing)
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int | None]:
-    """Return the number of the page, and how many contacts there were at first: fewer than none if some moved."""
+    """Return the page number and the lowest total so far; a total of -1 means that contacts may have been skipped."""
     number, _, total = (cursor or "").partition(":")
     if not (number.isascii() and number.isdecimal() and len(number) < 10 and int(number) > 1):
         return 1, None

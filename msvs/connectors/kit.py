@@ -1,4 +1,4 @@
-"""Kit (formerly ConvertKit), API v4: the subscribers of the account, of a tag or of a form."""
+"""Kit (formerly ConvertKit) API v4: sync the subscribers of the account, of a tag or of a form."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from msvs.connectors.signatures import verify
 
 ORIGIN = "https://api.kit.com"
 PAGE = 500
-# Kit's lists lag by up to five minutes, and its filter may know of days alone.
+# Kit's lists lag by up to five minutes, and its change filter may ignore the time of day.
 OVERLAP = timedelta(days=1, minutes=10)
-# An access token is renewed so long before it ends.
+# Refresh an access token this long before it expires.
 EARLY = timedelta(minutes=2)
 MAX_LISTED = 20
-# Those that Kit delivers, and after which somebody is read again.
+# Webhook events that trigger a new read of the subscriber.
 EVENTS = (
     *("subscriber.created", "subscriber.activated", "subscriber.unsubscribed", "subscriber.bounced"),
     *("subscriber.complained", "subscriber.subscribed_to_form"),
 )
-# Their e-mail address takes no more letters.
+# Subscriber states that no longer receive e-mail.
 UNSUBSCRIBED = frozenset(("cancelled", "complained"))
 MARK = "opted out"
 
@@ -142,7 +142,7 @@ class _Delivery(msgspec.Struct):
 
 
 class KitConnector(Connector):
-    """Reads subscribers, with the key of an account or by OAuth; a phone is one of their custom fields."""
+    """Reads subscribers with an API key or by OAuth. Kit stores phones only in custom fields."""
 
     kind = "kit"
     label = "Kit"
@@ -158,17 +158,15 @@ class KitConnector(Connector):
     opt_out_settings = ("opt_out_tag_id", "opt_out_field")
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting("api_key", "API key", SettingKind.SECRET, help="In Kit: Settings, Developer, V4 keys."),
-        Setting(
-            "client_id", "Client ID", help="Only for OAuth: of your app in Kit.", pattern=r"[\w.-]+", example="a1b2"
-        ),
-        Setting("client_secret", "Client secret", SettingKind.SECRET, help="Only for OAuth: of your app in Kit."),
+        Setting("client_id", "Client ID", help="OAuth only: from your app in Kit.", pattern=r"[\w.-]+", example="a1b2"),
+        Setting("client_secret", "Client secret", SettingKind.SECRET, help="OAuth only: from your app in Kit."),
         Setting("access_token", "Access token", SettingKind.SECRET, is_granted=True),
         Setting("refresh_token", "Refresh token", SettingKind.SECRET, is_granted=True),
         Setting("expires_at", "End of the access token", SettingKind.SECRET, is_granted=True),
         Setting(
             "tag_id",
             "Tag",
-            help="Only subscribers with this tag. Without a tag and a form: all.",
+            help="Sync only subscribers with this tag. Without a tag or form, all subscribers are synced.",
             pattern=r"[0-9]{1,18}",
             example="5312",
             is_listed=True,
@@ -176,7 +174,7 @@ class KitConnector(Connector):
         Setting(
             "form_id",
             "Form",
-            help="Only subscribers of this form.",
+            help="Sync only subscribers of this form.",
             pattern=r"[0-9]{1,18}",
             example="1204",
             is_listed=True,
@@ -184,7 +182,7 @@ class KitConnector(Connector):
         Setting(
             "opt_out_tag_id",
             "Tag for opt-outs",
-            help="Who opts out of text messages gets this tag.",
+            help="Added to subscribers who opt out of text messages.",
             pattern=r"[0-9]{1,18}",
             example="5313",
             is_listed=True,
@@ -192,7 +190,7 @@ class KitConnector(Connector):
         Setting(
             "opt_out_field",
             "Custom field for opt-outs",
-            help="Of who opts out of text messages, this field gets the day.",
+            help="Set to `opted out` and the date when a subscriber opts out of text messages.",
             pattern=r"[a-z0-9_]{1,100}",
             example="sms_opt_out",
             is_listed=True,
@@ -208,20 +206,20 @@ class KitConnector(Connector):
         self._api = Api(connection, self.label, ORIGIN, Concern(credentials=credentials))
 
     async def check(self) -> Account:
-        """Return the account's name, once what is to be read proved to be there."""
+        """Return the account's name, after checking that the tag or form and the opt-out settings exist."""
         if self._setting("tag_id") and self._setting("form_id"):
             raise InvalidSetting("Choose a tag or a form, not both.", setting="form_id")
         answer = await self._api.get("/v4/account", _AccountAnswer, headers=await self._headers())
         await self._list({"status": "all", "per_page": 1})
         key = self._setting("opt_out_field")
         if key and key not in {field.key for field in await self._custom_fields()}:
-            raise Gone("The custom field for opt-outs is not at Kit.", setting="opt_out_field")
+            raise Gone("The custom field for opt-outs was not found at Kit.", setting="opt_out_field")
         if (tag := self._setting("opt_out_tag_id")) and tag not in {str(each.id) for each in await self._tags()}:
-            raise Gone("The tag for opt-outs is not at Kit.", setting="opt_out_tag_id")
+            raise Gone("The tag for opt-outs was not found at Kit.", setting="opt_out_tag_id")
         return Account(answer.account.name, None if answer.account.id is None else str(answer.account.id))
 
     async def fields(self) -> list[Field]:
-        """Return the few fields of every subscriber, and the account's custom fields."""
+        """Return the standard subscriber fields and the account's custom fields."""
         return [
             Field("email_address", "E-mail address", target=Target.EMAIL),
             Field("first_name", "First name", target=Target.FIRST_NAME),
@@ -234,7 +232,7 @@ class KitConnector(Connector):
         ]
 
     async def choices(self, setting: str) -> list[Choice]:
-        """Return the tags, forms or custom fields of the account."""
+        """Return the account's tags, forms or custom fields."""
         if setting in ("tag_id", "opt_out_tag_id"):
             return [Choice(str(each.id), each.name) for each in await self._tags()]
         if setting == "form_id":
@@ -245,11 +243,11 @@ class KitConnector(Connector):
         return []
 
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return up to 500 subscribers in any state. Of a tag or a form, every walk is complete."""
+        """Return up to 500 subscribers in any state. Walks of a tag or form are always complete."""
         started, _, after = (cursor or "").partition("|")
         if not after:
             started = self._connection.now().isoformat()
-        # Kit does not say whether a tag or a changed field is a change of its subscriber, so those are walked whole.
+        # Kit does not document whether adding a tag updates the subscriber, so walks of a tag or form ignore `since`.
         changed = None if self._setting("tag_id") or self._setting("form_id") else read_time(since)
         query: dict[str, str | int] = {"status": "all", "per_page": PAGE}
         if changed is not None:
@@ -261,12 +259,12 @@ class KitConnector(Connector):
         if answer.pagination.has_next_page:
             following = answer.pagination.end_cursor
             if not following or following == after:
-                raise BadAnswer("Kit says that there is more, and not where.")
+                raise BadAnswer("Kit reports another page but gives no valid cursor for it.")
             return Page(people, cursor=f"{started}|{following}")
         return Page(people, bookmark=started, is_complete=changed is None)
 
     async def look_up(self, external_ids: Sequence[str]) -> dict[str, Person]:
-        """Read single subscribers, whose answers do not lag, and whether they have the tag."""
+        """Read subscribers one by one, which does not lag as lists do, and check whether each has the tag."""
         return {external_id: await self._look_up(external_id) for external_id in external_ids}
 
     async def _look_up(self, external_id: str) -> Person:
@@ -285,7 +283,7 @@ class KitConnector(Connector):
         return _person(answer.subscriber)
 
     async def write_opt_out(self, external_id: str, *, at: datetime) -> None:
-        """Add the tag, or write the day into the custom field."""
+        """Add the tag and set the custom field, whichever are configured."""
         api = self._api.about(scope=None, thing="The subscriber")
         headers = await self._headers()
         if tag := self._setting("opt_out_tag_id"):
@@ -293,12 +291,12 @@ class KitConnector(Connector):
         if key := self._setting("opt_out_field"):
             path = f"/v4/subscribers/{external_id}"
             found = await api.get(path, _One, headers=headers)
-            # Kit asks for the address with every change.
+            # Kit requires the e-mail address in every update.
             body = {"email_address": found.subscriber.email_address, "fields": {key: f"{MARK} {at:%Y-%m-%d}"}}
             await api.send("PUT", path, json=body, headers=headers)
 
     def read_hook(self, call: HookCall) -> HookDelivery:
-        """Return whom a delivery of Kit is about. It does not tell of tags, so they are to be looked up."""
+        """Return the subscribers in a webhook delivery. It omits their tags, so callers must look them up."""
         secret = self._setting("webhook_secret")
         if not secret:
             raise HookRefused("no webhook is registered")
@@ -306,19 +304,19 @@ class KitConnector(Connector):
         try:
             delivery = msgspec.json.decode(call.body, type=_Delivery)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise HookRefused("not a delivery of Kit", status=400) from None
+            raise HookRefused("not a Kit delivery", status=400) from None
         ids = (str(event.data.subscriber.id) for event in delivery.events if event.data.subscriber is not None)
         return HookDelivery(delivery.delivery_id[:200], external_ids=list(dict.fromkeys(ids)))
 
     async def register_hook(self, url: str) -> Mapping[str, str]:
-        """Create a webhook endpoint; its secret comes this once."""
+        """Create a webhook endpoint. Kit returns its secret only here."""
         body = {"url": url, "events": EVENTS, "name": "MassiveSMS"}
         headers = await self._headers()
         answer = await self._api.post("/v4/webhook_endpoints", _EndpointAnswer, body, headers=headers)
         return {"webhook_id": str(answer.webhook_endpoint.id), "webhook_secret": answer.webhook_endpoint.secret}
 
     async def unregister_hook(self) -> None:
-        """Delete the webhook endpoint, if there is one."""
+        """Delete the webhook endpoint, if one is registered."""
         if not (webhook := self._setting("webhook_id")):
             return
         try:
@@ -327,12 +325,12 @@ class KitConnector(Connector):
             return
 
     def authorize_url(self, *, redirect_uri: str, state: str) -> str:
-        """Return Kit's page where the account's owner grants access."""
+        """Return the URL of Kit's page for granting access."""
         query = {"client_id": self._setting("client_id"), "response_type": "code"}
         return f"{ORIGIN}/v4/oauth/authorize?{urlencode({**query, 'redirect_uri': redirect_uri, 'state': state})}"
 
     async def exchange_code(self, code: str, *, redirect_uri: str) -> Mapping[str, str]:
-        """Return the tokens for a code."""
+        """Exchange an authorization code for tokens."""
         grant = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         return await self._grant(grant)
 
@@ -341,7 +339,7 @@ class KitConnector(Connector):
         try:
             token = await self._api.post_form("/v4/oauth/token", _Token, {**app, **grant})
         except RequestRefused as error:
-            # 400 `invalid_grant`: the token was used before, or access was withdrawn.
+            # 400 `invalid_grant`: the refresh token was already used, or access was revoked.
             raise CredentialsRefused(
                 "Kit no longer grants access: connect the account again.", setting="access_token"
             ) from error
@@ -353,16 +351,16 @@ class KitConnector(Connector):
         }
 
     async def _headers(self) -> dict[str, str]:
-        """Return what proves who we are, with an access token that lasts."""
+        """Return the authentication headers, refreshing the access token if it is about to expire."""
         if key := self._setting("api_key"):
             return {"X-Kit-Api-Key": key}
         if not self._setting("refresh_token"):
-            raise InvalidSetting("Kit needs an API key, or to be connected.", setting="api_key")
+            raise InvalidSetting("Kit needs an API key or an OAuth connection.", setting="api_key")
         ends = read_time(self._setting("expires_at"))
         if ends is None or ends - EARLY <= self._connection.now():
             grant = {"grant_type": "refresh_token", "refresh_token": self._setting("refresh_token")}
             granted = await self._grant(grant)
-            # A refresh token serves once: the new one is kept before anything else can fail.
+            # Refresh tokens are single-use: store the new one before anything else can fail.
             await self._connection.keep_secrets(granted)
             self._granted = granted
         return {"Authorization": f"Bearer {self._setting('access_token')}"}
@@ -385,7 +383,7 @@ class KitConnector(Connector):
         return [each for page in await self._walk("/v4/custom_fields", _CustomFields) for each in page.custom_fields]
 
     async def _walk(self, path: str, type: type[_PagesT]) -> list[_PagesT]:
-        """Return the pages of a short list, at most MAX_LISTED."""
+        """Return the pages of a short list, up to MAX_LISTED."""
         pages: list[_PagesT] = []
         query: dict[str, str | int] = {"per_page": PAGE}
         while len(pages) < MAX_LISTED:

@@ -1,4 +1,4 @@
-"""The registry of connectors by kind: a new one is its file and a line here."""
+"""The registry of connectors by kind. To add a connector, write its module and add a line here."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ CONNECTORS: Mapping[str, type[Connector]] = {
 
 
 def open_connector(kind: str, connection: Connection) -> Connector:
-    """Return the connector of a kind at work. Raises KeyError where there is none."""
+    """Create the connector of a kind. Raises KeyError for an unknown kind."""
     return CONNECTORS[kind](connection)

@@ -1,4 +1,4 @@
-"""Shopify's customers, by the GraphQL Admin API: the service that knows of consent to text messages."""
+"""Shopify GraphQL Admin API: sync customers, with their consent to SMS marketing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from msvs.connectors.calls import Api, Concern, RequestRefused, read_time, texts
 from msvs.connectors.signatures import verify
 
 VERSION = "2026-01"
-# Shopify counts the cost of a query, of which one has at most 1,000 points.
+# Shopify limits the cost of a single query to 1,000 points.
 PAGE = 100
 OVERLAP = timedelta(minutes=10)
 MAX_WAIT = 3600.0
@@ -85,13 +85,13 @@ DELETE_HOOK = "mutation DeleteHook($id: ID!) { webhookSubscriptionDelete(id: $id
 STATES: Mapping[str, ClaimStatus] = {
     "SUBSCRIBED": ClaimStatus.OPTED_IN,
     "UNSUBSCRIBED": ClaimStatus.OPTED_OUT,
-    # The person's data was erased on their demand.
+    # Shopify erased the person's data at their request.
     "REDACTED": ClaimStatus.OPTED_OUT,
 }
 
 
 class _Wire(msgspec.Struct, rename="camel", frozen=True):
-    """A part of an answer, whose names are written in camel case."""
+    """Part of a response, with camelCase field names."""
 
 
 class _Email(_Wire, frozen=True):
@@ -229,7 +229,7 @@ T = TypeVar("T")
 
 
 class ShopifyConnector(Connector):
-    """Reads customers with their consent to text messages, its date and its level."""
+    """Reads customers, with the date and opt-in level of their consent to text messages."""
 
     kind = "shopify"
     label = "Shopify"
@@ -248,24 +248,29 @@ class ShopifyConnector(Connector):
             "shop",
             "Shop",
             is_required=True,
-            help="The shop's address at Shopify, not its own domain.",
+            help="The shop's myshopify.com address, not its custom domain.",
             pattern=r"[a-z0-9][a-z0-9-]{0,59}\.myshopify\.com",
             example="cohort-labs.myshopify.com",
         ),
-        Setting("client_id", "Client ID", help="Of your app in the Dev Dashboard.", pattern=r"\w+", example="8c1f0a"),
-        Setting("client_secret", "Client secret", SettingKind.SECRET, help="Of your app in the Dev Dashboard."),
+        Setting("client_id", "Client ID", help="From your app in the Dev Dashboard.", pattern=r"\w+", example="8c1f0a"),
+        Setting("client_secret", "Client secret", SettingKind.SECRET, help="From your app in the Dev Dashboard."),
         Setting(
             "access_token",
             "Access token",
             SettingKind.SECRET,
-            help="In place of both, of an app that was made in the shop's admin before 2026: it begins with shpat_.",
+            help="Instead of a client ID and secret: from an app created in the shop's admin before 2026 (shpat_…).",
         ),
-        Setting("query", "Which customers", help="A search of Shopify's. Without it: all.", example="tag:vip"),
+        Setting(
+            "query",
+            "Which customers",
+            help="A Shopify search. Without it, all customers are synced.",
+            example="tag:vip",
+        ),
         Setting(
             "opt_out",
             "Opt-outs",
             SettingKind.CHOICE,
-            help="What Shopify learns of who opts out of text messages.",
+            help="How to update a customer in Shopify when they opt out of text messages.",
             choices=(Choice("unsubscribe", "Unsubscribe the customer from SMS marketing"),),
         ),
         Setting("webhook_ids", "Webhooks", SettingKind.SECRET, is_granted=True),
@@ -279,7 +284,7 @@ class ShopifyConnector(Connector):
         self._api = Api(connection, self.label, f"https://{self._setting('shop')}", concern)
 
     async def check(self) -> Account:
-        """Return the shop's name, once its customers proved to be readable."""
+        """Return the shop's name, after checking that its customers can be read."""
         shop = (await self._ask(SHOP, {}, _Shop)).shop
         await self._customers({"first": 1, "query": self._setting("query") or None})
         return Account(shop.name, shop.id.rpartition("/")[2])
@@ -304,7 +309,7 @@ class ShopifyConnector(Connector):
         ]
 
     async def fetch_page(self, *, since: str | None = None, cursor: str | None = None) -> Page:
-        """Return up to 100 customers: all by their ids, or those that changed by the time of it."""
+        """Return up to 100 customers: all in the order of their ids, or the changed ones by time of change."""
         started, _, after = (cursor or "").partition("|")
         if not after:
             started = self._connection.now().isoformat()
@@ -320,12 +325,12 @@ class ShopifyConnector(Connector):
         if page.page_info.has_next_page:
             following = page.page_info.end_cursor
             if not following or following == after:
-                raise BadAnswer("Shopify says that there is more, and not where.")
+                raise BadAnswer("Shopify reports another page but gives no valid cursor for it.")
             return Page(people, cursor=f"{started}|{following}")
         return Page(people, bookmark=started, is_complete=changed is None)
 
     async def look_up(self, external_ids: Sequence[str]) -> dict[str, Person]:
-        """Read single customers, and whether the search still finds them."""
+        """Read customers by id, and check whether the search still matches each."""
         valid = [each for each in external_ids if each.isascii() and each.isdecimal()]
         found = {each: Person(each, state=PersonState.DELETED) for each in external_ids}
         if not valid:
@@ -347,10 +352,10 @@ class ShopifyConnector(Connector):
         variables = {"input": {"customerId": _gid(external_id), "smsMarketingConsent": consent}}
         answer = await self._ask(UNSUBSCRIBE, variables, _Unsubscribed)
         if answer.customer_sms_marketing_consent_update.user_errors:
-            raise Gone("Shopify no longer has the customer, or has no phone of theirs.")
+            raise Gone("Shopify no longer has this customer, or has no phone for them.")
 
     def read_hook(self, call: HookCall) -> HookDelivery:
-        """Return whom a webhook of Shopify's is about; they are to be looked up."""
+        """Return the customer id in a webhook; callers must look the customer up."""
         secret = self._setting("client_secret")
         if not secret:
             raise HookRefused("no client secret is set")
@@ -363,9 +368,9 @@ class ShopifyConnector(Connector):
         return HookDelivery(delivery_id, external_ids=[str(posted.id)])
 
     async def register_hook(self, url: str) -> Mapping[str, str]:
-        """Subscribe to what happens to customers; Shopify signs with the app's client secret."""
+        """Subscribe to customer and consent webhooks. Shopify signs them with the app's client secret."""
         if not self._setting("client_secret"):
-            raise InvalidSetting("Shopify signs with the client secret: set it.", setting="client_secret")
+            raise InvalidSetting("Shopify signs webhooks with the client secret: set it.", setting="client_secret")
         made: list[str] = []
         for topic in TOPICS:
             variables = {"topic": topic, "hook": {"uri": url, "format": "JSON"}}
@@ -373,11 +378,11 @@ class ShopifyConnector(Connector):
             if created.webhook_subscription is not None:
                 made.append(created.webhook_subscription.id)
         if not made:
-            raise BadAnswer("Shopify registers no webhook for this address.")
+            raise BadAnswer("Shopify did not register a webhook for this address.")
         return {"webhook_ids": ",".join(made)}
 
     async def unregister_hook(self) -> None:
-        """Delete the subscriptions; of those that are no longer there Shopify only says so."""
+        """Delete the webhook subscriptions. Those already gone return a user error, which is ignored."""
         for webhook in filter(None, self._setting("webhook_ids").split(",")):
             await self._ask(DELETE_HOOK, {"id": webhook}, _HookDeleted)
 
@@ -385,7 +390,7 @@ class ShopifyConnector(Connector):
         return (await self._ask(CUSTOMERS, variables, _Customers, is_read=True)).customers
 
     async def _ask(self, query: str, variables: Mapping[str, object], type: type[T], *, is_read: bool = False) -> T:
-        """Send a query and return its data. Raises ConnectorError for the errors that come with 200, too."""
+        """Send a query and return its data. Raises ConnectorError, also for GraphQL errors in a 200 response."""
         if not self._token:
             self._token = await self._grant()
         headers = {"X-Shopify-Access-Token": self._token}
@@ -397,28 +402,28 @@ class ShopifyConnector(Connector):
             cost = answer.extensions.cost
             missing = max(cost.requested_query_cost - cost.throttle_status.currently_available, 0)
             wait = missing / max(cost.throttle_status.restore_rate, 1)
-            raise RateLimited("Shopify takes no more calls for now.", retry_after=min(max(wait, 1.0), MAX_WAIT))
+            raise RateLimited("Shopify limits requests for now.", retry_after=min(max(wait, 1.0), MAX_WAIT))
         if "ACCESS_DENIED" in codes:
             setting = "access_token" if self._setting("access_token") else "client_secret"
-            raise CredentialsRefused("The app may not do this: it lacks a scope of access.", setting=setting)
+            raise CredentialsRefused("The app is not allowed to do this: it lacks an access scope.", setting=setting)
         if answer.errors:
             raise BadAnswer("Shopify refuses the query.", setting="query" if self._setting("query") else None)
         try:
             return msgspec.json.decode(answer.data, type=type)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise BadAnswer("Shopify answered something that cannot be read.") from None
+            raise BadAnswer("The response of Shopify cannot be read.") from None
 
     async def _grant(self) -> str:
-        """Return a token for the app's credentials; it lasts for a day, and is kept for as long as the connector."""
+        """Return a token for the app's credentials; it is valid for a day and kept for the connector's lifetime."""
         if not (self._setting("client_id") and self._setting("client_secret")):
-            raise InvalidSetting("Shopify needs a client ID and its secret, or an access token.", setting="client_id")
+            raise InvalidSetting("Shopify needs a client ID and secret, or an access token.", setting="client_id")
         form = {"client_id": self._setting("client_id"), "client_secret": self._setting("client_secret")}
         try:
             token = await self._api.post_form(
                 "/admin/oauth/access_token", _Token, {**form, "grant_type": "client_credentials"}
             )
         except RequestRefused:
-            raise CredentialsRefused("Shopify refuses the credentials of the app.", setting="client_secret") from None
+            raise CredentialsRefused("Shopify refuses the app's credentials.", setting="client_secret") from None
         return token.access_token
 
 
@@ -459,7 +464,7 @@ def _person(customer: _Customer, state: PersonState = PersonState.MEMBER) -> Per
 
 
 def _consent(phone: _Phone) -> ConsentClaim | None:
-    """Return what Shopify says of the phone; of one that is pending or was never asked, nothing."""
+    """Return the phone's consent, or None for states that are neither an opt-in nor an opt-out, such as PENDING."""
     status = STATES.get(phone.marketing_state)
     if status is None:
         return None

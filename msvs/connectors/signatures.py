@@ -1,4 +1,4 @@
-"""Signatures of what services post to us."""
+"""Verify the signatures of webhook requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from msvs.connectors.base import HookRefused
 
-# Kit advises five minutes, as do most who sign a time.
+# Kit and most services with timestamped signatures recommend five minutes.
 TOLERANCE_SECONDS = 300
 MAX_HEADER = 1000
 
@@ -18,9 +18,9 @@ _timestamped = re.compile(r"t=([0-9]{1,12})((?:,v[0-9]+=[^,]+)+)", re.ASCII).ful
 
 
 def verify(header: str | None, body: bytes, secret: str, now: datetime) -> None:
-    """Raise HookRefused unless a header signs the body: `t=…,v1=…`, or the HMAC-SHA256 in hex or base64.
+    """Raise HookRefused unless the header signs the body: `t=…,v1=…`, or its HMAC-SHA256 in hex or base64.
 
-    A body's HMAC may have `sha256=` before it.
+    A plain HMAC may start with `sha256=`.
     """
     text = (header or "").replace(" ", "")
     if not text or len(text) > MAX_HEADER:
@@ -37,7 +37,7 @@ def verify(header: str | None, body: bytes, secret: str, now: datetime) -> None:
 def _verify_timestamped(time: str, rest: str, body: bytes, secret: str, now: datetime) -> None:
     expected = hmac.digest(secret.encode(), time.encode() + b"." + body, sha256).hex()
     given = [value for name, _, value in (part.partition("=") for part in rest[1:].split(",")) if name == "v1"]
-    # While a secret is changed there is a signature by each.
+    # During a secret rotation the header has one signature per secret.
     if not any(_same(each, expected) for each in given):
         raise HookRefused("wrong signature")
     if abs(now.timestamp() - int(time)) > TOLERANCE_SECONDS:

@@ -277,7 +277,7 @@ _T = TypeVar("_T", _Contacts, _OneContact, _Things, _OneThing)
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int | None]:
-    """Return the page number and the lowest total so far; a total of -1 means that contacts may have been skipped."""
+    """Return the page number and the initial total of contacts, which is -1 once contacts may have been skipped."""
     number, _, total = (cursor or "").partition(":")
     if not (number.isascii() and number.isdecimal() and len(number) < 10 and int(number) > 1):
         return 1, None

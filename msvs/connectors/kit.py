@@ -283,7 +283,7 @@ class KitConnector(Connector):
         return _person(answer.subscriber)
 
     async def write_opt_out(self, external_id: str, *, at: datetime) -> None:
-        """Add the tag and set the custom field, whichever are configured."""
+        """Add the tag and set the custom field, if configured."""
         api = self._api.about(scope=None, thing="The subscriber")
         headers = await self._headers()
         if tag := self._setting("opt_out_tag_id"):

@@ -1,4 +1,4 @@
-"""ActiveCampaign: what is its own, beside what every service has."""
+"""ActiveCampaign: behavior beyond the tests shared by all services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checklist that every connector passes, with every service."""
+"""Checks that every registered connector must pass."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.connectors.test_hook import NOW
 
 @pytest.fixture(params=CONNECTORS.values(), ids=CONNECTORS)
 def connector(request: pytest.FixtureRequest) -> type[Connector]:
-    """Each connector of the registry."""
+    """Return each registered connector."""
     found: type[Connector] = request.param
     return found
 
 
 def overrides(connector: type[Connector], method: str) -> bool:
-    """Whether a connector has a method of its own."""
+    """Return whether a connector overrides a method."""
     return getattr(connector, method) is not getattr(Connector, method)
 
 
@@ -82,7 +82,7 @@ def test_settings_are_checked_before_they_are_kept(connector: type[Connector]) -
 
 
 def value_of(setting: Setting) -> str:
-    """A value that a setting can have."""
+    """Return a valid value for a setting."""
     return setting.choices[0].value if setting.choices else setting.example or "value-of-the-tests"
 
 

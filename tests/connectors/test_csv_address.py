@@ -1,4 +1,4 @@
-"""Files at addresses: what is their own, beside what every service has."""
+"""Files at URLs: behavior beyond the tests shared by all services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/connectors.md against the code: each connector has its section, which names every setting."""
+"""Compare docs/connectors.md with the code: each connector has a section that lists all its settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = {
 
 
 def section(connector: type[Connector]) -> str:
-    """The section of a connector."""
+    """Return the documentation section of a connector."""
     return PAGE.split(f"\n## {connector.label}\n", 1)[1].split("\n## ", 1)[0]
 
 

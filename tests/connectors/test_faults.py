@@ -1,4 +1,4 @@
-"""Every service that is read page by page, with what services do: busy, failing, lying, changing under the walk."""
+"""Run every paged connector against failures: rate limits, outages, garbage, and changes during a walk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOW = datetime(2026, 11, 29, 14, tzinfo=UTC)
 
 @pytest.fixture(params=SERVICES, ids=lambda service: service.kind)
 async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
-    """Each service, with people in it."""
+    """Yield each service while it is running."""
     made: Service = request.param()
     async with made.running():
         yield made
@@ -59,7 +59,7 @@ async def test_the_account_is_named_and_its_fields_are_those_of_people(service: 
 
 
 def _extra(keys: object) -> set[str]:
-    """What a person may have beyond the fields that are mapped: times of the service."""
+    """Return the timestamp keys, which people may have without a declared field."""
     return {key for key in map(str, keys) if key.endswith("_at")}  # type: ignore[call-overload]
 
 
@@ -199,7 +199,7 @@ async def test_a_deleted_tag_or_list_names_its_setting_and_nobody_has_left(servi
 
 
 async def test_nobody_is_taken_off_by_pages_that_shift(service: Service) -> None:
-    """Somebody who is not seen though still there is not lost: the walk is not complete, or they can be looked up."""
+    """A member skipped by shifting pages keeps membership: the walk is incomplete, or a look-up finds them."""
     size = service.page_size
     ids = {number: service.add(number) for number in range(1, 2 * size + 2)}
     connector = service.open()
@@ -240,7 +240,7 @@ async def test_a_full_look_up_needs_no_more_calls_than_a_minute_has(service: Ser
     before = len(service.fake.requests)
     found = await connector.look_up(ids)
     assert {person.state for person in found.values()} == {PersonState.MEMBER}
-    # Kit takes 120 a minute, the least of all.
+    # Kit has the lowest limit: 120 requests a minute.
     assert len(service.fake.requests) - before <= 60
 
 
@@ -271,7 +271,7 @@ async def test_ten_thousand_people_are_read_in_bounded_memory(service: Service) 
         tracemalloc.stop()
     assert seen == 10_000
     assert page.is_complete
-    # No more is held after the last page than after the second.
+    # Memory does not grow between the second page and the last.
     assert held[-1] - held[1] < 4 * 1024 * 1024
 
 

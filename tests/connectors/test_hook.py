@@ -1,4 +1,4 @@
-"""The inbound hook: what Zapier, Make and Skool's plugin post becomes people."""
+"""The inbound hook: read people from requests by Zapier, Make and Skool's plugin."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ SECRET = "whsec-of-the-tests"
 
 
 def hook(**settings: str) -> HookConnector:
-    """A hook that connects to nothing."""
+    """Return a hook connector; it makes no network calls."""
     return HookConnector(Connection(settings, HttpClient(LOCAL)))
 
 
 def post(body: object, headers: Mapping[str, str] | None = None, **settings: str) -> HookDelivery:
-    """What a POST of JSON brings."""
+    """Return the delivery read from a JSON POST."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     return hook(**settings).read_hook(HookCall({"content-type": "application/json", **(headers or {})}, sent, NOW))
 
 
 def fields(body: object) -> list[dict[str, str]]:
-    """The fields of each person in a body."""
+    """Return the fields of each person in a body."""
     return [dict(person.fields) for person in post(body).people]
 
 
@@ -144,7 +144,7 @@ def test_what_is_too_large_is_cut() -> None:
 
 
 def signed(body: bytes, form: str, at: datetime = NOW, secret: str = SECRET) -> str:
-    """The signature of a body in one of the forms."""
+    """Sign a body in one of the supported formats."""
     time = str(int(at.timestamp()))
     digest = hmac.digest(secret.encode(), body, sha256)
     timed = hmac.digest(secret.encode(), f"{time}.".encode() + body, sha256).hex()

@@ -1,4 +1,4 @@
-"""HubSpot: what is its own, beside what every service has."""
+"""HubSpot: behavior beyond the tests shared by all services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kajabi: what is its own, beside what every service has."""
+"""Kajabi: behavior beyond the tests shared by all services."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_a_walk_in_which_somebody_went_is_not_complete(service: KajabiServ
     first = await connector.fetch_page()
     service.take_off(1)
     second = await connector.fetch_page(cursor=first.cursor)
-    # Somebody who came in the meantime does not hide that somebody else was missed.
+    # A contact added during the walk restores the total, but the walk still knows that it skipped one.
     service.add(900)
     third = await connector.fetch_page(cursor=second.cursor)
     assert third.is_last

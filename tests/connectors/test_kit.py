@@ -1,4 +1,4 @@
-"""Kit: what is its own, beside what every service has."""
+"""Kit: behavior beyond the tests shared by all services."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_changes_are_read_with_a_day_of_overlap_for_lists_that_lag(service
     first = await walk(service.open(ALL))
     assert people_of(first).keys() == {"1", "2", "3"}
     assert first[-1].is_complete
-    # Once the list has caught up, the change from before the first walk comes with the second.
+    # Once the list has caught up, the second walk returns the change made before the first walk.
     late.lags = False
     service.now = AT + timedelta(minutes=15)
     second = await walk(service.open(ALL), since=first[-1].bookmark)
@@ -190,7 +190,7 @@ async def test_a_refresh_token_serves_once_and_the_new_one_is_kept_before_anythi
         await connector.fetch_page()
     [kept] = service.kept
     assert (kept["access_token"], kept["refresh_token"]) == ("access-1", "refresh-1")
-    # The same connector goes on by what it was granted, and another by what was kept.
+    # The same connector continues with its granted token, and another connector with the stored secrets.
     assert len((await connector.fetch_page()).people) == 1
     assert len((await service.open({**OAUTH, **kept}).fetch_page()).people) == 1
     assert service.kept == [kept]
@@ -217,7 +217,7 @@ async def test_without_a_key_and_without_access_the_key_is_asked_for(service: Ki
 
 
 def call(headers: dict[str, str], body: bytes) -> HookCall:
-    """A delivery as it arrives."""
+    """Return a hook call that arrives now."""
     return HookCall(headers, body, datetime.now(UTC))
 
 

@@ -1,4 +1,4 @@
-"""Shopify: what is its own, beside what every service has."""
+"""Shopify: behavior beyond the tests shared by all services."""
 
 from __future__ import annotations
 

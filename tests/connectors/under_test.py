@@ -1,4 +1,4 @@
-"""What the tests want of a connector: the connector itself, and the service in a test's hands."""
+"""Test harness for connectors: each connector with a fake service that tests control."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ NAMES = ("João Ñandú", "Δημήτρης", "山田 太郎", "O'Brien", "👩�
 
 
 class Service(ABC):
-    """A service and how people get in and out of it. A new connector brings one, and a line in SERVICES.
+    """A fake service, with methods to add and remove people. A new connector adds a subclass and a line in SERVICES.
 
-    `settings` read the people that the tests add; `scope` is the setting without which nothing is there to be read, and
-    `credentials` that which is refused once they are withdrawn. `secrets` are never seen. `page_size` is that of the
-    connector. `pages_shift`: a page is told by its number or offset, so that people move between pages.
+    `settings` select the people that tests add. `scope` is the setting named by an error once the source is deleted,
+    and `credentials` the one named once access is revoked. `secrets` must never appear in output. `page_size` is the
+    connector's. `pages_shift`: pages are addressed by number or offset, so people move between pages.
     """
 
     kind: str
@@ -50,30 +50,30 @@ class Service(ABC):
 
     @abstractmethod
     def make_fake(self) -> FakeService:
-        """The service's fake."""
+        """Return the fake server of the service."""
 
     @abstractmethod
     def add(self, number: int) -> str:
-        """Add a person with the phone `+1415555` and the number in four digits, and return their external id."""
+        """Add a person whose phone is `+1415555` and the four-digit number, and return their external id."""
 
     @abstractmethod
     def take_off(self, number: int) -> None:
-        """Have a person leave what the list is kept in step with."""
+        """Remove a person from the source."""
 
     @abstractmethod
     def withdraw(self) -> None:
-        """Withdraw the credentials."""
+        """Revoke the credentials."""
 
     @abstractmethod
     def delete_scope(self) -> None:
-        """Delete what the list is kept in step with."""
+        """Delete the source, such as the tag or list."""
 
     @abstractmethod
     def phone_of(self, person: Person) -> str:
-        """The phone of a person as the connector read it."""
+        """Return the phone of a person as read by the connector."""
 
     def open(self, settings: Mapping[str, str] | None = None) -> Connector:
-        """A connector at work."""
+        """Return a connector for the fake service, closed with the service."""
 
         async def keep(secrets: Mapping[str, str]) -> None:
             self.kept.append(dict(secrets))
@@ -93,12 +93,12 @@ class Service(ABC):
         return opened
 
     def extras(self) -> dict[str, Any]:
-        """What else the connection has."""
+        """Return additional arguments for the connection."""
         return {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Service]:
-        """The service while it answers."""
+        """Run the service, then close its connectors."""
         await self.fake.listen()
         try:
             yield self
@@ -110,7 +110,7 @@ class Service(ABC):
 
 
 async def walk(connector: Connector, *, since: str | None = None, cursor: str | None = None) -> list[Page]:
-    """Every page of a walk."""
+    """Return every page of a walk."""
     pages: list[Page] = []
     while True:
         page = await connector.fetch_page(since=since, cursor=cursor)
@@ -122,7 +122,7 @@ async def walk(connector: Connector, *, since: str | None = None, cursor: str | 
 
 
 def people_of(pages: list[Page]) -> dict[str, Person]:
-    """The people of a walk, by id, the later in the place of the earlier."""
+    """Return the people of a walk by id; the last occurrence wins."""
     return {person.external_id: person for page in pages for person in page.people}
 
 

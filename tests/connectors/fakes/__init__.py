@@ -1,1 +1,1 @@
-"""Services on loopback, built from what each documents of itself."""
+"""Fake services on loopback, built from each service's API documentation."""

@@ -1,4 +1,4 @@
-"""ActiveCampaign API v3 on loopback, after developers.activecampaign.com: contacts of a list and their fields."""
+"""Fake ActiveCampaign API v3, after developers.activecampaign.com: contacts of a list and their fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIELDS = {"11": ("Cohort", "text"), OPT_OUT_FIELD: ("SMS opt-out", "date"), "13"
 
 @dataclass
 class Contact:
-    """A contact with their state on each list: 1 active, 2 unsubscribed, 3 bounced."""
+    """A contact and its status on each list: 1 active, 2 unsubscribed, 3 bounced."""
 
     id: int
     phone: str
@@ -25,7 +25,7 @@ class Contact:
     values: dict[str, str | None] = field(default_factory=dict)
 
     def shown(self) -> dict[str, Any]:
-        """The contact as ActiveCampaign shows them."""
+        """Return the contact as JSON, as ActiveCampaign does."""
         return {
             "id": str(self.id),
             "email": f"person{self.id}@example.com",
@@ -37,7 +37,7 @@ class Contact:
         }
 
     def shown_values(self) -> list[dict[str, Any]]:
-        """The values of the contact's fields."""
+        """Return the contact's custom field values as JSON."""
         return [
             {"id": f"{self.id}{key}", "contact": str(self.id), "field": key, "value": value}
             for key, value in self.values.items()
@@ -45,7 +45,7 @@ class Contact:
 
 
 class FakeActiveCampaign(FakeService):
-    """An account. Of a list that is not there it has nobody, without an error."""
+    """An account. A deleted list returns no contacts and no error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class FakeActiveCampaign(FakeService):
         return self.refusal(request) or web.json_response({"fields": rows[int(request.query["offset"]) :]})
 
     async def list_contacts(self, request: web.Request) -> web.Response:
-        """Contacts with greater ids, at most 100."""
+        """Return the contacts after `id_greater`, at most 100."""
         if refusal := self.refusal(request):
             return refusal
         query = request.query
@@ -122,7 +122,7 @@ class FakeActiveCampaign(FakeService):
         return web.json_response(body)
 
     async def set_value(self, request: web.Request) -> web.Response:
-        """Set the value of a field, in the place of the one before."""
+        """Set the value of a field, replacing the previous one."""
         if refusal := self.refusal(request):
             return refusal
         value = (await request.json())["fieldValue"]

@@ -1,4 +1,4 @@
-"""Files at addresses, and sheets of Google as they answer: by redirect, or with a page to sign in."""
+"""Fake files at URLs, and Google Sheets, which redirect to a file or to a sign-in page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADER = ("Phone", "Name", "City")
 
 
 class FakeFiles(FakeService):
-    """A table at /{TOKEN}/people.csv, with an ETag; `raw` is answered in its place."""
+    """Serves a table at /{TOKEN}/people.csv with an ETag, or the bytes of `raw` if set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class FakeFiles(FakeService):
         application.router.add_get("/sheet", self.sheet)
 
     async def file(self, request: web.Request) -> web.Response:
-        """The file, unless the reader has it."""
+        """Return the file, or 304 if the client has the current version."""
         if self.is_gone:
             return web.Response(status=404)
         if self.is_private:
@@ -49,7 +49,7 @@ class FakeFiles(FakeService):
         return web.Response(body=body, content_type="text/csv", headers=headers)
 
     def body(self) -> bytes:
-        """The file's bytes."""
+        """Return the content of the file."""
         if self.raw is not None:
             return self.raw
         text = io.StringIO()
@@ -66,5 +66,5 @@ class FakeFiles(FakeService):
         return web.Response(status=302, headers={"Location": request.query["to"]})
 
     async def sheet(self, request: web.Request) -> web.Response:
-        """A sheet that is not shared."""
+        """Redirect to the sign-in page, as Google does for an unshared sheet."""
         return web.Response(status=302, headers={"Location": "https://accounts.google.com/v3/signin?continue=x"})

@@ -1,4 +1,4 @@
-"""HubSpot's CRM API on loopback, after developers.hubspot.com: lists, memberships, contacts and properties."""
+"""Fake HubSpot CRM API, after developers.hubspot.com: lists, memberships, contacts and properties."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROPERTIES = {
 
 @dataclass
 class Contact:
-    """A contact, and the lists that it is in."""
+    """A contact and the lists it belongs to."""
 
     id: int
     properties: dict[str, str | None]
@@ -36,7 +36,7 @@ class Contact:
 
 
 class FakeHubspot(FakeService):
-    """A portal."""
+    """A HubSpot account."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class FakeHubspot(FakeService):
 
     @staticmethod
     def error(status: int, category: str = "OBJECT_NOT_FOUND") -> web.Response:
-        """An error as HubSpot writes it."""
+        """Return an error in HubSpot's format."""
         return web.json_response({"status": "error", "message": "…", "category": category}, status=status)
 
     async def details(self, request: web.Request) -> web.Response:
@@ -83,12 +83,12 @@ class FakeHubspot(FakeService):
         return web.json_response({"list": self.shown(id)}) if id in self.lists else self.error(404)
 
     def shown(self, id: str) -> dict[str, str]:
-        """A list as HubSpot shows it."""
+        """Return a list as JSON, as HubSpot does."""
         name, kind = self.lists[id]
         return {"listId": id, "name": name, "objectTypeId": kind, "processingType": "DYNAMIC"}
 
     async def memberships(self, request: web.Request) -> web.Response:
-        """The records in a list, by id; the cursor is the id of the last."""
+        """Return the records in a list, ordered by id; the cursor is the last id."""
         if refusal := self.refusal(request):
             return refusal
         id = request.match_info["id"]
@@ -110,7 +110,7 @@ class FakeHubspot(FakeService):
         return web.json_response({"results": [{"listId": each, "listVersion": 1} for each in person.lists]})
 
     async def search(self, request: web.Request) -> web.Response:
-        """Two lists a page."""
+        """Return one list per page."""
         if refusal := self.refusal(request):
             return refusal
         offset = (await request.json())["offset"]
@@ -122,7 +122,7 @@ class FakeHubspot(FakeService):
 
     @staticmethod
     def shown_property(name: str) -> dict[str, Any]:
-        """A property as HubSpot shows it."""
+        """Return a property as JSON, as HubSpot does."""
         label, kind, is_own = PROPERTIES[name]
         return {"name": name, "label": label, "type": kind, "fieldType": "text", "hubspotDefined": is_own}
 
@@ -137,7 +137,7 @@ class FakeHubspot(FakeService):
         return web.json_response(self.shown_property(name)) if name in PROPERTIES else self.error(404)
 
     async def batch(self, request: web.Request) -> web.Response:
-        """Read contacts; those that are not there are errors beside the others."""
+        """Read contacts; missing ones are reported as errors next to the results."""
         if refusal := self.refusal(request):
             return refusal
         body = await request.json()

@@ -1,4 +1,4 @@
-"""Kajabi's public API v1 on loopback, after developers.kajabi.com: JSON:API, numbered pages, client credentials."""
+"""Fake Kajabi public API v1, after developers.kajabi.com: JSON:API, numbered pages, client credentials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Contact:
     custom_1: str | None = None
 
     def shown(self) -> dict[str, Any]:
-        """The contact as Kajabi shows them."""
+        """Return the contact as JSON, as Kajabi does."""
         attributes = {
             "name": self.name,
             "email": f"person{self.id}@example.com",
@@ -39,7 +39,7 @@ class Contact:
 
 
 class FakeKajabi(FakeService):
-    """An account. Of a tag that is not there it has nobody, without an error."""
+    """An account. A deleted tag returns no contacts and no error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class FakeKajabi(FakeService):
 
     @staticmethod
     def error(status: int) -> web.Response:
-        """An error as Kajabi writes it."""
+        """Return an error in Kajabi's format."""
         return web.json_response({"errors": [{"status": str(status), "title": "…", "detail": "…"}]}, status=status)
 
     def refusal(self, request: web.Request) -> web.Response | None:
@@ -84,7 +84,7 @@ class FakeKajabi(FakeService):
         return web.json_response({**token, "expires_in": 604800})
 
     def things(self, request: web.Request, kind: str, key: str, things: dict[str, str]) -> web.Response:
-        """A short list."""
+        """Return one page of sites or tags."""
         number, size = int(request.query["page[number]"]), int(request.query["page[size]"])
         rows = [{"id": id, "type": kind, "attributes": {key: name}} for id, name in things.items()]
         return self.refusal(request) or web.json_response({"data": rows[(number - 1) * size : number * size]})
@@ -104,7 +104,7 @@ class FakeKajabi(FakeService):
         return web.json_response({"data": {"id": id, "type": "contact_tags", "attributes": {"name": self.tags[id]}}})
 
     async def list_contacts(self, request: web.Request) -> web.Response:
-        """Contacts by the number of the page, so that they move when one before them goes."""
+        """Return a numbered page of contacts, so that contacts shift when an earlier one is removed."""
         if refusal := self.refusal(request):
             return refusal
         query = request.query

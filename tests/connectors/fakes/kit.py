@@ -1,4 +1,4 @@
-"""Kit's API v4 on loopback, after developers.kit.com: cursors, states, tags, custom fields, OAuth and webhooks."""
+"""Fake Kit API v4, after developers.kit.com: cursors, states, tags, custom fields, OAuth and webhooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TAG, FORM, OPT_OUT_TAG = 5312, 1204, 5313
 
 @dataclass
 class Subscriber:
-    """A subscriber; `lags` keeps the person out of lists, as Kit's do for up to five minutes."""
+    """A subscriber; `lags` hides it from lists, which lag by up to five minutes at Kit."""
 
     id: int
     fields: dict[str, str | None] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Subscriber:
     lags: bool = False
 
     def shown(self) -> dict[str, Any]:
-        """The subscriber as Kit shows them."""
+        """Return the subscriber as JSON, as Kit does."""
         return {
             "id": self.id,
             "first_name": self.first_name,
@@ -45,7 +45,7 @@ class Subscriber:
 
 
 class FakeKit(FakeService):
-    """An account of Kit's with subscribers, two tags and a form."""
+    """A Kit account with subscribers, two tags and a form."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,18 +76,18 @@ class FakeKit(FakeService):
         router.add_delete("/v4/webhook_endpoints/{id}", self.delete_webhook)
 
     def add(self, id: int, phone: str | None = None, **fields: Any) -> Subscriber:
-        """Add a subscriber whose phone is a custom field."""
+        """Add a subscriber with the phone in a custom field."""
         own = {"phone": phone, "last_name": "Silva", "city": None}
         self.people[id] = Subscriber(id, fields=own, **fields)
         return self.people[id]
 
     @staticmethod
     def error(status: int, text: str = "…") -> web.Response:
-        """An error as Kit writes it."""
+        """Return an error in Kit's format."""
         return web.json_response({"errors": [text]}, status=status)
 
     def refusal(self, request: web.Request) -> web.Response | None:
-        """The refusal of a request without valid credentials."""
+        """Return a 401 unless the request has valid credentials."""
         if request.headers.get("X-Kit-Api-Key") in self.keys:
             return None
         if self.granted and request.headers.get("Authorization") == f"Bearer access-{self.granted}":
@@ -101,7 +101,7 @@ class FakeKit(FakeService):
         return web.json_response({"user": user, "account": {"id": 42, "name": "Cohort Labs", "plan_type": "creator"}})
 
     async def list(self, request: web.Request) -> web.Response:
-        """Subscribers of the account, a tag or a form, by id, after a cursor."""
+        """Return the subscribers of the account, a tag or a form after a cursor, ordered by id."""
         if refusal := self.refusal(request):
             return refusal
         tag, form = request.match_info.get("tag"), request.match_info.get("form")
@@ -119,7 +119,7 @@ class FakeKit(FakeService):
             and (status in ("all", person.state))
             and (tag is None or int(tag) in person.tags)
             and (form is None or int(form) in person.forms)
-            # The documentation names a day; what comes after it is later.
+            # The documentation's example is a date, so compare only dates and exclude the given day.
             and ("updated_after" not in query or person.updated_at[:10] > query["updated_after"][:10])
             and person.id > int(query.get("after", 0))
         ]
@@ -180,7 +180,7 @@ class FakeKit(FakeService):
         return self.named(request, "custom_fields", rows)
 
     def named(self, request: web.Request, name: str, rows: list[dict[str, Any]]) -> web.Response:
-        """A short list, one row a page, so that its cursor matters."""
+        """Return a short list with one row per page, so that clients must follow the cursor."""
         if refusal := self.refusal(request):
             return refusal
         at = int(request.query.get("after", 0))
@@ -195,7 +195,7 @@ class FakeKit(FakeService):
         given = str(form.get("refresh_token") or form.get("code"))
         if given not in valid:
             return web.json_response({"error": "invalid_grant"}, status=400)
-        # A refresh token serves once, and so does a code.
+        # Refresh tokens and codes are single-use.
         valid.discard(given)
         self.granted += 1
         self.refresh_tokens.add(f"refresh-{self.granted}")
@@ -220,7 +220,7 @@ class FakeKit(FakeService):
     def delivery(
         self, *ids: int, secret: str = WEBHOOK_SECRET, at: float | None = None
     ) -> tuple[dict[str, str], bytes]:
-        """The headers and the body of a delivery about subscribers."""
+        """Return the headers and body of a webhook delivery about subscribers."""
         events = [
             {"id": str(id), "type": "subscriber.created", "data": {"subscriber": self.people[id].shown()}} for id in ids
         ]

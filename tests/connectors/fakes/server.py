@@ -1,4 +1,4 @@
-"""What the fakes of services share: a server on loopback with people, whose faults a test chooses."""
+"""Base of the fake services: a loopback server with faults that tests inject."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LOCAL = AddressPolicy(allow_loopback=True)
 
 @dataclass
 class Fault:
-    """What the fake does in place of answering, `times` times, to requests whose path holds `path`.
+    """A fault that replaces the response `times` times, for requests whose path contains `path`.
 
-    `cut` announces a body and breaks off in it; `stalls` never answers.
+    `cut` closes the connection in the middle of the body; `stalls` never responds.
     """
 
     status: int = 200
@@ -33,10 +33,10 @@ class Fault:
 
 
 class FakeService(ABC):
-    """A service as it is documented, on loopback, at `origin`.
+    """A fake service on loopback at `origin`, behaving as its documentation says.
 
-    `faults` come before everything else; `before` is called before each answer, to change what the service has while
-    its pages are read. `requests` are the paths with their queries, in order.
+    `faults` take precedence over responses. `before` runs before each response, so that tests can change data during a
+    walk. `requests` records the path and query of every request, in order.
     """
 
     def __init__(self) -> None:
@@ -49,12 +49,12 @@ class FakeService(ABC):
 
     @abstractmethod
     def route(self, application: web.Application) -> None:
-        """Add the service's paths."""
+        """Add the routes of the service."""
 
     @classmethod
     @asynccontextmanager
     async def listening(cls, *args: Any, **options: Any) -> AsyncIterator[Self]:
-        """The fake while it listens."""
+        """Run the fake service."""
         fake = cls(*args, **options)
         await fake.listen()
         try:
@@ -63,7 +63,7 @@ class FakeService(ABC):
             await fake.go_away()
 
     async def listen(self) -> None:
-        """Begin to listen, at a port of its own."""
+        """Listen on a free port."""
         application = web.Application(middlewares=[self._meet], client_max_size=1 << 24)
         self.route(application)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
@@ -72,7 +72,7 @@ class FakeService(ABC):
         self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def go_away(self) -> None:
-        """Close the port: connections are refused."""
+        """Close the port, so that connections are refused."""
         if self._runner is not None:
             await self._runner.cleanup()
         self._runner = None

@@ -1,4 +1,4 @@
-"""Shopify's GraphQL Admin API on loopback, after shopify.dev: customers, cost, consent and webhooks."""
+"""Fake Shopify GraphQL Admin API, after shopify.dev: customers, query cost, consent and webhooks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _tag = re.compile(r"tag:(\w+)").search
 
 @dataclass
 class Customer:
-    """A customer, with the SMS consent that Shopify holds with the phone."""
+    """A customer; Shopify stores the SMS consent with the phone."""
 
     id: int
     phone: str | None
@@ -39,7 +39,7 @@ class Customer:
     updated_at: str = "2026-01-01T00:00:00Z"
 
     def shown(self) -> dict[str, Any]:
-        """The customer as the query asks for them."""
+        """Return the customer as JSON with the queried fields."""
         phone = {
             "phoneNumber": self.phone,
             "marketingState": self.sms_state,
@@ -100,7 +100,7 @@ class FakeShopify(FakeService):
         )
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Answer a query; its errors come with 200."""
+        """Respond to a query; GraphQL errors have status 200."""
         if not self.is_there:
             return web.json_response({"errors": "Not Found"}, status=404)
         if request.headers.get("X-Shopify-Access-Token") not in self.tokens:
@@ -128,7 +128,7 @@ class FakeShopify(FakeService):
         query = variables.get("query") or ""
         first, after = variables["first"], variables.get("after")
         assert first <= 250
-        # The cursor holds what the list is sorted by, so that it stays good when somebody goes.
+        # The cursor encodes the sort key, so that it stays valid when a customer is removed.
         by_time = variables.get("sortKey") == "UPDATED_AT"
 
         def key(each: Customer) -> list[Any]:
@@ -174,7 +174,7 @@ class FakeShopify(FakeService):
 
     @staticmethod
     def posted(id: int, secret: str = CLIENT_SECRET) -> tuple[dict[str, str], bytes]:
-        """The headers and the body of a webhook about a customer."""
+        """Return the headers and body of a webhook about a customer."""
         body = json.dumps({"id": id, "email": "x@example.com"}).encode()
         signature = b64encode(hmac.digest(secret.encode(), body, sha256)).decode()
         return {"x-shopify-hmac-sha256": signature, "x-shopify-webhook-id": "b54557e4"}, body

@@ -1,4 +1,4 @@
-"""Bulk actions: opt out, delete, tag or list all contacts that meet conditions, asked for here and done by a worker."""
+"""Bulk actions: opt out, delete, tag or list all contacts that match conditions; created here, run by a worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from msvs.json_types import JSONObject
 from msvs.models import BulkAction, BulkKind, BulkStatus, ContactList, OptInStatus, rows
 
 MAX_NAMED = 1000
-# What of a workspace's mode may wait or run at once.
+# The most queued and running actions per workspace and mode.
 MAX_WAITING = 10
 DUE = (BulkStatus.QUEUED, BulkStatus.RUNNING)
 TAGGING = (BulkKind.TAG, BulkKind.UNTAG)
@@ -117,7 +117,7 @@ class BulkActionResource(Resource, kw_only=True):
 
 
 def bulk_action_resource(row: rows.BulkActionRow) -> BulkActionResource:
-    """Return the shape of a bulk action."""
+    """Return the resource of a bulk action."""
     return BulkActionResource(
         id=ids.encode_id(ids.BULK_ACTION, row.id),
         livemode=row.livemode,
@@ -136,17 +136,17 @@ def bulk_action_resource(row: rows.BulkActionRow) -> BulkActionResource:
 
 
 def request_of(row: rows.BulkActionRow) -> CreateBulkAction:
-    """Return what a bulk action was asked for."""
+    """Return the request that created a bulk action."""
     return msgspec.convert(row.options, CreateBulkAction)
 
 
 def fault_of(error: JSONObject) -> BulkFault:
-    """Return the shape of what a bulk action failed of."""
+    """Return the resource of the error that ended a bulk action."""
     return msgspec.convert(error, BulkFault)
 
 
 def conditions_of(row: rows.BulkActionRow) -> JSONObject:
-    """Return what a bulk action was asked for, but for the action itself."""
+    """Return the conditions and options of a bulk action, as requested."""
     return {
         name: value
         for name, value in row.options.items()
@@ -155,18 +155,19 @@ def conditions_of(row: rows.BulkActionRow) -> JSONObject:
 
 
 def which_of(request: CreateBulkAction) -> ListContacts:
-    """Return the conditions of a bulk action as those of a list of contacts."""
+    """Return the conditions of a bulk action as filters of the contact list."""
     return ListContacts(**{name: getattr(request, name) for name in CONDITIONS})
 
 
 async def create_bulk_action(ctx: Context, data: CreateBulkAction) -> BulkAction:
-    """Ask for an action on many contacts. Raises InvalidRequest, Conflict `list_synced`, `bulk_action_limit`."""
+    """Create a bulk action. Raises InvalidRequest, and Conflict `list_synced` or `bulk_action_limit`."""
     allow(ctx, Permission.CONTACTS_WRITE)
     kind = _read_kind(data.action)
     await _check(ctx, kind, data)
     if await scoped(ctx, BulkAction).filter(status__in=DUE).count() >= MAX_WAITING:
         raise Conflict(
-            f"{MAX_WAITING} bulk actions wait or run: wait for one, or cancel it.", code=ErrorCode.BULK_ACTION_LIMIT
+            f"{MAX_WAITING} bulk actions are queued or running: wait for one to end, or cancel one.",
+            code=ErrorCode.BULK_ACTION_LIMIT,
         )
     row = await BulkAction.create(
         workspace_id=ctx.workspace_id,
@@ -208,7 +209,7 @@ def bulk_action_query(ctx: Context, which: ListBulkActions) -> QuerySet[BulkActi
 
 
 async def cancel_bulk_action(ctx: Context, id: UUID) -> BulkAction:
-    """End a bulk action; what it has done stays. One that has ended is returned as it is. Raises NotFound."""
+    """Cancel a bulk action, keeping its changes so far; return one that has ended unchanged. Raises NotFound."""
     allow(ctx, Permission.CONTACTS_WRITE)
     row = await _find(ctx, id, lock=True)
     if row.status in DUE:
@@ -219,7 +220,7 @@ async def cancel_bulk_action(ctx: Context, id: UUID) -> BulkAction:
 async def end_bulk_action(
     row: BulkAction, status: BulkStatus, now: datetime, error: Mapping[str, str] | None = None
 ) -> None:
-    """End a bulk action that the caller holds."""
+    """End a bulk action whose row the caller has locked, and release its lease."""
     row.status = status
     row.error = None if error is None else dict(error)
     row.ended_at = now
@@ -228,7 +229,7 @@ async def end_bulk_action(
 
 
 def read_contact_ids(texts: Sequence[str]) -> list[UUID]:
-    """Return the ids that are those of contacts; others are none of the caller's anyway."""
+    """Decode contact ids, leaving out malformed ones: they match no contact."""
     return [id for text in texts if (id := ids.decode_id(ids.CONTACT, text)) is not None]
 
 
@@ -239,7 +240,7 @@ def _read_kind(text: str) -> BulkKind:
 
 
 async def _check(ctx: Context, kind: BulkKind, data: CreateBulkAction) -> None:
-    """Refuse what cannot be. Raises InvalidRequest, Conflict `list_synced`."""
+    """Check the options of a bulk action. Raises InvalidRequest, and Conflict `list_synced`."""
     tags = read_tags(data.tags or (), param="tags")
     _require(kind in TAGGING, bool(tags), "tags", kind)
     list_id = ids.read_optional_id(ids.CONTACT_LIST, data.target_list_id, "target_list_id")

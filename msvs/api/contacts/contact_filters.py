@@ -1,4 +1,4 @@
-"""Conditions of contacts as SQL: what people type into a search box, and every filter of their list."""
+"""Compile searches and filters of contacts to SQL."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from msvs.api.text.phones import canonical, parse_phone
 from msvs.database import fetch_row
 from msvs.models import Segment
 
-# What `contact_grams` is made of: parts of so many letters, and of so many digits.
+# The sizes of the parts in `contact_grams`: of words, and of phones.
 LETTERS = 3
 DIGITS = 4
-# A number that is written as at home is told from another by so many digits behind its prefix.
+# The digits that must follow a national prefix other than 0: with fewer, the prefix may be part of the number.
 HOME_DIGITS = 8
 
-# As the database folds what contacts have.
+# Folds the search text in SQL, exactly as the index folds the fields of contacts.
 READ_SEARCH = """
 SELECT search_fold($3) AS text, search_grams(search_fold($3), $4, $1, $2) AS letters,
     search_grams($5, $6, $1, $2) AS digits
@@ -48,7 +48,7 @@ GRAMS = (
     " @> {value}::bigint[]"
 )
 ATTRIBUTES = "contact_attributes(c.workspace_id, c.livemode, c.attributes) @> {value}::jsonb"
-# Conditions that may hold for few of very many, however they are found.
+# Conditions that may match few contacts out of millions.
 SPARSE = ("search", "q", "attributes", "updated_from", "updated_before")
 
 
@@ -60,10 +60,10 @@ class _Read(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Conditions as SQL over `contacts AS c` that follow AND, with the values of their parameters.
+    """Conditions on `contacts AS c` as SQL that begins with AND, and the values of their parameters.
 
-    `plain` is for rows that are looked at anyway, one after the other; `indexed` says what an index finds as well.
-    One that `is_seeded` has the workspace and the mode in itself, and is not to be joined with one of all contacts.
+    `plain` filters rows that are scanned anyway; `indexed` adds the expressions of the search index. If `is_seeded`, the
+    index expression contains the workspace and mode, and must not be combined with an index of all contacts.
     """
 
     plain: str
@@ -77,7 +77,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """What is searched for: words, and a number in each of the ways that it may be kept, with what an index has."""
+    """A parsed search: its words, the stored forms its number may have, and the index parts of both."""
 
     words: Sequence[str]
     letters: Sequence[int]
@@ -151,14 +151,14 @@ async def _grams(ctx: Context, text: str, digits: str) -> _Read:
 
 
 def _numbers(text: str) -> list[str]:
-    """Return the digits of a number as they may stand in E.164: as they are, and without what is dialed before it."""
+    """Return the digits to look for in E.164 numbers: as typed, and without an international or national prefix."""
     digits = "".join(character for character in text if character.isdigit())
     found = [digits]
     if text.strip().startswith("+"):
         return found
     for prefix in ("00", *national_prefixes()):
         rest = digits.removeprefix(prefix)
-        # Zeros are never the first of a number that is kept; other prefixes may be.
+        # No E.164 number begins with 0, but it may begin with the digits of other prefixes.
         if rest != digits and len(rest) >= (DIGITS if set(prefix) == {"0"} else HOME_DIGITS):
             found.append(rest)
     return [*dict.fromkeys(found)]
@@ -166,15 +166,15 @@ def _numbers(text: str) -> list[str]:
 
 @cache
 def national_prefixes() -> tuple[str, ...]:
-    """Return what is dialed before a number within some country, such as 0 or 8."""
+    """Return the national prefixes of all countries, such as 0 or 8."""
     known = (PhoneMetadata.metadata_for_region(region) for region in SUPPORTED_REGIONS)
     prefixes = {metadata.national_prefix for metadata in known if metadata is not None}
-    # Behind 1 there is the same number as with it.
+    # 1 is also the country code: without it, the search would find the same numbers.
     return tuple(sorted(prefix for prefix in prefixes if prefix and prefix.isdigit() and prefix != "1"))
 
 
 class _Compiler:
-    """One rendering of the conditions: those so far, and the values bound in them."""
+    """Builds the SQL of conditions and collects the values bound in it."""
 
     def __init__(self, ctx: Context, first_parameter: int, *, is_indexed: bool) -> None:
         self._ctx, self._first, self._is_indexed = ctx, first_parameter, is_indexed
@@ -203,7 +203,7 @@ class _Compiler:
             phone = canonical(parse_phone(which.phone, param="phone").e164)
             self.parts.append(f"c.canonical = {self.bind(phone)}::varchar")
         if which.email is not None:
-            # Written as the index is.
+            # The expression of the index.
             self.parts.append(f"lower(c.email) = {self.bind(read_email(which.email).lower())}::text")
         if which.external_id is not None:
             named = read_name(which.external_id, param="external_id")
@@ -222,7 +222,7 @@ class _Compiler:
         self.parts.append(f"c.id IN (SELECT contact_id FROM tag_members WHERE {found})")
 
     def _add_times(self, which: ListContacts) -> None:
-        # Ids, by which a page is found, are in the order of time.
+        # Ids ascend with time, so bounds on the id let the scan of the page stop early.
         for at, sign, bound in ((which.created_from, ">=", ids.id_before), (which.created_before, "<", ids.id_after)):
             if at is not None:
                 self.parts.append(f"c.created_at {sign} {self._time(at)} AND c.id {sign} {self.bind(bound(at))}")
@@ -247,7 +247,7 @@ class _Compiler:
         parts = []
         if self._is_indexed and search.letters:
             parts.append(GRAMS.format(value=self.bind(list(search.letters))))
-        # Not LIKE: of that, PostgreSQL expects far fewer rows than the parts of a word that is there leave over.
+        # strpos, not LIKE: PostgreSQL underestimates the rows that match LIKE after the index, and picks a bad plan.
         parts += [f"strpos({TEXT}, {self.bind(word)}::text) > 0" for word in search.words]
         return " AND ".join(parts)
 

@@ -1,4 +1,4 @@
-"""Pages of the contacts that meet conditions, in a time that does not depend on how many there are."""
+"""Pages of filtered contacts, in time that does not grow with the number of contacts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from msvs.api.pages import Page, PageRequest, fetch_ordered
 from msvs.database import fetch, fetch_row, fetch_value
 from msvs.models.rows import ContactRow
 
-# What many meet is found among so many in the order of the page, before an index is asked.
+# The contacts scanned in page order before the index is used: conditions that many meet fill the page here.
 NEAR = 2000
-# So many that an index finds are put into order; of more, the page's are met one after the other.
+# The most index matches that are sorted; beyond that, the page is filled by a scan.
 MOST_SORTED = 10_000
-# So many are looked at for a page at most: see `Page.reached`.
+# The most contacts scanned for one page: see `Page.reached`.
 MOST_LOOKED_AT = 25_000
 
 OF_CONTACTS = "FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2"
@@ -28,13 +28,13 @@ AMONG = (
 )
 END_OF_LOOK = "SELECT c.id {of} AND c.id {side} $3::uuid ORDER BY c.id {order} OFFSET {last} LIMIT 1"
 FIND_INDEXED = "SELECT c.id {of} AND (c.id {side} $3::uuid) IS TRUE{indexed} LIMIT {most}"
-# PostgreSQL takes an index for no condition that IS TRUE: an index that is seeded is read alone, and not joined with
-# one of all contacts of the workspace.
+# PostgreSQL uses no index for `(…) IS TRUE`: it reads the seeded index alone, instead of combining it with an index of
+# all contacts of the workspace.
 OF_SEEDED = "FROM contacts AS c WHERE (c.workspace_id = $1 AND c.livemode = $2) IS TRUE"
 READ_FOUND = """
 SELECT c.* FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND c.id = ANY($3::uuid[]) ORDER BY c.id
 """
-# After any id.
+# Above every id.
 LAST = UUID(int=2**128 - 1)
 
 
@@ -59,7 +59,7 @@ async def count_matching(ctx: Context, which: ListContacts) -> int:
 
 
 class _Side:
-    """The rows on the asked side of a page's cursor, in the order in which they are met."""
+    """The rows before or after the page's cursor, in scan order."""
 
     def __init__(self, ctx: Context, page: PageRequest) -> None:
         self.is_backward = page.ending_before is not None
@@ -73,24 +73,24 @@ class _Side:
         }
 
     def page(self, rows: Sequence[ContactRow], reached: UUID | None = None) -> Page[ContactRow]:
-        """Return the page of rows in the order in which they were met, one more than its limit if there are more."""
+        """Return a page of rows that are in scan order; a row beyond the limit means that more follow."""
         kept = rows[: self.limit]
         has_more = len(rows) > self.limit or reached is not None
         return Page(kept[::-1] if self.is_backward else kept, has_more, None if len(rows) > self.limit else reached)
 
     async def look(self, found: Conditions, most: int) -> Sequence[ContactRow]:
-        """Return those who meet the conditions among so many, one more than a page's at most."""
+        """Return the matches among the next `most` contacts, up to one more than the page's limit."""
         sql = AMONG.format(**self.words, plain=found.plain, most=most, limit=self.limit + 1)
         return list(await fetch(ContactRow, sql, *self.scope, *found.values))
 
     async def end_of_look(self, most: int) -> UUID | None:
-        """Return the id of the last of so many; None if there are fewer."""
+        """Return the id of the last of the next `most` contacts; None if there are fewer."""
         row = await fetch_row(_Id, END_OF_LOOK.format(**self.words, last=most - 1), *self.scope)
         return None if row is None else row.id
 
 
 async def _fetch_page(ctx: Context, found: Conditions, page: PageRequest) -> Page[ContactRow]:
-    """Fetch a page of what an index has in its order, or many meet."""
+    """Fetch a page for conditions that many contacts meet, or that an index returns in page order."""
     side = _Side(ctx, page)
     of, under, order = side.words["of"], side.words["side"], side.words["order"]
     sql = f"SELECT c.* {of} AND c.id {under} $3::uuid{found.indexed} ORDER BY c.id {order} LIMIT {page.limit + 1}"
@@ -98,7 +98,7 @@ async def _fetch_page(ctx: Context, found: Conditions, page: PageRequest) -> Pag
 
 
 async def _fetch_sparse(ctx: Context, found: Conditions, page: PageRequest) -> Page[ContactRow]:
-    """Fetch a page of what many or few may meet: by looking near its start, else by an index, else by looking far."""
+    """Fetch a page for conditions that may match few: scan near the cursor, else use the index, else scan further."""
     side = _Side(ctx, page)
     rows = await side.look(found, NEAR)
     if len(rows) > page.limit or await side.end_of_look(NEAR) is None:

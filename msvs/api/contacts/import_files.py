@@ -85,7 +85,7 @@ def open_rows(unpacked: Unpacked) -> Iterator[Table]:
 
 @contextmanager
 def _unpacked_apart(file: BinaryIO) -> Iterator[Unpacked]:
-    """Provide a file as a table of text, unpacked by a process of its own. Raises InvalidRequest."""
+    """Yield the file as text, unpacked in a process of its own. Raises InvalidRequest."""
     if not is_packed(file):
         yield Unpacked(file, CSV)
         return
@@ -95,7 +95,7 @@ def _unpacked_apart(file: BinaryIO) -> Iterator[Unpacked]:
 
 @contextmanager
 def read_table(file: BinaryIO) -> Iterator[Table]:
-    """Open the table of a file that a connector fetched. Raises TableUnreadable, while it is read too."""
+    """Open a file that a connector fetched as a table. Raises TableUnreadable, on opening or while rows are read."""
     try:
         with _unpacked_apart(file) as unpacked, open_rows(unpacked) as table:
             yield table
@@ -165,7 +165,7 @@ def _write_sheet(file: BinaryIO, plain: BinaryIO) -> None:
         raise refused("The workbook is empty.")
     text = io.TextIOWrapper(plain, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
-    # A text that stands in the workbook once may stand in each of its cells.
+    # Every cell may refer to the same shared string, so even a small workbook can expand to gigabytes.
     bound = Bound(unpacking.size_of(file))
     for row in islice(sheet.iter_rows(), MAX_SHEET_ROWS):
         bound.take(writer.writerow([_cell_as_text(value) for value in row]))

@@ -248,7 +248,7 @@ class Merge:
     rule: str
     list_id: UUID | None
     evidence: Evidence | None
-    # What of the rows is there at all, so that no query runs for nothing.
+    # Whether any row has such values: without them, their queries are skipped.
     has_external_ids: bool
     has_consent: bool
     file_name: str

@@ -243,7 +243,7 @@ def cell_text(text: str) -> str:
         return ""
     text = trim(repair_text(text) if not text.isascii() else text)
     if len(text) > 2 and text[0] == text[-1] == "'" and "'" not in text[1:-1]:
-        # The program that wrote it puts single quotes around its cells.
+        # Some programs put each cell in single quotes.
         return text[1:-1].strip()
     return text[1:] if _quoted.match(text) else text
 
@@ -329,7 +329,7 @@ def _read_attributes(plan: Plan, cells: Sequence[str]) -> dict[str, object]:
     if not found:
         return found
     try:
-        # What is null is nothing that the person has.
+        # Drops attributes that are null.
         return merge_attributes({}, found)
     except InvalidRequest as error:
         raise RowRefused(error.message) from None

@@ -210,7 +210,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
         # Whom somebody else made meanwhile.
         known |= await _lock(ctx, people.keys() - known.keys() - made.keys())
     if list_id is not None:
-        # Contacts are locked before lists, here and everywhere that both are.
+        # Lock contacts before lists, as everywhere else: no deadlock.
         await hold_list(ctx, list_id)
     done.created = len(made)
     await _update(ctx, people, known, done, now)
@@ -335,7 +335,7 @@ async def _lock(ctx: Context, phones: Collection[str]) -> dict[str, Row]:
 
 
 async def hold_list(ctx: Context, id: UUID, *, is_sync: bool = False) -> None:
-    """Hold the list that contacts are put on. Raises InvalidRequest, and Conflict `list_synced` but for its sync."""
+    """Lock the list that gets contacts. Raises InvalidRequest, and Conflict `list_synced` unless its own sync adds."""
     row = await scoped(ctx, ContactList).filter(id=id).select_for_update().first()
     if row is None:
         raise InvalidRequest(

@@ -97,12 +97,12 @@ async def get_list(ctx: Context, id: UUID) -> ContactList:
 
 
 async def list_lists(ctx: Context, page: PageRequest, *, kind: str | None = None) -> Page[ContactList]:
-    """List Lists, newest first, optionally of one kind. Raises InvalidRequest for another kind."""
+    """List lists, newest first, optionally of one kind. Raises InvalidRequest for an unknown kind."""
     return await fetch_page(select_lists(ctx, kind), page)
 
 
 def select_lists(ctx: Context, kind: str | None) -> QuerySet[ContactList]:
-    """Select the lists of a kind, or all. Raises InvalidRequest for another kind."""
+    """Return the query of the lists of one kind, or of all. Raises InvalidRequest for an unknown kind."""
     query = scoped(ctx, ContactList)
     if kind is None:
         return query

@@ -1,4 +1,4 @@
-"""Merges: two contacts of one person become one, which keeps what both had."""
+"""Merge two contacts of one person into one that keeps the data of both."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ COUNT_MESSAGES = """
 SELECT (SELECT count(*) FROM messages WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $3)
     + (SELECT count(*) FROM inbound_messages WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $3)
 """
-# In the order of their ids, before places on them come and go: as where a contact is deleted.
+# Lock lists in id order before their members change, as `delete_contact` does.
 LOCK_LISTS_OF_BOTH = """
 SELECT count(*) FROM (
     SELECT 1 FROM contact_lists WHERE workspace_id = $1 AND livemode = $2
@@ -78,13 +78,13 @@ MOVE_ASSIGNMENT = """
 UPDATE thread_assignments SET contact_id = $3 WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $4
     AND NOT EXISTS (SELECT FROM thread_assignments AS own WHERE own.contact_id = $3)
 """
-# Whom a synced list has under the other is found under the one that is kept.
+# The next sync finds the person under the kept contact.
 MOVE_PEOPLE = """
 UPDATE source_people SET contact_id = $3 WHERE contact_id = $4 AND source_id IN (
     SELECT id FROM list_sources WHERE workspace_id = $1 AND livemode = $2
 )
 """
-# What is yet to be launched goes to the contact that is kept.
+# Campaigns not yet launched switch to the kept contact.
 READ_AUDIENCES = """
 SELECT id, audience FROM campaigns
 WHERE workspace_id = $1 AND livemode = $2 AND status IN ('draft', 'scheduled') AND audience -> 'contact_ids' ? $3
@@ -120,7 +120,7 @@ class ContactMergeResource(Resource, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What the contact that is kept is to have."""
+    """The values of the kept contact after the merge."""
 
     details: Mapping[str, str | None]
     attributes: Mapping[str, object]
@@ -129,11 +129,10 @@ class _Result:
 
 
 async def merge_contacts(ctx: Context, id: UUID, data: MergeContacts) -> ContactMergeResource:
-    """Merge a contact into the one of `id`, which keeps its phone, and gets lists, tags, messages and notes of both.
+    """Merge another contact into `id`, which keeps its phone and gets the lists, tags, messages and notes of both.
 
-    Consent belongs to a phone: that of the contact stays as it is, but for an opt-out of either, which holds for it.
-    The other's phone stays suppressed if it was. Raises NotFound, and InvalidRequest where too many values come
-    together.
+    Consent belongs to a phone, so the kept contact keeps its own; but an opt-out of either contact opts it out. The
+    other phone stays suppressed if it was. Raises NotFound, and InvalidRequest if the merged values exceed a limit.
     """
     allow(ctx, Permission.CONTACTS_WRITE)
     if data.prefer not in PREFERENCES:
@@ -165,7 +164,7 @@ async def merge_contacts(ctx: Context, id: UUID, data: MergeContacts) -> Contact
 
 
 async def _lock_both(ctx: Context, id: UUID, other_id: UUID) -> tuple[Contact, Contact]:
-    """Lock both in the order of their ids, as everywhere that contacts are locked. Raises NotFound."""
+    """Lock both contacts in id order, so that concurrent merges do not deadlock. Raises NotFound."""
     both = scoped(ctx, Contact).filter(id__in=[id, other_id]).order_by("id").select_for_update()
     found = {row.id: row for row in await both}
     for each, param in ((id, "id"), (other_id, "contact_id")):
@@ -182,7 +181,7 @@ async def _result_of(ctx: Context, kept: Contact, other: Contact, prefer: str) -
     tags = sorted({*kept.tags, *other.tags})
     if len(tags) > max(MAX_TAGS, len(kept.tags)):
         raise InvalidRequest(
-            f"A contact has at most {MAX_TAGS} tags: remove some of either.",
+            f"A contact has at most {MAX_TAGS} tags: first remove some from either contact.",
             param="contact_id",
             code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
@@ -215,7 +214,7 @@ def _shape(contact: ContactResource, other: Contact, joined: int, moved: int, *,
 
 
 async def _merge(ctx: Context, kept: Contact, other: Contact, result: _Result) -> None:
-    """Merge in the order of locks: contacts, suppressions, lists, tags, messages."""
+    """Merge, taking locks in the common order: contacts, suppressions, lists, tags, messages."""
     now = ctx.services.clock()
     both = (ctx.workspace_id, ctx.livemode, kept.id, other.id)
     if result.is_out and kept.opt_in_status is not OptInStatus.OPTED_OUT:
@@ -223,7 +222,7 @@ async def _merge(ctx: Context, kept: Contact, other: Contact, result: _Result) -
     await fetch_value(LOCK_LISTS_OF_BOTH, *both)
     await execute(JOIN_LISTS, *both)
     await change_tags(ctx, [kept.id], add=result.tags, now=now)
-    # What campaigns hold for the phone that is gone is canceled first, and then found with the rest.
+    # Cancel pending campaign messages to the removed phone first; they move to the kept contact with the others.
     await cancellation.cancel_campaign_contact(ctx, other.id, reason="recipient_deleted", now=now)
     for move in (MOVE_MESSAGES, MOVE_INBOUND, MOVE_NOTES, MOVE_ASSIGNMENT, MOVE_PEOPLE):
         await execute(move, *both)
@@ -239,7 +238,7 @@ async def _write(ctx: Context, kept: Contact, result: _Result, now: datetime) ->
 
 
 async def _rename(ctx: Context, kept_id: UUID, other_id: UUID) -> None:
-    """Put the contact that is kept in the place of the other where campaigns are yet to be launched."""
+    """Replace the other contact by the kept one in the audiences of campaigns not yet launched."""
     scope = (ctx.workspace_id, ctx.livemode)
     name, gone = ids.encode_id(ids.CONTACT, kept_id), ids.encode_id(ids.CONTACT, other_id)
     for row in await fetch(READ_AUDIENCES, *scope, gone):

@@ -1,4 +1,4 @@
-"""What happens to contacts that exist when an import or a sync names them."""
+"""How imports and syncs change existing contacts."""
 
 OVERWRITE, FILL, SKIP = "overwrite", "fill", "skip"
 RULES = (OVERWRITE, FILL, SKIP)

@@ -1,4 +1,4 @@
-"""Tags: words that contacts are marked with, to find them by and to send to them."""
+"""Tags: labels on contacts, for searches and audiences."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from msvs.fields import ULID, Request, about, named
 from msvs.models import Contact, Tag, rows
 
 MAX_TAG = 40
-# Of a contact, and of those that one request adds or removes.
+# Per contact, and per request.
 MAX_TAGS = 50
 
-# In the order of their names: two that add the same new tags must not wait for each other.
+# Ordered by name, so that two transactions that add the same new tags do not deadlock.
 ENSURE_TAGS = """
 INSERT INTO tags (id, workspace_id, livemode, name, contact_count, created_at)
 SELECT named.id, $1, $2, named.name, 0, $5::timestamptz
@@ -36,7 +36,7 @@ LOCK_TAGGED = """
 SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[])
 ORDER BY id FOR NO KEY UPDATE
 """
-# What is not changed is not written; nor is what would have too many.
+# Skips contacts whose tags do not change, and contacts that would exceed the limit.
 CHANGE_TAGS = f"""
 UPDATE contacts SET tags = changed.tags, updated_at = $6::timestamptz
 FROM unnest($3::uuid[]) AS named (id) JOIN contacts AS c ON c.id = named.id CROSS JOIN LATERAL (
@@ -55,7 +55,7 @@ SELECT tag.id, member.id FROM unnest($1::uuid[]) AS tag (id) CROSS JOIN unnest($
 ORDER BY tag.id, member.id ON CONFLICT DO NOTHING
 """
 REMOVE_TAGGED = "DELETE FROM tag_members WHERE tag_id = ANY($1::uuid[]) AND contact_id = ANY($2::uuid[])"
-# In the order of their ids, before contacts go that have several: as `LOCK_LISTS` of contacts.
+# Lock tags in id order before their contacts are deleted, as `LOCK_LISTS` in contacts.py does for lists.
 LOCK_TAGS_OF = """
 SELECT count(*) FROM (
     SELECT 1 FROM tags WHERE workspace_id = $1 AND livemode = $2
@@ -107,7 +107,7 @@ class _Id(Protocol):
 
 
 def tag_resource(row: rows.TagRow) -> TagResource:
-    """Return the shape of a tag row."""
+    """Return the resource of a tag."""
     return TagResource(
         id=ids.encode_id(ids.TAG, row.id),
         livemode=row.livemode,
@@ -118,7 +118,7 @@ def tag_resource(row: rows.TagRow) -> TagResource:
 
 
 def read_tag(text: str, *, param: str) -> str:
-    """Read a tag: in lower case, without blanks at its ends. Raises InvalidRequest."""
+    """Normalize a tag: lower case, single spaces. Raises InvalidRequest."""
     name = " ".join(text.split()).lower()
     if not 1 <= len(name) <= MAX_TAG:
         raise InvalidRequest(
@@ -130,7 +130,7 @@ def read_tag(text: str, *, param: str) -> str:
 
 
 def read_tags(texts: Sequence[str], *, param: str) -> list[str]:
-    """Read tags, each once, in their order. Raises InvalidRequest."""
+    """Normalize tags; return them sorted, without duplicates. Raises InvalidRequest."""
     if len(texts) > MAX_TAGS:
         raise InvalidRequest(
             f"{param} holds at most {MAX_TAGS} tags.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
@@ -170,9 +170,9 @@ async def tag_contact(ctx: Context, id: UUID, data: ChangeTags) -> Contact:
 async def change_tags(
     ctx: Context, contact_ids: Sequence[UUID], *, add: Sequence[str] = (), remove: Sequence[str] = (), now: datetime
 ) -> int:
-    """Add tags to contacts and remove others, in the caller's transaction. Return how many contacts it changed.
+    """Add and remove tags of contacts, in the caller's transaction. Return the number of contacts changed.
 
-    A tag that is added and removed at once is removed. One contact that would have too many stays as it is.
+    A tag in both `add` and `remove` is removed. A contact that would exceed the limit is not changed.
     """
     scope = (ctx.workspace_id, ctx.livemode)
     add = sorted({*add} - {*remove})
@@ -189,6 +189,6 @@ async def change_tags(
 
 
 async def find_tag(ctx: Context, text: str, *, param: str) -> UUID | None:
-    """Return the id of a tag; None where no contact ever had it. Raises InvalidRequest."""
+    """Return the id of a tag; None if no contact ever had it. Raises InvalidRequest."""
     found = await fetch(_Named, FIND_TAGS, ctx.workspace_id, ctx.livemode, [read_tag(text, param=param)])
     return found[0].id if found else None

@@ -1,4 +1,4 @@
-"""The process that unpacks one file, in bounded memory."""
+"""Entry point of the process that unpacks one file in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from msvs.api.errors import InvalidRequest
 
 
 def main() -> None:
-    """Unpack what the input is to the output, and end with what it is."""
-    # A worker that is stopped finishes its frame first, for which it needs this process.
+    """Unpack stdin to stdout; the exit code tells the kind of the file."""
+    # A stopped worker finishes its current batch, which needs this process.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -1,4 +1,4 @@
-"""A process that unpacks one file: what is in it may end its reader, or take all there is of memory."""
+"""Unpack a file in a process of its own: a malformed file may crash its reader or use up the memory."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ log = structlog.get_logger(__name__)
 
 CSV, WORKBOOK = "csv", "xlsx"
 COMMAND = (sys.executable, "-c", "from msvs.api.contacts.unpack_main import main; main()")
-# What unpacking a file may take, of room and of time.
+# The most memory and time for one file.
 MEMORY = 2 * 1024**3
 SECONDS = 600.0
 TOO_LARGE = "The workbook is too large: save it as CSV."
 UNREADABLE = "The file cannot be read: save it again as XLSX or CSV."
-# What the process ends with: the kind of its file, or that it is refused, for the reason that it wrote. Python itself
-# ends with 1 or 2 where something broke.
+# Exit codes: the kind of the file, or REFUSED with the reason on stderr. They stay clear of 1 and 2, with which Python
+# exits after an error.
 KINDS = {10: CSV, 11: WORKBOOK}
 REFUSED = 12
-# What ends a process by what is in its file, and would end the next one too: the reader of workbooks does so where
-# there is no more room.
+# Signals that the file itself causes, so that a retry would fail too: the workbook reader aborts when memory runs out.
 ENDED_BY_FILE = (-signal.SIGABRT, -signal.SIGSEGV)
 
 
 def unpack(file: BinaryIO, plain: BinaryIO) -> str:
-    """Write what a packed file holds to another, as text, and return its kind. Raises InvalidRequest."""
+    """Unpack a file to `plain`, as text. Return its kind. Raises InvalidRequest."""
     file.seek(0)
     try:
         done = subprocess.run(  # noqa: S603 - the command is our own
@@ -42,7 +41,7 @@ def unpack(file: BinaryIO, plain: BinaryIO) -> str:
 
 
 def settle(code: int, said: bytes) -> str:
-    """Return the kind of a file by what its process ended with. Raises InvalidRequest, OSError where it was killed."""
+    """Return the kind of the file by the exit code. Raises InvalidRequest, and OSError if the process was killed."""
     if code in KINDS:
         return KINDS[code]
     if code == REFUSED:
@@ -50,6 +49,6 @@ def settle(code: int, said: bytes) -> str:
     if code in ENDED_BY_FILE:
         raise refused(TOO_LARGE)
     if code > 0:
-        log.error("a file broke the process that unpacks it", code=code)
+        log.error("the unpacking process failed", code=code)
         raise refused(UNREADABLE)
-    raise OSError(f"the process that unpacks ended with {code}")
+    raise OSError(f"the unpacking process was killed: exit code {code}")

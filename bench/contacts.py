@@ -1,4 +1,4 @@
-"""Contacts by the million: the p95 of their pages and searches, with any filter and any number of contacts."""
+"""Measure the p95 of pages and searches among millions of contacts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from msvs.models import ContactList
 from tests.services import SERVICES
 
 SLICE = 50_000
-# A tenth of the rows are another workspace's; names come with frequencies from one in five to one in all.
+# A tenth of the rows belong to other workspaces. The frequency of names ranges from one in five to one in 100,000.
 FILL = """
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email,
     external_id, attributes, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
@@ -36,7 +36,7 @@ FROM (
     SELECT n, now() - interval '300 days' * (1 - n::float8 / $4) AS at FROM generate_series($1::bigint, $2::bigint) AS n
 ) AS rows
 """
-# The oldest of the contacts, so that a walk from the newest on meets them last.
+# The oldest contacts, so that a scan from the newest meets them last.
 JOIN = """
 INSERT INTO list_members (id, list_id, contact_id, created_at)
 SELECT gen_random_uuid(), $1, id, now() FROM (
@@ -64,18 +64,18 @@ PAGES: Mapping[str, dict[str, Any]] = {
 
 
 async def fill(place: Bench, rows: int) -> float:
-    """Write the contacts. Return the seconds."""
+    """Insert the contacts. Return the seconds."""
     start = time.perf_counter()
     for first in range(0, rows, SLICE):
         await db.execute(FILL, first, min(first + SLICE, rows) - 1, place.workspace_id, rows, timeout=600)
-    # As upkeep does; within a transaction, as it may take long.
+    # As maintenance does.
     await db.execute("SELECT gin_clean_pending_list('contacts_search')", timeout=600)
     await db.execute("ANALYZE contacts", timeout=600)
     return time.perf_counter() - start
 
 
 async def run(place: Bench, rows: int) -> dict[str, float]:
-    """Measure pages and searches among so many contacts."""
+    """Measure pages and searches among `rows` contacts."""
     figures: dict[str, float] = {"rows": float(rows)}
     async with place.connected():
         figures["filled_s"] = await fill(place, rows)
@@ -93,7 +93,7 @@ async def run(place: Bench, rows: int) -> dict[str, float]:
 
 
 def measure(place: Bench, rows: int) -> dict[str, float]:
-    """Measure among so many contacts."""
+    """Run the measurement among `rows` contacts."""
     return asyncio.run(run(place, rows))
 
 

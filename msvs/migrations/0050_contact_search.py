@@ -1,9 +1,8 @@
-r"""Find contacts by what people type: parts of names, addresses and numbers, attributes, status and time of change.
+r"""Index contacts for search: parts of names, e-mail addresses and phones, attributes, status and time of change.
 
-`contact_grams` has each part of three letters of a contact's names and address and each part of four digits of its
-number, as hashes that are seeded by workspace and mode: an index of them is as selective for the smallest workspace as
-for the only one, and needs no extension. `contact_attributes` puts attributes under a key of the workspace and mode for
-the same reason.
+`contact_grams` returns a hash of each three-letter part of a contact's names and e-mail address, and of each four-digit
+part of its phone. The hashes are seeded with workspace and mode, so that one index is selective even for a small
+workspace, without an extension. `contact_attributes` nests attributes under workspace and mode for the same reason.
 """
 
 from tortoise import migrations
@@ -11,7 +10,7 @@ from tortoise.migrations import operations as ops
 
 from msvs.migrations._indexes import CreateIndexConcurrently
 
-# Upkeep of tables runs functions without a search path: none calls another of ours.
+# VACUUM and ANALYZE run these functions without a search path, so none of them may call another.
 FOLD = r"""
     IF octet_length(folded) <> char_length(folded) THEN
         folded := regexp_replace(normalize(folded, NFKD), '[\u0300-\u036f]', '', 'g');
@@ -98,7 +97,7 @@ DROP = [
 
 
 class Migration(migrations.Migration):
-    """Adds the functions and their indexes."""
+    """Adds the search functions and indexes."""
 
     atomic = False
 

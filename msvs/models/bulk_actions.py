@@ -1,4 +1,4 @@
-"""Actions on many contacts at once."""
+"""Bulk actions on contacts."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class BulkStatus(StrEnum):
 
 
 class BulkAction(Model):
-    """An action on all contacts that meet conditions, and how far it is.
+    """An action on all contacts that match conditions, and its progress.
 
-    A worker holds it by `lease_token` until `lease_until`. Contacts are taken in the order of their ids, up to
-    `last_id`, which is above all there were when it was made; `done_id` is where the last committed batch ended.
+    A worker holds it by `lease_token` until `lease_until`. Contacts are processed in id order up to `last_id`, which is
+    above every id at creation; `done_id` is where the last committed batch ended.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)

@@ -62,8 +62,8 @@ class _Read(Protocol):
 class Conditions:
     """Conditions on `contacts AS c` as SQL that begins with AND, and the values of their parameters.
 
-    `plain` filters rows that are scanned anyway; `indexed` adds the expressions of the search index. If `is_seeded`, the
-    index expression contains the workspace and mode, and must not be combined with an index of all contacts.
+    `plain` filters rows that are scanned anyway; `indexed` adds the expressions of the search index. If `is_seeded`,
+    the index expression contains the workspace and mode, and must not be combined with an index of all contacts.
     """
 
     plain: str

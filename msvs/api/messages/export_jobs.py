@@ -48,11 +48,11 @@ from msvs.models import (
 KEPT_DAYS = 7
 DOWNLOAD = "The address of the file, for anyone who has it, for an hour; new each time. Null unless it is completed."
 KEPT = timedelta(days=KEPT_DAYS)
-# What of a workspace's mode may wait or run at once.
+# The most queued and running exports per workspace and mode.
 MAX_WAITING = 10
 DUE = (ExportStatus.QUEUED, ExportStatus.RUNNING)
 
-# What an export of a kind asks for beside the right to make or read exports: all that its file holds.
+# The permissions for the contents of each kind, in addition to those for exports.
 PERMISSIONS: Mapping[ExportKind, tuple[Permission, ...]] = {
     ExportKind.CONTACTS: (Permission.CONTACTS_READ,),
     ExportKind.MESSAGES: (Permission.MESSAGES_READ,),
@@ -61,19 +61,19 @@ PERMISSIONS: Mapping[ExportKind, tuple[Permission, ...]] = {
     ExportKind.LEDGER: (Permission.CREDITS_READ,),
     ExportKind.EVENTS: (Permission.EVENTS_READ,),
 }
-# What a condition names: the prefix of its id, where it is, and what it is called.
+# The resources that conditions refer to: id prefix, model, and noun for messages.
 REFS: Mapping[str, tuple[str, type[ContactList] | type[Segment] | type[Campaign], str]] = {
     "list_id": (ids.CONTACT_LIST, ContactList, "list"),
     "segment_id": (ids.SEGMENT, Segment, "segment"),
     "campaign_id": (ids.CAMPAIGN, Campaign, "campaign"),
 }
-# What is of people, and begins again or goes when one is erased.
+# Kinds that contain personal data: an erasure deletes their files or restarts them.
 OF_PEOPLE = tuple(kind for kind in ExportKind if kind is not ExportKind.LEDGER)
 
 INSERT_EXPORT_CHUNK = "INSERT INTO export_chunks (export_id, start, data) VALUES ($1, $2, $3)"
 READ_EXPORT_CHUNK = "SELECT data FROM export_chunks WHERE export_id = $1 AND start = $2"
 DROP_EXPORT_CHUNKS = "DELETE FROM export_chunks WHERE export_id = $1"
-# Exports that run out at once, and chunks of their files: some are one row, others a thousand of a megabyte.
+# The most exports and chunks per batch: a file has from one chunk to thousands, each of a megabyte.
 EXPIRE_AT_ONCE = 100
 DROP_AT_ONCE = 200
 _EXPIRED = """
@@ -90,14 +90,14 @@ EXPIRE_EXPORTS = f"""
 UPDATE exports SET status = 'expired', updated_at = $1 WHERE id = ANY (ARRAY({_EXPIRED}))
     AND NOT EXISTS (SELECT FROM export_chunks WHERE export_id = exports.id)
 """
-# Their files are written again without the person, or are gone.
+# Completed exports expire; the others start again, without the erased person.
 FORGET_FILES = """
 UPDATE exports SET status = CASE WHEN status = 'completed' THEN 'expired' ELSE 'queued' END, lease_token = NULL,
     lease_until = NULL, tries = 0, rows_done = 0, file_size = 0, updated_at = $3
 WHERE workspace_id = $1 AND livemode = $2 AND status IN ('queued', 'running', 'completed') AND kind = ANY($4::varchar[])
 RETURNING id
 """
-# A statement of its own, after the rows are held: it sees the chunks that came meanwhile.
+# A separate statement, run after FORGET_FILES has locked the rows: its snapshot includes chunks committed meanwhile.
 FORGET_CHUNKS = "DELETE FROM export_chunks WHERE export_id = ANY($1::uuid[])"
 FIND_SEARCHES = """
 SELECT id, options FROM exports WHERE workspace_id = $1 AND livemode = $2
@@ -227,14 +227,17 @@ def media_type(row: rows.ExportRow) -> str:
 
 
 async def create_export(ctx: Context, data: CreateExport) -> Export:
-    """Create an export. Raises InvalidRequest, PermissionDenied, and Conflict `export_limit` if ten wait."""
+    """Create an export. Raises InvalidRequest, PermissionDenied, and Conflict `export_limit`."""
     allow(ctx, Permission.EXPORTS_WRITE)
     kind = _read_kind(data.kind)
     allow_contents(ctx, kind)
     await _check(ctx, kind, data)
     waiting = await scoped(ctx, Export).filter(status__in=DUE).count()
     if waiting >= MAX_WAITING:
-        raise Conflict(f"{MAX_WAITING} exports wait or run: wait for one, or cancel it.", code=ErrorCode.EXPORT_LIMIT)
+        raise Conflict(
+            f"{MAX_WAITING} exports are queued or running: wait for one to end, or cancel one.",
+            code=ErrorCode.EXPORT_LIMIT,
+        )
     row = await Export.create(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
@@ -290,7 +293,7 @@ async def cancel_export(ctx: Context, id: UUID) -> Export:
 
 
 async def end_export(row: Export, status: ExportStatus, now: datetime, error: Mapping[str, str] | None = None) -> None:
-    """Cancel an export whose row the caller has locked."""
+    """End an export whose row the caller has locked, and release its lease."""
     row.status = status
     row.error = None if error is None else dict(error)
     row.ended_at = now
@@ -308,7 +311,7 @@ async def open_file(ctx: Context, id: UUID) -> Export:
 
 
 async def read_file(row: Export) -> AsyncIterator[bytes]:
-    """Yield the bytes of an export's file, in order; stop early if the file is deleted meanwhile."""
+    """Yield the bytes of an export's file in order. Raises NotFound if the file is deleted meanwhile."""
     start = 0
     while start < row.file_size:
         chunk = await fetch(READ_EXPORT_CHUNK, row.id, start)
@@ -319,15 +322,15 @@ async def read_file(row: Export) -> AsyncIterator[bytes]:
 
 
 async def forget_exports(now: datetime) -> int:
-    """Delete a batch of the files of expired exports. Return the number of rows changed; 0 means that none is left."""
+    """Delete a batch of expired files. Return the number of rows changed; 0 means that none is left."""
     dropped = await execute(DROP_EXPIRED_CHUNKS, now, EXPIRE_AT_ONCE, DROP_AT_ONCE)
     return dropped + await execute(EXPIRE_EXPORTS, now, EXPIRE_AT_ONCE)
 
 
 async def forget_files_of_people(ctx: Context, now: datetime) -> None:
-    """Delete the files that may name an erased person; exports that are being written start again.
+    """Delete the files that may name an erased person, and restart the exports that are being written.
 
-    The caller keeps others from beginning until its transaction ends, as all do that lock the suppressions.
+    The caller must have locked the suppressions, so that no export starts before its transaction ends.
     """
     found = await fetch(FORGET_FILES, ctx.workspace_id, ctx.livemode, now, [kind.value for kind in OF_PEOPLE])
     await execute(FORGET_CHUNKS, [row.id for row in found])
@@ -335,7 +338,7 @@ async def forget_files_of_people(ctx: Context, now: datetime) -> None:
 
 
 async def rename_in_conditions(ctx: Context, rename: Callable[[str], str]) -> None:
-    """Replace each text in the conditions of exports by what `rename` returns for it."""
+    """Apply `rename` to every search text and filter value of the exports."""
     for row in await fetch(FIND_SEARCHES, ctx.workspace_id, ctx.livemode):
         options = {**row.options, **{name: _renamed(row.options.get(name), rename) for name in ("q", "filter")}}
         if options != row.options:
@@ -366,7 +369,7 @@ async def _check(ctx: Context, kind: ExportKind, data: CreateExport) -> None:
         raise InvalidRequest(f"format must be one of: {', '.join(FORMATS)}.", param="format")
     for name in sorted(EVERY_CONDITION - CONDITIONS[kind]):
         if getattr(data, name) is not None:
-            raise InvalidRequest(f"{name} is no condition of {kind}.", param=name)
+            raise InvalidRequest(f"{name} does not apply to exports of {kind}.", param=name)
     for name, words in (("opt_in_status", OptInStatus), ("status", MessageStatus)):
         if getattr(data, name) not in (None, *words):
             raise InvalidRequest(f"{name} must be one of: {', '.join(words)}.", param=name)

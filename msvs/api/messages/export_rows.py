@@ -1,4 +1,4 @@
-"""The rows of exports: for each kind, a statement whose result PostgreSQL writes as CSV or JSON."""
+"""Build the statement for each kind of export; PostgreSQL writes its result as CSV or JSON."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from msvs.api.scope import scoped
 from msvs.api.text.cells import FORMULA_SIGNS
 from msvs.models import ExportKind, Message, Segment
 
-# Before an id stand a mark, drawn for each file so that no text holds it, and its prefix. The mark of the first
-# of a row ends in a sign of its own, by which rows are counted.
+# The statement writes each id as a mark, its prefix and the UUID; `Finishing` turns this into the public id. The mark
+# is random per file, so that no text can contain it. The mark of a row's first id ends in FIRST: rows are counted by it.
 MARK = "{mark}"
 FIRST, LATER = "1", "2"
 _place = re.compile(r"\$(\d+)")
 
-# A formula as PostgreSQL finds it. Few texts begin below A, or as wide signs do.
+# A regular expression for formulas. Few texts begin below A or with wide signs, so a cheap comparison comes first.
 FORMULA = f"^''*[{''.join(sorted(FORMULA_SIGNS.replace('-', '')))}-]"
 
 
 def _safe(column: str) -> str:
-    """Return a text that no spreadsheet reads as a formula; an import removes the added sign again."""
+    """Return SQL that escapes formulas like `escape_formula`; an import removes the apostrophe again."""
     return (
         f"CASE WHEN ({column} < 'A' COLLATE \"C\" OR {column} > U&'\\FF00' COLLATE \"C\") AND {column} ~ E'{FORMULA}'"
         f" THEN '''' || {column} ELSE {column} END"
@@ -40,7 +40,7 @@ def _safe(column: str) -> str:
 
 
 def _time(column: str) -> str:
-    """Return a time on the wire, in a session whose time zone is UTC."""
+    """Return SQL that formats a time as in the API; the session's time zone is UTC."""
     return f'to_char({column}, \'YYYY-MM-DD"T"HH24:MI:SS"Z"\')'
 
 
@@ -54,12 +54,12 @@ _Where = tuple[str, list[object]]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source of the rows of a kind: a table, its scope and its columns; `texts` are columns that people write."""
+    """Where the rows of a kind come from: table, scope and columns; `texts` are the columns that users write."""
 
     table: str
     columns: Columns
     texts: frozenset[str] = frozenset()
-    # What is JSON, or a text that holds some.
+    # Columns of JSON, or of text that contains JSON.
     json: frozenset[str] = frozenset()
     scope: str = "t.workspace_id = $1 AND t.livemode = $2"
     order: str = "t.id"
@@ -132,7 +132,7 @@ SOURCES: Mapping[ExportKind, Source] = {
             "created_at": _time("t.created_at"),
         },
         frozenset(("reference", "note")),
-        # Credits are the workspace's in both modes.
+        # The ledger has no mode: credits belong to the workspace.
         scope="t.workspace_id = $1 AND $2::bool IS NOT NULL",
     ),
     ExportKind.EVENTS: Source(
@@ -165,7 +165,7 @@ async def make_statement(ctx: Context, request: CreateExport, *, is_json: bool) 
     table = source.table if " AS t " in source.table else f"{source.table} AS t"
     found = f"FROM {table} WHERE {source.scope} {where}"
     if is_json:
-        # The text of an event is JSON itself.
+        # Event data is text that contains JSON.
         told = ", ".join(
             f"'{name}', {f'{sql}::json' if name in source.json else sql}" for name, sql in source.columns.items()
         )
@@ -249,7 +249,7 @@ def _made_within(request: CreateExport) -> tuple[list[str], list[object]]:
             continue
         values.append(time)
         parts.append(f"t.created_at {sign} ${len(values) + 2}")
-        # Ids are in the order of time, and what is found by them.
+        # Ids ascend with time, so bounds on the id narrow the index scan.
         if request.kind in (ExportKind.MESSAGES, ExportKind.CAMPAIGN_RESULTS, ExportKind.EVENTS):
             values.append(bound(time))
             parts.append(f"t.id {sign} ${len(values) + 2}")
@@ -257,7 +257,7 @@ def _made_within(request: CreateExport) -> tuple[list[str], list[object]]:
 
 
 def _among(query: QuerySet[Message], values: list[object]) -> str:
-    """Return the condition that a row is in the result of a query; its values follow the others."""
+    """Return SQL that a row is in the result of a query, and append the query's values to `values`."""
     ids_alone = query.values("id")
     ids_alone._choose_db_if_not_chosen()
     ids_alone._make_query()
@@ -278,13 +278,13 @@ def _encode(found: re.Match[bytes]) -> bytes:
 
 
 class Finishing:
-    """Turns the rows that a statement writes into the rows of the file."""
+    """Turns the rows of a statement into the rows of the file."""
 
     def __init__(self, mark: bytes) -> None:
         self._first = mark + FIRST.encode()
         self._id = re.compile(mark + b"[12]([a-z]{3})([0-9a-f-]{36})")
 
     def finish(self, data: bytes) -> tuple[bytes, int]:
-        """Return rows with their ids as everywhere, and how many begin among them."""
+        """Return rows with public ids, and the number of rows that begin in the data."""
         count = data.count(self._first)
         return self._id.sub(_encode, data), count or data.count(b"\n")

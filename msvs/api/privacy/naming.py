@@ -1,17 +1,17 @@
-"""Whether what somebody searched for names a person, so that it goes with the person."""
+"""Tell whether a search text names a person; an erasure deletes such texts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Fewer digits are part of too many phones to name one.
+# A text with fewer digits matches too many phones to identify one.
 LEAST_DIGITS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """All by which a person may be searched for."""
+    """The values that a search may identify a person by."""
 
     phones: Sequence[str]
     email: str | None = None
@@ -20,9 +20,9 @@ class Person:
     external_id: str | None = None
 
     def is_named_by(self, text: str) -> bool:
-        """Return whether a text holds the phone, the e-mail address or its name, the external id or the whole name.
+        """Return whether a text names the person: by phone, e-mail address or its local part, external id, or full name.
 
-        A first name alone names too many people to name one.
+        A first name alone does not identify a person.
         """
         folded = text.strip().casefold()
         digits = "".join(filter(str.isdecimal, text))

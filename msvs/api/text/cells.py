@@ -20,12 +20,12 @@ MAX_CELL = 500
 # The region of numbers that are international or nothing.
 NO_REGION = "ZZ"
 
-# What a spreadsheet takes for a formula, or for the end of a cell, where a cell begins with it.
+# Characters at the start of a cell that a spreadsheet reads as a formula or as the end of the cell.
 FORMULA_SIGNS = "=+-@＝＋－＠\t\r\n"
 
 _QUOTES = "'\"`´‘’‚‛“”„‟«»‹›′″<>"
 _DASHES = "−─⁃"
-# Of Japanese words, it is a letter; between digits, a dash.
+# A letter in Japanese words; between digits, people type it as a dash.
 _LONG_VOWEL = "ー"
 _DOTS = "·•∙・"
 # Spreadsheets write these in place of what a cell cannot show.
@@ -36,9 +36,9 @@ _decimal = re.compile(r"(\+?[0-9]{6,15}|\+?[0-9]{1,3}(?:[,. '][0-9]{3}){2,4})[.,
 _thousands = re.compile(r"\+?[0-9]{1,3}([,.' ])[0-9]{3}(?:\1[0-9]{3}){1,3}").fullmatch
 _scientific = re.compile(r"(\+?)([0-9])(?:[.,]([0-9]+))?[eE]\+?([0-9]{1,2})").fullmatch
 _wrapped_plus = re.compile(r"\(\s*\+\s*([0-9]{1,3})\s*\)\s*|\+{2,}\s*|\+\s+")
-# A number of ten digits that was taken for an amount.
+# A ten-digit phone that a spreadsheet formatted as an amount.
 _commas = re.compile(r"\+?[0-9]{1,3}(?:,[0-9]{3}){1,2},[0-9]{4}").fullmatch
-# Markup around it, such as a link's.
+# HTML tags around the number, such as those of a link.
 _tag = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>")
 _extension = re.compile(
     r".*[0-9)]\s*[,;]?\s*(?:x|#|ext|extn|extension|int|anexo|ramal|poste|доб)[.:=]*\s*[0-9]{1,7}", re.IGNORECASE
@@ -69,12 +69,12 @@ class CellUnreadable(ValueError):
 
 
 def escape_formula(cell: str) -> str:
-    """Return a cell of which no spreadsheet makes a formula: with an apostrophe before it, it is text."""
+    """Return a cell that no spreadsheet runs as a formula: an apostrophe marks it as text."""
     return f"'{cell}" if _is_formula(cell) else cell
 
 
 def unescape_formula(cell: str) -> str:
-    """Return what `escape_formula` was given."""
+    """Undo `escape_formula`."""
     return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
 
 

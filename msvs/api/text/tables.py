@@ -61,12 +61,12 @@ _utf8_sequences = re.compile(
 )
 _signs_in_words = re.compile(
     r"(?<=[^\W\d_])[^\x00-\x7f\w‘’‐‑–·\u0300-\u036f](?=[^\W\d_])"
-    # What Windows-1252 makes of Polish letters, at the edge of a word.
+    # Polish letters read as Windows-1252, at the edge of a word.
     r"|(?<![^\W_])[£¥¹³](?=[^\W\d_]{2})|(?<=[^\W\d_]{3})[¹³](?!\w)"
-    # An accent that stands on nothing.
+    # A combining accent without a letter before it.
     r"|(?<![^\W\d_])[\u0300-\u036f]"
 )
-# Letters of Icelandic, in the place of Turkish ones unless others of Icelandic stand beside them.
+# Windows-1252 reads Turkish letters as these Icelandic ones. If no other Icelandic letter occurs, the text is Turkish.
 _icelandic = re.compile(r"[ÞþÐðÝ]")
 _of_icelandic = re.compile(r"[æÆíÍúÚ]")
 _separator = re.compile(r'"?sep=(.)"?', re.IGNORECASE | re.DOTALL).fullmatch
@@ -471,7 +471,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _split_escaped(line: str, delimiter: str) -> list[str] | None:
-    """Split the cells of a line whose quotes have backslashes before them, as databases write it; None else."""
+    """Split a line whose quotes are escaped with backslashes, as databases export it; None if it does not parse."""
     try:
         (cells,) = csv.reader([f"{line}\n"], delimiter=delimiter, doublequote=False, escapechar="\\", strict=True)
     except (csv.Error, ValueError):
@@ -544,7 +544,7 @@ def _find_header(rows: Sequence[Row], wanted: frozenset[str]) -> int | None:
 
 
 def _is_group(row: Row, following: Row) -> bool:
-    """Return whether a row of titles only gathers those of the next one, as merged cells do over several columns."""
+    """Return whether a row only groups the titles of the next row, like merged cells above several columns."""
     titles, more = ([cell for cell in map(clean_text, each.cells) if cell] for each in (row, following))
     if len(titles) >= len(more) or any(map(_holds_phone, more)):
         return False

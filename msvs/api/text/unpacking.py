@@ -1,4 +1,4 @@
-"""Unpack files in bounded room: what is far larger than it came is refused before all of it is there."""
+"""Unpack files within size limits: a decompression bomb is refused before it is fully unpacked."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typing import BinaryIO
 from msvs.api.errors import InvalidRequest
 
 BLOCK = 1 << 20
-# What a file may hold once it is unpacked, and a workbook, which is read as a whole.
+# The most unpacked bytes: of a file, and of a workbook, which is read into memory as a whole.
 MOST_BYTES = 4 * 1024**3
 MOST_WORKBOOK = 1024**3
-# So much may come of any file; of a larger one, at most so many bytes of each that came. Tables come to twenty.
+# Any file may unpack to FREE_BYTES; beyond that, to at most MOST_RATIO times its size. Tables reach about twenty.
 FREE_BYTES = 64 * 1024**2
 MOST_RATIO = 200
 MOST_ENTRIES = 10_000
-# Deflate, and what is not packed: no program that writes workbooks takes another.
+# Programs that write workbooks use no other compression methods.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 LOCAL_HEADER = b"PK\x03\x04"
 LOCAL_SIZE = 30
 ENCRYPTED = 1
 
 DAMAGED = "The file is damaged: its compressed data cannot be read to the end."
-TOO_MUCH = "The file holds more than can be imported at once: divide it."
-TOO_DENSE = "The file holds far more than its size tells: unpack it, and upload what is in it."
+TOO_MUCH = "The file is too large to import at once: split it."
+TOO_DENSE = "The file unpacks to far more than its size: unpack it, and upload the files in it."
 BAD_ARCHIVE = "The file is a damaged archive."
 
 
 class Bound:
-    """How much may come of a file of a size."""
+    """A limit on the unpacked size of a file, given its packed size."""
 
     def __init__(self, packed: int, most: int | None = None) -> None:
         self._by_ratio = max(FREE_BYTES, packed * MOST_RATIO)
@@ -40,12 +40,12 @@ class Bound:
         self._size = 0
 
     def take(self, size: int) -> None:
-        """Count bytes that came. Raises InvalidRequest where they are too many."""
+        """Add unpacked bytes to the total. Raises InvalidRequest if the total exceeds the limit."""
         self.check(self._size + size)
         self._size += size
 
     def check(self, size: int) -> None:
-        """Refuse a size that is too large. Raises InvalidRequest."""
+        """Check a size against the limit. Raises InvalidRequest."""
         if size > self._by_ratio:
             raise refused(TOO_DENSE)
         if size > self._most:
@@ -53,27 +53,27 @@ class Bound:
 
 
 class BoundedGzip(gzip.GzipFile):
-    """A gzip file that is read as far as its bound."""
+    """A gzip file that cannot be read beyond its size limit."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(fileobj=file)
         self._bound = Bound(size_of(file))
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read bytes. Raises InvalidRequest where too many came."""
+        """Read bytes. Raises InvalidRequest beyond the limit."""
         data = super().read(size)
         self._bound.check(self.tell())
         return data
 
     def read1(self, size: int = -1) -> bytes:
-        """Read bytes of one block. Raises InvalidRequest where too many came."""
+        """Read bytes of one block. Raises InvalidRequest beyond the limit."""
         data = super().read1(size)
         self._bound.check(self.tell())
         return data
 
 
 def size_of(file: BinaryIO) -> int:
-    """Return how many bytes a file has, which stays where it is."""
+    """Return the size of a file in bytes, keeping its position."""
     at = file.tell()
     size = file.seek(0, os.SEEK_END)
     file.seek(at)
@@ -81,7 +81,7 @@ def size_of(file: BinaryIO) -> int:
 
 
 def gunzip(file: BinaryIO, plain: BinaryIO) -> None:
-    """Write what a gzip file holds to another. Raises InvalidRequest where it is damaged, or too much."""
+    """Unpack a gzip file to `plain`. Raises InvalidRequest if it is damaged or too large."""
     bound = Bound(size_of(file))
     unzip = zlib.decompressobj(wbits=47)
     try:
@@ -92,7 +92,7 @@ def gunzip(file: BinaryIO, plain: BinaryIO) -> None:
                 plain.write(data)
                 block = unzip.unconsumed_tail
                 if unzip.eof and (rest := unzip.unused_data):
-                    # Several files, one after the other.
+                    # A gzip file may consist of several members.
                     unzip, block = zlib.decompressobj(wbits=47), rest
     except zlib.error:
         raise refused(DAMAGED) from None
@@ -101,7 +101,7 @@ def gunzip(file: BinaryIO, plain: BinaryIO) -> None:
 
 
 def read_archive(file: BinaryIO) -> list[zipfile.ZipInfo]:
-    """Return what an archive says that it holds. Raises InvalidRequest."""
+    """Return the entries that an archive declares. Raises InvalidRequest."""
     file.seek(0)
     try:
         return zipfile.ZipFile(file).infolist()
@@ -110,7 +110,7 @@ def read_archive(file: BinaryIO) -> list[zipfile.ZipInfo]:
 
 
 def check_archive(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse an archive that holds too much, even if it declares less. Raises InvalidRequest."""
+    """Refuse an archive that unpacks to too much, even if it declares less. Raises InvalidRequest."""
     if len(entries) > MOST_ENTRIES:
         raise refused(TOO_DENSE)
     packed = size_of(file)
@@ -122,7 +122,7 @@ def check_archive(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> None:
 
 
 def _inflate(file: BinaryIO, entry: zipfile.ZipInfo, bound: Bound) -> None:
-    """Count what comes of an entry, which may be another size than it says."""
+    """Unpack an entry to count its bytes: the declared size may be false."""
     if entry.flag_bits & ENCRYPTED or entry.compress_type not in METHODS:
         raise refused(BAD_ARCHIVE)
     file.seek(entry.header_offset)
@@ -146,5 +146,5 @@ def _inflate(file: BinaryIO, entry: zipfile.ZipInfo, bound: Bound) -> None:
 
 
 def refused(message: str) -> InvalidRequest:
-    """Return the refusal of a file."""
+    """Return the error that refuses a file."""
     return InvalidRequest(message, param="file")

@@ -37,14 +37,14 @@ class Rounded:
 
 @dataclass(frozen=True)
 class Shared:
-    """A text that stands in the workbook once, by its number."""
+    """A reference to a shared string of the workbook, by its index."""
 
     at: int
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A text in a cell of another place, such as `XFD1048576`."""
+    """A text in the cell with this reference, such as `XFD1048576`."""
 
     place: str
     text: str
@@ -54,7 +54,7 @@ Cell = str | int | float | bool | date | datetime | Formula | Rounded | Shared |
 
 
 def make_workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]], *, shared: Sequence[str] = ()) -> bytes:
-    """Return the bytes of an XLSX file; `shared` are the texts of `Shared`."""
+    """Return the bytes of an XLSX file; `shared` is its table of shared strings."""
     names = list(sheets)
     places = range(1, len(names) + 1)
     book = "".join(

@@ -1,7 +1,7 @@
 """Workers of files that are killed by SIGKILL at their first statement, at their second, until one gets through.
 
 `python -m tests.workers.killed_jobs DATABASE_URL imports` prints how many statements that one took. With a number
-behind it, so many are killed at random moments instead, and the last one is left alone.
+after it, that many workers are killed at random moments instead, and one more finishes the job.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from msvs.workers.stopping import StopFlag
 from tests.services import SERVICES
 
 MOST = 400
-# How long a worker lives that is killed at a random moment, at most.
+# The longest time before a worker is killed.
 LIFE_SECONDS = 1.5
 STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "copy_to_table", "copy_from_query")
 SETTINGS = Settings(import_processes=0)
@@ -75,7 +75,7 @@ async def work(database_url: str, job: str, fuse: Fuse, length: int) -> None:
 
 
 def fork(work: Callable[[], Awaitable[None]]) -> int:
-    """Run some work in a process of its own. Return its id."""
+    """Run the work in a forked process. Return its id."""
     pid = os.fork()
     if pid == 0:
         asyncio.run(work())  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def fork(work: Callable[[], Awaitable[None]]) -> int:
 
 
 def kill_at_random(database_url: str, job: str, times: int) -> int:
-    """Kill workers at random moments, and let one end by itself: 0. Prints how many were killed at work."""
+    """Kill workers at random moments, then let one finish. Print how many were killed while working; return 0."""
     exports.CHUNK = 1 << 12
     imports.BATCH = imports.CONSENT_BATCH = import_reader.FRAME_ROWS = 100
     imports.TURN_SECONDS = 3600.0
@@ -94,7 +94,7 @@ def kill_at_random(database_url: str, job: str, times: int) -> int:
             await JOBS[job]()
 
     killed = 0
-    # The short lives first: one that is long may be long enough.
+    # Kill the first workers early: a later one may finish the job.
     for life in sorted(random.uniform(0.02, LIFE_SECONDS) * number / times for number in range(1, times + 1)):
         pid = fork(run)
         time.sleep(life)
@@ -106,7 +106,7 @@ def kill_at_random(database_url: str, job: str, times: int) -> int:
 
 
 def main() -> int:
-    """Fork workers that are killed, until one ends by itself; 0."""
+    """Fork workers and kill them until one finishes; return 0."""
     database_url, job, *times = sys.argv[1:]
     # The next worker takes over at once, and each transaction has little to do.
     imports.LEASE = exports.LEASE = timedelta()

@@ -1,4 +1,4 @@
-"""Bulk actions: what each does, batch by batch, and what a killed worker or a cancellation changes."""
+"""Bulk actions: the effect of each, killed workers, cancellation, and validation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def tagged(ctx: Context) -> int:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches and windows so small that there are several."""
+    """Make batches and windows small, so that each action takes several."""
     monkeypatch.setattr(bulk_actions, "BATCH", 2)
     monkeypatch.setattr(bulk_actions, "BATCHES", dict.fromkeys(bulk_actions.BATCHES, 2))
     monkeypatch.setattr(bulk_actions, "WINDOW", 3)

@@ -1,4 +1,4 @@
-"""Whose turn it is to be exported, for how long a worker holds it, and how what breaks off ends."""
+"""Exports: turns of workspaces, leases, and how interrupted exports end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FROM generate_series(1, $2::int)
 
 
 def before_rows(monkeypatch: pytest.MonkeyPatch, work: Callable[[Any, asyncpg.Connection], Awaitable[object]]) -> None:
-    """Have something happen before PostgreSQL writes the rows of an export."""
+    """Run `work` before PostgreSQL writes the rows of an export."""
     real = exports.Writing.take_all
 
     async def worked(self: Any, connection: asyncpg.Connection, *values: Any) -> None:
@@ -136,7 +136,7 @@ async def test_what_takes_too_long_fails(ctx: Context, monkeypatch: pytest.Monke
 async def test_a_count_may_take_as_long_as_the_rows(
     ctx: Context, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A statement has a minute elsewhere, which is nothing to a table of millions."""
+    """The one-minute statement timeout of other work must not apply: counting millions of rows takes longer."""
     await make_people(ctx)
     row = await ask(ctx, "contacts")
     real = exports.make_statement
@@ -220,7 +220,7 @@ async def test_workspaces_take_turns(ctx: Context, other_ctx: Context) -> None:
     assert first is not None
     assert second is not None
     assert (first._id, second._id) == (mine[0].id, theirs.id)
-    # Those of one workspace are written one after the other.
+    # Exports of one workspace run one after the other.
     assert await exports.claim_export(SERVICES, StopFlag()) is None
     assert not await exports.has_due(SERVICES, await db.now())
     for each in (second, first):
@@ -288,7 +288,7 @@ async def test_a_broken_export_is_logged_and_stops_no_other(
 
 
 async def test_a_claim_reads_what_is_due_alone(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Whose turn was more than a day ago is of no weight.
+    # Turns more than a day ago are ignored.
     await db.execute(ENDED, ctx.workspace_id, 3000)
     await run_as_owner("ANALYZE exports")
     await ask(ctx, "ledger")

@@ -122,7 +122,7 @@ async def test_json_lines_hold_values_as_they_are(ctx: Context) -> None:
 
 
 async def test_what_people_wrote_is_no_id_of_ours(ctx: Context) -> None:
-    """Not even where it looks like what the statement writes."""
+    """Not even if it looks like an id that the statement marks."""
     uuid = "0190d0a7-5c1e-7cc3-98c4-dc0c0c07398f"
     texts = [f"{sign}con{uuid} and \\u0001msg{uuid}" for sign in ("\x01", "\x04", "\\u0001", "1", "2", "")]
     for number, text in enumerate(texts):
@@ -229,7 +229,7 @@ async def test_each_kind_asks_for_the_scope_of_what_it_holds(ctx: Context) -> No
         assert (error.value.code, error.value.details["scope"]) == ("scope_missing", "contacts:read")
     found = await export_jobs.list_exports(keyed, ids_page())
     assert [row.id for row in found.items] == [ledger.id]
-    # The results of a campaign hold messages and what is known of contacts.
+    # Campaign results contain messages and the details of contacts.
     of_results = (Scope.CAMPAIGNS_READ, Scope.MESSAGES_READ, Scope.CONTACTS_READ)
     campaign_id = ids.encode_id(ids.CAMPAIGN, (await make_campaign(ctx)).id)
     results = await ask(ctx, "campaign_results", campaign_id=campaign_id)

@@ -658,7 +658,7 @@ async def test_a_workbook_of_one_column_is_none_without_a_cell(ctx: Context) -> 
 
 
 async def test_a_sheet_that_has_no_room_in_memory_fails_and_costs_no_worker(ctx: Context) -> None:
-    """Two cells at the ends of a sheet stand for all between them."""
+    """Two cells in opposite corners make the sheet as large as everything between them."""
     book = make_workbook({"A": [["phone"], [MARIA], [Placed("XFD1048576", "x")]]})
     assert len(book) < 3000
     row = await import_(ctx, book)

@@ -27,7 +27,7 @@ from tests.workers.test_imports import EVIDENCE, JOAO, MARIA, ZOE, counts, peopl
 
 ROOT = Path(__file__).parents[2]
 
-# Rows of a file, and how often its workers are killed; by hand, more often.
+# The rows of a file, and the number of workers killed; set MSVS_TEST_KILLS for a longer run.
 ROWS = 1000
 TIMES = int(os.environ.get("MSVS_TEST_KILLS", "6"))
 
@@ -35,9 +35,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
 
 async def kill_at_each(database_url: str, job: str, *times: int) -> int:
-    """Have workers do a job, each killed a statement later. Return how many statements the last one took.
+    """Run a job with workers that are each killed one statement later. Return the statements of the last worker.
 
-    With `times`, so many are killed at random moments. Return how many were at work then.
+    With `times`, kill that many at random moments instead, and return how many were killed while working.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
@@ -89,7 +89,7 @@ async def test_an_export_survives_kill_9_at_every_statement(ctx: Context, databa
 
 async def test_an_import_survives_kill_9_at_random_moments(ctx: Context, database: str) -> None:
     rows = [f"+1212{5_000_000 + number},Person {number}" for number in range(ROWS)]
-    # Each tenth phone comes twice, and each fiftieth row has none.
+    # Every tenth phone occurs twice, and every fiftieth row has none.
     rows += [f"{row.partition(',')[0]},Again" for row in rows[::10]] + ["1,Nobody"] * (ROWS // 50)
     members = await make_list(ctx)
     data = "phone,name\n" + "\n".join(rows) + "\n"

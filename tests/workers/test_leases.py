@@ -1,4 +1,4 @@
-"""A lease is renewed while its work goes on, through a database that is away for a moment, and lost once."""
+"""Lease renewal: it survives a brief database outage, and reports a lost lease once."""
 
 from __future__ import annotations
 

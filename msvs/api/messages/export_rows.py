@@ -22,7 +22,7 @@ from msvs.api.text.cells import FORMULA_SIGNS
 from msvs.models import ExportKind, Message, Segment
 
 # The statement writes each id as a mark, its prefix and the UUID; `Finishing` turns this into the public id. The mark
-# is random per file, so that no text can contain it. The mark of a row's first id ends in FIRST: rows are counted by it.
+# is random per file, so that no text can contain it. The mark of a row's first id ends in FIRST, to count rows.
 MARK = "{mark}"
 FIRST, LATER = "1", "2"
 _place = re.compile(r"\$(\d+)")

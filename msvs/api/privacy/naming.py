@@ -20,7 +20,7 @@ class Person:
     external_id: str | None = None
 
     def is_named_by(self, text: str) -> bool:
-        """Return whether a text names the person: by phone, e-mail address or its local part, external id, or full name.
+        """Return whether a text names the person: by phone, e-mail address or its local part, external id or name.
 
         A first name alone does not identify a person.
         """

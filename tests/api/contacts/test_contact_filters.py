@@ -1,4 +1,4 @@
-"""Contacts found by what people type and by every filter, and what that reads of many."""
+"""Contact searches and filters: their results, and how many rows they read."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_is_dialed_at_home_is_known() -> None:
 async def test_pages_of_a_search_hold_each_once(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, order: str, most_sorted: int, near: int
 ) -> None:
-    """By looking near, by the index, and by looking far: each page goes on where the last one ended."""
+    """Pages continue from each other, whether found near the cursor, by the index, or by a longer scan."""
     monkeypatch.setattr(contact_pages, "NEAR", near)
     monkeypatch.setattr(contact_pages, "MOST_SORTED", most_sorted)
     monkeypatch.setattr(contact_pages, "MOST_LOOKED_AT", 3)
@@ -133,7 +133,7 @@ async def test_external_ids_and_times_of_change_are_filters(ctx: Context) -> Non
 async def test_no_filter_reads_the_table_whole(
     ctx: Context, other_ctx: Context, monkeypatch: pytest.MonkeyPatch, *, is_generic: bool
 ) -> None:
-    """Each filter that one old contact among many meets, with others of it in another workspace by the thousands."""
+    """Each filter matches one old contact among many, and thousands of another workspace."""
     old = await make_contact(
         ctx, "+442079460958", first_name="Oliver", email="o@cohortlabs.co", attributes={"tier": "vip"}, external_id="x"
     )

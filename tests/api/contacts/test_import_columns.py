@@ -213,7 +213,7 @@ def test_countries_by_any_name(text: str, region: str | None) -> None:
     assert read_country(text, "FR") == region
 
 
-# A damaged file, its region, and each row as the person meant it; None stands for one that cannot be read.
+# A damaged file, its region, and the intended values of each row; None for a row that cannot be read.
 DAMAGED: dict[str, tuple[bytes, str, list[tuple[str | None, ...]]]] = {
     "titles of several columns merged above": (
         b"Person,Phone,,Other\nName,Mobile,Home,Email\nMaria,+12125550140,,m@example.com\n",
@@ -295,7 +295,7 @@ DAMAGED: dict[str, tuple[bytes, str, list[tuple[str | None, ...]]]] = {
 
 
 def read_row(plan: Plan, row: RawRow) -> tuple[str | None, ...]:
-    """The phone, the names and the address of a row as it is written; nothing but None where it is refused."""
+    """Return the phone, names and e-mail address read from a row; only None if it is refused."""
     data, values = encode_rows(plan, [row]).data[2:], []
     while data:
         length = int.from_bytes(data[:4], signed=True)

@@ -1,4 +1,4 @@
-"""Merges: what the contact that is kept has afterwards, whose consent holds, and that the other is gone."""
+"""Merges: the values and the consent of the kept contact, and the deletion of the other."""
 
 from __future__ import annotations
 

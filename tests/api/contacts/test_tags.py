@@ -1,4 +1,4 @@
-"""Tags of contacts: added, removed, counted, found by, and kept in step where contacts go."""
+"""Tags: adding, removing, counting, filtering, and deletion of tagged contacts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which searches name a person: those that find nobody else, or few."""
+"""Which search texts name a person: those that match nobody else, or few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that hold far more than their size tells are refused before all of it is there."""
+"""Decompression bombs are refused before they are fully unpacked."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_gzip_is_unpacked_within_its_bounds(read: Callable[[bytes], object], mon
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
-    # What is as large as it may be is read, and one byte less is too little.
+    # A file of exactly the limit is read; with a limit one byte lower, it is refused.
     whole = gzip.compress(b"phone\n" + LINE * 1000)
     assert read(whole)
     monkeypatch.setattr(unpacking, "MOST_BYTES", 5)
@@ -76,7 +76,7 @@ def archive(entries: dict[str, bytes]) -> bytes:
 
 
 def with_sizes(data: bytes, size: int) -> bytes:
-    """An archive whose entries say that they are of another size."""
+    """An archive whose entries declare false sizes."""
     told = bytearray(data)
     at = 0
     while (at := told.find(b"PK\x01\x02", at)) >= 0:

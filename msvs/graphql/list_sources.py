@@ -50,7 +50,7 @@ class SyncCounts:
     pending: int
 
 
-@resource_type(shapes.SyncSample, "One of the first people whom a dry run read.")
+@resource_type(shapes.SyncSample, "One of the first people that a dry run read.")
 class SyncSample:
     phone: str | None
     first_name: str | None
@@ -59,13 +59,13 @@ class SyncSample:
     status: str
 
 
-@resource_type(shapes.SyncProblem, "Someone who could not be read, by the id there.")
+@resource_type(shapes.SyncProblem, "A person who could not be read, by their id in the service.")
 class SyncProblem:
     external_id: str
     reason: str
 
 
-@resource_type(shapes.ListSyncResource, "A sync of a list with the service that it is kept in step with.")
+@resource_type(shapes.ListSyncResource, "A sync of a list from its service.")
 class ListSync(Node):
     livemode: bool
     list_id: ID
@@ -103,7 +103,7 @@ class ListSync(Node):
 register_rows(ids.LIST_SYNC, ListSyncRow, ListSync.from_row)
 
 
-@resource_type(shapes.SourceField, "A field that people of the service have.")
+@resource_type(shapes.SourceField, "A field of the people in the service.")
 class SourceField:
     key: str
     label: str
@@ -111,7 +111,7 @@ class SourceField:
     field: str
 
 
-@resource_type(shapes.ListSourceResource, "The service that a list is kept in step with, and how it stands.")
+@resource_type(shapes.ListSourceResource, "The service that a list syncs from, and its status.")
 class ListSource:
     type: str
     status: SourceStatus
@@ -162,13 +162,13 @@ class UpdateListSourceInput:
     pass
 
 
-@resource_type(source_types.ConnectorChoice, "A value of a setting.")
+@resource_type(source_types.ConnectorChoice, "An allowed value of a setting.")
 class ConnectorChoice:
     value: str
     label: str
 
 
-@resource_type(source_types.ConnectorSetting, "A setting of a connector, for a form to ask for.")
+@resource_type(source_types.ConnectorSetting, "A setting of a connector, with what a form needs to ask for it.")
 class ConnectorSetting:
     name: str
     label: str
@@ -179,7 +179,7 @@ class ConnectorSetting:
     choices: list[ConnectorChoice]
 
 
-@resource_type(source_types.ConnectorCapabilities, "What a connector can do.")
+@resource_type(source_types.ConnectorCapabilities, "The features that a connector supports.")
 class ConnectorCapabilities:
     reads: bool
     reads_changes: bool
@@ -189,7 +189,7 @@ class ConnectorCapabilities:
     reports_consent: bool
 
 
-@resource_type(source_types.ConnectorResource, "A service that a list can be kept in step with.")
+@resource_type(source_types.ConnectorResource, "A service that a list can sync from.")
 class Connector:
     type: str
     label: str
@@ -208,7 +208,7 @@ class Connector:
 
 @strawberry.type
 class ListSyncQuery:
-    @field("The services that a list can be kept in step with, and what each asks for; the same for all workspaces.")
+    @field("The connectors available for synced lists, with their settings. The same for every workspace.")
     async def connectors(self, info: Info) -> list[Connector]:
         return [Connector.of(each) for each in await source_types.list_connectors(info.context.ctx)]
 

@@ -1309,16 +1309,16 @@ func (v *Checkout) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// Connector: A service that a list can be kept in step with.
+// Connector: A service that a list can sync from.
 type Connector struct {
 	Object string `json:"object"`
 	// The `type` of a list's source.
 	Type string `json:"type"`
 	// The name of the service.
 	Label string `json:"label"`
-	// What it asks for, in the order to show.
+	// Its settings, in display order.
 	Settings []ConnectorSetting `json:"settings"`
-	// What it can do.
+	// The features that it supports.
 	Capabilities ConnectorCapabilities `json:"capabilities"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1330,19 +1330,19 @@ func (v *Connector) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ConnectorCapabilities: What a connector can do.
+// ConnectorCapabilities: The features that a connector supports.
 type ConnectorCapabilities struct {
-	// Whether its people are read by a schedule; otherwise they are posted to `hook_url`.
+	// Whether syncs read people on a schedule; if not, they are posted to `hook_url`.
 	Reads bool `json:"reads"`
-	// Whether later syncs can read only what changed.
+	// Whether later syncs can read only changes.
 	ReadsChanges bool `json:"reads_changes"`
-	// Whether opt-outs can be written to the service.
+	// Whether opt-outs can be written back to the service.
 	WritesOptOuts bool `json:"writes_opt_outs"`
-	// Whether a list has a `hook_url` that the service posts to.
+	// Whether a list has a `hook_url` for the service to post to.
 	HasHook bool `json:"has_hook"`
-	// Whether the address is registered in the service by itself.
+	// Whether `hook_url` is registered with the service automatically.
 	RegistersHook bool `json:"registers_hook"`
-	// Whether the service reports consent to text messages by itself.
+	// Whether the service itself reports consent to text messages.
 	ReportsConsent bool `json:"reports_consent"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1354,11 +1354,11 @@ func (v *ConnectorCapabilities) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ConnectorChoice: A value of a setting.
+// ConnectorChoice: An allowed value of a setting.
 type ConnectorChoice struct {
 	// The value to send.
 	Value string `json:"value"`
-	// How it is shown.
+	// The text to show.
 	Label string `json:"label"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1370,21 +1370,21 @@ func (v *ConnectorChoice) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// ConnectorSetting: A setting of a connector, for a form to ask for.
+// ConnectorSetting: A setting of a connector, with what a form needs to ask for it.
 type ConnectorSetting struct {
 	// The key in `settings`.
 	Name string `json:"name"`
-	// How it is shown.
+	// The text to show.
 	Label string `json:"label"`
-	// How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has `choices`.
+	// The kind of input. A `secret` is stored encrypted and never returned; a `choice` has `choices`.
 	Kind ConnectorSettingKind `json:"kind"`
-	// Whether the connector cannot work without it.
+	// Whether the setting is required.
 	Required bool `json:"required"`
-	// Where to find it; may be empty.
+	// Where to find the value; may be empty.
 	Help string `json:"help"`
-	// A value that it may have.
+	// An example value.
 	Example *string `json:"example"`
-	// The only values of a `choice`; empty for other kinds.
+	// The allowed values of a `choice`; empty for other kinds.
 	Choices []ConnectorChoice `json:"choices"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2915,26 +2915,26 @@ func (v *MissingVariable) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// NewSource: The service that a list is kept in step with.
+// NewSource: The service that a list syncs from.
 type NewSource struct {
-	// The ISO 3166-1 region of numbers without a country code, unless a mapped field names a country.
+	// The ISO 3166-1 region of phone numbers without a country code, unless a mapped field gives the country.
 	DefaultRegion *string `json:"default_region,omitempty"`
 	Evidence      *OptIn  `json:"evidence,omitempty"`
-	// What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the service has,
-	// `skip` none. `fill` unless told.
+	// How existing contacts change: `fill` sets only blank values, `overwrite` sets every value that the service has,
+	// and `skip` changes nothing. The default is `fill`.
 	Update *CreateImportUpdate `json:"update,omitempty"`
-	// What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it on. Consent
-	// never changes by it. `leave` unless told.
+	// What happens to a contact removed from the service: `leave` removes it from the list, `stay` keeps it. Neither
+	// changes consent. The default is `leave`.
 	Removal *ListSourceRemoval `json:"removal,omitempty"`
-	// How often the list is synced, in minutes; 60 unless told.
+	// The sync interval in minutes. The default is 60.
 	EveryMinutes *int64 `json:"every_minutes,omitempty"`
 	// The connector, such as `kit` or `hook`.
 	Type string `json:"type"`
-	// The settings of the connector, by their names. Secrets are kept encrypted and never returned.
+	// The settings of the connector, by name. Secrets are stored encrypted and never returned.
 	Settings map[string]any `json:"settings"`
-	// What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
-	// `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
-	// `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if left out.
+	// Maps each field key of the service to `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
+	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
+	// `status`, `attributes.` followed by a key, or `ignore`. If omitted, the first sync proposes a mapping.
 	Mapping map[string]any `json:"mapping,omitempty"`
 }
 
@@ -3729,24 +3729,24 @@ type UpdateImport struct {
 // MarshalJSON writes the fields that are set.
 func (v UpdateImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// UpdateSource: Changes to the source of a synced list; the next sync reads everyone again.
+// UpdateSource: Changes to the source of a synced list. They start a full sync.
 type UpdateSource struct {
-	// Settings to change, by their names; a blank one removes it. Others stay, secrets too.
+	// Settings to change, by name. A blank value removes a setting; omitted ones keep their values.
 	Settings map[string]any `json:"settings,omitempty"`
-	// What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
-	// `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
-	// `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if left out.
+	// Maps each field key of the service to `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
+	// `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
+	// `status`, `attributes.` followed by a key, or `ignore`. If omitted, the first sync proposes a mapping.
 	Mapping map[string]any `json:"mapping,omitempty"`
-	// The ISO 3166-1 region of numbers without a country code, unless a mapped field names a country.
+	// The ISO 3166-1 region of phone numbers without a country code, unless a mapped field gives the country.
 	DefaultRegion *string `json:"default_region,omitempty"`
 	Evidence      *OptIn  `json:"evidence,omitempty"`
-	// What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the service has,
-	// `skip` none. `fill` unless told.
+	// How existing contacts change: `fill` sets only blank values, `overwrite` sets every value that the service has,
+	// and `skip` changes nothing. The default is `fill`.
 	Update *CreateImportUpdate `json:"update,omitempty"`
-	// What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it on. Consent
-	// never changes by it. `leave` unless told.
+	// What happens to a contact removed from the service: `leave` removes it from the list, `stay` keeps it. Neither
+	// changes consent. The default is `leave`.
 	Removal *ListSourceRemoval `json:"removal,omitempty"`
-	// How often the list is synced, in minutes; 60 unless told.
+	// The sync interval in minutes. The default is 60.
 	EveryMinutes *int64 `json:"every_minutes,omitempty"`
 }
 

@@ -24,37 +24,37 @@ EVERY_MINUTES = 60
 Settings = Annotated[
     dict[str, str],
     about(
-        "The settings of the connector, by their names. Secrets are kept encrypted and never returned.",
+        "The settings of the connector, by name. Secrets are stored encrypted and never returned.",
         example={"api_key": "kit_4f2a…", "tag_id": "1042"},
     ),
 ]
 FieldMapping = Annotated[
     dict[str, str],
     about(
-        "What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,"
+        "Maps each field key of the service to `phone`, `first_name`, `last_name`, `full_name`, `email`,"
         " `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`,"
-        " `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if"
-        " left out.",
+        " `consent_text`, `opted_out`, `status`, `attributes.` followed by a key, or `ignore`. If omitted, the first"
+        " sync proposes a mapping.",
         example={"fields.phone": "phone", "first_name": "first_name"},
     ),
 ]
 Region = Annotated[
     str,
     about(
-        "The ISO 3166-1 region of numbers without a country code, unless a mapped field names a country.",
+        "The ISO 3166-1 region of phone numbers without a country code, unless a mapped field gives the country.",
         example="US",
         pattern=REGION_PATTERN,
     ),
 ]
 Evidence_ = Annotated[
     OptInEvidence,
-    about("How everyone there agreed to receive texts. Without it, and without a consent field, nobody is opted in."),
+    about("How everyone in the source agreed to receive texts. Without it or a consent field, nobody is opted in."),
 ]
 Update = Annotated[
     str,
     about(
-        "What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the service has,"
-        " `skip` none. `fill` unless told.",
+        "How existing contacts change: `fill` sets only blank values, `overwrite` sets every value that the service"
+        " has, and `skip` changes nothing. The default is `fill`.",
         example="overwrite",
         enum=[*RULES],
     ),
@@ -62,8 +62,8 @@ Update = Annotated[
 Removal = Annotated[
     str,
     about(
-        "What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it on. Consent"
-        " never changes by it. `leave` unless told.",
+        "What happens to a contact removed from the service: `leave` removes it from the list, `stay` keeps it."
+        " Neither changes consent. The default is `leave`.",
         example="leave",
         enum=[*REMOVALS],
     ),
@@ -71,7 +71,7 @@ Removal = Annotated[
 Minutes = Annotated[
     int,
     about(
-        f"How often the list is synced, in minutes; {EVERY_MINUTES} unless told.",
+        f"The sync interval in minutes. The default is {EVERY_MINUTES}.",
         example=60,
         minimum=MIN_MINUTES,
         maximum=MAX_MINUTES,
@@ -80,7 +80,7 @@ Minutes = Annotated[
 
 
 class SourceOptions(Request, frozen=True, kw_only=True):
-    """How the people of a source become contacts."""
+    """Options for turning the people of a source into contacts."""
 
     default_region: Region | None = None
     evidence: Evidence_ | None = None
@@ -90,7 +90,7 @@ class SourceOptions(Request, frozen=True, kw_only=True):
 
 
 class NewSource(SourceOptions, frozen=True, kw_only=True):
-    """The service that a list is kept in step with."""
+    """The service that a list syncs from."""
 
     type: Annotated[str, about("The connector, such as `kit` or `hook`.", example="hook")]
     settings: Settings
@@ -98,13 +98,13 @@ class NewSource(SourceOptions, frozen=True, kw_only=True):
 
 
 class UpdateSource(Request, frozen=True, kw_only=True):
-    """Changes to the source of a synced list; the next sync reads everyone again."""
+    """Changes to the source of a synced list. They start a full sync."""
 
     settings: (
         Annotated[
             dict[str, str],
             about(
-                "Settings to change, by their names; a blank one removes it. Others stay, secrets too.",
+                "Settings to change, by name. A blank value removes a setting; omitted ones keep their values.",
                 example={"tag_id": "1043"},
             ),
         ]

@@ -13,56 +13,60 @@ from msvs.fields import about
 
 
 class ConnectorChoice(Resource, kw_only=True):
-    """A value of a setting."""
+    """An allowed value of a setting."""
 
     value: Annotated[str, about("The value to send.", example="unsubscribe")]
-    label: Annotated[str, about("How it is shown.", example="Unsubscribe the customer from SMS marketing")]
+    label: Annotated[str, about("The text to show.", example="Unsubscribe the customer from SMS marketing")]
 
 
 class ConnectorSetting(Resource, kw_only=True):
-    """A setting of a connector, for a form to ask for."""
+    """A setting of a connector, with what a form needs to ask for it."""
 
     name: Annotated[str, about("The key in `settings`.", example="api_key")]
-    label: Annotated[str, about("How it is shown.", example="API key")]
+    label: Annotated[str, about("The text to show.", example="API key")]
     kind: Annotated[
         str,
         about(
-            "How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has `choices`.",
+            "The kind of input. A `secret` is stored encrypted and never returned; a `choice` has `choices`.",
             example="secret",
             enum=[*SettingKind],
         ),
     ]
-    required: Annotated[bool, about("Whether the connector cannot work without it.", example=False)]
-    help: Annotated[str, about("Where to find it; may be empty.", example="In Kit: Settings, Developer, V4 keys.")]
-    example: Annotated[str, about("A value that it may have.", example="1042")] | None
+    required: Annotated[bool, about("Whether the setting is required.", example=False)]
+    help: Annotated[
+        str, about("Where to find the value; may be empty.", example="In Kit: Settings, Developer, V4 keys.")
+    ]
+    example: Annotated[str, about("An example value.", example="1042")] | None
     choices: Annotated[
-        list[ConnectorChoice], about("The only values of a `choice`; empty for other kinds.", example=[])
+        list[ConnectorChoice], about("The allowed values of a `choice`; empty for other kinds.", example=[])
     ]
 
 
 class ConnectorCapabilities(Resource, kw_only=True):
-    """What a connector can do."""
+    """The features that a connector supports."""
 
     reads: Annotated[
-        bool, about("Whether its people are read by a schedule; otherwise they are posted to `hook_url`.", example=True)
+        bool, about("Whether syncs read people on a schedule; if not, they are posted to `hook_url`.", example=True)
     ]
-    reads_changes: Annotated[bool, about("Whether later syncs can read only what changed.", example=True)]
-    writes_opt_outs: Annotated[bool, about("Whether opt-outs can be written to the service.", example=True)]
-    has_hook: Annotated[bool, about("Whether a list has a `hook_url` that the service posts to.", example=True)]
-    registers_hook: Annotated[bool, about("Whether the address is registered in the service by itself.", example=True)]
+    reads_changes: Annotated[bool, about("Whether later syncs can read only changes.", example=True)]
+    writes_opt_outs: Annotated[bool, about("Whether opt-outs can be written back to the service.", example=True)]
+    has_hook: Annotated[bool, about("Whether a list has a `hook_url` for the service to post to.", example=True)]
+    registers_hook: Annotated[
+        bool, about("Whether `hook_url` is registered with the service automatically.", example=True)
+    ]
     reports_consent: Annotated[
-        bool, about("Whether the service reports consent to text messages by itself.", example=False)
+        bool, about("Whether the service itself reports consent to text messages.", example=False)
     ]
 
 
 class ConnectorResource(Resource, kw_only=True):
-    """A service that a list can be kept in step with."""
+    """A service that a list can sync from."""
 
     object: Literal["connector"] = "connector"
     type: Annotated[str, about("The `type` of a list's source.", example="kit")]
     label: Annotated[str, about("The name of the service.", example="Kit")]
-    settings: Annotated[list[ConnectorSetting], about("What it asks for, in the order to show.")]
-    capabilities: Annotated[ConnectorCapabilities, about("What it can do.")]
+    settings: Annotated[list[ConnectorSetting], about("Its settings, in display order.")]
+    capabilities: Annotated[ConnectorCapabilities, about("The features that it supports.")]
 
 
 async def list_connectors(ctx: Context) -> list[ConnectorResource]:

@@ -42,19 +42,19 @@ ON CONFLICT (source_id, external_id) DO UPDATE SET due_at = excluded.due_at
 
 
 class HookAnswer(Resource, kw_only=True):
-    """What came of people who were posted."""
+    """The result of a request to a hook URL."""
 
     object: Literal["hook_delivery"] = "hook_delivery"
     status: Annotated[
         str,
         about(
-            "`taken`; `queued` to be read again from the service; or `sampled`, until the list is confirmed.",
+            "`taken`; `queued` to be looked up in the service; or `sampled`, if the list is not confirmed yet.",
             example="taken",
             enum=["taken", "queued", "sampled"],
         ),
     ]
-    counts: Annotated[SyncCounts, about("The outcomes.")]
-    invalid: Annotated[list[SyncProblem], about("The people who could not be read.", example=[])]
+    counts: Annotated[SyncCounts, about("The number of people by outcome.")]
+    invalid: Annotated[list[SyncProblem], about("The people who could not be read, with the reason.", example=[])]
 
 
 async def find_source(token: str) -> ListSource:

@@ -593,31 +593,31 @@ export interface ImportedContactParams {
   external_id?: string | null;
 }
 
-/** The service that a list is kept in step with. */
+/** The service that a list syncs from. */
 export interface NewSourceParams {
-  /** The ISO 3166-1 region of numbers without a country code, unless a mapped field names a country. */
+  /** The ISO 3166-1 region of phone numbers without a country code, unless a mapped field gives the country. */
   default_region?: string | null;
   evidence?: OptInParams | null;
   /**
-   * What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the service has,
-   * `skip` none. `fill` unless told.
+   * How existing contacts change: `fill` sets only blank values, `overwrite` sets every value that the service has,
+   * and `skip` changes nothing. The default is `fill`.
    */
   update?: CreateImportUpdate | null;
   /**
-   * What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it on. Consent never
-   * changes by it. `leave` unless told.
+   * What happens to a contact removed from the service: `leave` removes it from the list, `stay` keeps it. Neither
+   * changes consent. The default is `leave`.
    */
   removal?: ListSourceRemoval | null;
-  /** How often the list is synced, in minutes; 60 unless told. */
+  /** The sync interval in minutes. The default is 60. */
   every_minutes?: number | null;
   /** The connector, such as `kit` or `hook`. */
   type: string;
-  /** The settings of the connector, by their names. Secrets are kept encrypted and never returned. */
+  /** The settings of the connector, by name. Secrets are stored encrypted and never returned. */
   settings: Record<string, string>;
   /**
-   * What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
-   * `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
-   * `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if left out.
+   * Maps each field key of the service to `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
+   * `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
+   * `status`, `attributes.` followed by a key, or `ignore`. If omitted, the first sync proposes a mapping.
    */
   mapping?: Record<string, string> | null;
 }
@@ -1055,58 +1055,58 @@ export interface Checkout {
   paid_at: string | null;
 }
 
-/** A service that a list can be kept in step with. */
+/** A service that a list can sync from. */
 export interface Connector {
   object: "connector";
   /** The `type` of a list's source. */
   type: string;
   /** The name of the service. */
   label: string;
-  /** What it asks for, in the order to show. */
+  /** Its settings, in display order. */
   settings: Array<ConnectorSetting>;
-  /** What it can do. */
+  /** The features that it supports. */
   capabilities: ConnectorCapabilities;
 }
 
-/** What a connector can do. */
+/** The features that a connector supports. */
 export interface ConnectorCapabilities {
-  /** Whether its people are read by a schedule; otherwise they are posted to `hook_url`. */
+  /** Whether syncs read people on a schedule; if not, they are posted to `hook_url`. */
   reads: boolean;
-  /** Whether later syncs can read only what changed. */
+  /** Whether later syncs can read only changes. */
   reads_changes: boolean;
-  /** Whether opt-outs can be written to the service. */
+  /** Whether opt-outs can be written back to the service. */
   writes_opt_outs: boolean;
-  /** Whether a list has a `hook_url` that the service posts to. */
+  /** Whether a list has a `hook_url` for the service to post to. */
   has_hook: boolean;
-  /** Whether the address is registered in the service by itself. */
+  /** Whether `hook_url` is registered with the service automatically. */
   registers_hook: boolean;
-  /** Whether the service reports consent to text messages by itself. */
+  /** Whether the service itself reports consent to text messages. */
   reports_consent: boolean;
 }
 
-/** A value of a setting. */
+/** An allowed value of a setting. */
 export interface ConnectorChoice {
   /** The value to send. */
   value: string;
-  /** How it is shown. */
+  /** The text to show. */
   label: string;
 }
 
-/** A setting of a connector, for a form to ask for. */
+/** A setting of a connector, with what a form needs to ask for it. */
 export interface ConnectorSetting {
   /** The key in `settings`. */
   name: string;
-  /** How it is shown. */
+  /** The text to show. */
   label: string;
-  /** How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has `choices`. */
+  /** The kind of input. A `secret` is stored encrypted and never returned; a `choice` has `choices`. */
   kind: ConnectorSettingKind;
-  /** Whether the connector cannot work without it. */
+  /** Whether the setting is required. */
   required: boolean;
-  /** Where to find it; may be empty. */
+  /** Where to find the value; may be empty. */
   help: string;
-  /** A value that it may have. */
+  /** An example value. */
   example: string | null;
-  /** The only values of a `choice`; empty for other kinds. */
+  /** The allowed values of a `choice`; empty for other kinds. */
   choices: Array<ConnectorChoice>;
 }
 

@@ -49,28 +49,28 @@ export interface ListsListContactsParams {
 
 /** Parameters of lists.updateSource. */
 export interface ListsUpdateSourceParams {
-  /** Settings to change, by their names; a blank one removes it. Others stay, secrets too. */
+  /** Settings to change, by name. A blank value removes a setting; omitted ones keep their values. */
   settings?: Record<string, string>;
   /**
-   * What each field of the service is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,
-   * `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,
-   * `opted_out`, `status`, `attributes.` and a key, or `ignore`. Proposed by the first sync if left out.
+   * Maps each field key of the service to `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,
+   * `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`, `opted_out`,
+   * `status`, `attributes.` followed by a key, or `ignore`. If omitted, the first sync proposes a mapping.
    */
   mapping?: Record<string, string>;
-  /** The ISO 3166-1 region of numbers without a country code, unless a mapped field names a country. */
+  /** The ISO 3166-1 region of phone numbers without a country code, unless a mapped field gives the country. */
   default_region?: string | null;
   evidence?: OptInParams | null;
   /**
-   * What happens to contacts that exist: `fill` changes only blank values, `overwrite` all that the service has,
-   * `skip` none. `fill` unless told.
+   * How existing contacts change: `fill` sets only blank values, `overwrite` sets every value that the service has,
+   * and `skip` changes nothing. The default is `fill`.
    */
   update?: CreateImportUpdate;
   /**
-   * What happens to a contact who is no longer there: `leave` takes it off the list, `stay` keeps it on. Consent never
-   * changes by it. `leave` unless told.
+   * What happens to a contact removed from the service: `leave` removes it from the list, `stay` keeps it. Neither
+   * changes consent. The default is `leave`.
    */
   removal?: ListSourceRemoval;
-  /** How often the list is synced, in minutes; 60 unless told. */
+  /** The sync interval in minutes. The default is 60. */
   every_minutes?: number;
 }
 

@@ -9,13 +9,13 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A service that a list can be kept in step with.
+ * A service that a list can sync from.
  *
  * @property-read string $object
  * @property-read string $type The `type` of a list's source.
  * @property-read string $label The name of the service.
- * @property-read list<ConnectorSetting> $settings What it asks for, in the order to show.
- * @property-read ConnectorCapabilities $capabilities What it can do.
+ * @property-read list<ConnectorSetting> $settings Its settings, in display order.
+ * @property-read ConnectorCapabilities $capabilities The features that it supports.
  */
 final class Connector extends Model
 {

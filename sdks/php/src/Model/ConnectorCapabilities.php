@@ -9,14 +9,14 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * What a connector can do.
+ * The features that a connector supports.
  *
- * @property-read bool $reads Whether its people are read by a schedule; otherwise they are posted to `hook_url`.
- * @property-read bool $reads_changes Whether later syncs can read only what changed.
- * @property-read bool $writes_opt_outs Whether opt-outs can be written to the service.
- * @property-read bool $has_hook Whether a list has a `hook_url` that the service posts to.
- * @property-read bool $registers_hook Whether the address is registered in the service by itself.
- * @property-read bool $reports_consent Whether the service reports consent to text messages by itself.
+ * @property-read bool $reads Whether syncs read people on a schedule; if not, they are posted to `hook_url`.
+ * @property-read bool $reads_changes Whether later syncs can read only changes.
+ * @property-read bool $writes_opt_outs Whether opt-outs can be written back to the service.
+ * @property-read bool $has_hook Whether a list has a `hook_url` for the service to post to.
+ * @property-read bool $registers_hook Whether `hook_url` is registered with the service automatically.
+ * @property-read bool $reports_consent Whether the service itself reports consent to text messages.
  */
 final class ConnectorCapabilities extends Model
 {

@@ -9,10 +9,10 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A value of a setting.
+ * An allowed value of a setting.
  *
  * @property-read string $value The value to send.
- * @property-read string $label How it is shown.
+ * @property-read string $label The text to show.
  */
 final class ConnectorChoice extends Model
 {

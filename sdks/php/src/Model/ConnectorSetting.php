@@ -9,16 +9,16 @@ namespace MassiveSMS\Model;
 use MassiveSMS\Model;
 
 /**
- * A setting of a connector, for a form to ask for.
+ * A setting of a connector, with what a form needs to ask for it.
  *
  * @property-read string $name The key in `settings`.
- * @property-read string $label How it is shown.
- * @property-read string $kind How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has
+ * @property-read string $label The text to show.
+ * @property-read string $kind The kind of input. A `secret` is stored encrypted and never returned; a `choice` has
  * `choices`.
- * @property-read bool $required Whether the connector cannot work without it.
- * @property-read string $help Where to find it; may be empty.
- * @property-read string|null $example A value that it may have.
- * @property-read list<ConnectorChoice> $choices The only values of a `choice`; empty for other kinds.
+ * @property-read bool $required Whether the setting is required.
+ * @property-read string $help Where to find the value; may be empty.
+ * @property-read string|null $example An example value.
+ * @property-read list<ConnectorChoice> $choices The allowed values of a `choice`; empty for other kinds.
  */
 final class ConnectorSetting extends Model
 {

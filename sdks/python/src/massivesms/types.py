@@ -691,7 +691,7 @@ class ImportedContactParam(TypedDict, total=False):
 
 
 class NewSourceParam(TypedDict, total=False):
-    """The service that a list is kept in step with."""
+    """The service that a list syncs from."""
 
     default_region: str | None
     evidence: OptInParam | None
@@ -1171,7 +1171,7 @@ class Checkout(Model):
 
 
 class Connector(Model):
-    """A service that a list can be kept in step with."""
+    """A service that a list can sync from."""
 
     _nested: ClassVar[Mapping[str, str]] = {"settings": "ConnectorSetting", "capabilities": "ConnectorCapabilities"}
     object: Literal["connector"]
@@ -1180,55 +1180,55 @@ class Connector(Model):
     label: str
     """The name of the service."""
     settings: list[ConnectorSetting]
-    """What it asks for, in the order to show."""
+    """Its settings, in display order."""
     capabilities: ConnectorCapabilities
-    """What it can do."""
+    """The features that it supports."""
 
 
 class ConnectorCapabilities(Model):
-    """What a connector can do."""
+    """The features that a connector supports."""
 
     reads: bool
-    """Whether its people are read by a schedule; otherwise they are posted to `hook_url`."""
+    """Whether syncs read people on a schedule; if not, they are posted to `hook_url`."""
     reads_changes: bool
-    """Whether later syncs can read only what changed."""
+    """Whether later syncs can read only changes."""
     writes_opt_outs: bool
-    """Whether opt-outs can be written to the service."""
+    """Whether opt-outs can be written back to the service."""
     has_hook: bool
-    """Whether a list has a `hook_url` that the service posts to."""
+    """Whether a list has a `hook_url` for the service to post to."""
     registers_hook: bool
-    """Whether the address is registered in the service by itself."""
+    """Whether `hook_url` is registered with the service automatically."""
     reports_consent: bool
-    """Whether the service reports consent to text messages by itself."""
+    """Whether the service itself reports consent to text messages."""
 
 
 class ConnectorChoice(Model):
-    """A value of a setting."""
+    """An allowed value of a setting."""
 
     value: str
     """The value to send."""
     label: str
-    """How it is shown."""
+    """The text to show."""
 
 
 class ConnectorSetting(Model):
-    """A setting of a connector, for a form to ask for."""
+    """A setting of a connector, with what a form needs to ask for it."""
 
     _nested: ClassVar[Mapping[str, str]] = {"choices": "ConnectorChoice"}
     name: str
     """The key in `settings`."""
     label: str
-    """How it is shown."""
+    """The text to show."""
     kind: ConnectorSettingKind
-    """How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has `choices`."""
+    """The kind of input. A `secret` is stored encrypted and never returned; a `choice` has `choices`."""
     required: bool
-    """Whether the connector cannot work without it."""
+    """Whether the setting is required."""
     help: str
-    """Where to find it; may be empty."""
+    """Where to find the value; may be empty."""
     example: str | None
-    """A value that it may have."""
+    """An example value."""
     choices: list[ConnectorChoice]
-    """The only values of a `choice`; empty for other kinds."""
+    """The allowed values of a `choice`; empty for other kinds."""
 
 
 class ConsentEntry(Model):

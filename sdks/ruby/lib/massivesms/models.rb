@@ -411,58 +411,58 @@ module MassiveSMS
     field :paid_at, :time
   end
 
-  # A service that a list can be kept in step with.
+  # A service that a list can sync from.
   class Connector < Model
     field :object
     # The `type` of a list's source.
     field :type
     # The name of the service.
     field :label
-    # What it asks for, in the order to show.
+    # Its settings, in display order.
     field :settings, [:ConnectorSetting]
-    # What it can do.
+    # The features that it supports.
     field :capabilities, :ConnectorCapabilities
   end
 
-  # What a connector can do.
+  # The features that a connector supports.
   class ConnectorCapabilities < Model
-    # Whether its people are read by a schedule; otherwise they are posted to `hook_url`.
+    # Whether syncs read people on a schedule; if not, they are posted to `hook_url`.
     field :reads
-    # Whether later syncs can read only what changed.
+    # Whether later syncs can read only changes.
     field :reads_changes
-    # Whether opt-outs can be written to the service.
+    # Whether opt-outs can be written back to the service.
     field :writes_opt_outs
-    # Whether a list has a `hook_url` that the service posts to.
+    # Whether a list has a `hook_url` for the service to post to.
     field :has_hook
-    # Whether the address is registered in the service by itself.
+    # Whether `hook_url` is registered with the service automatically.
     field :registers_hook
-    # Whether the service reports consent to text messages by itself.
+    # Whether the service itself reports consent to text messages.
     field :reports_consent
   end
 
-  # A value of a setting.
+  # An allowed value of a setting.
   class ConnectorChoice < Model
     # The value to send.
     field :value
-    # How it is shown.
+    # The text to show.
     field :label
   end
 
-  # A setting of a connector, for a form to ask for.
+  # A setting of a connector, with what a form needs to ask for it.
   class ConnectorSetting < Model
     # The key in `settings`.
     field :name
-    # How it is shown.
+    # The text to show.
     field :label
-    # How to ask for it. A `secret` is kept encrypted and never returned; a `choice` has `choices`.
+    # The kind of input. A `secret` is stored encrypted and never returned; a `choice` has `choices`.
     field :kind
-    # Whether the connector cannot work without it.
+    # Whether the setting is required.
     field :required
-    # Where to find it; may be empty.
+    # Where to find the value; may be empty.
     field :help
-    # A value that it may have.
+    # An example value.
     field :example
-    # The only values of a `choice`; empty for other kinds.
+    # The allowed values of a `choice`; empty for other kinds.
     field :choices, [:ConnectorChoice]
   end
 

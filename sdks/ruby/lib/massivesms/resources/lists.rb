@@ -103,20 +103,20 @@ module MassiveSMS
       # again.
       #
       # @param id [String] The resource's id.
-      # @param settings [Hash<String, Object>] Settings to change, by their names; a blank one removes it. Others
-      # stay, secrets too.
-      # @param mapping [Hash<String, Object>] What each field of the service is, by its key: `phone`, `first_name`,
+      # @param settings [Hash<String, Object>] Settings to change, by name. A blank value removes a setting; omitted
+      # ones keep their values.
+      # @param mapping [Hash<String, Object>] Maps each field key of the service to `phone`, `first_name`,
       # `last_name`, `full_name`, `email`, `timezone`, `external_id`, `country`, `consent`, `consent_at`,
-      # `consent_source`, `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` and a key, or `ignore`.
-      # Proposed by the first sync if left out.
-      # @param default_region [String, nil] The ISO 3166-1 region of numbers without a country code, unless a mapped
-      # field names a country.
+      # `consent_source`, `consent_ip`, `consent_text`, `opted_out`, `status`, `attributes.` followed by a key, or
+      # `ignore`. If omitted, the first sync proposes a mapping.
+      # @param default_region [String, nil] The ISO 3166-1 region of phone numbers without a country code, unless a
+      # mapped field gives the country.
       # @param evidence [Hash<Object, Object>, nil]
-      # @param update [String] What happens to contacts that exist: `fill` changes only blank values, `overwrite` all
-      # that the service has, `skip` none. `fill` unless told.
-      # @param removal [String] What happens to a contact who is no longer there: `leave` takes it off the list,
-      # `stay` keeps it on. Consent never changes by it. `leave` unless told.
-      # @param every_minutes [Integer] How often the list is synced, in minutes; 60 unless told.
+      # @param update [String] How existing contacts change: `fill` sets only blank values, `overwrite` sets every
+      # value that the service has, and `skip` changes nothing. The default is `fill`.
+      # @param removal [String] What happens to a contact removed from the service: `leave` removes it from the list,
+      # `stay` keeps it. Neither changes consent. The default is `leave`.
+      # @param every_minutes [Integer] The sync interval in minutes. The default is 60.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [ContactList]
       def update_source(id, settings: UNSET, mapping: UNSET, default_region: UNSET, evidence: UNSET, update: UNSET,

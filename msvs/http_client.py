@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 import time
@@ -11,6 +12,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from types import TracebackType
 from typing import BinaryIO
@@ -28,6 +31,8 @@ TOTAL_SECONDS = 10.0
 DNS_CACHE_SECONDS = 10
 KEEPALIVE_SECONDS = 15
 DNS_THREADS = 32
+
+_digits = re.compile(r"[0-9]{1,15}", re.ASCII).fullmatch
 
 
 class FailureKind(StrEnum):
@@ -293,6 +298,25 @@ class HttpClient:
             raise
         sockets.opened += 1
         return socket.socket(family, kind, proto)
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """Parse a Retry-After header (RFC 9110, section 10.2.3) to seconds from now, or return None if it is invalid.
+
+    A date in the past is 0.
+    """
+    if value is None:
+        return None
+    text = value.strip(" \t")
+    if _digits(text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max((moment - now).total_seconds(), 0.0)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int, into: BinaryIO | None) -> bytes:

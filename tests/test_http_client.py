@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from msvs.address_policy import AddressPolicy, AddressRefused, check_url
-from msvs.http_client import FailureKind, HttpAnswer, HttpClient, HttpError
+from msvs.http_client import FailureKind, HttpAnswer, HttpClient, HttpError, parse_retry_after
 from msvs.settings import PRODUCTION, Insecure, Settings, SettingsError
 
 STRICT = AddressPolicy()
@@ -1034,3 +1034,32 @@ async def test_https_to_a_server_without_tls_is_a_tls_error(client: HttpClient) 
         error = await failure(client, f"https://{HOST}:{server.port}/")
         assert error.kind is FailureKind.TLS
         assert error.message == f"No TLS connection to {HOST} could be made."
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        ("120", 120.0),
+        (" 120\t", 120.0),
+        ("999999999999999", 999_999_999_999_999.0),
+        ("9" * 5000, None),
+        ("-5", None),
+        ("1.5", None),
+        ("١٢", None),
+        ("soon", None),
+        ("Fri, 01 May 2026 20:02:14 GMT", 120.0),
+        ("Friday, 01-May-26 20:02:14 GMT", 120.0),
+        ("Fri May  1 20:02:14 2026", 120.0),
+        ("Fri, 01 May 2026 22:02:14 +0200", 120.0),
+        ("Fri, 01 May 2026 19:00:00 GMT", 0.0),
+        ("Fri, 99 May 2026 20:02:14 GMT", None),
+        ("Fri, 01 May 99999999999 20:02:14 GMT", None),
+        ("nan", None),
+        ("inf", None),
+    ],
+)
+def test_parse_retry_after(value: str | None, expected: float | None) -> None:
+    assert parse_retry_after(value, datetime.datetime(2026, 5, 1, 20, 0, 14, tzinfo=datetime.UTC)) == expected

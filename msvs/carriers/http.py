@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Annotated, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -28,7 +27,7 @@ from msvs.carriers.protocol import (
     Submission,
     Unknown,
 )
-from msvs.http_client import HttpAnswer, HttpClient, HttpError
+from msvs.http_client import HttpAnswer, HttpClient, HttpError, parse_retry_after
 from msvs.settings import SettingsError
 
 T = TypeVar("T")
@@ -276,18 +275,9 @@ def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> f
 
     Telnyx documents x-ratelimit-reset, in seconds, in its place.
     """
-    text = (headers.get("Retry-After") or headers.get("x-ratelimit-reset") or "").strip()
-    if _seconds(text):
-        wanted = float(text)
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return RETRY_SECONDS
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        wanted = (moment - (now or datetime.now(UTC))).total_seconds()
-    return min(max(wanted, 0.0), MAX_RETRY_SECONDS)
+    text = headers.get("Retry-After") or headers.get("x-ratelimit-reset")
+    seconds = parse_retry_after(text, now or datetime.now(UTC))
+    return RETRY_SECONDS if seconds is None else min(seconds, MAX_RETRY_SECONDS)
 
 
 def decode(body: bytes, type: type[T]) -> T | None:

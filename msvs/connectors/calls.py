@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -22,7 +21,7 @@ from msvs.connectors.base import (
     RateLimited,
     Unavailable,
 )
-from msvs.http_client import FailureKind, HttpAnswer, HttpError
+from msvs.http_client import FailureKind, HttpAnswer, HttpError, parse_retry_after
 
 T = TypeVar("T")
 Query = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
@@ -36,7 +35,8 @@ CONNECT_SECONDS = 10.0
 RETRY_SECONDS = 60.0
 MAX_RETRY_SECONDS = 24 * 3600.0
 
-_seconds = re.compile(r"[0-9]{1,10}(?:[.][0-9]{1,6})?", re.ASCII).fullmatch
+# Shopify sends decimal seconds, such as 2.0.
+_decimal = re.compile(r"[0-9]{1,10}[.][0-9]{1,6}", re.ASCII).fullmatch
 
 
 class RequestRefused(BadAnswer):
@@ -162,15 +162,8 @@ def explain_answer(answer: HttpAnswer, label: str, concern: Concern, *, now: dat
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
     """Return the delay of a Retry-After header in seconds, between one second and a day, or None without one."""
     text = headers.get("Retry-After", "").strip()
-    if _seconds(text):
-        wanted = float(text)
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        wanted = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
-    return min(max(wanted, 1.0), MAX_RETRY_SECONDS)
+    wanted = float(text) if _decimal(text) else parse_retry_after(text, now)
+    return None if wanted is None else min(max(wanted, 1.0), MAX_RETRY_SECONDS)
 
 
 def as_text(value: object) -> str:

@@ -33,7 +33,7 @@ from msvs.api.webhooks.deliveries import (
     record_attempts,
     release_deliveries,
 )
-from msvs.http_client import TOTAL_SECONDS, HttpClient, HttpError
+from msvs.http_client import TOTAL_SECONDS, HttpClient, HttpError, parse_retry_after
 from msvs.workers.host_budgets import HostBudgets, host_of
 from msvs.workers.retrying import Failures, in_parts, is_away
 from msvs.workers.stopping import RECORD_SECONDS, StopFlag
@@ -321,7 +321,7 @@ class _Run:
             status=answer.status,
             head=answer.head,
             elapsed_ms=answer.elapsed_ms,
-            retry_after=signatures.parse_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)),
+            retry_after=parse_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)),
         )
 
     def _secrets_of(self, claimed: ClaimedDelivery) -> list[str]:

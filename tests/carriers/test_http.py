@@ -325,6 +325,7 @@ def test_a_base_url_may_be_on_this_machine_or_https(kind: str, base_url: str) ->
         ({"Retry-After": "30"}, 30.0),
         ({"Retry-After": "86400"}, 3600.0),
         ({"Retry-After": "soon"}, 1.0),
+        ({"Retry-After": "Mon, 23 Nov 99999999999 10:01:30 GMT"}, 1.0),
         ({"Retry-After": "-5"}, 1.0),
         ({"Retry-After": "٣"}, 1.0),
         ({"Retry-After": "Mon, 23 Nov 2026 10:01:30 GMT"}, 90.0),

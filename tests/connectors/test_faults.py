@@ -115,7 +115,9 @@ async def test_a_cursor_that_is_no_longer_good_begins_again_or_is_reported(servi
         (format_datetime(NOW.replace(hour=13), usegmt=True), 1.0),
         ("0", 1.0),
         ("999999999", 86_400.0),
+        ("2.5", 2.5),
         ("soon", 60.0),
+        ("Mon, 23 Nov 99999999999 10:01:30 GMT", 60.0),
         (None, 60.0),
     ],
 )

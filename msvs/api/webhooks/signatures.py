@@ -7,8 +7,7 @@ import math
 import re
 import secrets as random_source
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import accumulate
 from random import Random, SystemRandom
@@ -111,22 +110,3 @@ def retry_at(
     if retry_after is not None and retry_after > wait.total_seconds():
         wait = timedelta(seconds=math.ceil(min(retry_after, RETRY_WINDOW.total_seconds())))
     return min(now + wait, last)
-
-
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Parse the seconds a Retry-After header asks to wait, from a number or an HTTP date, or None from neither.
-
-    Source: RFC 9110, section 10.2.3. A date that has passed is 0.
-    """
-    if value is None:
-        return None
-    text = value.strip(" \t")
-    if _DIGITS.fullmatch(text):
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max((moment - now).total_seconds(), 0.0)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None

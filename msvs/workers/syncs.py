@@ -26,6 +26,7 @@ from msvs.connectors.registry import open_connector
 from msvs.database import execute
 from msvs.http_client import HttpClient
 from msvs.models import ListSource, ListSync, SourceStatus
+from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
@@ -38,13 +39,15 @@ SWEEP_BATCH = 500
 async def run_syncs(services: Services, http: HttpClient, *, stop: StopFlag | None = None) -> int:
     """Run due sources one at a time until none is left. Return the number of people read."""
     stop = stop or StopFlag()
+    failures = Failures()
     read = 0
     while not stop.is_set:
         token = ids.new_id()
         id = await sync_runs.claim_source(token, await database.now())
         if id is None:
             break
-        read += await Turn(services, http, stop, id, token).run()
+        read += await failures.outlive("sync", Turn(services, http, stop, id, token).run(), 0)
+    failures.end()
     return read
 
 
@@ -55,13 +58,16 @@ class Turn:
         self._services, self._http, self._stop = services, http, stop
         self._id, self._token = id, token
         self._read = 0
+        self._is_broken = False
         self._until = time.monotonic() + TURN_SECONDS
 
     async def run(self) -> int:
         """Write opt-outs back, then look up and sync people, until nothing is due or the turn is over."""
         connector: Connector | None = None
         try:
-            source = await ListSource.get(id=self._id)
+            source = await ListSource.get_or_none(id=self._id)
+            if source is None:
+                raise LeaseLost
             connector = self._open(source)
             await self._write_opt_outs(connector)
             await self._look_up(connector)
@@ -69,11 +75,17 @@ class Turn:
                 await self._sync(connector)
         except LeaseLost:
             pass
+        except Exception:
+            self._is_broken = True
+            raise
         finally:
             if connector is not None:
                 with suppress(ConnectorError):
                     await connector.close()
-            await execute(RELEASE_SOURCE, self._id, self._token)
+            # After an unexpected error, the lease runs out by itself: once released, this source, which has waited
+            # longest, would be claimed again at once, and no other would get a turn.
+            if not self._is_broken:
+                await execute(RELEASE_SOURCE, self._id, self._token)
         return self._read
 
     def _open(self, source: ListSource) -> Connector:

@@ -12,7 +12,6 @@ from msvs.connectors.base import (
     Account,
     Capabilities,
     Connector,
-    ConnectorError,
     Field,
     Gone,
     Page,
@@ -33,7 +32,7 @@ class Service:
 
     people: dict[str, Person] = field(default_factory=dict)
     page_size: int = 2
-    errors: list[ConnectorError | None] = field(default_factory=list)
+    errors: list[Exception | None] = field(default_factory=list)
     opted_out: list[tuple[str, datetime]] = field(default_factory=list)
     pages: list[tuple[str | None, str | None]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)

@@ -543,6 +543,21 @@ async def test_a_single_use_token_is_kept_before_anything_can_go_wrong(ctx: Cont
     assert service.token != "key-1"
 
 
+async def test_a_list_that_breaks_its_worker_leaves_the_others_their_turn(ctx: Context, service: Service) -> None:
+    first, second = await connect(ctx), await connect(ctx)
+    service.errors = [RuntimeError("a bug in a connector")]
+
+    with pytest.raises(RuntimeError):
+        await work()
+
+    assert (await source_of(first)).status is SourceStatus.CHECKING
+    assert (await source_of(second)).status is SourceStatus.CHECKED
+    assert await work() == 0, "the first list is leased until its lease expires"
+    await ListSource.filter(list_id=first.id).update(lease_until=await db.now() - HOUR)
+    await work()
+    assert (await source_of(first)).status is SourceStatus.CHECKED
+
+
 # Interruptions
 
 

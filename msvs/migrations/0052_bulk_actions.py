@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
                 "app": "msvs",
                 "indexes": [Index(fields=["workspace_id", "livemode", "id"])],
                 "pk_attr": "id",
-                "table_description": "An action on all contacts that meet conditions, and how far it is.",
+                "table_description": "An action on all contacts that match conditions, and its progress.",
             },
             bases=["Model"],
         ),

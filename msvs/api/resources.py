@@ -31,7 +31,7 @@ from msvs.models import (
     SyncTrigger,
     rows,
 )
-from msvs.models.campaigns import Audience
+from msvs.models.campaigns import Audience, Exclusions
 from msvs.models.messages import KeptWarning, MetadataValue
 
 UNSET = msgspec.UNSET
@@ -163,6 +163,18 @@ class AudienceResource(Resource, kw_only=True, omit_defaults=True):
     contact_ids: Annotated[list[str], about("The single contacts.")] = []
 
 
+class ExclusionsResource(Resource, kw_only=True, omit_defaults=True):
+    """Who of the audience is skipped: anyone to whom at least one of these applies."""
+
+    list_ids: Annotated[list[str], about("Members of these lists.", example=[LIST_ID])] = []
+    segment_ids: Annotated[list[str], about("Contacts that match one of these segments.")] = []
+    campaign_ids: Annotated[list[str], about("Recipients of these campaigns, without those they skipped.")] = []
+    messaged_within_days: (
+        Annotated[int, about("Contacts who got any message in the last so many days; null if it does not matter.")]
+        | None
+    ) = None
+
+
 class CampaignStats(Resource, kw_only=True):
     """The number of recipients by status. `replied` is part of `delivered`; `opted_out` counts STOP answers."""
 
@@ -192,13 +204,15 @@ class CampaignResource(Resource, kw_only=True):
     ]
     from_: Annotated[str, about("The sender the recipients see.", example="MASSIVESMS")] = msgspec.field(name="from")
     audience: AudienceResource
+    exclude: Annotated[ExclusionsResource, about("Who of the audience is skipped; null for nobody.")] | None = None
     status: Annotated[str, about("The status.", example="scheduled", enum=[*CampaignStatus])]
     pause_reason: (
         Annotated[
             str,
             about(
-                "Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is.",
-                enum=["insufficient_credits", "daily_cap", "missed", "manual"],
+                "Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null"
+                " unless it is.",
+                enum=["insufficient_credits", "daily_cap", "missed", "exclusion_missing", "manual"],
             ),
         ]
         | None
@@ -775,6 +789,10 @@ FAILURES: Mapping[str, str] = {
     "insufficient_credits": "The balance did not cover the message when it was due.",
     "recipient_opted_out": "The recipient opted out.",
     "recipient_not_opted_in": "The recipient has not opted in.",
+    "excluded_list": "The recipient is on a list that the campaign excludes.",
+    "excluded_segment": "The recipient matches a segment that the campaign excludes.",
+    "excluded_campaign": "The recipient is one of a campaign that this one excludes.",
+    "messaged_recently": "The recipient got a message in the days that the campaign excludes.",
     "recipient_deleted": "The contact was deleted before the message was due.",
     "outcome_unknown": "The carrier's answer was lost and no report came; the message was not sent again.",
     "expired": "The message was not handed over before its expires_at.",
@@ -961,6 +979,7 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         body=row.body,
         from_=row.sender,
         audience=audience_resource(row.audience),
+        exclude=exclusions_resource(row.exclusions),
         status=str(row.status),
         pause_reason=row.pause_reason,
         stats=stats,
@@ -980,6 +999,11 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
     )
 
 
+def exclusions_resource(exclusions: Exclusions | None) -> ExclusionsResource | None:
+    """Return the shape of a campaign's exclusions."""
+    return None if exclusions is None else ExclusionsResource(**exclusions)
+
+
 def campaign_version(row: rows.CampaignRow) -> str:
     """Return what changes with each thing that can be edited of a campaign."""
     told = (
@@ -995,7 +1019,8 @@ def campaign_version(row: rows.CampaignRow) -> str:
         optional_moment(row.expires_at),
         str(row.on_unknown),
     )
-    return version_of(*told)
+    # What a campaign lacks changes nothing, so that versions outlive a new field.
+    return version_of(*told, *filter(None, [row.exclusions]))
 
 
 def version_of(*told: object) -> str:

@@ -13,6 +13,7 @@ from strawberry import ID
 
 from msvs.api import ids, resources
 from msvs.api.campaigns import campaigns, reconciliation, requests
+from msvs.api.campaigns.exclusions import Exclude
 from msvs.api.campaigns.reconciliation import ReconciliationResource, reconcile_campaign
 from msvs.api.campaigns.requests import CampaignCreate, CampaignUpdate
 from msvs.api.context import Context
@@ -20,7 +21,13 @@ from msvs.api.errors import ApiError, NotFound
 from msvs.api.limits import Bucket
 from msvs.api.messages.messages import Variables
 from msvs.api.pages import Order
-from msvs.api.resources import AudienceResource, CampaignResource, campaign_version, shown_warnings
+from msvs.api.resources import (
+    AudienceResource,
+    CampaignResource,
+    ExclusionsResource,
+    campaign_version,
+    shown_warnings,
+)
 from msvs.graphql.connections import After, Before, Connection, First, Last, OrderBy, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import (
@@ -48,6 +55,7 @@ from msvs.graphql.segments import Segment
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Campaign as CampaignRow
 from msvs.models import CampaignStatus, MessageStatus, OnUnknown, rows
+from msvs.models.campaigns import Exclusions as KeptExclusions
 
 T = TypeVar("T")
 
@@ -66,6 +74,25 @@ class Audience:
     @field("The segment; null if it was deleted.")
     async def segment(self, info: Info) -> Segment | None:
         return None if self.segment_id is None else await load_kind(info, self.segment_id, Segment, ids.SEGMENT)
+
+
+@resource_type(ExclusionsResource, "Who of the audience is skipped: anyone to whom at least one of these applies.")
+class Exclusions:
+    list_ids: list[ID]
+    segment_ids: list[ID]
+    campaign_ids: list[ID]
+    messaged_within_days: int | None
+
+
+def _exclusions(kept: KeptExclusions | None) -> Exclusions | None:
+    if kept is None:
+        return None
+    return Exclusions(
+        list_ids=[ID(id) for id in kept.get("list_ids", [])],
+        segment_ids=[ID(id) for id in kept.get("segment_ids", [])],
+        campaign_ids=[ID(id) for id in kept.get("campaign_ids", [])],
+        messaged_within_days=kept.get("messaged_within_days"),
+    )
 
 
 @resource_type(
@@ -102,6 +129,7 @@ class Campaign(Node):
     body: str
     from_: str
     audience: Audience = strawberry.field(description="The audience.")
+    exclude: Exclusions | None
     status: CampaignStatus
     pause_reason: str | None
     metadata: JSONObject
@@ -134,6 +162,7 @@ class Campaign(Node):
                 segment_id=None if segment_id is None else ID(segment_id),
                 contact_ids=[ID(id) for id in audience.get("contact_ids", [])],
             ),
+            exclude=_exclusions(row.exclusions),
             metadata=json_object(row.metadata),
             warnings=cast("list[SendWarning]", shown_warnings(row.warnings)),
             quiet_hours=row.respects_quiet_hours,
@@ -202,12 +231,17 @@ class AudienceInput:
     pass
 
 
-@request_input(CampaignCreate, audience=AudienceInput)
+@request_input(Exclude)
+class ExcludeInput:
+    pass
+
+
+@request_input(CampaignCreate, audience=AudienceInput, exclude=ExcludeInput)
 class CreateCampaignInput:
     pass
 
 
-@request_input(CampaignUpdate, audience=AudienceInput)
+@request_input(CampaignUpdate, audience=AudienceInput, exclude=ExcludeInput)
 class UpdateCampaignInput:
     pass
 

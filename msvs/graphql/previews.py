@@ -11,7 +11,7 @@ from msvs.api.campaigns import previews
 from msvs.api.campaigns.requests import CampaignPreviewCreate
 from msvs.api.messages.messages import SendMessage
 from msvs.api.text.sms import Encoding
-from msvs.graphql.campaigns import AudienceInput
+from msvs.graphql.campaigns import AudienceInput, ExcludeInput
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.inputs import read_input, request_input
@@ -142,7 +142,9 @@ class PreviewMessageInput:
     pass
 
 
-@request_input(CampaignPreviewCreate, "A campaign to preview before it is created.", audience=AudienceInput)
+@request_input(
+    CampaignPreviewCreate, "A campaign to preview before it is created.", audience=AudienceInput, exclude=ExcludeInput
+)
 class PreviewCampaignInput:
     pass
 

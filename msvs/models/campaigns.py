@@ -33,6 +33,15 @@ class Audience(TypedDict, total=False):
     contact_ids: list[str]
 
 
+class Exclusions(TypedDict, total=False):
+    """Who of an audience is skipped, by public ids."""
+
+    list_ids: list[str]
+    segment_ids: list[str]
+    campaign_ids: list[str]
+    messaged_within_days: int
+
+
 class Campaign(Model):
     """A campaign. `resume_status` is what a paused one goes back to.
 
@@ -50,6 +59,7 @@ class Campaign(Model):
     body = fields.TextField()
     sender = fields.CharField(max_length=16)
     audience: fields.Field[Audience] = fields.JSONField()
+    exclusions: fields.Field[Exclusions | None] = fields.JSONField(null=True)
     metadata: fields.Field[dict[str, MetadataValue]] = fields.JSONField(default=dict)
     warnings: fields.Field[list[KeptWarning] | None] = fields.JSONField(null=True)
     status = fields.CharEnumField(CampaignStatus, max_length=10)

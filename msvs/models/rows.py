@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.json_types import JSONObject
-from msvs.models.campaigns import Audience
+from msvs.models.campaigns import Audience, Exclusions
 from msvs.models.messages import KeptWarning, MetadataValue
 
 
@@ -364,6 +364,9 @@ class CampaignRow(Protocol):
 
     @property
     def audience(self) -> Audience: ...
+
+    @property
+    def exclusions(self) -> Exclusions | None: ...
 
     @property
     def metadata(self) -> dict[str, MetadataValue]: ...

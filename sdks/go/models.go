@@ -56,6 +56,7 @@ const (
 	CampaignPauseReasonInsufficientCredits CampaignPauseReason = "insufficient_credits"
 	CampaignPauseReasonDailyCap            CampaignPauseReason = "daily_cap"
 	CampaignPauseReasonMissed              CampaignPauseReason = "missed"
+	CampaignPauseReasonExclusionMissing    CampaignPauseReason = "exclusion_missing"
 	CampaignPauseReasonManual              CampaignPauseReason = "manual"
 )
 
@@ -342,9 +343,13 @@ const (
 	FailureCodeCarrierFiltered     FailureCode = "carrier_filtered"
 	FailureCodeCarrierRejected     FailureCode = "carrier_rejected"
 	FailureCodeDailyCapReached     FailureCode = "daily_cap_reached"
+	FailureCodeExcludedCampaign    FailureCode = "excluded_campaign"
+	FailureCodeExcludedList        FailureCode = "excluded_list"
+	FailureCodeExcludedSegment     FailureCode = "excluded_segment"
 	FailureCodeExpired             FailureCode = "expired"
 	FailureCodeInsufficientCredits FailureCode = "insufficient_credits"
 	FailureCodeInvalidNumber       FailureCode = "invalid_number"
+	FailureCodeMessagedRecently    FailureCode = "messaged_recently"
 	FailureCodeNoRoute             FailureCode = "no_route"
 	FailureCodeNumberTypeBlocked   FailureCode = "number_type_blocked"
 	FailureCodeOutcomeUnknown      FailureCode = "outcome_unknown"
@@ -929,9 +934,11 @@ type Campaign struct {
 	// The sender the recipients see.
 	From     string           `json:"from"`
 	Audience CampaignAudience `json:"audience"`
+	Exclude  *Exclusions      `json:"exclude"`
 	// The status.
 	Status CampaignStatus `json:"status"`
-	// Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is.
+	// Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null unless it
+	// is.
 	PauseReason *CampaignPauseReason `json:"pause_reason"`
 	Stats       CampaignStats        `json:"stats"`
 	// Your own values, as you gave them.
@@ -1008,7 +1015,8 @@ type CampaignCreate struct {
 	Audience Audience `json:"audience"`
 	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
 	// none is given.
-	From *string `json:"from,omitempty"`
+	From    *string  `json:"from,omitempty"`
+	Exclude *Exclude `json:"exclude,omitempty"`
 	// ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
 	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
 	// Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or null. Stored, and
@@ -1096,7 +1104,8 @@ func (v *CampaignPreview) UnmarshalJSON(text []byte) error {
 type CampaignPreviewCreate struct {
 	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
 	// none is given.
-	From *string `json:"from,omitempty"`
+	From    *string  `json:"from,omitempty"`
+	Exclude *Exclude `json:"exclude,omitempty"`
 	// ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
 	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
 	// The metadata, which is ignored.
@@ -1205,7 +1214,8 @@ type CampaignUpdate struct {
 	// The number of hours over which to spread the messages evenly.
 	SpreadHours *Opt[float64] `json:"spread_hours,omitempty"`
 	// Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set.
-	QuietHours *Opt[bool] `json:"quiet_hours,omitempty"`
+	QuietHours *Opt[bool]    `json:"quiet_hours,omitempty"`
+	Exclude    *Opt[Exclude] `json:"exclude,omitempty"`
 	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
 	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *Opt[OnUnknown] `json:"on_unknown,omitempty"`
@@ -2004,6 +2014,41 @@ type EventResend struct {
 
 // MarshalJSON writes the fields that are set.
 func (v EventResend) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// Exclude: Who of the audience is skipped: anyone to whom at least one of these applies.
+type Exclude struct {
+	// Members of these lists.
+	ListIDs []string `json:"list_ids,omitempty"`
+	// Contacts that match one of these segments.
+	SegmentIDs []string `json:"segment_ids,omitempty"`
+	// Recipients of these campaigns, without those they skipped.
+	CampaignIDs []string `json:"campaign_ids,omitempty"`
+	// Contacts who got any message in the last so many days.
+	MessagedWithinDays *int64 `json:"messaged_within_days,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v Exclude) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// Exclusions: Who of the audience is skipped: anyone to whom at least one of these applies.
+type Exclusions struct {
+	// Members of these lists.
+	ListIDs []string `json:"list_ids,omitempty"`
+	// Contacts that match one of these segments.
+	SegmentIDs []string `json:"segment_ids,omitempty"`
+	// Recipients of these campaigns, without those they skipped.
+	CampaignIDs []string `json:"campaign_ids,omitempty"`
+	// Contacts who got any message in the last so many days; null if it does not matter.
+	MessagedWithinDays *int64 `json:"messaged_within_days,omitempty"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Exclusions) UnmarshalJSON(text []byte) error {
+	type plain Exclusions
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
 
 // Export: An export of data of the workspace as a file.
 type Export struct {

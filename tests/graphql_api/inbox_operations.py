@@ -333,16 +333,23 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "UpdateCampaign",
-        6,
+        7,
         lambda s: {
             "updateCampaign.name": "Doors",
             "updateCampaign.audience": {"listIds": [], "contactIds": [s.ana]},
+            "updateCampaign.exclude": {"listIds": [s.contact_list], "messagedWithinDays": 3},
             "updateCampaign.quietHours": True,
             "updateCampaign.scheduledAt": AT,
         },
         lambda s: {
             "id": s.campaign,
-            "input": {"name": "Doors", "audience": {"contactIds": [s.ana]}, "quietHours": True, "scheduledAt": AT},
+            "input": {
+                "name": "Doors",
+                "audience": {"contactIds": [s.ana]},
+                "exclude": {"listIds": [s.contact_list], "messagedWithinDays": 3},
+                "quietHours": True,
+                "scheduledAt": AT,
+            },
         },
     ),
     Operation(

@@ -303,3 +303,38 @@ async def test_campaign_routes_have_a_bucket_of_their_own(api: httpx.AsyncClient
     assert int(response.headers["X-RateLimit-Remaining"]) >= 1990
     response = await api.get("/v1/messages")
     assert response.headers["X-RateLimit-Limit"] == "100"
+
+
+async def test_a_campaign_shows_whom_it_excludes(api: httpx.AsyncClient) -> None:
+    contacts = [
+        (await post(api, "/v1/contacts", phone=f"+1212555670{digit}", opt_in={"source": "checkout"}))["id"]
+        for digit in (1, 2)
+    ]
+    listed = (await post(api, "/v1/lists", name="Customers"))["id"]
+    await post(api, f"/v1/lists/{listed}/contacts", 200, contact_ids=contacts[:1])
+    told: dict[str, Any] = {
+        "name": "All",
+        "body": "Hi",
+        "audience": {"contact_ids": contacts},
+        "exclude": {"list_ids": [listed]},
+    }
+    preview = await post(api, "/v1/campaigns/preview", 200, **told)
+    assert [(each["code"], each["recipient_count"]) for each in preview["skipped"]] == [("excluded_list", 1)]
+    campaign = await post(api, "/v1/campaigns", **told, draft=True)
+    assert campaign["exclude"] == {"list_ids": [listed]}
+    changed = await post(api, f"/v1/campaigns/{campaign['id']}", 200, exclude={"messaged_within_days": 3})
+    assert changed["exclude"] == {"messaged_within_days": 3}
+    assert changed["version"] != campaign["version"]
+    cleared = await post(api, f"/v1/campaigns/{campaign['id']}", 200, exclude=None)
+    assert cleared["exclude"] is None
+    refusals: list[tuple[object, str]] = [
+        ({"list_ids": ["lst_x"]}, "exclude.list_ids[0]"),
+        ({"messaged_within_days": 0}, "exclude.messaged_within_days"),
+        ({"list": [listed]}, "exclude.list"),
+        ("nobody", "exclude"),
+    ]
+    for exclude, param in refusals:
+        for path in ("/v1/campaigns", "/v1/campaigns/preview", f"/v1/campaigns/{campaign['id']}"):
+            body = {"exclude": exclude} if path.endswith(campaign["id"]) else {**told, "exclude": exclude}
+            refused = await api.post(path, json=body)
+            assert (refused.status_code, refused.json()["error"]["param"]) == (400, param), refused.text

@@ -14,6 +14,7 @@ import phonenumbers
 from uuid_utils import uuid7
 
 from msvs.api import ids, settings_of_mode
+from msvs.api.campaigns.exclusions import Exclusion, find_exclusion
 from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context, Services
@@ -33,7 +34,7 @@ from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, record_encoded
 from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
 from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
-from msvs.models.campaigns import Audience
+from msvs.models.campaigns import Audience, Exclusions
 from msvs.models.messages import MetadataValue
 
 MAX_IDS = 1000
@@ -66,10 +67,9 @@ WITH taken AS (
     ))
     RETURNING phone, contact_id
 )
-SELECT taken.phone, taken.contact_id, contacts.id, contacts.region, contacts.number_kind, contacts.opt_in_status,
-    contacts.timezone, contacts.first_name, contacts.last_name, contacts.email,
-    CASE WHEN $3 THEN contacts.attributes END AS attributes
-FROM taken LEFT JOIN contacts ON contacts.id = taken.contact_id AND contacts.phone = taken.phone
+SELECT taken.phone, taken.contact_id, c.id, c.region, c.number_kind, c.opt_in_status, {exclusion} AS exclusion,
+    c.timezone, c.first_name, c.last_name, c.email, CASE WHEN $3 THEN c.attributes END AS attributes
+FROM taken LEFT JOIN contacts AS c ON c.id = taken.contact_id AND c.phone = taken.phone
 """
 
 
@@ -103,6 +103,9 @@ class ExpandingCampaign(Protocol):
 
     @property
     def metadata(self) -> dict[str, MetadataValue]: ...
+
+    @property
+    def exclusions(self) -> Exclusions | None: ...
 
     @property
     def respects_quiet_hours(self) -> bool: ...
@@ -149,6 +152,9 @@ class Recipient(HasAttributes, Protocol):
 
     @property
     def timezone(self) -> str | None: ...
+
+    @property
+    def exclusion(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,15 +303,21 @@ async def _count_of_lists(ctx: Context, audience: Audience) -> int:
     return int(await fetch_value(COUNT_OF_LISTS, ctx.workspace_id, ctx.livemode, list_ids))
 
 
-async def estimate_credits(members: Members, template: Template, *, admit_unknown: bool) -> int:
+async def estimate_credits(
+    ctx: Context, members: Members, template: Template, exclude: Exclusions | None, *, admit_unknown: bool
+) -> int:
     """Return about what a campaign would cost, were it sent now: its contacts by the rates of their regions."""
     statuses = [OptInStatus.OPTED_IN.value] + ([OptInStatus.UNKNOWN.value] if admit_unknown else [])
+    now = ctx.services.clock()
+    exclusion = await find_exclusion(ctx, exclude, now, first_parameter=len(members.values) + 2)
     credits = await fetch_value(
-        f"SELECT count(*) + coalesce(sum(rate.credits - {rates.DEFAULT}), 0)::bigint FROM contacts"
-        f" LEFT JOIN {rates.CURRENT} AS rate USING (region) WHERE workspace_id = $1 AND livemode = $2"
-        f" AND opt_in_status = ANY(${len(members.values) + 1}) AND id IN ({members.sql})",
+        f"SELECT count(*) + coalesce(sum(rate.credits - {rates.DEFAULT}), 0)::bigint FROM contacts AS c"
+        f" LEFT JOIN {rates.CURRENT} AS rate USING (region) WHERE c.workspace_id = $1 AND c.livemode = $2"
+        f" AND c.opt_in_status = ANY(${len(members.values) + 1}) AND c.id IN ({members.sql})"
+        + (f" AND ({exclusion.sql}) IS NULL" if exclude else ""),
         *members.values,
         statuses,
+        *exclusion.values,
     )
     return int(credits) * estimated_segments(template)
 
@@ -388,16 +400,17 @@ class Began:
             del self._phones[next(iter(self._phones))]
 
 
-async def _take_recipients(services: Services, campaign_id: UUID, limit: int, wants_attributes: bool) -> Sequence[Row]:
+async def _take_recipients(
+    services: Services, campaign_id: UUID, limit: int, wants_attributes: bool, exclusion: Exclusion
+) -> Sequence[Row]:
     """Take up to `limit` recipients from where the last chunk began on, and where those are too few from the first."""
     began = services.keep(Began)
     since = began.take(campaign_id)
-    recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes, since)
+    take = TAKE_RECIPIENTS.format(exclusion=exclusion.sql)
+    recipients = await fetch(take, campaign_id, limit, wants_attributes, since, *exclusion.values)
     if len(recipients) < limit and since:
-        recipients = [
-            *recipients,
-            *await fetch(TAKE_RECIPIENTS, campaign_id, limit - len(recipients), wants_attributes, ""),
-        ]
+        left = limit - len(recipients)
+        recipients = [*recipients, *await fetch(take, campaign_id, left, wants_attributes, "", *exclusion.values)]
     if len(recipients) == limit:
         began.note(campaign_id, min(map(itemgetter(0), recipients)))
     return recipients
@@ -423,15 +436,15 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
         return 0
     template = compile_template(campaign.body)
     wants_attributes = not set(template.names).issubset(CONTACT_FIELDS)
-    recipients = await _take_recipients(services, campaign_id, limit, wants_attributes)
+    ctx = Context(campaign.workspace_id, campaign.livemode, services=services)
+    exclusion = await find_exclusion(ctx, campaign.exclusions, now, first_parameter=5)
+    recipients = await _take_recipients(services, campaign_id, limit, wants_attributes, exclusion)
     if not recipients:
         return 0
     senders = await choose_senders(services, campaign, recipients)
     chunk = _Chunk(campaign, template, Regions.of(campaign), senders, now)
     await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
-    await record_encoded(
-        Context(campaign.workspace_id, campaign.livemode, services=services), chunk.events, chunk.written, now
-    )
+    await record_encoded(ctx, chunk.events, chunk.written, now)
     notify_after_commit(WorkQueue.MESSAGES)
     return len(recipients)
 
@@ -503,11 +516,11 @@ class _Chunk:
 
     def _shared(self, recipient: Row, sender: str | None) -> tuple[RowEncoder, Text]:
         """Return a recipient's encoder and body, cached by the columns that decide them."""
-        phone, _, id, region, number_kind, status = recipient[:6]
+        phone, _, id, region, number_kind, status, exclusion = recipient[:7]
         if self._variables is None or region is None or is_in_blocked_range(phone):
             return self._encoder(recipient, sender, self._outcome(recipient, sender))
         due_at = _due_at(recipient, self._now) if self._respects_quiet_hours else self._now
-        key = (id is None, region, number_kind, status, sender, due_at, self._variables(recipient))
+        key = (id is None, region, number_kind, status, exclusion, sender, due_at, self._variables(recipient))
         found = self._found.get(key)
         if found is None:
             found = self._encoder(recipient, sender, self._outcome(recipient, sender))
@@ -516,11 +529,11 @@ class _Chunk:
         return found
 
     def _outcome(self, recipient: Row, sender: str | None) -> _Outcome:
-        phone, _, id, region, number_kind, status = recipient[:6]
+        phone, _, id, region, number_kind, status, exclusion = recipient[:7]
         if region is None or is_in_blocked_range(phone):
             code = _skip_reason(self._campaign, recipient, self._regions, sender)
         else:
-            key = (id is None, region, number_kind, status, sender is None)
+            key = (id is None, region, number_kind, status, exclusion, sender is None)
             code = self._reasons.get(key, "")
             if code == "":
                 code = self._reasons[key] = _skip_reason(self._campaign, recipient, self._regions, sender)
@@ -651,6 +664,7 @@ def _skip_reason(campaign: ExpandingCampaign, recipient: Recipient, regions: Reg
     return skip_reason(
         None if recipient.id is None else recipient.opt_in_status,
         admits_unknown=campaign.campaigns_admit_unknown,
+        exclusion=recipient.exclusion,
         destination=destination,
         has_sender=sender is not None,
     )

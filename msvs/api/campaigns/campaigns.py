@@ -14,6 +14,7 @@ from tortoise.queryset import QuerySet
 from msvs.api import ids
 from msvs.api.campaigns import audiences, previews
 from msvs.api.campaigns.checks import check_campaign_sender, check_pace
+from msvs.api.campaigns.exclusions import check_exclusions, check_kept, find_kept
 from msvs.api.campaigns.requests import MAX_NAME, MAX_TEST_RECIPIENTS, CreateCampaign, ListCampaigns, UpdateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits, rates
@@ -23,7 +24,7 @@ from msvs.api.dispatch import campaign_stats as tallies
 from msvs.api.dispatch import halting
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.new_messages import NewMessage
-from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MISSED
+from msvs.api.dispatch.pausing import DAILY_CAP, EXCLUSION_MISSING, INSUFFICIENT_CREDITS
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_usable
 from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest, check_version
@@ -81,6 +82,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         audience=await _check_audience(
             ctx, data.list_ids, data.segment_id, data.contact_ids, may_lack=bool(data.draft)
         ),
+        exclusions=await check_exclusions(ctx, data.exclude),
         metadata=check_metadata(data.metadata or {}),
         status=CampaignStatus.DRAFT,
         scheduled_at=data.scheduled_at,
@@ -141,6 +143,8 @@ async def _change(ctx: Context, campaign: Campaign, data: UpdateCampaign, worksp
             _given(contact_ids, ()),
             may_lack=campaign.status == CampaignStatus.DRAFT,
         )
+    if data.exclude is not msgspec.UNSET:
+        campaign.exclusions = await check_exclusions(ctx, data.exclude, own=campaign.id)
     if data.metadata is not msgspec.UNSET:
         campaign.metadata = check_metadata(data.metadata)
     if data.quiet_hours is not msgspec.UNSET:
@@ -174,6 +178,7 @@ async def launch_campaign(
     lists, segment, people = _audience_ids(campaign.audience)
     # What was in the audience when the draft was written may be gone.
     await audiences.check_audience(ctx, lists, segment, people)
+    await check_kept(ctx, campaign.exclusions)
     # Whose its sender is may have changed, too.
     await check_usable(ctx, campaign.sender)
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
@@ -184,7 +189,7 @@ async def launch_campaign(
 
 
 async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> Campaign:
-    """Return a draft of the same body, sender, audience, metadata and pace as another campaign, without its times.
+    """Return a draft of the same body, sender, audience, exclusions, metadata and pace, without the times.
 
     Its `on_unknown` is the same, too. Raises NotFound, InvalidRequest.
     """
@@ -197,6 +202,7 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
         body=source.body,
         sender=source.sender,
         audience=source.audience,
+        exclusions=source.exclusions,
         metadata=source.metadata,
         status=CampaignStatus.DRAFT,
         rate_per_minute=source.rate_per_minute,
@@ -313,19 +319,25 @@ async def pause_campaign(ctx: Context, id: UUID) -> rows.CampaignRow:
 
 
 async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
-    """Let a paused campaign go on where it stopped; a missed one starts now. Raises NotFound, Conflict."""
+    """Let a paused campaign go on where it stopped; a missed one starts now. Raises NotFound, Conflict.
+
+    One that was paused because something it excludes is gone goes on without that.
+    """
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.PAUSED:
         raise Conflict(f"The campaign is {campaign.status}, not paused.", code=ErrorCode.CAMPAIGN_NOT_PAUSED)
     require_carrier(ctx.services, ctx.livemode)
+    if campaign.pause_reason == EXCLUSION_MISSING:
+        campaign.exclusions = await find_kept(ctx, campaign.exclusions)
+        await campaign.save(update_fields=["exclusions"])
     await _resume(campaign, ctx.services.clock())
     return campaign
 
 
-async def pause_missed(campaign: Campaign, now: datetime) -> None:
-    """Pause a campaign whose time passed while the service was down, rather than send it at the wrong hour."""
-    await _pause(campaign, MISSED, now)
+async def pause_start(campaign: Campaign, reason: str, now: datetime) -> None:
+    """Pause a campaign that must not start as it is: it was missed, or something it excludes is gone."""
+    await _pause(campaign, reason, now)
 
 
 # One at a time adds up what there is.
@@ -454,7 +466,9 @@ async def _check_credits(ctx: Context, campaign: Campaign, workspace: Workspace,
     if await audiences.has_at_most(ctx, campaign.audience, available // max(dearest, 1)):
         return
     members = await audiences.members_sql(ctx, campaign.audience)
-    required = await audiences.estimate_credits(members, template, admit_unknown=workspace.campaigns_admit_unknown)
+    required = await audiences.estimate_credits(
+        ctx, members, template, campaign.exclusions, admit_unknown=workspace.campaigns_admit_unknown
+    )
     if available < required:
         raise credits.insufficient(required, available)
 

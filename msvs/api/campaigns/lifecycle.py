@@ -9,12 +9,14 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.api.campaigns import audiences
-from msvs.api.campaigns.campaigns import pause_missed, record_campaign_event
+from msvs.api.campaigns.campaigns import pause_start, record_campaign_event
+from msvs.api.campaigns.exclusions import find_kept
 from msvs.api.context import Context, Services
 from msvs.api.dispatch import open_months
 from msvs.api.dispatch.campaign_stats import count_open
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.lane_bounds import NONE, Bound
+from msvs.api.dispatch.pausing import EXCLUSION_MISSING, MISSED
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch, fetch_value
@@ -117,7 +119,13 @@ async def _start(services: Services, campaign_id: UUID, now: datetime, limit: in
         if campaign.scheduled_at > now:
             return None
         if now - campaign.scheduled_at > audiences.MAX_LATE:
-            await _pause_missed(campaign_id, version, now)
+            await _pause_start(campaign_id, version, MISSED, now)
+            return None
+    if campaign.exclusions:
+        ctx = Context(campaign.workspace_id, campaign.livemode, services=services)
+        if await find_kept(ctx, campaign.exclusions) != campaign.exclusions:
+            # Its members would get what they are to be spared.
+            await _pause_start(campaign_id, version, EXCLUSION_MISSING, now)
             return None
     is_fixed = await audiences.fix_chunk(services, campaign, limit=limit)
     campaign.status = CampaignStatus.PREPARING
@@ -140,10 +148,10 @@ async def _start(services: Services, campaign_id: UUID, now: datetime, limit: in
     return is_fixed
 
 
-async def _pause_missed(campaign_id: UUID, version: str, now: datetime) -> None:
+async def _pause_start(campaign_id: UUID, version: str, reason: str, now: datetime) -> None:
     campaign = await Campaign.filter(id=campaign_id).select_for_update(skip_locked=True).first()
     if campaign is not None and await fetch_value(FIND_ROW_VERSION, campaign_id) == version:
-        await pause_missed(campaign, now)
+        await pause_start(campaign, reason, now)
 
 
 def _begin(campaign: Campaign, now: datetime) -> None:

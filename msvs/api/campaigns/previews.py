@@ -16,6 +16,7 @@ import msgspec
 from msvs.api import ids
 from msvs.api.campaigns import audiences, checks
 from msvs.api.campaigns.audiences import Members
+from msvs.api.campaigns.exclusions import Exclusion, check_exclusions, find_exclusion
 from msvs.api.campaigns.requests import PreviewCampaign
 from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context, Services
@@ -53,7 +54,7 @@ from msvs.api.text.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch
 from msvs.fields import TEXT, about
 from msvs.models import Campaign, Contact, ErasedSuppression, OnUnknown, OptInStatus, Suppression, Workspace
-from msvs.models.campaigns import Audience
+from msvs.models.campaigns import Audience, Exclusions
 from msvs.models.messages import KeptWarning, MetadataValue
 
 K = TypeVar("K", bound=Hashable)
@@ -95,7 +96,7 @@ _TRANSLATION = str.maketrans(dict(REPLACEMENTS))
 PEOPLE = """
 WITH members (id) AS MATERIALIZED (SELECT id FROM ({members}) AS of_all (id) {sample})
 SELECT c.id, c.id AS contact_id, c.phone, c.region, c.number_kind, c.first_name, c.last_name, c.email, c.attributes,
-    c.timezone, c.opt_in_status, c.opt_in_status AS consent, EXISTS (
+    c.timezone, c.opt_in_status, c.opt_in_status AS consent, {exclusion} AS exclusion, EXISTS (
         SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = c.canonical
     ) AS is_suppressed
 FROM members CROSS JOIN LATERAL (
@@ -349,7 +350,8 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
-    planned = _Planned(ctx, workspace, sender, data, start, found_rates)
+    exclusions = await check_exclusions(ctx, data.exclude)
+    planned = _Planned(ctx, workspace, sender, data, start, found_rates, exclusions)
     members = await audiences.members_sql(ctx, audience)
     outcome, total, exact = await _look_at(ctx, planned, audience, members, template, exact_up_to)
     preview = outcome.preview(total, exact=exact)
@@ -363,7 +365,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
         require_carrier(ctx.services, ctx.livemode)
         if ctx.livemode:
             required = await audiences.estimate_credits(
-                members, template, admit_unknown=workspace.campaigns_admit_unknown
+                ctx, members, template, exclusions, admit_unknown=workspace.campaigns_admit_unknown
             )
             if preview.balance < required:
                 raise credits.insufficient(required, preview.balance)
@@ -383,7 +385,7 @@ async def campaign_warnings(
         body=campaign.body, expires_at=campaign.expires_at, quiet_hours=campaign.respects_quiet_hours
     )
     start = max(campaign.scheduled_at or now, now)
-    planned = _Planned(ctx, workspace, campaign.sender, data, start, found_rates)
+    planned = _Planned(ctx, workspace, campaign.sender, data, start, found_rates, campaign.exclusions)
     template = read_template(campaign.body)
     members = await audiences.members_sql(ctx, campaign.audience)
     outcome, total, exact = await _look_at(ctx, planned, campaign.audience, members, template, LOOKED_AT)
@@ -398,7 +400,9 @@ async def _look_at(
 ) -> tuple[_Outcome, int, bool]:
     """Render an audience, or a sample of it: what becomes of it, how many they are, and whether that is all of them."""
     total = await audiences.count_members(ctx, audience, members)
-    people = await _people(*members, total, exact_up_to)
+    first_parameter = len(members.values) + 2
+    exclusion = await find_exclusion(ctx, planned.exclusions, planned.start, first_parameter=first_parameter)
+    people = await _people(members, exclusion, total, exact_up_to)
     exact = total <= exact_up_to
     if exact:
         total = len(people)
@@ -419,15 +423,23 @@ def _cap_warning(total: int, left: int, start: datetime) -> BodyWarning:
     return BodyWarning(caps.DAILY_CAP_REACHED, message, None)
 
 
-async def _people(members: str, values: Sequence[object], total: int, exact_up_to: int) -> Sequence[Row]:
-    """Return the audience in order of phone, or a sample of it: the same one each time, spread over the whole."""
+async def _people(members: Members, exclusion: Exclusion, total: int, exact_up_to: int) -> Sequence[Row]:
+    """Return the audience in order of phone, or a sample of it: the same one each time, spread over the whole.
+
+    The parameters of the exclusion begin after the one of the sample.
+    """
+    values = members.values
     if total <= exact_up_to:
-        return await fetch(PEOPLE.format(members=members, sample=""), *values)
-    share = exact_up_to * PARTS_PER_MILLION // total
-    sample = (
-        f"WHERE (uuid_hash_extended(id, 0) & 9223372036854775807) % {PARTS_PER_MILLION} < ${len(values) + 1}::bigint"
-    )
-    return await fetch(PEOPLE.format(members=members, sample=sample), *values, share)
+        sample = f"WHERE ${len(values) + 1}::bigint IS NULL"
+        share = None
+    else:
+        share = exact_up_to * PARTS_PER_MILLION // total
+        sample = (
+            f"WHERE (uuid_hash_extended(id, 0) & 9223372036854775807) % {PARTS_PER_MILLION}"
+            f" < ${len(values) + 1}::bigint"
+        )
+    people = PEOPLE.format(members=members.sql, sample=sample, exclusion=exclusion.sql)
+    return await fetch(people, *values, share, *exclusion.values)
 
 
 class _Planned:
@@ -441,6 +453,7 @@ class _Planned:
         data: PreviewCampaign,
         start: datetime,
         found_rates: Rates,
+        exclusions: Exclusions | None,
     ) -> None:
         self._services = ctx.services
         self.id = ids.new_id()
@@ -451,6 +464,7 @@ class _Planned:
         self.senders: Mapping[str, str | None] = {}
         self.rates = found_rates
         self.body = data.body
+        self.exclusions = exclusions
         self.metadata: dict[str, MetadataValue] = {}
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
         self.regions = audiences.Regions.of(workspace)
@@ -516,7 +530,10 @@ class _Outcome:
         if code is None:
             # What its claim would find.
             code = skip_reason(
-                person.consent, admits_unknown=planned.campaigns_admit_unknown, is_suppressed=person.is_suppressed
+                person.consent,
+                admits_unknown=planned.campaigns_admit_unknown,
+                is_suppressed=person.is_suppressed,
+                exclusion=person.exclusion,
             )
         if code is None and message.due_at > planned.start:
             if planned.expires_at is not None and message.due_at >= planned.expires_at:

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from msvs.api import ids
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.checks import MAX_RATE, MAX_SPREAD_HOURS
+from msvs.api.campaigns.exclusions import Exclude
 from msvs.api.messages.messages import (
     MAX_AHEAD,
     Body,
@@ -70,6 +71,7 @@ class CampaignOptions(Request, frozen=True, kw_only=True):
     """The options of a campaign besides its body and audience."""
 
     from_: Sender | None = msgspec.field(name="from", default=None)
+    exclude: Annotated[Exclude, about("Who of the audience is skipped.")] | None = None
     scheduled_at: ScheduledAt | None = None
     metadata: Metadata | None = msgspec.field(default_factory=dict)
     expires_at: ExpiresAt | None = None
@@ -127,6 +129,7 @@ class _Changes(Request, frozen=True, kw_only=True):
     rate_per_minute: Rate | UnsetType | None = UNSET
     spread_hours: Spread | UnsetType | None = UNSET
     quiet_hours: Annotated[QuietHours, about(example=True)] | UnsetType | None = UNSET
+    exclude: Annotated[Exclude, about("Who of the audience is skipped; null for nobody.")] | UnsetType | None = UNSET
     on_unknown: OnUnknownField | UnsetType | None = UNSET
     version: Version | UnsetType = UNSET
 

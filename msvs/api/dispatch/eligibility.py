@@ -17,14 +17,16 @@ def skip_reason(
     admits_unknown: bool,
     is_suppressed: bool = False,
     is_single: bool = False,
+    exclusion: str | None = None,
     destination: Callable[[], str | None] = _any_destination,
     has_sender: bool = True,
 ) -> str | None:
     """Return the code for which a recipient gets no message, or None.
 
     `consent` is the contact's opt-in status, None if the contact is gone. A single message needs no more than that
-    its recipient has not opted out; a campaign's needs consent (`admits_unknown`: or that it is not known), a
-    destination that is not refused (`destination` gives the code, asked last) and a sender that may be used.
+    its recipient has not opted out; a campaign's needs consent (`admits_unknown`: or that it is not known), that the
+    campaign does not exclude the recipient (`exclusion` is the code if it does), a destination that is not refused
+    (`destination` gives the code, asked last) and a sender that may be used.
     """
     if is_suppressed or consent == OptInStatus.OPTED_OUT:
         return "recipient_opted_out"
@@ -34,6 +36,8 @@ def skip_reason(
         return "recipient_deleted"
     if consent != OptInStatus.OPTED_IN and not (admits_unknown and consent == OptInStatus.UNKNOWN):
         return "recipient_not_opted_in"
+    if exclusion is not None:
+        return exclusion
     code = destination()
     if code is None and not has_sender:
         return "sender_not_allowed"

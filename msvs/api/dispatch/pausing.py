@@ -14,6 +14,7 @@ from msvs.database import fetch
 INSUFFICIENT_CREDITS = "insufficient_credits"
 DAILY_CAP = "daily_cap"
 MISSED = "missed"
+EXCLUSION_MISSING = "exclusion_missing"
 MANUAL = "manual"
 
 

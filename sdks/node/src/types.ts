@@ -37,6 +37,7 @@ export type CampaignPauseReason =
   | "insufficient_credits"
   | "daily_cap"
   | "missed"
+  | "exclusion_missing"
   | "manual"
   | Open;
 
@@ -267,9 +268,13 @@ export type FailureCode =
   | "carrier_filtered"
   | "carrier_rejected"
   | "daily_cap_reached"
+  | "excluded_campaign"
+  | "excluded_list"
+  | "excluded_segment"
   | "expired"
   | "insufficient_credits"
   | "invalid_number"
+  | "messaged_recently"
   | "no_route"
   | "number_type_blocked"
   | "outcome_unknown"
@@ -573,6 +578,18 @@ export interface AudienceParams {
   contact_ids?: ReadonlyArray<string> | null;
 }
 
+/** Who of the audience is skipped: anyone to whom at least one of these applies. */
+export interface ExcludeParams {
+  /** Members of these lists. */
+  list_ids?: ReadonlyArray<string> | null;
+  /** Contacts that match one of these segments. */
+  segment_ids?: ReadonlyArray<string> | null;
+  /** Recipients of these campaigns, without those they skipped. */
+  campaign_ids?: ReadonlyArray<string> | null;
+  /** Contacts who got any message in the last so many days. */
+  messaged_within_days?: number | null;
+}
+
 /** A contact to import. */
 export interface ImportedContactParams {
   /** A phone number in E.164 format, or in the national format of `default_region`. */
@@ -807,9 +824,13 @@ export interface Campaign {
   /** The sender the recipients see. */
   from: string;
   audience: CampaignAudience;
+  exclude: Exclusions | null;
   /** The status. */
   status: CampaignStatus;
-  /** Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is. */
+  /**
+   * Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null unless it
+   * is.
+   */
   pause_reason: CampaignPauseReason | null;
   stats: CampaignStats;
   /** Your own values, as you gave them. */
@@ -1441,6 +1462,18 @@ export interface Erasure {
 export interface ErrorDetail {
   code: FailureCode;
   message: string;
+}
+
+/** Who of the audience is skipped: anyone to whom at least one of these applies. */
+export interface Exclusions {
+  /** Members of these lists. */
+  list_ids?: Array<string>;
+  /** Contacts that match one of these segments. */
+  segment_ids?: Array<string>;
+  /** Recipients of these campaigns, without those they skipped. */
+  campaign_ids?: Array<string>;
+  /** Contacts who got any message in the last so many days; null if it does not matter. */
+  messaged_within_days?: number | null;
 }
 
 /** An export of data of the workspace as a file. */

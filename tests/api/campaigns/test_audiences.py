@@ -164,7 +164,9 @@ async def test_an_audience_has_everybody_once(ctx: Context) -> None:
         )
         numbers = {person.id: number for number, person in enumerate(people)}
         found[name] = sorted(numbers[row.id] for row in rows)
-        assert await audiences.estimate_credits(members, compile_template("Hi"), admit_unknown=False) == len(rows)
+        assert await audiences.estimate_credits(ctx, members, compile_template("Hi"), None, admit_unknown=False) == len(
+            rows
+        )
     assert found == {
         "list": [0, 1, 2],
         "lists": [0, 1, 2, 3],
@@ -233,6 +235,7 @@ class _Recipient:
         self._contact = contact
         self.id = id
         self.contact_id = contact.id
+        self.exclusion = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._contact, name)

@@ -52,6 +52,15 @@ def test_a_single_message_reaches_a_contact_that_did_not_opt_out(consent: str | 
     assert skip_reason("opted_out", admits_unknown=False, is_single=True) == "recipient_opted_out"
 
 
+def test_an_exclusion_comes_after_consent_and_before_the_destination() -> None:
+    code = "excluded_list"
+    assert skip_reason("opted_in", admits_unknown=False, exclusion=code, destination=never) == code
+    assert skip_reason("opted_out", admits_unknown=False, exclusion="excluded_list") == "recipient_opted_out"
+    assert skip_reason("unknown", admits_unknown=False, exclusion="excluded_list") == "recipient_not_opted_in"
+    # A single message belongs to no campaign.
+    assert skip_reason("opted_in", admits_unknown=False, exclusion="excluded_list", is_single=True) is None
+
+
 def test_a_destination_goes_before_a_sender() -> None:
     assert skip_reason("opted_in", admits_unknown=False, destination=blocked, has_sender=False) == "region_blocked"
 

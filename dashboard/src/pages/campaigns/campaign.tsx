@@ -36,6 +36,7 @@ export const CampaignFull = graphql(`
     canceledAt
     createdAt
     audience { lists { id name contactCount } segment { id name } contactIds }
+    exclude { listIds segmentIds campaignIds messagedWithinDays }
     stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed }
     failures { code message status count }
     warnings { code message }
@@ -227,6 +228,7 @@ function Held({ campaign: { status, pauseReason, warnings } }: { campaign: Campa
     insufficient_credits: t`The credits ran out. It can be resumed once there are more.`,
     daily_cap: t`The day's cap of credits was reached. It goes on tomorrow, or when the cap is raised and it is resumed.`,
     missed: t`Its time passed while it could not be sent. Look at it, then resume it.`,
+    exclusion_missing: t`A list, segment or campaign that it leaves out was deleted. Resume it to go on without that.`,
   };
   const lines: ReactNode[] = [];
   if (status === "PAUSED")

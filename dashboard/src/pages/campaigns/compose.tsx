@@ -17,6 +17,7 @@ import { AudienceCard } from "./audience";
 import { BodyCard } from "./body";
 import { createInput, EMPTY, hasAudience, inputOf, type Draft } from "./draft";
 import { DeliveryCard } from "./delivery";
+import { ExcludeCard } from "./exclude";
 import { PreviewColumn, usePreview } from "./preview";
 import { Review } from "./review";
 import { TestSend } from "./testsend";
@@ -36,6 +37,7 @@ const ComposeCampaign = graphql(`
       quietHours
       version
       audience { listIds segmentId contactIds }
+      exclude { listIds segmentIds campaignIds messagedWithinDays }
     }
     workspace { id defaultSender quietHours }
   }
@@ -58,7 +60,7 @@ const SaveDraft = graphql(`
   mutation SaveDraft($id: ID!, $input: UpdateCampaignInput!) {
     updateCampaign(id: $id, input: $input) {
       __typename
-      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours version audience { listIds segmentId contactIds } }
+      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours version audience { listIds segmentId contactIds } exclude { listIds segmentIds campaignIds messagedWithinDays } }
       ... on Error { code message param }
     }
   }
@@ -69,7 +71,7 @@ const SAVE_MS = 800;
 type Found = NonNullable<ComposeCampaignQuery["campaign"]>;
 
 function draftOf(campaign: Found, defaultSender: string, zone: string): Draft {
-  const { audience, scheduledAt, ratePerMinute, spreadHours } = campaign;
+  const { audience, exclude, scheduledAt, ratePerMinute, spreadHours } = campaign;
   return {
     name: campaign.name,
     body: campaign.body,
@@ -82,6 +84,12 @@ function draftOf(campaign: Found, defaultSender: string, zone: string): Draft {
     ratePerMinute: String(ratePerMinute ?? EMPTY.ratePerMinute),
     spreadHours: String(spreadHours ?? EMPTY.spreadHours),
     quietHours: campaign.quietHours,
+    exclude: {
+      listIds: exclude?.listIds ?? [],
+      segmentIds: exclude?.segmentIds ?? [],
+      campaignIds: exclude?.campaignIds ?? [],
+      days: String(exclude?.messagedWithinDays ?? ""),
+    },
   };
 }
 
@@ -285,6 +293,7 @@ function Composer({ initial, initialId, version, defaultSender, onTheirs }: Comp
           </Card>
           <BodyCard draft={draft} onChange={change} preview={preview} />
           <AudienceCard draft={draft} onChange={change} />
+          <ExcludeCard draft={draft} onChange={change} own={id.current} />
           <DeliveryCard draft={draft} onChange={change} defaultSender={defaultSender} />
         </div>
         <PreviewColumn draft={draft} preview={preview} defaultSender={defaultSender} />

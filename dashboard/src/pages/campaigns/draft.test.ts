@@ -11,6 +11,11 @@ describe("a draft", () => {
     const written = { ...EMPTY, when: "later" as const, at: "2026-12-01T09:00" };
     expect(inputOf(written, "America/Sao_Paulo").scheduledAt).toBe("2026-12-01T12:00:00.000Z");
   });
+  test("skips whom it leaves out, and nobody where that is empty", () => {
+    expect(inputOf(EMPTY, "UTC").exclude).toBeNull();
+    expect(inputOf({ ...EMPTY, exclude: { ...EMPTY.exclude, days: "3" } }, "UTC").exclude).toEqual({ listIds: [], segmentIds: [], campaignIds: [], messagedWithinDays: 3 });
+    expect(inputOf({ ...EMPTY, exclude: { ...EMPTY.exclude, listIds: ["lst_1"], days: "none" } }, "UTC").exclude).toMatchObject({ listIds: ["lst_1"], messagedWithinDays: null });
+  });
   test("has a pace of whole messages", () => {
     expect(inputOf({ ...EMPTY, pace: "rate", ratePerMinute: "30.4" }, "UTC").ratePerMinute).toBe(30);
     expect(inputOf({ ...EMPTY, pace: "spread", spreadHours: "1.5" }, "UTC").spreadHours).toBe(1.5);

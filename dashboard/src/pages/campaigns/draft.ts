@@ -15,6 +15,16 @@ export interface Draft {
   ratePerMinute: string;
   spreadHours: string;
   quietHours: boolean;
+  /** Who of the audience is skipped. */
+  exclude: Left;
+}
+
+export interface Left {
+  listIds: readonly string[];
+  segmentIds: readonly string[];
+  campaignIds: readonly string[];
+  /** Days as they are typed; empty for none. */
+  days: string;
 }
 
 export const EMPTY: Draft = {
@@ -29,12 +39,20 @@ export const EMPTY: Draft = {
   ratePerMinute: "60",
   spreadHours: "4",
   quietHours: true,
+  exclude: { listIds: [], segmentIds: [], campaignIds: [], days: "" },
 };
 
 const number = (text: string): number | null => {
   const value = Number(text);
   return text.trim() === "" || !Number.isFinite(value) || value <= 0 ? null : value;
 };
+
+/** Return who is skipped as the API takes it, null for nobody. */
+function excludeOf({ listIds, segmentIds, campaignIds, days }: Left) {
+  const within = Math.round(number(days) ?? 0) || null;
+  if (listIds.length + segmentIds.length + campaignIds.length === 0 && within === null) return null;
+  return { listIds: [...listIds], segmentIds: [...segmentIds], campaignIds: [...campaignIds], messagedWithinDays: within };
+}
 
 type Written = Omit<PreviewCampaignInput, "name" | "metadata" | "expiresAt">;
 
@@ -48,6 +66,7 @@ export function inputOf(draft: Draft, zone: string): Written {
     ratePerMinute: draft.pace === "rate" ? Math.round(number(draft.ratePerMinute) ?? 0) || null : null,
     spreadHours: draft.pace === "spread" ? number(draft.spreadHours) : null,
     quietHours: draft.quietHours,
+    exclude: excludeOf(draft.exclude),
   };
 }
 

@@ -168,11 +168,19 @@ function Settings({ campaign }: { campaign: Campaign }) {
   const { ratePerMinute, spreadHours } = campaign;
   const pace = ratePerMinute != null ? t`${ratePerMinute} a minute` : spreadHours != null ? t`Over ${spreadHours} hours` : t`As fast as it goes`;
   const names = [...lists.map(({ name }) => name), ...(segment == null ? [] : [segment.name]), ...(contactIds.length > 0 ? [t`${contactIds.length} single contacts`] : [])];
+  const left = campaign.exclude;
+  const leftOut = left == null ? [] : [
+    ...(left.listIds.length > 0 ? [t`${left.listIds.length} lists`] : []),
+    ...(left.segmentIds.length > 0 ? [t`${left.segmentIds.length} segments`] : []),
+    ...(left.campaignIds.length > 0 ? [t`recipients of ${left.campaignIds.length} campaigns`] : []),
+    ...(left.messagedWithinDays == null ? [] : [t`who got a message in the last ${left.messagedWithinDays} days`]),
+  ];
   return (
     <Card title={t`Details`}>
       <Facts
         items={[
           [t`Audience`, names.join(", ") || "–"],
+          leftOut.length > 0 && [t`Left out`, leftOut.join(", ")],
           [t`Pace`, pace],
           [t`Quiet hours`, campaign.quietHours ? t`kept` : t`not kept`],
           campaign.scheduledAt != null && [t`Scheduled`, <Time key="s" at={campaign.scheduledAt} style="full" />],

@@ -33,6 +33,7 @@ export function useTextOf() {
     insufficient_credits: t`the credits do not cover it`,
     daily_cap: t`the day's cap is reached`,
     missed: t`its time went by while the service was away`,
+    exclusion_missing: t`something it leaves out was deleted`,
     gone: t`its address says that it is gone`,
     failing: t`it failed for three days`,
     credentials_refused: t`the service refuses the credentials`,

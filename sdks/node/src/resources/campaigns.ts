@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { AudienceParams, Campaign, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ListMessagesOrder, OnUnknown, Reconciliation, Scalar } from "../types.js";
+import type { AudienceParams, Campaign, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ExcludeParams, ListMessagesOrder, OnUnknown, Reconciliation, Scalar } from "../types.js";
 
 /** Parameters of campaigns.create. */
 export interface CampaignsCreateParams {
@@ -17,6 +17,7 @@ export interface CampaignsCreateParams {
    * none is given.
    */
   from?: string | null;
+  exclude?: ExcludeParams | null;
   /** ISO-8601 time with an offset, at most 365 days ahead. Omit to send now. */
   scheduled_at?: string | Date | null;
   /**
@@ -70,6 +71,7 @@ export interface CampaignsPreviewParams {
    * none is given.
    */
   from?: string | null;
+  exclude?: ExcludeParams | null;
   /** ISO-8601 time with an offset, at most 365 days ahead. Omit to send now. */
   scheduled_at?: string | Date | null;
   /** The metadata, which is ignored. */
@@ -117,6 +119,7 @@ export interface CampaignsUpdateParams {
   spread_hours?: number | null;
   /** Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set. */
   quiet_hours?: boolean | null;
+  exclude?: ExcludeParams | null;
   /**
    * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.

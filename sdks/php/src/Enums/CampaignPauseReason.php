@@ -14,5 +14,6 @@ final class CampaignPauseReason
     public const INSUFFICIENT_CREDITS = 'insufficient_credits';
     public const DAILY_CAP = 'daily_cap';
     public const MISSED = 'missed';
+    public const EXCLUSION_MISSING = 'exclusion_missing';
     public const MANUAL = 'manual';
 }

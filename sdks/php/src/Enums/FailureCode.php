@@ -16,9 +16,13 @@ final class FailureCode
     public const CARRIER_FILTERED = 'carrier_filtered';
     public const CARRIER_REJECTED = 'carrier_rejected';
     public const DAILY_CAP_REACHED = 'daily_cap_reached';
+    public const EXCLUDED_CAMPAIGN = 'excluded_campaign';
+    public const EXCLUDED_LIST = 'excluded_list';
+    public const EXCLUDED_SEGMENT = 'excluded_segment';
     public const EXPIRED = 'expired';
     public const INSUFFICIENT_CREDITS = 'insufficient_credits';
     public const INVALID_NUMBER = 'invalid_number';
+    public const MESSAGED_RECENTLY = 'messaged_recently';
     public const NO_ROUTE = 'no_route';
     public const NUMBER_TYPE_BLOCKED = 'number_type_blocked';
     public const OUTCOME_UNKNOWN = 'outcome_unknown';

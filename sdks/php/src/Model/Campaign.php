@@ -18,9 +18,10 @@ use MassiveSMS\Model;
  * @property-read string $body The text, with variables.
  * @property-read string $from The sender the recipients see.
  * @property-read CampaignAudience $audience
+ * @property-read Exclusions|null $exclude
  * @property-read string $status The status.
- * @property-read string|null $pause_reason Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or
- * `missed`; null unless it is.
+ * @property-read string|null $pause_reason Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`
+ * or `exclusion_missing`; null unless it is.
  * @property-read CampaignStats $stats
  * @property-read array<string, mixed> $metadata Your own values, as you gave them.
  * @property-read list<SendWarning> $warnings Warnings about delays, costs or recipients that it does not reach, as of
@@ -46,6 +47,7 @@ final class Campaign extends Model
 {
     protected const KINDS = [
         'audience' => CampaignAudience::class,
+        'exclude' => Exclusions::class,
         'stats' => CampaignStats::class,
         'warnings' => [SendWarning::class],
         'scheduled_at' => 'time',

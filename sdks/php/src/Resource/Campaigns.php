@@ -27,6 +27,7 @@ final class Campaigns extends Resource
      *     body: string,
      *     audience: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
      *     from?: string|null,
+     *     exclude?: array{list_ids?: list<string>|null, segment_ids?: list<string>|null, campaign_ids?: list<string>|null, messaged_within_days?: int|null}|null,
      *     scheduled_at?: \DateTimeInterface|string|null,
      *     metadata?: array<string, mixed>|null,
      *     expires_at?: \DateTimeInterface|string|null,
@@ -63,7 +64,7 @@ final class Campaigns extends Resource
             [],
             [],
             $params,
-            ['audience' => [], 'metadata' => []],
+            ['audience' => [], 'exclude' => [], 'metadata' => []],
             $options,
         );
     }
@@ -102,6 +103,7 @@ final class Campaigns extends Resource
      *     body: string,
      *     audience: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
      *     from?: string|null,
+     *     exclude?: array{list_ids?: list<string>|null, segment_ids?: list<string>|null, campaign_ids?: list<string>|null, messaged_within_days?: int|null}|null,
      *     scheduled_at?: \DateTimeInterface|string|null,
      *     metadata?: array<string, mixed>|null,
      *     expires_at?: \DateTimeInterface|string|null,
@@ -136,7 +138,7 @@ final class Campaigns extends Resource
             [],
             [],
             $params,
-            ['metadata' => [], 'audience' => []],
+            ['exclude' => [], 'metadata' => [], 'audience' => []],
             $options,
         );
     }
@@ -176,6 +178,7 @@ final class Campaigns extends Resource
      *     rate_per_minute?: int|null,
      *     spread_hours?: float|null,
      *     quiet_hours?: bool|null,
+     *     exclude?: array{list_ids?: list<string>|null, segment_ids?: list<string>|null, campaign_ids?: list<string>|null, messaged_within_days?: int|null}|null,
      *     on_unknown?: 'never'|'resend'|string|null,
      *     version?: string,
      *     audience?: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
@@ -207,7 +210,7 @@ final class Campaigns extends Resource
             ['id' => $id],
             [],
             $params,
-            ['metadata' => [], 'audience' => []],
+            ['metadata' => [], 'exclude' => [], 'audience' => []],
             $options,
         );
     }

@@ -48,6 +48,7 @@ CampaignPauseReason = (
         "insufficient_credits",
         "daily_cap",
         "missed",
+        "exclusion_missing",
         "manual",
     ]
     | str
@@ -306,9 +307,13 @@ FailureCode = (
         "carrier_filtered",
         "carrier_rejected",
         "daily_cap_reached",
+        "excluded_campaign",
+        "excluded_list",
+        "excluded_segment",
         "expired",
         "insufficient_credits",
         "invalid_number",
+        "messaged_recently",
         "no_route",
         "number_type_blocked",
         "outcome_unknown",
@@ -677,6 +682,15 @@ class AudienceParam(TypedDict, total=False):
     contact_ids: Sequence[str] | None
 
 
+class ExcludeParam(TypedDict, total=False):
+    """Who of the audience is skipped: anyone to whom at least one of these applies."""
+
+    list_ids: Sequence[str] | None
+    segment_ids: Sequence[str] | None
+    campaign_ids: Sequence[str] | None
+    messaged_within_days: int | None
+
+
 class ImportedContactParam(TypedDict, total=False):
     """A contact to import."""
 
@@ -883,6 +897,7 @@ class Campaign(Model):
 
     _nested: ClassVar[Mapping[str, str]] = {
         "audience": "CampaignAudience",
+        "exclude": "Exclusions",
         "stats": "CampaignStats",
         "warnings": "SendWarning",
     }
@@ -897,10 +912,12 @@ class Campaign(Model):
     from_: str
     """The sender the recipients see."""
     audience: CampaignAudience
+    exclude: Exclusions | None
     status: CampaignStatus
     """The status."""
     pause_reason: CampaignPauseReason | None
-    """Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is."""
+    """Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null unless it
+    is."""
     stats: CampaignStats
     metadata: dict[str, str | float | bool | None]
     """Your own values, as you gave them."""
@@ -1592,6 +1609,19 @@ class ErrorDetail(Model):
 
     code: FailureCode
     message: str
+
+
+class Exclusions(Model):
+    """Who of the audience is skipped: anyone to whom at least one of these applies."""
+
+    list_ids: list[str] | None
+    """Members of these lists."""
+    segment_ids: list[str] | None
+    """Contacts that match one of these segments."""
+    campaign_ids: list[str] | None
+    """Recipients of these campaigns, without those they skipped."""
+    messaged_within_days: int | None
+    """Contacts who got any message in the last so many days; null if it does not matter."""
 
 
 class Export(Model):

@@ -39,6 +39,7 @@ module MassiveSMS
     INSUFFICIENT_CREDITS = "insufficient_credits"
     DAILY_CAP = "daily_cap"
     MISSED = "missed"
+    EXCLUSION_MISSING = "exclusion_missing"
     MANUAL = "manual"
   end
 
@@ -283,9 +284,13 @@ module MassiveSMS
     CARRIER_FILTERED = "carrier_filtered"
     CARRIER_REJECTED = "carrier_rejected"
     DAILY_CAP_REACHED = "daily_cap_reached"
+    EXCLUDED_CAMPAIGN = "excluded_campaign"
+    EXCLUDED_LIST = "excluded_list"
+    EXCLUDED_SEGMENT = "excluded_segment"
     EXPIRED = "expired"
     INSUFFICIENT_CREDITS = "insufficient_credits"
     INVALID_NUMBER = "invalid_number"
+    MESSAGED_RECENTLY = "messaged_recently"
     NO_ROUTE = "no_route"
     NUMBER_TYPE_BLOCKED = "number_type_blocked"
     OUTCOME_UNKNOWN = "outcome_unknown"

@@ -169,9 +169,11 @@ module MassiveSMS
     # The sender the recipients see.
     field :from
     field :audience, :CampaignAudience
+    field :exclude, :Exclusions
     # The status.
     field :status
-    # Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is.
+    # Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null unless it
+    # is.
     field :pause_reason
     field :stats, :CampaignStats
     # Your own values, as you gave them.
@@ -785,6 +787,18 @@ module MassiveSMS
   class ErrorDetail < Model
     field :code
     field :message
+  end
+
+  # Who of the audience is skipped: anyone to whom at least one of these applies.
+  class Exclusions < Model
+    # Members of these lists.
+    field :list_ids
+    # Contacts that match one of these segments.
+    field :segment_ids
+    # Recipients of these campaigns, without those they skipped.
+    field :campaign_ids
+    # Contacts who got any message in the last so many days; null if it does not matter.
+    field :messaged_within_days
   end
 
   # An export of data of the workspace as a file.

@@ -49,6 +49,7 @@ module MassiveSMS
     EncodingExplanation
     Erasure
     ErrorDetail
+    Exclusions
     Export
     ExportFault
     ForcingCharacter

@@ -29,6 +29,7 @@ class Campaigns:
         body: str,
         audience: t.AudienceParam,
         from_: str | NotGiven | None = NOT_GIVEN,
+        exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
@@ -50,6 +51,7 @@ class Campaigns:
         audience: The audience.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
+        exclude: See the reference.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
         metadata: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
             null. Stored, and returned in webhooks as given.
@@ -72,6 +74,7 @@ class Campaigns:
                 "body": body,
                 "audience": audience,
                 "from": from_,
+                "exclude": exclude,
                 "scheduled_at": scheduled_at,
                 "metadata": metadata,
                 "expires_at": expires_at,
@@ -131,6 +134,7 @@ class Campaigns:
         body: str,
         audience: t.AudienceParam,
         from_: str | NotGiven | None = NOT_GIVEN,
+        exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
@@ -150,6 +154,7 @@ class Campaigns:
         audience: The audience.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
+        exclude: See the reference.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
         metadata: The metadata, which is ignored.
         expires_at: ISO-8601 time with an offset after which nothing is handed to a carrier.
@@ -168,6 +173,7 @@ class Campaigns:
             "CampaignPreview",
             body={
                 "from": from_,
+                "exclude": exclude,
                 "scheduled_at": scheduled_at,
                 "metadata": metadata,
                 "expires_at": expires_at,
@@ -216,6 +222,7 @@ class Campaigns:
         rate_per_minute: int | NotGiven | None = NOT_GIVEN,
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
+        exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
@@ -240,6 +247,7 @@ class Campaigns:
         spread_hours: The number of hours over which to spread the messages evenly.
         quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
             is set.
+        exclude: See the reference.
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
@@ -263,6 +271,7 @@ class Campaigns:
                 "rate_per_minute": rate_per_minute,
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
+                "exclude": exclude,
                 "on_unknown": on_unknown,
                 "version": version,
                 "audience": audience,
@@ -482,6 +491,7 @@ class AsyncCampaigns:
         body: str,
         audience: t.AudienceParam,
         from_: str | NotGiven | None = NOT_GIVEN,
+        exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
@@ -503,6 +513,7 @@ class AsyncCampaigns:
         audience: The audience.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
+        exclude: See the reference.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
         metadata: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
             null. Stored, and returned in webhooks as given.
@@ -525,6 +536,7 @@ class AsyncCampaigns:
                 "body": body,
                 "audience": audience,
                 "from": from_,
+                "exclude": exclude,
                 "scheduled_at": scheduled_at,
                 "metadata": metadata,
                 "expires_at": expires_at,
@@ -584,6 +596,7 @@ class AsyncCampaigns:
         body: str,
         audience: t.AudienceParam,
         from_: str | NotGiven | None = NOT_GIVEN,
+        exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
@@ -603,6 +616,7 @@ class AsyncCampaigns:
         audience: The audience.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
+        exclude: See the reference.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
         metadata: The metadata, which is ignored.
         expires_at: ISO-8601 time with an offset after which nothing is handed to a carrier.
@@ -621,6 +635,7 @@ class AsyncCampaigns:
             "CampaignPreview",
             body={
                 "from": from_,
+                "exclude": exclude,
                 "scheduled_at": scheduled_at,
                 "metadata": metadata,
                 "expires_at": expires_at,
@@ -669,6 +684,7 @@ class AsyncCampaigns:
         rate_per_minute: int | NotGiven | None = NOT_GIVEN,
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
+        exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
@@ -693,6 +709,7 @@ class AsyncCampaigns:
         spread_hours: The number of hours over which to spread the messages evenly.
         quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
             is set.
+        exclude: See the reference.
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
@@ -716,6 +733,7 @@ class AsyncCampaigns:
                 "rate_per_minute": rate_per_minute,
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
+                "exclude": exclude,
                 "on_unknown": on_unknown,
                 "version": version,
                 "audience": audience,

@@ -15,6 +15,7 @@ module MassiveSMS
       # @param audience [Hash<Object, Object>] The audience.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's if none is given.
+      # @param exclude [Hash<Object, Object>, nil]
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
       # now.
       # @param metadata [Hash<String, Object>, nil] Free-form keys, at most 20. Values are strings of at most 500
@@ -31,13 +32,14 @@ module MassiveSMS
       # until then.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
-      def create(name:, body:, audience:, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
-                 rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, on_unknown: UNSET, draft: UNSET,
-                 request_options: {})
+      def create(name:, body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
+                 expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
+                 on_unknown: UNSET, draft: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns", {},
-             {}, { name: name, body: body, audience: audience, from: from, scheduled_at: scheduled_at,
-               metadata: metadata, expires_at: expires_at, rate_per_minute: rate_per_minute,
-               spread_hours: spread_hours, quiet_hours: quiet_hours, on_unknown: on_unknown, draft: draft }, request_options)
+             {}, { name: name, body: body, audience: audience, from: from, exclude: exclude,
+               scheduled_at: scheduled_at, metadata: metadata, expires_at: expires_at,
+               rate_per_minute: rate_per_minute, spread_hours: spread_hours, quiet_hours: quiet_hours,
+               on_unknown: on_unknown, draft: draft }, request_options)
       end
 
       # List campaigns. Newest first. Drafts are listed only with `status=draft`.
@@ -66,6 +68,7 @@ module MassiveSMS
       # @param audience [Hash<Object, Object>] The audience.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's if none is given.
+      # @param exclude [Hash<Object, Object>, nil]
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
       # now.
       # @param metadata [Hash<String, Object>, nil] The metadata, which is ignored.
@@ -80,13 +83,13 @@ module MassiveSMS
       # @param name [String, nil] The name, which is ignored.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [CampaignPreview]
-      def preview(body:, audience:, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
-                  rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, on_unknown: UNSET, name: UNSET,
-                  request_options: {})
+      def preview(body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
+                  expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
+                  on_unknown: UNSET, name: UNSET, request_options: {})
         fetch(MassiveSMS::CampaignPreview, "POST", "/v1/campaigns/preview", {},
-             {}, { from: from, scheduled_at: scheduled_at, metadata: metadata, expires_at: expires_at,
-               rate_per_minute: rate_per_minute, spread_hours: spread_hours, quiet_hours: quiet_hours,
-               on_unknown: on_unknown, body: body, audience: audience, name: name }, request_options)
+             {}, { from: from, exclude: exclude, scheduled_at: scheduled_at, metadata: metadata,
+               expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
+               quiet_hours: quiet_hours, on_unknown: on_unknown, body: body, audience: audience, name: name }, request_options)
       end
 
       # Retrieve a campaign.
@@ -117,6 +120,7 @@ module MassiveSMS
       # @param spread_hours [Numeric, nil] The number of hours over which to spread the messages evenly.
       # @param quiet_hours [Boolean, nil] Whether to hold messages during the recipients' quiet hours; by default, as
       # the workspace is set.
+      # @param exclude [Hash<Object, Object>, nil]
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
@@ -126,12 +130,13 @@ module MassiveSMS
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
       def update(id, name: UNSET, body: UNSET, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
-                 rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, on_unknown: UNSET, version: UNSET,
-                 audience: UNSET, request_options: {})
+                 rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, exclude: UNSET, on_unknown: UNSET,
+                 version: UNSET, audience: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}", { "id" => id },
              {}, { name: name, body: body, from: from, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
-               quiet_hours: quiet_hours, on_unknown: on_unknown, version: version, audience: audience }, request_options)
+               quiet_hours: quiet_hours, exclude: exclude, on_unknown: on_unknown, version: version,
+               audience: audience }, request_options)
       end
 
       # Delete a draft. For a launched campaign, the answer is 409.

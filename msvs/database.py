@@ -18,9 +18,9 @@ from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContext
 from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
-from tortoise.migrations.executor import MigrationExecutor
 
 from msvs import connections
+from msvs.migration_state import Executor
 
 APP = "msvs"
 MODELS = "msvs.models"
@@ -428,8 +428,8 @@ def encode_field(value: FieldValue) -> bytes:
     return len(data).to_bytes(4) + data
 
 
-def _executor(url: str) -> MigrationExecutor:
-    return MigrationExecutor(client(), tortoise_config(url)["apps"])
+def _executor(url: str) -> Executor:
+    return Executor(client(), tortoise_config(url)["apps"])
 
 
 async def migrate(database_url: str) -> list[str]:

@@ -58,7 +58,7 @@ test("an authenticator app, recovery codes, and logging in with them", async ({ 
   await page.keyboard.press("Enter");
   const codes = page.getByRole("alertdialog");
   await expect(codes.getByRole("listitem")).toHaveCount(10);
-  const [recovery, other] = await codes.getByRole("listitem").allInnerTexts();
+  const [recovery, other, third, fourth] = await codes.getByRole("listitem").allInnerTexts();
   await checkPage(page);
   await codes.getByRole("button", { name: "I have put them away" }).click();
   await expect(page.getByText("10 left")).toBeVisible();
@@ -97,9 +97,30 @@ test("an authenticator app, recovery codes, and logging in with them", async ({ 
   await page.getByRole("alertdialog").getByRole("button", { name: "End the session" }).click();
   await expect(page.getByText("The session has ended.")).toBeVisible();
 
+  // Another address and another password take the second factor too.
+  await page.goto("/dashboard/account");
+  const address = page.locator("form").filter({ has: page.getByLabel("New e-mail address") });
+  await address.getByLabel("New e-mail address").fill(`ines.reis.${Date.now()}@cohortlabs.example`);
+  await address.getByLabel("Password to confirm it").fill(PASSWORD);
+  await expect(address.getByRole("button", { name: "Send the link" })).toBeDisabled();
+  await address.getByLabel("Code of your app, or a recovery code").fill("000000");
+  await page.keyboard.press("Enter");
+  await expect(address.getByText("The code is wrong, or was used already.")).toBeVisible();
+  await checkPage(page);
+  await address.getByLabel("Code of your app, or a recovery code").fill(third!);
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("The link is on its way. The address", { exact: false })).toBeVisible();
+  const form = page.locator("form").filter({ has: page.getByLabel("New password") });
+  await form.getByLabel("Current password").fill(PASSWORD);
+  await form.getByLabel("New password").fill(PASSWORD + " two");
+  await expect(form.getByRole("button", { name: "Change the password" })).toBeDisabled();
+  await form.getByLabel("Code of your app, or a recovery code").fill(fourth!);
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("Your password is changed", { exact: false })).toBeVisible();
+
   await page.goto("/dashboard/account?part=security");
   await page.getByRole("button", { name: "Make new codes" }).click();
-  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await dialog.getByLabel("Your password").fill(PASSWORD + " two");
   await expect(dialog.getByRole("button", { name: "Make new codes" })).toBeDisabled();
   await dialog.getByLabel("Code of your app, or a recovery code").fill("000000");
   await page.keyboard.press("Enter");
@@ -107,23 +128,23 @@ test("an authenticator app, recovery codes, and logging in with them", async ({ 
   await checkPage(page);
   await dialog.getByRole("button", { name: "Not now" }).click();
   await page.getByRole("button", { name: "Remove the app" }).click();
-  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await dialog.getByLabel("Your password").fill(PASSWORD + " two");
   await dialog.getByLabel("Code of your app, or a recovery code").fill(other!);
   await page.keyboard.press("Enter");
   await expect(page.getByRole("button", { name: "Set up an app" })).toBeVisible();
   await page.getByRole("button", { name: "Set up an app" }).click();
-  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await dialog.getByLabel("Your password").fill(PASSWORD + " two");
   await expect(dialog.getByLabel("Code of your app, or a recovery code")).toHaveCount(0);
 });
 
 test("another password", async ({ page }) => {
   await signUp(page, "Nuno");
   await page.goto("/dashboard/account");
-  await page.getByLabel("Password until now").fill("not my password");
+  await page.getByLabel("Current password").fill("not my password");
   await page.getByLabel("New password").fill("amber lantern river six");
   await page.keyboard.press("Enter");
   await expect(page.getByText("The password is wrong.")).toBeVisible();
-  await page.getByLabel("Password until now").fill(PASSWORD);
+  await page.getByLabel("Current password").fill(PASSWORD);
   await page.keyboard.press("Enter");
   await expect(page.getByText("Your password is changed", { exact: false })).toBeVisible();
   await page.reload();

@@ -12,9 +12,11 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.accounts import login_sessions, users, workspaces
 from msvs.api.accounts.login_sessions import Identity, OpenedSession
+from msvs.api.accounts.passwords import check_password
 from msvs.api.errors import ApiError, PermissionDenied
 from msvs.api.unit_of_work import unit_of_work
-from msvs.graphql.context import Info, RequestContext
+from msvs.graphql.confirmations import Code, CurrentPassword, PasskeyGiven, confirm
+from msvs.graphql.context import Info, RequestContext, user_of
 from msvs.graphql.errors import (
     AuthenticationError,
     ConflictError,
@@ -318,17 +320,23 @@ class AccountMutation:
         return await for_people(info, end)
 
     @mutation(
-        ChangePasswordResult, "Set a new password. The user's other sessions end; this one's cookie is set again."
+        ChangePasswordResult,
+        "Set a new password. A user with a second factor gives a code or a passkey too. The user's other sessions"
+        " end; this one's cookie is set again.",
     )
     async def change_password(
         self,
         info: Info,
-        current_password: Annotated[str, strawberry.argument(description="The current password.")],
+        current_password: CurrentPassword,
         password: Annotated[str, strawberry.argument(description="The new password, 10 to 256 characters.")],
+        code: Code = None,
+        passkey: PasskeyGiven = None,
     ) -> object:
         async def change_password(request: RequestContext) -> Session:
             visitor = request.caller.visitor
-            confirmation = await login_sessions.confirm_password(visitor, user_of(request), current_password)
+            # Before the code is used up: a password that is too weak is no reason to wait for the next one.
+            check_password(password, email=user_of(request).email)
+            confirmation = await confirm(request, current_password, code, passkey)
             async with unit_of_work():
                 opened = await login_sessions.change_password(visitor, confirmation, password)
             return await begin(request, opened)
@@ -369,14 +377,3 @@ async def begin(request: RequestContext, opened: OpenedSession) -> Session:
         await login_sessions.log_out(before)
     request.new_session = opened.token
     return Session.from_identity(identity)
-
-
-def user_of(request: RequestContext) -> Identity:
-    """Return the user who is logged in. Raises AuthenticationFailed."""
-    identity = request.caller.identity
-    if identity is None and request.caller.ctx is not None:
-        raise PermissionDenied("An API key cannot act for a user: log in for this.")
-    if identity is None:
-        assert request.caller.refusal is not None
-        raise request.caller.refusal
-    return identity

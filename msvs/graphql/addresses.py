@@ -12,9 +12,10 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.accounts import addresses, authentication_log, login_sessions, users
 from msvs.api.unit_of_work import unit_of_work
-from msvs.graphql.accounts import Accepted, Session, for_people, user_of
+from msvs.graphql.accounts import Accepted, Session, for_people
+from msvs.graphql.confirmations import Code, CurrentPassword, PasskeyGiven, confirm
 from msvs.graphql.connections import After, Before, First, Last, read_page
-from msvs.graphql.context import Info, RequestContext
+from msvs.graphql.context import Info, RequestContext, user_of
 from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRefusedError, RateLimitError
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.shapes import from_row
@@ -116,17 +117,22 @@ class AddressMutation:
     @mutation(
         ChangeEmailResult,
         "Change the e-mail address of the current user: a link is sent to the new address, which takes effect when the"
-        " link is opened. The old address is notified; give the old address again to cancel the change.",
+        " link is opened. A user with a second factor gives a code or a passkey too. The old address is notified; give"
+        " the old address again to cancel the change.",
     )
     async def change_email(
         self,
         info: Info,
         email: Annotated[str, strawberry.argument(description="The other address.")],
-        current_password: Annotated[str, strawberry.argument(description="The user's password.")],
+        current_password: CurrentPassword,
+        code: Code = None,
+        passkey: PasskeyGiven = None,
     ) -> object:
         async def change(request: RequestContext) -> Session:
             visitor, identity = request.caller.visitor, user_of(request)
-            confirmation = await login_sessions.confirm_password(visitor, identity, current_password)
+            # Before the code is used up: a slip in the address is no reason to wait for the next one.
+            addresses.read_address(email)
+            confirmation = await confirm(request, current_password, code, passkey)
             await addresses.limit_mails(visitor, email, "confirmation")
             async with unit_of_work():
                 waiting = await addresses.change_email(visitor, confirmation, email)

@@ -8,8 +8,7 @@ import strawberry
 
 from msvs.api.accounts.confirmations import PasskeyAnswer, confirm_fully
 from msvs.api.accounts.login_sessions import FullConfirmation
-from msvs.graphql.accounts import user_of
-from msvs.graphql.context import RequestContext
+from msvs.graphql.context import RequestContext, user_of
 
 
 @strawberry.input(description="The browser's answer to a passkey challenge.")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import strawberry
 
+from msvs.api.accounts.login_sessions import Identity
 from msvs.api.context import Context, Visitor
-from msvs.api.errors import RateLimited
+from msvs.api.errors import PermissionDenied, RateLimited
 from msvs.api.limits import Bucket, Limiter
 from msvs.graphql.live import Feed
 from msvs.graphql.loaders import Loaders
@@ -70,3 +71,14 @@ class RequestContext:
             raise RateLimited(
                 f"Too many requests: at most {allowance.limit} a second.", retry_after=allowance.retry_after
             )
+
+
+def user_of(request: RequestContext) -> Identity:
+    """Return the user who is logged in. Raises AuthenticationFailed."""
+    identity = request.caller.identity
+    if identity is None and request.caller.ctx is not None:
+        raise PermissionDenied("An API key cannot act for a user: log in for this.")
+    if identity is None:
+        assert request.caller.refusal is not None
+        raise request.caller.refusal
+    return identity

@@ -11,9 +11,9 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.accounts import login_sessions, passkeys, second_factors
 from msvs.api.unit_of_work import unit_of_work
-from msvs.graphql.accounts import Accepted, Session, begin, for_people, user_of
+from msvs.graphql.accounts import Accepted, Session, begin, for_people
 from msvs.graphql.confirmations import Code, CurrentPassword, PasskeyGiven, confirm
-from msvs.graphql.context import Info, RequestContext
+from msvs.graphql.context import Info, RequestContext, user_of
 from msvs.graphql.errors import (
     AuthenticationError,
     ConflictError,

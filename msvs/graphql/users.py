@@ -15,9 +15,9 @@ from msvs.api.accounts.workspace_deletion import GRACE
 from msvs.api.errors import NotFound
 from msvs.api.permissions import Permission, allow
 from msvs.api.unit_of_work import unit_of_work
-from msvs.graphql.accounts import Session, for_people, user_of
+from msvs.graphql.accounts import Session, for_people
 from msvs.graphql.confirmations import Code, CurrentPassword, PasskeyGiven, confirm
-from msvs.graphql.context import Info, RequestContext
+from msvs.graphql.context import Info, RequestContext, user_of
 from msvs.graphql.errors import (
     ConflictError,
     InvalidRequestError,

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from msvs.api.accounts import totp
 from msvs.api.accounts.passkeys import relying_party
-from msvs.models import Role, Workspace
+from msvs.models import Mail, Role, User, Workspace
 from msvs.settings import Settings
 from tests.authenticator import Authenticator
 from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
@@ -98,3 +98,44 @@ async def test_every_document_of_second_factors_is_run(rosa: Person) -> None:
     assert (found["hasTotp"], found["passkeys"]) == (False, [])
     assert (await rosa.browser.log_in(EMAIL))["__typename"] == "Session"
     assert rosa.ran == {*SECOND_STEPS}
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "slip"),
+    [
+        ("ChangeEmail", {"email": "rosa@elsewhere.example"}, {"email": "no address"}),
+        ("ChangePassword", {"password": "an entirely new password"}, {"password": "short"}),
+    ],
+)
+async def test_another_address_or_password_takes_the_second_factor_too(
+    rosa: Person, name: str, new: dict[str, str], slip: dict[str, str]
+) -> None:
+    """A session in a stranger's hands with the password alone takes nothing over; a slip uses no code up."""
+    secret = (await rosa.run("BeginTotp", **BY_PASSWORD))["secret"]
+    step = totp.current_step(SERVICES.clock())
+    await rosa.run("ConfirmTotp", code=totp.make_code(secret, step - 1))
+    rosa.enter(await rosa.run("LogInWithCode", token=await rosa.first_step(), code=totp.make_code(secret, step)))
+    before = await User.get(email=EMAIL)
+    mails = await Mail.all().count()
+
+    async def refused(**given: Any) -> tuple[str, str]:
+        (answer,) = (await rosa.browser.run(document(name), {**BY_PASSWORD, **new, **given})).values()
+        return answer["code"], answer["param"]
+
+    code = totp.make_code(secret, step + 1)
+    (field,) = new
+    assert await refused() == ("parameter_missing", "code")
+    assert await refused(code="000000x") == ("second_factor_invalid", "code")
+    assert await refused(passkey={"token": "none", "credential": "{}"}) == ("second_factor_invalid", "passkey")
+    assert await refused(currentPassword="a wrong password", code=code) == ("password_wrong", "currentPassword")
+    assert (await refused(code=code, **slip))[1] == field
+    assert await User.get(email=EMAIL) == before
+    assert (await User.get(email=EMAIL)).password_hash == before.password_hash
+    assert (await User.get(email=EMAIL)).pending_email is None
+    assert await Mail.all().count() == mails
+
+    await rosa.run(name, code=code, **BY_PASSWORD, **new)
+    after = await User.get(email=EMAIL)
+    assert (after.pending_email, after.password_hash == before.password_hash) == (
+        (new["email"], True) if name == "ChangeEmail" else (None, False)
+    )

@@ -90,7 +90,7 @@ ASKED = [
     Ask("EndSession", 3, lambda scene: {"id": scene.other}),
     Ask("Viewer", 1),
     Ask("LogOut", 2),
-    Ask("ChangePassword", 14, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
+    Ask("ChangePassword", 15, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
     Ask("CreateWorkspace", 8, lambda scene: {"name": "Cohort 08"}),
     Ask(
         "TransferOwnership",
@@ -107,7 +107,7 @@ ASKED = [
     ),
     Ask("LeaveWorkspace", 2, lambda scene: {"workspaceId": scene.workspace}, code="last_owner"),
     Ask("UpdateProfile", 2, lambda scene: {"name": "Rosa Lima"}),
-    Ask("ChangeEmail", 11, lambda scene: {"email": "rosa@elsewhere.example", "currentPassword": PASSWORD}),
+    Ask("ChangeEmail", 12, lambda scene: {"email": "rosa@elsewhere.example", "currentPassword": PASSWORD}),
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),
     Ask("AcceptInvitation", 10, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
 ]

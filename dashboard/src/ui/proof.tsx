@@ -72,7 +72,7 @@ export function useProof(): Proof {
 /** Tell whether the fields of a proof show a problem themselves. */
 export const isOfProof = (problem: Problem): boolean => problem.code === "password_wrong" || problem.param === "code" || problem.param === "passkey";
 
-export function ProofFields({ of: proof, problem, autoFocus = false }: { of: Proof; problem: Problem | null; autoFocus?: boolean }) {
+export function ProofFields({ of: proof, problem, passwordLabel, autoFocus = false }: { of: Proof; problem: Problem | null; passwordLabel?: string; autoFocus?: boolean }) {
   const { t } = useLingui();
   const textOf = useProblemText();
   const { user } = useSession();
@@ -80,7 +80,7 @@ export function ProofFields({ of: proof, problem, autoFocus = false }: { of: Pro
   return (
     <>
       <Field
-        label={t`Your password`}
+        label={passwordLabel ?? t`Your password`}
         type="password"
         autoComplete="current-password"
         value={proof.password}

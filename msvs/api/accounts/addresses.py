@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from msvs.api.accounts.authentication_log import AuthenticationAction, audit_places, record_authentication
-from msvs.api.accounts.login_sessions import Confirmation, Identity, count_attempts, fold_email
+from msvs.api.accounts.login_sessions import FullConfirmation, Identity, count_attempts, fold_email
 from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
@@ -45,15 +45,21 @@ async def resend_confirmation(visitor: Visitor, identity: Identity) -> None:
     )
 
 
-async def change_email(visitor: Visitor, confirmation: Confirmation, email: str) -> str | None:
+def read_address(email: str) -> str:
+    """Return an e-mail address as users have it, in lower case. Raises InvalidRequest code `email_invalid`."""
+    address = fold_email(email)
+    if address is None:
+        raise InvalidRequest("The e-mail address is not valid.", param="email", code=ErrorCode.EMAIL_INVALID)
+    return address
+
+
+async def change_email(visitor: Visitor, confirmation: FullConfirmation, email: str) -> str | None:
     """Send a link to the user's new address, which takes effect when the link is opened. Return the pending address.
 
     The current address is notified; passing it again cancels the change. Raises InvalidRequest code `email_invalid`.
     """
     identity = confirmation.identity
-    address = fold_email(email)
-    if address is None:
-        raise InvalidRequest("The e-mail address is not valid.", param="email", code=ErrorCode.EMAIL_INVALID)
+    address = read_address(email)
     is_canceled = identity.is_confirmed and address == identity.email
     waiting = None if is_canceled else address
     await void_tokens(identity.user_id, TokenPurpose.CONFIRM_EMAIL, TokenPurpose.RESET_PASSWORD)
@@ -96,9 +102,7 @@ async def confirm_email(visitor: Visitor, token: str) -> UUID:
 
 async def request_password_reset(visitor: Visitor, email: str) -> None:
     """Send a link to an address, if a user has it. Raises InvalidRequest for what is no address."""
-    address = fold_email(email)
-    if address is None:
-        raise InvalidRequest("The e-mail address is not valid.", param="email", code=ErrorCode.EMAIL_INVALID)
+    address = read_address(email)
     await queue_mail(visitor.services, MailKind.PASSWORD_RESET, address, language=None)
 
 

@@ -214,15 +214,10 @@ class SecondFactorNeeded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
-    """Proof that a logged-in user has just given the password; `confirm_password` makes it."""
+class FullConfirmation:
+    """Proof that a logged-in user has just passed every login step again; only `confirm_fully` creates it."""
 
     identity: Identity
-
-
-@dataclass(frozen=True, slots=True)
-class FullConfirmation(Confirmation):
-    """Proof that a logged-in user has just passed every login step again; only `confirm_fully` creates it."""
 
 
 async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSession:
@@ -469,8 +464,8 @@ async def end_session(visitor: Visitor, identity: Identity, id: UUID) -> None:
     await record_authentication(visitor, identity.user_id, AuthenticationAction.SESSION_ENDED)
 
 
-async def confirm_password(visitor: Visitor, identity: Identity, password: str) -> Confirmation:
-    """Have a logged-in user prove the password once more. Not to be run in a unit of work.
+async def confirm_password(visitor: Visitor, identity: Identity, password: str) -> None:
+    """Have a logged-in user prove the password once more: a part of `confirm_fully`. Not to be run in a unit of work.
 
     Raises InvalidRequest code `password_wrong`, and RateLimited.
     """
@@ -479,10 +474,9 @@ async def confirm_password(visitor: Visitor, identity: Identity, password: str) 
     if not await verify_password(None if user is None else user.password_hash, password):
         raise InvalidRequest("The password is wrong.", param="current_password", code=ErrorCode.PASSWORD_WRONG)
     await execute(FORGET_ATTEMPTS, *keys)
-    return Confirmation(identity)
 
 
-async def change_password(visitor: Visitor, confirmation: Confirmation, password: str) -> OpenedSession:
+async def change_password(visitor: Visitor, confirmation: FullConfirmation, password: str) -> OpenedSession:
     """Set a new password: every other session of the user ends, this one gets a new token. Raises InvalidRequest."""
     identity = confirmation.identity
     check_password(password, email=identity.email)

@@ -12,8 +12,9 @@ import pytest
 from msvs import database as db
 from msvs.api.accounts import addresses, users
 from msvs.api.accounts.addresses import confirm_email, limit_mails, request_password_reset, reset_password
+from msvs.api.accounts.confirmations import confirm_fully
 from msvs.api.accounts.keys import issue_key
-from msvs.api.accounts.login_sessions import Identity, authenticate_session, confirm_password, enter_workspace, log_in
+from msvs.api.accounts.login_sessions import Identity, authenticate_session, enter_workspace, log_in
 from msvs.api.accounts.users import SignedUp, SignUp, sign_up
 from msvs.api.context import Visitor
 from msvs.api.errors import (
@@ -213,7 +214,7 @@ async def test_a_reset_confirms_the_address_given_at_signup(clean: None) -> None
 
 
 async def change_email(made: SignedUp, email: str) -> str | None:
-    confirmation = await confirm_password(HERE, await identity_of(made), PASSWORD)
+    confirmation = await confirm_fully(HERE, await identity_of(made), PASSWORD)
     async with unit_of_work():
         return await addresses.change_email(HERE, confirmation, email)
 

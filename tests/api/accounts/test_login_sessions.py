@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.accounts import login_sessions, passwords
+from msvs.api.accounts.confirmations import confirm_fully
 from msvs.api.accounts.login_sessions import (
     IDLE,
     LIFETIME,
@@ -24,7 +25,7 @@ from msvs.api.accounts.login_sessions import (
     MAX_NETWORK_ATTEMPTS,
     MAX_USER_ATTEMPTS,
     WINDOW,
-    Confirmation,
+    FullConfirmation,
     Identity,
     OpenedSession,
     authenticate_session,
@@ -273,7 +274,7 @@ async def test_a_user_gets_a_context_of_their_own_workspaces_only(user_id: UUID)
 async def test_a_new_password_ends_every_other_session(user_id: UUID) -> None:
     first, other = await open_session(HERE, user_id), await open_session(HERE, user_id)
     identity = await identity_of(first)
-    confirmation = await confirm_password(HERE, identity, PASSWORD)
+    confirmation = await confirm_fully(HERE, identity, PASSWORD)
     async with unit_of_work():
         renewed = await change_password(HERE, confirmation, "another good one")
     for ended in (first, other):
@@ -292,7 +293,7 @@ async def test_a_login_with_the_password_of_before_ends_with_it_however_slow_it_
     user_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = await open_session(HERE, user_id)
-    confirmation = await confirm_password(HERE, await identity_of(session), PASSWORD)
+    confirmation = await confirm_fully(HERE, await identity_of(session), PASSWORD)
 
     async def verify_slowly(*values: Any) -> bool:
         matches = await verify_password(*values)
@@ -309,7 +310,7 @@ async def test_a_login_with_the_password_of_before_ends_with_it_however_slow_it_
 
 async def test_a_login_waits_for_a_change_of_the_password(user_id: UUID) -> None:
     session = await open_session(HERE, user_id)
-    confirmation = await confirm_password(HERE, await identity_of(session), PASSWORD)
+    confirmation = await confirm_fully(HERE, await identity_of(session), PASSWORD)
     async with unit_of_work():
         await change_password(HERE, confirmation, "another good password")
         login = asyncio.create_task(log_in(THERE, email=EMAIL, password=PASSWORD), context=Variables())
@@ -335,7 +336,7 @@ async def test_a_password_that_is_easily_guessed_changes_nothing(user_id: UUID, 
     session = await open_session(HERE, user_id)
     identity = await identity_of(session)
     with pytest.raises(InvalidRequest) as caught:
-        await change_password(HERE, Confirmation(identity), password)
+        await change_password(HERE, FullConfirmation(identity), password)
     assert caught.value.param == "password"
     assert (await identity_of(session)).session_id == identity.session_id
 

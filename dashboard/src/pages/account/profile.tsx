@@ -20,8 +20,8 @@ import { AuthenticationLog, Sessions } from "./sessions";
 import { ResendButton } from "./unconfirmed";
 
 const ChangePassword = graphql(`
-  mutation DashboardChangePassword($currentPassword: String!, $password: String!) {
-    changePassword(currentPassword: $currentPassword, password: $password) {
+  mutation DashboardChangePassword($password: String!, $currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    changePassword(password: $password, currentPassword: $currentPassword, code: $code, passkey: $passkey) {
       __typename
       ... on Session { csrfToken }
       ... on RateLimitError { retryAfter }
@@ -40,8 +40,8 @@ const UpdateProfile = graphql(`
   }
 `);
 const ChangeEmail = graphql(`
-  mutation DashboardChangeEmail($email: String!, $currentPassword: String!) {
-    changeEmail(email: $email, currentPassword: $currentPassword) {
+  mutation DashboardChangeEmail($email: String!, $currentPassword: String!, $code: String, $passkey: PasskeyAnswerInput) {
+    changeEmail(email: $email, currentPassword: $currentPassword, code: $code, passkey: $passkey) {
       __typename
       ... on Session { user { id email pendingEmail } }
       ... on RateLimitError { retryAfter }
@@ -281,27 +281,27 @@ function Email() {
   const textOf = useProblemText();
   const { user } = useSession();
   const change = useChange(ChangeEmail);
+  const proof = useProof();
   const [email, setEmail] = useState("");
-  const [currentPassword, setCurrent] = useState("");
   const [problem, setProblem] = useState<Problem | null>(null);
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    const outcome = await change.run({ email: email.trim(), currentPassword });
-    setProblem(outcome.problem);
-    if (outcome.problem !== null) return;
+    const found = await proof.send((given) => change.run({ email: email.trim(), ...given }));
+    setProblem(found);
+    if (found !== null) return;
     setEmail("");
-    setCurrent("");
+    proof.setPassword("");
     await resume();
     toast({ text: t`The link is on its way. The address counts once it is opened.` });
   };
-  const isWrong = problem?.code === "password_wrong";
+  const isUnfit = problem?.param === "email";
   return (
     <Card title={t`Another e-mail address`}>
       <form onSubmit={submit} className="space-y-4" noValidate>
-        {problem !== null && !isWrong && <Callout tone="danger">{textOf(problem)}</Callout>}
-        <Field label={t`New e-mail address`} type="email" autoComplete="email" hint={t`A link goes to it. ${user.email} is told, and counts until the link is opened.`} value={email} onChange={setEmail} />
-        <Field label={t`Password to confirm it`} type="password" autoComplete="current-password" value={currentPassword} onChange={setCurrent} error={isWrong ? t`The password is wrong.` : undefined} />
-        <Button type="submit" isPending={change.isRunning} isDisabled={email.trim() === "" || currentPassword === ""}>{t`Send the link`}</Button>
+        {problem !== null && !isUnfit && !isOfProof(problem) && <Callout tone="danger">{textOf(problem)}</Callout>}
+        <Field label={t`New e-mail address`} type="email" autoComplete="email" hint={t`A link goes to it. ${user.email} is told, and counts until the link is opened.`} value={email} onChange={setEmail} error={isUnfit ? textOf(problem) : undefined} />
+        <ProofFields of={proof} problem={problem} passwordLabel={t`Password to confirm it`} />
+        <Button type="submit" isPending={change.isRunning} isDisabled={email.trim() === "" || !proof.isComplete}>{t`Send the link`}</Button>
       </form>
     </Card>
   );
@@ -312,35 +312,26 @@ function Password() {
   const textOf = useProblemText();
   const { user } = useSession();
   const change = useChange(ChangePassword);
-  const [currentPassword, setCurrent] = useState("");
+  const proof = useProof();
   const [password, setPassword] = useState("");
   const [problem, setProblem] = useState<Problem | null>(null);
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    const outcome = await change.run({ currentPassword, password });
-    setProblem(outcome.problem);
-    if (outcome.problem !== null) return;
-    setCurrent("");
+    const found = await proof.send((given) => change.run({ password, ...given }));
+    setProblem(found);
+    if (found !== null) return;
+    proof.setPassword("");
     setPassword("");
     await resume();
     toast({ text: t`Your password is changed, and your other sessions have ended.` });
   };
-  const isWrong = problem?.code === "password_wrong";
   const isWeak = problem?.param === "password";
   return (
     <Card title={t`Password`}>
       <form onSubmit={submit} className="space-y-4" noValidate>
-        {problem !== null && !isWrong && !isWeak && <Callout tone="danger">{textOf(problem)}</Callout>}
+        {problem !== null && !isWeak && !isOfProof(problem) && <Callout tone="danger">{textOf(problem)}</Callout>}
         <input type="hidden" name="username" autoComplete="username" value={user.email} readOnly />
-        <Field
-          label={t`Password until now`}
-          type="password"
-          name="current-password"
-          autoComplete="current-password"
-          value={currentPassword}
-          onChange={setCurrent}
-          error={isWrong ? t`The password is wrong.` : undefined}
-        />
+        <ProofFields of={proof} problem={problem} passwordLabel={t`Current password`} />
         <Field
           label={t`New password`}
           type="password"
@@ -355,7 +346,7 @@ function Password() {
           <p className="text-sm text-muted">
             <Trans>Your other sessions end.</Trans>
           </p>
-          <Button type="submit" look="primary" isPending={change.isRunning} isDisabled={currentPassword === "" || password.length < MIN_PASSWORD}>{t`Change the password`}</Button>
+          <Button type="submit" look="primary" isPending={change.isRunning} isDisabled={!proof.isComplete || password.length < MIN_PASSWORD}>{t`Change the password`}</Button>
         </div>
       </form>
     </Card>

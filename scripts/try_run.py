@@ -78,7 +78,7 @@ def try_run(folder: Path, *, user: str | None = None) -> None:
             start_new_session=True,
         )
         try:
-            _send(f"http://{LOOPBACK}:{port}", data_dir, process)
+            send_message(f"http://{LOOPBACK}:{port}", data_dir, process)
             took = time.monotonic() - began
         except RuntimeError as error:
             said.seek(0)
@@ -87,12 +87,12 @@ def try_run(folder: Path, *, user: str | None = None) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
             process.wait(STOP_SECONDS)
-    _wait_stopped(data_dir / "postgresql/data/postmaster.pid")
+    wait_stopped(data_dir / "postgresql/data/postmaster.pid")
     shutil.rmtree(data_dir)
     print(f"make run as {user or 'this user'}: a message sent after {took:.1f} s")
 
 
-def _wait_stopped(pid_file: Path) -> None:
+def wait_stopped(pid_file: Path) -> None:
     """Wait until PostgreSQL has ended in order, as the last of the service does."""
     deadline = time.monotonic() + STOP_SECONDS
     while pid_file.exists():
@@ -101,7 +101,8 @@ def _wait_stopped(pid_file: Path) -> None:
         time.sleep(0.1)
 
 
-def _send(base_url: str, data_dir: Path, process: subprocess.Popen[bytes]) -> None:
+def send_message(base_url: str, data_dir: Path, process: subprocess.Popen[bytes]) -> None:
+    """Send a message in the sandbox as soon as the service is up. Raises RuntimeError where it does not come up."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:

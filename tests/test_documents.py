@@ -229,6 +229,7 @@ GENERATED = (
     "requirements.lock",
     "requirements-dev.lock",
     "requirements-contract.lock",
+    "requirements-deploy.lock",
     "requirements-node.lock",
 )
 

@@ -1,4 +1,4 @@
-"""The page's blocks for systemd and proxies, by the programs that read them; a missing one proves nothing."""
+"""The page's blocks for proxies, by the programs that read them; a missing one proves nothing."""
 
 from __future__ import annotations
 
@@ -55,11 +55,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
           "-out", found.with_suffix(".crt"))  # fmt: skip
     found.write_text(found.read_text() + found.with_suffix(".crt").read_text())
     return found
-
-
-def test_systemd_reads_the_unit(tmp_path: Path) -> None:
-    (tmp_path / "msvs@.service").write_text(block("ini"))
-    check(program("systemd-analyze"), "verify", "--man=no", tmp_path / "msvs@api.service")
 
 
 def test_haproxy_reads_its_block(tmp_path: Path, certificate: Path) -> None:

@@ -11,33 +11,20 @@ from functools import lru_cache
 from importlib.resources import files
 
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumberFormat
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
 from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.api.text.number_plans import dialed, look_up
 
 MAX_ECHO = 40
-NON_GEOGRAPHIC_REGION = "001"
-
-KINDS = {
-    PhoneNumberType.FIXED_LINE: "fixed_line",
-    PhoneNumberType.MOBILE: "mobile",
-    PhoneNumberType.FIXED_LINE_OR_MOBILE: "fixed_line_or_mobile",
-    PhoneNumberType.TOLL_FREE: "toll_free",
-    PhoneNumberType.PREMIUM_RATE: "premium_rate",
-    PhoneNumberType.SHARED_COST: "shared_cost",
-    PhoneNumberType.VOIP: "voip",
-    PhoneNumberType.PERSONAL_NUMBER: "personal_number",
-    PhoneNumberType.PAGER: "pager",
-    PhoneNumberType.UAN: "uan",
-    PhoneNumberType.VOICEMAIL: "voicemail",
-}
 
 # phonenumbers also reads vanity letters, full-width digits, extensions and zero-width characters.
 _e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 
 # Digits and what people put between them; nothing else that phonenumbers reads.
 _written = re.compile(r"\+?[0-9(][0-9 ()./-]{3,30}").fullmatch
+_NO_PUNCTUATION = str.maketrans("", "", " ()./-")
 
 _SPELLINGS = tomllib.loads(files("msvs.api").joinpath("data/number_spellings.toml").read_text("utf-8"))
 
@@ -121,6 +108,8 @@ def read_phone(text: str, region: str, *, param: str = "to") -> Phone:
     written = text.strip(" ")
     phone = None
     if _written(written):
+        phone = _read_plain(written, region)
+    if phone is None and _written(written):
         try:
             number = phonenumbers.parse(written, region)
         except phonenumbers.NumberParseException:
@@ -134,6 +123,13 @@ def read_phone(text: str, region: str, *, param: str = "to") -> Phone:
             param=param,
         )
     return phone
+
+
+def _read_plain(written: str, region: str) -> Phone | None:
+    """Read a number that is the digits of an E.164 number or of a call within the region; None for any other."""
+    digits = written.translate(_NO_PUNCTUATION)
+    e164 = digits if digits.startswith("+") else dialed(digits, region)
+    return _read(e164) if e164 is not None and _e164(e164) else None
 
 
 def region_of(e164: str) -> str | None:
@@ -249,22 +245,8 @@ def _without_punctuation(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _find(e164: str) -> Phone | None:
-    try:
-        number = phonenumbers.parse(e164)
-    except phonenumbers.NumberParseException:
-        return None
-    # A number is valid exactly when its type is known; is_valid_number would look all of it up a second time.
-    kind = KINDS.get(phonenumbers.number_type(number))
-    # "+44 020…" is read without its trunk zero: a valid number, but not the one that was written.
-    if kind is None or phonenumbers.format_number(number, PhoneNumberFormat.E164) != e164:
-        return None
-    region = phonenumbers.region_code_for_number(number)
-    return Phone(
-        e164=e164,
-        region=None if region == NON_GEOGRAPHIC_REGION else region,
-        country_code=number.country_code or 0,
-        kind=kind,
-    )
+    place = look_up(e164)
+    return None if place is None else Phone(e164, *place)
 
 
 def _echo(text: str) -> str:

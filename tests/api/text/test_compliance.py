@@ -21,7 +21,8 @@ from msvs.api.text.compliance import (
     check_destination,
     is_in_blocked_range,
 )
-from msvs.api.text.phones import KINDS, Phone, parse_phone
+from msvs.api.text.number_plans import KINDS
+from msvs.api.text.phones import Phone, parse_phone
 
 TABLE = list(csv.DictReader((Path(__file__).parents[2] / "data/destinations.csv").read_text().splitlines()))
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msvs import database as db
 from msvs.api.errors import InvalidRequest
 from msvs.api.text import phones
+from msvs.api.text.number_plans import KINDS
 from msvs.api.text.phones import (
-    KINDS,
     Phone,
     by_canonical,
     canonical,

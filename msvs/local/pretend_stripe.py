@@ -144,6 +144,10 @@ class PretendStripe:
                 return self._list(self.intents, params)
             case "POST", ["payment_intents"]:
                 return self._charge(params)
+            case "GET", ["payment_methods", id]:
+                return self._find(self.methods, id)
+            case "POST", ["payment_methods", id, "detach"]:
+                return self._detach(id)
             case "GET", ["refunds"]:
                 return self._list(self.refunds, params)
             case "POST", ["refunds"]:
@@ -232,6 +236,14 @@ class PretendStripe:
         self._tell("payment_intent.payment_failed", intent)
         shown = json.loads(json.dumps(intent))
         raise Refused(402, "card_error", message, code, decline_code=decline_code, payment_intent=shown)
+
+    def _detach(self, id: str) -> Object:
+        """Take a saved card away from its customer, once."""
+        method = self._find(self.methods, id)
+        if method["customer"] is None:
+            raise Refused(400, "invalid_request_error", "The payment method is not attached to a customer.")
+        method["customer"] = None
+        return method
 
     def new_intent(self, id: str, amount: int, currency: str, method: Object, metadata: Object) -> Object:
         """Make a payment that went through."""

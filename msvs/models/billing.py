@@ -185,3 +185,19 @@ class BillingDay(Model):
 
     class Meta:
         table = "billing_days"
+
+
+class ForgottenCard(Model):
+    """A card that is no longer kept here and has yet to be removed at Stripe; the row goes once it is.
+
+    It belongs to no workspace: it outlives the one that it was saved for.
+    """
+
+    payment_method = fields.CharField(primary_key=True, max_length=255)
+    takes_money = fields.BooleanField()
+    attempt_count = fields.IntField(default=0)
+    next_attempt_at = fields.DatetimeField(db_index=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "forgotten_cards"

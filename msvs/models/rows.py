@@ -996,6 +996,25 @@ class ExportRow(Protocol):
     def expires_at(self) -> datetime | None: ...
 
 
+class ForgottenCardRow(Protocol):
+    """A row of `forgotten_cards`."""
+
+    @property
+    def payment_method(self) -> str: ...
+
+    @property
+    def takes_money(self) -> bool: ...
+
+    @property
+    def attempt_count(self) -> int: ...
+
+    @property
+    def next_attempt_at(self) -> datetime: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
 class IdempotencyRecordRow(Protocol):
     """A row of `idempotency_records`."""
 

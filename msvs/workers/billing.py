@@ -1,4 +1,4 @@
-"""Billing jobs: process Stripe's events, check open purchases, and reconcile every night."""
+"""Billing jobs: process Stripe's events, check open purchases, remove forgotten cards, and reconcile every night."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msvs import database
 from msvs.api.context import Services
-from msvs.api.credits import reconciliation, stripe_events, top_ups
+from msvs.api.credits import cards, reconciliation, stripe_events, top_ups
 from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
@@ -23,7 +23,7 @@ async def settle_billing(services: Services, *, stop: StopFlag | None = None) ->
 
 
 async def settle_due(services: Services, *, stop: StopFlag | None = None) -> int:
-    """Process due events, top-ups and purchases until none is left. Return the count.
+    """Process due events, top-ups, purchases and forgotten cards until none is left. Return the count.
 
     An error in one part does not stop the others; it is raised at the end.
     """
@@ -34,6 +34,7 @@ async def settle_due(services: Services, *, stop: StopFlag | None = None) -> int
         found = await failures.outlive("events", stripe_events.work_events(services, now), 0)
         found += await failures.outlive("top-ups", top_ups.begin_due(services, now), 0)
         found += await failures.outlive("purchases", stripe_events.look_at_purchases(services, now), 0)
+        found += await failures.outlive("cards", cards.detach_due(services, now), 0)
         if not found:
             break
         count += found
@@ -45,6 +46,6 @@ async def has_due(services: Services, now: datetime) -> bool:
     """Return whether there is anything to settle, and an account to ask."""
     if not services.billing.is_connected:
         return False
-    if await stripe_events.has_due(services, now) or await top_ups.has_due(now):
+    if await stripe_events.has_due(services, now) or await top_ups.has_due(now) or await cards.has_due(services, now):
         return True
     return await reconciliation.is_due(services, now)

@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from msvs import database as db
 from msvs.api.accounts.top_up_settings import update_auto_top_up
 from msvs.api.context import Context
-from msvs.api.credits import credits, fulfilment, gateway, rates
+from msvs.api.credits import cards, credits, fulfilment, gateway, rates
 from msvs.api.credits.reconciliation import reconcile
 from msvs.api.credits.top_ups import UpdateAutoTopUp
 from msvs.api.errors import ApiError
@@ -37,6 +37,7 @@ CARDS = ("4242", "4242", "3184", "9995", "0069")
 DAILY, MONTHLY = 9, 15
 PLACES = ("US", "BR", "ES")
 UNDONE = ("failed", "canceled")
+FIND_CARD = "SELECT payment_method FROM auto_top_ups WHERE workspace_id = $1"
 FIND_TOP_UPS = """
 SELECT count(*) FILTER (WHERE status IN ('opening', 'pending')) AS open,
     coalesce(sum(amount) FILTER (WHERE status IN ('opening', 'pending', 'paid', 'review')), 0)::bigint AS counted
@@ -244,6 +245,9 @@ class BillingMachine(RuleBasedStateMachine):
         if is_known:
             balance, _, debt = self.run(books(self.ctx.workspace_id))
             assert balance - debt == self.worth
+            saved = self.run(db.fetch_value(FIND_CARD, self.ctx.workspace_id))
+            kept = [id for id, each in self.stripe.methods.items() if each["customer"] is not None]
+            assert kept == ([] if saved is None else [saved]), "a card that is not kept here is not at Stripe either"
 
     @precondition(lambda self: hasattr(self, "ctx"))
     @invariant()
@@ -294,6 +298,7 @@ class BillingMachine(RuleBasedStateMachine):
             await fulfilment.fulfil(SERVICES, each["id"])
         for id in list(self.stripe.intents):
             await fulfilment.fulfil_payment(SERVICES, id)
+        await cards.detach_due(SERVICES, await db.now())
 
     async def _change(self, **changes: Any) -> None:
         async with unit_of_work():

@@ -83,6 +83,12 @@ class Method(msgspec.Struct):
     card: Card | None = None
 
 
+class _Attached(msgspec.Struct):
+    """Whose a card is."""
+
+    customer: str | None = None
+
+
 class PaymentError(msgspec.Struct):
     """Why a payment did not go through."""
 
@@ -253,6 +259,7 @@ class _Page(msgspec.Struct):
 L = TypeVar("L", Session, Money, Intent)
 SESSIONS = "/v1/checkout/sessions"
 INTENTS = "/v1/payment_intents"
+METHODS = "/v1/payment_methods"
 RETURNS = {ReturnKind.REFUND: "/v1/refunds", ReturnKind.DISPUTE: "/v1/disputes"}
 
 
@@ -363,6 +370,28 @@ async def charge(services: Services, row: PurchaseRow, asked: Mapping[str, objec
             if declined.type == "idempotency_error" and (intent := await find_intent(services, row)) is not None:
                 # An earlier request with this key already charged the card: return that payment.
                 return intent
+        raise
+
+
+async def detach(services: Services, method: str) -> None:
+    """Remove a saved card from its customer, so that nobody can charge it. Do nothing if that was done before.
+
+    Raises GatewayError.
+    """
+    path = f"{METHODS}/{quote(method)}"
+    try:
+        await _call(services, "post", f"{path}/detach")
+    except GatewayError as error:
+        if not error.is_final or await _is_attached(services, path):
+            raise
+
+
+async def _is_attached(services: Services, path: str) -> bool:
+    try:
+        return _read(_Attached, await _call(services, "get", path)).customer is not None
+    except GatewayError as error:
+        if error.is_final and error.reason == "resource_missing":
+            return False
         raise
 
 

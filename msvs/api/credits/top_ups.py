@@ -20,7 +20,7 @@ from msgspec import UNSET, UnsetType
 
 from msvs.api import ids
 from msvs.api.context import Context, Services
-from msvs.api.credits import caps
+from msvs.api.credits import caps, cards
 from msvs.api.credits.gateway import PURCHASE, Card, Decline, Facts, Method
 from msvs.api.credits.owner_mail import CreditsMail, tell_owners
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied
@@ -289,6 +289,8 @@ async def change(ctx: Context, data: UpdateAutoTopUp) -> tuple[AutoTopUpResource
         nothing = resource(None, ctx.services, now)
         return nothing, nothing
     wanted = _wanted(ctx, row, data, now)
+    if row.payment_method is not None and wanted["payment_method"] is None:
+        await cards.forget(row.payment_method, row.takes_money, now)
     found = await fetch_row(rows.AutoTopUpRow, WRITE_TOP_UP, ctx.workspace_id, *(wanted[name] for name in WRITTEN))
     if found is not None and found.is_enabled:
         await execute(START_TOP_UP, ctx.workspace_id, found.threshold, now, found.declined_count > 0)
@@ -475,6 +477,7 @@ async def note(row: rows.PurchaseRow, status: PurchaseStatus, facts: Facts, now:
 async def _save_card(row: rows.PurchaseRow, customer: str | None, method: Method, now: datetime) -> None:
     card = method.card or Card()
     await caps.lock(row.workspace_id)
+    before = await fetch_row(rows.AutoTopUpRow, LOCK_TOP_UP, row.workspace_id)
     saved = await fetch_row(
         SAVE_CARD,
         row.workspace_id,
@@ -486,7 +489,16 @@ async def _save_card(row: rows.PurchaseRow, customer: str | None, method: Method
         REPAIRABLE,
         row.created_at,
     )
-    if saved is not None and saved.is_enabled and saved.threshold is not None:
+    # The card that is not kept is removed at Stripe: the one before, or this one of a purchase begun earlier.
+    old = None if before is None else before.payment_method
+    if saved is None:
+        if old != method.id:
+            await cards.forget(method.id, row.takes_money, now)
+        return
+    await cards.keep(method.id)
+    if before is not None and old is not None and old != method.id:
+        await cards.forget(old, before.takes_money, now)
+    if saved.is_enabled and saved.threshold is not None:
         await execute(START_TOP_UP, row.workspace_id, saved.threshold, now, False)
 
 

@@ -112,6 +112,17 @@ WHERE id = ANY (ARRAY(
     SELECT id FROM virtual_submissions WHERE workspace_id = $1 AND to_phone NOT LIKE 'erased:%' LIMIT $2
 ))
 """
+# The saved card is removed at Stripe too, by the worker of billing.
+FORGET_CARD_OF_WORKSPACE = """
+WITH kept AS (
+    UPDATE auto_top_ups AS new SET payment_method = NULL
+    FROM (SELECT * FROM auto_top_ups WHERE workspace_id = $1 AND payment_method IS NOT NULL FOR UPDATE) AS old
+    WHERE new.workspace_id = old.workspace_id
+    RETURNING old.payment_method, old.takes_money
+)
+INSERT INTO forgotten_cards (payment_method, takes_money, attempt_count, next_attempt_at, created_at)
+SELECT payment_method, takes_money, 0, $2, $2 FROM kept ON CONFLICT (payment_method) DO NOTHING
+"""
 FIND_DUE_DELETION = """
 SELECT id FROM workspaces WHERE deletes_at <= $1 AND erased_at IS NULL ORDER BY deletes_at, id LIMIT 1
 """
@@ -129,6 +140,7 @@ async def erase_some(services: Services, workspace_id: UUID, now: datetime, *, l
     erased = erased or await fetch_value(ERASE_MESSAGES_OF_WORKSPACE, workspace_id, limit)
     if erased:
         return erased
+    await execute(FORGET_CARD_OF_WORKSPACE, workspace_id, now)
     for table, condition in ERASED.items():
         key = "id" if table in BY_ID else "ctid"
         gone: int = await fetch_value(ERASE_ROWS.format(table=table, key=key, condition=condition), workspace_id, limit)

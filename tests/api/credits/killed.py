@@ -15,7 +15,7 @@ from typing import Any
 
 from msvs import database as db
 from msvs.api.context import Services
-from msvs.api.credits import fulfilment, gateway, stripe_events, top_ups
+from msvs.api.credits import cards, fulfilment, gateway, stripe_events, top_ups
 from msvs.loops import new_runner
 from msvs.packs import Billing
 from msvs.workers.billing import settle_due
@@ -57,6 +57,9 @@ DECLINE_POINTS = (
     "once the wait is noted",
 )
 
+# The steps of a card that is forgotten, after the commit that says so.
+FORGET_POINTS = ("before the card is claimed", "before the card is removed", "once the card is removed")
+
 
 def die(*_: Any, **__: Any) -> Any:
     """End without a chance to clean up."""
@@ -73,12 +76,17 @@ def arm(point: str, *, is_top_up: bool = False) -> None:
         "before the credits are added": (fulfilment.credits, "grant_credits"),
         "before the top-up is begun": (top_ups, "begin"),
         "before the card is charged": (gateway, "charge"),
+        "before the card is claimed": (cards, "detach_due"),
+        "before the card is removed": (gateway, "detach"),
     }.get(point, (None, ""))
     if module is not None:
         setattr(module, name, die)
         return
     if point == "once the card is charged":
         gateway.charge = dies_at(gateway.charge, "", after=True)
+        return
+    if point == "once the card is removed":
+        gateway.detach = dies_at(gateway.detach, "", after=True)
         return
     number = {
         "before the purchase is locked": "FOR UPDATE",

@@ -12,8 +12,8 @@ import pytest
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.local.pretend_stripe import PretendStripe
-from tests.api.credits.killed import DECLINE_POINTS, POINTS, TOP_UP_POINTS
-from tests.api.credits.test_top_ups import spend, turn_on
+from tests.api.credits.killed import DECLINE_POINTS, FORGET_POINTS, POINTS, TOP_UP_POINTS
+from tests.api.credits.test_top_ups import change, spend, turn_on
 from tests.fakes.stripe import begin, books, bring, work
 
 Die = Callable[[PretendStripe, str, object], int]
@@ -126,3 +126,17 @@ async def test_a_decline_whose_process_dies_at_any_step_counts_once(
         assert await books(live_ctx.workspace_id) == (0, 0, 0), point
     statuses = await db.fetch("SELECT status FROM purchases WHERE is_automatic")
     assert [row.status for row in statuses] == ["failed"] * len(DECLINE_POINTS)
+
+
+async def test_a_forgotten_card_whose_worker_dies_at_any_step_is_removed(
+    live_ctx: Context, stripe: PretendStripe, die: Die
+) -> None:
+    for point in FORGET_POINTS:
+        await turn_on(live_ctx, stripe)
+        await change(live_ctx, forget_card=True)
+        assert die(stripe, point, "") == -9, point
+        assert await db.fetch_value("SELECT count(*) FROM forgotten_cards") == 1, point
+        await db.execute("UPDATE forgotten_cards SET next_attempt_at = now() - interval '1 s'")
+        await work(live_ctx.services)
+        assert await db.fetch_value("SELECT count(*) FROM forgotten_cards") == 0, point
+        assert [each["customer"] for each in stripe.methods.values()] == [None] * len(stripe.methods), point

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,21 +10,34 @@ from typing import Any
 
 Json = dict[str, Any]
 Known = dict[str, str]
+# A file of one contact.
+PEOPLE = "phone,first_name\n{phone},Ana\n"
+KIT = {"type": "kit", "settings": {"api_key": "none"}, "mapping": {"phone": "phone"}}
+HOOK = {"type": "hook", "settings": {}, "mapping": {"phone": "phone"}}
 EVERY = {"all": [{"field": "phone", "op": "exists"}]}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One call: the operation, its arguments from the ids known so far, and the name under which its id is kept."""
+    """One call: the operation, its arguments from the ids known so far, and the name under which its id is kept.
+
+    `awaits` names a kept import and the status that workers must have brought it to before the call.
+    """
 
     operation_id: str
     args: Callable[[Known], Json]
     keep: str = ""
+    awaits: tuple[str, str] | None = None
 
 
 def phone(round_: int, number: int) -> str:
     """Return a phone of the sandbox that no other step uses."""
     return f"+1212556{round_ * 100 + number:04d}"
+
+
+def encoded(text: str) -> str:
+    """Return the content of a part of a file, as it is sent."""
+    return b64encode(text.encode()).decode()
 
 
 def later(**ahead: float) -> str:
@@ -70,6 +84,43 @@ def steps(round_: int) -> list[Step]:
                 "opt_in": {"source": "webinar"},
             },
         ),
+        Step("createImport", of("list", "list_id", file_name="members.csv", dry_run=True), "import"),
+        Step("updateImport", of("import", default_region="US", tags=["imported"])),
+        Step("addImportPart", of("import", offset=0, content=encoded(PEOPLE.format(phone=number(9))), last=True)),
+        Step("retrieveImport", of("import"), awaits=("import", "checked")),
+        Step("listImportRows", of("import", limit=2)),
+        Step("retrieveInvalidRows", of("import")),
+        Step("runImport", of("import")),
+        Step("listImports", just(limit=2)),
+        Step("undoImport", of("import"), awaits=("import", "completed")),
+        Step("createImport", just(file_name="others.csv"), "spare_import"),
+        Step("cancelImport", of("spare_import")),
+        Step("tagContact", of("contact", add=["vip", f"round {round_}"])),
+        Step("listTags", just(limit=2, q="vip")),
+        Step("createContact", just(phone=number(10)), "twin"),
+        Step("mergeContacts", lambda known: {"id": known["contact"], "contact_id": known["twin"]}),
+        Step(
+            "createBulkAction",
+            lambda known: {"action": "tag", "tags": ["chosen"], "contact_ids": [known["contact"]]},
+            "bulk_action",
+        ),
+        Step("retrieveBulkAction", of("bulk_action")),
+        Step("listBulkActions", just(limit=2)),
+        Step("cancelBulkAction", of("bulk_action")),
+        Step("createExport", just(kind="contacts"), "export"),
+        Step("retrieveExport", of("export")),
+        Step("listExports", just(limit=2, kind="contacts")),
+        Step("cancelExport", of("export")),
+        Step("createList", just(name=f"{tag}: posted", source=HOOK), "posted"),
+        Step("confirmListSync", of("posted")),
+        Step("pauseListSync", of("posted")),
+        Step("resumeListSync", of("posted")),
+        Step("disconnectList", of("posted")),
+        Step("createList", just(name=f"{tag}: read", source=KIT), "read"),
+        Step("updateListSource", of("read", every_minutes=120)),
+        Step("syncList", of("read")),
+        Step("listListSyncs", of("read", limit=2)),
+        Step("deleteList", of("read")),
         Step("listLists", just(limit=3)),
         Step("previewMessage", just(to=number(1), body="Hey {firstName|there}")),
         Step(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
+from urllib.request import Request, urlopen
 
 from scripts.contract.service import Service
 from sdks.conformance.languages import Language
@@ -22,6 +24,8 @@ from sdks.generator.vectors import sample_key
 Json = dict[str, Any]
 # What the sandbox refuses: it buys nothing.
 LIVE_ALONE = {"createCheckout", "retrieveCheckout", "updateAutoTopUp"}
+# How long workers may take for an import of one contact.
+IMPORT_SECONDS = 120.0
 # Less than the proxy's delay.
 TIMEOUT = 2.0
 
@@ -119,6 +123,8 @@ class Conformance:
         done = set()
         for step in steps(number):
             done.add(step.operation_id)
+            if step.awaits is not None:
+                self.wait(known[step.awaits[0]], step.awaits[1])
             if faults is not None:
                 self.proxy.plan.append(next(faults))
                 self.found.made += 1
@@ -134,6 +140,20 @@ class Conformance:
         if missing:
             self.say(f"operations that no step calls: {sorted(missing)}")
         self.found.operations = len(done)
+
+    def wait(self, import_id: str, status: str) -> None:
+        """Wait until workers have brought an import to a status; without the driver, and past the proxy."""
+        url = f"{self.service.unlimited_url}/v1/imports/{import_id}"
+        request = Request(url, headers={"Authorization": f"Bearer {self.service.test_key}"})
+        deadline = time.monotonic() + IMPORT_SECONDS
+        found = ""
+        while time.monotonic() < deadline:
+            with urlopen(request, timeout=30) as answer:
+                found = json.load(answer)["status"]
+            if found == status:
+                return
+            time.sleep(0.2)
+        self.say(f"an import is {found} in place of {status}")
 
     def judge(self, where: str, operation_id: str, answer: Json, seen: list[Seen], is_faulty: bool) -> None:
         """Hold an answer and its requests to the contract."""

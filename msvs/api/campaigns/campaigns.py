@@ -13,6 +13,7 @@ from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.campaigns import audiences, previews
+from msvs.api.campaigns.audiences import Members
 from msvs.api.campaigns.checks import check_campaign_sender, check_pace
 from msvs.api.campaigns.exclusions import check_exclusions, check_kept, find_kept
 from msvs.api.campaigns.requests import MAX_NAME, MAX_TEST_RECIPIENTS, CreateCampaign, ListCampaigns, UpdateCampaign
@@ -93,9 +94,10 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         interval_seconds=_interval(data.rate_per_minute),
         on_unknown=data.on_unknown or OnUnknown.NEVER,
     )
+    members = None
     if not data.draft:
-        await _launch(ctx, campaign, workspace, found_rates, due_at, now)
-    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now)
+        members = await _launch(ctx, campaign, workspace, found_rates, due_at, now)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now, members)
     await campaign.save(force_create=True)
     return campaign
 
@@ -182,8 +184,8 @@ async def launch_campaign(
     # Whose its sender is may have changed, too.
     await check_usable(ctx, campaign.sender)
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
-    await _launch(ctx, campaign, workspace, found_rates, due_at, now)
-    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now)
+    members = await _launch(ctx, campaign, workspace, found_rates, due_at, now)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now, members)
     await campaign.save(update_fields=["status", "scheduled_at", "warnings"])
     return campaign
 
@@ -444,33 +446,35 @@ def _refuse_ended(campaign: Campaign) -> None:
 
 async def _launch(
     ctx: Context, campaign: Campaign, workspace: Workspace, found_rates: Rates, due_at: datetime, now: datetime
-) -> None:
-    """Set a campaign going, unless it cannot be paid for; the caller saves it."""
+) -> Members | None:
+    """Set a campaign going, unless it cannot be paid for; the caller saves it. Return its members, if it found them."""
     require_carrier(ctx.services, ctx.livemode)
     starts_now = due_at <= now
-    if starts_now and ctx.livemode:
-        await _check_credits(ctx, campaign, workspace, found_rates)
+    members = await _check_credits(ctx, campaign, workspace, found_rates) if starts_now and ctx.livemode else None
     campaign.status = CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED
     if starts_now:
         notify_after_commit(WorkQueue.CAMPAIGNS)
+    return members
 
 
-async def _check_credits(ctx: Context, campaign: Campaign, workspace: Workspace, found_rates: Rates) -> None:
+async def _check_credits(ctx: Context, campaign: Campaign, workspace: Workspace, found_rates: Rates) -> Members | None:
     """Refuse a campaign whose estimate is above the balance. Raises PaymentRequired.
 
-    Who of a large audience would get it is only counted where the balance may not do for all of them.
+    Who of a large audience would get it is only counted where the balance may not do for all of them: then its members
+    are returned, for what else is asked about them.
     """
     template = read_template(campaign.body)
     dearest = audiences.estimated_segments(template) * rates.dearest(found_rates)
     available = await credits.available(ctx.workspace_id)
     if await audiences.has_at_most(ctx, campaign.audience, available // max(dearest, 1)):
-        return
+        return None
     members = await audiences.members_sql(ctx, campaign.audience)
     required = await audiences.estimate_credits(
         ctx, members, template, campaign.exclusions, admit_unknown=workspace.campaigns_admit_unknown
     )
     if available < required:
         raise credits.insufficient(required, available)
+    return members
 
 
 def _given(value: T | msgspec.UnsetType, otherwise: T) -> T:

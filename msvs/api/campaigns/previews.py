@@ -375,11 +375,16 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
 
 
 async def campaign_warnings(
-    ctx: Context, campaign: Campaign, workspace: Workspace, found_rates: Rates, now: datetime
+    ctx: Context,
+    campaign: Campaign,
+    workspace: Workspace,
+    found_rates: Rates,
+    now: datetime,
+    members: Members | None = None,
 ) -> list[KeptWarning] | None:
     """Return the warnings about a campaign as it stands, as its row keeps them: those of its preview.
 
-    Of a large audience, a sample is looked at.
+    Of a large audience, a sample is looked at. `members` are those of its audience, if they are known already.
     """
     data = PreviewCampaign(
         body=campaign.body, expires_at=campaign.expires_at, quiet_hours=campaign.respects_quiet_hours
@@ -387,7 +392,7 @@ async def campaign_warnings(
     start = max(campaign.scheduled_at or now, now)
     planned = _Planned(ctx, workspace, campaign.sender, data, start, found_rates, campaign.exclusions)
     template = read_template(campaign.body)
-    members = await audiences.members_sql(ctx, campaign.audience)
+    members = members or await audiences.members_sql(ctx, campaign.audience)
     outcome, total, exact = await _look_at(ctx, planned, campaign.audience, members, template, LOOKED_AT)
     preview = outcome.preview(total, exact=exact)
     # The sandbox has no cap.

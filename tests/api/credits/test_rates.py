@@ -301,11 +301,15 @@ async def test_rates_ride_on_what_is_read_anyway(live_ctx: Context, monkeypatch:
             phone = BRAZIL.format(1)
             await receive_inbound(live_ctx, from_phone=phone, to_sender="MASSIVESMS", text="HELP", dedupe_key="1")
 
-    for act in (preview_one, preview_many, launch, answer):
+    async def launch_near_the_limit() -> None:
+        await db.execute("UPDATE credit_balances SET balance = 13")
+        await launch()
+
+    for act in (preview_one, preview_many, launch, answer, launch_near_the_limit):
         with statements(monkeypatch) as run:
             await act()
         reading = [sql for sql in run if "credit_rates" in sql]
         assert reading, act
         assert [sql for sql in reading if "workspaces" not in sql and "contacts" not in sql] == [], act
         # One read checks that it is there, one compiles it.
-        assert sum('FROM "segments"' in sql for sql in run) == (2 if act in (preview_many, launch) else 0), act
+        assert sum('FROM "segments"' in sql for sql in run) == (0 if act in (preview_one, answer) else 2), act

@@ -857,6 +857,7 @@ _FAILURE_ACTIONS: Mapping[str, str] = {
     "excluded_segment": "Take the segment out of the exclude of the next campaign, if the recipient should get it.",
     "excluded_campaign": "Take the other campaign out of the exclude of the next one, if both should be received.",
     "messaged_recently": "Send to the recipient later, or lower messaged_within_days.",
+    "frequency_cap": "Send it later, or raise contact_daily_cap or contact_weekly_cap.",
     "recipient_deleted": "Create the contact again if it was deleted by mistake.",
     "region_blocked": "Do not send to this number.",
     "region_not_enabled": "Add the region to enabled_regions of the workspace if you want to send there.",

@@ -235,6 +235,17 @@ class CampaignResource(Resource, kw_only=True):
         Annotated[float, about("The number of hours over which messages are spread evenly; null if they are not.")]
         | None
     ) = None
+    send_at_local: (
+        Annotated[str, about("The local time at which each recipient gets it; null if it does not matter.")] | None
+    ) = None
+    contact_daily_cap: (
+        Annotated[int, about("The campaign's own cap on campaign messages to one contact in 24 hours; null for none.")]
+        | None
+    ) = None
+    contact_weekly_cap: (
+        Annotated[int, about("The campaign's own cap on campaign messages to one contact in 7 days; null for none.")]
+        | None
+    ) = None
     scheduled_at: Annotated[str, about("The scheduled time; null if it starts at once.", example=AT)] | None = None
     expires_at: (
         Annotated[str, about("Messages are not sent after this time; null if there is no such time.")] | None
@@ -544,6 +555,15 @@ class WorkspaceResource(Resource, kw_only=True):
     prefix_hourly_cap: (
         Annotated[int, about("The most single messages to one range of numbers in an hour; null for no cap.")] | None
     ) = None
+    contact_daily_cap: (
+        Annotated[int, about("The most campaign messages to one contact in 24 hours; null for no cap.")] | None
+    ) = None
+    contact_weekly_cap: (
+        Annotated[int, about("The most campaign messages to one contact in 7 days; null for no cap.")] | None
+    ) = None
+    contact_caps_cover_all: Annotated[
+        bool, about("Whether single messages count towards the contact caps and are held to them, too.")
+    ] = False
     quiet_hours: Annotated[bool, about("Whether campaigns send only in the daytime of the recipient by default.")]
     timezone: Annotated[str, about("The IANA time zone.", example="America/New_York")]
     low_balance_threshold: Annotated[int, about("The balance below which `credits.low` is sent.", example=1000)]
@@ -793,6 +813,7 @@ FAILURES: Mapping[str, str] = {
     "excluded_segment": "The recipient matches a segment that the campaign excludes.",
     "excluded_campaign": "The recipient is one of a campaign that this one excludes.",
     "messaged_recently": "The recipient got a message in the days that the campaign excludes.",
+    "frequency_cap": "The recipient got as many messages as a cap on messages to one contact allows.",
     "recipient_deleted": "The contact was deleted before the message was due.",
     "outcome_unknown": "The carrier's answer was lost and no report came; the message was not sent again.",
     "expired": "The message was not handed over before its expires_at.",
@@ -988,6 +1009,9 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         quiet_hours=row.respects_quiet_hours,
         rate_per_minute=row.rate_per_minute,
         spread_hours=row.spread_hours,
+        send_at_local=row.send_at_local,
+        contact_daily_cap=row.contact_daily_cap,
+        contact_weekly_cap=row.contact_weekly_cap,
         scheduled_at=optional_moment(row.scheduled_at),
         expires_at=optional_moment(row.expires_at),
         dispatched_at=optional_moment(row.dispatched_at),
@@ -1020,7 +1044,9 @@ def campaign_version(row: rows.CampaignRow) -> str:
         str(row.on_unknown),
     )
     # What a campaign lacks changes nothing, so that versions outlive a new field.
-    return version_of(*told, *filter(None, [row.exclusions]))
+    daily, weekly = row.contact_daily_cap, row.contact_weekly_cap
+    caps = {"daily": daily, "weekly": weekly} if daily or weekly else None
+    return version_of(*told, *filter(None, [row.exclusions, caps, row.send_at_local]))
 
 
 def version_of(*told: object) -> str:
@@ -1040,7 +1066,9 @@ def workspace_version(row: rows.WorkspaceRow, low_balance_threshold: int) -> str
     regions = (row.blocked_regions, row.enabled_regions)
     caps = (row.daily_credit_cap, row.prefix_hourly_cap, low_balance_threshold)
     texts = (row.opt_in_text, row.opt_out_text, row.welcome_text, row.help_text)
-    return version_of(row.name, row.default_sender, row.timezone, *switches, *regions, *caps, *texts)
+    contact_caps = (row.contact_daily_cap, row.contact_weekly_cap, row.contact_caps_cover_all)
+    told = (*switches, *regions, *caps, *texts, *(contact_caps if any(contact_caps) else ()))
+    return version_of(row.name, row.default_sender, row.timezone, *told)
 
 
 def webhook_version(row: rows.WebhookEndpointRow) -> str:
@@ -1159,6 +1187,9 @@ def workspace_resource(row: rows.WorkspaceRow, *, low_balance_threshold: int) ->
         enabled_regions=row.enabled_regions,
         daily_credit_cap=row.daily_credit_cap,
         prefix_hourly_cap=row.prefix_hourly_cap,
+        contact_daily_cap=row.contact_daily_cap,
+        contact_weekly_cap=row.contact_weekly_cap,
+        contact_caps_cover_all=row.contact_caps_cover_all,
         quiet_hours=row.quiet_hours,
         timezone=row.timezone,
         low_balance_threshold=low_balance_threshold,

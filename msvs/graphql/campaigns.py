@@ -139,6 +139,9 @@ class Campaign(Node):
     rate_per_minute: int | None
     spread_hours: float | None
     quiet_hours: bool
+    send_at_local: str | None
+    contact_daily_cap: int | None
+    contact_weekly_cap: int | None
     on_unknown: OnUnknown
     started_at: datetime | None = strawberry.field(description="When it started; null before that.")
     dispatched_at: datetime | None

@@ -39,6 +39,9 @@ class Workspace(Node):
     enabled_regions: list[str]
     daily_credit_cap: BigInt | None
     prefix_hourly_cap: int | None
+    contact_daily_cap: int | None
+    contact_weekly_cap: int | None
+    contact_caps_cover_all: bool
     quiet_hours: bool
     timezone: str
     opt_in_text: str

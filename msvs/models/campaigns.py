@@ -49,7 +49,8 @@ class Campaign(Model):
     `slots_taken` is how many were handed over since `paced_from`. While its audience is fixed, chunk by chunk,
     `audience_until` is the last contact there was when that began, `audience_after` the last one looked at and
     `audience_count` the recipients so far. `pause_mark` is what its credits stood by when they ran out.
-    `warnings` are those it had when it was made, last changed or launched.
+    `send_at_local` is the local hour at which recipients get it. `warnings` are those it had when it was made, last
+    changed or launched.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -75,6 +76,9 @@ class Campaign(Model):
     expires_at = fields.DatetimeField(null=True)
     rate_per_minute = fields.IntField(null=True)
     spread_hours = fields.FloatField(null=True)
+    contact_daily_cap = fields.IntField(null=True)
+    contact_weekly_cap = fields.IntField(null=True)
+    send_at_local = fields.CharField(max_length=5, null=True)
     respects_quiet_hours = fields.BooleanField(default=False)
     on_unknown = fields.CharEnumField(OnUnknown, max_length=10, default=OnUnknown.NEVER, db_default="never")
     interval_seconds = fields.FloatField(default=0.0)

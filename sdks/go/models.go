@@ -347,6 +347,7 @@ const (
 	FailureCodeExcludedList        FailureCode = "excluded_list"
 	FailureCodeExcludedSegment     FailureCode = "excluded_segment"
 	FailureCodeExpired             FailureCode = "expired"
+	FailureCodeFrequencyCap        FailureCode = "frequency_cap"
 	FailureCodeInsufficientCredits FailureCode = "insufficient_credits"
 	FailureCodeInvalidNumber       FailureCode = "invalid_number"
 	FailureCodeMessagedRecently    FailureCode = "messaged_recently"
@@ -951,6 +952,12 @@ type Campaign struct {
 	RatePerMinute *int64 `json:"rate_per_minute"`
 	// The number of hours over which messages are spread evenly; null if they are not.
 	SpreadHours *float64 `json:"spread_hours"`
+	// The local time at which each recipient gets it; null if it does not matter.
+	SendAtLocal *string `json:"send_at_local"`
+	// The campaign's own cap on campaign messages to one contact in 24 hours; null for none.
+	ContactDailyCap *int64 `json:"contact_daily_cap"`
+	// The campaign's own cap on campaign messages to one contact in 7 days; null for none.
+	ContactWeeklyCap *int64 `json:"contact_weekly_cap"`
 	// The scheduled time; null if it starts at once.
 	ScheduledAt *time.Time `json:"scheduled_at"`
 	// Messages are not sent after this time; null if there is no such time.
@@ -1030,6 +1037,12 @@ type CampaignCreate struct {
 	SpreadHours *float64 `json:"spread_hours,omitempty"`
 	// Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set.
 	QuietHours *bool `json:"quiet_hours,omitempty"`
+	// The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock.
+	SendAtLocal *string `json:"send_at_local,omitempty"`
+	// The most campaign messages that a recipient gets in 24 hours, this one included.
+	ContactDailyCap *int64 `json:"contact_daily_cap,omitempty"`
+	// The most campaign messages that a recipient gets in 7 days, this one included.
+	ContactWeeklyCap *int64 `json:"contact_weekly_cap,omitempty"`
 	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
 	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
@@ -1118,6 +1131,12 @@ type CampaignPreviewCreate struct {
 	SpreadHours *float64 `json:"spread_hours,omitempty"`
 	// Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set.
 	QuietHours *bool `json:"quiet_hours,omitempty"`
+	// The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock.
+	SendAtLocal *string `json:"send_at_local,omitempty"`
+	// The most campaign messages that a recipient gets in 24 hours, this one included.
+	ContactDailyCap *int64 `json:"contact_daily_cap,omitempty"`
+	// The most campaign messages that a recipient gets in 7 days, this one included.
+	ContactWeeklyCap *int64 `json:"contact_weekly_cap,omitempty"`
 	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
 	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
@@ -1216,6 +1235,12 @@ type CampaignUpdate struct {
 	// Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set.
 	QuietHours *Opt[bool]    `json:"quiet_hours,omitempty"`
 	Exclude    *Opt[Exclude] `json:"exclude,omitempty"`
+	// The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock.
+	SendAtLocal *Opt[string] `json:"send_at_local,omitempty"`
+	// The most campaign messages that a recipient gets in 24 hours, this one included.
+	ContactDailyCap *Opt[int64] `json:"contact_daily_cap,omitempty"`
+	// The most campaign messages that a recipient gets in 7 days, this one included.
+	ContactWeeklyCap *Opt[int64] `json:"contact_weekly_cap,omitempty"`
 	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
 	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *Opt[OnUnknown] `json:"on_unknown,omitempty"`
@@ -3935,6 +3960,12 @@ type Workspace struct {
 	DailyCreditCap *int64 `json:"daily_credit_cap"`
 	// The most single messages to one range of numbers in an hour; null for no cap.
 	PrefixHourlyCap *int64 `json:"prefix_hourly_cap"`
+	// The most campaign messages to one contact in 24 hours; null for no cap.
+	ContactDailyCap *int64 `json:"contact_daily_cap"`
+	// The most campaign messages to one contact in 7 days; null for no cap.
+	ContactWeeklyCap *int64 `json:"contact_weekly_cap"`
+	// Whether single messages count towards the contact caps and are held to them, too.
+	ContactCapsCoverAll bool `json:"contact_caps_cover_all"`
 	// Whether campaigns send only in the daytime of the recipient by default.
 	QuietHours bool `json:"quiet_hours"`
 	// The IANA time zone.
@@ -3983,6 +4014,12 @@ type WorkspaceUpdate struct {
 	DailyCreditCap *Opt[int64] `json:"daily_credit_cap,omitempty"`
 	// The most single messages to one range of numbers in an hour; null for no cap.
 	PrefixHourlyCap *Opt[int64] `json:"prefix_hourly_cap,omitempty"`
+	// The most campaign messages to one contact in 24 hours; null for no cap.
+	ContactDailyCap *Opt[int64] `json:"contact_daily_cap,omitempty"`
+	// The most campaign messages to one contact in 7 days; null for no cap.
+	ContactWeeklyCap *Opt[int64] `json:"contact_weekly_cap,omitempty"`
+	// Whether single messages count towards the contact caps and are held to them, too.
+	ContactCapsCoverAll *bool `json:"contact_caps_cover_all,omitempty"`
 	// Whether campaigns keep quiet hours by default.
 	QuietHours *bool `json:"quiet_hours,omitempty"`
 	// An IANA time zone such as America/New_York.

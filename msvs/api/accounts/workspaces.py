@@ -17,6 +17,7 @@ from msvs.api.accounts.keys import create_key
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import OPERATOR, Context, Services
 from msvs.api.credits.credits import grant_credits, low_balance_threshold
+from msvs.api.dispatch.frequency import MAX_CAP
 from msvs.api.dispatch.senders import check_sender, claim_default
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied, check_version
 from msvs.api.permissions import Permission, allow
@@ -43,6 +44,8 @@ MAX_NAME_LENGTH = 100
 CAPS: Mapping[str, tuple[int, int]] = {
     "daily_credit_cap": (0, 1_000_000_000),
     "prefix_hourly_cap": (1, 1_000_000_000),
+    "contact_daily_cap": (1, MAX_CAP),
+    "contact_weekly_cap": (1, MAX_CAP),
 }
 
 
@@ -99,6 +102,30 @@ class UpdateWorkspace(Request, frozen=True, kw_only=True):
         ]
         | UnsetType
         | None
+    ) = UNSET
+    contact_daily_cap: (
+        Annotated[
+            int,
+            about(
+                "The most campaign messages to one contact in 24 hours; null for no cap.", **_cap("contact_daily_cap")
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    contact_weekly_cap: (
+        Annotated[
+            int,
+            about(
+                "The most campaign messages to one contact in 7 days; null for no cap.", **_cap("contact_weekly_cap")
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    contact_caps_cover_all: (
+        Annotated[bool, about("Whether single messages count towards the contact caps and are held to them, too.")]
+        | UnsetType
     ) = UNSET
     quiet_hours: Annotated[bool, about("Whether campaigns keep quiet hours by default.", example=True)] | UnsetType = (
         UNSET
@@ -225,6 +252,9 @@ def _is_within(some: object, all: object) -> bool:
 LIMITS: Mapping[str, Callable[[object, object], bool]] = {
     "daily_credit_cap": _is_lower,
     "prefix_hourly_cap": _is_lower,
+    "contact_daily_cap": _is_lower,
+    "contact_weekly_cap": _is_lower,
+    "contact_caps_cover_all": lambda now, wanted: bool(wanted) or not now,
     "blocked_regions": _is_within,
     "enabled_regions": lambda now, wanted: _is_within(wanted, now),
 }

@@ -108,6 +108,15 @@ class ExpandingCampaign(Protocol):
     def exclusions(self) -> Exclusions | None: ...
 
     @property
+    def send_at_local(self) -> str | None: ...
+
+    @property
+    def scheduled_at(self) -> datetime | None: ...
+
+    @property
+    def started_at(self) -> datetime | None: ...
+
+    @property
     def respects_quiet_hours(self) -> bool: ...
 
     @property
@@ -481,7 +490,6 @@ class _Chunk:
         self._senders = senders
         self._now = now
         self._sender: str | None = campaign.sender
-        self._respects_quiet_hours: bool = campaign.respects_quiet_hours
         self._unrendered = Text(campaign.body)
         self._reasons: dict[tuple[object, ...], str | None] = {}
         self._found: dict[tuple[object, ...], tuple[RowEncoder, Text]] = {}
@@ -519,7 +527,7 @@ class _Chunk:
         phone, _, id, region, number_kind, status, exclusion = recipient[:7]
         if self._variables is None or region is None or is_in_blocked_range(phone):
             return self._encoder(recipient, sender, self._outcome(recipient, sender))
-        due_at = _due_at(recipient, self._now) if self._respects_quiet_hours else self._now
+        due_at = _due_at(self._campaign, recipient, self._now)
         key = (id is None, region, number_kind, status, exclusion, sender, due_at, self._variables(recipient))
         found = self._found.get(key)
         if found is None:
@@ -550,9 +558,7 @@ class _Chunk:
 
     def _encoder(self, recipient: Row, sender: str | None, outcome: _Outcome) -> tuple[RowEncoder, Text]:
         text, encoding, segments, code = outcome
-        due_at = self._now
-        if code is None and self._respects_quiet_hours:
-            due_at = _due_at(recipient, due_at)
+        due_at = self._now if code is not None else _due_at(self._campaign, recipient, self._now)
         price = _price(self._campaign, recipient)
         key = (sender, encoding, segments, price, code, due_at)
         encoder = self._encoders.get(key)
@@ -607,8 +613,7 @@ def make_message(
             message.body = rendered.body
             message.encoding = rendered.encoding.value
             message.segments = rendered.segments
-            if campaign.respects_quiet_hours:
-                message.due_at = _due_at(recipient, now)
+            message.due_at = _due_at(campaign, recipient, now)
         except NotRenderable as error:
             code = error.code.value
     if code is not None:
@@ -648,9 +653,17 @@ def _skip(message: NewMessage, code: str) -> None:
     message.error_code = code
 
 
-def _due_at(recipient: Recipient, now: datetime) -> datetime:
+def _due_at(campaign: ExpandingCampaign, recipient: Recipient, now: datetime) -> datetime:
+    """Return when a recipient may get a message that would go out now: at its hour, in its daytime."""
+    if campaign.send_at_local is None and not campaign.respects_quiet_hours:
+        return now
     zones = quiet_hours.zones_of(recipient.phone, recipient.timezone)
-    return quiet_hours.next_opening(zones, recipient.region, now)
+    due_at = now
+    if campaign.send_at_local is not None:
+        # As of the start: what is expanded some minutes later still meets the hour at which the campaign began.
+        began = campaign.scheduled_at or campaign.started_at or now
+        due_at = quiet_hours.next_local_time(zones, campaign.send_at_local, min(max(began, now - MAX_LATE), now))
+    return quiet_hours.next_opening(zones, recipient.region, due_at) if campaign.respects_quiet_hours else due_at
 
 
 def _skip_reason(campaign: ExpandingCampaign, recipient: Recipient, regions: Regions, sender: str | None) -> str | None:

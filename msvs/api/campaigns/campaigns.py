@@ -14,7 +14,7 @@ from tortoise.queryset import QuerySet
 from msvs.api import ids
 from msvs.api.campaigns import audiences, previews
 from msvs.api.campaigns.audiences import Members
-from msvs.api.campaigns.checks import check_campaign_sender, check_pace
+from msvs.api.campaigns.checks import check_campaign_sender, check_contact_cap, check_local_time, check_pace
 from msvs.api.campaigns.exclusions import check_exclusions, check_kept, find_kept
 from msvs.api.campaigns.requests import MAX_NAME, MAX_TEST_RECIPIENTS, CreateCampaign, ListCampaigns, UpdateCampaign
 from msvs.api.context import Context
@@ -91,6 +91,9 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         rate_per_minute=data.rate_per_minute,
         spread_hours=data.spread_hours,
         respects_quiet_hours=workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours,
+        send_at_local=check_local_time(data.send_at_local),
+        contact_daily_cap=check_contact_cap(data.contact_daily_cap, "contact_daily_cap"),
+        contact_weekly_cap=check_contact_cap(data.contact_weekly_cap, "contact_weekly_cap"),
         interval_seconds=_interval(data.rate_per_minute),
         on_unknown=data.on_unknown or OnUnknown.NEVER,
     )
@@ -151,6 +154,10 @@ async def _change(ctx: Context, campaign: Campaign, data: UpdateCampaign, worksp
         campaign.metadata = check_metadata(data.metadata)
     if data.quiet_hours is not msgspec.UNSET:
         campaign.respects_quiet_hours = workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours
+    campaign.send_at_local = check_local_time(_given(data.send_at_local, campaign.send_at_local))
+    daily, weekly = data.contact_daily_cap, data.contact_weekly_cap
+    campaign.contact_daily_cap = check_contact_cap(_given(daily, campaign.contact_daily_cap), "contact_daily_cap")
+    campaign.contact_weekly_cap = check_contact_cap(_given(weekly, campaign.contact_weekly_cap), "contact_weekly_cap")
     if data.on_unknown is not msgspec.UNSET:
         campaign.on_unknown = data.on_unknown or OnUnknown.NEVER
     _change_times(campaign, data, now)
@@ -191,9 +198,9 @@ async def launch_campaign(
 
 
 async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> Campaign:
-    """Return a draft of the same body, sender, audience, exclusions, metadata and pace, without the times.
+    """Return a draft of the same body, sender, audience, metadata and pace as another campaign, without its times.
 
-    Its `on_unknown` is the same, too. Raises NotFound, InvalidRequest.
+    Its exclusions, caps, local time and `on_unknown` are the same, too. Raises NotFound, InvalidRequest.
     """
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     source = await get_campaign(ctx, id)
@@ -210,6 +217,9 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
         rate_per_minute=source.rate_per_minute,
         spread_hours=source.spread_hours,
         respects_quiet_hours=source.respects_quiet_hours,
+        send_at_local=source.send_at_local,
+        contact_daily_cap=source.contact_daily_cap,
+        contact_weekly_cap=source.contact_weekly_cap,
         interval_seconds=_interval(source.rate_per_minute),
         on_unknown=source.on_unknown,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated, Literal, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -22,7 +23,7 @@ from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context, Services
 from msvs.api.credits import caps, credits, rates
 from msvs.api.credits.rates import Rates
-from msvs.api.dispatch import sender_rules
+from msvs.api.dispatch import frequency, sender_rules
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import require_carrier
@@ -347,6 +348,9 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     start = check_schedule(data.scheduled_at, ctx.services.clock())
     check_expiry(data.expires_at, start)
     checks.check_pace(data.rate_per_minute, data.spread_hours)
+    checks.check_local_time(data.send_at_local)
+    checks.check_contact_cap(data.contact_daily_cap, "contact_daily_cap")
+    checks.check_contact_cap(data.contact_weekly_cap, "contact_weekly_cap")
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
@@ -387,7 +391,13 @@ async def campaign_warnings(
     Of a large audience, a sample is looked at. `members` are those of its audience, if they are known already.
     """
     data = PreviewCampaign(
-        body=campaign.body, expires_at=campaign.expires_at, quiet_hours=campaign.respects_quiet_hours
+        body=campaign.body,
+        expires_at=campaign.expires_at,
+        quiet_hours=campaign.respects_quiet_hours,
+        scheduled_at=campaign.scheduled_at,
+        send_at_local=campaign.send_at_local,
+        contact_daily_cap=campaign.contact_daily_cap,
+        contact_weekly_cap=campaign.contact_weekly_cap,
     )
     start = max(campaign.scheduled_at or now, now)
     planned = _Planned(ctx, workspace, campaign.sender, data, start, found_rates, campaign.exclusions)
@@ -412,6 +422,8 @@ async def _look_at(
     if exact:
         total = len(people)
     outcome = _Outcome(planned, template, _suggestion(planned.body, template))
+    if not planned.caps.is_none:
+        outcome.counted = await frequency.count([person.id for person in people], planned.caps, planned.start)
     planned.senders = await audiences.choose_senders(ctx.services, planned, people)
     for first in range(0, len(people), RENDER_CHUNK):
         for person in people[first : first + RENDER_CHUNK]:
@@ -470,6 +482,10 @@ class _Planned:
         self.rates = found_rates
         self.body = data.body
         self.exclusions = exclusions
+        self.send_at_local = data.send_at_local
+        self.scheduled_at = data.scheduled_at
+        self.started_at = start
+        self.caps = frequency.caps_of(workspace, data)
         self.metadata: dict[str, MetadataValue] = {}
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
         self.regions = audiences.Regions.of(workspace)
@@ -522,6 +538,7 @@ class _Outcome:
     unproven: int = 0
     composition: BodyWarning | None = None
     sent: list[NewMessage] = field(default_factory=list)
+    counted: Mapping[UUID, tuple[int, int]] = field(default_factory=dict)
     _by_body: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, person: Row) -> None:
@@ -539,6 +556,7 @@ class _Outcome:
                 admits_unknown=planned.campaigns_admit_unknown,
                 is_suppressed=person.is_suppressed,
                 exclusion=person.exclusion,
+                is_capped=planned.caps.is_reached(*self.counted.get(person.id, (0, 0))),
             )
         if code is None and message.due_at > planned.start:
             if planned.expires_at is not None and message.due_at >= planned.expires_at:

@@ -14,6 +14,7 @@ from msvs.api import ids
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.checks import MAX_RATE, MAX_SPREAD_HOURS
 from msvs.api.campaigns.exclusions import Exclude
+from msvs.api.dispatch.frequency import MAX_CAP
 from msvs.api.messages.messages import (
     MAX_AHEAD,
     Body,
@@ -44,6 +45,25 @@ Spread = Annotated[
 QuietHours = Annotated[
     bool,
     about("Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set."),
+]
+
+
+SendAtLocal = Annotated[
+    str,
+    about(
+        "The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock.",
+        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+    ),
+]
+DailyCap = Annotated[
+    int,
+    about(
+        "The most campaign messages that a recipient gets in 24 hours, this one included.", minimum=1, maximum=MAX_CAP
+    ),
+]
+WeeklyCap = Annotated[
+    int,
+    about("The most campaign messages that a recipient gets in 7 days, this one included.", minimum=1, maximum=MAX_CAP),
 ]
 
 
@@ -78,6 +98,9 @@ class CampaignOptions(Request, frozen=True, kw_only=True):
     rate_per_minute: Rate | None = None
     spread_hours: Spread | None = None
     quiet_hours: QuietHours | None = None
+    send_at_local: SendAtLocal | None = None
+    contact_daily_cap: DailyCap | None = None
+    contact_weekly_cap: WeeklyCap | None = None
     on_unknown: OnUnknownField | None = None
 
 
@@ -130,6 +153,9 @@ class _Changes(Request, frozen=True, kw_only=True):
     spread_hours: Spread | UnsetType | None = UNSET
     quiet_hours: Annotated[QuietHours, about(example=True)] | UnsetType | None = UNSET
     exclude: Annotated[Exclude, about("Who of the audience is skipped; null for nobody.")] | UnsetType | None = UNSET
+    send_at_local: SendAtLocal | UnsetType | None = UNSET
+    contact_daily_cap: DailyCap | UnsetType | None = UNSET
+    contact_weekly_cap: WeeklyCap | UnsetType | None = UNSET
     on_unknown: OnUnknownField | UnsetType | None = UNSET
     version: Version | UnsetType = UNSET
 

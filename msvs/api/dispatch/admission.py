@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msvs.api.context import Services
 from msvs.api.credits import credits
-from msvs.api.dispatch import open_months
+from msvs.api.dispatch import frequency, open_months
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.dispatch.message_events import events_of
@@ -78,6 +78,12 @@ async def admit(
             put_off[row.id] = opening
         else:
             ready.append(row)
+    caps = frequency.caps_of(picked[0], campaign) if ready else frequency.Caps()
+    if over := await frequency.find_over(lane.workspace_id, lane.livemode, ready, caps, now):
+        refused += [
+            (row, code) for row in ready if row.id in over if (code := refusal_of(row, admit_unknown, is_capped=True))
+        ]
+        ready = [row for row in ready if row.id not in over]
     if refused:
         await refuse(lane, refused, now)
     if expired:
@@ -117,7 +123,7 @@ def _opening(row: PickedMessage, now: datetime) -> datetime:
     return quiet_hours.next_opening(quiet_hours.zones_of(row.to_phone, row.timezone), row.region, now)
 
 
-def refusal_of(row: PickedMessage, admit_unknown: bool) -> str | None:
+def refusal_of(row: PickedMessage, admit_unknown: bool, *, is_capped: bool = False) -> str | None:
     """Return the code for which a picked message must not be sent, or None; automatic answers always may be."""
     if row.kind == MessageKind.AUTO:
         return None
@@ -126,6 +132,7 @@ def refusal_of(row: PickedMessage, admit_unknown: bool) -> str | None:
         admits_unknown=admit_unknown,
         is_suppressed=row.is_suppressed,
         is_single=row.campaign_id is None,
+        is_capped=is_capped,
     )
 
 

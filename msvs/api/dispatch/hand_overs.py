@@ -1,4 +1,4 @@
-"""Find who was handed a message since a time, from the messages themselves."""
+"""Find the messages that a contact was sent since a time."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ MARGIN = timedelta(days=1)
 # The contact's messages that a carrier has, or may have. An automatic answer counts as none. Each part reads its own
 # index: what was made lately, by its id, and what waited long, which is little.
 SINCE = """
-SELECT m.kind FROM messages AS m
+SELECT m.kind, m.handed_at FROM messages AS m
 WHERE m.contact_id = {contact} AND {recent} AND m.handed_at >= {since} AND m.kind <> 'auto'
     AND (m.sent_at IS NOT NULL OR m.status = 'sending')
 UNION ALL
-SELECT m.kind FROM messages AS m
+SELECT m.kind, m.handed_at FROM messages AS m
 WHERE m.contact_id = {contact} AND {older} AND m.handed_at >= {since} AND m.kind <> 'auto'
     AND m.handed_at - m.created_at > interval '1 day' AND (m.sent_at IS NOT NULL OR m.status = 'sending')
 """
 
 
 def messages_since(contact: str, since: datetime, parameter: str) -> str:
-    """Return a query for a row a message that was handed over to a contact since a time.
+    """Return a query for the kind and time of each message that was handed over to a contact since a time.
 
     `contact` is the column or value of its id, and `parameter` stands for the time.
     """

@@ -11,7 +11,8 @@ from msvs.database import execute, fetch_row
 
 RUNNING = """
 SELECT campaigns.id, campaigns.interval_seconds, campaigns.slots_taken, campaigns.paced_from,
-    campaigns.respects_quiet_hours, settings.campaigns_admit_unknown
+    campaigns.respects_quiet_hours, campaigns.contact_daily_cap, campaigns.contact_weekly_cap,
+    settings.campaigns_admit_unknown
 FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id {settings}
 WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending')
 """.format(settings=settings_of_mode.JOIN.format(livemode="campaigns.livemode"))
@@ -31,6 +32,8 @@ class RunningCampaign(Protocol):
     paced_from: datetime | None
     respects_quiet_hours: bool
     campaigns_admit_unknown: bool
+    contact_daily_cap: int | None
+    contact_weekly_cap: int | None
 
 
 async def running_campaign(campaign_id: UUID) -> RunningCampaign | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from msvs import looks
+from msvs.api import settings_of_mode
 from msvs.api.context import Services
 from msvs.api.dispatch import throughput
 from msvs.api.dispatch.lanes import Lane
@@ -22,13 +23,19 @@ from msvs.models.rows import MessageRow
 PICK_WITH_CONSENT = """
 WITH picked AS MATERIALIZED ({picked})
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
-    contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone
+    contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone,
+    caps.contact_daily_cap, caps.contact_weekly_cap, caps.contact_caps_cover_all
 FROM picked
+CROSS JOIN (
+    SELECT settings.contact_daily_cap, settings.contact_weekly_cap, settings.contact_caps_cover_all
+    FROM workspaces {settings} WHERE workspaces.id = $1
+) AS caps
 LEFT JOIN contacts ON contacts.id = picked.contact_id
 LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
     AND suppressions.canonical = contacts.canonical AND contacts.phone = picked.to_phone
 ORDER BY picked.due_at, picked.id
 """
+SETTINGS = settings_of_mode.JOIN.format(livemode="$2")
 PICKED = """
     SELECT * FROM messages
     WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3 AND {is_open}
@@ -115,6 +122,15 @@ class PickedMessage(MessageRow, Protocol):
     @property
     def timezone(self) -> str | None: ...
 
+    @property
+    def contact_daily_cap(self) -> int | None: ...
+
+    @property
+    def contact_weekly_cap(self) -> int | None: ...
+
+    @property
+    def contact_caps_cover_all(self) -> bool: ...
+
 
 class _Sender(Protocol):
     sender: str
@@ -175,7 +191,7 @@ async def pick(services: Services, lane: Lane, limit: int, now: datetime, rooms:
         condition = CAMPAIGN_LANE.format(number=len(values))
     statement = PICKED if rooms is None else PICKED_BY_SENDER
     picked = statement.format(lane=condition, is_open=lane.open_ids.of("messages"))
-    rows = await fetch(PickedMessage, PICK_WITH_CONSENT.format(picked=picked), *values)
+    rows = await fetch(PickedMessage, PICK_WITH_CONSENT.format(picked=picked, settings=SETTINGS), *values)
     return _without(left_out, rows, limit, shares) if more else rows
 
 

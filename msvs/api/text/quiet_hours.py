@@ -124,6 +124,26 @@ def zones_of(phone: str, timezone: str | None) -> tuple[str, ...]:
     return known or ("UTC",)
 
 
+def next_local_time(zones: Sequence[str], clock: str, moment: datetime) -> datetime:
+    """Return when it is next a time of day, such as `10:00`, from a moment on.
+
+    Of several zones, by that which is furthest west then, so that nobody is reached before that time. A time that
+    clocks skip is as much later, and of one that comes twice the first is meant.
+    """
+    return _next_local_time(tuple(zones), clock, moment)
+
+
+@lru_cache(maxsize=1024)
+def _next_local_time(zones: tuple[str, ...], clock: str, moment: datetime) -> datetime:
+    local = min((moment.astimezone(ZoneInfo(zone)) for zone in zones), key=lambda each: each.utcoffset() or timedelta())
+    at = time.fromisoformat(clock)
+    for days in (0, 1, 2):
+        due_at = datetime.combine(local.date() + timedelta(days=days), at, local.tzinfo).astimezone(UTC)
+        if due_at >= moment:
+            break
+    return due_at
+
+
 def check_timezone(timezone: str, *, param: str = "timezone") -> str:
     """Return an IANA zone that is a place, such as `America/New_York`, or UTC.
 

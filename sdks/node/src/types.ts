@@ -272,6 +272,7 @@ export type FailureCode =
   | "excluded_list"
   | "excluded_segment"
   | "expired"
+  | "frequency_cap"
   | "insufficient_credits"
   | "invalid_number"
   | "messaged_recently"
@@ -843,6 +844,12 @@ export interface Campaign {
   rate_per_minute: number | null;
   /** The number of hours over which messages are spread evenly; null if they are not. */
   spread_hours: number | null;
+  /** The local time at which each recipient gets it; null if it does not matter. */
+  send_at_local: string | null;
+  /** The campaign's own cap on campaign messages to one contact in 24 hours; null for none. */
+  contact_daily_cap: number | null;
+  /** The campaign's own cap on campaign messages to one contact in 7 days; null for none. */
+  contact_weekly_cap: number | null;
   /** The scheduled time; null if it starts at once. */
   scheduled_at: string | null;
   /** Messages are not sent after this time; null if there is no such time. */
@@ -2707,6 +2714,12 @@ export interface Workspace {
   daily_credit_cap: number | null;
   /** The most single messages to one range of numbers in an hour; null for no cap. */
   prefix_hourly_cap: number | null;
+  /** The most campaign messages to one contact in 24 hours; null for no cap. */
+  contact_daily_cap: number | null;
+  /** The most campaign messages to one contact in 7 days; null for no cap. */
+  contact_weekly_cap: number | null;
+  /** Whether single messages count towards the contact caps and are held to them, too. */
+  contact_caps_cover_all: boolean;
   /** Whether campaigns send only in the daytime of the recipient by default. */
   quiet_hours: boolean;
   /** The IANA time zone. */

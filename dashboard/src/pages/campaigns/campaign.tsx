@@ -30,6 +30,9 @@ export const CampaignFull = graphql(`
     ratePerMinute
     spreadHours
     quietHours
+    sendAtLocal
+    contactDailyCap
+    contactWeeklyCap
     startedAt
     dispatchedAt
     completedAt

@@ -35,6 +35,9 @@ const ComposeCampaign = graphql(`
       ratePerMinute
       spreadHours
       quietHours
+      sendAtLocal
+      contactDailyCap
+      contactWeeklyCap
       version
       audience { listIds segmentId contactIds }
       exclude { listIds segmentIds campaignIds messagedWithinDays }
@@ -60,7 +63,7 @@ const SaveDraft = graphql(`
   mutation SaveDraft($id: ID!, $input: UpdateCampaignInput!) {
     updateCampaign(id: $id, input: $input) {
       __typename
-      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours version audience { listIds segmentId contactIds } exclude { listIds segmentIds campaignIds messagedWithinDays } }
+      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours sendAtLocal contactDailyCap contactWeeklyCap version audience { listIds segmentId contactIds } exclude { listIds segmentIds campaignIds messagedWithinDays } }
       ... on Error { code message param }
     }
   }
@@ -84,6 +87,9 @@ function draftOf(campaign: Found, defaultSender: string, zone: string): Draft {
     ratePerMinute: String(ratePerMinute ?? EMPTY.ratePerMinute),
     spreadHours: String(spreadHours ?? EMPTY.spreadHours),
     quietHours: campaign.quietHours,
+    localTime: campaign.sendAtLocal ?? "",
+    dailyCap: String(campaign.contactDailyCap ?? ""),
+    weeklyCap: String(campaign.contactWeeklyCap ?? ""),
     exclude: {
       listIds: exclude?.listIds ?? [],
       segmentIds: exclude?.segmentIds ?? [],

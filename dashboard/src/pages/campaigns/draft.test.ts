@@ -16,6 +16,10 @@ describe("a draft", () => {
     expect(inputOf({ ...EMPTY, exclude: { ...EMPTY.exclude, days: "3" } }, "UTC").exclude).toEqual({ listIds: [], segmentIds: [], campaignIds: [], messagedWithinDays: 3 });
     expect(inputOf({ ...EMPTY, exclude: { ...EMPTY.exclude, listIds: ["lst_1"], days: "none" } }, "UTC").exclude).toMatchObject({ listIds: ["lst_1"], messagedWithinDays: null });
   });
+  test("has a local time and caps only where they are given", () => {
+    expect(inputOf(EMPTY, "UTC")).toMatchObject({ sendAtLocal: null, contactDailyCap: null, contactWeeklyCap: null });
+    expect(inputOf({ ...EMPTY, localTime: "10:00", dailyCap: "1", weeklyCap: "none" }, "UTC")).toMatchObject({ sendAtLocal: "10:00", contactDailyCap: 1, contactWeeklyCap: null });
+  });
   test("has a pace of whole messages", () => {
     expect(inputOf({ ...EMPTY, pace: "rate", ratePerMinute: "30.4" }, "UTC").ratePerMinute).toBe(30);
     expect(inputOf({ ...EMPTY, pace: "spread", spreadHours: "1.5" }, "UTC").spreadHours).toBe(1.5);

@@ -15,6 +15,11 @@ export interface Draft {
   ratePerMinute: string;
   spreadHours: string;
   quietHours: boolean;
+  /** The recipients' own time of day, empty for any. */
+  localTime: string;
+  /** The most campaign messages that a recipient gets, as they are typed; empty for no cap. */
+  dailyCap: string;
+  weeklyCap: string;
   /** Who of the audience is skipped. */
   exclude: Left;
 }
@@ -39,6 +44,9 @@ export const EMPTY: Draft = {
   ratePerMinute: "60",
   spreadHours: "4",
   quietHours: true,
+  localTime: "",
+  dailyCap: "",
+  weeklyCap: "",
   exclude: { listIds: [], segmentIds: [], campaignIds: [], days: "" },
 };
 
@@ -66,6 +74,9 @@ export function inputOf(draft: Draft, zone: string): Written {
     ratePerMinute: draft.pace === "rate" ? Math.round(number(draft.ratePerMinute) ?? 0) || null : null,
     spreadHours: draft.pace === "spread" ? number(draft.spreadHours) : null,
     quietHours: draft.quietHours,
+    sendAtLocal: draft.localTime === "" ? null : draft.localTime,
+    contactDailyCap: Math.round(number(draft.dailyCap) ?? 0) || null,
+    contactWeeklyCap: Math.round(number(draft.weeklyCap) ?? 0) || null,
     exclude: excludeOf(draft.exclude),
   };
 }

@@ -24,6 +24,9 @@ export const WorkspaceFields = graphql(`
     quietHours
     dailyCreditCap
     prefixHourlyCap
+    contactDailyCap
+    contactWeeklyCap
+    contactCapsCoverAll
     lowBalanceThreshold
     blockedRegions
     enabledRegions

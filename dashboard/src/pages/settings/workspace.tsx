@@ -57,6 +57,9 @@ function useForm(workspace: Workspace) {
     campaignsAdmitUnknown: t`Campaigns also go to contacts whose consent is unknown`,
     dailyCreditCap: t`Credits a day`,
     prefixHourlyCap: t`Messages an hour to one range of numbers`,
+    contactDailyCap: t`Campaign messages a day to one person`,
+    contactWeeklyCap: t`Campaign messages a week to one person`,
+    contactCapsCoverAll: t`Single messages count, too`,
     lowBalanceThreshold: t`Warn below so many credits`,
     blockedRegions: t`Never send to`,
     enabledRegions: t`Also send to`,
@@ -208,6 +211,9 @@ export function Sending({ workspace }: { workspace: Workspace }) {
         <Switch isSelected={values.campaignsAdmitUnknown} onChange={(on) => set("campaignsAdmitUnknown", on)} isDisabled={isOff} hint={t`Only where you have their consent elsewhere.`}>{t`Campaigns also go to contacts whose consent is unknown`}</Switch>
         <NumberField label={t`Credits a day`} hint={t`The most that live messages take in a UTC day. Empty: no cap.`} value={values.dailyCreditCap} onChange={(value) => set("dailyCreditCap", value)} error={errorOf("dailyCreditCap")} isOff={isOff} />
         <NumberField label={t`Messages an hour to one range of numbers`} hint={t`Limits abuse of your sign-up forms. Leave empty for no limit.`} value={values.prefixHourlyCap} onChange={(value) => set("prefixHourlyCap", value)} error={errorOf("prefixHourlyCap")} isOff={isOff} />
+        <NumberField label={t`Campaign messages a day to one person`} hint={t`Who got as many in 24 hours is skipped. Empty: no cap.`} value={values.contactDailyCap} onChange={(value) => set("contactDailyCap", value)} error={errorOf("contactDailyCap")} isOff={isOff} />
+        <NumberField label={t`Campaign messages a week to one person`} hint={t`Who got as many in 7 days is skipped. Empty: no cap.`} value={values.contactWeeklyCap} onChange={(value) => set("contactWeeklyCap", value)} error={errorOf("contactWeeklyCap")} isOff={isOff} />
+        <Switch isSelected={values.contactCapsCoverAll} onChange={(on) => set("contactCapsCoverAll", on)} isDisabled={isOff} hint={t`Receipts and codes then count towards both caps, and are canceled beyond them.`}>{t`Single messages count, too`}</Switch>
         <NumberField label={t`Warn below so many credits`} hint={t`Webhooks then hear credits.low.`} value={values.lowBalanceThreshold} onChange={(value) => set("lowBalanceThreshold", value ?? 0)} error={errorOf("lowBalanceThreshold")} isOff={isOff} isNeeded />
         <RegionsField label={t`Never send to`} hint={t`Countries by their two letters, such as US, BR.`} value={values.blockedRegions} onChange={(value) => set("blockedRegions", value)} error={errorOf("blockedRegions")} isOff={isOff} />
         <RegionsField label={t`Also send to`} hint={t`Countries that are off until they are named here.`} value={values.enabledRegions} onChange={(value) => set("enabledRegions", value)} error={errorOf("enabledRegions")} isOff={isOff} />

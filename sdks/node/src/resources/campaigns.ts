@@ -33,6 +33,12 @@ export interface CampaignsCreateParams {
   spread_hours?: number | null;
   /** Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set. */
   quiet_hours?: boolean | null;
+  /** The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock. */
+  send_at_local?: string | null;
+  /** The most campaign messages that a recipient gets in 24 hours, this one included. */
+  contact_daily_cap?: number | null;
+  /** The most campaign messages that a recipient gets in 7 days, this one included. */
+  contact_weekly_cap?: number | null;
   /**
    * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
@@ -84,6 +90,12 @@ export interface CampaignsPreviewParams {
   spread_hours?: number | null;
   /** Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set. */
   quiet_hours?: boolean | null;
+  /** The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock. */
+  send_at_local?: string | null;
+  /** The most campaign messages that a recipient gets in 24 hours, this one included. */
+  contact_daily_cap?: number | null;
+  /** The most campaign messages that a recipient gets in 7 days, this one included. */
+  contact_weekly_cap?: number | null;
   /**
    * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
@@ -120,6 +132,12 @@ export interface CampaignsUpdateParams {
   /** Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set. */
   quiet_hours?: boolean | null;
   exclude?: ExcludeParams | null;
+  /** The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock. */
+  send_at_local?: string | null;
+  /** The most campaign messages that a recipient gets in 24 hours, this one included. */
+  contact_daily_cap?: number | null;
+  /** The most campaign messages that a recipient gets in 7 days, this one included. */
+  contact_weekly_cap?: number | null;
   /**
    * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.

@@ -24,6 +24,12 @@ export interface WorkspaceUpdateParams {
   daily_credit_cap?: number | null;
   /** The most single messages to one range of numbers in an hour; null for no cap. */
   prefix_hourly_cap?: number | null;
+  /** The most campaign messages to one contact in 24 hours; null for no cap. */
+  contact_daily_cap?: number | null;
+  /** The most campaign messages to one contact in 7 days; null for no cap. */
+  contact_weekly_cap?: number | null;
+  /** Whether single messages count towards the contact caps and are held to them, too. */
+  contact_caps_cover_all?: boolean;
   /** Whether campaigns keep quiet hours by default. */
   quiet_hours?: boolean;
   /** An IANA time zone such as America/New_York. */

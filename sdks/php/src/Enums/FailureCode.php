@@ -20,6 +20,7 @@ final class FailureCode
     public const EXCLUDED_LIST = 'excluded_list';
     public const EXCLUDED_SEGMENT = 'excluded_segment';
     public const EXPIRED = 'expired';
+    public const FREQUENCY_CAP = 'frequency_cap';
     public const INSUFFICIENT_CREDITS = 'insufficient_credits';
     public const INVALID_NUMBER = 'invalid_number';
     public const MESSAGED_RECENTLY = 'messaged_recently';

@@ -30,6 +30,12 @@ use MassiveSMS\Model;
  * @property-read int|null $rate_per_minute The most messages to send in a minute; null for no limit.
  * @property-read float|null $spread_hours The number of hours over which messages are spread evenly; null if they are
  * not.
+ * @property-read string|null $send_at_local The local time at which each recipient gets it; null if it does not
+ * matter.
+ * @property-read int|null $contact_daily_cap The campaign's own cap on campaign messages to one contact in 24 hours;
+ * null for none.
+ * @property-read int|null $contact_weekly_cap The campaign's own cap on campaign messages to one contact in 7 days;
+ * null for none.
  * @property-read \DateTimeImmutable|null $scheduled_at The scheduled time; null if it starts at once.
  * @property-read \DateTimeImmutable|null $expires_at Messages are not sent after this time; null if there is no such
  * time.

@@ -24,6 +24,10 @@ use MassiveSMS\Model;
  * cap.
  * @property-read int|null $prefix_hourly_cap The most single messages to one range of numbers in an hour; null for no
  * cap.
+ * @property-read int|null $contact_daily_cap The most campaign messages to one contact in 24 hours; null for no cap.
+ * @property-read int|null $contact_weekly_cap The most campaign messages to one contact in 7 days; null for no cap.
+ * @property-read bool $contact_caps_cover_all Whether single messages count towards the contact caps and are held to
+ * them, too.
  * @property-read bool $quiet_hours Whether campaigns send only in the daytime of the recipient by default.
  * @property-read string $timezone The IANA time zone.
  * @property-read int $low_balance_threshold The balance below which `credits.low` is sent.

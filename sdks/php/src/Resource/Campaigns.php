@@ -34,6 +34,9 @@ final class Campaigns extends Resource
      *     rate_per_minute?: int|null,
      *     spread_hours?: float|null,
      *     quiet_hours?: bool|null,
+     *     send_at_local?: string|null,
+     *     contact_daily_cap?: int|null,
+     *     contact_weekly_cap?: int|null,
      *     on_unknown?: 'never'|'resend'|string|null,
      *     draft?: bool|null,
      * } $params
@@ -50,6 +53,10 @@ final class Campaigns extends Resource
      * - `spread_hours`: The number of hours over which to spread the messages evenly.
      * - `quiet_hours`: Whether to hold messages during the recipients' quiet hours; by default, as the workspace is
      * set.
+     * - `send_at_local`: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+     * clock.
+     * - `contact_daily_cap`: The most campaign messages that a recipient gets in 24 hours, this one included.
+     * - `contact_weekly_cap`: The most campaign messages that a recipient gets in 7 days, this one included.
      * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `draft`: Whether to keep it as a draft until it is launched; its audience may be empty until then.
@@ -110,6 +117,9 @@ final class Campaigns extends Resource
      *     rate_per_minute?: int|null,
      *     spread_hours?: float|null,
      *     quiet_hours?: bool|null,
+     *     send_at_local?: string|null,
+     *     contact_daily_cap?: int|null,
+     *     contact_weekly_cap?: int|null,
      *     on_unknown?: 'never'|'resend'|string|null,
      *     name?: string|null,
      * } $params
@@ -124,6 +134,10 @@ final class Campaigns extends Resource
      * - `spread_hours`: The number of hours over which to spread the messages evenly.
      * - `quiet_hours`: Whether to hold messages during the recipients' quiet hours; by default, as the workspace is
      * set.
+     * - `send_at_local`: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+     * clock.
+     * - `contact_daily_cap`: The most campaign messages that a recipient gets in 24 hours, this one included.
+     * - `contact_weekly_cap`: The most campaign messages that a recipient gets in 7 days, this one included.
      * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `name`: The name, which is ignored.
@@ -179,6 +193,9 @@ final class Campaigns extends Resource
      *     spread_hours?: float|null,
      *     quiet_hours?: bool|null,
      *     exclude?: array{list_ids?: list<string>|null, segment_ids?: list<string>|null, campaign_ids?: list<string>|null, messaged_within_days?: int|null}|null,
+     *     send_at_local?: string|null,
+     *     contact_daily_cap?: int|null,
+     *     contact_weekly_cap?: int|null,
      *     on_unknown?: 'never'|'resend'|string|null,
      *     version?: string,
      *     audience?: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
@@ -195,6 +212,10 @@ final class Campaigns extends Resource
      * - `spread_hours`: The number of hours over which to spread the messages evenly.
      * - `quiet_hours`: Whether to hold messages during the recipients' quiet hours; by default, as the workspace is
      * set.
+     * - `send_at_local`: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+     * clock.
+     * - `contact_daily_cap`: The most campaign messages that a recipient gets in 24 hours, this one included.
+     * - `contact_weekly_cap`: The most campaign messages that a recipient gets in 7 days, this one included.
      * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.

@@ -49,6 +49,9 @@ final class Workspace extends Resource
      *     enabled_regions?: list<string>,
      *     daily_credit_cap?: int|null,
      *     prefix_hourly_cap?: int|null,
+     *     contact_daily_cap?: int|null,
+     *     contact_weekly_cap?: int|null,
+     *     contact_caps_cover_all?: bool,
      *     quiet_hours?: bool,
      *     timezone?: string,
      *     low_balance_threshold?: int,
@@ -67,6 +70,9 @@ final class Workspace extends Resource
      * - `enabled_regions`: ISO 3166-1 regions to enable, among those that are off by default.
      * - `daily_credit_cap`: The most credits that live messages may cost in a UTC day; null for no cap.
      * - `prefix_hourly_cap`: The most single messages to one range of numbers in an hour; null for no cap.
+     * - `contact_daily_cap`: The most campaign messages to one contact in 24 hours; null for no cap.
+     * - `contact_weekly_cap`: The most campaign messages to one contact in 7 days; null for no cap.
+     * - `contact_caps_cover_all`: Whether single messages count towards the contact caps and are held to them, too.
      * - `quiet_hours`: Whether campaigns keep quiet hours by default.
      * - `timezone`: An IANA time zone such as America/New_York.
      * - `low_balance_threshold`: The balance below which `credits.low` is sent.

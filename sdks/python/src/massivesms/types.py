@@ -311,6 +311,7 @@ FailureCode = (
         "excluded_list",
         "excluded_segment",
         "expired",
+        "frequency_cap",
         "insufficient_credits",
         "invalid_number",
         "messaged_recently",
@@ -929,6 +930,12 @@ class Campaign(Model):
     """The most messages to send in a minute; null for no limit."""
     spread_hours: float | None
     """The number of hours over which messages are spread evenly; null if they are not."""
+    send_at_local: str | None
+    """The local time at which each recipient gets it; null if it does not matter."""
+    contact_daily_cap: int | None
+    """The campaign's own cap on campaign messages to one contact in 24 hours; null for none."""
+    contact_weekly_cap: int | None
+    """The campaign's own cap on campaign messages to one contact in 7 days; null for none."""
     scheduled_at: str | None
     """The scheduled time; null if it starts at once."""
     expires_at: str | None
@@ -2930,6 +2937,12 @@ class Workspace(Model):
     """The most credits that live messages may cost in a UTC day; null for no cap."""
     prefix_hourly_cap: int | None
     """The most single messages to one range of numbers in an hour; null for no cap."""
+    contact_daily_cap: int | None
+    """The most campaign messages to one contact in 24 hours; null for no cap."""
+    contact_weekly_cap: int | None
+    """The most campaign messages to one contact in 7 days; null for no cap."""
+    contact_caps_cover_all: bool
+    """Whether single messages count towards the contact caps and are held to them, too."""
     quiet_hours: bool
     """Whether campaigns send only in the daytime of the recipient by default."""
     timezone: str

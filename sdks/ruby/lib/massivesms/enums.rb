@@ -288,6 +288,7 @@ module MassiveSMS
     EXCLUDED_LIST = "excluded_list"
     EXCLUDED_SEGMENT = "excluded_segment"
     EXPIRED = "expired"
+    FREQUENCY_CAP = "frequency_cap"
     INSUFFICIENT_CREDITS = "insufficient_credits"
     INVALID_NUMBER = "invalid_number"
     MESSAGED_RECENTLY = "messaged_recently"

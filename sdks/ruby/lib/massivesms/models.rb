@@ -186,6 +186,12 @@ module MassiveSMS
     field :rate_per_minute
     # The number of hours over which messages are spread evenly; null if they are not.
     field :spread_hours
+    # The local time at which each recipient gets it; null if it does not matter.
+    field :send_at_local
+    # The campaign's own cap on campaign messages to one contact in 24 hours; null for none.
+    field :contact_daily_cap
+    # The campaign's own cap on campaign messages to one contact in 7 days; null for none.
+    field :contact_weekly_cap
     # The scheduled time; null if it starts at once.
     field :scheduled_at, :time
     # Messages are not sent after this time; null if there is no such time.
@@ -1969,6 +1975,12 @@ module MassiveSMS
     field :daily_credit_cap
     # The most single messages to one range of numbers in an hour; null for no cap.
     field :prefix_hourly_cap
+    # The most campaign messages to one contact in 24 hours; null for no cap.
+    field :contact_daily_cap
+    # The most campaign messages to one contact in 7 days; null for no cap.
+    field :contact_weekly_cap
+    # Whether single messages count towards the contact caps and are held to them, too.
+    field :contact_caps_cover_all
     # Whether campaigns send only in the daytime of the recipient by default.
     field :quiet_hours
     # The IANA time zone.

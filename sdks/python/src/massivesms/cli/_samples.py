@@ -103,10 +103,11 @@ _samples = {
         'son": null, "stats": {"recipients": 412, "queued": 300, "sending": 12, "sent": 20, "delive'
         'red": 73, "failed": 0, "skipped": 7, "canceled": 0, "replied": 0, "opted_out": 0, "credits'
         '_used": 105}, "metadata": {"campaign": "cohort_06_close"}, "warnings": [], "quiet_hours": '
-        'true, "rate_per_minute": null, "spread_hours": null, "scheduled_at": "2026-05-01T20:00:00Z'
-        '", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": null, "can'
-        'celed_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "version": "'
-        '5f3a9c01d2e4b687"}}'
+        'true, "rate_per_minute": null, "spread_hours": null, "send_at_local": null, "contact_daily'
+        '_cap": null, "contact_weekly_cap": null, "scheduled_at": "2026-05-01T20:00:00Z", "expires_'
+        'at": null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": null, "canceled_at": n'
+        'ull, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "version": "5f3a9c01d2e4'
+        'b687"}}'
     ),
     "campaign.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.completed", '
@@ -118,10 +119,11 @@ _samples = {
         'ason": null, "stats": {"recipients": 412, "queued": 0, "sending": 0, "sent": 0, "delivered'
         '": 405, "failed": 0, "skipped": 7, "canceled": 0, "replied": 0, "opted_out": 0, "credits_u'
         'sed": 405}, "metadata": {"campaign": "cohort_06_close"}, "warnings": [], "quiet_hours": tr'
-        'ue, "rate_per_minute": null, "spread_hours": null, "scheduled_at": "2026-05-01T20:00:00Z",'
-        ' "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": "2026-05-01T'
-        '20:00:00Z", "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "neve'
-        'r", "version": "5f3a9c01d2e4b687"}}'
+        'ue, "rate_per_minute": null, "spread_hours": null, "send_at_local": null, "contact_daily_c'
+        'ap": null, "contact_weekly_cap": null, "scheduled_at": "2026-05-01T20:00:00Z", "expires_at'
+        '": null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": "2026-05-01T20:00:00Z", '
+        '"canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "version'
+        '": "5f3a9c01d2e4b687"}}'
     ),
     "credits.low": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "credits.low", "livemo'
@@ -183,9 +185,10 @@ _samples = {
         'on": null, "stats": {"recipients": 0, "queued": 0, "sending": 0, "sent": 0, "delivered": 0'
         ', "failed": 0, "skipped": 0, "canceled": 0, "replied": 0, "opted_out": 0, "credits_used": '
         '0}, "metadata": {"campaign": "cohort_06_close"}, "warnings": [], "quiet_hours": true, "rat'
-        'e_per_minute": null, "spread_hours": null, "scheduled_at": "2026-05-01T20:00:00Z", "expire'
-        's_at": null, "dispatched_at": null, "completed_at": null, "canceled_at": null, "created_at'
-        '": "2026-05-01T20:00:00Z", "on_unknown": "never", "version": "5f3a9c01d2e4b687"}}'
+        'e_per_minute": null, "spread_hours": null, "send_at_local": null, "contact_daily_cap": nul'
+        'l, "contact_weekly_cap": null, "scheduled_at": "2026-05-01T20:00:00Z", "expires_at": null,'
+        ' "dispatched_at": null, "completed_at": null, "canceled_at": null, "created_at": "2026-05-'
+        '01T20:00:00Z", "on_unknown": "never", "version": "5f3a9c01d2e4b687"}}'
     ),
     "campaign.paused": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.paused", "li'
@@ -197,10 +200,11 @@ _samples = {
         ' "manual", "stats": {"recipients": 412, "queued": 300, "sending": 12, "sent": 20, "deliver'
         'ed": 73, "failed": 0, "skipped": 7, "canceled": 0, "replied": 0, "opted_out": 0, "credits_'
         'used": 105}, "metadata": {"campaign": "cohort_06_close"}, "warnings": [], "quiet_hours": t'
-        'rue, "rate_per_minute": null, "spread_hours": null, "scheduled_at": "2026-05-01T20:00:00Z"'
-        ', "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": null, "canc'
-        'eled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "version": "5'
-        'f3a9c01d2e4b687"}}'
+        'rue, "rate_per_minute": null, "spread_hours": null, "send_at_local": null, "contact_daily_'
+        'cap": null, "contact_weekly_cap": null, "scheduled_at": "2026-05-01T20:00:00Z", "expires_a'
+        't": null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": null, "canceled_at": nu'
+        'll, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "version": "5f3a9c01d2e4b'
+        '687"}}'
     ),
     "campaign.resumed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.resumed", "l'
@@ -212,10 +216,11 @@ _samples = {
         '": null, "stats": {"recipients": 412, "queued": 300, "sending": 12, "sent": 20, "delivered'
         '": 73, "failed": 0, "skipped": 7, "canceled": 0, "replied": 0, "opted_out": 0, "credits_us'
         'ed": 105}, "metadata": {"campaign": "cohort_06_close"}, "warnings": [], "quiet_hours": tru'
-        'e, "rate_per_minute": null, "spread_hours": null, "scheduled_at": "2026-05-01T20:00:00Z", '
-        '"expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": null, "cancel'
-        'ed_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "version": "5f3'
-        'a9c01d2e4b687"}}'
+        'e, "rate_per_minute": null, "spread_hours": null, "send_at_local": null, "contact_daily_ca'
+        'p": null, "contact_weekly_cap": null, "scheduled_at": "2026-05-01T20:00:00Z", "expires_at"'
+        ': null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": null, "canceled_at": null'
+        ', "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "version": "5f3a9c01d2e4b68'
+        '7"}}'
     ),
     "campaign.canceled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.canceled", "'
@@ -227,10 +232,11 @@ _samples = {
         'on": null, "stats": {"recipients": 412, "queued": 0, "sending": 0, "sent": 0, "delivered":'
         ' 105, "failed": 0, "skipped": 7, "canceled": 300, "replied": 0, "opted_out": 0, "credits_u'
         'sed": 105}, "metadata": {"campaign": "cohort_06_close"}, "warnings": [], "quiet_hours": tr'
-        'ue, "rate_per_minute": null, "spread_hours": null, "scheduled_at": "2026-05-01T20:00:00Z",'
-        ' "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": null, "cance'
-        'led_at": "2026-05-01T20:00:00Z", "created_at": "2026-05-01T20:00:00Z", "on_unknown": "neve'
-        'r", "version": "5f3a9c01d2e4b687"}}'
+        'ue, "rate_per_minute": null, "spread_hours": null, "send_at_local": null, "contact_daily_c'
+        'ap": null, "contact_weekly_cap": null, "scheduled_at": "2026-05-01T20:00:00Z", "expires_at'
+        '": null, "dispatched_at": "2026-05-01T20:00:00Z", "completed_at": null, "canceled_at": "20'
+        '26-05-01T20:00:00Z", "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "version'
+        '": "5f3a9c01d2e4b687"}}'
     ),
     "import.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "import.completed", "l'

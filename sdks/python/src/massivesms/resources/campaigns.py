@@ -36,6 +36,9 @@ class Campaigns:
         rate_per_minute: int | NotGiven | None = NOT_GIVEN,
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
+        send_at_local: str | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         draft: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -60,6 +63,10 @@ class Campaigns:
         spread_hours: The number of hours over which to spread the messages evenly.
         quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
             is set.
+        send_at_local: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+            clock.
+        contact_daily_cap: The most campaign messages that a recipient gets in 24 hours, this one included.
+        contact_weekly_cap: The most campaign messages that a recipient gets in 7 days, this one included.
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
@@ -81,6 +88,9 @@ class Campaigns:
                 "rate_per_minute": rate_per_minute,
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
+                "send_at_local": send_at_local,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
                 "draft": draft,
             },
@@ -141,6 +151,9 @@ class Campaigns:
         rate_per_minute: int | NotGiven | None = NOT_GIVEN,
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
+        send_at_local: str | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -162,6 +175,10 @@ class Campaigns:
         spread_hours: The number of hours over which to spread the messages evenly.
         quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
             is set.
+        send_at_local: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+            clock.
+        contact_daily_cap: The most campaign messages that a recipient gets in 24 hours, this one included.
+        contact_weekly_cap: The most campaign messages that a recipient gets in 7 days, this one included.
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
@@ -180,6 +197,9 @@ class Campaigns:
                 "rate_per_minute": rate_per_minute,
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
+                "send_at_local": send_at_local,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
                 "body": body,
                 "audience": audience,
@@ -223,6 +243,9 @@ class Campaigns:
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
         exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
+        send_at_local: str | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
@@ -248,6 +271,10 @@ class Campaigns:
         quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
             is set.
         exclude: See the reference.
+        send_at_local: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+            clock.
+        contact_daily_cap: The most campaign messages that a recipient gets in 24 hours, this one included.
+        contact_weekly_cap: The most campaign messages that a recipient gets in 7 days, this one included.
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
@@ -272,6 +299,9 @@ class Campaigns:
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
                 "exclude": exclude,
+                "send_at_local": send_at_local,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
                 "version": version,
                 "audience": audience,
@@ -498,6 +528,9 @@ class AsyncCampaigns:
         rate_per_minute: int | NotGiven | None = NOT_GIVEN,
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
+        send_at_local: str | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         draft: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -522,6 +555,10 @@ class AsyncCampaigns:
         spread_hours: The number of hours over which to spread the messages evenly.
         quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
             is set.
+        send_at_local: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+            clock.
+        contact_daily_cap: The most campaign messages that a recipient gets in 24 hours, this one included.
+        contact_weekly_cap: The most campaign messages that a recipient gets in 7 days, this one included.
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
@@ -543,6 +580,9 @@ class AsyncCampaigns:
                 "rate_per_minute": rate_per_minute,
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
+                "send_at_local": send_at_local,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
                 "draft": draft,
             },
@@ -603,6 +643,9 @@ class AsyncCampaigns:
         rate_per_minute: int | NotGiven | None = NOT_GIVEN,
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
+        send_at_local: str | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -624,6 +667,10 @@ class AsyncCampaigns:
         spread_hours: The number of hours over which to spread the messages evenly.
         quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
             is set.
+        send_at_local: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+            clock.
+        contact_daily_cap: The most campaign messages that a recipient gets in 24 hours, this one included.
+        contact_weekly_cap: The most campaign messages that a recipient gets in 7 days, this one included.
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
@@ -642,6 +689,9 @@ class AsyncCampaigns:
                 "rate_per_minute": rate_per_minute,
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
+                "send_at_local": send_at_local,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
                 "body": body,
                 "audience": audience,
@@ -685,6 +735,9 @@ class AsyncCampaigns:
         spread_hours: float | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven | None = NOT_GIVEN,
         exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
+        send_at_local: str | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
@@ -710,6 +763,10 @@ class AsyncCampaigns:
         quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
             is set.
         exclude: See the reference.
+        send_at_local: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+            clock.
+        contact_daily_cap: The most campaign messages that a recipient gets in 24 hours, this one included.
+        contact_weekly_cap: The most campaign messages that a recipient gets in 7 days, this one included.
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
@@ -734,6 +791,9 @@ class AsyncCampaigns:
                 "spread_hours": spread_hours,
                 "quiet_hours": quiet_hours,
                 "exclude": exclude,
+                "send_at_local": send_at_local,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
                 "version": version,
                 "audience": audience,

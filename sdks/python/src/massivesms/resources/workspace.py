@@ -47,6 +47,9 @@ class Workspace:
         enabled_regions: Sequence[str] | NotGiven = NOT_GIVEN,
         daily_credit_cap: int | NotGiven | None = NOT_GIVEN,
         prefix_hourly_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_caps_cover_all: bool | NotGiven = NOT_GIVEN,
         quiet_hours: bool | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven = NOT_GIVEN,
         low_balance_threshold: int | NotGiven = NOT_GIVEN,
@@ -71,6 +74,10 @@ class Workspace:
         enabled_regions: ISO 3166-1 regions to enable, among those that are off by default.
         daily_credit_cap: The most credits that live messages may cost in a UTC day; null for no cap.
         prefix_hourly_cap: The most single messages to one range of numbers in an hour; null for no cap.
+        contact_daily_cap: The most campaign messages to one contact in 24 hours; null for no cap.
+        contact_weekly_cap: The most campaign messages to one contact in 7 days; null for no cap.
+        contact_caps_cover_all: Whether single messages count towards the contact caps and are held to them,
+            too.
         quiet_hours: Whether campaigns keep quiet hours by default.
         timezone: An IANA time zone such as America/New_York.
         low_balance_threshold: The balance below which `credits.low` is sent.
@@ -93,6 +100,9 @@ class Workspace:
                 "enabled_regions": enabled_regions,
                 "daily_credit_cap": daily_credit_cap,
                 "prefix_hourly_cap": prefix_hourly_cap,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
+                "contact_caps_cover_all": contact_caps_cover_all,
                 "quiet_hours": quiet_hours,
                 "timezone": timezone,
                 "low_balance_threshold": low_balance_threshold,
@@ -140,6 +150,9 @@ class AsyncWorkspace:
         enabled_regions: Sequence[str] | NotGiven = NOT_GIVEN,
         daily_credit_cap: int | NotGiven | None = NOT_GIVEN,
         prefix_hourly_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_caps_cover_all: bool | NotGiven = NOT_GIVEN,
         quiet_hours: bool | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven = NOT_GIVEN,
         low_balance_threshold: int | NotGiven = NOT_GIVEN,
@@ -164,6 +177,10 @@ class AsyncWorkspace:
         enabled_regions: ISO 3166-1 regions to enable, among those that are off by default.
         daily_credit_cap: The most credits that live messages may cost in a UTC day; null for no cap.
         prefix_hourly_cap: The most single messages to one range of numbers in an hour; null for no cap.
+        contact_daily_cap: The most campaign messages to one contact in 24 hours; null for no cap.
+        contact_weekly_cap: The most campaign messages to one contact in 7 days; null for no cap.
+        contact_caps_cover_all: Whether single messages count towards the contact caps and are held to them,
+            too.
         quiet_hours: Whether campaigns keep quiet hours by default.
         timezone: An IANA time zone such as America/New_York.
         low_balance_threshold: The balance below which `credits.low` is sent.
@@ -186,6 +203,9 @@ class AsyncWorkspace:
                 "enabled_regions": enabled_regions,
                 "daily_credit_cap": daily_credit_cap,
                 "prefix_hourly_cap": prefix_hourly_cap,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
+                "contact_caps_cover_all": contact_caps_cover_all,
                 "quiet_hours": quiet_hours,
                 "timezone": timezone,
                 "low_balance_threshold": low_balance_threshold,

@@ -25,6 +25,12 @@ module MassiveSMS
       # @param spread_hours [Numeric, nil] The number of hours over which to spread the messages evenly.
       # @param quiet_hours [Boolean, nil] Whether to hold messages during the recipients' quiet hours; by default, as
       # the workspace is set.
+      # @param send_at_local [String, nil] The time of day at which each recipient gets it, such as `10:00`, by the
+      # recipient's own clock.
+      # @param contact_daily_cap [Integer, nil] The most campaign messages that a recipient gets in 24 hours, this one
+      # included.
+      # @param contact_weekly_cap [Integer, nil] The most campaign messages that a recipient gets in 7 days, this one
+      # included.
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
@@ -34,12 +40,14 @@ module MassiveSMS
       # @return [Campaign]
       def create(name:, body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
                  expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
-                 on_unknown: UNSET, draft: UNSET, request_options: {})
+                 send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
+                 draft: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns", {},
              {}, { name: name, body: body, audience: audience, from: from, exclude: exclude,
                scheduled_at: scheduled_at, metadata: metadata, expires_at: expires_at,
                rate_per_minute: rate_per_minute, spread_hours: spread_hours, quiet_hours: quiet_hours,
-               on_unknown: on_unknown, draft: draft }, request_options)
+               send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
+               contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, draft: draft }, request_options)
       end
 
       # List campaigns. Newest first. Drafts are listed only with `status=draft`.
@@ -77,6 +85,12 @@ module MassiveSMS
       # @param spread_hours [Numeric, nil] The number of hours over which to spread the messages evenly.
       # @param quiet_hours [Boolean, nil] Whether to hold messages during the recipients' quiet hours; by default, as
       # the workspace is set.
+      # @param send_at_local [String, nil] The time of day at which each recipient gets it, such as `10:00`, by the
+      # recipient's own clock.
+      # @param contact_daily_cap [Integer, nil] The most campaign messages that a recipient gets in 24 hours, this one
+      # included.
+      # @param contact_weekly_cap [Integer, nil] The most campaign messages that a recipient gets in 7 days, this one
+      # included.
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
@@ -85,11 +99,14 @@ module MassiveSMS
       # @return [CampaignPreview]
       def preview(body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
                   expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
-                  on_unknown: UNSET, name: UNSET, request_options: {})
+                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
+                  name: UNSET, request_options: {})
         fetch(MassiveSMS::CampaignPreview, "POST", "/v1/campaigns/preview", {},
              {}, { from: from, exclude: exclude, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
-               quiet_hours: quiet_hours, on_unknown: on_unknown, body: body, audience: audience, name: name }, request_options)
+               quiet_hours: quiet_hours, send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
+               contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, body: body, audience: audience,
+               name: name }, request_options)
       end
 
       # Retrieve a campaign.
@@ -121,6 +138,12 @@ module MassiveSMS
       # @param quiet_hours [Boolean, nil] Whether to hold messages during the recipients' quiet hours; by default, as
       # the workspace is set.
       # @param exclude [Hash<Object, Object>, nil]
+      # @param send_at_local [String, nil] The time of day at which each recipient gets it, such as `10:00`, by the
+      # recipient's own clock.
+      # @param contact_daily_cap [Integer, nil] The most campaign messages that a recipient gets in 24 hours, this one
+      # included.
+      # @param contact_weekly_cap [Integer, nil] The most campaign messages that a recipient gets in 7 days, this one
+      # included.
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
@@ -130,13 +153,15 @@ module MassiveSMS
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
       def update(id, name: UNSET, body: UNSET, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
-                 rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, exclude: UNSET, on_unknown: UNSET,
+                 rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, exclude: UNSET,
+                 send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
                  version: UNSET, audience: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}", { "id" => id },
              {}, { name: name, body: body, from: from, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
-               quiet_hours: quiet_hours, exclude: exclude, on_unknown: on_unknown, version: version,
-               audience: audience }, request_options)
+               quiet_hours: quiet_hours, exclude: exclude, send_at_local: send_at_local,
+               contact_daily_cap: contact_daily_cap, contact_weekly_cap: contact_weekly_cap,
+               on_unknown: on_unknown, version: version, audience: audience }, request_options)
       end
 
       # Delete a draft. For a launched campaign, the answer is 409.

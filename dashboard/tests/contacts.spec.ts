@@ -118,7 +118,8 @@ test("lists: make, rename, fill, empty, delete", async ({ page }) => {
 test("segments: nested conditions, counted as they are written", async ({ page }) => {
   await logIn(page);
   const city = `Recife${Date.now()}`;
-  await rest(page, "POST", "/contacts", { phone: phoneOf(5), first_name: "Fabio", attributes: { city } });
+  const fabio = await rest(page, "POST", "/contacts", { phone: phoneOf(5), first_name: "Fabio", attributes: { city } });
+  await rest(page, "POST", `/contacts/${String(fabio["id"])}/tags`, { add: [city] });
   await page.goto("/dashboard/segments");
   await page.getByRole("link", { name: "New segment" }).click();
   await page.getByLabel("Name", { exact: true }).fill(`From ${city}`);
@@ -127,6 +128,11 @@ test("segments: nested conditions, counted as they are written", async ({ page }
   await page.getByRole("option", { name: "city" }).click();
   await first.getByLabel("Value").fill(city);
   await expect(page.getByText("contacts meet it now")).toContainText("1");
+  await page.getByRole("group", { name: "Conditions" }).getByRole("button", { name: "With a tag" }).click();
+  await page.getByRole("group", { name: "Condition 2", exact: true }).getByRole("button", { name: /With the tag/ }).click();
+  await page.getByRole("option", { name: new RegExp(city, "i") }).click();
+  await expect(page.getByText("contacts meet it now")).toContainText("1");
+  await page.getByRole("group", { name: "Condition 2", exact: true }).getByRole("button", { name: "Remove condition 2" }).click();
   await page.getByRole("button", { name: "Group" }).click();
   await page.getByRole("group", { name: "Group 2" }).getByRole("button", { name: "Messages" }).click();
   await page.getByRole("group", { name: "Group 2" }).getByText("Not", { exact: true }).first().click();

@@ -44,3 +44,23 @@ test("contacts of a list, from the list to the file", async ({ page }) => {
   expect(text).toContain(",+12125550187,'=1+1,");
   expect(text.trim().split("\n")).toHaveLength(2);
 });
+
+test("contacts of the page's filters, from the page to the file", async ({ page }) => {
+  await logIn(page);
+  const tag = `alumni ${Date.now()}`;
+  const contact = await rest(page, "POST", "/contacts", { phone: "+12125550188", first_name: "Bia", attributes: { plan: "gold" } });
+  await rest(page, "POST", "/contacts", { phone: "+12125550189", first_name: "Bia", attributes: { plan: "gold" } });
+  await rest(page, "POST", `/contacts/${String(contact["id"])}/tags`, { add: [tag] });
+
+  await page.goto(`/dashboard/contacts?${new URLSearchParams({ q: "bia", tag, attribute: "plan", value: "gold", since: "2026-01-01" }).toString()}`);
+  await page.getByRole("link", { name: "Export", exact: true }).press("Enter");
+  await expect(page.getByText(tag)).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Export", exact: true }).press("Enter");
+  const link = page.getByRole("grid", { name: "Exports" }).locator("tbody tr").first().getByRole("link", { name: /Download contacts-/ });
+  await expect(link).toBeVisible({ timeout: 20_000 });
+  const [download] = await Promise.all([page.waitForEvent("download"), link.press("Enter")]);
+  const lines = readFileSync((await download.path())!, "utf-8").trim().split("\n");
+  expect(lines).toHaveLength(2);
+  expect(lines[1]).toContain("+12125550188");
+});

@@ -328,7 +328,7 @@ COMBINATIONS: Mapping[str, Schema] = {
 # A segment's filter.
 CONDITION: Schema = {
     "title": "SegmentCondition",
-    "description": "A condition over contacts: a comparison of a field, a membership, an engagement, or a combination."
+    "description": "A condition over contacts: a comparison of a field, a list or tag, an engagement, or a combination."
     " At most 8 levels and 50 comparisons.",
     "oneOf": [
         *({"$ref": f"#/components/schemas/{name}"} for name in COMBINATIONS),
@@ -337,6 +337,13 @@ CONDITION: Schema = {
             "title": "InList",
             "properties": {"list": {"type": "string", **id_of(ids.CONTACT_LIST)}},
             "required": ["list"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "title": "HasTag",
+            "properties": {"tag": {"type": "string", "minLength": 1, "maxLength": contacts.MAX_TAG_ASKED}},
+            "required": ["tag"],
             "additionalProperties": False,
         },
         {

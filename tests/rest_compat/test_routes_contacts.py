@@ -291,6 +291,7 @@ def nested(levels: int) -> dict[str, Any]:
         ({"field": "attributes.at", "op": "before", "value": "today"}, "date_invalid", "filter.value"),
         ({"list": f"lst_{SOME}"}, "resource_missing", "filter.list"),
         ({"list": "lst_1"}, "id_invalid", "filter.list"),
+        ({"tag": "a,b"}, "parameter_invalid", "filter.tag"),
         ({"engagement": "sent"}, "parameter_missing", "filter.within_days"),
         ({"engagement": "sent", "within_days": 0}, "parameter_out_of_range", "filter.within_days"),
         ({"field": "email", "op": "exists", "also": 1}, "parameter_unknown", "filter.also"),

@@ -19,6 +19,7 @@ from msvs.api import ids
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
 from msvs.api.contacts.segments import create_segment
 from msvs.api.contacts.suppressions import create_suppression
+from msvs.api.contacts.tags import ChangeTags, tag_contact
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.messages import export_jobs
@@ -156,14 +157,30 @@ async def test_conditions_pick_contacts(ctx: Context) -> None:
     async with unit_of_work():
         segment = await create_segment(ctx, "VIPs", vips)
     list_id, segment_id = ids.encode_id(ids.CONTACT_LIST, members.id), ids.encode_id(ids.SEGMENT, segment.id)
-    picks: dict[str, Any] = {"list_id": list_id, "segment_id": segment_id, "filter": vips, "q": "maria"}
+    async with unit_of_work():
+        await tag_contact(ctx, maria.id, ChangeTags(add=["webinar"]))
+    picks: dict[str, Any] = {
+        "list_id": list_id,
+        "segment_id": segment_id,
+        "filter": vips,
+        "q": "maria",
+        "tag": "Webinar",
+        "attributes": {"tier": "vip"},
+    }
     for conditions in (*({name: value} for name, value in picks.items()), picks):
         _, text = await export(ctx, "contacts", **conditions)
         assert [each["phone"] for each in rows_of(text)] == [MARIA], conditions
     _, text = await export(ctx, "contacts", opt_in_status="opted_out")
     assert [each["phone"] for each in rows_of(text)] == [JOAO]
-    _, text = await export(ctx, "contacts", created_before=datetime(2026, 1, 1, tzinfo=UTC))
-    assert rows_of(text) == []
+    for none in (
+        {"created_before": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"updated_before": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"updated_from": datetime(2126, 1, 1, tzinfo=UTC)},
+        {"tag": "nobody"},
+        {"attributes": {"tier": "none"}},
+    ):
+        _, text = await export(ctx, "contacts", **none)
+        assert rows_of(text) == [], none
 
 
 async def test_every_other_kind(ctx: Context) -> None:
@@ -205,6 +222,9 @@ async def test_every_other_kind(ctx: Context) -> None:
         ({"kind": "contacts", "list_id": "lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}, ("resource_missing", "list_id")),
         ({"kind": "contacts", "segment_id": "lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}, ("id_invalid", "segment_id")),
         ({"kind": "contacts", "filter": {"field": "x"}}, ("parameter_missing", "filter.op")),
+        ({"kind": "contacts", "tag": "a,b"}, ("parameter_invalid", "tag")),
+        ({"kind": "messages", "tag": "vip"}, ("parameter_invalid", "tag")),
+        ({"kind": "events", "updated_from": datetime(2026, 1, 1, tzinfo=UTC)}, ("parameter_invalid", "updated_from")),
         ({"kind": "events", "types": ["contact.sung"]}, ("parameter_invalid", "types")),
         ({"kind": "events", "types": ["test.ping"] * 51}, ("parameter_out_of_range", "types")),
         ({"kind": "campaign_results"}, ("parameter_missing", "campaign_id")),
@@ -381,6 +401,7 @@ async def test_who_is_erased_is_in_no_search_of_an_export(ctx: Context, monkeypa
         {"q": MARIA.removeprefix("+1")[:3] + " " + MARIA.removeprefix("+1")[3:]},
         {"q": "Maria@Example.com"},
         {"q": "crm-7"},
+        {"attributes": {"op": MARIA, "field": "x"}},
         {"filter": {"all": [phone, {"field": "first_name", "op": "eq", "value": "João"}]}},
     ]
     others: list[dict[str, Any]] = [{"q": "maria"}, {"q": "João"}, {"filter": {**phone, "value": JOAO}}]

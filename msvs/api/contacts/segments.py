@@ -6,6 +6,7 @@ A filter is one condition:
 - `{"field": "first_name", "op": "eq", "value": "Maria"}` compares a field. Fields are `first_name`, `last_name`,
   `email`, `phone`, `region`, `opt_in_status`, `created_at`, `opt_in_at` and `attributes.<key>`.
 - `{"list": "lst_…"}` holds for the members of a list.
+- `{"tag": "webinar"}` holds for the contacts with a tag.
 - `{"engagement": "delivered", "within_days": 30, "at_least": 1}` counts messages `sent`, `delivered` or `replied` to.
 
 A contact without a value meets `ne`, `not_in` and `{"op": "exists", "value": false}` and no other comparison.
@@ -30,6 +31,7 @@ from tortoise.filters import escape_like
 from msvs import times
 from msvs.api import ids
 from msvs.api.contacts.contacts import MAX_ATTRIBUTE_KEY, MAX_INTEGER, read_name
+from msvs.api.contacts.tags import read_tag
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -288,10 +290,12 @@ class _Compiler:
             raise InvalidRequest(
                 f"A filter is at most {MAX_DEPTH} levels deep.", param=param, code=ErrorCode.FILTER_TOO_DEEP
             )
-        shape = next((name for name in ("all", "any", "not", "list", "engagement", "field") if name in node), None)
+        shape = next(
+            (name for name in ("all", "any", "not", "list", "tag", "engagement", "field") if name in node), None
+        )
         if shape is None:
             raise InvalidRequest(
-                f"{param} must have one of all, any, not, field, list and engagement.",
+                f"{param} must have one of all, any, not, field, list, tag and engagement.",
                 param=param,
                 code=ErrorCode.PARAMETER_MISSING,
             )
@@ -307,6 +311,8 @@ class _Compiler:
             )
         if shape == "list":
             return self.membership(node["list"], f"{param}.list")
+        if shape == "tag":
+            return self.tag(node["tag"], f"{param}.tag")
         if shape == "engagement":
             return self.engagement(node, param)
         return self.comparison(node, param)
@@ -323,6 +329,14 @@ class _Compiler:
         return (
             "EXISTS (SELECT 1 FROM list_members AS lm WHERE lm.contact_id = c.id"
             f" AND lm.list_id = {self.bind(id, 'uuid')})"
+        )
+
+    def tag(self, text: object, param: str) -> str:
+        name = read_tag(_read_text(text, param), param=param)
+        return (
+            "EXISTS (SELECT 1 FROM tag_members AS tm JOIN tags AS tg ON tg.id = tm.tag_id WHERE tm.contact_id = c.id"
+            " AND tg.workspace_id = c.workspace_id AND tg.livemode = c.livemode"
+            f" AND tg.name = {self.bind(name, 'varchar')})"
         )
 
     def engagement(self, node: Mapping[str, object], param: str) -> str:
@@ -453,6 +467,7 @@ SHAPES = {
     "any": ("any",),
     "not": ("not",),
     "list": ("list",),
+    "tag": ("tag",),
     "engagement": ("engagement", "within_days", "at_least"),
     "field": ("field", "op", "value"),
 }

@@ -12,6 +12,8 @@ from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
+from msvs.api.contacts.contact_filters import compile_contacts
+from msvs.api.contacts.contacts import ListContacts
 from msvs.api.contacts.segments import check_filter
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound
@@ -21,6 +23,7 @@ from msvs.api.messages.export_requests import (
     EVERY_CONDITION,
     FORMATS,
     MAX_TYPES,
+    OF_CONTACTS,
     CreateExport,
     ListExports,
 )
@@ -101,7 +104,8 @@ RETURNING id
 FORGET_CHUNKS = "DELETE FROM export_chunks WHERE export_id = ANY($1::uuid[])"
 FIND_SEARCHES = """
 SELECT id, options FROM exports WHERE workspace_id = $1 AND livemode = $2
-    AND (options ->> 'q' IS NOT NULL OR jsonb_typeof(options -> 'filter') = 'object') ORDER BY id FOR UPDATE
+    AND (options ->> 'q' IS NOT NULL OR 'object' IN (jsonb_typeof(options -> 'filter'),
+        jsonb_typeof(options -> 'attributes'))) ORDER BY id FOR UPDATE
 """
 WRITE_OPTIONS = "UPDATE exports SET options = $4 WHERE workspace_id = $1 AND livemode = $2 AND id = $3"
 
@@ -338,9 +342,11 @@ async def forget_files_of_people(ctx: Context, now: datetime) -> None:
 
 
 async def rename_in_conditions(ctx: Context, rename: Callable[[str], str]) -> None:
-    """Apply `rename` to every search text and filter value of the exports."""
+    """Apply `rename` to every search text, filter value and attribute value of the exports."""
     for row in await fetch(FIND_SEARCHES, ctx.workspace_id, ctx.livemode):
         options = {**row.options, **{name: _renamed(row.options.get(name), rename) for name in ("q", "filter")}}
+        if options.get("attributes"):
+            options["attributes"] = {key: rename(value) for key, value in options["attributes"].items()}
         if options != row.options:
             await execute(WRITE_OPTIONS, ctx.workspace_id, ctx.livemode, row.id, options)
 
@@ -382,6 +388,8 @@ async def _check(ctx: Context, kind: ExportKind, data: CreateExport) -> None:
             raise InvalidRequest(f"There is no event '{type[:80]}'.", param="types")
     if data.filter is not None:
         await check_filter(ctx, data.filter)
+    if kind is ExportKind.CONTACTS:
+        await compile_contacts(ctx, ListContacts(**{name: getattr(data, name) for name in OF_CONTACTS}), 1)
     await _check_refs(ctx, kind, data)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from msvs.api import ids
-from msvs.api.contacts.contacts import MAX_SEARCH
+from msvs.api.contacts.contacts import MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES, MAX_SEARCH, MAX_TAG_ASKED
 from msvs.api.contacts.segments import Filter
 from msvs.api.pages import PageQuery
-from msvs.fields import AwareTime, Ref, Request, about, id_pattern
+from msvs.fields import AwareTime, Ref, Request, about, id_pattern, named
 from msvs.models import ExportKind, ExportStatus, OptInStatus
 
 CSV, JSON_LINES = "csv", "jsonl"
@@ -51,8 +51,16 @@ class CreateExport(Request, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    tag: Annotated[str, about("For contacts: only those with this tag.", **named(MAX_TAG_ASKED))] | None = None
     opt_in_status: (
         Annotated[str, about("For contacts: only those with this opt-in status.", enum=[*OptInStatus])] | None
+    ) = None
+    attributes: (
+        Annotated[
+            dict[str, Annotated[str, about(maxLength=MAX_ATTRIBUTE_VALUE)]],
+            about("For contacts: only those with these values of attributes.", maxProperties=MAX_ATTRIBUTES),
+        ]
+        | None
     ) = None
     filter: Annotated[Filter, about("For contacts: only those that match this filter.")] | None = None
     campaign_id: (
@@ -79,6 +87,8 @@ class CreateExport(Request, frozen=True, kw_only=True):
     types: Annotated[list[str], about("For events: only those of these types.", maxItems=MAX_TYPES)] | None = None
     created_from: Annotated[AwareTime, about("Only rows created at this time or later.")] | None = None
     created_before: Annotated[AwareTime, about("Only rows created before this time.")] | None = None
+    updated_from: Annotated[AwareTime, about("For contacts: only those changed at this time or later.")] | None = None
+    updated_before: Annotated[AwareTime, about("For contacts: only those last changed before this time.")] | None = None
 
 
 class ListExports(PageQuery, frozen=True, kw_only=True):
@@ -88,9 +98,11 @@ class ListExports(PageQuery, frozen=True, kw_only=True):
     status: Annotated[str, about("Only those of this status.", enum=[*ExportStatus])] | None = None
 
 
+# The conditions of contacts that are filters of their list.
+OF_CONTACTS = ("q", "list_id", "tag", "opt_in_status", "attributes", "updated_from", "updated_before")
 # Kind → the conditions that it may have beside when things were made.
 CONDITIONS: Mapping[ExportKind, frozenset[str]] = {
-    ExportKind.CONTACTS: frozenset(("q", "list_id", "segment_id", "opt_in_status", "filter")),
+    ExportKind.CONTACTS: frozenset((*OF_CONTACTS, "segment_id", "filter")),
     ExportKind.MESSAGES: frozenset(("q", "campaign_id", "contact_id", "status")),
     ExportKind.CAMPAIGN_RESULTS: frozenset(("campaign_id", "status")),
     ExportKind.SUPPRESSIONS: frozenset(),

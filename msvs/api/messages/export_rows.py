@@ -15,7 +15,7 @@ from msvs.api.contacts.contacts import ListContacts
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest
-from msvs.api.messages.export_requests import CreateExport
+from msvs.api.messages.export_requests import OF_CONTACTS, CreateExport
 from msvs.api.messages.messages import ListMessages, find_messages, read_conditions
 from msvs.api.scope import scoped
 from msvs.api.text.cells import FORMULA_SIGNS
@@ -181,7 +181,7 @@ async def make_statement(ctx: Context, request: CreateExport, *, is_json: bool) 
 
 
 async def _of_contacts(ctx: Context, request: CreateExport) -> _Where:
-    which = ListContacts(q=request.q, list_id=request.list_id, opt_in_status=request.opt_in_status)
+    which = ListContacts(**{name: getattr(request, name) for name in OF_CONTACTS})
     parts, values = _made_within(request)
     found = await compile_contacts(ctx, which, len(values) + 3)
     if found.indexed:

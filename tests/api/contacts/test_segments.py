@@ -21,6 +21,7 @@ from msvs.api.contacts.segments import (
     segment_fields,
     update_segment,
 )
+from msvs.api.contacts.tags import ChangeTags, tag_contact
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest, NotFound
 from msvs.api.pages import PageRequest
@@ -170,6 +171,23 @@ async def test_a_filter_by_list(ctx: Context) -> None:
     assert await fetch(f"SELECT id FROM contacts AS c WHERE {compiled.sql}", *compiled.values) == []
 
 
+async def test_a_filter_by_tag(ctx: Context, live_ctx: Context) -> None:
+    people = await make_people(ctx)
+    theirs = await make_contact(live_ctx, first_name="Live")
+    async with unit_of_work():
+        await tag_contact(ctx, people["maria"].id, ChangeTags(add=["vip", "lead"]))
+        await tag_contact(ctx, people["nobody"].id, ChangeTags(add=["vip"]))
+        await tag_contact(live_ctx, theirs.id, ChangeTags(add=["vip", "live"]))
+
+    assert await names(ctx, {"tag": " VIP "}) == "M-"
+    assert await names(live_ctx, {"tag": "vip"}) == "L"
+    assert await names(ctx, {"all": [{"tag": "vip"}, {"not": {"tag": "lead"}}]}) == "-"
+    assert await names(ctx, {"tag": "live"}) == ""
+    async with unit_of_work():
+        await tag_contact(ctx, people["maria"].id, ChangeTags(remove=["vip"]))
+    assert await names(ctx, {"any": [{"tag": "vip"}, {"tag": "lead"}]}) == "M-"
+
+
 @pytest.mark.parametrize(
     ("filter", "expected"),
     [
@@ -229,6 +247,11 @@ def nested(depth: int) -> dict[str, Any]:
         ({"all": {}}, "filter.all"),
         ({"any": [MARIA, 5]}, "filter.any[1]"),
         ({"not": [MARIA]}, "filter.not"),
+        ({"tag": 5}, "filter.tag"),
+        ({"tag": " "}, "filter.tag"),
+        ({"tag": "a,b"}, "filter.tag"),
+        ({"tag": "x" * 41}, "filter.tag"),
+        ({"all": [{"tag": "vip", "op": "eq"}]}, "filter.all[0].op"),
         ({"all": [MARIA], "any": [MARIA]}, "filter.any"),
         ({"all": [{**MARIA, "case": "fold"}]}, "filter.all[0].case"),
         ({"all": [leaf("first_name", "like", "x")]}, "filter.all[0].op"),

@@ -6,8 +6,9 @@ import { useStatusNames } from "@/status";
 import { Button } from "@/ui/button";
 import { Checkbox, Field, Segmented, Select } from "@/ui/fields";
 import { useZone } from "@/ui/show";
-import { newComparison, newEngagement, newGroup, newOnList, type Comparison, type Fields, type Group, type Item, type Mode } from "./filter";
+import { newComparison, newEngagement, newGroup, newHasTag, newOnList, type Comparison, type Fields, type Group, type Item, type Mode } from "./filter";
 import { useLists } from "./shared";
+import { TagChoice } from "./tags";
 
 const MAX_DEPTH = 4;
 const MANY = new Set(["in", "not_in"]);
@@ -92,6 +93,7 @@ export function GroupEditor({ item: group, fields, onChange, depth = 1, onRemove
       <div className="mt-3 flex flex-wrap gap-2">
         <Button size="small" icon="plus" onPress={() => fields[0] !== undefined && add(newComparison(fields[0]))}>{t`Field`}</Button>
         <Button size="small" icon="plus" isDisabled={lists.length === 0} onPress={() => add(newOnList(lists[0]?.id ?? ""))}>{t`On a list`}</Button>
+        <Button size="small" icon="plus" onPress={() => add(newHasTag(""))}>{t`With a tag`}</Button>
         <Button size="small" icon="plus" onPress={() => add(newEngagement())}>{t`Messages`}</Button>
         {depth < MAX_DEPTH && <Button size="small" icon="plus" onPress={() => add(newGroup(group.mode === "all" ? "any" : "all"))}>{t`Group`}</Button>}
       </div>
@@ -104,6 +106,7 @@ function Condition({ item, fields, onChange, onRemove, place }: Shared<Exclude<I
   let body: ReactNode;
   if (item.kind === "field") body = <ComparisonEditor item={item} fields={fields} onChange={onChange} />;
   else if (item.kind === "list") body = <ListEditor item={item} onChange={onChange} />;
+  else if (item.kind === "tag") body = <TagChoice label={t`With the tag`} none={t`Choose a tag`} className="sm:col-span-3" value={item.tag === "" ? undefined : item.tag} onChange={(tag) => onChange({ ...item, tag: tag ?? "" })} />;
   else body = <EngagementEditor item={item} onChange={onChange} />;
   return (
     <div role="group" aria-label={t`Condition ${place}`} className="rounded-xl border border-line bg-surface p-3">

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { newComparison, newGroup, readFilter, writeFilter, type Fields } from "./filter";
+import { newComparison, newGroup, newHasTag, readFilter, writeFilter, type Fields } from "./filter";
 
 const FIELDS: Fields = [
   { field: "first_name", type: "TEXT", ops: ["eq", "in", "exists"], values: [] },
@@ -11,7 +11,7 @@ test("a filter is written as it was read", () => {
   const filter = {
     all: [
       { field: "first_name", op: "exists", value: false },
-      { any: [{ field: "attributes.visits", op: "in", value: [1, 2.5] }, { not: { list: "lst_1" } }] },
+      { any: [{ field: "attributes.visits", op: "in", value: [1, 2.5] }, { not: { list: "lst_1" } }, { not: { tag: "vip" } }] },
       { not: { all: [{ engagement: "replied", within_days: 30, at_least: 2 }, { field: "attributes.vip", op: "eq", value: true }] } },
     ],
   };
@@ -27,5 +27,6 @@ test("a lone condition and a turned group become parts of a group", () => {
 test("what is not complete is no filter", () => {
   expect(writeFilter(newGroup(), FIELDS)).toBeNull();
   expect(writeFilter(newGroup("all", [newComparison(FIELDS[0]!)]), FIELDS)).toBeNull();
+  expect(writeFilter(newGroup("all", [newHasTag("")]), FIELDS)).toBeNull();
   expect(writeFilter(newGroup("all", [{ ...newComparison(FIELDS[1]!), value: "many" }]), FIELDS)).toBeNull();
 });

@@ -27,6 +27,11 @@ export interface OnList extends Base {
   list: string;
 }
 
+export interface HasTag extends Base {
+  kind: "tag";
+  tag: string;
+}
+
 export interface Engagement extends Base {
   kind: "engagement";
   engagement: string;
@@ -34,7 +39,7 @@ export interface Engagement extends Base {
   atLeast: string;
 }
 
-export type Item = Group | Comparison | OnList | Engagement;
+export type Item = Group | Comparison | OnList | HasTag | Engagement;
 export type Fields = readonly { field: string; type: SegmentFieldType; ops: string[]; values: string[] }[];
 export type Filter = Record<string, unknown>;
 
@@ -44,6 +49,7 @@ export const nextKey = () => ++last;
 export const newGroup = (mode: Mode = "all", items: Item[] = []): Group => ({ key: nextKey(), isNot: false, kind: "group", mode, items });
 export const newComparison = (field: Fields[number]): Comparison => ({ key: nextKey(), isNot: false, kind: "field", field: field.field, op: field.ops[0] ?? "eq", value: field.type === "BOOLEAN" ? "true" : field.type === "CHOICE" ? (field.values[0] ?? "") : "" });
 export const newOnList = (list: string): OnList => ({ key: nextKey(), isNot: false, kind: "list", list });
+export const newHasTag = (tag: string): HasTag => ({ key: nextKey(), isNot: false, kind: "tag", tag });
 export const newEngagement = (): Engagement => ({ key: nextKey(), isNot: false, kind: "engagement", engagement: "delivered", days: "30", atLeast: "1" });
 
 function readItem(filter: Filter, isNot = false): Item {
@@ -51,6 +57,7 @@ function readItem(filter: Filter, isNot = false): Item {
   if (filter["not"] !== undefined) return readItem(filter["not"] as Filter, !isNot);
   for (const mode of ["all", "any"] as const) if (Array.isArray(filter[mode])) return { ...base, kind: "group", mode, items: (filter[mode] as Filter[]).map((each) => readItem(each)) };
   if (typeof filter["list"] === "string") return { ...base, kind: "list", list: filter["list"] };
+  if (typeof filter["tag"] === "string") return { ...base, kind: "tag", tag: filter["tag"] };
   if (typeof filter["engagement"] === "string")
     return { ...base, kind: "engagement", engagement: filter["engagement"], days: String(filter["within_days"] ?? ""), atLeast: String(filter["at_least"] ?? "1") };
   const { field, op, value } = filter;
@@ -91,6 +98,7 @@ export function writeFilter(item: Item, fields: Fields): Filter | null {
     const parts = item.items.map((each) => writeFilter(each, fields));
     filter = parts.length === 0 || parts.includes(null) ? null : { [item.mode]: parts };
   } else if (item.kind === "list") filter = item.list === "" ? null : { list: item.list };
+  else if (item.kind === "tag") filter = item.tag === "" ? null : { tag: item.tag };
   else if (item.kind === "engagement") {
     const [days, atLeast] = [whole(item.days), whole(item.atLeast)];
     filter = atLeast === null || (days === null && item.days.trim() !== "") ? null : { engagement: item.engagement, ...(days === null ? {} : { within_days: days }), at_least: atLeast };

@@ -54,21 +54,27 @@ export function TagRow({ tags, most = 3 }: { tags: readonly string[]; most?: num
 // No tag has a comma.
 const ANY = ",";
 
-/** The tag that contacts must have, with how many have each. */
-export function TagFilter({ value, onChange }: { value: string | undefined; onChange: (tag: string | undefined) => void }) {
+/** The tag that contacts must have; any if none is chosen. */
+export function TagFilter(choosing: Pick<Parameters<typeof TagChoice>[0], "value" | "onChange">) {
+  const { t } = useLingui();
+  return <TagChoice label={t`Tag`} none={t`Any tag`} {...choosing} />;
+}
+
+/** A tag to choose, with how many contacts have each. */
+export function TagChoice({ label, none, className = "", value, onChange }: { label: string; none: string; className?: string; value: string | undefined; onChange: (tag: string | undefined) => void }) {
   const { t } = useLingui();
   const { whole } = useNumbers();
   const [q, setQ] = useState("");
   const { totalCount } = useTags("");
   const { nodes } = useTags(q);
   const choices = [
-    { value: ANY, label: t`Any tag` },
+    { value: ANY, label: none },
     ...nodes.map(({ name, contactCount }) => ({ value: name, label: `${name} (${whole(contactCount)})` })),
     ...(value !== undefined && !nodes.some(({ name }) => name === value) ? [{ value, label: value }] : []),
   ];
   return (
     <>
-      <Select label={t`Tag`} choices={choices} value={value ?? ANY} onChange={(next) => onChange(next === ANY ? undefined : next)} />
+      <Select label={label} className={className} choices={choices} value={value ?? ANY} onChange={(next) => onChange(next === ANY ? undefined : next)} />
       {totalCount > 100 && <SearchField label={t`Tags that begin with`} value={q} onChange={setQ} />}
     </>
   );

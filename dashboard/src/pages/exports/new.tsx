@@ -6,9 +6,10 @@ import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { ExportKind } from "@/gql/graphql";
 import { useLists, useMayWrite } from "@/pages/contacts/shared";
+import { daysOf } from "@/pages/messages/filter";
 import { Button, ButtonLink } from "@/ui/button";
 import { Checkbox, Field, Select } from "@/ui/fields";
-import { Callout, Card, Facts, PageHead } from "@/ui/show";
+import { Callout, Card, Facts, PageHead, useZone } from "@/ui/show";
 import { EmptyState, useProblemText } from "@/ui/states";
 import { KINDS } from "./routes";
 import { useKindNames } from "./shared";
@@ -26,8 +27,8 @@ const Create = graphql(`
 type Kind = (typeof KINDS)[number];
 
 /** What of the address is a condition of each kind. */
-const CONDITIONS: Record<Kind, readonly ("q" | "consent" | "list" | "segment" | "campaign")[]> = {
-  contacts: ["q", "consent", "list", "segment"],
+const CONDITIONS: Record<Kind, readonly ("q" | "consent" | "list" | "segment" | "tag" | "attribute" | "campaign")[]> = {
+  contacts: ["q", "consent", "list", "segment", "tag", "attribute"],
   messages: ["q", "campaign"],
   campaign_results: ["campaign"],
   suppressions: [],
@@ -45,7 +46,8 @@ export function NewExportPage() {
   const create = useChange(Create);
   const [problem, setProblem] = useState<Problem | null>(null);
   const search = useSearch({ from: "/shell/exports/new" });
-  const { gzip, q, consent, list, segment, campaign } = search;
+  const zone = useZone();
+  const { gzip, q, consent, list, segment, tag, since, until, attribute, value, campaign } = search;
   const kind: Kind = search.kind ?? "contacts";
   const format: "csv" | "jsonl" = search.format ?? "csv";
   const go = (changes: Partial<typeof search>) => void navigate({ to: "/exports/new", search: { ...search, ...changes }, replace: true });
@@ -61,6 +63,9 @@ export function NewExportPage() {
         ...(counts.has("consent") && consent !== undefined ? { optInStatus: consent.toLowerCase() } : {}),
         ...(counts.has("list") && list !== undefined ? { listId: list } : {}),
         ...(counts.has("segment") && segment !== undefined ? { segmentId: segment } : {}),
+        ...(counts.has("tag") && tag !== undefined ? { tag } : {}),
+        ...(counts.has("attribute") && attribute !== undefined && value !== undefined ? { attributes: { [attribute]: value } } : {}),
+        ...daysOf(since, until, zone),
         ...(counts.has("campaign") && campaign !== undefined ? { campaignId: campaign } : {}),
       },
     });
@@ -98,6 +103,10 @@ export function NewExportPage() {
                 counts.has("consent") && consent !== undefined && [t`Consent`, consent.toLowerCase().replace("_", " ")],
                 counts.has("list") && list !== undefined && [t`On the list`, lists.find(({ id }) => id === list)?.name ?? list],
                 counts.has("segment") && segment !== undefined && [t`In the segment`, segment],
+                counts.has("tag") && tag !== undefined && [t`With the tag`, tag],
+                counts.has("attribute") && attribute !== undefined && value !== undefined && [attribute, value],
+                since !== undefined && [t`Added from day`, since],
+                until !== undefined && [t`Added to day`, until],
                 kind === "messages" && campaign !== undefined && [t`Of the campaign`, campaign],
               ]}
             />

@@ -323,7 +323,7 @@ class SyncFault(Resource, kw_only=True):
         str,
         about(
             "The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,"
-            " `mapping_missing` or `list_shrank`.",
+            " `mapping_missing`, `list_shrank` or `interrupted`.",
             example="credentials_refused",
         ),
     ]

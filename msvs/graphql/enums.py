@@ -105,6 +105,7 @@ describe(
     {
         "OPT_OUT": "Opts it out: nothing more is sent to the phone.",
         "DELETE": "Deletes it. Its consent records stay.",
+        "ERASE": "Erases all personal data of it, for good.",
         "TAG": "Gives it tags.",
         "UNTAG": "Takes tags from it.",
         "ADD_TO_LIST": "Puts it on a list.",
@@ -366,6 +367,7 @@ describe(
         "CAMPAIGN_CANCELED": "A campaign was canceled.",
         "CONTACT_MERGED": "A contact was merged into another, which is the data.",
         "IMPORT_COMPLETED": "An import of contacts ended, with the outcome in its status.",
+        "BULK_ACTION_COMPLETED": "A bulk action ended, with the outcome in its status.",
         "LIST_SYNC_COMPLETED": "A sync of a list completed.",
         "LIST_SYNC_FAILED": "A sync of a list failed; its error tells why.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",

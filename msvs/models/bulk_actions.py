@@ -16,6 +16,7 @@ class BulkKind(StrEnum):
 
     OPT_OUT = "opt_out"
     DELETE = "delete"
+    ERASE = "erase"
     TAG = "tag"
     UNTAG = "untag"
     ADD_TO_LIST = "add_to_list"
@@ -36,7 +37,8 @@ class BulkAction(Model):
     """An action on all contacts that match conditions, and its progress.
 
     A worker holds it by `lease_token` until `lease_until`. Contacts are processed in id order up to `last_id`, which is
-    above every id at creation; `done_id` is where the last committed batch ended.
+    above every id at creation; `done_id` is where the last committed batch ended. `postponed` counts the contacts of
+    the current pass that could not be erased yet; `tries` counts the claims since the last progress.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -54,6 +56,8 @@ class BulkAction(Model):
     lease_token = fields.UUIDField(null=True)
     lease_until = fields.DatetimeField(null=True)
     turn_at = fields.DatetimeField(null=True)
+    postponed = fields.IntField(default=0, db_default=0)
+    tries = fields.SmallIntField(default=0, db_default=0)
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
     started_at = fields.DatetimeField(null=True)

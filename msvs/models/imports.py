@@ -35,7 +35,8 @@ class ContactImport(Model):
     The file's bytes are rows of `import_chunks` until the import ends. What its rows say is in `import_rows`, under
     `reading_id`, for as long as the import can be undone; `old_readings` are left to be deleted. A worker holds an
     import by `lease_token` until `lease_until`. `rows_read` and `rows_done` say where it goes on. `erased` holds the
-    hashes of phones that were erased while the file came or was read: their rows are left out.
+    hashes of phones that were erased while the file came or was read: their rows are left out. `tries` counts the
+    claims since the last progress.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -63,6 +64,7 @@ class ContactImport(Model):
     lease_token = fields.UUIDField(null=True)
     lease_until = fields.DatetimeField(null=True)
     turn_at = fields.DatetimeField(null=True)
+    tries = fields.SmallIntField(default=0, db_default=0)
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
     started_at = fields.DatetimeField(null=True)

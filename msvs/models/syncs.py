@@ -49,6 +49,7 @@ class ListSource(Model):
     next incremental sync reads changes since `bookmark`; `walked_at` is when the last full sync completed.
     `next_sync_at` is when the next sync is due, or null. `hook_hash` is the hash of the token in the hook URL. A worker
     leases the source with `lease_token` until `lease_until`, so that only one worker uses its secrets at a time.
+    `tries` counts the claims since the last progress.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -75,6 +76,7 @@ class ListSource(Model):
     hook_registered_at = fields.DatetimeField(null=True)
     lease_token = fields.UUIDField(null=True)
     lease_until = fields.DatetimeField(null=True)
+    tries = fields.SmallIntField(default=0, db_default=0)
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 

@@ -32,6 +32,7 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
     EventType.CONTACT_MERGED: "Contact merged into another, which is `data`; `data.merged_id` is the one that is gone.",
     EventType.IMPORT_COMPLETED: "Import of contacts ended; its `status` tells how.",
+    EventType.BULK_ACTION_COMPLETED: "Bulk action ended; its `status` tells how. No condition names a person.",
     EventType.LIST_SYNC_COMPLETED: "Sync of a list completed, or its dry run; `data.counts` tells what came of it.",
     EventType.LIST_SYNC_FAILED: "Sync of a list failed; `data.error` tells why.",
     EventType.WEBHOOK_DISABLED: "Webhook disabled after 410 Gone, or after three days of failures only.",
@@ -44,6 +45,7 @@ EVENT_DATA: Mapping[str, str] = {
     "contact": "Contact",
     "campaign": "Campaign",
     "import": "Import",
+    "bulk_action": "BulkAction",
     "list": "ListSync",
     "credits": "Credits",
     "webhook": "Webhook",
@@ -115,6 +117,7 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
     },
     EventType.CONTACT_MERGED: {"merged_id": f"con_{ULID}"},
     EventType.IMPORT_COMPLETED: {"status": "completed", "started_at": AT, "ended_at": AT},
+    EventType.BULK_ACTION_COMPLETED: {"status": "completed", "started_at": AT, "ended_at": AT},
     EventType.LIST_SYNC_COMPLETED: {
         "status": "completed",
         "error": None,

@@ -15,7 +15,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 from uuid import UUID
 
 import structlog
@@ -27,9 +27,9 @@ from msvs.api.contacts.import_files import Unpacked
 from msvs.api.contacts.import_jobs import DUE
 from msvs.api.contacts.import_rows import COLUMNS, Encoded, Plan, RawRow, keep_text, make_plan
 from msvs.api.context import Context, Services
-from msvs.api.errors import ApiError, InvalidRequest
+from msvs.api.errors import ApiError, ErrorCode, InvalidRequest
 from msvs.api.unit_of_work import in_unit_of_work
-from msvs.database import copy_encoded, execute, fetch_value
+from msvs.database import copy_encoded, execute, fetch_row, fetch_value
 from msvs.http_client import HttpClient
 from msvs.json_types import JSONObject
 from msvs.models import ContactImport, ImportStatus
@@ -50,6 +50,11 @@ UNDO_BATCH = 500
 MANY_BYTES = 2_000_000
 # The most seconds for a statement over all rows of a reading.
 WHOLE_SECONDS = 900.0
+# How often an interrupted import is claimed without progress: one that crashes its worker is not retried forever.
+TRIES = 10
+BROKEN_OFF = (
+    "The import was interrupted too often: its file may be damaged. Save it again as CSV, or import it in parts."
+)
 # How long one import runs before a waiting import gets its turn.
 TURN_SECONDS = 15.0
 MAX_ROWS = 10_000_000
@@ -59,7 +64,7 @@ MAX_FILLED = 100_000
 _DUE = ", ".join(f"'{status}'" for status in DUE)
 # The workspace that has waited longest comes first.
 CLAIM = f"""
-UPDATE contact_imports SET lease_token = $1, lease_until = $3, turn_at = $2
+UPDATE contact_imports SET lease_token = $1, lease_until = $3, turn_at = $2, tries = tries + 1
 WHERE id = (
     SELECT id FROM contact_imports AS due
     WHERE status IN ({_DUE}) AND (lease_until IS NULL OR lease_until < $2)
@@ -68,14 +73,18 @@ WHERE id = (
         WHERE others.workspace_id = due.workspace_id AND others.id >= id_floor($2::timestamptz - interval '1 day')
     )) NULLS FIRST, turn_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING id
+RETURNING id, tries
 """
 HAS_DUE_IMPORT = f"""
 SELECT EXISTS (
     SELECT FROM contact_imports WHERE status IN ({_DUE}) AND (lease_until IS NULL OR lease_until < $1)
 )
 """
-RELEASE = "UPDATE contact_imports SET lease_token = NULL, lease_until = NULL WHERE id = $1 AND lease_token = $2"
+# A released import does not count as a failed try.
+RELEASE = """
+UPDATE contact_imports SET lease_token = NULL, lease_until = NULL, tries = GREATEST(0, tries - 1)
+WHERE id = $1 AND lease_token = $2
+"""
 # GREATEST keeps the longer lease that a statement over all rows takes.
 RENEW = f"""
 UPDATE contact_imports SET lease_until = GREATEST(lease_until, clock_timestamp() + $3::interval)
@@ -104,6 +113,11 @@ class LeaseLost(Exception):
 
 class Interrupted(Exception):
     """Raised when the process is stopped."""
+
+
+class _Claimed(Protocol):
+    id: UUID
+    tries: int
 
 
 async def has_due(_: Services, now: datetime) -> bool:
@@ -224,16 +238,16 @@ async def has_due_any(services: Services, now: datetime) -> bool:
 async def _claim(services: Services, settings: Settings, stop: StopFlag) -> _Turn | None:
     now = await database.now()
     token = ids.new_id()
-    id = await fetch_value(CLAIM, token, now, now + LEASE)
-    return None if id is None else _Turn(services, settings, stop, id, token)
+    row = await fetch_row(_Claimed, CLAIM, token, now, now + LEASE)
+    return None if row is None else _Turn(services, settings, stop, row, token)
 
 
 class _Turn:
     """A worker's turn at an import."""
 
-    def __init__(self, services: Services, settings: Settings, stop: StopFlag, id: UUID, token: UUID) -> None:
+    def __init__(self, services: Services, settings: Settings, stop: StopFlag, row: _Claimed, token: UUID) -> None:
         self._services, self._settings, self._stop = services, settings, stop
-        self._id, self._token = id, token
+        self._id, self._tries, self._token = row.id, row.tries, token
         self._done = 0
         self._until = time.monotonic() + TURN_SECONDS
         self._limit = asyncio.timeout(None)
@@ -249,6 +263,9 @@ class _Turn:
             ImportStatus.UNDOING: self._undo,
         }
         try:
+            if self._tries > TRIES:
+                await self._fail(ErrorCode.INTERNAL_ERROR, BROKEN_OFF)
+                return 0
             async with self._limit, leases.renewing(self._renew, self._lose):
                 while not self._stop.is_set and (row := await ContactImport.get(id=self._id)).status in steps:
                     await steps[row.status]()
@@ -257,7 +274,7 @@ class _Turn:
         except (LeaseLost, Interrupted):
             pass
         except ApiError as error:
-            await self._fail(error)
+            await self._fail(error.code, error.message)
         except asyncio.CancelledError:
             # The open transaction rolls back. Release the lease, so that another worker can continue at once.
             with suppress(Exception):
@@ -294,26 +311,26 @@ class _Turn:
         if row is None or row.lease_token != self._token or row.status not in statuses:
             raise LeaseLost
         row.lease_until = now + LEASE
+        # Callers save the row only after progress.
+        row.tries = 0
         return row
 
     def _ctx(self, row: ContactImport) -> Context:
         return Context(row.workspace_id, row.livemode, row.actor, services=self._services)
 
-    async def _fail(self, error: ApiError) -> None:
-        """Mark the import failed, because its file or its options are invalid."""
+    async def _fail(self, code: str, message: str) -> None:
+        """Mark the import failed."""
 
         async def fail() -> None:
             now = await database.now()
             row = await self._hold(now, *DUE)
-            await import_jobs.end_import(
-                row, ImportStatus.FAILED, now, {"code": str(error.code), "message": error.message}
-            )
+            await import_jobs.end_import(row, ImportStatus.FAILED, now, {"code": str(code), "message": message})
 
         try:
             await in_unit_of_work(fail)
         except LeaseLost:
             return
-        log.info("import failed", import_id=str(self._id), code=str(error.code))
+        log.info("import failed", import_id=str(self._id), code=str(code))
 
     # Reading
 

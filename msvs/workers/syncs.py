@@ -43,10 +43,10 @@ async def run_syncs(services: Services, http: HttpClient, *, stop: StopFlag | No
     read = 0
     while not stop.is_set:
         token = ids.new_id()
-        id = await sync_runs.claim_source(token, await database.now())
-        if id is None:
+        source = await sync_runs.claim_source(token, await database.now())
+        if source is None:
             break
-        read += await failures.outlive("sync", Turn(services, http, stop, id, token).run(), 0)
+        read += await failures.outlive("sync", Turn(services, http, stop, source, token).run(), 0)
     failures.end()
     return read
 
@@ -54,9 +54,11 @@ async def run_syncs(services: Services, http: HttpClient, *, stop: StopFlag | No
 class Turn:
     """A worker's turn at a source."""
 
-    def __init__(self, services: Services, http: HttpClient, stop: StopFlag, id: UUID, token: UUID) -> None:
+    def __init__(
+        self, services: Services, http: HttpClient, stop: StopFlag, source: sync_runs.Claimed, token: UUID
+    ) -> None:
         self._services, self._http, self._stop = services, http, stop
-        self._id, self._token = id, token
+        self._id, self._tries, self._token = source.id, source.tries, token
         self._read = 0
         self._is_broken = False
         self._until = time.monotonic() + TURN_SECONDS
@@ -68,6 +70,9 @@ class Turn:
             source = await ListSource.get_or_none(id=self._id)
             if source is None:
                 raise LeaseLost
+            if self._tries > sync_runs.TRIES:
+                await in_unit_of_work(self._break_off)
+                return 0
             connector = self._open(source)
             await self._write_opt_outs(connector)
             await self._look_up(connector)
@@ -166,6 +171,9 @@ class Turn:
             sync.is_walked, sync.is_complete, sync.bookmark = True, page.is_complete, page.bookmark
         await sync_runs.note(held, sync, taken)
         return sync
+
+    async def _break_off(self) -> None:
+        await sync_runs.break_off(await self._hold())
 
     async def _stumble(self, error: ConnectorError) -> None:
         held = await self._hold()
@@ -284,7 +292,7 @@ class Turn:
         again = held.now + sync_runs.pause_of(error, 1)
         await execute(sync_runs.DEFER_LOOKUPS, self._id, [row.external_id for row in wanted], again)
         if error.is_lasting:
-            await sync_runs.stop(held, error)
+            await sync_runs.stop(held, sync_runs.fault_of(error))
 
     async def _write_opt_outs(self, connector: Connector) -> None:
         while rows := await sync_runs.find_opt_outs(self._id, await database.now()):

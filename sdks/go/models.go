@@ -30,6 +30,7 @@ type BulkActionAction string
 const (
 	BulkActionActionOptOut         BulkActionAction = "opt_out"
 	BulkActionActionDelete         BulkActionAction = "delete"
+	BulkActionActionErase          BulkActionAction = "erase"
 	BulkActionActionTag            BulkActionAction = "tag"
 	BulkActionActionUntag          BulkActionAction = "untag"
 	BulkActionActionAddToList      BulkActionAction = "add_to_list"
@@ -295,29 +296,30 @@ type EventType string
 
 // Values of EventType that this version knows.
 const (
-	EventTypeMessageQueued      EventType = "message.queued"
-	EventTypeMessageSent        EventType = "message.sent"
-	EventTypeMessageDelivered   EventType = "message.delivered"
-	EventTypeMessageFailed      EventType = "message.failed"
-	EventTypeMessageReplied     EventType = "message.replied"
-	EventTypeContactOptedIn     EventType = "contact.opted_in"
-	EventTypeContactOptedOut    EventType = "contact.opted_out"
-	EventTypeCampaignDispatched EventType = "campaign.dispatched"
-	EventTypeCampaignCompleted  EventType = "campaign.completed"
-	EventTypeCreditsLow         EventType = "credits.low"
-	EventTypeInboundReceived    EventType = "inbound.received"
-	EventTypeMessageCanceled    EventType = "message.canceled"
-	EventTypeMessageSkipped     EventType = "message.skipped"
-	EventTypeCampaignStarted    EventType = "campaign.started"
-	EventTypeCampaignPaused     EventType = "campaign.paused"
-	EventTypeCampaignResumed    EventType = "campaign.resumed"
-	EventTypeCampaignCanceled   EventType = "campaign.canceled"
-	EventTypeImportCompleted    EventType = "import.completed"
-	EventTypeListSyncCompleted  EventType = "list.sync.completed"
-	EventTypeListSyncFailed     EventType = "list.sync.failed"
-	EventTypeContactMerged      EventType = "contact.merged"
-	EventTypeWebhookDisabled    EventType = "webhook.disabled"
-	EventTypeTestPing           EventType = "test.ping"
+	EventTypeMessageQueued       EventType = "message.queued"
+	EventTypeMessageSent         EventType = "message.sent"
+	EventTypeMessageDelivered    EventType = "message.delivered"
+	EventTypeMessageFailed       EventType = "message.failed"
+	EventTypeMessageReplied      EventType = "message.replied"
+	EventTypeContactOptedIn      EventType = "contact.opted_in"
+	EventTypeContactOptedOut     EventType = "contact.opted_out"
+	EventTypeCampaignDispatched  EventType = "campaign.dispatched"
+	EventTypeCampaignCompleted   EventType = "campaign.completed"
+	EventTypeCreditsLow          EventType = "credits.low"
+	EventTypeInboundReceived     EventType = "inbound.received"
+	EventTypeMessageCanceled     EventType = "message.canceled"
+	EventTypeMessageSkipped      EventType = "message.skipped"
+	EventTypeCampaignStarted     EventType = "campaign.started"
+	EventTypeCampaignPaused      EventType = "campaign.paused"
+	EventTypeCampaignResumed     EventType = "campaign.resumed"
+	EventTypeCampaignCanceled    EventType = "campaign.canceled"
+	EventTypeImportCompleted     EventType = "import.completed"
+	EventTypeBulkActionCompleted EventType = "bulk_action.completed"
+	EventTypeListSyncCompleted   EventType = "list.sync.completed"
+	EventTypeListSyncFailed      EventType = "list.sync.failed"
+	EventTypeContactMerged       EventType = "contact.merged"
+	EventTypeWebhookDisabled     EventType = "webhook.disabled"
+	EventTypeTestPing            EventType = "test.ping"
 )
 
 // ExportStatus is one of the values below, or one that came later.
@@ -704,30 +706,31 @@ type SubscribedEvent string
 
 // Values of SubscribedEvent that this version knows.
 const (
-	SubscribedEventAny                SubscribedEvent = "*"
-	SubscribedEventMessageQueued      SubscribedEvent = "message.queued"
-	SubscribedEventMessageSent        SubscribedEvent = "message.sent"
-	SubscribedEventMessageDelivered   SubscribedEvent = "message.delivered"
-	SubscribedEventMessageFailed      SubscribedEvent = "message.failed"
-	SubscribedEventMessageReplied     SubscribedEvent = "message.replied"
-	SubscribedEventContactOptedIn     SubscribedEvent = "contact.opted_in"
-	SubscribedEventContactOptedOut    SubscribedEvent = "contact.opted_out"
-	SubscribedEventCampaignDispatched SubscribedEvent = "campaign.dispatched"
-	SubscribedEventCampaignCompleted  SubscribedEvent = "campaign.completed"
-	SubscribedEventCreditsLow         SubscribedEvent = "credits.low"
-	SubscribedEventInboundReceived    SubscribedEvent = "inbound.received"
-	SubscribedEventMessageCanceled    SubscribedEvent = "message.canceled"
-	SubscribedEventMessageSkipped     SubscribedEvent = "message.skipped"
-	SubscribedEventCampaignStarted    SubscribedEvent = "campaign.started"
-	SubscribedEventCampaignPaused     SubscribedEvent = "campaign.paused"
-	SubscribedEventCampaignResumed    SubscribedEvent = "campaign.resumed"
-	SubscribedEventCampaignCanceled   SubscribedEvent = "campaign.canceled"
-	SubscribedEventImportCompleted    SubscribedEvent = "import.completed"
-	SubscribedEventListSyncCompleted  SubscribedEvent = "list.sync.completed"
-	SubscribedEventListSyncFailed     SubscribedEvent = "list.sync.failed"
-	SubscribedEventContactMerged      SubscribedEvent = "contact.merged"
-	SubscribedEventWebhookDisabled    SubscribedEvent = "webhook.disabled"
-	SubscribedEventTestPing           SubscribedEvent = "test.ping"
+	SubscribedEventAny                 SubscribedEvent = "*"
+	SubscribedEventMessageQueued       SubscribedEvent = "message.queued"
+	SubscribedEventMessageSent         SubscribedEvent = "message.sent"
+	SubscribedEventMessageDelivered    SubscribedEvent = "message.delivered"
+	SubscribedEventMessageFailed       SubscribedEvent = "message.failed"
+	SubscribedEventMessageReplied      SubscribedEvent = "message.replied"
+	SubscribedEventContactOptedIn      SubscribedEvent = "contact.opted_in"
+	SubscribedEventContactOptedOut     SubscribedEvent = "contact.opted_out"
+	SubscribedEventCampaignDispatched  SubscribedEvent = "campaign.dispatched"
+	SubscribedEventCampaignCompleted   SubscribedEvent = "campaign.completed"
+	SubscribedEventCreditsLow          SubscribedEvent = "credits.low"
+	SubscribedEventInboundReceived     SubscribedEvent = "inbound.received"
+	SubscribedEventMessageCanceled     SubscribedEvent = "message.canceled"
+	SubscribedEventMessageSkipped      SubscribedEvent = "message.skipped"
+	SubscribedEventCampaignStarted     SubscribedEvent = "campaign.started"
+	SubscribedEventCampaignPaused      SubscribedEvent = "campaign.paused"
+	SubscribedEventCampaignResumed     SubscribedEvent = "campaign.resumed"
+	SubscribedEventCampaignCanceled    SubscribedEvent = "campaign.canceled"
+	SubscribedEventImportCompleted     SubscribedEvent = "import.completed"
+	SubscribedEventBulkActionCompleted SubscribedEvent = "bulk_action.completed"
+	SubscribedEventListSyncCompleted   SubscribedEvent = "list.sync.completed"
+	SubscribedEventListSyncFailed      SubscribedEvent = "list.sync.failed"
+	SubscribedEventContactMerged       SubscribedEvent = "contact.merged"
+	SubscribedEventWebhookDisabled     SubscribedEvent = "webhook.disabled"
+	SubscribedEventTestPing            SubscribedEvent = "test.ping"
 )
 
 // SyncSampleStatus is one of the values below, or one that came later.
@@ -1800,10 +1803,16 @@ type CreateBulkAction struct {
 	Tag *string `json:"tag,omitempty"`
 	// Only contacts of this opt-in status.
 	OptInStatus *OptInStatus `json:"opt_in_status,omitempty"`
+	// Only contacts with these values of attributes.
+	Attributes map[string]any `json:"attributes,omitempty"`
 	// Only contacts created at this time or later.
 	CreatedFrom *time.Time `json:"created_from,omitempty"`
 	// Only contacts created before this time.
 	CreatedBefore *time.Time `json:"created_before,omitempty"`
+	// Only contacts changed at this time or later.
+	UpdatedFrom *time.Time `json:"updated_from,omitempty"`
+	// Only contacts last changed before this time.
+	UpdatedBefore *time.Time `json:"updated_before,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -1839,8 +1848,12 @@ type CreateExport struct {
 	ListID *string `json:"list_id,omitempty"`
 	// For contacts: only those in this segment.
 	SegmentID *string `json:"segment_id,omitempty"`
+	// For contacts: only those with this tag.
+	Tag *string `json:"tag,omitempty"`
 	// For contacts: only those with this opt-in status.
 	OptInStatus *OptInStatus `json:"opt_in_status,omitempty"`
+	// For contacts: only those with these values of attributes.
+	Attributes map[string]any `json:"attributes,omitempty"`
 	// For contacts: only those that match this filter.
 	Filter *SegmentCondition `json:"filter,omitempty"`
 	// For campaign results, the campaign; for messages: only those of this campaign.
@@ -1855,6 +1868,10 @@ type CreateExport struct {
 	CreatedFrom *time.Time `json:"created_from,omitempty"`
 	// Only rows created before this time.
 	CreatedBefore *time.Time `json:"created_before,omitempty"`
+	// For contacts: only those changed at this time or later.
+	UpdatedFrom *time.Time `json:"updated_from,omitempty"`
+	// For contacts: only those last changed before this time.
+	UpdatedBefore *time.Time `json:"updated_before,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -3314,13 +3331,14 @@ func (v *Segment) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
-// SegmentCondition: A condition over contacts: a comparison of a field, a membership, an engagement, or a combination.
-// At most 8 levels and 50 comparisons.
+// SegmentCondition: A condition over contacts: a comparison of a field, a list or tag, an engagement, or a
+// combination. At most 8 levels and 50 comparisons.
 type SegmentCondition struct {
 	All        []SegmentCondition `json:"all,omitempty"`
 	Any        []SegmentCondition `json:"any,omitempty"`
 	Not        *SegmentCondition  `json:"not,omitempty"`
 	List       *string            `json:"list,omitempty"`
+	Tag        *string            `json:"tag,omitempty"`
 	Engagement *Engagement        `json:"engagement,omitempty"`
 	WithinDays *int64             `json:"within_days,omitempty"`
 	AtLeast    *int64             `json:"at_least,omitempty"`
@@ -3632,7 +3650,7 @@ func (v *SyncCounts) UnmarshalJSON(text []byte) error {
 // SyncFault: Why a sync failed or stopped.
 type SyncFault struct {
 	// The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
-	// `mapping_missing` or `list_shrank`.
+	// `mapping_missing`, `list_shrank` or `interrupted`.
 	Code string `json:"code"`
 	// An explanation for people.
 	Message string `json:"message"`
@@ -4056,6 +4074,8 @@ func newEventData(kind EventType) any {
 		return new(InboundReceived)
 	case EventTypeImportCompleted:
 		return new(Import)
+	case EventTypeBulkActionCompleted:
+		return new(BulkAction)
 	case EventTypeListSyncCompleted, EventTypeListSyncFailed:
 		return new(ListSync)
 	case EventTypeWebhookDisabled, EventTypeTestPing:

@@ -120,6 +120,11 @@ async def cancel_import(client: httpx.AsyncClient) -> None:
     await post(client, f"/v1/imports/{row['id']}/cancel", 200)
 
 
+async def cancel_bulk_action(client: httpx.AsyncClient) -> None:
+    row = await post(client, "/v1/bulk_actions", action="delete", search="nobody")
+    await post(client, f"/v1/bulk_actions/{row['id']}/cancel", 200)
+
+
 async def lose_a_webhook(client: httpx.AsyncClient) -> None:
     async def gone(post: Received) -> web.Response:
         return web.Response(status=410)
@@ -173,6 +178,7 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.CAMPAIGN_CANCELED: cancel_campaign,
     EventType.CONTACT_MERGED: merge_contacts,
     EventType.IMPORT_COMPLETED: cancel_import,
+    EventType.BULK_ACTION_COMPLETED: cancel_bulk_action,
     EventType.LIST_SYNC_COMPLETED: sync_a_list,
     EventType.LIST_SYNC_FAILED: lambda client: sync_a_list(client, CredentialsRefused("Refused.", setting="api_key")),
     EventType.WEBHOOK_DISABLED: lose_a_webhook,

@@ -24,6 +24,7 @@ from msvs.connectors.base import (
 from msvs.connectors.registry import CONNECTORS
 
 KIND = "fake"
+SECRET = "a secret for the tests' sources"
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Service:
     # People that exist but are missing from list pages, as with an eventually consistent endpoint.
     lagging: set[str] = field(default_factory=set)
     token: str = "key-1"
+    # The file that opt-outs are written into besides, for a process that is killed.
+    book: str | None = None
 
     def put(self, id: str, phone: str, name: str | None = None, **values: object) -> None:
         """Add or replace a person."""
@@ -108,6 +111,14 @@ class FakeConnector(Connector):
         if external_id not in service.people:
             raise Gone("The person is no longer there.")
         service.opted_out.append((external_id, at))
+        if service.book is not None:
+            write_down(service.book, external_id)
+
+
+def write_down(book: str, external_id: str) -> None:
+    """Append a person to a file."""
+    with open(book, "a") as file:
+        file.write(f"{external_id}\n")
 
 
 class LookingConnector(FakeConnector):

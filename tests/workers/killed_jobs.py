@@ -1,7 +1,8 @@
-"""Workers of files that are killed by SIGKILL at their first statement, at their second, until one gets through.
+"""Workers of files and syncs that are killed by SIGKILL at their first statement, at their second, and so on.
 
-`python -m tests.workers.killed_jobs DATABASE_URL imports` prints how many statements that one took. With a number
-after it, that many workers are killed at random moments instead, and one more finishes the job.
+`python -m tests.workers.killed_jobs DATABASE_URL imports` prints how many statements the worker took that got through.
+With a number after it, that many workers are killed at random moments instead, and one more finishes the job. The
+service of the job `syncs` has the people of PEOPLE, and writes whom it is told of into the file that BOOK names.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from typing import Any
 import asyncpg
 
 from msvs import database as db
+from msvs.api.contacts import sync_runs
+from msvs.http_client import HttpClient
 from msvs.settings import Settings
-from msvs.workers import exports, import_reader, imports
+from msvs.workers import bulk_actions, exports, import_reader, imports, syncs
 from msvs.workers.stopping import StopFlag
 from tests.services import SERVICES
+from tests.workers.fake_service import SECRET, serving
 
 MOST = 400
 # The longest time before a worker is killed.
@@ -30,9 +34,29 @@ LIFE_SECONDS = 1.5
 STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "copy_to_table", "copy_from_query")
 SETTINGS = Settings(import_processes=0)
 
+BOOK = "MSVS_TEST_BOOK"
+PEOPLE = {"1": "+12125550140", "2": "+14155550123", "4": "+12125550141", "5": "+12125550142"}
+
+
+async def sync() -> None:
+    """Run syncs from a service of PEOPLE."""
+    SERVICES.keyring.seal_with(SECRET)
+    http = HttpClient(SERVICES.address_policy)
+    async with serving() as service:
+        service.book = os.environ[BOOK]
+        for id, phone in PEOPLE.items():
+            service.put(id, phone)
+        try:
+            await syncs.run_syncs(SERVICES, http)
+        finally:
+            await http.close()
+
+
 JOBS: Mapping[str, Callable[[], Awaitable[object]]] = {
     "imports": lambda: imports.run_imports(SERVICES, SETTINGS),
     "exports": lambda: exports.run_export(SERVICES, StopFlag()),
+    "bulk_actions": lambda: bulk_actions.run_bulk_action(SERVICES, StopFlag()),
+    "syncs": sync,
 }
 
 
@@ -109,8 +133,9 @@ def main() -> int:
     """Fork workers and kill them until one finishes; return 0."""
     database_url, job, *times = sys.argv[1:]
     # The next worker takes over at once, and each transaction has little to do.
-    imports.LEASE = exports.LEASE = timedelta()
-    exports.TRIES = MOST
+    imports.LEASE = exports.LEASE = bulk_actions.LEASE = sync_runs.LEASE = timedelta()
+    imports.TRIES = exports.TRIES = bulk_actions.TRIES = sync_runs.TRIES = MOST
+    bulk_actions.BATCH = 2
     if times:
         return kill_at_random(database_url, job, int(times[0]))
     exports.CHUNK = 1

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from msvs import database as db
 from msvs.api import ids
-from msvs.api.contacts.bulk_actions import CreateBulkAction, cancel_bulk_action, create_bulk_action
+from msvs.api.contacts.bulk_actions import (
+    CreateBulkAction,
+    bulk_action_resource,
+    cancel_bulk_action,
+    create_bulk_action,
+)
 from msvs.api.contacts.tags import ChangeTags, tag_contact
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, InvalidRequest, NotFound
+from msvs.api.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.privacy.erasure import erase_contact
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import AuditEntry, BulkAction, BulkStatus, Contact, ContactList, ListMember, Suppression
+from msvs.models import (
+    AuditEntry,
+    BulkAction,
+    BulkStatus,
+    Contact,
+    ContactList,
+    Event,
+    ListMember,
+    Message,
+    Role,
+    Suppression,
+)
 from msvs.workers import bulk_actions
 from msvs.workers.stopping import StopFlag
+from tests.api.messages.test_statistics import make_message
 from tests.factories import make_contact, make_list
 from tests.services import SERVICES
+
+AT = datetime.now(UTC)
 
 
 async def ask(ctx: Context, action: str, **which: Any) -> BulkAction:
@@ -114,6 +139,138 @@ async def test_those_made_later_are_not_touched(ctx: Context) -> None:
     assert ((await BulkAction.get(id=made.id)).matched, await tagged(ctx)) == (2, 2)
 
 
+async def test_attributes_and_times_of_change_are_conditions(ctx: Context) -> None:
+    vip, _ = await make_contact(ctx, attributes={"tier": "vip"}), await make_contact(ctx)
+    later = datetime.now(UTC) + timedelta(days=300)
+    await Contact.filter(id=vip.id).update(updated_at=later)
+    asked: list[dict[str, Any]] = [{"attributes": {"tier": "vip"}}, {"updated_from": later}]
+    for place, which in enumerate(asked):
+        assert await do(ctx, "tag", tags=[f"t{place}"], **which) == ("completed", 1, 1), which
+    assert await do(ctx, "tag", tags=["young"], updated_before=later) == ("completed", 1, 1)
+    assert sorted(list(row.tags) for row in await Contact.all()) == [["t0", "t1"], ["young"]]
+
+
+async def test_an_erasure_leaves_nothing_of_each_person(ctx: Context, other_ctx: Context) -> None:
+    made = await people(ctx)
+    theirs = await people(other_ctx, 1)
+    for each in (*made, *theirs):
+        await make_message(ctx if each in made else other_ctx, AT, contact_id=each.id, to_phone=each.phone, body="Hi")
+    row = await make_list(ctx, made)
+
+    assert await do(ctx, "erase", search="ana") == ("completed", 3, 3)
+
+    left = await Contact.filter(workspace_id=ctx.workspace_id)
+    assert [each.first_name for each in left] == ["Bea", "Bea"]
+    assert (await ContactList.get(id=row.id)).contact_count == 2
+    gone = {each.phone for each in made} - {each.phone for each in left}
+    told = await Message.filter(workspace_id=ctx.workspace_id)
+    assert not gone & {each.to_phone for each in told}
+    assert sorted(each.body for each in told) == ["", "", "", "Hi", "Hi"]
+    assert await AuditEntry.filter(action="contact.erased").count() == 3
+    assert [each.body for each in await Message.filter(workspace_id=other_ctx.workspace_id)] == ["Hi"]
+    action = await BulkAction.get()
+    assert bulk_action_resource(action).conditions == {}, "the search may name who is erased"
+
+
+async def test_who_has_a_message_on_its_way_is_erased_later(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await people(ctx, 3)
+    sent = await make_message(ctx, AT, contact_id=made[0].id, to_phone=made[0].phone, status="sending")
+    action = await ask(ctx, "erase", every=True)
+    await work()
+
+    row = await BulkAction.get(id=action.id)
+    assert (row.status, row.changed, row.matched) == (BulkStatus.RUNNING, 2, 2)
+    assert await Contact.all().values_list("id", flat=True) == [made[0].id]
+    assert row.lease_until is not None
+    assert not await bulk_actions.has_due(SERVICES, row.lease_until - timedelta(seconds=1))
+
+    await Message.filter(id=sent.id).update(status="delivered")
+    await db.execute("UPDATE bulk_actions SET lease_until = now() - interval '1 second'")
+    await work()
+    row = await BulkAction.get(id=action.id)
+    assert (row.status, row.changed, await Contact.all().count()) == (BulkStatus.COMPLETED, 3, 0)
+
+
+async def test_an_erasure_does_not_wait_forever(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await people(ctx, 2)
+    await make_message(ctx, AT, contact_id=made[1].id, to_phone=made[1].phone, status="sending")
+    monkeypatch.setattr(bulk_actions, "LONGEST_WAIT", timedelta(seconds=-1))
+    action = await ask(ctx, "erase", contact_ids=[ids.encode_id(ids.CONTACT, each.id) for each in made])
+    await work()
+    row = await BulkAction.get(id=action.id)
+    assert row.error is not None
+    assert (row.status, row.changed, row.error["code"]) == (BulkStatus.FAILED, 1, "erasure_pending")
+
+
+async def test_an_erasure_that_is_canceled_meanwhile_does_not_happen(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Canceling waits for no erasure, and the one under way is rolled back."""
+    await people(ctx, 2)
+    action = await ask(ctx, "erase", every=True)
+
+    async def erase_and_cancel(given: Context, id: UUID) -> Any:
+        done = await erase_contact(given, id)
+
+        async def cancel() -> None:
+            async with unit_of_work():
+                await cancel_bulk_action(ctx, action.id)
+
+        await asyncio.wait_for(asyncio.create_task(cancel(), context=contextvars.Context()), 20)
+        return done
+
+    monkeypatch.setattr(bulk_actions, "erase_contact", erase_and_cancel)
+    await work()
+    row = await BulkAction.get(id=action.id)
+    assert (row.status, row.changed, await Contact.all().count()) == (BulkStatus.CANCELED, 0, 2)
+    assert await AuditEntry.filter(action="contact.erased").count() == 0
+
+
+async def test_an_erasure_is_for_those_who_may_erase(ctx: Context) -> None:
+    made = await people(ctx, 1)
+    for role in (Role.MEMBER, Role.READ_ONLY):
+        with pytest.raises(PermissionDenied):
+            await ask(replace(ctx, actor="usr_1", role=role), "erase", every=True)
+    assert await do(replace(ctx, actor="usr_1", role=Role.MEMBER), "delete", search="nobody") == ("completed", 0, 0)
+    assert await Contact.all().values_list("id", flat=True) == [made[0].id]
+
+
+async def test_an_action_that_keeps_breaking_fails(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    await people(ctx, 3)
+    action = await ask(ctx, "tag", every=True, tags=["x"])
+    change, calls = bulk_actions.change_batch, [0]
+
+    async def breaks(*given: Any) -> int:
+        calls[0] += 1
+        # The first batch succeeds, and starts the count again.
+        if calls[0] != 3:
+            raise ValueError
+        return await change(*given)
+
+    monkeypatch.setattr(bulk_actions, "change_batch", breaks)
+    claims = 0
+    while (await BulkAction.get(id=action.id)).ended_at is None:
+        claims += 1
+        with suppress(ValueError):
+            await work()
+        await db.execute("UPDATE bulk_actions SET lease_until = now() - interval '1 second'")
+    row = await BulkAction.get(id=action.id)
+    assert row.error is not None
+    assert (row.status, row.error["code"], row.changed) == (BulkStatus.FAILED, "internal_error", 2)
+    assert (calls[0], claims) == (3 + bulk_actions.TRIES, 3 + bulk_actions.TRIES)
+
+
+async def test_its_end_is_an_event_that_names_nobody(ctx: Context) -> None:
+    ana = await make_contact(ctx, "+14155550123", attributes={"city": "Recife"})
+    named = ids.encode_id(ids.CONTACT, ana.id)
+    for which in ({"contact_ids": [named]}, {"search": "14155550123", "tag": "x"}, {"attributes": {"city": "Recife"}}):
+        await do(ctx, "tag", tags=["x"], **which)
+    events = await Event.filter(type="bulk_action.completed").order_by("id")
+    told = [msgspec.json.decode(event.data) for event in events]
+    assert [each["status"] for each in told] == ["completed"] * 3
+    assert [each["conditions"] for each in told] == [{"tags": ["x"]}, {"tag": "x", "tags": ["x"]}, {"tags": ["x"]}]
+
+
 @pytest.mark.parametrize("after", range(4))
 async def test_what_a_killed_worker_had_not_committed_is_done_once(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, after: int
@@ -171,13 +328,22 @@ async def test_a_list_that_is_gone_ends_it_with_its_reason(ctx: Context) -> None
 async def test_an_action_that_ended_forgets_who_is_erased(ctx: Context) -> None:
     ana = await make_contact(ctx, "+14155550123")
     named = ids.encode_id(ids.CONTACT, ana.id)
-    for which in ({"contact_ids": [named]}, {"search": "14155550123"}, {"search": "bea"}):
+    await Contact.filter(id=ana.id).update(first_name="Ana", last_name="Silva", email="ana@example.com")
+    asked: list[dict[str, Any]] = [
+        {"contact_ids": [named]},
+        {"search": "14155550123"},
+        {"search": "silva, ana"},
+        {"attributes": {"mail": "ana@example.com"}},
+        {"search": "bea"},
+        {"attributes": {"city": "Recife"}},
+    ]
+    for which in asked:
         await do(ctx, "tag", tags=["webinar"], **which)
     async with unit_of_work():
         await erase_contact(ctx, ana.id)
     rows = await BulkAction.all().order_by("id")
-    kept = [{name: row.options[name] for name in ("contact_ids", "search") if name in row.options} for row in rows]
-    assert kept == [{}, {}, {"contact_ids": None, "search": "bea"}]
+    kept = [bulk_action_resource(row).conditions for row in rows]
+    assert kept == [{"tags": ["webinar"], **which} for which in ({}, {}, {}, {}, *asked[4:])]
 
 
 UNKNOWN_LIST = ids.encode_id(ids.CONTACT_LIST, UUID(int=1))
@@ -196,6 +362,10 @@ UNKNOWN_LIST = ids.encode_id(ids.CONTACT_LIST, UUID(int=1))
         ("delete", {"contact_ids": ["x"] * 1001}, "contact_ids"),
         ("delete", {"list_id": UNKNOWN_LIST}, "list_id"),
         ("delete", {"opt_in_status": "maybe"}, "opt_in_status"),
+        ("delete", {"search": " "}, "search"),
+        ("erase", {"attributes": {}}, "attributes"),
+        ("erase", {"every": True, "tags": ["x"]}, "tags"),
+        ("tag", {"tags": ["x"], "attributes": {"": "x"}}, "attributes"),
         ("add_to_list", {"every": True}, "target_list_id"),
         ("add_to_list", {"every": True, "target_list_id": UNKNOWN_LIST}, "target_list_id"),
     ],

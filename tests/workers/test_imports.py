@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -255,6 +256,31 @@ async def test_the_rule_says_what_becomes_of_contacts_that_are_there(
     assert (maria.first_name, maria.attributes) == (name, {"tier": tier})
     assert maria.last_name == (None if rule == "skip" else "Silva")
     assert counts(row) == {"rows": 1, ("unchanged" if rule == "skip" else "updated"): 1}
+
+
+async def test_an_import_that_keeps_breaking_its_worker_fails(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "BATCH", 1)
+    row = await upload(ctx, f"phone\n{MARIA}\n{JOAO}\n")
+    real = import_merge.merge_batch
+    calls = 0
+
+    async def breaks(*given: Any) -> dict[str, int]:
+        nonlocal calls
+        calls += 1
+        # One batch succeeds, which starts the count again.
+        if calls == 3:
+            return await real(*given)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(import_merge, "merge_batch", breaks)
+    while (await ContactImport.get(id=row.id)).ended_at is None:
+        with suppress(ZeroDivisionError):
+            await run_imports(SERVICES, SETTINGS)
+        await ContactImport.all().update(lease_until=datetime.now(UTC) - timedelta(seconds=1))
+    row = await ContactImport.get(id=row.id)
+    assert row.error is not None
+    assert (row.status, row.error["code"], counts(row)) == ("failed", "internal_error", {"rows": 2, "created": 1})
+    assert calls == 3 + imports.TRIES
 
 
 async def test_a_stop_outlives_every_claim_of_a_file(ctx: Context) -> None:

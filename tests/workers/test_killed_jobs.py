@@ -1,4 +1,4 @@
-"""kill -9 at every statement of a worker of files: what was begun goes on, nothing is lost, nothing is done twice."""
+"""kill -9 at every statement of a worker of files and syncs: it goes on, nothing is lost, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -16,14 +16,31 @@ from bench.engines import PEOPLE
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.consent import consent_chain
-from msvs.api.contacts.contacts import CreateContact, create_contact
+from msvs.api.contacts import sources
+from msvs.api.contacts.bulk_actions import CreateBulkAction, create_bulk_action
+from msvs.api.contacts.contacts import CreateContact, create_contact, opt_out_contact
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import ConsentEvent, Contact, ContactImport, Event, Export, ListMember
-from tests.factories import make_list
+from msvs.models import (
+    AuditEntry,
+    BulkAction,
+    ConsentEvent,
+    Contact,
+    ContactImport,
+    Event,
+    Export,
+    ListMember,
+    Suppression,
+    SyncTrigger,
+)
+from tests.factories import make_contact, make_list
 from tests.services import SERVICES
+from tests.workers.fake_service import SECRET, serving
+from tests.workers.killed_jobs import BOOK
+from tests.workers.killed_jobs import PEOPLE as SERVED
 from tests.workers.test_exports import ask, data_of, make_people, rows_of
 from tests.workers.test_imports import EVIDENCE, JOAO, MARIA, ZOE, counts, people, upload
+from tests.workers.test_syncs import last_sync, members, synced
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,6 +102,69 @@ async def test_an_export_survives_kill_9_at_every_statement(ctx: Context, databa
     assert (row.status, row.rows_done, row.file_size) == ("completed", 3, len(data))
     assert {each["phone"] for each in rows_of(data.decode())} == {MARIA, JOAO, ZOE}
     assert await db.fetch_value("SELECT sum(length(data)) FROM export_chunks") == len(data)
+
+
+async def test_a_sync_survives_kill_9_at_every_statement(
+    ctx: Context, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person is gone, two are new, and one has opted out here since the last sync."""
+    SERVICES.keyring.seal_with(SECRET)
+    async with serving() as service:
+        for id, phone in (*list(SERVED.items())[:2], ("3", JOAO)):
+            service.put(id, phone)
+        row = await synced(ctx, evidence=EVIDENCE, settings={"api_key": "key-1", "opt_out_tag": "7"})
+        one = await Contact.get(phone=SERVED["1"])
+        async with unit_of_work():
+            await opt_out_contact(ctx, one.id, source="keyword")
+            source = await sources.hold_source(ctx, row.id)
+            assert source is not None
+            await sources.begin_sync(ctx, source, SyncTrigger.MANUAL)
+    book = tmp_path / "book"
+    monkeypatch.setenv(BOOK, str(book))
+
+    assert await kill_at_each(database, "syncs") > 15
+
+    sync = await last_sync(row)
+    assert (sync.status, sync.counts) == (
+        "completed",
+        {
+            "people": 4,
+            "unchanged": 2,
+            "created": 2,
+            "opted_in": 2,
+            "added_to_list": 2,
+            "left": 1,
+            "removed_from_list": 1,
+        },
+    )
+    assert await members(row) == {*SERVED.values()}
+    assert set(book.read_text().split()) == {"1"}
+    assert await db.fetch_value("SELECT count(*) FROM opt_out_writes WHERE state = 'done'") == 1
+    found = [await model.all().count() for model in (Contact, ListMember)]
+    assert (found, await db.fetch_value("SELECT count(*) FROM import_rows")) == ([5, 4], 0)
+    assert await Event.filter(type="list.sync.completed").count() == 3
+    assert (await consent_chain.verify(SERVICES)).is_whole
+
+
+@pytest.mark.parametrize("action", ["opt_out", "delete", "erase", "tag"])
+async def test_a_bulk_action_survives_kill_9_at_every_statement(ctx: Context, database: str, action: str) -> None:
+    for _ in range(3):
+        await make_contact(ctx, first_name="Ana")
+    tags = {"tags": ["vip"]} if action == "tag" else {}
+    async with unit_of_work():
+        row = await create_bulk_action(ctx, CreateBulkAction(action=action, search="ana", **tags))
+
+    assert await kill_at_each(database, "bulk_actions") > 5
+
+    row = await BulkAction.get(id=row.id)
+    assert (row.status, row.error, row.matched, row.changed) == ("completed", None, 3, 3)
+    left = await Contact.all()
+    assert len(left) == (0 if action in ("delete", "erase") else 3)
+    assert await Event.filter(type="bulk_action.completed").count() == 1
+    assert await Suppression.all().count() == (3 if action == "opt_out" else 0)
+    assert await AuditEntry.filter(action="contact.erased").count() == (3 if action == "erase" else 0)
+    assert [each.tags for each in left] == ([["vip"]] * 3 if action == "tag" else [[]] * len(left))
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_an_import_survives_kill_9_at_random_moments(ctx: Context, database: str) -> None:

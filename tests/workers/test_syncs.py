@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,7 +48,7 @@ from msvs.models import (
 from msvs.workers import syncs
 from msvs.workers.stopping import StopFlag
 from tests.services import SERVICES
-from tests.workers.fake_service import KIND, FakeConnector, Service, serving
+from tests.workers.fake_service import KIND, SECRET, FakeConnector, Service, serving
 
 MARIA, JOAO, ZOE, ANA = "+12125550140", "+5511961234567", "+14155550123", "+12125550141"
 SETTINGS = {"api_key": "key-1"}
@@ -57,7 +58,7 @@ EVIDENCE = OptInEvidence("webinar", text="Text me about Cohort 06.")
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    SERVICES.keyring.seal_with("a secret for the tests' sources")
+    SERVICES.keyring.seal_with(SECRET)
     async with serving() as found:
         found.put("1", MARIA, "Maria")
         found.put("2", "(415) 555-0123", "Zoë")
@@ -561,6 +562,43 @@ async def test_a_list_that_breaks_its_worker_leaves_the_others_their_turn(ctx: C
 # Interruptions
 
 
+async def test_a_list_that_keeps_breaking_its_worker_stops_with_its_reason(
+    live_ctx: Context, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await synced(live_ctx)
+    async with unit_of_work():
+        source = await sources.hold_source(live_ctx, row.id)
+        assert source is not None
+        await sources.begin_sync(live_ctx, source, SyncTrigger.MANUAL)
+    real = sync_merge.take_people
+    calls = 0
+
+    async def breaks(*given: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        # The second page succeeds once, which starts the count again.
+        if calls == 2:
+            return await real(*given, **options)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sync_merge, "take_people", breaks)
+    while (await source_of(row)).status is SourceStatus.ACTIVE:
+        with suppress(ZeroDivisionError):
+            await work()
+        await ListSource.all().update(lease_until=datetime.now(UTC) - HOUR)
+    assert calls == 2 + sync_runs.TRIES
+    found, sync = await source_of(row), await last_sync(row)
+    assert found.error is not None
+    assert (found.error["code"], sync.status, found.tries) == ("interrupted", SyncStatus.FAILED, 0)
+    assert await Event.filter(type="list.sync.failed").count() == 1
+    assert await members(row) == {MARIA, ZOE, JOAO}
+
+    monkeypatch.setattr(sync_merge, "take_people", real)
+    await act(sources.sync_list, live_ctx, row)
+    await work()
+    assert ((await source_of(row)).status, (await last_sync(row)).status) == ("active", "completed")
+
+
 async def test_pausing_stops_after_the_page_and_resuming_goes_on_from_there(
     ctx: Context, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -662,6 +700,7 @@ async def test_a_kill_at_any_statement_costs_nothing_and_doubles_nothing(
 ) -> None:
     """Kill the job at its first statement, then at its second, and so on, until one run completes."""
     monkeypatch.setattr(sync_runs, "LEASE", timedelta())
+    monkeypatch.setattr(sync_runs, "TRIES", 300)
     async with unit_of_work():
         await create_contact(ctx, CreateContact(ZOE))
     row = await synced(ctx, evidence=EVIDENCE, settings={**SETTINGS, "opt_out_tag": "7"})

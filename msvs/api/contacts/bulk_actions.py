@@ -1,10 +1,10 @@
-"""Bulk actions: opt out, delete, tag or list all contacts that match conditions; created here, run by a worker."""
+"""Bulk actions: opt out, delete, erase, tag or list all contacts that match; created here, run by a worker."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,13 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.contacts import lists
 from msvs.api.contacts.contact_filters import compile_contacts
-from msvs.api.contacts.contacts import MAX_SEARCH, MAX_TAG_ASKED, ListContacts
+from msvs.api.contacts.contacts import (
+    MAX_ATTRIBUTE_VALUE,
+    MAX_ATTRIBUTES,
+    MAX_SEARCH,
+    MAX_TAG_ASKED,
+    ListContacts,
+)
 from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tags
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
@@ -23,6 +29,8 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.resources import Resource, moment, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.database import execute, fetch
 from msvs.fields import ULID, AwareTime, Ref, Request, about, id_pattern, named
 from msvs.json_types import JSONObject
 from msvs.models import BulkAction, BulkKind, BulkStatus, ContactList, OptInStatus, rows
@@ -77,8 +85,17 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
     ) = None
     tag: Annotated[str, about("Only contacts with this tag.", example="webinar", **named(MAX_TAG_ASKED))] | None = None
     opt_in_status: Annotated[str, about("Only contacts of this opt-in status.", enum=[*OptInStatus])] | None = None
+    attributes: (
+        Annotated[
+            dict[str, Annotated[str, about(maxLength=MAX_ATTRIBUTE_VALUE)]],
+            about("Only contacts with these values of attributes.", maxProperties=MAX_ATTRIBUTES),
+        ]
+        | None
+    ) = None
     created_from: Annotated[AwareTime, about("Only contacts created at this time or later.")] | None = None
     created_before: Annotated[AwareTime, about("Only contacts created before this time.")] | None = None
+    updated_from: Annotated[AwareTime, about("Only contacts changed at this time or later.")] | None = None
+    updated_before: Annotated[AwareTime, about("Only contacts last changed before this time.")] | None = None
 
 
 class ListBulkActions(PageQuery, frozen=True, kw_only=True):
@@ -87,7 +104,33 @@ class ListBulkActions(PageQuery, frozen=True, kw_only=True):
     status: Annotated[str, about("Only those of this status.", enum=[*BulkStatus])] | None = None
 
 
-CONDITIONS = ("search", "list_id", "segment_id", "tag", "opt_in_status", "created_from", "created_before")
+CONDITIONS = (
+    *("search", "list_id", "segment_id", "tag", "opt_in_status", "attributes"),
+    *("created_from", "created_before", "updated_from", "updated_before"),
+)
+# The conditions that can name a person: events leave them out, and an erasure deletes them.
+NAMING = ("search", "contact_ids", "attributes")
+_DUE = ", ".join(f"'{status}'" for status in DUE)
+_HAS_ENDED = f"status NOT IN ({_DUE})"
+# What is under way still needs its conditions.
+FORGET_BULK_ACTIONS = f"""
+UPDATE bulk_actions SET options = options - $4::text[]
+WHERE workspace_id = $1 AND livemode = $2 AND {_HAS_ENDED}
+    AND EXISTS (SELECT FROM unnest($3::text[]) AS named WHERE strpos(lower(options::text), lower(named)) > 0)
+"""
+FIND_NAMING = f"""
+SELECT id, options FROM bulk_actions
+WHERE workspace_id = $1 AND livemode = $2 AND {_HAS_ENDED}
+    AND (options ->> 'search' IS NOT NULL OR jsonb_typeof(options -> 'attributes') = 'object') ORDER BY id FOR UPDATE
+"""
+FORGET_NAMING = """
+UPDATE bulk_actions SET options = options - $4::text[] WHERE workspace_id = $1 AND livemode = $2 AND id = $3
+"""
+
+
+class _Asked(Protocol):
+    id: UUID
+    options: JSONObject
 
 
 class BulkFault(Resource, kw_only=True):
@@ -116,15 +159,16 @@ class BulkActionResource(Resource, kw_only=True):
     ended_at: Annotated[str, about("When it ended.")] | None
 
 
-def bulk_action_resource(row: rows.BulkActionRow) -> BulkActionResource:
-    """Return the resource of a bulk action."""
+def bulk_action_resource(row: rows.BulkActionRow, *, has_people: bool = True) -> BulkActionResource:
+    """Return the resource of a bulk action; without `has_people`, its conditions name no person."""
+    left_out = () if has_people else NAMING
     return BulkActionResource(
         id=ids.encode_id(ids.BULK_ACTION, row.id),
         livemode=row.livemode,
         action=str(row.kind),
         status=str(row.status),
         dry_run=request_of(row).dry_run,
-        conditions=conditions_of(row),
+        conditions={name: value for name, value in conditions_of(row).items() if name not in left_out},
         matched=row.matched,
         changed=row.changed,
         error=None if row.error is None else fault_of(row.error),
@@ -160,9 +204,11 @@ def which_of(request: CreateBulkAction) -> ListContacts:
 
 
 async def create_bulk_action(ctx: Context, data: CreateBulkAction) -> BulkAction:
-    """Create a bulk action. Raises InvalidRequest, and Conflict `list_synced` or `bulk_action_limit`."""
+    """Create a bulk action. Raises InvalidRequest, PermissionDenied, Conflict `list_synced`, `bulk_action_limit`."""
     allow(ctx, Permission.CONTACTS_WRITE)
     kind = _read_kind(data.action)
+    if kind is BulkKind.ERASE:
+        allow(ctx, Permission.CONTACTS_ERASE)
     await _check(ctx, kind, data)
     if await scoped(ctx, BulkAction).filter(status__in=DUE).count() >= MAX_WAITING:
         raise Conflict(
@@ -220,12 +266,36 @@ async def cancel_bulk_action(ctx: Context, id: UUID) -> BulkAction:
 async def end_bulk_action(
     row: BulkAction, status: BulkStatus, now: datetime, error: Mapping[str, str] | None = None
 ) -> None:
-    """End a bulk action whose row the caller has locked, and release its lease."""
+    """End a bulk action whose row the caller has locked, release its lease, and record its event."""
     row.status = status
     row.error = None if error is None else dict(error)
     row.ended_at = now
     row.lease_token = row.lease_until = None
+    if row.kind is BulkKind.ERASE and not request_of(row).dry_run:
+        # The conditions may name the people who are erased.
+        row.options = {name: value for name, value in row.options.items() if name not in NAMING}
     await row.save()
+    resource = bulk_action_resource(row, has_people=False)
+    event = NewEvent(EventType.BULK_ACTION_COMPLETED, row.workspace_id, row.livemode, row.id, resource)
+    await record_events([event], now)
+
+
+async def forget_ids(ctx: Context, texts: Sequence[str]) -> None:
+    """Delete the conditions that name people from the bulk actions that have ended and hold one of the texts."""
+    await execute(FORGET_BULK_ACTIONS, ctx.workspace_id, ctx.livemode, list(texts), list(NAMING))
+
+
+async def forget_names(ctx: Context, is_named: Callable[[str], bool]) -> None:
+    """Delete the searches and attribute values that name a person from the bulk actions that have ended."""
+    for row in await fetch(_Asked, FIND_NAMING, ctx.workspace_id, ctx.livemode):
+        search, attributes = row.options.get("search"), row.options.get("attributes")
+        texts: dict[str, list[object]] = {
+            "search": [search] if isinstance(search, str) else [],
+            "attributes": list(attributes.values()) if isinstance(attributes, dict) else [],
+        }
+        named = [name for name, values in texts.items() if any(is_named(str(value)) for value in values)]
+        if named:
+            await execute(FORGET_NAMING, ctx.workspace_id, ctx.livemode, row.id, named)
 
 
 def read_contact_ids(texts: Sequence[str]) -> list[UUID]:
@@ -259,7 +329,14 @@ async def _check(ctx: Context, kind: BulkKind, data: CreateBulkAction) -> None:
         raise InvalidRequest(
             f"contact_ids holds at most {MAX_NAMED} ids.", param="contact_ids", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
-    await compile_contacts(ctx, which_of(data), 1)
+    found = await compile_contacts(ctx, which_of(data), 1)
+    if has_conditions and not found.plain:
+        # A blank search or an empty object filters nothing: the action would affect every contact.
+        raise InvalidRequest(
+            "The conditions are blank: give one, or every: true for all contacts.",
+            param=next(name for name in CONDITIONS if getattr(data, name) is not None),
+            code=ErrorCode.PARAMETER_MISSING,
+        )
     asked = ids.read_optional_id(ids.CONTACT_LIST, data.list_id, "list_id")
     if asked is not None:
         await _find_list(ctx, asked, "list_id")

@@ -64,9 +64,9 @@ SELECT last.* FROM list_sources AS source
 CROSS JOIN LATERAL (SELECT * FROM list_syncs WHERE source_id = source.id ORDER BY id DESC LIMIT 1) AS last
 WHERE source.workspace_id = $1 AND source.livemode = $2 AND source.id = ANY($3::uuid[])
 """
-CANCEL_SYNCS = """
-UPDATE list_syncs SET status = 'canceled', ended_at = $2, updated_at = $2, samples = '[]'
-WHERE source_id = $1 AND status IN ('queued', 'running', 'held')
+CANCEL_SYNCS = f"""
+UPDATE list_syncs SET status = '{SyncStatus.CANCELED}', ended_at = $2, updated_at = $2, samples = '[]'
+WHERE source_id = $1 AND status IN ({", ".join(f"'{status}'" for status in OPEN)})
 """
 FORGET_SAMPLES = "UPDATE list_syncs SET samples = '[]' WHERE source_id = $1 AND samples <> '[]'"
 

@@ -23,7 +23,7 @@ from msvs.connectors.registry import open_connector
 from msvs.database import execute, fetch_value
 from msvs.fields import about
 from msvs.http_client import HttpClient
-from msvs.models import ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
+from msvs.models import ListSource, SourceStatus
 
 MAX_TOKEN = 100
 PAUSED_SECONDS = 3600
@@ -149,7 +149,7 @@ async def _sample(held: Held, people: Sequence[Person]) -> HookAnswer:
         if not source.mapping:
             source.mapping = sync_merge.propose_mapping(source.columns, {})
         if "phone" in source.mapping.values():
-            sync = await _new_sample(held)
+            sync = await sync_runs.create_hook_sync(held, is_dry_run=True)
             taken = await sync_merge.take_people(held.ctx, source, sync.id, people, held.now, is_dry_run=True)
             await sync_runs.note(held, sync, taken)
             source.status = SourceStatus.CHECKED
@@ -158,23 +158,6 @@ async def _sample(held: Held, people: Sequence[Person]) -> HookAnswer:
             source.error = {"code": "mapping_missing", "message": message, "setting": "mapping"}
         await source.save()
     return _answer("sampled", taken)
-
-
-async def _new_sample(held: Held) -> ListSync:
-    source = held.source
-    return await ListSync.create(
-        workspace_id=source.workspace_id,
-        livemode=source.livemode,
-        source_id=source.id,
-        list_id=source.list_id,
-        trigger=SyncTrigger.HOOK,
-        status=SyncStatus.COMPLETED,
-        is_dry_run=True,
-        is_full=False,
-        due_at=held.now,
-        started_at=held.now,
-        ended_at=held.now,
-    )
 
 
 def _answer(status: str, taken: Taken) -> HookAnswer:

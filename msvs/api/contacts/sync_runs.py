@@ -37,27 +37,33 @@ MOST_GONE, FEW_PEOPLE = 0.5, 20
 # How often an incremental source runs a full sync; more often if its changes do not include deletions.
 FULL_EVERY = timedelta(days=7)
 FULL_EVERY_UNSEEN = timedelta(days=1)
+# How often a source is claimed without progress: one that crashes its worker is not retried forever.
+TRIES = 10
+BROKEN_OFF = "The sync was interrupted too often: check the fields of the service, or sync fewer people at once."
 WRITES_AT_ONCE = 20
 LOOKUPS_AT_ONCE = 100
 RUNS = (SyncStatus.QUEUED, SyncStatus.RUNNING)
 
-_DUE = """
-SELECT source_id, due_at FROM list_syncs WHERE status IN ('queued', 'running') AND due_at <= {now}
-UNION ALL SELECT id, next_sync_at FROM list_sources WHERE next_sync_at <= {now} AND status = 'active'
-UNION ALL SELECT source_id, next_attempt_at FROM opt_out_writes WHERE state = 'pending' AND next_attempt_at <= {now}
-UNION ALL SELECT source_id, due_at FROM source_lookups WHERE due_at <= {now}
+# Literals rather than parameters, so that the planner can use the partial index of open syncs.
+_RUNS = ", ".join(f"'{status}'" for status in RUNS)
+_DUE = f"""
+SELECT source_id, due_at FROM list_syncs WHERE status IN ({_RUNS}) AND due_at <= {{now}}
+UNION ALL SELECT id, next_sync_at FROM list_sources WHERE next_sync_at <= {{now}} AND status = '{SourceStatus.ACTIVE}'
+UNION ALL SELECT source_id, next_attempt_at FROM opt_out_writes WHERE state = 'pending' AND next_attempt_at <= {{now}}
+UNION ALL SELECT source_id, due_at FROM source_lookups WHERE due_at <= {{now}}
 """
-_FREE = """
-NOT source.is_paused AND source.status <> 'stopped' AND (source.lease_until IS NULL OR source.lease_until < {now})
+_FREE = f"""
+NOT source.is_paused AND source.status <> '{SourceStatus.STOPPED}'
+    AND (source.lease_until IS NULL OR source.lease_until < {{now}})
 """
 CLAIM_SOURCE = f"""
-UPDATE list_sources SET lease_token = $1, lease_until = $3
+UPDATE list_sources SET lease_token = $1, lease_until = $3, tries = tries + 1
 WHERE id = (
     SELECT source.id FROM ({_DUE.format(now="$2")}) AS due JOIN list_sources AS source ON source.id = due.source_id
     WHERE {_FREE.format(now="$2")}
     ORDER BY due.due_at, source.id LIMIT 1 FOR UPDATE OF source SKIP LOCKED
 )
-RETURNING id
+RETURNING id, tries
 """
 HAS_DUE_SOURCE = f"""
 SELECT EXISTS (
@@ -65,7 +71,11 @@ SELECT EXISTS (
     WHERE {_FREE.format(now="$1")}
 )
 """
-RELEASE_SOURCE = "UPDATE list_sources SET lease_token = NULL, lease_until = NULL WHERE id = $1 AND lease_token = $2"
+# A released source does not count as a failed try.
+RELEASE_SOURCE = """
+UPDATE list_sources SET lease_token = NULL, lease_until = NULL, tries = GREATEST(0, tries - 1)
+WHERE id = $1 AND lease_token = $2
+"""
 FIND_OPT_OUTS = """
 SELECT written.id, written.opted_out_at, written.attempt_count, person.external_id
 FROM opt_out_writes AS written LEFT JOIN source_people AS person USING (source_id, person_key)
@@ -95,6 +105,13 @@ SELECT person_key, external_id FROM source_people WHERE source_id = $1 AND sync_
 
 class LeaseLost(Exception):
     """The worker no longer holds the source: the lease expired, the source was paused, or the sync was canceled."""
+
+
+class Claimed(Protocol):
+    """A source that a worker has leased, and how often it was claimed since the last progress."""
+
+    id: UUID
+    tries: int
 
 
 class OptOut(Protocol):
@@ -134,10 +151,9 @@ async def has_due_sources(now: datetime) -> bool:
     return bool(await fetch_value(HAS_DUE_SOURCE, now))
 
 
-async def claim_source(token: UUID, now: datetime) -> UUID | None:
+async def claim_source(token: UUID, now: datetime) -> Claimed | None:
     """Lease the source that has waited longest. Return None if none is due."""
-    found: UUID | None = await fetch_value(CLAIM_SOURCE, token, now, now + LEASE)
-    return found
+    return await fetch_row(Claimed, CLAIM_SOURCE, token, now, now + LEASE)
 
 
 async def hold(services: Services, id: UUID, token: UUID, now: datetime) -> Held:
@@ -221,6 +237,13 @@ async def note(held: Held, sync: ListSync, taken: Taken) -> None:
     # Due now rather than at its original time, so that sources that have waited longer run first.
     sync.due_at = held.now
     await sync.save()
+    await _move_on(held)
+
+
+async def _move_on(held: Held) -> None:
+    """Count the tries of the source from zero again."""
+    held.source.tries = 0
+    await held.source.save(update_fields=["tries"])
 
 
 async def shrinks(held: Held, sync: ListSync) -> bool:
@@ -245,7 +268,7 @@ async def complete(held: Held, sync: ListSync) -> None:
     source = held.source
     sync.status, sync.ended_at = SyncStatus.COMPLETED, held.now
     await sync.save()
-    source.error, source.failure_count = None, 0
+    source.error, source.failure_count, source.tries = None, 0, 0
     if sync.is_dry_run:
         source.status = SourceStatus.CHECKED
     else:
@@ -266,6 +289,7 @@ async def fail(held: Held, sync: ListSync, error: Mapping[str, str], *, stops: b
     await sync.save()
     source.error = dict(error)
     source.failure_count += 1
+    source.tries = 0
     if stops or sync.is_dry_run:
         source.status = SourceStatus.STOPPED
         source.lease_token = source.lease_until = None
@@ -288,6 +312,7 @@ async def stumble(held: Held, sync: ListSync, error: ConnectorError) -> None:
     sync.due_at = held.now + pause_of(error, sync.attempt_count)
     sync.error = dict(told)
     await sync.save()
+    await _move_on(held)
 
 
 def pause_of(error: ConnectorError, attempt: int) -> timedelta:
@@ -343,16 +368,26 @@ async def settle_opt_out(held: Held, row: OptOut, error: ConnectorError | None) 
         again = held.now + pause_of(error, row.attempt_count + 1)
         await execute(DEFER_OPT_OUT, row.id, row.opted_out_at, again, told)
         if error.is_lasting:
-            await stop(held, error)
+            await stop(held, fault_of(error))
 
 
-async def stop(held: Held, error: ConnectorError) -> None:
+async def stop(held: Held, error: Mapping[str, str]) -> None:
     """Stop the source, with its reads and writes, until a user fixes the cause."""
     source = held.source
-    source.status, source.error = SourceStatus.STOPPED, dict(fault_of(error))
+    source.status, source.error, source.tries = SourceStatus.STOPPED, dict(error), 0
     source.lease_token = source.lease_until = None
     await source.save()
-    await _notify(held, error.code)
+    await _notify(held, error["code"])
+
+
+async def break_off(held: Held) -> None:
+    """Stop a source that was interrupted too often, and fail its open sync."""
+    fault = {"code": "interrupted", "message": BROKEN_OFF}
+    sync = await scoped(held.ctx, ListSync).filter(source_id=held.source.id, status__in=RUNS).first()
+    if sync is None:
+        await stop(held, fault)
+    else:
+        await fail(held, sync, fault, stops=True)
 
 
 # Lookups of single people
@@ -404,6 +439,12 @@ async def _hook_sync(held: Held) -> ListSync:
     row = await of_hour.order_by("-id").first()
     if row is not None:
         return row
+    return await create_hook_sync(held)
+
+
+async def create_hook_sync(held: Held, *, is_dry_run: bool = False) -> ListSync:
+    """Create a completed sync for people who are posted to the hook URL."""
+    source = held.source
     return await ListSync.create(
         workspace_id=source.workspace_id,
         livemode=source.livemode,
@@ -411,6 +452,7 @@ async def _hook_sync(held: Held) -> ListSync:
         list_id=source.list_id,
         trigger=SyncTrigger.HOOK,
         status=SyncStatus.COMPLETED,
+        is_dry_run=is_dry_run,
         is_full=False,
         due_at=held.now,
         started_at=held.now,

@@ -14,6 +14,7 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.consent import consent
 from msvs.api.contacts import contacts
+from msvs.api.contacts.bulk_actions import forget_ids, forget_names
 from msvs.api.contacts.contacts import DELETE_CONTACT, LOCK_LISTS
 from msvs.api.contacts.import_erasure import erase_from_imports, hash_of, hold_imports
 from msvs.api.contacts.sync_erasure import erase_from_syncs, hold_sources
@@ -165,12 +166,6 @@ READ_ANSWERS = """
 SELECT id, body FROM idempotency_records
 WHERE workspace_id = $1 AND livemode = $2
     AND EXISTS (SELECT FROM unnest($3::text[]) AS named WHERE strpos(body, named) > 0)
-"""
-# What was asked for by the phone or the id of the person; what is under way still needs it.
-FORGET_BULK_ACTIONS = """
-UPDATE bulk_actions SET options = options - 'search' - 'contact_ids'
-WHERE workspace_id = $1 AND livemode = $2 AND status NOT IN ('queued', 'running')
-    AND EXISTS (SELECT FROM unnest($3::text[]) AS named WHERE strpos(lower(options::text), lower(named)) > 0)
 """
 WRITE_ANSWERS = """
 UPDATE idempotency_records SET body = redacted.body FROM unnest($3::uuid[], $4::text[]) AS redacted (id, body)
@@ -401,14 +396,14 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     await execute(ERASE_ATTEMPTS, *scope, list(found.attempts))
     # An answer stays, so that its request is not done twice.
     named = [*own, *([] if subject.contact_id is None else [ids.encode_id(ids.CONTACT, subject.contact_id)])]
-    await execute(FORGET_BULK_ACTIONS, *scope, [*named, *(phone.removeprefix("+") for phone in own)])
+    await forget_ids(ctx, [*named, *(phone.removeprefix("+") for phone in own)])
     answers = await fetch(READ_ANSWERS, *scope, named)
     texts = [_redacted_text(subject, row.body) for row in answers]
     await execute(WRITE_ANSWERS, *scope, [row.id for row in answers], texts)
 
 
 async def _redact_searches(ctx: Context, subject: _Subject, contact: Contact | None) -> None:
-    """Take the subject out of the filters of segments, and out of what exports were asked for by."""
+    """Take the subject out of the filters of segments, and out of the conditions of exports and bulk actions."""
     await _redact_segments(ctx, subject, None if contact is None else contact.email)
     person = Person(list(subject.own))
     if contact is not None:
@@ -417,6 +412,7 @@ async def _redact_searches(ctx: Context, subject: _Subject, contact: Contact | N
         )
     placeholder = next(iter(subject.placeholders.values()))
     await rename_in_conditions(ctx, lambda text: placeholder if person.is_named_by(text) else text)
+    await forget_names(ctx, person.is_named_by)
 
 
 async def _redact_segments(ctx: Context, subject: _Subject, email: str | None) -> None:

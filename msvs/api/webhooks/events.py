@@ -47,6 +47,7 @@ class EventType(StrEnum):
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
     IMPORT_COMPLETED = "import.completed"
+    BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"
     LIST_SYNC_FAILED = "list.sync.failed"
     CONTACT_MERGED = "contact.merged"

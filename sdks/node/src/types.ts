@@ -19,6 +19,7 @@ export type AutoTopUpOffReason =
 export type BulkActionAction =
   | "opt_out"
   | "delete"
+  | "erase"
   | "tag"
   | "untag"
   | "add_to_list"
@@ -246,6 +247,7 @@ export type EventType =
   | "campaign.resumed"
   | "campaign.canceled"
   | "import.completed"
+  | "bulk_action.completed"
   | "list.sync.completed"
   | "list.sync.failed"
   | "contact.merged"
@@ -536,6 +538,7 @@ export type SubscribedEvent =
   | "campaign.resumed"
   | "campaign.canceled"
   | "import.completed"
+  | "bulk_action.completed"
   | "list.sync.completed"
   | "list.sync.failed"
   | "contact.merged"
@@ -659,7 +662,7 @@ export interface OptInParams {
 }
 
 /**
- * A condition over contacts: a comparison of a field, a membership, an engagement, or a combination. At most 8 levels
+ * A condition over contacts: a comparison of a field, a list or tag, an engagement, or a combination. At most 8 levels
  * and 50 comparisons.
  */
 export type SegmentConditionParams =
@@ -667,6 +670,7 @@ export type SegmentConditionParams =
   | SegmentConditionAnyParams
   | SegmentConditionNotParams
   | SegmentConditionInListParams
+  | SegmentConditionHasTagParams
   | SegmentConditionEngagementParams
   | SegmentConditionComparisonParams;
 
@@ -693,6 +697,11 @@ export interface SegmentConditionEngagementParams {
   engagement: Engagement;
   within_days: number;
   at_least?: number;
+}
+
+/** SegmentConditionHasTag. */
+export interface SegmentConditionHasTagParams {
+  tag: string;
 }
 
 /** SegmentConditionInList. */
@@ -802,6 +811,17 @@ export interface BulkAction {
   started_at: string | null;
   /** When it ended. */
   ended_at: string | null;
+}
+
+/** Bulk action ended; its `status` tells how. No condition names a person. */
+export interface BulkActionCompletedEvent {
+  id: string;
+  object: "event";
+  type: "bulk_action.completed";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: BulkAction;
 }
 
 /** Why a bulk action failed. */
@@ -2399,6 +2419,11 @@ export interface SegmentConditionEngagement {
   at_least?: number;
 }
 
+/** SegmentConditionHasTag. */
+export interface SegmentConditionHasTag {
+  tag: string;
+}
+
 /** SegmentConditionInList. */
 export interface SegmentConditionInList {
   list: string;
@@ -2558,7 +2583,7 @@ export interface SyncCounts {
 export interface SyncFault {
   /**
    * The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
-   * `mapping_missing` or `list_shrank`.
+   * `mapping_missing`, `list_shrank` or `interrupted`.
    */
   code: string;
   /** An explanation for people. */
@@ -2774,6 +2799,7 @@ export type KnownEvent =
   | CampaignResumedEvent
   | CampaignCanceledEvent
   | ImportCompletedEvent
+  | BulkActionCompletedEvent
   | ListSyncCompletedEvent
   | ListSyncFailedEvent
   | ContactMergedEvent
@@ -2803,6 +2829,7 @@ export const EVENT_TYPES: readonly string[] = [
   "campaign.resumed",
   "campaign.canceled",
   "import.completed",
+  "bulk_action.completed",
   "list.sync.completed",
   "list.sync.failed",
   "contact.merged",

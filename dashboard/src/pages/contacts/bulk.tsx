@@ -14,7 +14,7 @@ import { Field, Segmented, Select } from "@/ui/fields";
 import { Callout, useNumbers } from "@/ui/show";
 import { ProblemState, useProblemText } from "@/ui/states";
 import { DOES_LIST, DOES_TAG, inputOf, IS_FINAL, whomOf, type Doing, type Target, type Whom } from "./selection";
-import { useLists, useMayWrite, useTell } from "./shared";
+import { useIsAdmin, useLists, useMayWrite, useTell } from "./shared";
 import { TagsField } from "./tags";
 
 export const BulkRow = graphql(`
@@ -56,7 +56,7 @@ const Cancel = graphql(`
 const DUE: ReadonlySet<BulkStatus> = new Set(["QUEUED", "RUNNING"]);
 const AGAIN_MS = 700;
 const HAND = "static";
-const KINDS: readonly BulkKind[] = ["TAG", "UNTAG", "ADD_TO_LIST", "REMOVE_FROM_LIST", "OPT_OUT", "DELETE"];
+const KINDS: readonly BulkKind[] = ["TAG", "UNTAG", "ADD_TO_LIST", "REMOVE_FROM_LIST", "OPT_OUT", "DELETE", "ERASE"];
 
 interface DialogProps {
   target: Target;
@@ -161,6 +161,7 @@ function Choosing({ target, foundCount, whom, choices, onWhom, doing, onDoing }:
   const { t } = useLingui();
   const { whole } = useNumbers();
   const names = useActionNames();
+  const isAdmin = useIsAdmin();
   const lists = useLists().filter(({ kind }) => kind === HAND);
   const chosen = whole(target.chosen.size);
   const found = whole(foundCount ?? 0);
@@ -168,7 +169,7 @@ function Choosing({ target, foundCount, whom, choices, onWhom, doing, onDoing }:
   return (
     <>
       {choices.length > 1 ? <Segmented label={t`For whom`} choices={choices.map((value) => ({ value, label: labels[value] }))} value={whom} onChange={onWhom} /> : <p className="text-muted">{labels[whom]}</p>}
-      <Select label={t`What to do`} choices={KINDS.map((value) => ({ value, label: names[value] }))} value={doing.action} onChange={(action) => onDoing({ ...doing, action })} />
+      <Select label={t`What to do`} choices={KINDS.filter((value) => value !== "ERASE" || isAdmin).map((value) => ({ value, label: names[value] }))} value={doing.action} onChange={(action) => onDoing({ ...doing, action })} />
       {DOES_TAG.has(doing.action) && <TagsField label={t`Tag`} tags={doing.tags} onChange={(tags) => onDoing({ ...doing, tags })} />}
       {DOES_LIST.has(doing.action) &&
         (lists.length === 0 ? (
@@ -183,6 +184,11 @@ function Choosing({ target, foundCount, whom, choices, onWhom, doing, onDoing }:
           <Trans>Nothing more is sent to these phones, until each person agrees again.</Trans>
         </Callout>
       )}
+      {doing.action === "ERASE" && (
+        <Callout tone="danger">
+          <Trans>All that names these people goes for good, also from messages and events. Opt-outs stay, without the phone.</Trans>
+        </Callout>
+      )}
       {doing.action === "DELETE" && (
         <Callout tone="warn">
           <Trans>The contacts and their attributes go. Their messages and the history of their consent stay, and so do opt-outs.</Trans>
@@ -194,7 +200,7 @@ function Choosing({ target, foundCount, whom, choices, onWhom, doing, onDoing }:
 
 function useActionNames(): Record<BulkKind, string> {
   const { t } = useLingui();
-  return { TAG: t`Add tags`, UNTAG: t`Remove tags`, ADD_TO_LIST: t`Put on a list`, REMOVE_FROM_LIST: t`Take off a list`, OPT_OUT: t`Opt out`, DELETE: t`Delete` };
+  return { TAG: t`Add tags`, UNTAG: t`Remove tags`, ADD_TO_LIST: t`Put on a list`, REMOVE_FROM_LIST: t`Take off a list`, OPT_OUT: t`Opt out`, DELETE: t`Delete`, ERASE: t`Erase for good` };
 }
 
 /** What will be done, to how many. */
@@ -209,6 +215,7 @@ function Outcome({ doing, count }: { doing: Doing; count: number }) {
     REMOVE_FROM_LIST: <Plural value={count} one={`# contact will not be on “${list}”.`} other={`# contacts will not be on “${list}”.`} />,
     OPT_OUT: <Plural value={count} one="# contact will be opted out." other="# contacts will be opted out." />,
     DELETE: <Plural value={count} one="# contact will be deleted." other="# contacts will be deleted." />,
+    ERASE: <Plural value={count} one="# contact will be erased for good." other="# contacts will be erased for good." />,
   };
   return texts[doing.action];
 }

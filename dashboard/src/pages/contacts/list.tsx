@@ -14,7 +14,7 @@ import { SavedViews } from "@/ui/views";
 import { AddContact } from "./add";
 import { BulkDialog, BulkLines } from "./bulk";
 import { CONSENTS } from "./routes";
-import { filterOf, whomOf } from "./selection";
+import { conditionsOf } from "./selection";
 import { ListChoices, nameOf, SearchField, useLists, useMayWrite, useSourceName } from "./shared";
 import { TagChoices, TagFilter, TagRow } from "./tags";
 
@@ -40,7 +40,8 @@ export function ContactsPage() {
   const navigate = useNavigate();
   const mayWrite = useMayWrite();
   const search = useSearch({ from: "/shell/contacts" });
-  const { q, consent, list, segment, tag, since, until, attribute, value, order } = search;
+  const { order, ...asked } = search;
+  const { q, consent, list, segment, tag, since, until, attribute, value } = asked;
   const zone = useZone();
   const names = useStatusNames().optIns;
   const { whole } = useNumbers();
@@ -49,7 +50,7 @@ export function ContactsPage() {
   const [open, setOpen] = useState<"add" | "bulk" | null>(null);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(NONE);
   const [started, setStarted] = useState<ReadonlyMap<string, number>>(new Map());
-  const filter = filterOf(search, zone);
+  const filter = conditionsOf(search, zone);
   const isFiltered = Object.keys(filter).length > 0;
   const feed = useFeed(ContactRowsQuery, { ...(isFiltered ? { filter } : {}), ...(order === undefined ? {} : { orderBy: "OLDEST" as const }) } as never, ({ contacts }) => contacts);
   const key = JSON.stringify(filter);
@@ -70,7 +71,7 @@ export function ContactsPage() {
   const onto = list === undefined ? {} : { list };
   const adding = (
     <>
-      <ButtonLink to="/exports/new" search={{ kind: "contacts", ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { consent }), ...onto }}>{t`Export`}</ButtonLink>
+      <ButtonLink to="/exports/new" search={{ kind: "contacts", ...asked }}>{t`Export`}</ButtonLink>
       <ButtonLink to="/imports/new" search={onto}>{t`Import`}</ButtonLink>
       <Button look="primary" icon="plus" onPress={() => setOpen("add")}>{t`Add contact`}</Button>
     </>
@@ -135,7 +136,7 @@ export function ContactsPage() {
             tools: (
               <>
                 {chosen.size > 0 && <Button size="small" look="quiet" onPress={() => setChosen(NONE)}>{t`Choose none`}</Button>}
-                <Button size="small" isDisabled={whomOf(target).length === 0} onPress={() => setOpen("bulk")}>
+                <Button size="small" onPress={() => setOpen("bulk")}>
                   {chosen.size === 0 ? t`Change all of them` : t`Change ${chosenCount} chosen`}
                 </Button>
               </>

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
-import { filterOf, inputOf, tagOf, whomOf, type Doing } from "./selection";
+import { conditionsOf, inputOf, tagOf, whomOf, type Doing } from "./selection";
 
 const zone = "UTC";
 const NONE: ReadonlySet<string> = new Set();
 const TAG: Doing = { action: "TAG", tags: ["vip"], list: null };
 
 test("the filters of an address", () => {
-  expect(filterOf({}, zone)).toEqual({});
-  expect(filterOf({ q: "(415) 555-0123", tag: "vip", since: "2026-11-01", until: "2026-11-02", attribute: "plan", value: "gold" }, zone)).toEqual({
+  expect(conditionsOf({}, zone)).toEqual({});
+  expect(conditionsOf({ q: "(415) 555-0123", tag: "vip", since: "2026-11-01", until: "2026-11-02", attribute: "plan", value: "gold" }, zone)).toEqual({
     search: "(415) 555-0123",
     tag: "vip",
     createdFrom: "2026-11-01T00:00:00.000Z",
@@ -20,6 +20,7 @@ test("a bulk action is for those chosen, for those found, or for every contact",
   const chosen = new Set(["con_1", "con_2"]);
   expect(inputOf({ asked: { list: "lst_1" }, zone, chosen }, "chosen", TAG)).toEqual({ action: "TAG", dryRun: false, every: false, contactIds: ["con_1", "con_2"], tags: ["vip"] });
   expect(inputOf({ asked: { list: "lst_1" }, zone, chosen }, "found", TAG)).toEqual({ action: "TAG", dryRun: false, every: false, listId: "lst_1", tags: ["vip"] });
+  expect(inputOf({ asked: { attribute: "plan", value: "gold" }, zone, chosen: NONE }, "found", TAG)).toEqual({ action: "TAG", dryRun: false, every: false, attributes: { plan: "gold" }, tags: ["vip"] });
   expect(inputOf({ asked: {}, zone, chosen: NONE }, "found", { action: "OPT_OUT", tags: ["left"], list: "lst_2" })).toEqual({ action: "OPT_OUT", dryRun: false, every: true });
 });
 
@@ -33,7 +34,6 @@ test("an action without its tags or its list is not asked for", () => {
 test("whom an action can be for", () => {
   expect(whomOf({ asked: {}, zone, chosen: NONE })).toEqual(["found"]);
   expect(whomOf({ asked: {}, zone, chosen: new Set(["con_1"]) })).toEqual(["chosen", "found"]);
-  expect(whomOf({ asked: { attribute: "plan", value: "gold" }, zone, chosen: NONE })).toEqual([]);
   const many = new Set(Array.from({ length: 1001 }, (_, index) => `con_${index}`));
   expect(whomOf({ asked: {}, zone, chosen: many })).toEqual(["found"]);
 });

@@ -1,5 +1,5 @@
 // Which contacts are meant: the filters of the address as the API has them, and the contacts of a bulk action.
-import type { BulkKind, ContactFilter, CreateBulkActionInput, OptInStatus } from "@/gql/graphql";
+import type { BulkKind, CreateBulkActionInput, OptInStatus } from "@/gql/graphql";
 import { daysOf } from "../messages/filter";
 
 export interface Asked {
@@ -15,23 +15,19 @@ export interface Asked {
 }
 
 /** What both a list and a bulk action can be asked by. */
-type Conditions = Pick<CreateBulkActionInput, "search" | "optInStatus" | "listId" | "segmentId" | "tag" | "createdFrom" | "createdBefore">;
+type Conditions = Pick<CreateBulkActionInput, "search" | "optInStatus" | "listId" | "segmentId" | "tag" | "attributes" | "createdFrom" | "createdBefore">;
 
-export function conditionsOf({ q, consent, list, segment, tag, since, until }: Asked, zone: string): Conditions {
+/** Return the conditions that an address asks for. */
+export function conditionsOf({ q, consent, list, segment, tag, since, until, attribute, value }: Asked, zone: string): Conditions {
   return {
     ...(q !== undefined && { search: q }),
     ...(consent !== undefined && { optInStatus: consent }),
     ...(list !== undefined && { listId: list }),
     ...(segment !== undefined && { segmentId: segment }),
     ...(tag !== undefined && { tag }),
+    ...(attribute !== undefined && value !== undefined && { attributes: { [attribute]: value } }),
     ...daysOf(since, until, zone),
   };
-}
-
-/** Return the conditions that an address asks for. */
-export function filterOf(asked: Asked, zone: string): ContactFilter {
-  const { attribute, value } = asked;
-  return { ...conditionsOf(asked, zone), ...(attribute !== undefined && value !== undefined && { attributes: { [attribute]: value } }) };
 }
 
 /** The contacts that were chosen in the table, or all that the filters find. */
@@ -46,12 +42,9 @@ export interface Target {
   chosen: ReadonlySet<string>;
 }
 
-/** Return whom a bulk action can be for: a bulk action knows no attributes, so that segments have to name them. */
-export function whomOf({ asked, zone, chosen }: Target): Whom[] {
-  const whom: Whom[] = [];
-  if (chosen.size > 0 && chosen.size <= MOST_CHOSEN) whom.push("chosen");
-  if (filterOf(asked, zone).attributes === undefined) whom.push("found");
-  return whom;
+/** Return whom a bulk action can be for. */
+export function whomOf({ chosen }: Target): Whom[] {
+  return chosen.size > 0 && chosen.size <= MOST_CHOSEN ? ["chosen", "found"] : ["found"];
 }
 
 export interface Doing {
@@ -63,7 +56,7 @@ export interface Doing {
 export const DOES_TAG: ReadonlySet<BulkKind> = new Set<BulkKind>(["TAG", "UNTAG"]);
 export const DOES_LIST: ReadonlySet<BulkKind> = new Set<BulkKind>(["ADD_TO_LIST", "REMOVE_FROM_LIST"]);
 /** What cannot be taken back by another action. */
-export const IS_FINAL: ReadonlySet<BulkKind> = new Set<BulkKind>(["OPT_OUT", "DELETE"]);
+export const IS_FINAL: ReadonlySet<BulkKind> = new Set<BulkKind>(["OPT_OUT", "DELETE", "ERASE"]);
 
 /** Return what to ask the service for; null while something is missing. */
 export function inputOf({ asked, zone, chosen }: Target, whom: Whom, { action, tags, list }: Doing): CreateBulkActionInput | null {

@@ -41,6 +41,7 @@ export function useTextOf() {
     invalid_setting: t`a setting is not valid`,
     mapping_missing: t`no field is mapped to phones`,
     list_shrank: t`too many people would leave it`,
+    interrupted: t`it was interrupted too often`,
   };
   return ({ kind, name, reason, count }: Pick<NotificationRowFragment, "kind" | "name" | "reason" | "count">): string => {
     const what = name ?? "–";

@@ -156,10 +156,16 @@ export interface ContactsCreateBulkActionParams {
   tag?: string | null;
   /** Only contacts of this opt-in status. */
   opt_in_status?: OptInStatus | null;
+  /** Only contacts with these values of attributes. */
+  attributes?: Record<string, string> | null;
   /** Only contacts created at this time or later. */
   created_from?: string | Date | null;
   /** Only contacts created before this time. */
   created_before?: string | Date | null;
+  /** Only contacts changed at this time or later. */
+  updated_from?: string | Date | null;
+  /** Only contacts last changed before this time. */
+  updated_before?: string | Date | null;
 }
 
 /** Parameters of contacts.listBulkActions. */

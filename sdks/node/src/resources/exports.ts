@@ -18,8 +18,12 @@ export interface ExportsCreateParams {
   list_id?: string | null;
   /** For contacts: only those in this segment. */
   segment_id?: string | null;
+  /** For contacts: only those with this tag. */
+  tag?: string | null;
   /** For contacts: only those with this opt-in status. */
   opt_in_status?: OptInStatus | null;
+  /** For contacts: only those with these values of attributes. */
+  attributes?: Record<string, string> | null;
   /** For contacts: only those that match this filter. */
   filter?: SegmentConditionParams | null;
   /** For campaign results, the campaign; for messages: only those of this campaign. */
@@ -34,6 +38,10 @@ export interface ExportsCreateParams {
   created_from?: string | Date | null;
   /** Only rows created before this time. */
   created_before?: string | Date | null;
+  /** For contacts: only those changed at this time or later. */
+  updated_from?: string | Date | null;
+  /** For contacts: only those last changed before this time. */
+  updated_before?: string | Date | null;
 }
 
 /** Parameters of exports.list. */

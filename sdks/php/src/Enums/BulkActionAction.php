@@ -13,6 +13,7 @@ final class BulkActionAction
 {
     public const OPT_OUT = 'opt_out';
     public const DELETE = 'delete';
+    public const ERASE = 'erase';
     public const TAG = 'tag';
     public const UNTAG = 'untag';
     public const ADD_TO_LIST = 'add_to_list';

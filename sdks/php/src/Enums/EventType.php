@@ -29,6 +29,7 @@ final class EventType
     public const CAMPAIGN_RESUMED = 'campaign.resumed';
     public const CAMPAIGN_CANCELED = 'campaign.canceled';
     public const IMPORT_COMPLETED = 'import.completed';
+    public const BULK_ACTION_COMPLETED = 'bulk_action.completed';
     public const LIST_SYNC_COMPLETED = 'list.sync.completed';
     public const LIST_SYNC_FAILED = 'list.sync.failed';
     public const CONTACT_MERGED = 'contact.merged';

@@ -43,6 +43,7 @@ class Event extends Model
         'campaign.resumed' => CampaignResumedEvent::class,
         'campaign.canceled' => CampaignCanceledEvent::class,
         'import.completed' => ImportCompletedEvent::class,
+        'bulk_action.completed' => BulkActionCompletedEvent::class,
         'list.sync.completed' => ListSyncCompletedEvent::class,
         'list.sync.failed' => ListSyncFailedEvent::class,
         'contact.merged' => ContactMergedEvent::class,

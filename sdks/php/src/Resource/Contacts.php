@@ -313,7 +313,7 @@ final class Contacts extends Resource
      * deleting cannot be undone.
      *
      * @param array{
-     *     action: 'opt_out'|'delete'|'tag'|'untag'|'add_to_list'|'remove_from_list'|string,
+     *     action: string,
      *     dry_run?: bool,
      *     tags?: list<string>|null,
      *     target_list_id?: string|null,
@@ -324,8 +324,11 @@ final class Contacts extends Resource
      *     segment_id?: string|null,
      *     tag?: string|null,
      *     opt_in_status?: 'unknown'|'pending'|'opted_in'|'opted_out'|string|null,
+     *     attributes?: array<string, mixed>|null,
      *     created_from?: \DateTimeInterface|string|null,
      *     created_before?: \DateTimeInterface|string|null,
+     *     updated_from?: \DateTimeInterface|string|null,
+     *     updated_before?: \DateTimeInterface|string|null,
      * } $params
      * - `action`: What is done to each contact.
      * - `dry_run`: Whether the contacts are only counted.
@@ -338,8 +341,11 @@ final class Contacts extends Resource
      * - `segment_id`: Only contacts of this segment.
      * - `tag`: Only contacts with this tag.
      * - `opt_in_status`: Only contacts of this opt-in status.
+     * - `attributes`: Only contacts with these values of attributes.
      * - `created_from`: Only contacts created at this time or later.
      * - `created_before`: Only contacts created before this time.
+     * - `updated_from`: Only contacts changed at this time or later.
+     * - `updated_before`: Only contacts last changed before this time.
      * @param RequestOptions $options
      */
     public function createBulkAction(array $params, array $options = []): Model\BulkAction
@@ -351,7 +357,7 @@ final class Contacts extends Resource
             [],
             [],
             $params,
-            [],
+            ['attributes' => []],
             $options,
         );
     }

@@ -29,7 +29,9 @@ final class Exports extends Resource
      *     q?: string|null,
      *     list_id?: string|null,
      *     segment_id?: string|null,
+     *     tag?: string|null,
      *     opt_in_status?: 'unknown'|'pending'|'opted_in'|'opted_out'|string|null,
+     *     attributes?: array<string, mixed>|null,
      *     filter?: array<string, mixed>|null,
      *     campaign_id?: string|null,
      *     contact_id?: string|null,
@@ -37,6 +39,8 @@ final class Exports extends Resource
      *     types?: list<string>|null,
      *     created_from?: \DateTimeInterface|string|null,
      *     created_before?: \DateTimeInterface|string|null,
+     *     updated_from?: \DateTimeInterface|string|null,
+     *     updated_before?: \DateTimeInterface|string|null,
      * } $params
      * - `kind`: The kind of data.
      * - `format`: The format of the file: `csv`, with a header, or `jsonl`, one JSON object a line.
@@ -44,7 +48,9 @@ final class Exports extends Resource
      * - `q`: For contacts and messages: only those that a search for this text finds.
      * - `list_id`: For contacts: only those on this list.
      * - `segment_id`: For contacts: only those in this segment.
+     * - `tag`: For contacts: only those with this tag.
      * - `opt_in_status`: For contacts: only those with this opt-in status.
+     * - `attributes`: For contacts: only those with these values of attributes.
      * - `filter`: For contacts: only those that match this filter.
      * - `campaign_id`: For campaign results, the campaign; for messages: only those of this campaign.
      * - `contact_id`: For messages: only those to this contact.
@@ -52,6 +58,8 @@ final class Exports extends Resource
      * - `types`: For events: only those of these types.
      * - `created_from`: Only rows created at this time or later.
      * - `created_before`: Only rows created before this time.
+     * - `updated_from`: For contacts: only those changed at this time or later.
+     * - `updated_before`: For contacts: only those last changed before this time.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Export
@@ -63,7 +71,7 @@ final class Exports extends Resource
             [],
             [],
             $params,
-            ['filter' => []],
+            ['attributes' => [], 'filter' => []],
             $options,
         );
     }

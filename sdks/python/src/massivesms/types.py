@@ -26,6 +26,7 @@ BulkActionAction = (
     Literal[
         "opt_out",
         "delete",
+        "erase",
         "tag",
         "untag",
         "add_to_list",
@@ -281,6 +282,7 @@ EventType = (
         "campaign.resumed",
         "campaign.canceled",
         "import.completed",
+        "bulk_action.completed",
         "list.sync.completed",
         "list.sync.failed",
         "contact.merged",
@@ -631,6 +633,7 @@ SubscribedEvent = (
         "campaign.resumed",
         "campaign.canceled",
         "import.completed",
+        "bulk_action.completed",
         "list.sync.completed",
         "list.sync.failed",
         "contact.merged",
@@ -735,6 +738,7 @@ SegmentConditionParam = Union[
     "SegmentConditionAnyParam",
     "SegmentConditionNotParam",
     "SegmentConditionInListParam",
+    "SegmentConditionHasTagParam",
     "SegmentConditionEngagementParam",
     "SegmentConditionComparisonParam",
 ]
@@ -767,6 +771,12 @@ class SegmentConditionEngagementParam(TypedDict, total=False):
     engagement: Required[Engagement]
     within_days: Required[int]
     at_least: int
+
+
+class SegmentConditionHasTagParam(TypedDict, total=False):
+    """SegmentConditionHasTag."""
+
+    tag: Required[str]
 
 
 class SegmentConditionInListParam(TypedDict, total=False):
@@ -882,6 +892,19 @@ class BulkAction(Model):
     """When it was begun."""
     ended_at: str | None
     """When it ended."""
+
+
+class BulkActionCompletedEvent(Model):
+    """Bulk action ended; its `status` tells how. No condition names a person."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "BulkAction"}
+    id: str
+    object: Literal["event"]
+    type: Literal["bulk_action.completed"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: BulkAction
 
 
 class BulkFault(Model):
@@ -2771,7 +2794,7 @@ class SyncFault(Model):
 
     code: str
     """The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
-    `mapping_missing` or `list_shrank`."""
+    `mapping_missing`, `list_shrank` or `interrupted`."""
     message: str
     """An explanation for people."""
     setting: str | None
@@ -2995,6 +3018,7 @@ Event = Union[  # noqa: UP007
     CampaignResumedEvent,
     CampaignCanceledEvent,
     ImportCompletedEvent,
+    BulkActionCompletedEvent,
     ListSyncCompletedEvent,
     ListSyncFailedEvent,
     ContactMergedEvent,
@@ -3021,6 +3045,7 @@ EVENTS: Mapping[str, type[Model]] = {
     "campaign.resumed": CampaignResumedEvent,
     "campaign.canceled": CampaignCanceledEvent,
     "import.completed": ImportCompletedEvent,
+    "bulk_action.completed": BulkActionCompletedEvent,
     "list.sync.completed": ListSyncCompletedEvent,
     "list.sync.failed": ListSyncFailedEvent,
     "contact.merged": ContactMergedEvent,

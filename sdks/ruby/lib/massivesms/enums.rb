@@ -19,6 +19,7 @@ module MassiveSMS
   module BulkActionAction
     OPT_OUT = "opt_out"
     DELETE = "delete"
+    ERASE = "erase"
     TAG = "tag"
     UNTAG = "untag"
     ADD_TO_LIST = "add_to_list"
@@ -260,6 +261,7 @@ module MassiveSMS
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
     IMPORT_COMPLETED = "import.completed"
+    BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"
     LIST_SYNC_FAILED = "list.sync.failed"
     CONTACT_MERGED = "contact.merged"
@@ -580,6 +582,7 @@ module MassiveSMS
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
     IMPORT_COMPLETED = "import.completed"
+    BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"
     LIST_SYNC_FAILED = "list.sync.failed"
     CONTACT_MERGED = "contact.merged"

@@ -43,6 +43,7 @@ module MassiveSMS
       "campaign.resumed" => :CampaignResumedEvent,
       "campaign.canceled" => :CampaignCanceledEvent,
       "import.completed" => :ImportCompletedEvent,
+      "bulk_action.completed" => :BulkActionCompletedEvent,
       "list.sync.completed" => :ListSyncCompletedEvent,
       "list.sync.failed" => :ListSyncFailedEvent,
       "contact.merged" => :ContactMergedEvent,
@@ -146,6 +147,17 @@ module MassiveSMS
     field :started_at, :time
     # When it ended.
     field :ended_at, :time
+  end
+
+  # Bulk action ended; its `status` tells how. No condition names a person.
+  class BulkActionCompletedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :BulkAction
   end
 
   # Why a bulk action failed.
@@ -1824,7 +1836,7 @@ module MassiveSMS
   # Why a sync failed or stopped.
   class SyncFault < Model
     # The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
-    # `mapping_missing` or `list_shrank`.
+    # `mapping_missing`, `list_shrank` or `interrupted`.
     field :code
     # An explanation for people.
     field :message

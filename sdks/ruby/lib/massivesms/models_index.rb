@@ -8,6 +8,7 @@ module MassiveSMS
     ApiKey
     AutoTopUp
     BulkAction
+    BulkActionCompletedEvent
     BulkFault
     Campaign
     CampaignAudience

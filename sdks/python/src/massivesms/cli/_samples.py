@@ -254,6 +254,15 @@ _samples = {
         '0:00:00Z", "started_at": "2026-05-01T20:00:00Z", "ended_at": "2026-05-01T20:00:00Z", "undo'
         '_until": null}}'
     ),
+    "bulk_action.completed": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "bulk_action.completed'
+        '", "livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"'
+        'id": "blk_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "bulk_action", "livemode": true, "action"'
+        ': "tag", "status": "completed", "dry_run": false, "conditions": {"tag": "lead", "tags": ["'
+        'webinar"]}, "matched": 120, "changed": 118, "error": {"code": "resource_missing", "message'
+        '": "No such list."}, "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00'
+        ':00Z", "started_at": "2026-05-01T20:00:00Z", "ended_at": "2026-05-01T20:00:00Z"}}'
+    ),
     "list.sync.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "list.sync.completed",'
         ' "livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id'

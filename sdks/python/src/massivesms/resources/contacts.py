@@ -389,8 +389,11 @@ class Contacts:
         segment_id: str | NotGiven | None = NOT_GIVEN,
         tag: str | NotGiven | None = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        attributes: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         created_from: datetime | str | NotGiven | None = NOT_GIVEN,
         created_before: datetime | str | NotGiven | None = NOT_GIVEN,
+        updated_from: datetime | str | NotGiven | None = NOT_GIVEN,
+        updated_before: datetime | str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.BulkAction:
@@ -410,8 +413,11 @@ class Contacts:
         segment_id: Only contacts of this segment.
         tag: Only contacts with this tag.
         opt_in_status: Only contacts of this opt-in status.
+        attributes: Only contacts with these values of attributes.
         created_from: Only contacts created at this time or later.
         created_before: Only contacts created before this time.
+        updated_from: Only contacts changed at this time or later.
+        updated_before: Only contacts last changed before this time.
         """
         return self._client.call(
             "POST",
@@ -429,8 +435,11 @@ class Contacts:
                 "segment_id": segment_id,
                 "tag": tag,
                 "opt_in_status": opt_in_status,
+                "attributes": attributes,
                 "created_from": created_from,
                 "created_before": created_before,
+                "updated_from": updated_from,
+                "updated_before": updated_before,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -990,8 +999,11 @@ class AsyncContacts:
         segment_id: str | NotGiven | None = NOT_GIVEN,
         tag: str | NotGiven | None = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        attributes: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         created_from: datetime | str | NotGiven | None = NOT_GIVEN,
         created_before: datetime | str | NotGiven | None = NOT_GIVEN,
+        updated_from: datetime | str | NotGiven | None = NOT_GIVEN,
+        updated_before: datetime | str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.BulkAction:
@@ -1011,8 +1023,11 @@ class AsyncContacts:
         segment_id: Only contacts of this segment.
         tag: Only contacts with this tag.
         opt_in_status: Only contacts of this opt-in status.
+        attributes: Only contacts with these values of attributes.
         created_from: Only contacts created at this time or later.
         created_before: Only contacts created before this time.
+        updated_from: Only contacts changed at this time or later.
+        updated_before: Only contacts last changed before this time.
         """
         return await self._client.call(
             "POST",
@@ -1030,8 +1045,11 @@ class AsyncContacts:
                 "segment_id": segment_id,
                 "tag": tag,
                 "opt_in_status": opt_in_status,
+                "attributes": attributes,
                 "created_from": created_from,
                 "created_before": created_before,
+                "updated_from": updated_from,
+                "updated_before": updated_before,
             },
             idempotency_key=idempotency_key,
             options=options,

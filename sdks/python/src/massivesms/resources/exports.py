@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,9 @@ class Exports:
         q: str | NotGiven | None = NOT_GIVEN,
         list_id: str | NotGiven | None = NOT_GIVEN,
         segment_id: str | NotGiven | None = NOT_GIVEN,
+        tag: str | NotGiven | None = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        attributes: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         filter: t.SegmentConditionParam | NotGiven | None = NOT_GIVEN,
         campaign_id: str | NotGiven | None = NOT_GIVEN,
         contact_id: str | NotGiven | None = NOT_GIVEN,
@@ -39,6 +41,8 @@ class Exports:
         types: Sequence[str] | NotGiven | None = NOT_GIVEN,
         created_from: datetime | str | NotGiven | None = NOT_GIVEN,
         created_before: datetime | str | NotGiven | None = NOT_GIVEN,
+        updated_from: datetime | str | NotGiven | None = NOT_GIVEN,
+        updated_before: datetime | str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Export:
@@ -53,7 +57,9 @@ class Exports:
         q: For contacts and messages: only those that a search for this text finds.
         list_id: For contacts: only those on this list.
         segment_id: For contacts: only those in this segment.
+        tag: For contacts: only those with this tag.
         opt_in_status: For contacts: only those with this opt-in status.
+        attributes: For contacts: only those with these values of attributes.
         filter: For contacts: only those that match this filter.
         campaign_id: For campaign results, the campaign; for messages: only those of this campaign.
         contact_id: For messages: only those to this contact.
@@ -61,6 +67,8 @@ class Exports:
         types: For events: only those of these types.
         created_from: Only rows created at this time or later.
         created_before: Only rows created before this time.
+        updated_from: For contacts: only those changed at this time or later.
+        updated_before: For contacts: only those last changed before this time.
         """
         return self._client.call(
             "POST",
@@ -73,7 +81,9 @@ class Exports:
                 "q": q,
                 "list_id": list_id,
                 "segment_id": segment_id,
+                "tag": tag,
                 "opt_in_status": opt_in_status,
+                "attributes": attributes,
                 "filter": filter,
                 "campaign_id": campaign_id,
                 "contact_id": contact_id,
@@ -81,6 +91,8 @@ class Exports:
                 "types": types,
                 "created_from": created_from,
                 "created_before": created_before,
+                "updated_from": updated_from,
+                "updated_before": updated_before,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -178,7 +190,9 @@ class AsyncExports:
         q: str | NotGiven | None = NOT_GIVEN,
         list_id: str | NotGiven | None = NOT_GIVEN,
         segment_id: str | NotGiven | None = NOT_GIVEN,
+        tag: str | NotGiven | None = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        attributes: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         filter: t.SegmentConditionParam | NotGiven | None = NOT_GIVEN,
         campaign_id: str | NotGiven | None = NOT_GIVEN,
         contact_id: str | NotGiven | None = NOT_GIVEN,
@@ -186,6 +200,8 @@ class AsyncExports:
         types: Sequence[str] | NotGiven | None = NOT_GIVEN,
         created_from: datetime | str | NotGiven | None = NOT_GIVEN,
         created_before: datetime | str | NotGiven | None = NOT_GIVEN,
+        updated_from: datetime | str | NotGiven | None = NOT_GIVEN,
+        updated_before: datetime | str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Export:
@@ -200,7 +216,9 @@ class AsyncExports:
         q: For contacts and messages: only those that a search for this text finds.
         list_id: For contacts: only those on this list.
         segment_id: For contacts: only those in this segment.
+        tag: For contacts: only those with this tag.
         opt_in_status: For contacts: only those with this opt-in status.
+        attributes: For contacts: only those with these values of attributes.
         filter: For contacts: only those that match this filter.
         campaign_id: For campaign results, the campaign; for messages: only those of this campaign.
         contact_id: For messages: only those to this contact.
@@ -208,6 +226,8 @@ class AsyncExports:
         types: For events: only those of these types.
         created_from: Only rows created at this time or later.
         created_before: Only rows created before this time.
+        updated_from: For contacts: only those changed at this time or later.
+        updated_before: For contacts: only those last changed before this time.
         """
         return await self._client.call(
             "POST",
@@ -220,7 +240,9 @@ class AsyncExports:
                 "q": q,
                 "list_id": list_id,
                 "segment_id": segment_id,
+                "tag": tag,
                 "opt_in_status": opt_in_status,
+                "attributes": attributes,
                 "filter": filter,
                 "campaign_id": campaign_id,
                 "contact_id": contact_id,
@@ -228,6 +250,8 @@ class AsyncExports:
                 "types": types,
                 "created_from": created_from,
                 "created_before": created_before,
+                "updated_from": updated_from,
+                "updated_before": updated_before,
             },
             idempotency_key=idempotency_key,
             options=options,

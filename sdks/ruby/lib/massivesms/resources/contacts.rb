@@ -185,17 +185,22 @@ module MassiveSMS
       # @param segment_id [String, nil] Only contacts of this segment.
       # @param tag [String, nil] Only contacts with this tag.
       # @param opt_in_status [String, nil] Only contacts of this opt-in status.
+      # @param attributes [Hash<String, Object>, nil] Only contacts with these values of attributes.
       # @param created_from [Time, String, nil] Only contacts created at this time or later.
       # @param created_before [Time, String, nil] Only contacts created before this time.
+      # @param updated_from [Time, String, nil] Only contacts changed at this time or later.
+      # @param updated_before [Time, String, nil] Only contacts last changed before this time.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [BulkAction]
       def create_bulk_action(action:, dry_run: UNSET, tags: UNSET, target_list_id: UNSET, every: UNSET,
                              contact_ids: UNSET, search: UNSET, list_id: UNSET, segment_id: UNSET, tag: UNSET,
-                             opt_in_status: UNSET, created_from: UNSET, created_before: UNSET, request_options: {})
+                             opt_in_status: UNSET, attributes: UNSET, created_from: UNSET, created_before: UNSET,
+                             updated_from: UNSET, updated_before: UNSET, request_options: {})
         fetch(MassiveSMS::BulkAction, "POST", "/v1/bulk_actions", {},
              {}, { action: action, dry_run: dry_run, tags: tags, target_list_id: target_list_id, every: every,
                contact_ids: contact_ids, search: search, list_id: list_id, segment_id: segment_id, tag: tag,
-               opt_in_status: opt_in_status, created_from: created_from, created_before: created_before }, request_options)
+               opt_in_status: opt_in_status, attributes: attributes, created_from: created_from,
+               created_before: created_before, updated_from: updated_from, updated_before: updated_before }, request_options)
       end
 
       # List bulk actions.

@@ -15,7 +15,9 @@ module MassiveSMS
       # @param q [String, nil] For contacts and messages: only those that a search for this text finds.
       # @param list_id [String, nil] For contacts: only those on this list.
       # @param segment_id [String, nil] For contacts: only those in this segment.
+      # @param tag [String, nil] For contacts: only those with this tag.
       # @param opt_in_status [String, nil] For contacts: only those with this opt-in status.
+      # @param attributes [Hash<String, Object>, nil] For contacts: only those with these values of attributes.
       # @param filter [Hash<Object, Object>, nil] For contacts: only those that match this filter.
       # @param campaign_id [String, nil] For campaign results, the campaign; for messages: only those of this
       # campaign.
@@ -24,15 +26,19 @@ module MassiveSMS
       # @param types [Array<String>, nil] For events: only those of these types.
       # @param created_from [Time, String, nil] Only rows created at this time or later.
       # @param created_before [Time, String, nil] Only rows created before this time.
+      # @param updated_from [Time, String, nil] For contacts: only those changed at this time or later.
+      # @param updated_before [Time, String, nil] For contacts: only those last changed before this time.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Export]
-      def create(kind:, format: UNSET, gzip: UNSET, q: UNSET, list_id: UNSET, segment_id: UNSET, opt_in_status: UNSET,
-                 filter: UNSET, campaign_id: UNSET, contact_id: UNSET, status: UNSET, types: UNSET,
-                 created_from: UNSET, created_before: UNSET, request_options: {})
+      def create(kind:, format: UNSET, gzip: UNSET, q: UNSET, list_id: UNSET, segment_id: UNSET, tag: UNSET,
+                 opt_in_status: UNSET, attributes: UNSET, filter: UNSET, campaign_id: UNSET, contact_id: UNSET,
+                 status: UNSET, types: UNSET, created_from: UNSET, created_before: UNSET, updated_from: UNSET,
+                 updated_before: UNSET, request_options: {})
         fetch(MassiveSMS::Export, "POST", "/v1/exports", {},
-             {}, { kind: kind, format: format, gzip: gzip, q: q, list_id: list_id, segment_id: segment_id,
-               opt_in_status: opt_in_status, filter: filter, campaign_id: campaign_id, contact_id: contact_id,
-               status: status, types: types, created_from: created_from, created_before: created_before }, request_options)
+             {}, { kind: kind, format: format, gzip: gzip, q: q, list_id: list_id, segment_id: segment_id, tag: tag,
+               opt_in_status: opt_in_status, attributes: attributes, filter: filter, campaign_id: campaign_id,
+               contact_id: contact_id, status: status, types: types, created_from: created_from,
+               created_before: created_before, updated_from: updated_from, updated_before: updated_before }, request_options)
       end
 
       # List exports.

@@ -280,7 +280,7 @@ async def test_an_import_that_keeps_breaking_its_worker_fails(ctx: Context, monk
     row = await ContactImport.get(id=row.id)
     assert row.error is not None
     assert (row.status, row.error["code"], counts(row)) == ("failed", "internal_error", {"rows": 2, "created": 1})
-    assert calls == 3 + imports.TRIES
+    assert calls == 4 + imports.TRIES
 
 
 async def test_a_stop_outlives_every_claim_of_a_file(ctx: Context) -> None:

@@ -586,7 +586,7 @@ async def test_a_list_that_keeps_breaking_its_worker_stops_with_its_reason(
         with suppress(ZeroDivisionError):
             await work()
         await ListSource.all().update(lease_until=datetime.now(UTC) - HOUR)
-    assert calls == 2 + sync_runs.TRIES
+    assert calls == 3 + sync_runs.TRIES
     found, sync = await source_of(row), await last_sync(row)
     assert found.error is not None
     assert (found.error["code"], sync.status, found.tries) == ("interrupted", SyncStatus.FAILED, 0)

@@ -664,12 +664,15 @@ async def test_of_two_workers_one_alone_has_a_source(ctx: Context, service: Serv
     row = await connect(ctx)
     now = await db.now()
     first = await sync_runs.claim_source(ids.new_id(), now)
-    assert first == (await source_of(row)).id
+    assert first is not None
+    assert (first.id, first.tries) == ((await source_of(row)).id, 1)
     assert await sync_runs.claim_source(ids.new_id(), now) is None
     assert not await sync_runs.has_due_sources(now)
     later = now + sync_runs.LEASE + timedelta(seconds=1)
     assert await sync_runs.has_due_sources(later)
-    assert await sync_runs.claim_source(ids.new_id(), later) == first
+    second = await sync_runs.claim_source(ids.new_id(), later)
+    assert second is not None
+    assert (second.id, second.tries) == (first.id, 2)
 
 
 async def test_who_lost_the_lease_writes_nothing(

@@ -9,7 +9,7 @@ from msvs.models.bulk_actions import BulkKind
 class Migration(migrations.Migration):
     """Adds the columns."""
 
-    dependencies = [("msvs", "0052_bulk_actions")]
+    dependencies = [("msvs", "0054_handed_late_index")]
 
     initial = False
 

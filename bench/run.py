@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, campaign, contacts, exports, halting, imports, latency, smpp, upkeep, webhooks
+from bench import accept, campaign, contacts, exports, halting, imports, latency, smpp, syncs, upkeep, webhooks
 from bench.engines import Bench, bench
 
 Measure = Callable[[Bench, int, int], dict[str, float]]
@@ -25,6 +25,7 @@ BENCHES: dict[str, Measure] = {
     "contacts": lambda place, recipients, _: contacts.measure(place, recipients),
     "exports": lambda place, recipients, _: exports.measure(place, recipients),
     "imports": lambda place, recipients, _: imports.measure(place, recipients),
+    "syncs": lambda place, recipients, _: syncs.measure(place, recipients),
     "smpp": lambda *_: smpp.measure(),
 }
 
@@ -52,6 +53,8 @@ GOALS = (
     ("upkeep: a send beside the worst, p99, times idle", "upkeep", "worst_ratio", "<=", 3.0),
     ("imports: a file of contacts, times its floor", "imports", "ratio", "<=", 1.5),
     ("memory: a worker and its processes that import, MB", "imports", "memory_mb", "<=", 300.0),
+    ("syncs: people read from a service, times the floor", "syncs", "ratio", "<=", 3.0),
+    ("memory: a worker that syncs, MB", "syncs", "memory_mb", "<=", 300.0),
     ("contacts: a page among 100,000, p95, ms", "contacts", "page_p95_ms", "<=", 10.0),
     ("contacts: a search among 100,000, p95, ms", "contacts", "search_p95_ms", "<=", 100.0),
     ("exports: a file of contacts, times COPY TO", "exports", "ratio", "<=", 2.0),

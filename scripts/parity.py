@@ -179,6 +179,8 @@ PARTS: Mapping[str, str] = {
     "sync_merge.take_people": "syncing a list",
     "export_jobs.open_file": "fetching the file of an export at its signed address",
     "export_jobs.forget_files_of_people": "erasing a contact",
+    "bulk_actions.forget_ids": "erasing a contact",
+    "bulk_actions.forget_names": "erasing a contact",
     "export_jobs.rename_in_conditions": "erasing a contact",
     "auth.require_open": "opening a signed address of a file",
     "export_rows.make_statement": "writing the file of an export",

@@ -9,7 +9,7 @@ from msvs.models.bulk_actions import BulkKind
 class Migration(migrations.Migration):
     """Adds the columns."""
 
-    dependencies = [("msvs", "0054_handed_late_index")]
+    dependencies = [("msvs", "0055_forgotten_cards")]
 
     initial = False
 

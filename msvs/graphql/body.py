@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msvs.api.errors import (
     ErrorCode,
@@ -12,7 +12,7 @@ from msvs.api.errors import (
     RequestTooLarge,
 )
 from msvs.http.body import JSON, check_content_type, read_pairs
-from msvs.http.strict_json import MAX_ECHO, as_object, decode_json
+from msvs.http.strict_json import MAX_ECHO, as_object, check_flaws, decode_json, decode_patiently
 
 MAX_BYTES = 256 * 1024
 MAX_DOCUMENT_BYTES = 64 * 1024
@@ -24,7 +24,8 @@ FIELDS = frozenset(("query", "id", "variables", "operationName", "extensions"))
 class Request:
     """The request of a client: a document, or the id of one that is stored on the server.
 
-    `is_hashed` says that the hash of an automatic persisted query came in its place.
+    `is_hashed` says that the hash of an automatic persisted query came in its place. `flaw` is what strict JSON refuses
+    in the variables: it refuses the request, except where it costs a row of a bulk mutation alone.
     """
 
     query: str | None
@@ -32,12 +33,28 @@ class Request:
     variables: dict[str, object]
     operation_name: str | None
     is_hashed: bool = False
+    flaw: JsonInvalid | None = None
 
 
 def parse_request(body: bytes, headers: Mapping[bytes, bytes]) -> Request:
     """Parse the request in a body. Raises InvalidRequest of some kind."""
     check_content_type(headers, JSON)
-    return read_request(parse_json(body))
+    try:
+        return read_request(parse_json(body))
+    except JsonInvalid as flaw:
+        if flaw.code == ErrorCode.BATCH_REFUSED:
+            raise
+        return _read_flawed(body, flaw)
+
+
+def _read_flawed(body: bytes, flaw: JsonInvalid) -> Request:
+    """Read a request whose variables hold the flaw. Raises the flaw where it is elsewhere."""
+    fields = decode_patiently(body, keeps_floats=True)
+    variables = fields.get("variables") if isinstance(fields, dict) else None
+    if not isinstance(fields, dict) or not isinstance(variables, dict):
+        raise flaw
+    request = read_request(check_flaws({**fields, "variables": {}}))
+    return replace(request, variables=variables, flaw=flaw)
 
 
 def read_request(fields: dict[str, object]) -> Request:

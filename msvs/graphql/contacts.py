@@ -279,6 +279,13 @@ class ContactQuery:
         return connect(ids.CONTACT, request, page, Contact.from_row, count)
 
 
+def _read_import(info: Info, input: object) -> ImportContacts:
+    """Return the import, with its refusal in the place of a row that cannot be read."""
+    data = read_input(ImportContacts, input)
+    refused = info.context.refused_rows
+    return msgspec.structs.replace(data, contacts=[refused.get(row.phone, row) for row in data.contacts])
+
+
 @strawberry.type
 class ContactMutation:
     @mutation(CreateContactResult, "Create a contact.")
@@ -299,7 +306,7 @@ class ContactMutation:
     ) -> object:
         return await mutate(
             info,
-            lambda ctx: imports.import_contacts(ctx, read_input(ImportContacts, input)),
+            lambda ctx: imports.import_contacts(ctx, _read_import(info, input)),
             ContactsImported.from_done,
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import strawberry
 
 from msvs.api.accounts.login_sessions import Identity
 from msvs.api.context import Context, Visitor
-from msvs.api.errors import PermissionDenied, RateLimited
+from msvs.api.errors import InvalidRequest, PermissionDenied, RateLimited
 from msvs.api.limits import Bucket, Limiter
 from msvs.graphql.live import Feed
 from msvs.graphql.loaders import Loaders
@@ -24,11 +25,18 @@ class RequestContext:
     """One request: its caller and what has been loaded for it so far.
 
     `new_session` is the token of a session that the request opened, empty if it ended the one it came with.
+    `refused_rows` are the refusals of rows that cannot be read, by the phone of the row in their place.
     """
 
-    __slots__ = ("_live", "_loaders", "caller", "limiter", "new_session")
+    __slots__ = ("_live", "_loaders", "caller", "limiter", "new_session", "refused_rows")
 
-    def __init__(self, caller: Caller | Context, limiter: Limiter, live: Feed | None = None) -> None:
+    def __init__(
+        self,
+        caller: Caller | Context,
+        limiter: Limiter,
+        live: Feed | None = None,
+        refused_rows: Mapping[str, InvalidRequest] | None = None,
+    ) -> None:
         if isinstance(caller, Context):
             caller = Caller(
                 Visitor(caller.ip, caller.request_id, services=caller.services), caller, livemode=caller.livemode
@@ -36,6 +44,7 @@ class RequestContext:
         self.caller = caller
         self.limiter = limiter
         self.new_session: str | None = None
+        self.refused_rows = refused_rows or {}
         self._loaders: Loaders | None = None
         self._live = live
 

@@ -157,7 +157,7 @@ class GraphQLEndpoint:
         tokens = tokens_for(cost)
         if tokens > 1:
             allowance = await self.take(caller, tokens - 1, more)
-        context = RequestContext(caller, self._limiter)
+        context = RequestContext(caller, self._limiter, refused_rows=operation.refused_rows)
         with sharing(caller.bucket[0]):
             result = await schema.execute(
                 operation.text,
@@ -193,7 +193,7 @@ class GraphQLEndpoint:
         if not caller.is_stranger:
             return operation
         assert caller.refusal is not None
-        fields = operation.root_fields()
+        fields = [each.name.value for each in operation.root_fields()]
         if not (OPEN_FIELDS if caller.returning is None else RETURNING_FIELDS).issuperset(fields):
             raise caller.refusal
         if len(fields) > 1:

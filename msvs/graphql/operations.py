@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, OperationDefinitionNode, OperationType
 from graphql.language import SelectionSetNode
 
 from msvs.api.context import Context
-from msvs.api.errors import ErrorCode
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.permissions import Permission, require_scope
 from msvs.graphql.body import Request
 from msvs.graphql.documents import Document, Documents
 from msvs.graphql.limits import MAX_COST, DocumentRefused, weigh
+from msvs.graphql.rows import read_rows
 from msvs.graphql.schema import schema
 from msvs.graphql.scopes import permissions_of
 from msvs.settings import Settings, SettingsError
@@ -35,6 +36,8 @@ class Operation:
     document: Document
     node: OperationDefinitionNode
     variables: dict[str, object]
+    # The rows of a bulk mutation that cannot be read, by the phone of the row in their place.
+    refused_rows: Mapping[str, InvalidRequest] = field(default_factory=dict)
 
     @property
     def name(self) -> str | None:
@@ -71,15 +74,15 @@ class Operation:
         """Return what it asks of a key beside its mutations."""
         return permissions_of(schema._schema, self.node, self.document.fragments)
 
-    def root_fields(self) -> list[str]:
-        """Return the names of its fields, those of fragments among them."""
-        found: list[str] = []
+    def root_fields(self) -> list[FieldNode]:
+        """Return its fields, those of fragments among them."""
+        found: list[FieldNode] = []
         waiting: list[SelectionSetNode] = [self.node.selection_set]
         seen: set[str] = set()
         while waiting:
             for each in waiting.pop().selections:
                 if isinstance(each, FieldNode):
-                    found.append(each.name.value)
+                    found.append(each)
                 elif isinstance(each, InlineFragmentNode):
                     waiting.append(each.selection_set)
                 elif isinstance(each, FragmentSpreadNode) and each.name.value not in seen:
@@ -101,7 +104,17 @@ class Operations:
         self._only_kept = settings.is_production and settings.persisted_operations is not None
 
     def find(self, request: Request) -> Operation:
-        """Find the operation that a request asks for. Raises DocumentRefused."""
+        """Find the operation that a request asks for. Raises the flaw of its variables, or DocumentRefused."""
+        if request.flaw is None:
+            return self._find(request)
+        try:
+            operation = self._find(request)
+        except DocumentRefused:
+            raise request.flaw from None
+        variables, refused = read_rows(operation.root_fields(), request.variables, request.flaw)
+        return replace(operation, variables=variables, refused_rows=refused)
+
+    def _find(self, request: Request) -> Operation:
         text = request.query
         if text is None and request.is_hashed:
             # The message that clients know; they send the document then.

@@ -156,7 +156,7 @@ def convert(value: Mapping[str, object], type: type[S]) -> S:
 
 def _read_row(value: object, type: type) -> object:
     if isinstance(value, Unread):
-        return InvalidRequest(value.message, param=value.param)
+        return value.text if type is str else InvalidRequest(value.message, param=value.param)
     if type is str:
         return value if isinstance(value, str) else msgspec.json.encode(value).decode()[:MAX_ECHO]
     if not isinstance(value, dict):

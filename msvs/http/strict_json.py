@@ -50,19 +50,27 @@ def as_object(value: object, body: bytes) -> dict[str, object]:
     """Return a decoded value if it is an object, not too deep and of whole characters. Raises JsonInvalid."""
     if not isinstance(value, dict):
         raise JsonInvalid("The body must be a JSON object.")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise _too_deep()
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        _check_depth(value)
     # Only an escape can bring in a NUL or half a surrogate pair: raw ones are refused above.
     if b"\\u" in body:
         _check_characters(value)
     return value
 
 
+def check_flaws(value: dict[str, object]) -> dict[str, object]:
+    """Return an object that was decoded patiently if strict JSON has nothing against it. Raises JsonInvalid."""
+    _check_depth(value)
+    _check_characters(value)
+    return value
+
+
 class Unread(msgspec.Struct, frozen=True):
-    """An entry of a list that holds what cannot be kept: why, in which field, and the hash that tells it apart."""
+    """An entry of a list that holds what cannot be kept: why, in which field, its start, and a hash of the whole."""
 
     message: str
     param: str | None
+    text: str
     hash: str
 
 
@@ -71,15 +79,27 @@ def decode_by_row(body: bytes, rows: str) -> dict[str, object]:
 
     Of a text, what cannot be kept of it is replaced. Raises JsonInvalid where anything else is wrong.
     """
-    value = _decode(body, _patient_decoder)
+    value = decode_patiently(body)
     entries = value.get(rows) if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(entries, list):
         # Strictly, and so with what is wrong of it.
         return as_object(decode_json(body), body)
-    return {**as_object({**value, rows: []}, body), rows: [_kept(entry) for entry in entries]}
+    return {**check_flaws({**value, rows: []}), rows: [read_entry(entry) for entry in entries]}
 
 
-def _kept(entry: object) -> object:
+def decode_patiently(body: bytes, *, keeps_floats: bool = False) -> object:
+    """Return the value in JSON, which holds a stand-in for each value that strict JSON refuses.
+
+    `check_flaws` and `read_entry` find the stand-ins. Raises JsonInvalid where the text is no JSON.
+    """
+    return _decode(body, _patient_float_decoder if keeps_floats else _patient_decoder)
+
+
+def read_entry(entry: object) -> object:
+    """Return an entry that was decoded patiently, or an Unread in its place.
+
+    Of a text, what cannot be kept is replaced.
+    """
     if isinstance(entry, str):
         return _lone.sub("\ufffd", entry.replace("\0", "\ufffd"))
     found = _first_flaw(entry)
@@ -90,8 +110,21 @@ def _kept(entry: object) -> object:
 
 def _unread(entry: object, found: _Flaw | None) -> Unread:
     message = f"The row is nested deeper than {MAX_DEPTH - 2} levels." if found is None else found.message
-    kept = hashlib.sha256(repr(entry).encode("utf-8", "surrogatepass")).hexdigest()
-    return Unread(message, None if found is None else found.path[:MAX_ECHO] or None, kept)
+    param = None if found is None else found.path[:MAX_ECHO] or None
+    try:
+        text = _shown(entry)
+    except RecursionError:
+        raise _too_deep() from None
+    return Unread(message, param, text[:MAX_ECHO], _hash(text))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _shown(value: object) -> str:
+    """Return a value as JSON in ASCII, with what strict JSON refuses as it was given."""
+    return value.given if isinstance(value, _Refused) else json.dumps(value, default=_shown)
 
 
 def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -135,14 +168,20 @@ class _Refused(msgspec.Struct, frozen=True):
     given: str
 
 
-def _patient(read: Callable[[T], object]) -> Callable[[T], object]:
+def _shown_pairs(pairs: list[tuple[str, object]]) -> str:
+    return f"{{{', '.join(f'{json.dumps(name)}: {_shown(value)}' for name, value in pairs)}}}"
+
+
+def _patient(read: Callable[[T], object], show: Callable[[T], str]) -> Callable[[T], object]:
     """Return what reads a value, or says what is wrong with it in its place."""
 
     def reads(given: T) -> object:
         try:
             return read(given)
         except JsonInvalid as error:
-            return _Refused(error.message, repr(given))
+            shown = show(given)
+            # Bounded: objects within objects would be written again at each level.
+            return _Refused(error.message, shown if len(shown) <= MAX_ECHO else f"{shown[:MAX_ECHO]}{_hash(shown)}")
 
     return reads
 
@@ -154,17 +193,28 @@ def _strict(parse_float: Callable[[str], float]) -> json.JSONDecoder:
 
 
 _decoder, _float_decoder = _strict(_number), _strict(_float)
-_patient_decoder = json.JSONDecoder(
-    object_pairs_hook=_patient(_pairs),
-    parse_int=_patient(_integer),
-    parse_float=_patient(_number),
-    parse_constant=_constant,
-    strict=True,
-)
+
+
+def _patient_of(parse_float: Callable[[str], float]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_patient(_pairs, _shown_pairs),
+        parse_int=_patient(_integer, str),
+        parse_float=_patient(parse_float, str),
+        parse_constant=_constant,
+        strict=True,
+    )
+
+
+_patient_decoder, _patient_float_decoder = _patient_of(_number), _patient_of(_float)
 
 
 def _too_deep() -> JsonInvalid:
     return JsonInvalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _check_depth(value: dict[str, object]) -> None:
+    if _depth(value) > MAX_DEPTH:
+        raise _too_deep()
 
 
 def _depth(value: dict[str, object] | list[object]) -> int:

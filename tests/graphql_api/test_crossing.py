@@ -65,7 +65,7 @@ def read(text: str) -> Document:
 def root_fields(text: str) -> list[str]:
     """The names of the fields of an operation."""
     document = read(text)
-    return Asked(text, document, document.operation(None), {}).root_fields()
+    return [each.name.value for each in Asked(text, document, document.operation(None), {}).root_fields()]
 
 
 async def rows_of(ctx: Context, *, shared: bool) -> str:

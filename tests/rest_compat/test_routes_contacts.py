@@ -7,8 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from msvs.models import Contact, ContactList, Segment
+from tests.apps import BASE_URL
 from tests.rest_compat.making import EVERY, get, in_future, make_synced, post, work
 
 PHONE = "+12125550111"
@@ -423,6 +425,35 @@ async def test_only_entries_that_postgresql_cannot_store_are_refused(api: httpx.
     sent = rb'{"contact_ids": ["%s", "con_\u0000"]}' % made["id"].encode()
     done = await api.post(f"/v1/lists/{listed['id']}/contacts", content=sent, headers=headers)
     assert done.json() == {"added": 1, "already_members": 0, "not_found": ["con_\ufffd"]}
+
+
+# What no database keeps in the place of a text, and what is echoed of it.
+NO_TEXTS = [
+    (b"99999999999999999999", "99999999999999999999"),
+    (b"1e999", "1e999"),
+    (rb'{"a": "\u0000"}', r'{"a": "\u0000"}'),
+    (rb'["\ud800"]', r'["\ud800"]'),
+    (b'{"a": 1, "a": {"b": 2, "b": 3}}', '{"a": 1, "a": {"b": 2, "b": 3}}'),
+    (b"[" * 40 + b"]" * 40, "[" * 40 + "]" * 40),
+    (b'"' + b"\xc3\xa9" * 90 + rb'\u0000"', "\xe9" * 90 + "\ufffd"),
+    (b"[" * 600 + b"]" * 600, "[" * 80),
+]
+
+
+@pytest.mark.parametrize(("bad", "shown"), NO_TEXTS, ids=range(len(NO_TEXTS)))
+async def test_an_entry_that_is_no_text_and_cannot_be_stored_is_reported(
+    app: Starlette, api: httpx.AsyncClient, bad: bytes, shown: str
+) -> None:
+    listed = await post(api, "/v1/lists", name="Cohort 06")
+    headers = {**api.headers, "Content-Type": "application/json"}
+    # The document allows no such requests, and so the tests' client sends none.
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL, headers=headers) as client:
+        sent = rb'{"phones": ["+12125550161", %s]}' % bad
+        done = await client.post("/v1/suppressions/import", content=sent)
+        assert done.json() == {"added": 1, "already_suppressed": 0, "invalid": [shown]}
+        sent = rb'{"contact_ids": [%s]}' % bad
+        done = await client.post(f"/v1/lists/{listed['id']}/contacts", content=sent)
+        assert done.json() == {"added": 0, "already_members": 0, "not_found": [shown]}
 
 
 @pytest.mark.parametrize(

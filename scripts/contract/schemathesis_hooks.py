@@ -40,10 +40,10 @@ FORM = frozenset(
 )
 # Rules that the document states in words and its schemas do not: bounds that move with the time of the request, at
 # least one part of an audience, evidence for an opt-in, what a filter's field may be compared with, the codes of
-# regions and the names of time zones.
+# regions and the names of time zones, and that a contact is merged with another one.
 UNSAID = re.compile(
     r"since|scheduled_at|expires_at|timezone|audience|(?:(?:contacts\[\d+\]\.)?opt_in|evidence)\.(?:source|at)|mapping\.?.*|filter\.?.*"
-    r"|(?:blocked|enabled)_regions\[\d+\]|default_region|word"
+    r"|(?:blocked|enabled)_regions\[\d+\]|default_region|word|contact_id"
 ).fullmatch
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +23,8 @@ SOURCES = ROOT / "docs" / "site"
 THEME = ROOT / "docs" / "theme"
 BUILT = ROOT / "msvs" / "docs" / "site"
 STAMP = ROOT / "msvs" / "docs" / "stamp.json"
+REFERENCE = ROOT / "msvs" / "docs" / "reference" / "index.html"
+LISTED = re.compile(r"(<!-- operations -->\n).*?( *<!-- /operations -->)", re.DOTALL)
 FEED = "changelog.xml"
 HOME = "https://api.massivesms.com/docs/"
 ATOM = "http://www.w3.org/2005/Atom"
@@ -319,6 +323,36 @@ def _versions(changelog: str) -> Iterator[tuple[str, str]]:
         yield title.strip(), text.strip()
 
 
+# The reference
+
+
+def reference_page() -> str:
+    """Return the page of the reference with every operation in its text, to read before Swagger UI has loaded."""
+    from msvs.rest_compat.openapi import document
+
+    openapi = document()
+    lines = []
+    for tag in openapi["tags"]:
+        found = [
+            (method, path, operation)
+            for path, methods in openapi["paths"].items()
+            for method, operation in methods.items()
+            if operation["tags"] == [tag["name"]]
+        ]
+        if not found:
+            continue
+        lines += [f"<h2>{html.escape(tag['name'])}</h2>", "<ul>"]
+        for method, path, operation in found:
+            address = f"#/{quote(tag['name'])}/{operation['operationId']}"
+            lines.append(
+                f'  <li><a href="{address}"><code>{method.upper()} {html.escape(path)}</code></a>'
+                f" {html.escape(operation['summary'])}</li>"
+            )
+        lines.append("</ul>")
+    text = "".join(f"        {line}\n" for line in lines)
+    return LISTED.sub(lambda around: f"{around[1]}{text}{around[2]}", REFERENCE.read_text())
+
+
 # The stamp
 
 
@@ -360,6 +394,7 @@ def main() -> None:
     old = BUILT / FEED
     before = old.read_text() if old.exists() else None
     build(load_config(str(ROOT / "mkdocs.yml")))
+    REFERENCE.write_text(reference_page())
     (BUILT / FEED).write_text(feed((ROOT / "CHANGELOG.md").read_text(), before, datetime.now(UTC)))
     stamp = {"sources": stamp_of_sources(), "site": stamp_of_site()}
     STAMP.write_text(json.dumps(stamp, indent=2) + "\n")

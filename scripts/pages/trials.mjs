@@ -44,4 +44,32 @@ export const TRIALS = {
       }
     },
   },
+  "reference can be read before its scripts have come": {
+    run: async (page, { base }) => {
+      let release;
+      const held = new Promise((resolve) => { release = resolve; });
+      await page.route(/swagger-ui|start\.js|openapi\.json/, async (route) => {
+        await held;
+        await route.continue();
+      });
+      await page.goto(`${base}/docs/reference/`, { waitUntil: "commit" });
+      const operation = page.getByRole("link", { name: "POST /v1/messages", exact: true });
+      await operation.waitFor();
+      await operation.click();
+      release();
+      // What was chosen early is open once the scripts have come, and the list is gone.
+      await page.getByText("Sample request").first().waitFor();
+      assert.equal(await operation.count(), 0);
+    },
+  },
+  "reference says how soon it can be used": {
+    run: async (page, { base }) => {
+      await page.goto(`${base}/docs/reference/`);
+      await page.locator(".opblock-tag").first().waitFor();
+      const [text, usable] = await page.evaluate(() => [
+        performance.getEntriesByName("first-contentful-paint")[0]?.startTime, performance.now(),
+      ]);
+      console.log(`The reference shows text after ${Math.round(text)} ms, and is to be tried after ${Math.round(usable)} ms.`);
+    },
+  },
 };

@@ -62,7 +62,9 @@ function makeLayout({ React, getComponent }) {
   return function Reference({ specSelectors }) {
     const status = specSelectors.loadingStatus();
     if (status === "failed") return h("p", { role: "alert" }, "The description of the API cannot be loaded. Reload the page to try again.");
-    if (status !== "success" || !specSelectors.specStr()) return h("p", { role: "status" }, "Loading…");
+    // The list of operations is there to read until then.
+    if (status !== "success" || !specSelectors.specStr()) return null;
+    document.getElementById("listed").hidden = true;
     return h(
       "div",
       { className: "swagger-ui" },

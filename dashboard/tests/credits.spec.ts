@@ -1,6 +1,6 @@
 // The balance, what it buys, how credits come, what became of a purchase, and each movement.
 import { expect, test, type Page } from "@playwright/test";
-import { checkPage, logIn, rest } from "./steps";
+import { checkPage, demo, logIn, rest } from "./steps";
 
 /** Change what the service answers, before the page reads it. */
 async function answerWith(page: Page, change: (answer: string) => string) {
@@ -210,4 +210,83 @@ test("a refund is shown in the purchases, and takes its credits back", async ({ 
   await checkPage(page);
   await page.getByRole("button", { name: "Ledger" }).click();
   await expect(page.getByRole("grid", { name: "Ledger" }).locator("tbody tr").first()).toContainText("-500");
+});
+
+/** Return the link of the newest letter of a subject, from the mailbox of development. */
+async function linkOfLetter(page: Page, subject: string): Promise<string> {
+  let link: string | undefined;
+  await expect(async () => {
+    const list = await (await page.request.get("/dev/mail")).text();
+    const row = list.split("<li").find((each) => each.includes(subject) && each.includes(demo().owner_email));
+    const letter = /\/dev\/mail\/[0-9a-f-]{36}/.exec(row ?? "")?.[0];
+    expect(letter, list.slice(0, 2000)).toBeDefined();
+    const text = await (await page.request.get(letter!)).text();
+    link = /href="[^"]*(\/dashboard\/credits[^"]*)"/.exec(text)?.[1];
+    expect(link, text).toBeDefined();
+  }).toPass({ timeout: 30_000 });
+  return link!;
+}
+
+/** Return the address of the pretend payment page, once it is there. */
+async function payPage(page: Page): Promise<string> {
+  await expect(page.getByText("NO CARD IS CHARGED", { exact: false })).toBeVisible();
+  return page.url();
+}
+
+/** Return whose the card is at the pretend Stripe that paid at a payment page. */
+async function customerOf(page: Page, url: string): Promise<unknown> {
+  stripeUrl = url;
+  const session = await asOperator(page, "GET", `/checkout/sessions/${url.split("/pay/")[1]}`);
+  const { payment_method: method } = session["payment_intent"] as { payment_method: { id: string } };
+  return (await asOperator(page, "GET", `/payment_methods/${method.id}`))["customer"];
+}
+
+test("a saved card whose bank asks: the owner is mailed, comes back, and top-up goes on", async ({ page }) => {
+  const before = await openLive(page);
+  const balance = async () => Number((await rest(page, "GET", "/credits"))["balance"]);
+  const card = page.locator("section").filter({ has: page.getByRole("heading", { name: "Automatic top-up" }) });
+  await page.getByRole("checkbox", { name: "Save the card, for automatic top-up" }).check({ force: true });
+  await page.getByRole("button", { name: "Buy Starter" }).click();
+  const first = await payPage(page);
+  await pays(page, "3184");
+  await expect(page.getByText("Thank you: it is paid")).toBeVisible();
+  await expect(card).toContainText("that ends in 3184");
+  // The balance is below it at once, so that the card is charged while nobody looks.
+  await card.getByLabel("When credits fall below").fill("999999999");
+  await card.getByLabel("At most a day, in USD").fill("19");
+  await card.getByLabel("At most a month, in USD").fill("190");
+  await card.getByRole("button", { name: "Turn on" }).click();
+  await expect(page.getByText("Automatic top-up is on.")).toBeVisible();
+  const link = await linkOfLetter(page, "Your bank asks you to confirm a payment");
+  expect(await balance()).toBe(before + 1_000);
+  // From the letter back to where the bank can ask.
+  await page.goto(link);
+  await expect(card).toContainText("It is off: your bank asks for you.");
+  await expect(card.getByRole("button", { name: "Turn on" })).toBeVisible();
+  await checkPage(page);
+  await card.getByRole("button", { name: "Buy Starter and save the card" }).click();
+  const second = await payPage(page);
+  await pays(page, "3155");
+  await expect(page.getByRole("heading", { name: "Your bank asks: is it you?" })).toBeVisible();
+  await page.getByRole("button", { name: "Yes, it is me: confirm the payment" }).click();
+  await expect(page.getByText("Thank you: it is paid")).toBeVisible();
+  // It is on again with the new card, and charges it once: that is all the day's limit allows.
+  await linkOfLetter(page, "bought 1,000 credits");
+  await expect.poll(balance).toBe(before + 3_000);
+  await page.goto("/dashboard/credits");
+  await expect(card).toContainText("that ends in 3155");
+  await expect(card).toContainText("$19.00 of $19.00");
+  await expect(card).not.toContainText("It is off");
+  await checkPage(page);
+  await page.getByRole("button", { name: "Purchases", exact: true }).click();
+  const purchases = page.getByRole("grid", { name: "Purchases" }).locator("tbody tr");
+  await expect(purchases.nth(0)).toContainText("by automatic top-up");
+  await expect(purchases.nth(0)).toContainText("Paid");
+  await expect(purchases.nth(2)).toContainText("by automatic top-up");
+  await expect(purchases.nth(2)).toContainText("Failed");
+  await card.getByRole("button", { name: "Forget the card" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Forget the card" }).click();
+  await expect(card).toContainText("Never run out");
+  // At Stripe too, no customer has the card that was replaced or the one that was forgotten.
+  for (const url of [first, second]) await expect.poll(() => customerOf(page, url)).toBeNull();
 });

@@ -98,6 +98,8 @@ NO_REST: Mapping[str, str] = {
     "keys.revoke_key": KEYS,
     "keys.roll_key": KEYS,
     "redaction.delete_message": TWILIO,
+    "sources.authorize_source": PEOPLE,
+    "sources.grant_source": PEOPLE,
     "redaction.redact_message": TWILIO,
     "statistics.campaign_failures": DASHBOARD,
     "statistics.conversation_overview": DASHBOARD,

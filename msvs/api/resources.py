@@ -322,8 +322,8 @@ class SyncFault(Resource, kw_only=True):
     code: Annotated[
         str,
         about(
-            "The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,"
-            " `mapping_missing`, `list_shrank` or `interrupted`.",
+            "The kind: `access_not_granted`, `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`,"
+            " `unavailable`, `bad_answer`, `mapping_missing`, `list_shrank` or `interrupted`.",
             example="credentials_refused",
         ),
     ]
@@ -412,6 +412,20 @@ class SourceField(Resource, kw_only=True):
     field: Annotated[str, about("What it is mapped to.", example="phone")]
 
 
+class SettingChoice(Resource, kw_only=True):
+    """A value that a setting can have in the account."""
+
+    value: Annotated[str, about("The value to send.", example="1042")]
+    label: Annotated[str, about("What the service calls it.", example="Cohort 06")]
+
+
+class SettingChoices(Resource, kw_only=True):
+    """What the account has for a setting, such as its tags."""
+
+    setting: Annotated[str, about("The name of the setting.", example="tag_id")]
+    choices: Annotated[list[SettingChoice], about("The values.")]
+
+
 class ListSourceResource(Resource, kw_only=True):
     """The service that a list is kept in step with, and how it stands."""
 
@@ -429,6 +443,9 @@ class ListSourceResource(Resource, kw_only=True):
     account: Annotated[str, about("The account in the service.", example="Cohort Labs")] | None
     settings: Annotated[
         dict[str, str], about("The settings of the connector, without secrets.", example={"tag_id": "1042"})
+    ]
+    setting_choices: Annotated[
+        list[SettingChoices], about("What the account has for settings, such as its tags, as of the last dry run.")
     ]
     known_fields: Annotated[list[SourceField], about("The fields that people there have.")]
     mapping: Annotated[dict[str, str], about("What each field is, by its key.", example={"fields.phone": "phone"})]

@@ -392,6 +392,11 @@ class Connector(ABC):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @classmethod
+    def needs_grant(cls, settings: Mapping[str, str]) -> bool:
+        """Return whether the user must first grant access by OAuth. Raises InvalidSetting if no access is possible."""
+        return False
+
     @abstractmethod
     async def check(self) -> Account:
         """Return the account that the credentials belong to, after checking that the source exists."""
@@ -447,12 +452,17 @@ class Connector(ABC):
         raise NotImplementedError(f"{self.kind} has no OAuth")
 
     async def exchange_code(self, code: str, *, redirect_uri: str) -> Mapping[str, str]:
-        """Exchange an OAuth code for the secrets to store."""
+        """Exchange an OAuth code for the secrets to store; a blank one replaces a setting that no longer applies."""
         raise NotImplementedError(f"{self.kind} has no OAuth")
 
     def __repr__(self) -> str:
         """Show only the class name, since settings hold secrets."""
         return f"{type(self).__name__}(…)"
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """Return the settings with decrypted secrets."""
+        return self._connection.settings
 
     def _setting(self, name: str) -> str:
         """Return a setting, or an empty string if it is not set."""
@@ -476,7 +486,8 @@ def check_settings(connector: type[Connector], values: Mapping[str, str]) -> dic
 
 def _check_setting(setting: Setting, text: str | None) -> None:
     if text is None:
-        if setting.is_required:
+        # What can be chosen once there is access is checked by the first sync.
+        if setting.is_required and not setting.is_listed:
             raise InvalidSetting(f"{setting.label} is required.", setting=setting.name)
         return
     if len(text) > MAX_SETTING or not text.isprintable():

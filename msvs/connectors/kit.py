@@ -199,6 +199,17 @@ class KitConnector(Connector):
         Setting("webhook_secret", "Secret of the webhook", SettingKind.SECRET, is_granted=True),
     )
 
+    @classmethod
+    def needs_grant(cls, settings: Mapping[str, str]) -> bool:
+        """Return whether there is an app but neither a key nor a token."""
+        if settings.get("api_key") or settings.get("refresh_token"):
+            return False
+        if not settings.get("client_id"):
+            raise InvalidSetting("Kit needs an API key, or the client ID and secret of an app.", setting="api_key")
+        if not settings.get("client_secret"):
+            raise InvalidSetting("The client ID needs the client secret of the same app.", setting="client_secret")
+        return True
+
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._granted: dict[str, str] = {}
@@ -332,7 +343,8 @@ class KitConnector(Connector):
     async def exchange_code(self, code: str, *, redirect_uri: str) -> Mapping[str, str]:
         """Exchange an authorization code for tokens."""
         grant = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
-        return await self._grant(grant)
+        # A key goes before tokens.
+        return {**await self._grant(grant), "api_key": ""}
 
     async def _grant(self, grant: Mapping[str, str]) -> dict[str, str]:
         app = {"client_id": self._setting("client_id"), "client_secret": self._setting("client_secret")}

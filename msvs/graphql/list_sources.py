@@ -111,6 +111,29 @@ class SourceField:
     field: str
 
 
+@resource_type(shapes.SettingChoice, "A value that a setting can have in the account.")
+class SettingChoice:
+    value: str
+    label: str
+
+
+@resource_type(shapes.SettingChoices, "What the account has for a setting, such as its tags.")
+class SettingChoices:
+    setting: str
+    choices: list[SettingChoice]
+
+    @classmethod
+    def of(cls, told: shapes.SettingChoices) -> SettingChoices:
+        """Return the GraphQL type for the choices of a setting."""
+        return from_row(cls, told, choices=[from_row(SettingChoice, each) for each in told.choices])
+
+
+@strawberry.type(description="Where to grant access to the account of a service.")
+class ListSourceAuthorization:
+    url: str = strawberry.field(description="The service's page, which sends the browser back when access is granted.")
+    expires_at: datetime = strawberry.field(description="When access must be granted by.")
+
+
 @resource_type(shapes.ListSourceResource, "The service that a list syncs from, and its status.")
 class ListSource:
     type: str
@@ -118,6 +141,7 @@ class ListSource:
     paused: bool
     account: str | None
     settings: JSONObject
+    setting_choices: list[SettingChoices]
     known_fields: list[SourceField]
     mapping: JSONObject
     default_region: str | None
@@ -139,6 +163,7 @@ class ListSource:
             cls,
             told,
             settings=json_object(told.settings),
+            setting_choices=[SettingChoices.of(each) for each in told.setting_choices],
             known_fields=[from_row(SourceField, each) for each in told.known_fields],
             mapping=json_object(told.mapping),
             evidence=None if told.evidence is None else json_object(told.evidence),
@@ -177,6 +202,7 @@ class ConnectorSetting:
     help: str
     example: str | None
     choices: list[ConnectorChoice]
+    listed: bool
 
 
 @resource_type(source_types.ConnectorCapabilities, "The features that a connector supports.")
@@ -186,6 +212,7 @@ class ConnectorCapabilities:
     writes_opt_outs: bool
     has_hook: bool
     registers_hook: bool
+    grants_access: bool
     reports_consent: bool
 
 

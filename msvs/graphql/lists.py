@@ -22,7 +22,13 @@ from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, argument, read_input
-from msvs.graphql.list_sources import ListSource, ListSourceInput, ListSync, UpdateListSourceInput
+from msvs.graphql.list_sources import (
+    ListSource,
+    ListSourceAuthorization,
+    ListSourceInput,
+    ListSync,
+    UpdateListSourceInput,
+)
 from msvs.graphql.loaders import LIST_MEMBERS, LIST_SYNCS
 from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.shapes import from_row, resource_type
@@ -113,6 +119,11 @@ SyncListResult = Annotated[
     strawberry.union("SyncListResult", description="The sync that goes on, or an error."),
 ]
 
+AuthorizeListSourceResult = Annotated[
+    ListSourceAuthorization | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("AuthorizeListSourceResult", description="Where to grant access, or an error."),
+]
+
 ListId = Annotated[ID, strawberry.argument(description="The list's id.")]
 Name = Annotated[str, argument(CreateList, "name")]
 
@@ -166,6 +177,26 @@ class ListMutation:
             lambda ctx: sources.update_source(ctx, _id(id), read_input(UpdateSource, input)),
             ContactList.from_row,
         )
+
+    @mutation(
+        AuthorizeListSourceResult,
+        "Begin to grant access to the service of a synced list, where it has OAuth. For users who are logged in.",
+    )
+    async def authorize_list_source(self, info: Info, id: ListId) -> object:
+        return await mutate(
+            info,
+            lambda ctx: sources.authorize_source(ctx, _id(id)),
+            lambda done: ListSourceAuthorization(url=done.url, expires_at=done.expires_at),
+        )
+
+    @mutation(ChangeListSourceResult, "Take what the service sent the browser back with, and read who is there.")
+    async def grant_list_source(
+        self,
+        info: Info,
+        state: Annotated[str, strawberry.argument(description="The `state` of the address; valid once.")],
+        code: Annotated[str, strawberry.argument(description="The `code` of the address.")],
+    ) -> object:
+        return await mutate(info, lambda ctx: sources.grant_source(ctx, state=state, code=code), ContactList.from_row)
 
     @mutation(SyncListResult, "Sync a list now.")
     async def sync_list(self, info: Info, id: ListId) -> object:

@@ -21,6 +21,7 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("createExport", "cancelExport"), Permission.EXPORTS_WRITE),
     **dict.fromkeys(("createList", "updateList", "deleteList"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("updateListSource", "syncList", "confirmListSync"), Permission.CONTACTS_WRITE),
+    **dict.fromkeys(("authorizeListSource", "grantListSource"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("pauseListSync", "resumeListSync", "disconnectList"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("createSuppression", "importSuppressions", "liftSuppression"), Permission.CONTACTS_WRITE),

@@ -1259,6 +1259,9 @@ class ListSourceRow(Protocol):
     def options(self) -> JSONObject: ...
 
     @property
+    def choices(self) -> dict[str, list[dict[str, str]]]: ...
+
+    @property
     def writes_opt_outs(self) -> bool: ...
 
     @property

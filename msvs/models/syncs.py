@@ -45,7 +45,8 @@ class SyncTrigger(StrEnum):
 class ListSource(Model):
     """The service that a list syncs from.
 
-    `secrets` are sealed. `columns` are the fields of the service, and `mapping` maps their keys to contact fields. The
+    `secrets` are sealed. `columns` are the fields of the service, and `mapping` maps their keys to contact fields.
+    `choices` are the values that the account has for settings, such as its tags. The
     next incremental sync reads changes since `bookmark`; `walked_at` is when the last full sync completed.
     `next_sync_at` is when the next sync is due, or null. `hook_hash` is the hash of the token in the hook URL. A worker
     leases the source with `lease_token` until `lease_until`, so that only one worker uses its secrets at a time.
@@ -66,6 +67,7 @@ class ListSource(Model):
     columns: fields.Field[list[JSONObject]] = fields.JSONField(default=list)
     mapping: fields.Field[dict[str, str]] = fields.JSONField(default=dict)
     options: fields.Field[JSONObject] = fields.JSONField(default=dict)
+    choices: fields.Field[dict[str, list[dict[str, str]]]] = fields.JSONField(default=dict, db_default={})
     writes_opt_outs = fields.BooleanField(default=False)
     bookmark = fields.CharField(max_length=2048, null=True)
     walked_at = fields.DatetimeField(null=True)

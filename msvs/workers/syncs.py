@@ -17,15 +17,26 @@ import structlog
 from msvs import database
 from msvs.api import ids
 from msvs.api.contacts import import_files, sources, sync_merge, sync_runs
-from msvs.api.contacts.sources import HOOK_TOKEN, HOOKS
+from msvs.api.contacts.sources import HOOK_TOKEN, HOOKS, OAUTH_CODE
 from msvs.api.contacts.sync_runs import RELEASE_SOURCE, Held, LeaseLost, Lookup, OptOut
 from msvs.api.context import Context, Services
 from msvs.api.unit_of_work import in_unit_of_work
-from msvs.connectors.base import Account, Connection, Connector, ConnectorError, Field, Page, Person, PersonState
+from msvs.connectors.base import (
+    Account,
+    Choice,
+    Connection,
+    Connector,
+    ConnectorError,
+    Field,
+    InvalidSetting,
+    Page,
+    Person,
+    PersonState,
+)
 from msvs.connectors.registry import open_connector
 from msvs.database import execute
 from msvs.http_client import HttpClient
-from msvs.models import ListSource, ListSync, SourceStatus
+from msvs.models import ListSource, ListSync, SourceStatus, SyncTrigger
 from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
@@ -74,6 +85,9 @@ class Turn:
                 await in_unit_of_work(self._break_off)
                 return 0
             connector = self._open(source)
+            if await self._exchange(connector, source):
+                await connector.close()
+                connector = self._open(await ListSource.get(id=self._id))
             await self._write_opt_outs(connector)
             await self._look_up(connector)
             if await in_unit_of_work(self._begin):
@@ -94,19 +108,44 @@ class Turn:
         return self._read
 
     def _open(self, source: ListSource) -> Connector:
-        ctx = Context(source.workspace_id, source.livemode, source.actor, services=self._services)
-        settings = sources.open_settings(ctx, source)
-        settings.pop(HOOK_TOKEN, None)
         return open_connector(
             source.kind,
             Connection(
-                settings=settings,
+                settings=sources.connector_settings(self._ctx(source), source),
                 http=self._http,
                 keep_secrets=self._keep_secrets,
                 read_table=import_files.read_table,
                 now=self._services.clock,
             ),
         )
+
+    def _ctx(self, source: ListSource) -> Context:
+        return Context(source.workspace_id, source.livemode, source.actor, services=self._services)
+
+    async def _exchange(self, connector: Connector, source: ListSource) -> bool:
+        """Exchange the code of a grant for tokens, if there is one. Return whether there was. Raises LeaseLost."""
+        code = sources.open_settings(self._ctx(source), source).get(OAUTH_CODE)
+        if code is None:
+            return False
+        # Check the lease before calling the service: a code is valid once.
+        await in_unit_of_work(self._hold)
+        try:
+            granted = await connector.exchange_code(code, redirect_uri=sources.redirect_uri(self._services))
+        except ConnectorError as error:
+            await in_unit_of_work(partial(self._refuse_grant, code, error))
+            raise LeaseLost from None
+
+        async def keep() -> None:
+            await sync_runs.keep_grant(await self._hold(), code, granted)
+
+        await in_unit_of_work(keep)
+        return True
+
+    async def _refuse_grant(self, code: str, error: ConnectorError) -> None:
+        held = await self._hold()
+        if error.is_lasting:
+            await sync_runs.keep_grant(held, code, None)
+        await sync_runs.stumble(held, await sync_runs.hold_sync(held), error)
 
     async def _hold(self) -> Held:
         return await sync_runs.hold(self._services, self._id, self._token, await database.now())
@@ -131,7 +170,7 @@ class Turn:
     async def _sync(self, connector: Connector) -> None:
         try:
             sync = await self._open_sync()
-            if sync.started_at is None and not await self._start(connector):
+            if sync.started_at is None and not await self._start(connector, sync):
                 return
             while not sync.is_walked:
                 page = await connector.fetch_page(since=sync.since, cursor=sync.cursor)
@@ -149,7 +188,10 @@ class Turn:
             raise LeaseLost
         return row
 
-    async def _start(self, connector: Connector) -> bool:
+    async def _start(self, connector: Connector, sync: ListSync) -> bool:
+        if sync.is_dry_run or sync.trigger is not SyncTrigger.SCHEDULE:
+            # First, so that a setting that is missing or gone can be chosen.
+            await self._read_choices(connector)
         account, found = await connector.check(), await connector.fields()
 
         async def start(account: Account, found: list[Field]) -> bool:
@@ -157,6 +199,27 @@ class Turn:
             return await sync_runs.start(held, await sync_runs.hold_sync(held), account, found)
 
         return await in_unit_of_work(partial(start, account, found))
+
+    async def _read_choices(self, connector: Connector) -> None:
+        """Store what the account has for settings. Raises ConnectorError."""
+        listed = [each for each in connector.settings if each.is_listed]
+        choices: dict[str, list[Choice]] = {}
+        for each in listed:
+            try:
+                choices[each.name] = await connector.choices(each.name)
+            except ConnectorError as error:
+                if not error.is_lasting:
+                    raise
+                # The check that follows reports it.
+                choices[each.name] = []
+
+        async def keep() -> None:
+            await sync_runs.keep_choices(await self._hold(), choices)
+
+        await in_unit_of_work(keep)
+        for each in listed:
+            if each.is_required and choices[each.name] and not connector.values.get(each.name):
+                raise InvalidSetting(f"Choose one: {each.label.lower()}.", setting=each.name)
 
     async def _take(self, page: Page, cursor: str | None) -> ListSync:
         held = await self._hold()
@@ -248,8 +311,7 @@ class Turn:
             or source.status is not SourceStatus.ACTIVE
         ):
             return
-        ctx = Context(source.workspace_id, source.livemode, source.actor, services=self._services)
-        token = sources.open_settings(ctx, source)[HOOK_TOKEN]
+        token = sources.open_settings(self._ctx(source), source)[HOOK_TOKEN]
         try:
             secrets = await connector.register_hook(f"{self._services.base_url}{HOOKS}/{token}")
         except ConnectorError as error:

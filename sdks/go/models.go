@@ -1380,6 +1380,8 @@ type ConnectorCapabilities struct {
 	HasHook bool `json:"has_hook"`
 	// Whether `hook_url` is registered with the service automatically.
 	RegistersHook bool `json:"registers_hook"`
+	// Whether a user can grant access in the service (OAuth) instead of giving a key.
+	GrantsAccess bool `json:"grants_access"`
 	// Whether the service itself reports consent to text messages.
 	ReportsConsent bool `json:"reports_consent"`
 	// Extra holds what this version does not know yet.
@@ -1424,6 +1426,8 @@ type ConnectorSetting struct {
 	Example *string `json:"example"`
 	// The allowed values of a `choice`; empty for other kinds.
 	Choices []ConnectorChoice `json:"choices"`
+	// Whether the account has the values; the dry run reads them into `setting_choices`.
+	Listed bool `json:"listed"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -2668,6 +2672,8 @@ type ListSource struct {
 	Account *string `json:"account"`
 	// The settings of the connector, without secrets.
 	Settings map[string]any `json:"settings"`
+	// What the account has for settings, such as its tags, as of the last dry run.
+	SettingChoices []SettingChoices `json:"setting_choices"`
 	// The fields that people there have.
 	KnownFields []SourceField `json:"known_fields"`
 	// What each field is, by its key.
@@ -3474,6 +3480,38 @@ func (v *SenderExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// SettingChoice: A value that a setting can have in the account.
+type SettingChoice struct {
+	// The value to send.
+	Value string `json:"value"`
+	// What the service calls it.
+	Label string `json:"label"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SettingChoice) UnmarshalJSON(text []byte) error {
+	type plain SettingChoice
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// SettingChoices: What the account has for a setting, such as its tags.
+type SettingChoices struct {
+	// The name of the setting.
+	Setting string `json:"setting"`
+	// The values.
+	Choices []SettingChoice `json:"choices"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SettingChoices) UnmarshalJSON(text []byte) error {
+	type plain SettingChoices
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // SkippedCount: The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late.
 type SkippedCount struct {
 	// The reason's code.
@@ -3649,8 +3687,8 @@ func (v *SyncCounts) UnmarshalJSON(text []byte) error {
 
 // SyncFault: Why a sync failed or stopped.
 type SyncFault struct {
-	// The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
-	// `mapping_missing`, `list_shrank` or `interrupted`.
+	// The kind: `access_not_granted`, `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`,
+	// `bad_answer`, `mapping_missing`, `list_shrank` or `interrupted`.
 	Code string `json:"code"`
 	// An explanation for people.
 	Message string `json:"message"`

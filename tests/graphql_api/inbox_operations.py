@@ -163,6 +163,16 @@ INBOX_OPERATIONS = (
         )
         for name in ("SyncList", "ConfirmListSync", "PauseListSync", "ResumeListSync")
     ),
+    Operation(
+        "AuthorizeListSource", 2, lambda s: {"authorizeListSource.code": "list_not_synced"}, of_list, by_owner=True
+    ),
+    Operation(
+        "GrantListSource",
+        0,
+        lambda s: {"grantListSource.code": "parameter_invalid", "grantListSource.param": "state"},
+        lambda s: {"state": "state-1", "code": "code-1"},
+        by_owner=True,
+    ),
     Operation("DisconnectList", 2, lambda s: {"disconnectList.kind": "static"}, of_list),
     Operation("Tags", 2, lambda s: {"tags.nodes": [], "tags.totalCount": 0}),
     Operation(

@@ -7,13 +7,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
+from urllib.parse import urlencode
 
 from msvs.connectors.base import (
     Account,
     Capabilities,
+    Choice,
     Connector,
+    CredentialsRefused,
     Field,
     Gone,
+    InvalidSetting,
     Page,
     Person,
     PersonState,
@@ -41,6 +45,7 @@ class Service:
     # People that exist but are missing from list pages, as with an eventually consistent endpoint.
     lagging: set[str] = field(default_factory=set)
     token: str = "key-1"
+    codes: set[str] = field(default_factory=lambda: {"code-1"})
     # The file that opt-outs are written into besides, for a process that is killed.
     book: str | None = None
 
@@ -141,8 +146,52 @@ class RotatingConnector(FakeConnector):
         return await super().fetch_page(since=since, cursor=cursor)
 
 
+class GrantingConnector(FakeConnector):
+    """A connector whose users grant access by OAuth, and choose one of the lists of their account."""
+
+    kind = "granting"
+    capabilities = Capabilities(oauth=True)
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("client_id", "Client ID"),
+        Setting("client_secret", "Client secret", SettingKind.SECRET),
+        Setting("access_token", "Access token", SettingKind.SECRET, is_granted=True),
+        Setting("list_id", "List", is_required=True, is_listed=True),
+    )
+    opt_out_settings = ()
+
+    @classmethod
+    def needs_grant(cls, settings: Mapping[str, str]) -> bool:
+        """Return whether there is no token yet."""
+        if not settings.get("client_id"):
+            raise InvalidSetting("Add an app.", setting="client_id")
+        return not settings.get("access_token")
+
+    async def check(self) -> Account:
+        """Return the account, for the current token alone."""
+        if self._setting("access_token") != service.token:
+            raise CredentialsRefused("Refused.", setting="access_token")
+        return await super().check()
+
+    async def choices(self, setting: str) -> list[Choice]:
+        """Return the lists."""
+        return [Choice("7", "Cohort 07"), Choice("8", "C" * 300)]
+
+    def authorize_url(self, *, redirect_uri: str, state: str) -> str:
+        """Return the page of the service."""
+        return f"https://service.example/authorize?{urlencode({'redirect_uri': redirect_uri, 'state': state})}"
+
+    async def exchange_code(self, code: str, *, redirect_uri: str) -> Mapping[str, str]:
+        """Exchange a code once."""
+        service.stumble()
+        service.asked.append(f"{code} {redirect_uri}")
+        if code not in service.codes:
+            raise CredentialsRefused("Refused.", setting="access_token")
+        service.codes.remove(code)
+        return {"access_token": service.token}
+
+
 KINDS: Mapping[str, type[Connector]] = {
-    each.kind: each for each in (FakeConnector, LookingConnector, RotatingConnector)
+    each.kind: each for each in (FakeConnector, GrantingConnector, LookingConnector, RotatingConnector)
 }
 
 

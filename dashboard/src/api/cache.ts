@@ -29,6 +29,7 @@ const STALE: Record<string, readonly string[]> = {
   syncList: ["contactLists", "contactList"],
   confirmListSync: ["contactLists", "contactList"],
   updateListSource: ["contactLists", "contactList"],
+  grantListSource: ["contactLists", "contactList"],
   pauseListSync: ["contactLists"],
   resumeListSync: ["contactLists"],
   disconnectList: ["contactLists", "contactList"],

@@ -40,6 +40,13 @@ class ConnectorSetting(Resource, kw_only=True):
     choices: Annotated[
         list[ConnectorChoice], about("The allowed values of a `choice`; empty for other kinds.", example=[])
     ]
+    listed: Annotated[
+        bool,
+        about(
+            "Whether the account has the values; the dry run reads them into `setting_choices`.",
+            example=True,
+        ),
+    ]
 
 
 class ConnectorCapabilities(Resource, kw_only=True):
@@ -53,6 +60,9 @@ class ConnectorCapabilities(Resource, kw_only=True):
     has_hook: Annotated[bool, about("Whether a list has a `hook_url` for the service to post to.", example=True)]
     registers_hook: Annotated[
         bool, about("Whether `hook_url` is registered with the service automatically.", example=True)
+    ]
+    grants_access: Annotated[
+        bool, about("Whether a user can grant access in the service (OAuth) instead of giving a key.", example=True)
     ]
     reports_consent: Annotated[
         bool, about("Whether the service itself reports consent to text messages.", example=False)
@@ -87,6 +97,7 @@ def _connector(connector: type[Connector]) -> ConnectorResource:
             writes_opt_outs=can.writes_opt_outs,
             has_hook=can.hook,
             registers_hook=can.registers_hook,
+            grants_access=can.oauth,
             reports_consent=can.sms_consent,
         ),
     )
@@ -101,4 +112,5 @@ def _setting(setting: Setting) -> ConnectorSetting:
         help=setting.help,
         example=setting.example,
         choices=[ConnectorChoice(value=each.value, label=each.label) for each in setting.choices],
+        listed=setting.is_listed,
     )

@@ -30,13 +30,15 @@ from msvs.api.contacts.source_options import (
     evidence_of,
     options_of,
 )
-from msvs.api.context import Context
-from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
+from msvs.api.context import Context, Services
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow, is_allowed
 from msvs.api.resources import (
     ContactListResource,
     ListSourceResource,
+    SettingChoice,
+    SettingChoices,
     SourceField,
     SyncFault,
     contact_list_resource,
@@ -45,14 +47,25 @@ from msvs.api.resources import (
 )
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
-from msvs.connectors.base import Connector, InvalidSetting, check_settings
-from msvs.connectors.registry import CONNECTORS
+from msvs.connectors.base import Connection, Connector, InvalidSetting, check_settings
+from msvs.connectors.registry import CONNECTORS, open_connector
 from msvs.database import execute, fetch
+from msvs.http_client import HttpClient
+from msvs.json_types import JSONObject
 from msvs.models import ContactList, ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger, rows
 
 HOOKS = "/hooks"
 # The key in a source's secrets that holds the token of its hook URL.
 HOOK_TOKEN = "hook token"  # noqa: S105
+# The keys that hold the state of an authorization under way, and its code until a worker exchanges it.
+OAUTH_STATE, OAUTH_CODE = "oauth state", "oauth code"
+# The keys of a source's secrets that are ours and no setting of the connector.
+OWN_KEYS = (HOOK_TOKEN, OAUTH_STATE, OAUTH_CODE)
+# Where the service sends the browser back to, under the address of the installation.
+AUTHORIZED = "/dashboard/connections/authorized"
+# How long a user has to grant access.
+STATE_LIFE = timedelta(minutes=15)
+MAX_CODE = 2000
 # Limit per workspace and mode.
 MAX_SOURCES = 50
 MAX_MAPPED = 200
@@ -80,6 +93,7 @@ async def create_synced_list(ctx: Context, name: str, data: NewSource) -> Contac
     name = read_name(name, param="name", maximum=lists.MAX_NAME)
     connector = _find_connector(data.type)
     settings = _check_settings(connector, data.settings)
+    needs_grant = _needs_grant(connector, settings)
     options = SourceOptions(**{each: getattr(data, each) for each in SourceOptions.__struct_fields__})
     _check_options(options, ctx.services.clock())
     mapping = _check_mapping(data.mapping or {})
@@ -101,8 +115,10 @@ async def create_synced_list(ctx: Context, name: str, data: NewSource) -> Contac
     if not connector.capabilities.pulls and "phone" in mapping.values():
         # A push-only service has no data to dry-run: people arrive only when it posts them.
         source.status = SourceStatus.ACTIVE
+    if needs_grant:
+        source.error = _not_granted(connector)
     await source.save(force_create=True)
-    if connector.capabilities.pulls:
+    if connector.capabilities.pulls and not needs_grant:
         await begin_sync(ctx, source, SyncTrigger.CREATED, is_dry_run=True)
     await _audit(ctx, AuditAction.LIST_CONNECTED, source)
     return row
@@ -124,6 +140,17 @@ def _check_settings(connector: type[Connector], values: Mapping[str, object]) ->
     except InvalidSetting as error:
         param = "source.settings" if error.setting is None else f"source.settings.{error.setting}"
         raise InvalidRequest(error.message, param=param) from None
+
+
+def _needs_grant(connector: type[Connector], settings: Mapping[str, str]) -> bool:
+    try:
+        return connector.needs_grant(settings)
+    except InvalidSetting as error:
+        raise InvalidRequest(error.message, param=f"source.settings.{error.setting}") from None
+
+
+def _not_granted(connector: type[Connector]) -> JSONObject:
+    return {"code": "access_not_granted", "message": f"Grant access in {connector.label}, to read who is there."}
 
 
 def _check_options(options: SourceOptions, now: datetime) -> None:
@@ -193,6 +220,11 @@ def open_settings(ctx: Context, source: rows.ListSourceRow) -> dict[str, str]:
     return {**source.settings, **opened}
 
 
+def connector_settings(ctx: Context, source: rows.ListSourceRow) -> dict[str, str]:
+    """Return the settings of a source as its connector knows them. Raises SecretUnreadable."""
+    return {name: value for name, value in open_settings(ctx, source).items() if name not in OWN_KEYS}
+
+
 def hook_url(ctx: Context, source: rows.ListSourceRow) -> str | None:
     """Return the URL that a service posts to; None if the source has no hook or the caller cannot change contacts."""
     if source.hook_hash is None or not is_allowed(ctx, Permission.CONTACTS_WRITE):
@@ -212,6 +244,10 @@ def source_resource(ctx: Context, source: rows.ListSourceRow, last: rows.ListSyn
         paused=source.is_paused,
         account=source.account,
         settings=source.settings,
+        setting_choices=[
+            SettingChoices(setting=name, choices=msgspec.convert(values, list[SettingChoice]))
+            for name, values in source.choices.items()
+        ],
         known_fields=[
             SourceField(
                 key=str(each["key"]),
@@ -290,9 +326,9 @@ async def update_source(ctx: Context, id: UUID, data: UpdateSource) -> ContactLi
         source.mapping = _check_mapping(data.mapping)
     if data.settings is not UNSET:
         before = open_settings(ctx, source)
-        hook = {name: before.pop(name) for name in (HOOK_TOKEN,) if name in before}
+        own = {name: before.pop(name) for name in OWN_KEYS if name in before}
         checked = _check_settings(CONNECTORS[source.kind], {**before, **data.settings})
-        put_settings(ctx, source, {**checked, **hook})
+        put_settings(ctx, source, {**checked, **own})
     await _change(ctx, source, now)
     await _audit(ctx, AuditAction.LIST_SOURCE_UPDATED, source)
     return row
@@ -304,7 +340,14 @@ async def _change(ctx: Context, source: ListSource, now: datetime) -> None:
         raise InvalidRequest("One field must be mapped to phone.", param="source.mapping")
     source.bookmark = None
     source.error, source.failure_count = None, 0
-    pulls = CONNECTORS[source.kind].capabilities.pulls
+    connector = CONNECTORS[source.kind]
+    pulls = connector.capabilities.pulls
+    if OAUTH_CODE not in open_settings(ctx, source) and _needs_grant(connector, connector_settings(ctx, source)):
+        # There is nothing to sync with: the next grant starts the sync.
+        source.error = _not_granted(connector)
+        await source.save()
+        await execute(CANCEL_SYNCS, source.id, now)
+        return
     if source.status is SourceStatus.STOPPED:
         source.status = SourceStatus.CHECKING if source.walked_at is None else SourceStatus.ACTIVE
     if source.status in (SourceStatus.CHECKING, SourceStatus.CHECKED):
@@ -322,6 +365,94 @@ async def _change(ctx: Context, source: ListSource, now: datetime) -> None:
         await begin_sync(ctx, source, SyncTrigger.CHANGED)
 
 
+# Access by OAuth
+
+
+class Authorization(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a user grants access to the account of a service, and until when."""
+
+    url: str
+    expires_at: datetime
+
+
+async def authorize_source(ctx: Context, id: UUID) -> Authorization:
+    """Return where the user grants access to a list's service. The service sends the browser back with a code.
+
+    Raises NotFound, InvalidRequest, PermissionDenied for API keys, Conflict `list_not_synced` and `source_state`.
+    """
+    allow(ctx, Permission.CONTACTS_WRITE)
+    user = _user_of(ctx)
+    _, source = await _hold(ctx, id)
+    connector = CONNECTORS[source.kind]
+    if not connector.capabilities.oauth:
+        raise Conflict(f"{connector.label} has no OAuth: change its settings.", code=ErrorCode.SOURCE_STATE)
+    settings = open_settings(ctx, source)
+    for name in ("client_id", "client_secret"):
+        if not settings.get(name):
+            raise InvalidRequest(
+                "Add the client ID and secret of an app first.",
+                param=f"source.settings.{name}",
+                code=ErrorCode.PARAMETER_MISSING,
+            )
+    token = secrets.token_urlsafe(32)
+    expires_at = ctx.services.clock() + STATE_LIFE
+    kept = _State(hash=hash_token(token), user=user, expires_at=expires_at)
+    put_settings(ctx, source, {**settings, OAUTH_STATE: msgspec.json.encode(kept).decode()})
+    await source.save(update_fields=["settings", "secrets", "updated_at"])
+    # Building the address makes no network call, so this client is never used.
+    connection = Connection(settings=settings, http=HttpClient(ctx.services.address_policy), now=ctx.services.clock)
+    url = open_connector(source.kind, connection).authorize_url(
+        redirect_uri=redirect_uri(ctx.services), state=f"{ids.encode_id(ids.CONTACT_LIST, id)}.{token}"
+    )
+    return Authorization(url=url, expires_at=expires_at)
+
+
+async def grant_source(ctx: Context, *, state: str, code: str) -> ContactList:
+    """Take the code that a service sent the user's browser back with. A worker exchanges it, and starts a sync.
+
+    The state is valid once, for 15 minutes, for the user who asked. Raises InvalidRequest.
+    """
+    allow(ctx, Permission.CONTACTS_WRITE)
+    user = _user_of(ctx)
+    name, _, token = state.partition(".")
+    id = ids.decode_id(ids.CONTACT_LIST, name)
+    source = None if id is None else await hold_source(ctx, id)
+    settings = {} if source is None else open_settings(ctx, source)
+    kept = settings.pop(OAUTH_STATE, None)
+    if id is None or source is None or kept is None or not _is_valid(ctx, kept, token, user):
+        raise InvalidRequest("The grant is not valid any more: start again from the connection.", param="state")
+    if not code.strip() or len(code) > MAX_CODE or not code.isprintable():
+        raise InvalidRequest("The service granted no access: start again from the connection.", param="code")
+    put_settings(ctx, source, {**settings, OAUTH_CODE: code.strip()})
+    await _change(ctx, source, ctx.services.clock())
+    await _audit(ctx, AuditAction.LIST_SOURCE_UPDATED, source)
+    return await lists.get_list(ctx, id)
+
+
+def redirect_uri(services: Services) -> str:
+    """Return the address that services send the browser back to after a grant."""
+    return f"{services.base_url}{AUTHORIZED}"
+
+
+class _State(msgspec.Struct, frozen=True):
+    hash: str
+    user: str
+    expires_at: datetime
+
+
+def _is_valid(ctx: Context, kept: str, token: str, user: str) -> bool:
+    # Bound to the user: nobody can have another one connect an account that is not theirs.
+    state = msgspec.json.decode(kept, type=_State)
+    is_same = secrets.compare_digest(state.hash, hash_token(token))
+    return is_same and state.user == user and ctx.services.clock() < state.expires_at
+
+
+def _user_of(ctx: Context) -> str:
+    if ids.decode_id(ids.USER, ctx.actor) is None:
+        raise PermissionDenied("Only a user who is logged in can grant access.")
+    return ctx.actor
+
+
 async def sync_list(ctx: Context, id: UUID) -> ListSync:
     """Sync a list now, or return the sync in progress. Raises NotFound, Conflict `list_not_synced`, `source_state`."""
     allow(ctx, Permission.CONTACTS_WRITE)
@@ -332,6 +463,8 @@ async def sync_list(ctx: Context, id: UUID) -> ListSync:
         raise Conflict("The syncs of this list are paused: resume them.", code=ErrorCode.SOURCE_STATE)
     if source.status is SourceStatus.CHECKED:
         raise Conflict("Confirm the dry run of this list first.", code=ErrorCode.SOURCE_STATE)
+    if source.error is not None and source.error["code"] == "access_not_granted":
+        raise Conflict(str(source.error["message"]), code=ErrorCode.SOURCE_STATE)
     now = ctx.services.clock()
     going_on = await scoped(ctx, ListSync).filter(source_id=source.id, status__in=OPEN).first()
     if going_on is not None and going_on.status is not SyncStatus.HELD:

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from msvs.api.contacts import sync_merge, sync_runs
-from msvs.api.contacts.sources import HOOK_TOKEN, hash_token, open_settings
+from msvs.api.contacts.sources import connector_settings, hash_token
 from msvs.api.contacts.sync_merge import Taken
 from msvs.api.contacts.sync_runs import Held
 from msvs.api.context import Context, Services
@@ -78,8 +78,7 @@ async def take_delivery(services: Services, source: ListSource, headers: Mapping
 
 
 def _read(ctx: Context, source: ListSource, headers: Mapping[str, str], body: bytes) -> HookDelivery:
-    settings = open_settings(ctx, source)
-    settings.pop(HOOK_TOKEN, None)
+    settings = connector_settings(ctx, source)
     # Parsing a posted body makes no network call, so this client is never used.
     connection = Connection(settings=settings, http=HttpClient(ctx.services.address_policy), now=ctx.services.clock)
     call = HookCall(headers=headers, body=body, now=ctx.services.clock())

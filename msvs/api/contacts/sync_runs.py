@@ -13,14 +13,14 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.contacts import sync_merge
-from msvs.api.contacts.sources import begin_sync, next_sync, open_settings, put_settings
+from msvs.api.contacts.sources import OAUTH_CODE, begin_sync, next_sync, open_settings, put_settings
 from msvs.api.contacts.sync_merge import GoneCount, Taken
 from msvs.api.context import Context, Services
 from msvs.api.resources import list_sync_resource
 from msvs.api.scope import scoped
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
-from msvs.connectors.base import Account, ConnectorError, Field, RateLimited, Unavailable
+from msvs.connectors.base import Account, Choice, ConnectorError, Field, RateLimited, Unavailable
 from msvs.connectors.registry import CONNECTORS
 from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.models import ContactList, ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
@@ -40,6 +40,8 @@ FULL_EVERY_UNSEEN = timedelta(days=1)
 # How often a source is claimed without progress: one that crashes its worker is not retried forever.
 TRIES = 10
 BROKEN_OFF = "The sync was interrupted too often: check the fields of the service, or sync fewer people at once."
+# The most values of a setting that are stored to choose from, and the longest label.
+MAX_CHOICES, MAX_LABEL = 500, 200
 WRITES_AT_ONCE = 20
 LOOKUPS_AT_ONCE = 100
 RUNS = (SyncStatus.QUEUED, SyncStatus.RUNNING)
@@ -201,6 +203,24 @@ async def keep_secrets(held: Held, secrets: Mapping[str, str]) -> None:
 
 
 # Progress and outcome
+
+
+async def keep_choices(held: Held, choices: Mapping[str, Sequence[Choice]]) -> None:
+    """Store the values that the account has for settings."""
+    held.source.choices = {
+        name: [{"value": each.value, "label": each.label[:MAX_LABEL]} for each in values[:MAX_CHOICES]]
+        for name, values in choices.items()
+    }
+    await held.source.save(update_fields=["choices", "updated_at"])
+
+
+async def keep_grant(held: Held, code: str, secrets: Mapping[str, str] | None) -> None:
+    """Store what a code was exchanged for, or drop a refused code. Raises LeaseLost if there is a newer one."""
+    settings = open_settings(held.ctx, held.source)
+    if settings.pop(OAUTH_CODE, None) != code:
+        raise LeaseLost
+    put_settings(held.ctx, held.source, {**settings, **(secrets or {})})
+    await held.source.save()
 
 
 async def start(held: Held, sync: ListSync, account: Account, found: Sequence[Field]) -> bool:

@@ -1128,6 +1128,8 @@ export interface ConnectorCapabilities {
   has_hook: boolean;
   /** Whether `hook_url` is registered with the service automatically. */
   registers_hook: boolean;
+  /** Whether a user can grant access in the service (OAuth) instead of giving a key. */
+  grants_access: boolean;
   /** Whether the service itself reports consent to text messages. */
   reports_consent: boolean;
 }
@@ -1156,6 +1158,8 @@ export interface ConnectorSetting {
   example: string | null;
   /** The allowed values of a `choice`; empty for other kinds. */
   choices: Array<ConnectorChoice>;
+  /** Whether the account has the values; the dry run reads them into `setting_choices`. */
+  listed: boolean;
 }
 
 /**
@@ -1878,6 +1882,8 @@ export interface ListSource {
   account: string | null;
   /** The settings of the connector, without secrets. */
   settings: Record<string, string>;
+  /** What the account has for settings, such as its tags, as of the last dry run. */
+  setting_choices: Array<SettingChoices>;
   /** The fields that people there have. */
   known_fields: Array<SourceField>;
   /** What each field is, by its key. */
@@ -2485,6 +2491,22 @@ export interface SenderExplanation {
   source: SenderSource;
 }
 
+/** A value that a setting can have in the account. */
+export interface SettingChoice {
+  /** The value to send. */
+  value: string;
+  /** What the service calls it. */
+  label: string;
+}
+
+/** What the account has for a setting, such as its tags. */
+export interface SettingChoices {
+  /** The name of the setting. */
+  setting: string;
+  /** The values. */
+  choices: Array<SettingChoice>;
+}
+
 /** The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late. */
 export interface SkippedCount {
   /** The reason's code. */
@@ -2582,8 +2604,8 @@ export interface SyncCounts {
 /** Why a sync failed or stopped. */
 export interface SyncFault {
   /**
-   * The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
-   * `mapping_missing`, `list_shrank` or `interrupted`.
+   * The kind: `access_not_granted`, `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`,
+   * `bad_answer`, `mapping_missing`, `list_shrank` or `interrupted`.
    */
   code: string;
   /** An explanation for people. */

@@ -15,11 +15,12 @@ import { EmptyState, Loading, ProblemState, States, useProblemText } from "@/ui/
 import { DataTable, type TableColumn } from "@/ui/table";
 import { useTell } from "@/ui/tell";
 import { FieldsStep, Update, useRuleNames } from "./fields";
+import { GrantButton, GrantCard } from "./grant";
 import { HookCard } from "./hook";
 import { ConsentNote, CountsCard, SamplesCard, TroublesCard } from "./result";
-import { SettingsForm, settingOf, type Values } from "./settings";
+import { changedOf, SettingsForm, settingOf, shownOf, type Values } from "./settings";
 import { healthOf, isMoving } from "./health";
-import { HealthBadge, SyncBadge, useConnectors, useServiceName, useSettingName, useTriggerNames, type Connection, type Connector, type Source, type Sync } from "./shared";
+import { HealthBadge, SyncBadge, useConnectors, useServiceName, useSettingName, useTriggerNames, type Connection, type Connector, type Setting, type Source, type Sync } from "./shared";
 import { Steps } from "./steps";
 
 const ConnectionData = graphql(`
@@ -131,6 +132,9 @@ function Shown({ list, source }: { list: Connection; source: Source }) {
   const seesFields = mayWrite && !isRunning && source.knownFields.length > 0 && (mustMap || step === "fields" || (source.status === "CHECKED" && step !== "check"));
   const go = (next: "fields" | "check" | undefined) => void navigate({ to: "/connections/$id", params: { id }, search: next === undefined ? {} : { step: next } });
   const isHook = connector?.capabilities.reads === false;
+  const mustGrant = source.error?.code === "access_not_granted";
+  const listed = connector?.settings.filter((each) => each.listed) ?? [];
+  const mustChoose = mayWrite && source.status === "STOPPED" && listed.some((each) => each.name === source.error?.setting) && source.settingChoices.some(({ setting, choices }) => setting === source.error?.setting && choices.length > 0);
   return (
     <>
       <PageHead
@@ -159,8 +163,12 @@ function Shown({ list, source }: { list: Connection; source: Source }) {
       {isNew && <Steps at={source.status === "STOPPED" && !mustMap ? "settings" : !seesFields && (source.status === "CHECKED" || step === "check") ? "check" : "fields"} />}
       <Fault source={source} />
       <div className="space-y-6">
-        {isRunning ? (
+        {mustGrant && mayWrite && connector !== undefined ? (
+          <GrantCard id={id} label={connector.label} />
+        ) : isRunning ? (
           <Running sync={lastSync!} />
+        ) : mustChoose ? (
+          <ChoiceCard key={source.error?.setting} id={id} source={source} settings={listed} />
         ) : seesFields ? (
           <FieldsStep
             key={`${source.status} ${source.knownFields.length}`}
@@ -195,6 +203,29 @@ function Fault({ source }: { source: Source }) {
         {told.message}
       </Callout>
     </div>
+  );
+}
+
+/** What of the account is synced, where something that is needed or was chosen is not there. */
+function ChoiceCard({ id, source, settings }: { id: string; source: Source; settings: readonly Setting[] }) {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const update = useChange(Update);
+  const [before] = useState<Values>(() => shownOf(settings, source));
+  const [values, setValues] = useState(before);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const changed = changedOf(before, values);
+  const wrong = source.error?.setting == null || values[source.error.setting] !== before[source.error.setting] ? null : { name: source.error.setting, message: source.error.message };
+  return (
+    <Card title={t`What is synced`} className="max-w-3xl">
+      <div className="space-y-4">
+        <SettingsForm settings={settings} values={values} onChange={setValues} known={source.settingChoices} wrong={wrong} />
+        {problem !== null && <Callout tone="danger">{textOf(problem)}</Callout>}
+        <Button look="primary" isPending={update.isRunning} isDisabled={Object.keys(changed).length === 0} onPress={async () => setProblem((await update.run({ id, input: { settings: changed } })).problem)}>
+          {t`Connect and look`}
+        </Button>
+      </div>
+    </Card>
   );
 }
 
@@ -401,11 +432,11 @@ function SettingsDialog({ id, source, connector, onClose }: { id: string; source
   const textOf = useProblemText();
   const update = useChange(Update);
   const { settings } = connector;
-  const [before] = useState<Values>(() => Object.fromEntries(settings.map(({ name, kind }) => [name, kind === "secret" ? "" : String(source.settings[name] ?? "")])));
+  const [before] = useState<Values>(() => shownOf(settings, source));
   const [values, setValues] = useState(before);
   const [problem, setProblem] = useState<Problem | null>(null);
   const about = settingOf(problem, settings);
-  const changed = Object.fromEntries(Object.entries(values).filter(([name, value]) => value !== before[name]));
+  const changed = changedOf(before, values);
   const told = source.error?.setting == null || problem !== null ? null : { name: source.error.setting, message: source.error.message };
   const save = async () => {
     const { problem: found } = await update.run({ id, input: { settings: changed } });
@@ -427,7 +458,8 @@ function SettingsDialog({ id, source, connector, onClose }: { id: string; source
       }
     >
       <div className="space-y-4">
-        <SettingsForm settings={settings} values={values} onChange={setValues} wrong={about !== undefined && problem !== null ? { name: about, message: textOf(problem) } : told} isKept />
+        <SettingsForm settings={settings} values={values} onChange={setValues} wrong={about !== undefined && problem !== null ? { name: about, message: textOf(problem) } : told} isKept known={source.settingChoices} />
+        {connector.capabilities.grantsAccess && String(source.settings["client_id"] ?? "") !== "" && <GrantButton id={id} label={connector.label} isFirst={false} />}
         {problem !== null && about === undefined && <Callout tone="danger">{textOf(problem)}</Callout>}
       </div>
     </Dialog>

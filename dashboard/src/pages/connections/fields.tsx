@@ -9,10 +9,11 @@ import { instantOf, localOf } from "@/pages/campaigns/times";
 import { ATTRIBUTE, claimedTwice, FIELDS, IGNORE, keyOf, type Mapping } from "@/pages/imports/mapping";
 import { Button } from "@/ui/button";
 import { useFieldNames, useRegionName } from "@/ui/contactfields";
-import { Field, Select, TextArea, type Choice } from "@/ui/fields";
+import { EvidenceFields, lacksSource } from "@/ui/evidence";
+import { Field, Select, type Choice } from "@/ui/fields";
 import { Callout, Card, useZone } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
-import { filled } from "./settings";
+import { changedOf, filled, SettingsForm, shownOf, type Values } from "./settings";
 import type { Connector, Source } from "./shared";
 
 export const Update = graphql(`
@@ -103,12 +104,15 @@ export function FieldsStep({ id, source, connector, action, onDone }: Props) {
   const twice = claimedTwice(now.mapping);
   const consents = source.knownFields.filter(({ key }) => now.mapping[key] === "consent").map(({ label }) => label);
   const hasEvidence = now.source.trim() !== "";
-  const lacksSource = !hasEvidence && (now.at !== "" || now.text.trim() !== "");
   const region = now.region.trim();
   const isUnknownRegion = region !== "" && regionName(region) === undefined;
   const can = connector?.capabilities;
+  const listed = connector?.settings.filter((each) => each.listed) ?? [];
+  const [chosenBefore] = useState<Values>(() => shownOf(listed, source));
+  const [chosen, setChosen] = useState(chosenBefore);
   const save = async () => {
-    const input = changesOf(before, now, zone);
+    const settings = changedOf(chosenBefore, chosen);
+    const input = { ...changesOf(before, now, zone), ...(Object.keys(settings).length === 0 ? {} : { settings }) };
     const hasChanged = Object.keys(input).length > 0;
     if (hasChanged) {
       const { problem: found } = await update.run({ id, input });
@@ -123,6 +127,13 @@ export function FieldsStep({ id, source, connector, action, onDone }: Props) {
   ];
   return (
     <div className="grid items-start gap-6 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+      {listed.length > 0 && (
+        <Card title={t`What is synced`} className="xl:col-span-2">
+          <div className="max-w-3xl">
+            <SettingsForm settings={listed} values={chosen} onChange={setChosen} known={source.settingChoices} />
+          </div>
+        </Card>
+      )}
       <Card title={t`Fields`}>
         {!hasPhone && (
           <div className="mb-4">
@@ -145,9 +156,7 @@ export function FieldsStep({ id, source, connector, action, onDone }: Props) {
                 <Trans>Consent is read person by person from “{consents.join("”, “")}”.</Trans>
               </Callout>
             )}
-            <Field label={t`Where all of them agreed`} hint={t`Such as web_form, checkout or webinar. Kept with each of them as the proof.`} value={now.source} onChange={(next) => set({ source: next })} error={lacksSource ? t`Say where they agreed.` : undefined} />
-            <Field label={t`When they agreed (${zone})`} hint={t`The time of the sync, where it is left empty.`} type={"datetime-local" as "text"} value={now.at} onChange={(next) => set({ at: next })} />
-            <TextArea label={t`What they agreed to, word for word`} value={now.text} onChange={(next) => set({ text: next })} rows={3} />
+            <EvidenceFields value={now} onChange={set} timeHint={t`The time of the sync, where it is left empty.`} />
             <p className="text-sm text-muted">
               <Trans>People who said STOP stay opted out, no matter what the service says. Unsubscribing from its e-mails opts nobody in or out.</Trans>
             </p>
@@ -171,7 +180,7 @@ export function FieldsStep({ id, source, connector, action, onDone }: Props) {
       </div>
       <div className="space-y-3 xl:col-span-2">
         {problem !== null && <Callout tone="danger">{textOf(problem)}</Callout>}
-        <Button look="primary" isPending={update.isRunning} isDisabled={!hasPhone || twice.size > 0 || fields.includes(ATTRIBUTE) || lacksSource || isUnknownRegion} onPress={() => void save()}>
+        <Button look="primary" isPending={update.isRunning} isDisabled={!hasPhone || twice.size > 0 || fields.includes(ATTRIBUTE) || lacksSource(now) || isUnknownRegion} onPress={() => void save()}>
           {action}
         </Button>
       </div>

@@ -9,6 +9,7 @@ import { Button, ButtonLink } from "@/ui/button";
 import { Field } from "@/ui/fields";
 import { Badge, Callout, Card, PageHead } from "@/ui/show";
 import { EmptyState, States, useProblemText } from "@/ui/states";
+import { RedirectNote } from "./grant";
 import { areFilled, filled, SettingsForm, settingOf, type Values } from "./settings";
 import { useConnectors, type Connector } from "./shared";
 import { Steps } from "./steps";
@@ -94,7 +95,9 @@ function Access({ connector }: { connector: Connector }) {
   const [name, setName] = useState(label);
   const [values, setValues] = useState<Values>({});
   const [problem, setProblem] = useState<Problem | null>(null);
-  const about = settingOf(problem, settings);
+  // What the account has is chosen once it was read.
+  const asked = can.reads ? settings.filter(({ listed }) => !listed) : settings;
+  const about = settingOf(problem, asked);
   const isOfName = problem?.param === "name";
   const begin = async () => {
     setProblem(null);
@@ -108,7 +111,8 @@ function Access({ connector }: { connector: Connector }) {
       <Card title={label} className="max-w-3xl" tools={<ButtonLink size="small" to="/connections/new">{t`Another service`}</ButtonLink>}>
         <div className="space-y-4">
           <Field label={t`Name of the list`} value={name} onChange={setName} maxLength={200} isRequired error={isOfName && problem !== null ? textOf(problem) : undefined} />
-          <SettingsForm settings={settings} values={values} onChange={setValues} wrong={about === undefined || problem === null ? null : { name: about, message: textOf(problem) }} />
+          <SettingsForm settings={asked} values={values} onChange={setValues} wrong={about === undefined || problem === null ? null : { name: about, message: textOf(problem) }} />
+          {can.grantsAccess && <RedirectNote />}
           <p className="text-sm text-muted">
             {can.reads ? <Trans>Secrets are kept encrypted and never shown again. The next step reads who is there, and changes nothing.</Trans> : <Trans>The next step has the address that the other tool posts people to.</Trans>}
           </p>

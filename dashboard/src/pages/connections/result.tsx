@@ -1,7 +1,8 @@
 // What came of a sync, or would: counts, the first people, and those who could not be read.
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useMemo } from "react";
-import { Callout, Card, Count } from "@/ui/show";
+import { CountsTable } from "@/ui/counts";
+import { Callout, Card } from "@/ui/show";
 import { DataTable, type TableColumn } from "@/ui/table";
 import type { Sync } from "./shared";
 
@@ -28,37 +29,7 @@ export function CountsCard({ sync, title }: { sync: Sync; title: string }) {
   ].filter(({ value }) => value > 0);
   return (
     <Card title={title}>
-      <table className="w-full text-left" aria-label={title}>
-        <tbody>
-          {parts.map(({ id, name, hint, value }) => (
-            <tr key={id} data-count={id}>
-              <th scope="row" className="border-b border-line py-2 pr-3 font-medium">
-                {name}
-                <span className="block text-sm font-normal text-muted">{hint}</span>
-              </th>
-              <td className="border-b border-line py-2 text-right text-lg font-semibold">
-                <Count value={value} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-        <tfoot>
-          <tr data-count="people">
-            <th scope="row" className="pt-3 pr-3 font-medium">{t`People who were read`}</th>
-            <td className="pt-3 text-right text-lg font-semibold">
-              <Count value={counts.people} />
-            </td>
-          </tr>
-          {more.map(({ id, name, value }) => (
-            <tr key={id} data-count={id}>
-              <th scope="row" className="pt-1 pr-3 font-normal text-muted">{name}</th>
-              <td className="pt-1 text-right">
-                <Count value={value} />
-              </td>
-            </tr>
-          ))}
-        </tfoot>
-      </table>
+      <CountsTable label={title} parts={parts} sum={{ id: "people", name: t`People who were read`, value: counts.people }} more={more} />
     </Card>
   );
 }

@@ -1,6 +1,6 @@
 import { createRoute } from "@tanstack/react-router";
 import { lazyPage } from "@/page";
-import { oneOf, search, text } from "@/search";
+import { long, oneOf, search, text } from "@/search";
 import { shellRoute } from "@/shell/route";
 
 export const connectionsRoute = createRoute({
@@ -25,4 +25,12 @@ export const connectionRoute = createRoute({
   component: lazyPage("connections", () => import("./connection"), "ConnectionPage"),
 });
 
-export const connectionRoutes = [connectionsRoute, newConnectionRoute, connectionRoute];
+/** Where a service sends the browser back to, after access was granted or refused. */
+export const authorizedRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/connections/authorized",
+  validateSearch: search({ state: long(), code: long(), error: text() }),
+  component: lazyPage("connections", () => import("./authorized"), "AuthorizedPage"),
+});
+
+export const connectionRoutes = [connectionsRoute, newConnectionRoute, authorizedRoute, connectionRoute];

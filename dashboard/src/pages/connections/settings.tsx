@@ -2,7 +2,7 @@
 import { useLingui } from "@lingui/react/macro";
 import { Checkbox, Field, Select } from "@/ui/fields";
 import type { Problem } from "@/api/problems";
-import { useSettingName, type Setting } from "./shared";
+import { useSettingName, type Setting, type Source } from "./shared";
 
 export type Values = Readonly<Record<string, string>>;
 
@@ -22,9 +22,11 @@ interface Props {
   wrong?: { name: string; message: string } | null;
   /** Whether secrets are there already, and a blank one leaves them as they are. */
   isKept?: boolean;
+  /** What the account has to choose from, once it was read. */
+  known?: Source["settingChoices"];
 }
 
-export function SettingsForm({ settings, values, onChange, wrong = null, isKept = false }: Props) {
+export function SettingsForm({ settings, values, onChange, wrong = null, isKept = false, known = [] }: Props) {
   const { t } = useLingui();
   const nameOf = useSettingName();
   return (
@@ -34,9 +36,10 @@ export function SettingsForm({ settings, values, onChange, wrong = null, isKept 
         const set = (next: string) => onChange({ ...values, [name]: next });
         const title = nameOf(name, label);
         const error = wrong?.name === name ? wrong.message : undefined;
-        if (kind === "choice")
+        const there = kind === "choice" ? choices : (known.find(({ setting }) => setting === name)?.choices ?? []);
+        if (there.length > 0)
           return (
-            <Select key={name} label={title} hint={help} choices={[{ value: NONE, label: t`Nothing` }, ...choices.map((each) => ({ value: each.value, label: each.label }))]} value={value === "" ? NONE : value} onChange={(next) => set(next === NONE ? "" : next)} error={error} />
+            <Select key={name} label={title} hint={help} choices={[{ value: NONE, label: t`Nothing` }, ...there.map((each) => ({ value: each.value, label: each.label })), ...(value === "" || there.some((each) => each.value === value) ? [] : [{ value, label: value }])]} value={value === "" ? NONE : value} onChange={(next) => set(next === NONE ? "" : next)} error={error} />
           );
         if (kind === "boolean")
           return (
@@ -70,8 +73,14 @@ export function SettingsForm({ settings, values, onChange, wrong = null, isKept 
   );
 }
 
-/** Whether all that a connector cannot work without is there. */
-export const areFilled = (settings: readonly Setting[], values: Values) => settings.every(({ name, required }) => !required || (values[name] ?? "").trim() !== "");
+/** Whether all that a connector cannot work without is there; what the account has is chosen once it was read. */
+export const areFilled = (settings: readonly Setting[], values: Values) => settings.every(({ name, required, listed }) => !required || listed || (values[name] ?? "").trim() !== "");
 
 /** Return settings without blank ones. */
 export const filled = (values: Values): Record<string, string> => Object.fromEntries(Object.entries(values).filter(([, value]) => value.trim() !== ""));
+
+/** Return what is known of settings; secrets are never shown. */
+export const shownOf = (settings: readonly Setting[], source: Source): Values => Object.fromEntries(settings.map(({ name, kind }) => [name, kind === "secret" ? "" : String(source.settings[name] ?? "")]));
+
+/** Return the settings that were changed. */
+export const changedOf = (before: Values, now: Values): Record<string, string> => Object.fromEntries(Object.entries(now).filter(([name, value]) => value !== before[name]));

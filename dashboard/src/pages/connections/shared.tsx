@@ -38,6 +38,7 @@ export const ConnectionFull = graphql(`
       paused
       account
       settings
+      settingChoices { setting choices { value label } }
       knownFields { key label type field }
       mapping
       defaultRegion
@@ -57,8 +58,8 @@ const ConnectorsData = graphql(`
     connectors {
       type
       label
-      settings { name label kind required help example choices { value label } }
-      capabilities { reads writesOptOuts hasHook registersHook reportsConsent }
+      settings { name label kind required help example choices { value label } listed }
+      capabilities { reads writesOptOuts hasHook registersHook grantsAccess reportsConsent }
     }
   }
 `);

@@ -8,7 +8,8 @@ import { graphql } from "@/gql";
 import { instantOf, localOf } from "@/pages/campaigns/times";
 import { Button } from "@/ui/button";
 import { useFieldNames, useRegionName } from "@/ui/contactfields";
-import { Field, Select, TextArea, type Choice } from "@/ui/fields";
+import { EvidenceFields, lacksSource } from "@/ui/evidence";
+import { Field, Select, type Choice } from "@/ui/fields";
 import { Badge, Callout, Card, Facts, useZone } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
 import { ATTRIBUTE, changesOf, claimedTwice, FIELDS, IGNORE, keyOf, mappingOf, type Mapping, type Options } from "./mapping";
@@ -60,7 +61,6 @@ export function ColumnsStep({ row }: { row: Import }) {
   const hasUnnamed = fields.includes(ATTRIBUTE);
   const consents = row.columns.filter(({ key }) => now.mapping[key] === "consent").map(({ name }) => name);
   const hasEvidence = now.source.trim() !== "";
-  const lacksSource = !hasEvidence && (now.at !== "" || now.text.trim() !== "");
   const region = now.region.trim();
   const isUnknownRegion = region !== "" && regionName(region) === undefined;
   const at = fieldOf(problem);
@@ -100,9 +100,7 @@ export function ColumnsStep({ row }: { row: Import }) {
                 <Trans>Consent is read row by row from “{consents.join("”, “")}”. The title is kept as what each person agreed to.</Trans>
               </Callout>
             )}
-            <Field label={t`Where all of them agreed`} hint={t`Such as web_form, checkout or webinar. Kept with each of them as the proof.`} value={now.source} onChange={(source) => set({ source })} error={errorOf("source") ?? (lacksSource ? t`Say where they agreed.` : undefined)} />
-            <Field label={t`When they agreed (${zone})`} hint={t`The time of the import, where it is left empty.`} type={"datetime-local" as "text"} value={now.at} onChange={(next) => set({ at: next })} error={errorOf("at")} />
-            <TextArea label={t`What they agreed to, word for word`} value={now.text} onChange={(text) => set({ text })} rows={3} error={errorOf("text")} />
+            <EvidenceFields value={now} onChange={set} timeHint={t`The time of the import, where it is left empty.`} errorOf={errorOf} />
             <p className="text-sm text-muted">
               <Trans>Who said STOP stays opted out, and who left (unsubscribed, canceled, bounced) is not opted in.</Trans>
             </p>
@@ -134,7 +132,7 @@ export function ColumnsStep({ row }: { row: Import }) {
       </div>
       <div className="space-y-3 xl:col-span-2">
         {problem !== null && !isPlaced && <Callout tone="danger">{textOf(problem)}</Callout>}
-        <Button look="primary" isPending={update.isRunning} isDisabled={!hasPhone || twice.size > 0 || hasUnnamed || lacksSource || isUnknownRegion} onPress={check}>{t`See what would come of it`}</Button>
+        <Button look="primary" isPending={update.isRunning} isDisabled={!hasPhone || twice.size > 0 || hasUnnamed || lacksSource(now) || isUnknownRegion} onPress={check}>{t`See what would come of it`}</Button>
       </div>
     </div>
   );

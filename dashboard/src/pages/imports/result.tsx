@@ -8,7 +8,7 @@ import { graphql } from "@/gql";
 import type { ImportInvalidQuery } from "@/gql/graphql";
 import { Share } from "@/ui/charts";
 import { Button } from "@/ui/button";
-import { classes } from "@/ui/classes";
+import { CountsTable } from "@/ui/counts";
 import { Callout, Card, Count, Facts, Time } from "@/ui/show";
 import { Loading, ProblemState, useProblemText } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
@@ -59,32 +59,9 @@ export function CountsCard({ counts, title, isExpected = false }: { counts: Coun
   return (
     <Card title={title}>
       <Share parts={shown} label={title} />
-      <table className="mt-4 w-full text-left" aria-label={title}>
-        <tbody>
-          {shown.map(({ id, name, hint, value, dot }) => (
-            <tr key={id} data-count={id}>
-              <th scope="row" className="border-b border-line py-2 pr-3 font-medium">
-                <span className="flex items-center gap-2">
-                  <span className={classes("size-2.5 shrink-0 rounded-sm", dot)} aria-hidden="true" />
-                  {name}
-                </span>
-                <span className="block pl-4.5 text-sm font-normal text-muted">{hint}</span>
-              </th>
-              <td className="border-b border-line py-2 text-right text-lg font-semibold">
-                <Count value={value} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-        <tfoot>
-          <tr data-count="rows">
-            <th scope="row" className="pt-3 pr-3 font-medium">{t`Rows in the file`}</th>
-            <td className="pt-3 text-right text-lg font-semibold">
-              <Count value={counts.rows} />
-            </td>
-          </tr>
-        </tfoot>
-      </table>
+      <div className="mt-4">
+        <CountsTable label={title} parts={shown} sum={{ id: "rows", name: t`Rows in the file`, value: counts.rows }} />
+      </div>
       {counts.remaining === 0 && sum === counts.rows && counts.rows > 0 && <p className="mt-2 text-sm text-good">{t`Every row is accounted for.`}</p>}
       {sum !== counts.rows && <p className="mt-2 text-sm text-danger">{t`The counts do not add up. Tell us, with the import's id.`}</p>}
     </Card>

@@ -16,6 +16,7 @@ use MassiveSMS\Model;
  * @property-read bool $writes_opt_outs Whether opt-outs can be written back to the service.
  * @property-read bool $has_hook Whether a list has a `hook_url` for the service to post to.
  * @property-read bool $registers_hook Whether `hook_url` is registered with the service automatically.
+ * @property-read bool $grants_access Whether a user can grant access in the service (OAuth) instead of giving a key.
  * @property-read bool $reports_consent Whether the service itself reports consent to text messages.
  */
 final class ConnectorCapabilities extends Model

@@ -19,6 +19,7 @@ use MassiveSMS\Model;
  * @property-read string $help Where to find the value; may be empty.
  * @property-read string|null $example An example value.
  * @property-read list<ConnectorChoice> $choices The allowed values of a `choice`; empty for other kinds.
+ * @property-read bool $listed Whether the account has the values; the dry run reads them into `setting_choices`.
  */
 final class ConnectorSetting extends Model
 {

@@ -17,6 +17,8 @@ use MassiveSMS\Model;
  * @property-read bool $paused Whether it is paused.
  * @property-read string|null $account The account in the service.
  * @property-read array<string, mixed> $settings The settings of the connector, without secrets.
+ * @property-read list<SettingChoices> $setting_choices What the account has for settings, such as its tags, as of the
+ * last dry run.
  * @property-read list<SourceField> $known_fields The fields that people there have.
  * @property-read array<string, mixed> $mapping What each field is, by its key.
  * @property-read string|null $default_region The region of numbers without a country code.
@@ -34,6 +36,7 @@ use MassiveSMS\Model;
 final class ListSource extends Model
 {
     protected const KINDS = [
+        'setting_choices' => [SettingChoices::class],
         'known_fields' => [SourceField::class],
         'next_sync_at' => 'time',
         'last_sync' => ListSync::class,

@@ -11,8 +11,8 @@ use MassiveSMS\Model;
 /**
  * Why a sync failed or stopped.
  *
- * @property-read string $code The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`,
- * `unavailable`, `bad_answer`, `mapping_missing`, `list_shrank` or `interrupted`.
+ * @property-read string $code The kind: `access_not_granted`, `credentials_refused`, `invalid_setting`, `gone`,
+ * `rate_limited`, `unavailable`, `bad_answer`, `mapping_missing`, `list_shrank` or `interrupted`.
  * @property-read string $message An explanation for people.
  * @property-read string|null $setting The setting to change, if it is one.
  */

@@ -1245,6 +1245,8 @@ class ConnectorCapabilities(Model):
     """Whether a list has a `hook_url` for the service to post to."""
     registers_hook: bool
     """Whether `hook_url` is registered with the service automatically."""
+    grants_access: bool
+    """Whether a user can grant access in the service (OAuth) instead of giving a key."""
     reports_consent: bool
     """Whether the service itself reports consent to text messages."""
 
@@ -1276,6 +1278,8 @@ class ConnectorSetting(Model):
     """An example value."""
     choices: list[ConnectorChoice]
     """The allowed values of a `choice`; empty for other kinds."""
+    listed: bool
+    """Whether the account has the values; the dry run reads them into `setting_choices`."""
 
 
 class ConsentEntry(Model):
@@ -2043,6 +2047,7 @@ class ListSource(Model):
     """The service that a list is kept in step with, and how it stands."""
 
     _nested: ClassVar[Mapping[str, str]] = {
+        "setting_choices": "SettingChoices",
         "known_fields": "SourceField",
         "last_sync": "ListSync",
         "error": "SyncFault",
@@ -2058,6 +2063,8 @@ class ListSource(Model):
     """The account in the service."""
     settings: dict[str, str]
     """The settings of the connector, without secrets."""
+    setting_choices: list[SettingChoices]
+    """What the account has for settings, such as its tags, as of the last dry run."""
     known_fields: list[SourceField]
     """The fields that people there have."""
     mapping: dict[str, str]
@@ -2687,6 +2694,25 @@ class SenderExplanation(Model):
     """`given`, `workspace_default` or `campaign`."""
 
 
+class SettingChoice(Model):
+    """A value that a setting can have in the account."""
+
+    value: str
+    """The value to send."""
+    label: str
+    """What the service calls it."""
+
+
+class SettingChoices(Model):
+    """What the account has for a setting, such as its tags."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"choices": "SettingChoice"}
+    setting: str
+    """The name of the setting."""
+    choices: list[SettingChoice]
+    """The values."""
+
+
 class SkippedCount(Model):
     """The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late."""
 
@@ -2793,8 +2819,8 @@ class SyncFault(Model):
     """Why a sync failed or stopped."""
 
     code: str
-    """The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
-    `mapping_missing`, `list_shrank` or `interrupted`."""
+    """The kind: `access_not_granted`, `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`,
+    `bad_answer`, `mapping_missing`, `list_shrank` or `interrupted`."""
     message: str
     """An explanation for people."""
     setting: str | None

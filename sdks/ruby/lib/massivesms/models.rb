@@ -456,6 +456,8 @@ module MassiveSMS
     field :has_hook
     # Whether `hook_url` is registered with the service automatically.
     field :registers_hook
+    # Whether a user can grant access in the service (OAuth) instead of giving a key.
+    field :grants_access
     # Whether the service itself reports consent to text messages.
     field :reports_consent
   end
@@ -484,6 +486,8 @@ module MassiveSMS
     field :example
     # The allowed values of a `choice`; empty for other kinds.
     field :choices, [:ConnectorChoice]
+    # Whether the account has the values; the dry run reads them into `setting_choices`.
+    field :listed
   end
 
   # One consent record of a phone, with its evidence. `phone`, `ip`, `user_agent` and `text` are null after an
@@ -1184,6 +1188,8 @@ module MassiveSMS
     field :account
     # The settings of the connector, without secrets.
     field :settings
+    # What the account has for settings, such as its tags, as of the last dry run.
+    field :setting_choices, [:SettingChoices]
     # The fields that people there have.
     field :known_fields, [:SourceField]
     # What each field is, by its key.
@@ -1739,6 +1745,22 @@ module MassiveSMS
     field :source
   end
 
+  # A value that a setting can have in the account.
+  class SettingChoice < Model
+    # The value to send.
+    field :value
+    # What the service calls it.
+    field :label
+  end
+
+  # What the account has for a setting, such as its tags.
+  class SettingChoices < Model
+    # The name of the setting.
+    field :setting
+    # The values.
+    field :choices, [:SettingChoice]
+  end
+
   # The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late.
   class SkippedCount < Model
     # The reason's code.
@@ -1835,8 +1857,8 @@ module MassiveSMS
 
   # Why a sync failed or stopped.
   class SyncFault < Model
-    # The kind: `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`, `bad_answer`,
-    # `mapping_missing`, `list_shrank` or `interrupted`.
+    # The kind: `access_not_granted`, `credentials_refused`, `invalid_setting`, `gone`, `rate_limited`, `unavailable`,
+    # `bad_answer`, `mapping_missing`, `list_shrank` or `interrupted`.
     field :code
     # An explanation for people.
     field :message

@@ -105,6 +105,8 @@ module MassiveSMS
     SendWarning
     Sender
     SenderExplanation
+    SettingChoice
+    SettingChoices
     SkippedCount
     SourceField
     StateChange

@@ -8,11 +8,11 @@ test("settings: a name is saved and stands in the log; texts are measured", asyn
   await expect(page.getByLabel("Default sender")).toBeVisible();
   await checkPage(page);
   await page.getByRole("button", { name: "Sending", exact: true }).click();
-  await page.getByText("Keep quiet hours").click();
+  await page.getByText(/^Keep quiet hours/).click();
   await checkPage(page);
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByText("Saved.")).toBeVisible();
-  await page.getByText("Keep quiet hours").click();
+  await page.getByText(/^Keep quiet hours/).click();
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByRole("button", { name: "Save" })).toBeDisabled();
   await page.getByRole("button", { name: "Texts" }).click();
@@ -28,6 +28,44 @@ test("settings: a name is saved and stands in the log; texts are measured", asyn
   await page.keyboard.press("Enter");
   await expect(page.getByRole("dialog")).toBeVisible();
   await checkPage(page);
+});
+
+test("countries are found, told with their hours, and switched off and on", async ({ page }) => {
+  test.setTimeout(300_000);
+  await logIn(page);
+  await page.goto("/dashboard/settings?tab=sending");
+  const countries = page.getByRole("region", { name: "Countries", exact: true });
+  const find = page.getByLabel("Find a country");
+  // Off from the start: named, with the one that the law forbids switched by nobody.
+  await expect(countries.getByRole("switch", { name: /^Azerbaijan/ })).not.toBeChecked();
+  await expect(countries.getByRole("switch", { name: /^Cuba/ })).toBeDisabled();
+  await expect(countries.getByRole("switch", { name: /^France/ })).toHaveCount(0);
+  await checkPage(page);
+  await find.fill("fran");
+  await expect(countries.getByText("FR · +33 · 08:00–22:00 · not on Sun, public holidays")).toBeVisible();
+  await find.fill("44");
+  await countries.getByRole("switch", { name: /^United Kingdom/ }).focus();
+  await page.keyboard.press("Space");
+  await expect(countries.getByText("GG · +44 · Off with United Kingdom")).toBeVisible();
+  await find.fill("Azer");
+  await countries.getByRole("switch", { name: /^Azerbaijan/ }).focus();
+  await page.keyboard.press("Space");
+  await find.fill("nowhere at all");
+  await expect(page.getByText("No country matches.")).toBeVisible();
+  await find.fill("");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Saved.")).toBeVisible();
+  await page.reload();
+  await expect(countries.getByRole("switch", { name: /^United Kingdom/ })).not.toBeChecked();
+  await expect(countries.getByRole("switch", { name: /^Azerbaijan/ })).toHaveCount(0);
+  await checkPage(page);
+  await countries.getByRole("switch", { name: /^United Kingdom/ }).focus();
+  await page.keyboard.press("Space");
+  await find.fill("AZ");
+  await countries.getByRole("switch", { name: /^Azerbaijan/ }).focus();
+  await page.keyboard.press("Space");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("button", { name: "Save" })).toBeDisabled();
 });
 
 test("a member is invited, and the invitation ended", async ({ page }) => {

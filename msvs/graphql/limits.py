@@ -54,7 +54,7 @@ HEAVY: Mapping[str, int] = {
     **dict.fromkeys(("campaignPreview", "campaignReconciliation", "contactExport"), 500),
     **dict.fromkeys(("activity", "audienceGrowth", "campaignActivity", "deliverability"), 300),
     "search": 200,
-    **dict.fromkeys(("conversationOverview", "errorCatalogue", "segmentFields"), 100),
+    **dict.fromkeys(("conversationOverview", "errorCatalogue", "regions", "segmentFields"), 100),
 }
 # A list whose length no argument bounds.
 PLAIN_LIST = 10
@@ -63,6 +63,7 @@ SHORT_LISTS = frozenset(
     (
         *(("ActivityPoint", "messages"), ("AudiencePoint", "sources"), ("DeliverabilityGroup", "messages")),
         *(("Connector", "settings"), ("ConnectorSetting", "choices")),
+        ("Region", "closedWeekdays"),
     )
 )
 # What counting costs beside reading an item, by the type that the counted belong to: all rows of a workspace cost as

@@ -21,7 +21,7 @@ from msvs.api.permissions import Permission
 
 # What the fields of Query and Subscription ask; None is left to what is found, or open to all.
 FIELDS: Mapping[str, Permission | None] = {
-    **dict.fromkeys(("node", "nodes", "viewer", "invitationPreview", "errorCatalogue")),
+    **dict.fromkeys(("node", "nodes", "viewer", "invitationPreview", "errorCatalogue", "regions")),
     **dict.fromkeys(("sessions", "secondFactors", "authenticationLog")),
     **dict.fromkeys(("notifications", "notificationMails", "newNotifications", "search")),
     **dict.fromkeys(("explainMessage", "message", "messages", "inboundMessage"), Permission.MESSAGES_READ),

@@ -70,6 +70,12 @@ OPERATIONS = (
         "errorCatalogue.failures.0": {
             "code": "invalid_number", "when": "The carrier says that the number does not exist.",
             "action": "Remove the number, or ask the contact for another."}}),
+    Operation("Regions", 0, lambda s: {
+        "regions.0": {
+            "code": "AC", "callingCode": 247, "mainRegion": None, "isBlocked": False, "isOffUntilEnabled": False,
+            "weekdayHours": {"opens": "08:00", "closes": "21:00"},
+            "weekendHours": {"opens": "08:00", "closes": "21:00"}, "closedWeekdays": [], "isClosedOnHolidays": False,
+            "hoursSource": "the hours most laws and carriers' codes agree on"}}),
     Operation("Messages", 2, lambda s: {
         "messages.nodes.0.id": s.scheduled, "messages.nodes.0.contact.id": s.ana,
         "messages.nodes.1.contact.firstName": "Maria", "messages.nodes.1.campaign": None,

@@ -13,6 +13,7 @@ import { SegmentMeter } from "@/ui/phone";
 import { Callout, Card } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
 import { useIsAdmin, useTell } from "@/ui/tell";
+import { Regions } from "./regions";
 
 const Update = graphql(`
   mutation SettingsUpdate($input: UpdateWorkspaceInput!) {
@@ -61,8 +62,8 @@ function useForm(workspace: Workspace) {
     contactWeeklyCap: t`Campaign messages a week to one person`,
     contactCapsCoverAll: t`Single messages count, too`,
     lowBalanceThreshold: t`Warn below so many credits`,
-    blockedRegions: t`Never send to`,
-    enabledRegions: t`Also send to`,
+    blockedRegions: t`Countries switched off`,
+    enabledRegions: t`Countries switched on`,
     optInText: t`Asks for a YES`,
     welcomeText: t`Confirms an opt-in`,
     optOutText: t`Answers STOP`,
@@ -161,8 +162,6 @@ export function General({ workspace }: { workspace: Workspace }) {
   );
 }
 
-const regionsOf = (text: string) => text.toUpperCase().split(/[\s,;]+/).filter(Boolean);
-
 function NumberField({ label, hint, value, onChange, error, isOff, isNeeded = false }: { label: string; hint: string; value: number | null; onChange: (value: number | null) => void; error: string | undefined; isOff: boolean; isNeeded?: boolean }) {
   return (
     <Field
@@ -173,25 +172,6 @@ function NumberField({ label, hint, value, onChange, error, isOff, isNeeded = fa
       onChange={(text) => {
         const digits = text.replace(/\D/g, "").slice(0, 12);
         onChange(digits === "" ? (isNeeded ? 0 : null) : Number(digits));
-      }}
-      isDisabled={isOff}
-      error={error}
-    />
-  );
-}
-
-function RegionsField({ label, hint, value, onChange, error, isOff }: { label: string; hint: string; value: readonly string[]; onChange: (value: string[]) => void; error: string | undefined; isOff: boolean }) {
-  const [text, setText] = useState(value.join(", "));
-  const known = value.join();
-  useEffect(() => setText((before) => (regionsOf(before).join() === known ? before : known.replaceAll(",", ", "))), [known]);
-  return (
-    <Field
-      label={label}
-      hint={hint}
-      value={text}
-      onChange={(next) => {
-        setText(next);
-        onChange(regionsOf(next));
       }}
       isDisabled={isOff}
       error={error}
@@ -215,8 +195,16 @@ export function Sending({ workspace }: { workspace: Workspace }) {
         <NumberField label={t`Campaign messages a week to one person`} hint={t`Who got as many in 7 days is skipped. Empty: no cap.`} value={values.contactWeeklyCap} onChange={(value) => set("contactWeeklyCap", value)} error={errorOf("contactWeeklyCap")} isOff={isOff} />
         <Switch isSelected={values.contactCapsCoverAll} onChange={(on) => set("contactCapsCoverAll", on)} isDisabled={isOff} hint={t`Receipts and codes then count towards both caps, and are canceled beyond them.`}>{t`Single messages count, too`}</Switch>
         <NumberField label={t`Warn below so many credits`} hint={t`Webhooks then hear credits.low.`} value={values.lowBalanceThreshold} onChange={(value) => set("lowBalanceThreshold", value ?? 0)} error={errorOf("lowBalanceThreshold")} isOff={isOff} isNeeded />
-        <RegionsField label={t`Never send to`} hint={t`Countries by their two letters, such as US, BR.`} value={values.blockedRegions} onChange={(value) => set("blockedRegions", value)} error={errorOf("blockedRegions")} isOff={isOff} />
-        <RegionsField label={t`Also send to`} hint={t`Countries that are off until they are named here.`} value={values.enabledRegions} onChange={(value) => set("enabledRegions", value)} error={errorOf("enabledRegions")} isOff={isOff} />
+        <Regions
+          blocked={values.blockedRegions}
+          enabled={values.enabledRegions}
+          onChange={(blocked, enabled) => {
+            set("blockedRegions", blocked);
+            set("enabledRegions", enabled);
+          }}
+          error={errorOf("blockedRegions") ?? errorOf("enabledRegions")}
+          isOff={isOff}
+        />
         {foot}
       </Form>
     </Card>

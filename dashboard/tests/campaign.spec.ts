@@ -116,3 +116,30 @@ test("the sandbox's phone beside the composer: a test arrives, and its owner ans
   await expect(phone.getByText(answer)).toBeVisible();
   await checkPage(page);
 });
+
+test("the calendar reads on past the newest campaigns, and says from when on it shows them", async ({ page }) => {
+  test.setTimeout(300_000);
+  await logIn(page);
+  const list = await makeList(page, `Calendar ${Date.now()}`, 1);
+  const day = new Date(Date.now() + 70 * 86_400_000);
+  day.setUTCHours(15, 0, 0, 0);
+  const plan = (name: string) => rest(page, "POST", "/campaigns", { name, body: "Doors open.", audience: { list_ids: [list] }, scheduled_at: day.toISOString() });
+  const first = `First ${Date.now()}`;
+  const made = [await plan(first)];
+  // More than two pages of the list: what is made today is read to the end for this month.
+  for (let index = 0; index < 101; index++) made.push(await plan(`Later ${index}`));
+  await page.goto(`/dashboard/campaigns?view=calendar&month=${day.toISOString().slice(0, 7)}`);
+  await expect(page.getByRole("link", { name: /Later 100/ })).toBeVisible();
+  await expect(page.getByText("Campaigns that were made before", { exact: false })).toBeVisible();
+  await expect(page.getByRole("link", { name: new RegExp(first) })).toHaveCount(0);
+  await checkPage(page);
+  for (let turn = 0; turn < 2; turn++) await page.getByRole("button", { name: "Show older ones" }).click();
+  await expect(page.getByRole("link", { name: new RegExp(first) })).toBeVisible();
+  // From this month, whose campaigns are all of today, nobody has to ask.
+  await page.goto("/dashboard/campaigns?view=calendar");
+  await expect(page.getByText("Campaigns that were made before", { exact: false })).toHaveCount(0);
+  const title = new Intl.DateTimeFormat("en-US", { month: "long", year: "numeric", timeZone: "UTC" }).format(day);
+  while ((await page.getByRole("heading", { level: 2 }).innerText()) !== title) await page.getByRole("button", { name: "Month after" }).click();
+  await expect(page.getByRole("link", { name: new RegExp(first) })).toBeVisible();
+  for (const each of made) await rest(page, "POST", `/campaigns/${String(each["id"])}/cancel`);
+});

@@ -1,10 +1,11 @@
-import { useLingui } from "@lingui/react/macro";
+import { Trans, useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
+import { useEffect, type ReactNode } from "react";
 import type { CampaignRowFragment } from "@/gql/graphql";
 import { CampaignBadge } from "@/status";
 import { Button } from "@/ui/button";
 import { classes } from "@/ui/classes";
-import { useZone } from "@/ui/show";
+import { Time, useZone } from "@/ui/show";
 import { dayOf } from "./times";
 
 const DAY_MS = 86_400_000;
@@ -26,8 +27,16 @@ function weeksOf(month: string): string[][] {
   return weeks;
 }
 
+interface CalendarProps {
+  /** Campaigns come newest first: those that were made before the oldest that was read are not known yet. */
+  feed: { hasMore: boolean; loadMore: () => void; isLoading: boolean };
+  campaigns: readonly CampaignRowFragment[];
+  month: string | undefined;
+  onMonth: (month: string) => void;
+}
+
 /** Campaigns by the day on which they go or went out, in the workspace's zone. */
-export function Calendar({ campaigns, month, onMonth }: { campaigns: readonly CampaignRowFragment[]; month: string | undefined; onMonth: (month: string) => void }) {
+export function Calendar({ feed: { hasMore, loadMore, isLoading }, campaigns, month, onMonth }: CalendarProps) {
   const { t, i18n } = useLingui();
   const zone = useZone();
   const today = dayOf(new Date().toISOString(), zone);
@@ -42,6 +51,14 @@ export function Calendar({ campaigns, month, onMonth }: { campaigns: readonly Ca
   const title = new Intl.DateTimeFormat(i18n.locale, { month: "long", year: "numeric", timeZone: "UTC" }).format(at(`${shown}-01`));
   const weekday = new Intl.DateTimeFormat(i18n.locale, { weekday: "short", timeZone: "UTC" });
   const weeks = weeksOf(shown);
+  const oldest = campaigns.at(-1)?.createdAt;
+  const oldestDay = oldest === undefined ? undefined : dayOf(oldest, zone);
+  // A month is read to its first day by itself; what was made before it, and goes out in it, is asked for.
+  const isShort = hasMore && !isLoading && oldestDay !== undefined && oldestDay >= weeks[0]![0]!;
+  useEffect(() => {
+    if (isShort) loadMore();
+    // One page at a time: each that comes asks for the next.
+  }, [isShort, oldest]);
   return (
     <section>
       <div className="mb-3 flex items-center gap-2">
@@ -71,10 +88,10 @@ export function Calendar({ campaigns, month, onMonth }: { campaigns: readonly Ca
                     <ul className="mt-1 space-y-1">
                       {(days.get(day) ?? []).map(({ id, name, status }) => (
                         <li key={id}>
-                          <Link to="/campaigns/$id" params={{ id }} className="block rounded-md p-1 text-sm text-text no-underline hover:bg-brand-soft">
+                          <Entry id={id} isDraft={status === "DRAFT"}>
                             <span className="block truncate">{name}</span>
                             <CampaignBadge status={status} />
-                          </Link>
+                          </Entry>
                         </li>
                       ))}
                     </ul>
@@ -85,6 +102,27 @@ export function Calendar({ campaigns, month, onMonth }: { campaigns: readonly Ca
           </tbody>
         </table>
       </div>
+      {hasMore && oldestDay !== undefined && (
+        <p className="mt-3 flex flex-wrap items-center gap-3 text-sm text-muted">
+          <Trans>
+            Campaigns that were made before <Time at={oldest!} style="day" /> are not shown.
+          </Trans>
+          <Button size="small" isPending={isLoading} onPress={loadMore}>{t`Show older ones`}</Button>
+        </p>
+      )}
     </section>
+  );
+}
+
+function Entry({ id, isDraft, children }: { id: string; isDraft: boolean; children: ReactNode }) {
+  const shape = "block rounded-md p-1 text-sm text-text no-underline hover:bg-brand-soft";
+  return isDraft ? (
+    <Link to="/campaigns/new" search={{ id }} className={shape}>
+      {children}
+    </Link>
+  ) : (
+    <Link to="/campaigns/$id" params={{ id }} className={shape}>
+      {children}
+    </Link>
   );
 }

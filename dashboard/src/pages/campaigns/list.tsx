@@ -69,7 +69,7 @@ export function CampaignsPage() {
       ) : feed.rows === undefined ? (
         <Loading />
       ) : view === "calendar" ? (
-        <Calendar campaigns={feed.rows} month={month} onMonth={(next) => void navigate({ to: "/campaigns", search: { status, view, month: next } })} />
+        <Calendar feed={feed} campaigns={feed.rows} month={month} onMonth={(next) => void navigate({ to: "/campaigns", search: { status, view, month: next } })} />
       ) : feed.rows.length === 0 ? (
         status !== undefined ? (
           <FilteredEmpty onClear={() => void navigate({ to: "/campaigns", search: {} })} />

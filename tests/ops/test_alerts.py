@@ -143,7 +143,7 @@ SILENT: dict[str, Change] = {
 
 
 @pytest.fixture(scope="module")
-async def scrape(database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Vector:
+async def exposition(database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> str:
     """What /metrics says of the tests' own service, with a carrier that has sessions, as it is when all is well."""
     folder = tmp_path_factory.mktemp("alerts")
     (folder / "carriers.toml").write_text(f'[smsc]\nkind = "{KIND}"\nbook = "{folder / "book"}"\n')
@@ -163,7 +163,13 @@ async def scrape(database: str, engines: Engines, tmp_path_factory: pytest.TempP
             text = (await client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})).text
     await app.state.readiness.close()
     del registry.KINDS[KIND]  # type: ignore[attr-defined]
-    return parse_scrape(text)
+    return text
+
+
+@pytest.fixture(scope="module")
+def scrape(exposition: str) -> Vector:
+    """Its series."""
+    return parse_scrape(exposition)
 
 
 def firing(rule: dict[str, Any], scrape: Vector, change: Change, until: float = LASTS) -> bool:

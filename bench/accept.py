@@ -18,7 +18,9 @@ PORT = 28_712
 ROUNDS = 8
 
 
-def load(place: Bench, port: int, path: str, key: str, requests: int, connections: int = 32) -> dict[str, float]:
+def load(
+    place: Bench, port: int, path: str, key: str, requests: int, connections: int = 32, batch: int = 0
+) -> dict[str, float]:
     """One load from a process of its own."""
     output = subprocess.check_output(
         [
@@ -33,6 +35,8 @@ def load(place: Bench, port: int, path: str, key: str, requests: int, connection
             str(requests),
             "--connections",
             str(connections),
+            "--batch",
+            str(batch),
         ],
         env=dict(place.environment()),
     )
@@ -54,7 +58,8 @@ def wait_for(port: int, path: str) -> None:
     raise TimeoutError(f"nothing answers on port {port}")
 
 
-async def _people(place: Bench) -> None:
+async def add_recipients(place: Bench) -> None:
+    """Make the contacts that the loads send to."""
     async with place.connected():
         for livemode in (False, True):
             await add_people(place.workspace_id, livemode, 20_001, first=2_122_000_000)
@@ -62,7 +67,7 @@ async def _people(place: Bench) -> None:
 
 def measure(place: Bench, *, livemode: bool = False, requests: int = 2000) -> dict[str, float]:
     """Median requests a second of ours and of the floor, and the median of their ratios."""
-    asyncio.run(_people(place))
+    asyncio.run(add_recipients(place))
     key = place.live_key if livemode else place.test_key
     floor_argv = ["-m", "uvicorn", "--port", str(FLOOR_PORT), "--loop", "uvloop", "--http", "httptools"]
     floor_argv += ["--no-access-log", "--log-level", "warning", "bench.floor_accept:application"]

@@ -97,20 +97,25 @@ def main() -> None:
     parser.add_argument("--key", default="none")
     parser.add_argument("--requests", type=int, default=5000)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=0, help="send so many messages in each request, as one batch")
     options = parser.parse_args()
     head = (
         f"POST {options.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {options.key}\r\n"
         "Content-Type: application/json\r\n"
     )
 
+    def message(number: int) -> dict[str, str]:
+        # Every message its own recipient among 20,000, as a launch has.
+        return {
+            "to": f"+1212{2000000 + number % 20000:07d}",
+            "body": "Cart closes tonight at 8pm ET. Reply STOP to opt out.",
+        }
+
     def body(number: int) -> bytes:
-        # Every request its own recipient among 20,000, as a launch has.
-        return json.dumps(
-            {
-                "to": f"+1212{2000000 + number % 20000:07d}",
-                "body": "Cart closes tonight at 8pm ET. Reply STOP to opt out.",
-            }
-        ).encode()
+        if not options.batch:
+            return json.dumps(message(number)).encode()
+        first = number * options.batch
+        return json.dumps({"messages": [message(each) for each in range(first, first + options.batch)]}).encode()
 
     print(
         json.dumps(

@@ -9,7 +9,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, campaign, contacts, exports, halting, imports, latency, smpp, syncs, upkeep, webhooks
+from bench import (
+    accept,
+    batch,
+    campaign,
+    contacts,
+    exports,
+    halting,
+    imports,
+    latency,
+    smpp,
+    syncs,
+    upkeep,
+    webhooks,
+)
 from bench.engines import Bench, bench
 
 Measure = Callable[[Bench, int, int], dict[str, float]]
@@ -17,6 +30,7 @@ Measure = Callable[[Bench, int, int], dict[str, float]]
 BENCHES: dict[str, Measure] = {
     "accept": lambda place, *_: accept.measure(place),
     "accept_live": lambda place, *_: accept.measure(place, livemode=True),
+    "batch": lambda place, *_: batch.measure(place),
     "campaign": lambda place, recipients, _: asyncio.run(campaign.measure(place, recipients)),
     "webhooks": lambda place, *_: webhooks.measure(place),
     "latency": lambda place, recipients, _: latency.measure(place, recipients=recipients),
@@ -33,6 +47,7 @@ BENCHES: dict[str, Measure] = {
 GOALS = (
     ("accept: POST /v1/messages, requests/s", "accept", "ratio", ">=", 0.5),
     ("accept, live: with credits", "accept_live", "ratio", ">=", 0.5),
+    ("batch: messages/s, times single sends, live", "batch", "ratio", ">=", 5.0),
     ("expand: create → dispatched", "campaign", "ratio_expand", ">=", 0.5),
     ("complete: all through the carrier, all events", "campaign", "ratio_complete", ">=", 0.35),
     ("webhooks: deliveries/s", "webhooks", "ratio", ">=", 0.4),

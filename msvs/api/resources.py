@@ -155,6 +155,31 @@ class MessageResource(Resource, kw_only=True):
     reply: ReplyResource | UnsetType = UNSET
 
 
+class Refusal(Resource, kw_only=True):
+    """The error that sending would return; `status` is its HTTP status."""
+
+    status: int
+    type: str
+    code: Annotated[str, about("A stable code, such as `insufficient_credits`.")]
+    message: Annotated[str, about("What is wrong, in English.")]
+    param: Annotated[str, about("The input that caused it; null if there is none.", example="body")] | None = None
+
+
+class MessageBatchEntry(Resource, kw_only=True):
+    """The answer to one message of a batch: the message, or the error that sending it alone would have returned."""
+
+    index: Annotated[int, about("The message's place in the request, from 0.", example=0, minimum=0)]
+    message: Annotated[MessageResource | None, about("The accepted message; null if it was refused.")] = None
+    error: Annotated[Refusal | None, about("Why it was refused; null if it was accepted.", example=None)] = None
+
+
+class MessageBatchResource(Resource, kw_only=True):
+    """The answers to the messages of a batch, in their order."""
+
+    object: Literal["batch"] = "batch"
+    data: Annotated[list[MessageBatchEntry], about("An entry for each message, in the order of the request.")]
+
+
 class AudienceResource(Resource, kw_only=True, omit_defaults=True):
     """The audience of a campaign: the union of lists, a segment and single contacts."""
 

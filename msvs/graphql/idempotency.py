@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Protocol, TypeVar
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from msvs.api.errors import (
     ComplianceRefused,
     Conflict,
     ErrorCode,
+    InvalidRequest,
     NotFound,
     PaymentRequired,
     PermissionDenied,
@@ -56,6 +57,9 @@ class _Kept(msgspec.Struct):
     message: str = ""
     param: str | None = None
     details: dict[str, JSON] = {}
+    # Of an entry of many.
+    status: int = 0
+    entries: list[_Kept] | None = None
 
 
 def said(data: msgspec.Struct) -> dict[str, object]:
@@ -80,28 +84,82 @@ async def mutate_once(
     """
     if key is None:
         return await mutate(info, operation, shape)
+
+    async def operate(ctx: Context) -> _Kept:
+        return _Kept(id=(await operation(ctx)).id)
+
+    async def read_kept(ctx: Context, kept: _Kept) -> S:
+        assert kept.id is not None, "an answer without an error has an id"
+        return await read(ctx, kept.id)
+
+    return await _keep_once(info, key, said, operate, read_kept, shape)
+
+
+async def mutate_many_once(
+    info: Info,
+    key: str | None,
+    said: object,
+    operation: Callable[[Context], Awaitable[Sequence[R | ApiError]]],
+    read: Callable[[Context, Sequence[UUID]], Awaitable[Mapping[UUID, S]]],
+    shape: Callable[[Sequence[R | S | ApiError]], object],
+) -> object:
+    """`mutate_once` for an operation that makes many rows, each a row or its error."""
+    if key is None:
+        return await mutate(info, operation, shape)
+
+    async def operate(ctx: Context) -> _Kept:
+        done = await operation(ctx)
+        return _Kept(entries=[_kept_error(each) if isinstance(each, ApiError) else _Kept(id=each.id) for each in done])
+
+    async def read_kept(ctx: Context, kept: _Kept) -> Sequence[S | ApiError]:
+        entries = kept.entries or []
+        rows = await read(ctx, [each.id for each in entries if each.id is not None])
+        return [_row_of(each, rows) for each in entries]
+
+    return await _keep_once(info, key, said, operate, read_kept, shape)
+
+
+def _row_of(kept: _Kept, rows: Mapping[UUID, S]) -> S | ApiError:
+    if kept.id is None:
+        return _error_of(kept, kept.status)
+    return rows.get(kept.id) or NotFound("The message is no longer kept.")
+
+
+async def _keep_once(
+    info: Info,
+    key: str,
+    said: object,
+    operation: Callable[[Context], Awaitable[_Kept]],
+    read: Callable[[Context, _Kept], Awaitable[S]],
+    shape: Callable[[S], object],
+) -> object:
     request = info.context
 
     async def operate() -> Answer:
-        row = await operation(request.ctx)
-        return Answer(200, msgspec.json.encode(_Kept(id=row.id)))
+        return Answer(200, msgspec.json.encode(await operation(request.ctx)))
 
     def render(error: ApiError) -> Answer:
-        kept = _Kept(code=error.code, message=error.message, param=error.param, details=error.details)
-        return Answer(error.status, msgspec.json.encode(kept))
+        return Answer(error.status, msgspec.json.encode(_kept_error(error)))
 
     try:
         check_allowed(info)
         check_key(key)
         answer = await answer_once(request.ctx, key, fingerprint("MUTATION", info.field_name, said), operate, render)
         kept = msgspec.json.decode(answer.body, type=_Kept)
-        if kept.id is None:
-            raise REFUSALS[answer.status](
-                kept.message, code=ErrorCode(kept.code), param=kept.param, retry_after=None, **kept.details
-            )
-        row = await read(request.ctx, kept.id)
+        if kept.id is None and kept.entries is None:
+            raise _error_of(kept, answer.status)
+        found = await read(request.ctx, kept)
     except ApiError as error:
         return as_member(info, error)
     finally:
         request.forget()
-    return shape(row)
+    return shape(found)
+
+
+def _kept_error(error: ApiError) -> _Kept:
+    return _Kept(code=error.code, message=error.message, param=error.param, details=error.details, status=error.status)
+
+
+def _error_of(kept: _Kept, status: int) -> ApiError:
+    kind = REFUSALS.get(status, InvalidRequest)
+    return kind(kept.message, code=ErrorCode(kept.code), param=kept.param, retry_after=None, **kept.details)

@@ -18,6 +18,7 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     Node,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -49,6 +50,8 @@ MAX_COST = 10_000
 COST_A_TOKEN = 100
 # A mutation with a small answer costs what a REST call does: one token of the bucket.
 MUTATION_COST = 90
+# What each message of a batch costs beside its answer; 1,000 are about as much as a document may cost.
+BATCH_MESSAGE_COST = 5
 # Fields of the query that read or render many rows to answer with few.
 HEAVY: Mapping[str, int] = {
     **dict.fromkeys(("campaignPreview", "campaignReconciliation", "contactExport"), 500),
@@ -66,6 +69,8 @@ SHORT_LISTS = frozenset(
         ("Region", "closedWeekdays"),
     )
 )
+# As long as the list of messages that was sent.
+BATCH_ANSWER = ("MessageBatch", "data")
 # What counting costs beside reading an item, by the type that the counted belong to: all rows of a workspace cost as
 # much as a REST call, those of a contact are few.
 COUNT_COSTS: Mapping[str, int] = {"Query": 100, "Credits": 100, "Contact": 10}
@@ -237,6 +242,8 @@ class _Scale:
         self.weighed: dict[tuple[str, int, str], int] = {}
         # The type that the connection being weighed belongs to.
         self.owner = ""
+        # How many messages the mutation being weighed sends.
+        self.batch = 0
 
     def weigh(self, parent: GraphQLCompositeType, node: SelectionSetNode | None, size: int) -> int:
         """Return the cost of one object of `parent`; `size` is the page's where that object is a page."""
@@ -270,6 +277,9 @@ class _Scale:
         definition = getattr(parent, "fields", {})[name]
         kind = get_named_type(definition.type)
         own = MUTATION_COST if parent is self.mutation else 0
+        if parent is self.mutation:
+            self.batch = self.messages(node)
+            own += self.batch * BATCH_MESSAGE_COST
         if parent is self.schema.query_type:
             own = HEAVY.get(name, 0)
         if not is_composite_type(kind):
@@ -284,7 +294,23 @@ class _Scale:
             return own + each
         if parent.name.endswith("Connection"):
             return own + size * each
+        if (parent.name, name) == BATCH_ANSWER:
+            return own + self.batch * each
         return own + (1 if (parent.name, name) in SHORT_LISTS else self.list_size(node)) * each
+
+    def messages(self, node: FieldNode) -> int:
+        """Return how many messages a mutation's input lists."""
+        if node.name.value != "sendMessages":
+            return 0
+        (argument,) = [each for each in node.arguments or () if each.name.value == "input"]
+        listed: object = argument.value
+        if isinstance(listed, ObjectValueNode):
+            listed = next((self.value(each.value) for each in listed.fields if each.name.value == "messages"), None)
+        else:
+            given = self.value(listed)
+            listed = given.get("messages") if isinstance(given, Mapping) else None
+        # One that is no list stands for a list of it.
+        return len(listed) if isinstance(listed, list) else 1
 
     def page_size(self, node: FieldNode) -> int:
         for argument in node.arguments or ():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -11,7 +11,8 @@ from strawberry import ID
 
 from msvs.api import ids, resources
 from msvs.api.errors import ApiError
-from msvs.api.messages import messages
+from msvs.api.messages import batches, messages
+from msvs.api.messages.batches import SendBatch
 from msvs.api.messages.messages import ListMessages, SendMessage
 from msvs.api.pages import Order
 from msvs.api.resources import FAILURES, MessageResource, MessageView, origin_of, shown_warnings
@@ -28,11 +29,13 @@ from msvs.graphql.errors import (
     PermissionRefusedError,
     as_member,
     check_allowed,
+    input_path,
     mutate,
+    spoken,
 )
 from msvs.graphql.explanations import ExplanationQuery, MessageFailure, TimelineEntry
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.idempotency import IdempotencyKey, mutate_once, said
+from msvs.graphql.idempotency import IdempotencyKey, mutate_many_once, mutate_once, said
 from msvs.graphql.inputs import read_filter, read_input, request_input
 from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
@@ -51,6 +54,13 @@ if TYPE_CHECKING:
     "A warning about a message or campaign that is accepted but may be delayed, cost more or not reach everyone.",
 )
 class SendWarning:
+    code: str
+    message: str
+    param: str | None
+
+
+@resource_type(resources.Refusal, "The error that sending would return.")
+class Refusal:
     code: str
     message: str
     param: str | None
@@ -132,6 +142,35 @@ class SendMessageInput:
     pass
 
 
+@request_input(SendBatch, messages=SendMessageInput)
+class SendMessagesInput:
+    pass
+
+
+@resource_type(resources.MessageBatchEntry, "The answer to one message of a batch.")
+class MessageBatchEntry:
+    index: int
+    message: Message | None
+    error: Refusal | None
+
+
+@resource_type(resources.MessageBatchResource, "The answers to the messages of a batch, in their order.")
+class MessageBatch:
+    data: list[MessageBatchEntry]
+
+    @classmethod
+    def of(cls, outcomes: Sequence[MessageView | ApiError]) -> MessageBatch:
+        """Return the type of the outcomes of a batch."""
+        return cls(data=[_entry(index, each) for index, each in enumerate(outcomes)])
+
+
+def _entry(index: int, outcome: MessageView | ApiError) -> MessageBatchEntry:
+    if isinstance(outcome, ApiError):
+        error = Refusal(code=outcome.code, message=spoken(outcome), param=input_path(outcome.param))
+        return MessageBatchEntry(index=index, message=None, error=error)
+    return MessageBatchEntry(index=index, message=Message.from_row(outcome), error=None)
+
+
 @request_input(ListMessages, "Filters messages; a message must meet every condition.")
 class MessageFilter:
     status: MessageStatus | None = strawberry.field(
@@ -148,6 +187,10 @@ class MessageFilter:
 SendMessageResult = Annotated[
     Message | InvalidRequestError | PaymentRequiredError | ComplianceError | PermissionRefusedError | IdempotencyError,
     strawberry.union("SendMessageResult", description="The accepted message, or an error."),
+]
+SendMessagesResult = Annotated[
+    MessageBatch | InvalidRequestError | PermissionRefusedError | IdempotencyError,
+    strawberry.union("SendMessagesResult", description="What became of each message, or an error of the whole call."),
 ]
 CancelMessageResult = Annotated[
     Message | NotFoundError | PermissionRefusedError,
@@ -210,6 +253,30 @@ class MessageMutation:
             lambda ctx: messages.send_message(ctx, data),
             messages.get_message,
             Message.from_row,
+        )
+
+    @mutation(
+        SendMessagesResult,
+        "Send up to 1,000 different messages. Each is accepted or refused by itself; a refusal costs no other message.",
+    )
+    async def send_messages(
+        self,
+        info: Info,
+        input: Annotated[SendMessagesInput, strawberry.argument(description="The messages.")],
+        idempotency_key: IdempotencyKey = None,
+    ) -> object:
+        try:
+            check_allowed(info)
+            data = read_input(SendBatch, input)
+        except ApiError as error:
+            return as_member(info, error)
+        return await mutate_many_once(
+            info,
+            idempotency_key,
+            said(data),
+            lambda ctx: batches.send_batch(ctx, data),
+            messages.get_messages,
+            MessageBatch.of,
         )
 
     @mutation(CancelMessageResult, "Cancel a message that has not been sent; a sent message is returned unchanged.")

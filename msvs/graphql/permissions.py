@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from msvs.api.permissions import Permission
 
 MUTATIONS: Mapping[str, Permission] = {
-    **dict.fromkeys(("sendMessage", "cancelMessage", "answerThread", "sendCampaignTest"), Permission.MESSAGES_SEND),
+    **dict.fromkeys(("sendMessage", "sendMessages", "cancelMessage"), Permission.MESSAGES_SEND),
+    **dict.fromkeys(("answerThread", "sendCampaignTest"), Permission.MESSAGES_SEND),
     **dict.fromkeys(("createCampaign", "pauseCampaign", "resumeCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("cancelCampaign", "updateCampaign", "launchCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("cloneCampaign", "deleteCampaign"), Permission.CAMPAIGNS_WRITE),

@@ -15,16 +15,9 @@ from msvs.graphql.campaigns import AudienceInput, ExcludeInput
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.inputs import read_input, request_input
-from msvs.graphql.messages import SendWarning
+from msvs.graphql.messages import Refusal, SendWarning
 from msvs.graphql.scalars import BigInt
 from msvs.graphql.shapes import resource_type
-
-
-@resource_type(previews.Refusal, "The error that sending would return.")
-class Refusal:
-    code: str
-    message: str
-    param: str | None
 
 
 @resource_type(previews.ForcingCharacter, "A character that is not in the GSM alphabet and forces UCS-2.")

@@ -30,10 +30,10 @@ def method_not_allowed(method: str, handlers: Mapping[str, object]) -> MethodNot
     return MethodNotAllowed(f"{method[:20]} is not allowed here; allowed: {allow}.", allow=allow)
 
 
-async def admit(scope: Scope, ctx: Context, limiter: Limiter, bucket: Bucket = Bucket.REQUESTS) -> None:
-    """Note who asks, and take one of their tokens; headers of the answer say what is left. Raises RateLimited."""
+async def admit(scope: Scope, ctx: Context, limiter: Limiter, bucket: Bucket = Bucket.REQUESTS, cost: int = 1) -> None:
+    """Note who asks, and take some of their tokens; headers of the answer say what is left. Raises RateLimited."""
     scope[CALLER] = ctx
-    tell_allowance(await limiter.take(ctx.workspace_id, bucket), scope.get(ANSWER_HEADERS, []))
+    tell_allowance(await limiter.take(ctx.workspace_id, bucket, cost), scope.get(ANSWER_HEADERS, []))
 
 
 async def change(

@@ -77,9 +77,10 @@ class Endpoint:
     """One method of one path.
 
     `response` is the shape of a success, `errors` are the refusals beyond those every endpoint may give (400, 401,
-    429 and 5xx), `bucket` is the rate limit it draws on. `single_statement` marks an operation that
-    writes in one statement of its own and needs no transaction around it; `deprecated` one that is to go. `finish` goes
-    on with an answer, new or replayed, once its transaction has committed: what waits for the network.
+    429 and 5xx), `bucket` is the rate limit it draws on, `counts_as` the number of requests that a body counts as.
+    `single_statement` marks an operation that writes in one statement of its own and needs no transaction around it;
+    `deprecated` one that is to go. `finish` goes on with an answer, new or replayed, once its transaction has
+    committed: what waits for the network.
     """
 
     method: Method
@@ -94,6 +95,7 @@ class Endpoint:
     status: int = 200
     errors: tuple[type[ApiError], ...] = ()
     bucket: Bucket = Bucket.REQUESTS
+    counts_as: Callable[[Never], int] | None = None
     single_statement: bool = False
     deprecated: Deprecation | None = None
     finish: Callable[[Context, bytes], Awaitable[msgspec.Struct]] | None = None

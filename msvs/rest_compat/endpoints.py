@@ -50,6 +50,7 @@ from msvs.api.inbound.inbox import AnswerThread, InboxMessageResource, InboxThre
 from msvs.api.inbound.keywords import CreateKeyword, ListKeywords, UpdateKeyword
 from msvs.api.inbound.replies import ListInbound, SimulateReply
 from msvs.api.limits import Bucket
+from msvs.api.messages.batches import SendBatch, count_of
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
 from msvs.api.messages.export_jobs import ExportResource
 from msvs.api.messages.export_requests import CreateExport, ListExports
@@ -68,6 +69,7 @@ from msvs.api.resources import (
     KeywordResource,
     LedgerEntryResource,
     ListSyncResource,
+    MessageBatchResource,
     MessageResource,
     RedeliveryResource,
     SegmentResource,
@@ -131,6 +133,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=messages.list_,
         query=ListMessages,
         response=FilteredListOf[MessageResource],
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/messages/batch",
+        operation_id="createMessageBatch",
+        tag="Messages",
+        summary="Send up to 1,000 different messages in one call",
+        handler=messages.send_batch,
+        body=SendBatch,
+        response=MessageBatchResource,
+        bucket=Bucket.CAMPAIGNS,
+        counts_as=count_of,
     ),
     Endpoint(
         method="POST",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from msvs.api import ids
-from msvs.api.messages import explanations, messages
+from msvs.api.messages import batches, explanations, messages
+from msvs.api.messages.batches import SendBatch, batch_resource
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
 from msvs.api.messages.messages import ListMessages, SendMessage
-from msvs.api.resources import MessageResource, message_resource
+from msvs.api.resources import MessageBatchResource, MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import FilteredListOf, NoBody, NoQuery, filtered_list_of
 
@@ -14,6 +15,11 @@ from msvs.rest_compat.schemas import FilteredListOf, NoBody, NoQuery, filtered_l
 async def create(call: Call[SendMessage, NoQuery]) -> MessageResource:
     """Send a single SMS."""
     return message_resource(await messages.send_message(call.ctx, call.body))
+
+
+async def send_batch(call: Call[SendBatch, NoQuery]) -> MessageBatchResource:
+    """Send many messages."""
+    return batch_resource(await batches.send_batch(call.ctx, call.body))
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> MessageResource:

@@ -67,6 +67,7 @@ RENAMED = {
     "ReadThread": "ThreadRead",
     "RecoverWebhook": "WebhookRecover",
     "ResendEvent": "EventResend",
+    "SendBatch": "MessageBatchCreate",
     "SendMessage": "MessageCreate",
     "SimulateReply": "InboundTest",
     "UpdateContact": "ContactUpdate",

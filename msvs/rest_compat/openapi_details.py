@@ -89,6 +89,11 @@ OPERATIONS: Mapping[str, str] = {
         "Sends one SMS now, or at `scheduled_at`. Costs 1 credit for each segment; sandbox messages are free."
         " The first message to a number creates its contact."
     ),
+    "createMessageBatch": (
+        "Each message is accepted or refused by itself, in its place of `data`: a bad number or an opted-out recipient"
+        " costs no other message. Credits go to the messages in their order. One `Idempotency-Key` stands for the whole"
+        " call. A batch counts as one request for each message, against the limit of campaign routes."
+    ),
     "listMessages": "Newest first. `status=delivered` includes messages that were replied to.",
     "cancelMessage": "Cancels a scheduled or queued message. Any other message is returned unchanged.",
     "createCampaign": (

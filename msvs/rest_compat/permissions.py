@@ -16,7 +16,10 @@ PERMISSIONS: Mapping[str, Permission] = {
     ),
     # A preview shows what a message would say of the contact, and so takes what sending it takes.
     **dict.fromkeys(
-        ("createMessage", "previewMessage", "cancelMessage", "answerInboxThread", "testCampaign"),
+        (
+            *("createMessage", "createMessageBatch", "previewMessage", "cancelMessage"),
+            *("answerInboxThread", "testCampaign"),
+        ),
         Permission.MESSAGES_SEND,
     ),
     **dict.fromkeys(

@@ -131,6 +131,8 @@ class PathRouter:
                 )
         values = parse_body(await read_body(receive, headers), headers, endpoint.body)
         call = Call(ctx, path, scope["path_params"], convert(values, endpoint.body), query)
+        if endpoint.counts_as is not None and (more := endpoint.counts_as(cast("Never", call.body)) - 1):
+            await admit(scope, ctx, self._limiter, endpoint.bucket, more)
         return await self._change(endpoint, call, scope, headers, values)
 
     async def _change(

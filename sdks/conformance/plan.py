@@ -139,6 +139,7 @@ def steps(round_: int) -> list[Step]:
             lambda known: {"to": number(1), "body": "Later", "scheduled_at": later(days=1)},
             "scheduled",
         ),
+        Step("createMessageBatch", just(messages=[{"to": number(1), "body": "One"}, {"to": "+1abc", "body": "Two"}])),
         Step("retrieveMessage", of("message")),
         Step("explainMessage", of("message")),
         Step("retrieveMessageTimeline", of("message")),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 SDKS = Path(__file__).resolve().parents[1]
 EXTENSIONS = {"curl": "sh", "python": "py", "node": "mjs", "ruby": "rb", "php": "php", "go": "go"}
-EXAMPLES = ("send", "scheduled", "campaign", "contact", "paging", "webhook", "errors", "idempotency")
+EXAMPLES = ("send", "batch", "scheduled", "campaign", "contact", "paging", "webhook", "errors", "idempotency")
 
 _block = re.compile(r"(<!-- example: (\w+) -->\n```\w*\n).*?(```\n)", re.DOTALL)
 

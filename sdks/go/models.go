@@ -2859,6 +2859,50 @@ func (v *MessageAttempt) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// MessageBatch: The answers to the messages of a batch, in their order.
+type MessageBatch struct {
+	Object string `json:"object"`
+	// An entry for each message, in the order of the request.
+	Data []MessageBatchEntry `json:"data"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *MessageBatch) UnmarshalJSON(text []byte) error {
+	type plain MessageBatch
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// MessageBatchCreate: Messages to send in one call.
+type MessageBatchCreate struct {
+	// From 1 to 1000 messages, each with the fields of a single send. Messages with the same phone or body are
+	// different messages.
+	Messages []MessageCreate `json:"messages"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v MessageBatchCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// MessageBatchEntry: The answer to one message of a batch: the message, or the error that sending it alone would have
+// returned.
+type MessageBatchEntry struct {
+	// The message's place in the request, from 0.
+	Index int64 `json:"index"`
+	// The accepted message; null if it was refused.
+	Message *Message `json:"message"`
+	// Why it was refused; null if it was accepted.
+	Error *Refusal `json:"error"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *MessageBatchEntry) UnmarshalJSON(text []byte) error {
+	type plain MessageBatchEntry
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // MessageCreate: A message to send.
 type MessageCreate struct {
 	// Recipient phone in E.164 format.

@@ -129,6 +129,14 @@ func (s *MessagesService) ListAutoPaging(ctx context.Context, params MessagesLis
 	return iterate[Message](ctx, s.client, "/v1/messages", queryOf(params), options)
 }
 
+// CreateBatch: Send up to 1,000 different messages in one call. Each message is accepted or refused by itself, in its
+// place of `data`: a bad number or an opted-out recipient costs no other message. Credits go to the messages in their
+// order. One `Idempotency-Key` stands for the whole call. A batch counts as one request for each message, against the
+// limit of campaign routes.
+func (s *MessagesService) CreateBatch(ctx context.Context, params MessageBatchCreate, options ...RequestOption) (*MessageBatch, error) {
+	return call[MessageBatch](ctx, s.client, "POST", "/v1/messages/batch", nil, params, options)
+}
+
 // Preview: Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
 func (s *MessagesService) Preview(ctx context.Context, params MessageCreate, options ...RequestOption) (*MessagePreview, error) {
 	return call[MessagePreview](ctx, s.client, "POST", "/v1/messages/preview", nil, params, options)

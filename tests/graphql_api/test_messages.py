@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from msvs.models import Message
 from tests.graphql_api.conftest import Caller
 
 SEND = """
@@ -33,3 +36,26 @@ async def test_send_and_read(caller: Caller) -> None:
     }
     read = await caller.run("query ($id: ID!) { message(id: $id) { id body } }", {"id": message["id"]})
     assert read == {"message": {"id": message["id"], "body": "Hi"}}
+
+
+async def test_graphql_sends_the_same_batch_once_a_key(caller: Caller) -> None:
+    document = """
+      mutation ($input: SendMessagesInput!, $key: String) {
+        sendMessages(input: $input, idempotencyKey: $key) {
+          ... on MessageBatch { data { index message { id status } error { code param } } }
+          ... on Error { code param }
+        }
+      }
+    """
+    variables: dict[str, Any] = {
+        "input": {"messages": [{"to": "+12125560001", "body": "Hi"}, {"to": "+1abc", "body": "Hi"}]},
+        "key": "seats",
+    }
+    first = await caller.run(document, variables)
+    data = first["sendMessages"]["data"]
+    assert data[0]["message"]["status"] == "QUEUED"
+    assert data[1] == {"index": 1, "message": None, "error": {"code": "phone_number_invalid", "param": "to"}}
+    assert await caller.run(document, variables) == first
+    assert await Message.all().count() == 1
+    empty = await caller.run(document, {"input": {"messages": []}})
+    assert empty["sendMessages"] == {"code": "parameter_out_of_range", "param": "messages"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ from tests.rest_compat.killed_api import BEFORE_COMMIT, BEFORE_RESPONSE
 from tests.rest_compat.processes import Process, request, running
 
 MESSAGE = {"to": "+12125550123", "body": "Doors open"}
+BATCH = {
+    "messages": [
+        MESSAGE,
+        {"to": "+1abc", "body": "Doors open"},
+        {"to": "+12125550124", "body": "Doors open"},
+        {"to": "+12125550124", "body": "Later", "scheduled_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()},
+    ]
+}
 WEBHOOK = {"url": "https://api.cohortlabs.co/webhooks/sms", "events": ["*"]}
 IDEMPOTENCY_KEY = "order-1"
 
@@ -37,6 +46,7 @@ async def counts() -> dict[str, int]:
     ("path", "sent", "made"),
     [
         ("/v1/messages", MESSAGE, {"messages": 1, "contacts": 1, "events": 1, "webhooks": 0}),
+        ("/v1/messages/batch", BATCH, {"messages": 3, "contacts": 2, "events": 2, "webhooks": 0}),
         ("/v1/webhooks", WEBHOOK, {"messages": 0, "contacts": 0, "events": 0, "webhooks": 1}),
     ],
 )
@@ -69,8 +79,12 @@ async def test_a_request_whose_process_died_is_done_once(
         ]
         replayed = [answer.headers.get("idempotent-replayed") for answer in (first, second)]
         assert replayed == ["true" if is_committed else None, "true"]
-        assert (first.status, second.status, first.body) == (201, 201, second.body)
+        status = 200 if path == "/v1/messages/batch" else 201
+        assert (first.status, second.status, first.body) == (status, status, second.body)
         assert await counts() == {**made, "records": 1}
         # What the answer names is what is there.
-        found = await request(serving.port, "GET", f"{path}/{json.loads(first.body)['id']}", key)
-        assert found.status == 200
+        answered = json.loads(first.body)
+        named = [each["message"] for each in answered["data"] if each["message"]] if "data" in answered else [answered]
+        for each in named:
+            found = await request(serving.port, "GET", f"{path.removesuffix('/batch')}/{each['id']}", key)
+            assert found.status == 200

@@ -27,13 +27,13 @@ from msvs.api.dispatch import frequency, sender_rules
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import require_carrier
-from msvs.api.dispatch.senders import check_sender, choose_sender
+from msvs.api.dispatch.senders import Wish, check_sender, choose_sender
 from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode
 from msvs.api.messages import messages
 from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule
 from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import SENDER_NOT_CARRIED, kept, message_warnings
-from msvs.api.resources import FAILURES, Resource, SendWarning, shown_warnings
+from msvs.api.resources import FAILURES, Refusal, Resource, SendWarning, shown_warnings
 from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings_with
 from msvs.api.text import body_warnings
@@ -105,16 +105,6 @@ FROM members CROSS JOIN LATERAL (
 ) AS c
 ORDER BY c.phone
 """
-
-
-class Refusal(Resource, kw_only=True):
-    """The error that sending would return; `status` is its HTTP status."""
-
-    status: int
-    type: str
-    code: Annotated[str, about("A stable code, such as `insufficient_credits`.")]
-    message: Annotated[str, about("What is wrong, in English.")]
-    param: Annotated[str, about("The input that caused it; null if there is none.", example="body")] | None = None
 
 
 class ForcingCharacter(Resource, kw_only=True):
@@ -291,14 +281,8 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
         check_destination(phone, workspace.blocked_regions, workspace.enabled_regions)
         if not ctx.livemode:
             check_scripted(phone.e164)
-        preview.from_ = await choose_sender(
-            ctx,
-            data.from_,
-            sender,
-            region=phone.region,
-            contact_id=None if contact is None else contact.id,
-            phone=phone.e164,
-        )
+        wish = Wish(data.from_, phone.region, None if contact is None else contact.id, phone.e164)
+        preview.from_ = await choose_sender(ctx, wish, sender)
         if await _is_opted_out(ctx, phone.e164, contact):
             raise ComplianceRefused(FAILURES["recipient_opted_out"], code=ErrorCode.RECIPIENT_OPTED_OUT, param="to")
         if missing is not None:
@@ -308,7 +292,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
         if ctx.livemode and due_at <= now and preview.credits is not None:
             await _check_credits(ctx, preview.credits, now)
     except ApiError as error:
-        preview.refusal = _refusal(error)
+        preview.refusal = messages.refusal_resource(error)
     warnings = message_warnings(
         data.body, template, _rendered(preview), sender=preview.from_, region=phone.region, livemode=ctx.livemode
     )
@@ -374,7 +358,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
             if preview.balance < required:
                 raise credits.insufficient(required, preview.balance)
     except ApiError as error:
-        preview.refusal = _refusal(error)
+        preview.refusal = messages.refusal_resource(error)
     return preview
 
 
@@ -794,7 +778,3 @@ def _scaled(counts: Mapping[K, int], total: int) -> dict[K, int]:
     for key in sorted(counts, key=lambda key: -(counts[key] * total % looked_at))[:left]:
         scaled[key] += 1
     return scaled
-
-
-def _refusal(error: ApiError) -> Refusal:
-    return Refusal(status=error.status, type=error.type, code=error.code, message=error.message, param=error.param)

@@ -9,7 +9,7 @@ import structlog
 
 from msvs.api.context import Context
 from msvs.api.credits import caps, rates
-from msvs.api.dispatch.enqueue import insert_single
+from msvs.api.dispatch.enqueue import insert_single, make_single
 from msvs.api.dispatch.senders import automatic_sender
 from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.settings_of_mode import find_settings_with
@@ -52,7 +52,7 @@ async def send_auto(
         async with unit_of_work():
             if is_counted and workspace.prefix_hourly_cap is not None:
                 await caps.count_message(ctx, number, workspace.prefix_hourly_cap, now)
-            await insert_single(
+            message = make_single(
                 ctx,
                 kind=MessageKind.AUTO,
                 contact_id=contact_id,
@@ -65,5 +65,6 @@ async def send_auto(
                 due_at=now,
                 now=now,
             )
+            await insert_single(ctx, message)
     except (ComplianceRefused, PaymentRequired) as error:
         log.warning("automatic answer not sent", reason=error.code, workspace=str(ctx.workspace_id))

@@ -6,7 +6,7 @@ import ipaddress
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated
@@ -31,7 +31,7 @@ from msvs.api.text.emails import MAX_EMAIL, read_email
 from msvs.api.text.phones import Phone, canonical, parse_phone
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import unit_of_work
-from msvs.database import can_keep, encode_json, execute, fetch_row, fetch_value
+from msvs.database import can_keep, encode_json, execute, fetch, fetch_row, fetch_value
 from msvs.fields import E164, REQUIRED, AwareTime, Ref, Request, Version, about, id_pattern, named
 from msvs.json_types import JSONObject
 from msvs.models import Contact, ListMember, OptInStatus
@@ -399,6 +399,43 @@ async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> ContactR
         # None again: another caller made the contact between the two statements; the next look finds it.
         if row is not None:
             return row
+
+
+# Of phones whose erased suppressions are plain again.
+INSERT_AUTOMATIC = """
+INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, attributes, opt_in_status, opt_in_source,
+    opt_in_at, created_at, updated_at, is_automatic)
+SELECT entry.id, $1, $2, entry.phone, entry.region, entry.number_kind, '{}',
+    CASE WHEN stop.id IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source, stop.created_at,
+    $8::timestamptz, $8::timestamptz, true
+FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::varchar[], $7::varchar[])
+    AS entry (id, phone, canonical, region, number_kind)
+LEFT JOIN suppressions AS stop ON stop.workspace_id = $1 AND stop.livemode = $2 AND stop.canonical = entry.canonical
+ORDER BY entry.canonical ON CONFLICT DO NOTHING RETURNING *
+"""
+
+
+async def make_automatic(ctx: Context, phones: Sequence[Phone], *, now: datetime) -> Mapping[str, ContactRow]:
+    """Make contacts of phones that have none, each once, as `ensure_contact` does; return them by canonical number.
+
+    Those that another caller made meanwhile are not among them.
+    """
+    wanted = {canonical(phone.e164): phone for phone in phones}
+    await consent.hold_suppressions(ctx)
+    await consent.restore_suppressions(ctx, [phone.e164 for phone in wanted.values()])
+    rows = await fetch(
+        ContactRow,
+        INSERT_AUTOMATIC,
+        ctx.workspace_id,
+        ctx.livemode,
+        [ids.new_id() for _ in wanted],
+        [phone.e164 for phone in wanted.values()],
+        list(wanted),
+        [phone.region for phone in wanted.values()],
+        [phone.kind for phone in wanted.values()],
+        now,
+    )
+    return {canonical(row.phone): row for row in rows}
 
 
 async def get_contact(ctx: Context, id: UUID) -> Contact:

@@ -6,7 +6,9 @@ committed when it began; so a capped workspace takes the lock in a statement of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, ErrorCode
 from msvs.api.resources import moment
 from msvs.api.text.phones import Phone, canonical
-from msvs.database import execute, fetch_row, fetch_value
+from msvs.database import execute, fetch, fetch_row, fetch_value
 
 DAILY_CAP_REACHED = "daily_cap_reached"
 
@@ -42,6 +44,17 @@ INSERT INTO prefix_usage AS usage (workspace_id, prefix, hour, messages) VALUES 
 ON CONFLICT (workspace_id, prefix, hour) DO UPDATE SET messages = usage.messages + 1 WHERE usage.messages < $4
 RETURNING messages
 """
+# In the order of the ranges, so that two of them never wait for each other.
+COUNT_PREFIX_MESSAGES = """
+INSERT INTO prefix_usage AS usage (workspace_id, prefix, hour, messages)
+SELECT $1, prefix, $2, messages FROM unnest($3::varchar[], $4::bigint[]) AS counted (prefix, messages) ORDER BY prefix
+ON CONFLICT (workspace_id, prefix, hour) DO UPDATE SET messages = usage.messages + excluded.messages
+    WHERE usage.messages + excluded.messages <= $5
+RETURNING prefix
+"""
+FIND_PREFIX_MESSAGES = """
+SELECT prefix, messages FROM prefix_usage WHERE workspace_id = $1 AND hour = $2 AND prefix = ANY ($3::varchar[])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,11 @@ class Spendable:
         if self.credits < self.balance:
             return "daily_cap_reached"
         return "insufficient_credits"
+
+    def less(self, spent: int) -> Spendable:
+        """Return what is left after so many credits are spent."""
+        left_today = None if self.left_today is None else self.left_today - spent
+        return replace(self, balance=self.balance - spent, left_today=left_today)
 
     def mark(self, limit: str) -> str:
         """Return what a limit stands by: refunds leave it as it is."""
@@ -131,6 +149,41 @@ async def check_message(ctx: Context, phone: Phone, cap: int, now: datetime) -> 
     )
     if counted is not None and counted >= cap:
         raise _too_fast(phone, cap, now)
+
+
+async def count_messages(ctx: Context, phones: Sequence[Phone], cap: int, now: datetime) -> bool:
+    """Count single messages to the ranges of many numbers. Return False where an hour does not have them all left.
+
+    The caller rolls back then. No range is asked for more than the cap: `PrefixRoom` saw to that.
+    """
+    counts = Counter(_key(ctx, phone) for phone in phones)
+    counted = await fetch(COUNT_PREFIX_MESSAGES, ctx.workspace_id, _hour(now), list(counts), list(counts.values()), cap)
+    return len(counted) == len(counts)
+
+
+class PrefixRoom:
+    """The messages that the ranges of some numbers may still have in this hour."""
+
+    def __init__(self, ctx: Context, cap: int, now: datetime, counted: Mapping[str, int]) -> None:
+        self._ctx, self._cap, self._now = ctx, cap, now
+        self._left: dict[str, int] = {key: cap - messages for key, messages in counted.items()}
+
+    def check(self, phone: Phone) -> None:
+        """Check that a number's range may have a message more. Raises ComplianceRefused."""
+        if self._left.get(_key(self._ctx, phone), self._cap) <= 0:
+            raise _too_fast(phone, self._cap, self._now)
+
+    def take(self, phone: Phone) -> None:
+        """Take a message of a number's range."""
+        key = _key(self._ctx, phone)
+        self._left[key] = self._left.get(key, self._cap) - 1
+
+
+async def find_room(ctx: Context, phones: Sequence[Phone], cap: int, now: datetime) -> PrefixRoom:
+    """Find what the ranges of numbers may still have in this hour; nothing is counted yet."""
+    keys = list({_key(ctx, phone) for phone in phones})
+    rows = await fetch(FIND_PREFIX_MESSAGES, ctx.workspace_id, _hour(now), keys)
+    return PrefixRoom(ctx, cap, now, {row.prefix: row.messages for row in rows})
 
 
 def _key(ctx: Context, phone: Phone) -> str:

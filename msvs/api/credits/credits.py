@@ -12,6 +12,7 @@ from tortoise.queryset import QuerySet
 from msvs.api import ids
 from msvs.api.context import Context, utc_now
 from msvs.api.credits import caps
+from msvs.api.credits.caps import Spendable
 from msvs.api.errors import ComplianceRefused, InvalidRequest, PaymentRequired
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.resources import CreditsResource, PurchaseResource, moment
@@ -165,7 +166,11 @@ async def try_reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: date
 
 async def refusal(workspace_id: UUID, required: int, now: datetime) -> PaymentRequired | ComplianceRefused:
     """Return why `required` credits cannot be taken: the balance (402), or the daily cap (422)."""
-    left = await caps.spendable(workspace_id, now)
+    return refusal_of(await caps.spendable(workspace_id, now), required, now)
+
+
+def refusal_of(left: Spendable, required: int, now: datetime) -> PaymentRequired | ComplianceRefused:
+    """Return why `required` credits cannot be taken of what is left."""
     if left.left_today is None or left.balance < required:
         return insufficient(required, left.balance)
     return caps.daily_cap_reached(required, left.left_today, now)

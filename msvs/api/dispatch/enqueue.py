@@ -29,21 +29,26 @@ COLUMNS = (
     " opted_out, attempt_count"
 )
 
+# The arrays of new messages, from $4 on: see _columns.
+NEW = """unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[], $10::varchar[],
+    $11::smallint[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],
+    $17::text[], $18::varchar[], $19::bool[], $20::smallint[]{more_types})
+    AS message (id, kind, contact_id, to_phone, sender, body, encoding, segments, metadata, due_at, scheduled_at,
+    expires_at, created_at, warnings, on_unknown, is_by_user, price{more_names})"""
+
+# $3 is what a queued message would cost: nothing yet.
 SCHEDULE = f"""
-INSERT INTO messages ({COLUMNS}) VALUES
-($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 'scheduled', $19, $11, $12, $13, $14, $15, $16, $17, $18,
-    false, 0)
+INSERT INTO messages ({COLUMNS})
+SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, $3::smallint, 'scheduled', price,
+    metadata::jsonb, due_at, scheduled_at, expires_at, created_at, warnings::jsonb, on_unknown, is_by_user, false, 0
+FROM {NEW.format(more_types="", more_names="")}
 """
 
 # Messages of one workspace and mode. `paid` has a row where all of them are paid for (or cost nothing) and none where
 # they are not; then nothing at all is written. All are due, by any clock: workers go by PostgreSQL's.
 QUEUE = f"""
 , new_messages AS (
-    SELECT * FROM paid, unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[],
-        $10::varchar[], $11::smallint[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-        $16::timestamptz[], $17::uuid[], $18::text[], $19::text[], $20::varchar[], $21::bool[], $22::smallint[])
-        AS message (id, kind, contact_id, to_phone, sender, body, encoding, segments, metadata, due_at, scheduled_at,
-        expires_at, created_at, event_id, event_data, warnings, on_unknown, is_by_user, price)
+    SELECT * FROM paid, {NEW.format(more_types=", $21::uuid[], $22::text[]", more_names=", event_id, event_data")}
 ), messages_written AS (
     INSERT INTO messages ({COLUMNS})
     SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, segments * price,
@@ -76,7 +81,7 @@ WITH paid AS (
 ), entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
     SELECT entry.id, $1, 'reserve', entry.reference, -entry.segments * entry.price, '', now()
-    FROM paid, unnest($23::uuid[], $24::varchar[], $11::smallint[], $22::smallint[])
+    FROM paid, unnest($23::uuid[], $24::varchar[], $11::smallint[], $20::smallint[])
         AS entry (id, reference, segments, price)
 ), used AS (
     INSERT INTO credit_usage (workspace_id, day, credits)
@@ -94,7 +99,7 @@ CAPPED = PAID.format(
 )
 
 
-async def insert_single(
+def make_single(
     ctx: Context,
     *,
     kind: MessageKind,
@@ -111,12 +116,9 @@ async def insert_single(
     warnings: list[KeptWarning] | None = None,
     on_unknown: OnUnknown | None = None,
 ) -> NewMessage:
-    """Write a message that belongs to no campaign: queued and paid for if due, else scheduled.
-
-    Raises PaymentRequired, and ComplianceRefused `daily_cap_reached`; nothing is written then.
-    """
+    """Make a message that belongs to no campaign: queued if due, else scheduled. Nothing is written yet."""
     is_due = due_at <= now
-    message = NewMessage(
+    return NewMessage(
         ids.new_id(),
         ctx.workspace_id,
         ctx.livemode,
@@ -141,40 +143,68 @@ async def insert_single(
         # A key has no role.
         is_by_user=ctx.role is not None,
     )
-    await (_write_due(ctx, message) if is_due else _schedule(message))
+
+
+async def insert_single(ctx: Context, message: NewMessage) -> NewMessage:
+    """Write a message of `make_single`, and pay for it if it is queued.
+
+    Raises PaymentRequired, and ComplianceRefused `daily_cap_reached`; nothing is written then.
+    """
+    if _is_due(message):
+        await _write_due(ctx, message)
+    else:
+        await _schedule(message.workspace_id, message.livemode, [message])
     return message
+
+
+async def insert_batch(ctx: Context, messages: Sequence[NewMessage]) -> None:
+    """Write messages of `make_single` in the current unit of work: all that are due in one statement, with their cost.
+
+    Raises PaymentRequired, and ComplianceRefused `daily_cap_reached`; the caller rolls back then.
+    """
+    due = [message for message in messages if _is_due(message)]
+    later = [message for message in messages if not _is_due(message)]
+    if due:
+        await _queue(ctx.workspace_id, ctx.livemode, due)
+    if later:
+        await _schedule(ctx.workspace_id, ctx.livemode, later)
+
+
+def _is_due(message: NewMessage) -> bool:
+    return message.status == MessageStatus.QUEUED
 
 
 async def _write_due(ctx: Context, message: NewMessage) -> None:
     if is_single_statement():
-        await ctx.services.keep(NewMessages).submit((ctx.workspace_id, ctx.livemode), message)
+        await ctx.services.keep(NewMessages).submit((message.workspace_id, message.livemode), message)
     else:
-        await _queue(ctx.workspace_id, ctx.livemode, [message])
+        await _queue(message.workspace_id, message.livemode, [message])
 
 
-async def _schedule(message: NewMessage) -> None:
-    await execute(
-        SCHEDULE,
-        message.id,
-        message.workspace_id,
-        message.livemode,
-        message.kind,
-        message.contact_id,
-        message.to_phone,
-        message.sender,
-        message.body,
-        message.encoding,
-        message.segments,
-        encode_json(message.metadata),
-        message.due_at,
-        message.scheduled_at,
-        message.expires_at,
-        message.created_at,
-        _json_of(message.warnings),
-        message.on_unknown,
-        message.is_by_user,
-        message.price,
-    )
+async def _schedule(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewMessage]) -> None:
+    await execute(SCHEDULE, workspace_id, livemode, 0, *_columns(new_messages))
+
+
+def _columns(new_messages: Sequence[NewMessage]) -> list[object]:
+    return [
+        [message.id for message in new_messages],
+        [message.kind for message in new_messages],
+        [message.contact_id for message in new_messages],
+        [message.to_phone for message in new_messages],
+        [message.sender for message in new_messages],
+        [message.body for message in new_messages],
+        [message.encoding for message in new_messages],
+        [message.segments for message in new_messages],
+        [encode_json(message.metadata) for message in new_messages],
+        [message.due_at for message in new_messages],
+        [message.scheduled_at for message in new_messages],
+        [message.expires_at for message in new_messages],
+        [message.created_at for message in new_messages],
+        [_json_of(message.warnings) for message in new_messages],
+        [message.on_unknown for message in new_messages],
+        [message.is_by_user for message in new_messages],
+        [message.price for message in new_messages],
+    ]
 
 
 def _json_of(warnings: list[KeptWarning] | None) -> str | None:
@@ -189,25 +219,9 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
         workspace_id,
         livemode,
         total,
-        [message.id for message in new_messages],
-        [message.kind for message in new_messages],
-        [message.contact_id for message in new_messages],
-        [message.to_phone for message in new_messages],
-        [message.sender for message in new_messages],
-        [message.body for message in new_messages],
-        [message.encoding for message in new_messages],
-        [message.segments for message in new_messages],
-        [encode_json(message.metadata) for message in new_messages],
-        [message.due_at for message in new_messages],
-        [message.scheduled_at for message in new_messages],
-        [message.expires_at for message in new_messages],
-        [message.created_at for message in new_messages],
+        *_columns(new_messages),
         [ids.new_id() for _ in new_messages],
         [encode(message_resource(message)).decode() for message in new_messages],
-        [_json_of(message.warnings) for message in new_messages],
-        [message.on_unknown for message in new_messages],
-        [message.is_by_user for message in new_messages],
-        [message.price for message in new_messages],
     ]
     if livemode:
         values.append([ids.new_id() for _ in new_messages])

@@ -111,7 +111,11 @@ class Plan:
 
 async def require_route(services: Services, workspace_id: UUID, region: str | None, sender: str, now: datetime) -> None:
     """Refuse a live message that no carrier takes. Raises ComplianceRefused code `no_route`."""
-    plan = await plan_for(services, workspace_id, True, now)
+    check_route(await plan_for(services, workspace_id, True, now), region, sender)
+
+
+def check_route(plan: Plan, region: str | None, sender: str) -> None:
+    """Refuse a message that no carrier of a plan takes. Raises ComplianceRefused code `no_route`."""
     if not plan.carriers_for(region, sender):
         raise ComplianceRefused(
             "No carrier takes messages to this region from this sender.", code=ErrorCode.NO_ROUTE, param="to"

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -193,17 +193,20 @@ async def is_usable(ctx: Context, sender: str) -> bool:
 
     Where the virtual carrier alone takes messages, as in the sandbox, a free one will do: nothing leaves.
     """
-    standing = await standing_of(ctx.workspace_id, sender)
-    return refusal_of(standing, sender, must_own=ctx.services.carriers.is_real(ctx.livemode)) is None
+    return await _why_unusable(ctx, sender) is None
 
 
 async def check_usable(ctx: Context, sender: str, *, param: str = "from") -> str:
     """Return a sender that the caller may use at all. Raises ComplianceRefused code `sender_not_allowed`."""
-    standing = await standing_of(ctx.workspace_id, sender)
-    reason = refusal_of(standing, sender, must_own=ctx.services.carriers.is_real(ctx.livemode))
+    reason = await _why_unusable(ctx, sender)
     if reason is not None:
         raise not_allowed(reason, param=param)
     return sender
+
+
+async def _why_unusable(ctx: Context, sender: str) -> str | None:
+    standing = await standing_of(ctx.workspace_id, sender)
+    return refusal_of(standing, sender, must_own=ctx.services.carriers.is_real(ctx.livemode))
 
 
 FIND_HELD_SENDERS = """
@@ -221,31 +224,54 @@ async def find_foreign(services: Services, workspace_id: UUID, senders: Iterable
     return frozenset(sender for sender in wanted if not held.get(sender, not services.carriers.is_real(True)))
 
 
-async def choose_sender(
-    ctx: Context, named: str | None, default: str, *, region: str | None, contact_id: UUID | None, phone: str
-) -> str:
-    """Choose the sender of one message: the one it names, else live the one its recipient knows, else the default.
+class Wish(NamedTuple):
+    """A message that needs a sender: the one it names, if any, and its recipient."""
 
-    Carriers' rules for regions hold where a real carrier may take it. Raises ComplianceRefused `sender_not_allowed`.
+    named: str | None
+    region: str | None
+    contact_id: UUID | None
+    phone: str
+
+
+async def choose_sender(ctx: Context, wish: Wish, default: str) -> str:
+    """Choose the sender of one message: see choose_senders. Raises ComplianceRefused `sender_not_allowed`."""
+    (chosen,) = await choose_senders(ctx, [wish], default)
+    if isinstance(chosen, ComplianceRefused):
+        raise chosen
+    return chosen
+
+
+async def choose_senders(ctx: Context, wishes: Sequence[Wish], default: str) -> list[str | ComplianceRefused]:
+    """Choose each message's sender: the one it names, else live the one its recipient knows, else the default.
+
+    Carriers' rules for regions hold where a real carrier may take it. A message for which there is none has a
+    ComplianceRefused `sender_not_allowed` in its place.
     """
     if not ctx.services.carriers.is_real(ctx.livemode):
-        return await check_usable(ctx, named or default)
+        reasons = {sender: await _why_unusable(ctx, sender) for sender in {wish.named or default for wish in wishes}}
+        return [_or_refused(wish.named or default, reasons[wish.named or default]) for wish in wishes]
     pool = await find_pool(ctx.workspace_id, default)
-    if named is not None:
-        if pool.has(named):
-            reason = pool.refusal(named, region)
+    foreign = {wish.named for wish in wishes if wish.named is not None and not pool.has(wish.named)}
+    standings = {sender: refusal_of(await standing_of(ctx.workspace_id, sender), sender) for sender in foreign}
+    known = {wish.contact_id for wish in wishes if wish.named is None and wish.contact_id is not None}
+    last = await find_last(ctx.workspace_id, ctx.livemode, list(known)) if pool.has_choice and known else {}
+    chosen: list[str | ComplianceRefused] = []
+    for named, region, contact_id, phone in wishes:
+        if named is not None:
+            chosen.append(_or_refused(named, standings[named] if named in foreign else pool.refusal(named, region)))
+            continue
+        latest = None if contact_id is None else last.get(contact_id)
+        sender = pool.choose(region, last=latest, key=phone)
+        if sender is None:
+            reason = pool.refusal(default, region) or "No sender of this workspace may be used for this region."
+            chosen.append(not_allowed(reason))
         else:
-            reason = refusal_of(await standing_of(ctx.workspace_id, named), named)
-        if reason is not None:
-            raise not_allowed(reason)
-        return named
-    last = None
-    if pool.has_choice and contact_id is not None:
-        last = (await find_last(ctx.workspace_id, ctx.livemode, [contact_id])).get(contact_id)
-    chosen = pool.choose(region, last=last, key=phone)
-    if chosen is None:
-        raise not_allowed(pool.refusal(default, region) or "No sender of this workspace may be used for this region.")
+            chosen.append(sender)
     return chosen
+
+
+def _or_refused(sender: str, reason: str | None) -> str | ComplianceRefused:
+    return sender if reason is None else not_allowed(reason)
 
 
 async def automatic_sender(ctx: Context, answered: str | None, default: str) -> str:

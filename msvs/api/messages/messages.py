@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, NamedTuple, Protocol, TypedDict, Unpack, cast
 from uuid import UUID
@@ -17,19 +18,19 @@ from msvs.api.context import Context
 from msvs.api.credits import caps, rates
 from msvs.api.dispatch.batching import Batcher
 from msvs.api.dispatch.cancellation import cancel_one, forgo_resend
-from msvs.api.dispatch.enqueue import insert_single
+from msvs.api.dispatch.enqueue import insert_single, make_single
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import require_carrier, require_route
-from msvs.api.dispatch.senders import check_sender, choose_sender
-from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
+from msvs.api.dispatch.senders import Wish, check_sender, choose_sender
+from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import kept, message_warnings
 from msvs.api.pages import OrderField, Page, PageQuery, PageRequest, fetch_ordered, fetch_page, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import FAILURES
+from msvs.api.resources import FAILURES, Refusal
 from msvs.api.scope import find, holds, scoped
 from msvs.api.text.compliance import check_destination
-from msvs.api.text.phones import canonical, parse_phone, spellings
+from msvs.api.text.phones import Phone, canonical, parse_phone, spellings
 from msvs.api.text.rendering import (
     MAX_BODY,
     MAX_METADATA_KEY,
@@ -43,12 +44,14 @@ from msvs.api.text.rendering import (
     read_template,
     render,
 )
+from msvs.api.text.templates import Template
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
 from msvs.fields import E164, AwareTime, Ref, Request, about, id_pattern, named
 from msvs.fields import Sender as Sender
 from msvs.json_types import JSON
 from msvs.models import Contact, Message, MessageKind, MessageOrigin, MessageStatus, OnUnknown, OptInStatus, rows
+from msvs.models.messages import MetadataValue
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
@@ -237,7 +240,7 @@ WHERE workspaces.id = $1
 """
 
 
-async def _find_recipients(scope: tuple[UUID, bool], phones: Sequence[str]) -> Sequence[Row]:
+async def find_recipients(scope: tuple[UUID, bool], phones: Sequence[str]) -> Sequence[Row]:
     workspace_id, livemode = scope
     rows = await fetch(RECIPIENTS, workspace_id, livemode, list(set(phones)))
     found = {row.wanted: row for row in rows}
@@ -248,22 +251,104 @@ class Recipients(Batcher[tuple[UUID, bool], str, Row]):
     """The recipients that a process is reading, those of one workspace and mode together."""
 
     def __init__(self) -> None:
-        super().__init__(_find_recipients)
+        super().__init__(find_recipients)
 
 
 async def _find_recipient(ctx: Context, phone: str) -> Row:
     scope = (ctx.workspace_id, ctx.livemode)
     if is_single_statement():
         return await ctx.services.keep(Recipients).submit(scope, phone)
-    return (await _find_recipients(scope, [phone]))[0]
+    return (await find_recipients(scope, [phone]))[0]
 
 
-class _Addressee(HasAttributes, Protocol):
+class Addressee(HasAttributes, Protocol):
+    """The contact of a message: a row, or what stands for one that is not made yet."""
+
     @property
-    def id(self) -> UUID: ...
+    def id(self) -> UUID | None: ...
 
     @property
     def opt_in_status(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message to send, read and checked by itself; `phone` is its recipient's."""
+
+    data: SendMessage
+    phone: Phone
+    template: Template
+    variables: dict[str, str]
+    metadata: dict[str, MetadataValue]
+    due_at: datetime
+    expires_at: datetime | None
+
+
+def read_draft(data: SendMessage, now: datetime) -> Draft:
+    """Read a message to send. Raises InvalidRequest."""
+    phone = parse_phone(data.to)
+    template = read_template(data.body, is_literal=data.is_literal)
+    variables = given_values(data.variables or {})
+    metadata = check_metadata(data.metadata or {})
+    due_at = check_schedule(data.scheduled_at, now)
+    return Draft(data, phone, template, variables, metadata, due_at, check_expiry(data.expires_at, due_at))
+
+
+def wish_of(ctx: Context, draft: Draft, found: Row) -> Wish:
+    """Return the sender that a message asks for, once its destination is allowed.
+
+    Raises InvalidRequest, ComplianceRefused and PaymentRequired.
+    """
+    phone = draft.phone
+    named = None if draft.data.from_ is None else check_sender(draft.data.from_)
+    check_destination(phone, found.blocked_regions, found.enabled_regions)
+    if not ctx.livemode:
+        check_scripted(phone.e164)
+    return Wish(named, phone.region, found.id, phone.e164)
+
+
+def needs_route(ctx: Context) -> bool:
+    """Return whether the routes alone say which carrier takes a message."""
+    carriers = ctx.services.carriers
+    return carriers.is_real(ctx.livemode) and carriers.default_for(ctx.livemode) is None
+
+
+def compose(
+    ctx: Context, draft: Draft, contact: Addressee, sender: str, found_rates: rates.Rates, now: datetime
+) -> NewMessage:
+    """Make the message of a draft to a contact. Raises InvalidRequest, and ComplianceRefused if it opted out."""
+    if contact.opt_in_status == OptInStatus.OPTED_OUT:
+        raise opted_out()
+    data, phone = draft.data, draft.phone
+    try:
+        rendered = render(draft.template, {**contact_values(contact, draft.template.names), **draft.variables})
+    except NotRenderable as error:
+        raise unrenderable(error) from None
+    warnings = message_warnings(
+        data.body,
+        draft.template,
+        rendered,
+        sender=sender,
+        region=phone.region,
+        livemode=ctx.livemode,
+        is_literal=data.is_literal,
+    )
+    return make_single(
+        ctx,
+        kind=MessageKind.API,
+        contact_id=contact.id,
+        phone=phone.e164,
+        sender=sender,
+        rendered=rendered,
+        price=rates.price(found_rates, phone.region),
+        metadata=draft.metadata,
+        scheduled_at=data.scheduled_at,
+        expires_at=draft.expires_at,
+        due_at=draft.due_at,
+        now=now,
+        warnings=kept(warnings),
+        on_unknown=data.on_unknown,
+    )
 
 
 async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
@@ -274,61 +359,22 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
     """
     allow(ctx, Permission.MESSAGES_SEND)
     now = ctx.services.clock()
-    phone = parse_phone(data.to)
-    template = read_template(data.body, is_literal=data.is_literal)
-    variables = given_values(data.variables or {})
-    metadata = check_metadata(data.metadata or {})
-    due_at = check_schedule(data.scheduled_at, now)
-    expires_at = check_expiry(data.expires_at, due_at)
+    draft = read_draft(data, now)
+    phone = draft.phone
     require_carrier(ctx.services, ctx.livemode)
     found = await _find_recipient(ctx, canonical(phone.e164))
-    named = None if data.from_ is None else check_sender(data.from_)
-    check_destination(phone, found.blocked_regions, found.enabled_regions)
-    if not ctx.livemode:
-        check_scripted(phone.e164)
-    sender = await choose_sender(
-        ctx, named, found.default_sender, region=phone.region, contact_id=found.id, phone=phone.e164
-    )
-    if ctx.services.carriers.is_real(ctx.livemode) and ctx.services.carriers.default_for(ctx.livemode) is None:
+    sender = await choose_sender(ctx, wish_of(ctx, draft, found), found.default_sender)
+    if needs_route(ctx):
         await require_route(ctx.services, ctx.workspace_id, phone.region, sender, now)
     if found.is_suppressed:
         # A number that said STOP stays suppressed, regardless of its contact, until it has confirmed.
-        raise _opted_out()
+        raise opted_out()
 
-    async def queue(contact: _Addressee) -> NewMessage:
-        if contact.opt_in_status == OptInStatus.OPTED_OUT:
-            raise _opted_out()
-        try:
-            rendered = render(template, {**contact_values(contact, template.names), **variables})
-        except NotRenderable as error:
-            raise unrenderable(error) from None
-        warnings = message_warnings(
-            data.body,
-            template,
-            rendered,
-            sender=sender,
-            region=phone.region,
-            livemode=ctx.livemode,
-            is_literal=data.is_literal,
-        )
+    async def queue(contact: Addressee) -> NewMessage:
+        message = compose(ctx, draft, contact, sender, found.rates, now)
         if found.prefix_hourly_cap is not None:
             await caps.count_message(ctx, phone, found.prefix_hourly_cap, now)
-        return await insert_single(
-            ctx,
-            kind=MessageKind.API,
-            contact_id=contact.id,
-            phone=phone.e164,
-            sender=sender,
-            rendered=rendered,
-            price=rates.price(found.rates, phone.region),
-            metadata=metadata,
-            scheduled_at=data.scheduled_at,
-            expires_at=expires_at,
-            due_at=due_at,
-            now=now,
-            warnings=kept(warnings),
-            on_unknown=data.on_unknown,
-        )
+        return await insert_single(ctx, message)
 
     if found.id is not None and found.prefix_hourly_cap is None:
         return await queue(found)
@@ -340,6 +386,11 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
 async def get_message(ctx: Context, id: UUID) -> Message:
     """Return one message. Raises NotFound."""
     return await find(ctx, Message, id, prefix=ids.MESSAGE, noun="message")
+
+
+async def get_messages(ctx: Context, ids: Sequence[UUID]) -> Mapping[UUID, Message]:
+    """Return those of some messages that there are, by id."""
+    return {row.id: row for row in await scoped(ctx, Message).filter(id__in=list(ids))}
 
 
 def read_conditions(which: ListMessages) -> Conditions:
@@ -519,7 +570,8 @@ def check_expiry(expires_at: datetime | None, due_at: datetime) -> datetime | No
     return expires_at
 
 
-def _opted_out() -> ComplianceRefused:
+def opted_out() -> ComplianceRefused:
+    """Return the refusal of a recipient who opted out."""
     return ComplianceRefused(FAILURES["recipient_opted_out"], code=ErrorCode.RECIPIENT_OPTED_OUT, param="to")
 
 
@@ -532,3 +584,8 @@ def unrenderable(error: NotRenderable) -> InvalidRequest:
         message = f"The variable '{error.written}' has no value and no fallback."
         return InvalidRequest(message, param=param, code=error.code)
     return InvalidRequest(FAILURES[error.code], param="body", code=error.code)
+
+
+def refusal_resource(error: ApiError) -> Refusal:
+    """Return the shape of an error that stands beside what went well."""
+    return Refusal(status=error.status, type=error.type, code=error.code, message=error.message, param=error.param)

@@ -109,6 +109,9 @@ export const FLOW = {
   resumeCampaign: { path: { id: "spare_campaign_id" } },
 
   createMessage: { body: { to: "{{phone}}" }, save: "message_id" },
+  createMessageBatch: {
+    body: { messages: [{ to: "{{phone}}", body: "Your seat is 12A." }, { to: "{{phone}}", body: "See you there." }] },
+  },
   listMessages: { query: { limit: "5", contact_id: "{{contact_id}}" } },
   previewMessage: { body: { to: "{{phone}}" } },
   retrieveMessage: { path: { id: "message_id" } },

@@ -614,6 +614,35 @@ export interface ImportedContactParams {
   external_id?: string | null;
 }
 
+/** A message to send. */
+export interface MessageCreateParams {
+  /** Recipient phone in E.164 format. */
+  to: string;
+  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
+  body: string;
+  /**
+   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
+   * none is given.
+   */
+  from?: string | null;
+  /** Map of {key: value} substituted into the body. */
+  variables?: Record<string, Scalar | null> | null;
+  /**
+   * Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or null. Stored, and
+   * returned in webhooks as given.
+   */
+  metadata?: Record<string, Scalar | null> | null;
+  /** ISO-8601 time with an offset, at most 365 days ahead. Omit to send now. */
+  scheduled_at?: string | Date | null;
+  /** ISO-8601 time with an offset after which nothing is handed to a carrier. */
+  expires_at?: string | Date | null;
+  /**
+   * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+   * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+   */
+  on_unknown?: OnUnknown | null;
+}
+
 /** The service that a list syncs from. */
 export interface NewSourceParams {
   /** The ISO 3166-1 region of phone numbers without a country code, unless a mapped field gives the country. */
@@ -2035,6 +2064,23 @@ export interface MessageAttempt {
   ended_at: string | null;
   /** Whether it repeats an attempt with an unknown outcome. */
   resend: boolean;
+}
+
+/** The answers to the messages of a batch, in their order. */
+export interface MessageBatch {
+  object: "batch";
+  /** An entry for each message, in the order of the request. */
+  data: Array<MessageBatchEntry>;
+}
+
+/** The answer to one message of a batch: the message, or the error that sending it alone would have returned. */
+export interface MessageBatchEntry {
+  /** The message's place in the request, from 0. */
+  index: number;
+  /** The accepted message; null if it was refused. */
+  message: Message | null;
+  /** Why it was refused; null if it was accepted. */
+  error: Refusal | null;
 }
 
 /** Message canceled before a carrier had it. */

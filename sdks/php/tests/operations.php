@@ -8,6 +8,7 @@ declare(strict_types=1);
 return [
     'createMessage' => ['messages', 'create', [], true],
     'listMessages' => ['messages', 'list', [], true],
+    'createMessageBatch' => ['messages', 'createBatch', [], true],
     'previewMessage' => ['messages', 'preview', [], true],
     'retrieveMessage' => ['messages', 'retrieve', ['id'], false],
     'explainMessage' => ['messages', 'explain', ['id'], false],

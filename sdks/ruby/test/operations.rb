@@ -6,6 +6,7 @@
 OPERATIONS = {
   "createMessage" => [:messages, :create, %w[], false],
   "listMessages" => [:messages, :list, %w[], true],
+  "createMessageBatch" => [:messages, :create_batch, %w[], false],
   "previewMessage" => [:messages, :preview, %w[], false],
   "retrieveMessage" => [:messages, :retrieve, %w[id], false],
   "explainMessage" => [:messages, :explain, %w[id], false],

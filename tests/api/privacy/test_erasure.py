@@ -32,7 +32,7 @@ from msvs.api.contacts.contacts import (
 from msvs.api.contacts.lists import add_contacts
 from msvs.api.contacts.segments import create_segment, preview_segment
 from msvs.api.context import Context
-from msvs.api.dispatch.enqueue import insert_single
+from msvs.api.dispatch.enqueue import insert_single, make_single
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PermissionDenied
 from msvs.api.idempotency import Answer, answer_once
 from msvs.api.inbound.replies import receive_inbound
@@ -559,7 +559,7 @@ async def queue_late(ctx: Context, contact_id: UUID, phone: str, kind: MessageKi
     """What a send writes that read its contact before the contact was gone."""
     at = await db.now()
     async with unit_of_work():
-        draft = await insert_single(
+        draft = make_single(
             ctx,
             kind=kind,
             contact_id=contact_id,
@@ -572,6 +572,7 @@ async def queue_late(ctx: Context, contact_id: UUID, phone: str, kind: MessageKi
             due_at=at,
             now=at,
         )
+        await insert_single(ctx, draft)
     return draft.id
 
 

@@ -27,6 +27,13 @@ var Calls = map[string]Call{
 		}
 		return c.Messages.List(ctx, params, options...)
 	},
+	"createMessageBatch": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.MessageBatchCreate
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Messages.CreateBatch(ctx, params, options...)
+	},
 	"previewMessage": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.MessageCreate
 		if err := args.body(&params); err != nil {

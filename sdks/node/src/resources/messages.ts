@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { ListMessagesOrder, Message, MessageExplanation, MessageOrigin, MessagePreview, MessageStatus, MessageStatusFilter, MessageTimeline, OnUnknown, Scalar } from "../types.js";
+import type { ListMessagesOrder, Message, MessageBatch, MessageCreateParams, MessageExplanation, MessageOrigin, MessagePreview, MessageStatus, MessageStatusFilter, MessageTimeline, OnUnknown, Scalar } from "../types.js";
 
 /** Parameters of messages.create. */
 export interface MessagesCreateParams {
@@ -72,6 +72,15 @@ export interface MessagesListParams {
   metadata?: Record<string, string>;
 }
 
+/** Parameters of messages.createBatch. */
+export interface MessagesCreateBatchParams {
+  /**
+   * From 1 to 1000 messages, each with the fields of a single send. Messages with the same phone or body are different
+   * messages.
+   */
+  messages: ReadonlyArray<MessageCreateParams>;
+}
+
 /** Parameters of messages.preview. */
 export interface MessagesPreviewParams {
   /** Recipient phone in E.164 format. */
@@ -120,6 +129,16 @@ export class MessagesResource {
   /** List messages. Newest first. `status=delivered` includes messages that were replied to. */
   list(params: MessagesListParams = {}, options: RequestOptions = {}): PagePromise<Message> {
     return this.#call.page("GET", "/v1/messages", { query: params, options });
+  }
+
+  /**
+   * Send up to 1,000 different messages in one call. Each message is accepted or refused by itself, in its place of
+   * `data`: a bad number or an opted-out recipient costs no other message. Credits go to the messages in their order.
+   * One `Idempotency-Key` stands for the whole call. A batch counts as one request for each message, against the limit
+   * of campaign routes.
+   */
+  createBatch(params: MessagesCreateBatchParams, options: RequestOptions = {}): Promise<Result<MessageBatch>> {
+    return this.#call.one("POST", "/v1/messages/batch", { body: params, options });
   }
 
   /** Preview a message: its body, parts and cost, and any refusal. Nothing is sent. */

@@ -106,6 +106,33 @@ final class Messages extends Resource
     }
 
     /**
+     * Send up to 1,000 different messages in one call. Each message is accepted or refused by itself, in its place of
+     * `data`: a bad number or an opted-out recipient costs no other message. Credits go to the messages in their
+     * order. One `Idempotency-Key` stands for the whole call. A batch counts as one request for each message, against
+     * the limit of campaign routes.
+     *
+     * @param array{
+     *     messages: list<array{to: string, body: string, from?: string|null, variables?: array<string, mixed>|null, metadata?: array<string, mixed>|null, scheduled_at?: \DateTimeInterface|string|null, expires_at?: \DateTimeInterface|string|null, on_unknown?: 'never'|'resend'|string|null}>,
+     * } $params
+     * - `messages`: From 1 to 1000 messages, each with the fields of a single send. Messages with the same phone or
+     * body are different messages.
+     * @param RequestOptions $options
+     */
+    public function createBatch(array $params, array $options = []): Model\MessageBatch
+    {
+        return $this->fetch(
+            Model\MessageBatch::class,
+            'POST',
+            '/v1/messages/batch',
+            [],
+            [],
+            $params,
+            ['messages' => ['*' => ['variables' => [], 'metadata' => []]]],
+            $options,
+        );
+    }
+
+    /**
      * Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
      *
      * @param array{

@@ -708,6 +708,21 @@ class ImportedContactParam(TypedDict, total=False):
     external_id: str | None
 
 
+MessageCreateParam = TypedDict(
+    "MessageCreateParam",
+    {
+        "to": "str",
+        "body": "str",
+        "from": "str | None",
+        "variables": "Mapping[str, str | float | bool | None] | None",
+        "metadata": "Mapping[str, str | float | bool | None] | None",
+        "scheduled_at": "datetime | str | None",
+        "expires_at": "datetime | str | None",
+        "on_unknown": "OnUnknown | None",
+    },
+)
+
+
 class NewSourceParam(TypedDict, total=False):
     """The service that a list syncs from."""
 
@@ -2229,6 +2244,27 @@ class MessageAttempt(Model):
     """When it ended; null while it lasts."""
     resend: bool
     """Whether it repeats an attempt with an unknown outcome."""
+
+
+class MessageBatch(Model):
+    """The answers to the messages of a batch, in their order."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "MessageBatchEntry"}
+    object: Literal["batch"]
+    data: list[MessageBatchEntry]
+    """An entry for each message, in the order of the request."""
+
+
+class MessageBatchEntry(Model):
+    """The answer to one message of a batch: the message, or the error that sending it alone would have returned."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"message": "Message", "error": "Refusal"}
+    index: int
+    """The message's place in the request, from 0."""
+    message: Message | None
+    """The accepted message; null if it was refused."""
+    error: Refusal | None
+    """Why it was refused; null if it was accepted."""
 
 
 class MessageCanceledEvent(Model):

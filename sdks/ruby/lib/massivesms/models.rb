@@ -1341,6 +1341,23 @@ module MassiveSMS
     field :resend
   end
 
+  # The answers to the messages of a batch, in their order.
+  class MessageBatch < Model
+    field :object
+    # An entry for each message, in the order of the request.
+    field :data, [:MessageBatchEntry]
+  end
+
+  # The answer to one message of a batch: the message, or the error that sending it alone would have returned.
+  class MessageBatchEntry < Model
+    # The message's place in the request, from 0.
+    field :index
+    # The accepted message; null if it was refused.
+    field :message, :Message
+    # Why it was refused; null if it was accepted.
+    field :error, :Refusal
+  end
+
   # Message canceled before a carrier had it.
   class MessageCanceledEvent < Event
     field :id

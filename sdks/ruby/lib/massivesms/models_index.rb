@@ -74,6 +74,8 @@ module MassiveSMS
     ListSyncFailedEvent
     Message
     MessageAttempt
+    MessageBatch
+    MessageBatchEntry
     MessageCanceledEvent
     MessageDeliveredEvent
     MessageExplanation

@@ -141,6 +141,33 @@ class Messages:
             options=options,
         )
 
+    def create_batch(
+        self,
+        *,
+        messages: Sequence[t.MessageCreateParam],
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.MessageBatch:
+        """Send up to 1,000 different messages in one call.
+
+        Each message is accepted or refused by itself, in its place of `data`: a bad number or an opted-out
+        recipient costs no other message. Credits go to the messages in their order. One `Idempotency-Key` stands
+        for the whole call. A batch counts as one request for each message, against the limit of campaign routes.
+
+        messages: From 1 to 1000 messages, each with the fields of a single send. Messages with the same phone
+            or body are different messages.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/messages/batch",
+            "MessageBatch",
+            body={
+                "messages": messages,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
     def preview(
         self,
         *,
@@ -395,6 +422,33 @@ class AsyncMessages:
                 "order": order,
                 "metadata": metadata,
             },
+            options=options,
+        )
+
+    async def create_batch(
+        self,
+        *,
+        messages: Sequence[t.MessageCreateParam],
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.MessageBatch:
+        """Send up to 1,000 different messages in one call.
+
+        Each message is accepted or refused by itself, in its place of `data`: a bad number or an opted-out
+        recipient costs no other message. Credits go to the messages in their order. One `Idempotency-Key` stands
+        for the whole call. A batch counts as one request for each message, against the limit of campaign routes.
+
+        messages: From 1 to 1000 messages, each with the fields of a single send. Messages with the same phone
+            or body are different messages.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/messages/batch",
+            "MessageBatch",
+            body={
+                "messages": messages,
+            },
+            idempotency_key=idempotency_key,
             options=options,
         )
 

@@ -65,6 +65,20 @@ module MassiveSMS
                "created_at[lt]": created_at_lt, order: order, metadata: metadata }, request_options)
       end
 
+      # Send up to 1,000 different messages in one call. Each message is accepted or refused by itself, in its place
+      # of `data`: a bad number or an opted-out recipient costs no other message. Credits go to the messages in their
+      # order. One `Idempotency-Key` stands for the whole call. A batch counts as one request for each message,
+      # against the limit of campaign routes.
+      #
+      # @param messages [Array<Hash<Object, Object>>] From 1 to 1000 messages, each with the fields of a single send.
+      # Messages with the same phone or body are different messages.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [MessageBatch]
+      def create_batch(messages:, request_options: {})
+        fetch(MassiveSMS::MessageBatch, "POST", "/v1/messages/batch", {},
+             {}, { messages: messages }, request_options)
+      end
+
       # Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
       #
       # @param to [String] Recipient phone in E.164 format.

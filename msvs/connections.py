@@ -51,6 +51,11 @@ def refusal() -> str | None:
     return TRANSACTION_POOLING if any(_is_sharing.values()) else None
 
 
+def forget() -> None:
+    """Forget which poolers share connections: the next connection finds out again."""
+    _is_sharing.clear()
+
+
 async def connect(
     database_url: str,
     *,

@@ -30,6 +30,11 @@ COMMANDS: Mapping[str, Place] = {
     "hold": Place(
         "database", "hold", "After a restore: pause live campaigns, and cancel live single messages that are due."
     ),
+    "doctor": Place(
+        "doctor",
+        "examine_deployment",
+        "Check a deployment: settings, versions, clocks, roles, connections, backups, TLS, DNS, mail and carriers.",
+    ),
     "schema": Place("database", "print_schema", "Print the GraphQL schema, or with --openapi the OpenAPI document."),
     "settings": Place("database", "print_settings", "List the environment variables that configure the service."),
     "carriers": Place("carriers", "carriers", "List the carriers with their binds and circuit breakers."),

@@ -284,15 +284,16 @@ def with_engines(settings: Settings, *, redis: bool = True, owner: bool = False)
     start_checks.require_safe(settings)
     engines = EmbeddedEngines(settings.data_dir)
     if settings.database_url is None:
-        url = _running(lambda: engines.service_url, "DATABASE_URL", settings)
+        url = running_url(lambda: engines.service_url, "DATABASE_URL", settings)
         own = engines.database_url if owner else None
         settings = replace(settings, database_url=url, migrations_database_url=own)
     if redis and settings.redis_url is None:
-        settings = replace(settings, redis_url=_running(lambda: engines.redis_url, "REDIS_URL", settings))
+        settings = replace(settings, redis_url=running_url(lambda: engines.redis_url, "REDIS_URL", settings))
     return settings
 
 
-def _running(url_of: Callable[[], str], variable: str, settings: Settings) -> str:
+def running_url(url_of: Callable[[], str], variable: str, settings: Settings) -> str:
+    """Return the URL of an engine of DATA_DIR that runs. Raises CommandFailed."""
     try:
         url = url_of()
         parts = urlsplit(url)

@@ -134,7 +134,7 @@ def _compose(settings: Settings, mail: MailRow, letter: Letter) -> EmailMessage:
 def deliver(url: str, messages: Sequence[EmailMessage], outcomes: list[Outcome], stop: StopFlag) -> None:
     """Hand messages to a mail server one by one, and note each outcome. Blocks, so run it in a thread."""
     try:
-        connection = _connect(url)
+        connection = connect(url)
     except (OSError, smtplib.SMTPException) as error:
         outcomes += [Outcome(_name(error))] * len(messages)
         return
@@ -148,7 +148,8 @@ def deliver(url: str, messages: Sequence[EmailMessage], outcomes: list[Outcome],
         connection.close()
 
 
-def _connect(url: str) -> smtplib.SMTP:
+def connect(url: str) -> smtplib.SMTP:
+    """Open a connection to a mail server, and sign in. Blocks. Raises OSError and SMTPException."""
     server = read_smtp_url(url)
     context = ssl.create_default_context()
     if server.is_tls:

@@ -30,6 +30,7 @@ function codeOf(secret: string, ahead = 0): string {
 }
 
 test("an authenticator app, recovery codes, and logging in with them", async ({ page }) => {
+  test.setTimeout(300_000);
   const email = await signUp(page, "Ines");
   await page.locator("header").getByRole("button").last().click();
   await page.getByRole("menuitem", { name: "Your account" }).click();
@@ -252,11 +253,12 @@ test("a workspace is deleted, and its deletion canceled, with the second factor"
   await expect(page).toHaveURL(/\/dashboard\/account/);
 
   await page.getByRole("button", { name: /Cancel the deletion/ }).first().click();
-  await page.getByLabel("Your password").fill(PASSWORD);
-  const code = page.getByLabel("Code of your app, or a recovery code");
+  const form = page.locator("form").filter({ has: page.getByRole("button", { name: "Cancel the deletion" }) });
+  await form.getByLabel("Your password").fill(PASSWORD);
+  const code = form.getByLabel("Code of your app, or a recovery code");
   await code.fill(first!);
   await page.keyboard.press("Enter");
-  await expect(page.getByText("The code is wrong, or was used already.")).toBeVisible();
+  await expect(form.getByText("The code is wrong, or was used already.")).toBeVisible();
   await checkPage(page);
   await code.fill(second!);
   await page.keyboard.press("Enter");

@@ -90,7 +90,7 @@ OPERATIONS = (
     Operation("SendMessage", 6, lambda s: {
         "sendMessage.__typename": "Message", "sendMessage.status": "QUEUED", "sendMessage.body": "Hi Maria"},
               lambda s: {"input": {"to": "+12125550101", "body": "Hi {firstName}"}, "key": "once"}),
-    Operation("SendMessages", 9, lambda s: {
+    Operation("SendMessages", 2, lambda s: {
         "sendMessages.data.0.message.status": "QUEUED", "sendMessages.data.1.error.code": "phone_number_invalid"},
               lambda s: {"input": {"messages": [{"to": "+12125550101", "body": "A"}, {"to": "+1abc", "body": "B"}]}}),
     Operation("CancelMessage", 2, lambda s: {"cancelMessage.id": s.scheduled, "cancelMessage.status": "CANCELED"},

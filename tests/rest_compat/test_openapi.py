@@ -172,7 +172,7 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
     elif subject == "inbound":
         assert (data["message_id"], data["message"]["status"]) == (data["message"]["id"], "replied")
         assert (data["reply"]["id"], data["reply"]["body"]) == (data["id"], data["body"])
-    elif subject == "import":
+    elif subject in ("import", "bulk_action"):
         assert data["status"] == verb
     elif subject == "list":
         assert data["status"] == verb.removeprefix("sync.")

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from msvs import database as db
-from msvs import looks
+from msvs import garbage, looks
 from msvs.address_policy import AddressPolicy
 from msvs.api.context import SANDBOX_CARRIER, Context
 from msvs.api.dispatch import lane_bounds
@@ -45,6 +45,14 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     if not isinstance(val, str) or not MADE.search(val):
         return None
     return MADE.sub("...", val).encode("unicode_escape").decode()
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests, a million objects, out of garbage collection, which took up to a second with them.
+
+    Several collections in a row kept a transaction waiting for longer than PostgreSQL lets it.
+    """
+    garbage.collect_less(garbage.API)
 
 
 @pytest.fixture(scope="session")

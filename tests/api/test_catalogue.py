@@ -92,6 +92,11 @@ def first_arguments(name: str) -> Iterator[str]:
                     yield text
 
 
+def names_codes(path: Path) -> bool:
+    """Whether a file gives codes a name: what carriers' own codes mean, and why a campaign excludes a recipient."""
+    return "carriers" in path.parts or path.name == "exclusions.py"
+
+
 def failures() -> set[str]:
     """Each code that the source may write to a message's `error_code`."""
     found = unrenderable() | set(first_arguments("Refused"))
@@ -107,8 +112,7 @@ def failures() -> set[str]:
             elif isinstance(node, ast.FunctionDef) and node.name in ("skip_reason", "limit"):
                 returned = [text_of(part.value) for part in ast.walk(node) if isinstance(part, ast.Return)]
                 found |= {text for text in returned if text is not None and CODE.fullmatch(text)}
-            elif isinstance(node, ast.Assign) and "carriers" in path.parts and text_of(node.value) in FAILURES:
-                # What carriers' own codes mean, by name.
+            elif isinstance(node, ast.Assign) and names_codes(path) and text_of(node.value) in FAILURES:
                 found.add(str(text_of(node.value)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found |= set(re.findall(r"error_code = '(\w+)'", node.value))

@@ -91,7 +91,8 @@ def test(arguments: list[str]) -> int:
         return status
     # Fewer credits than the highest threshold of automatic top-up.
     with running_service(credits=100_000_000, MSVS_SIGN_UP="open") as service:
-        environment = {"MSVS_URL": service.base_url, "MSVS_DEMO": str(service.data_dir / "demo.json")}
+        files = {"MSVS_DEMO": str(service.data_dir / "demo.json"), "MSVS_LOG": str(service.log)}
+        environment = {"MSVS_URL": service.base_url} | files
         return run_npm("npx", "playwright", "test", *arguments, environment=environment)
 
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from html.parser import HTMLParser
@@ -23,11 +23,13 @@ from xml.etree import ElementTree
 import brotli
 import httpx
 import pytest
+from graphql import build_schema, parse, validate
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from msvs.api.catalogue import ERRORS, FAILURE_CODES, doc_url
+from msvs.api.permissions import Scope
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType
 from msvs.docs.routes import docs_routes, site
@@ -352,6 +354,88 @@ def test_the_reference_lists_every_operation_before_anything_is_loaded() -> None
     ]
     first = [site()[f"reference/{name}"].content for name in ("", "look.css")]
     assert sum(len(gzip.compress(content)) for content in first) <= 16_384
+
+
+FILL = """
+import { readFileSync } from "node:fs";
+import { PLACEHOLDER, replacements } from "./fill.js";
+const { texts, key, host } = JSON.parse(readFileSync(0));
+const pairs = replacements(key, host);
+const filled = (text) => pairs.reduce((left, [pattern, value]) => left.replaceAll(pattern, value), text);
+console.log(JSON.stringify(texts.filter((text) => PLACEHOLDER.test(text)).map(filled)));
+"""
+CODE = re.compile(r"<pre[^>]*>(?:<span></span>)?<code[^>]*>(.*?)</code></pre>", re.DOTALL)
+TAG = re.compile(r"<[^>]+>")
+
+
+def code_of(path: str) -> list[str]:
+    """Return the blocks of code of a page, as they are read."""
+    page = site()[path].content.decode()
+    return [html.unescape(TAG.sub("", found)) for found in CODE.findall(page)]
+
+
+def filled_samples(folder: Path, texts: Sequence[str], host: str) -> list[str]:
+    """Return the samples that name a key, with the reader's."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    shutil.copy(build_docs.SOURCES / "assets" / "fill.js", folder / "fill.js")
+    (folder / "package.json").write_text('{"type": "module"}')
+    given = json.dumps({"texts": texts, "key": KEY, "host": host})
+    command = ["node", "--input-type=module", "--eval", FILL]
+    done = subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, check=True)
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
+def test_every_sample_of_the_guides_takes_the_readers_key(tmp_path: Path) -> None:
+    texts = [text for path in PAGES for text in code_of(path)]
+    filled = filled_samples(tmp_path, texts, "http://docs.test")
+    assert len(filled) > 80
+    for text in filled:
+        assert KEY in text, text
+        assert not re.search(r"MASSIVESMS_(API_KEY|BASE_URL)|msvs_(live|test)_\.\.\.", text), text
+    python = [text for text in filled if "from massivesms import" in text]
+    assert len(python) > 10
+    for text in python:
+        ast.parse(text)
+    hosted = filled_samples(tmp_path, texts, "")
+    assert len(hosted) == len(filled)
+    assert not any("docs.test" in text for text in hosted)
+
+
+def test_a_client_gets_key_and_host_in_each_language(tmp_path: Path) -> None:
+    host = "http://docs.test"
+    cases = {
+        "client = MassiveSMS()  # MASSIVESMS_API_KEY": f'client = MassiveSMS(api_key="{KEY}", base_url="{host}")',
+        "MassiveSMS(timeout=10) # MASSIVESMS_API_KEY": f'MassiveSMS(api_key="{KEY}", base_url="{host}", timeout=10)',
+        "new MassiveSMS(); // MASSIVESMS_API_KEY": f'new MassiveSMS({{ apiKey: "{KEY}", baseUrl: "{host}" }});',
+        "new MassiveSMS({ timeout: 1 });": f'new MassiveSMS({{ apiKey: "{KEY}", baseUrl: "{host}", timeout: 1 }});',
+        "MassiveSMS::Client.new # the key is read from MASSIVESMS_API_KEY": "MassiveSMS::Client.new"
+        f'(api_key: "{KEY}", base_url: "{host}")',
+        "new \\MassiveSMS\\Client(); // the key is read from MASSIVESMS_API_KEY": "new \\MassiveSMS\\Client"
+        f"(['api_key' => '{KEY}', 'base_url' => '{host}']);",
+        'massivesms.New("") // MASSIVESMS_API_KEY': f'massivesms.New("{KEY}", massivesms.WithBaseURL("{host}"))',
+        'curl -H "Authorization: Bearer $MASSIVESMS_API_KEY"': f'curl -H "Authorization: Bearer {KEY}"',
+        'curl "$MASSIVESMS_BASE_URL/v1/lists"': f'curl "{host}/v1/lists"',
+        'curl -H "Authorization: Bearer msvs_live_..."': f'curl -H "Authorization: Bearer {KEY}"',
+    }
+    assert filled_samples(tmp_path, list(cases), host) == list(cases.values())
+
+
+def test_what_asks_for_the_readers_key_is_of_the_schema() -> None:
+    """It is kept in the tab's own storage alone."""
+    script = site()["assets/key.js"].content.decode()
+    documents = re.findall(r"(?:query|mutation) Docs[^`;]+?(?=[`\"];)", script)
+    assert len(documents) == 3
+    schema = build_schema((build_docs.ROOT / "schema.graphql").read_text())
+    for each in documents:
+        assert validate(schema, parse(each)) == [], each
+    assert re.findall(r"localStorage\.(\w+)", script) == ["getItem"]
+    listed = re.search(r"const SCOPES = \[(.*?)\];", script, re.DOTALL)
+    assert listed is not None
+    refused = {Scope.CONTACTS_ERASE, Scope.SETTINGS_WRITE, Scope.CREDITS_BUY, Scope.KEYS_READ}
+    assert sorted(re.findall(r'"([a-z:]+)"', listed[1])) == sorted(set(Scope) - refused)
+    assert not re.search(r"console\.|location\.(?:href|hash|search)|document\.cookie|pushState|replaceState", script)
 
 
 def test_webhook_events_are_no_requests_of_the_reference() -> None:

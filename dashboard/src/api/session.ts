@@ -122,6 +122,7 @@ export async function resume(): Promise<boolean> {
     return true;
   }
   csrf = null;
+  dropKeyOfSamples();
   if (state.status === "in") become({ status: "ended", session: state.session });
   else if (state.status === "loading") become({ status: "out" });
   return false;
@@ -129,12 +130,26 @@ export async function resume(): Promise<boolean> {
 
 /** Say that the service no longer knows the session: the page stays, with a way to log in again. */
 export function endSession() {
+  dropKeyOfSamples();
   if (state.status === "in") become({ status: "ended", session: state.session });
+}
+
+/** Have the documentation drop the key that it shows in its samples, in this tab and in others. */
+function dropKeyOfSamples() {
+  try {
+    sessionStorage.removeItem("msvs.docs.key");
+    const channel = new BroadcastChannel("msvs.session");
+    channel.postMessage("ended");
+    channel.close();
+  } catch {
+    // A browser that keeps nothing has no key to drop.
+  }
 }
 
 /** Forget the session, as after logging out. */
 export function closeSession() {
   csrf = null;
+  dropKeyOfSamples();
   become({ status: "out" });
 }
 

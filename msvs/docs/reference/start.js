@@ -1,4 +1,5 @@
 // Opens Swagger UI on the document of the service that serves this page, and tries operations on that service.
+import { watchKey } from "../assets/key.js";
 import { LANGUAGES, sampleOf } from "./samples.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -7,6 +8,13 @@ dark.addEventListener("change", paint);
 paint();
 
 const KEPT = "msvs.reference.language";
+// The key that the reader had filled into the samples of the guides, while they are logged in; and what shows it.
+let filled = "";
+const fills = new Set();
+watchKey((key) => {
+  filled = key;
+  for (const fill of fills) fill(key);
+});
 const samples = await fetch(new URL("samples.json", import.meta.url)).then((answer) => (answer.ok ? answer.json() : {}), () => ({}));
 
 /** A request of one operation in several languages, as a component of Swagger UI. */
@@ -14,6 +22,12 @@ function makeSamples({ React, specSelectors, authSelectors }) {
   const h = React.createElement;
   return function Samples({ path, method }) {
     const [language, choose] = React.useState(localStorage.getItem(KEPT) ?? "curl");
+    const [own, fill] = React.useState(filled);
+    React.useEffect(() => {
+      fills.add(fill);
+      fill(filled);
+      return () => fills.delete(fill);
+    }, []);
     const operation = specSelectors.specJson().getIn(["paths", path, method]);
     if (!operation) return null;
     const keep = (name) => {
@@ -21,7 +35,7 @@ function makeSamples({ React, specSelectors, authSelectors }) {
       choose(name);
     };
     // As the reader gave it under "Authorize", for calls that are tried here.
-    const key = authSelectors.authorized()?.getIn(["apiKey", "value"]) ?? "";
+    const key = authSelectors.authorized()?.getIn(["apiKey", "value"]) ?? own;
     const chosen = LANGUAGES.includes(language) ? language : LANGUAGES[0];
     return h(
       "section",

@@ -41,10 +41,13 @@ from msvs.models.rows import MessageRow
 
 # Formatted once more.
 SETTINGS = settings_of_mode.JOIN.format(livemode="messages.livemode").replace("{}", "{{}}")
-# With what a claim asks of a recipient: consent, sender and quiet hours are looked at again.
+# With what a claim asks of a recipient: consent, sender and quiet hours are looked at again. No cap holds one back that
+# was counted when it was first handed over.
 DOUBTFUL = f"""
 SELECT messages.*, {IS_SUPPRESSED}, {IS_STALE}, contacts.opt_in_status AS consent, contacts.region, contacts.timezone,
-    false AS is_adrift, settings.campaigns_admit_unknown, workspaces.suspended_at IS NOT NULL AS is_suspended,
+    false AS is_adrift, NULL::integer AS contact_daily_cap, NULL::integer AS contact_weekly_cap,
+    false AS contact_caps_cover_all, settings.campaigns_admit_unknown,
+    workspaces.suspended_at IS NOT NULL AS is_suspended,
     coalesce(campaigns.respects_quiet_hours, false) AS respects_quiet_hours
 FROM messages
 JOIN workspaces ON workspaces.id = messages.workspace_id {SETTINGS}

@@ -298,3 +298,21 @@ def _host_address(host: str, authority: str) -> str | None:
 def _is_local_name(host: str) -> bool:
     name = host.removesuffix(".").lower()
     return name == "localhost" or name.endswith(".localhost")
+
+
+# Names that lead nowhere in public (RFC 6761, RFC 6762, RFC 8375, RFC 9476, ICANN's .internal).
+_PRIVATE_ENDS = ("localhost", "local", "internal", "test", "invalid", "onion", "arpa", "alt", "lan", "home", "corp")
+
+
+def is_public_host(host: str) -> bool:
+    """Return whether the host of a URL is a public address, or a name that may be public. Asks no DNS."""
+    try:
+        raw = URL.build(scheme="https", host=host).raw_host or ""
+        address = _host_address(raw, raw)
+        if address is not None:
+            AddressPolicy().check(address)
+            return True
+    except (ValueError, OSError):
+        return False
+    labels = raw.removesuffix(".").lower().split(".")
+    return len(labels) > 1 and labels[-1] not in _PRIVATE_ENDS

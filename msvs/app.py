@@ -25,6 +25,7 @@ from msvs.api.credits import gateway
 from msvs.api.crypto import Keyring
 from msvs.api.errors import ErrorCode, Unavailable
 from msvs.api.limits import Limiter
+from msvs.api.messages import clicks
 from msvs.api.notifier import Notifier
 from msvs.billing.routes import billing_routes
 from msvs.callbacks.hooks import hook_routes
@@ -45,6 +46,7 @@ from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
 from msvs.http.request_log import noting
 from msvs.http.server import BACKLOG, server_config
+from msvs.links.routes import link_routes
 from msvs.loops import new_runner
 from msvs.mailbox.routes import mailbox_routes
 from msvs.ops.console import Watched
@@ -77,7 +79,12 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         raise SettingsError("DATABASE_URL is not set")
     carriers = make_carriers(settings, owns_binds=False)
     own_rates = {name: each.rate for name, each in carriers.items()}
-    services = replace(services or Services.from_settings(settings, own_rates), base_url=settings.base_url)
+    services = replace(
+        services or Services.from_settings(settings, own_rates),
+        base_url=settings.base_url,
+        link_domain=settings.link_domain,
+        link_days=settings.link_days,
+    )
     parts = Parts(
         services,
         carriers,
@@ -123,7 +130,9 @@ def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
         ),
         parts.traffic.families,
     )
+    links_first, links_last = link_routes(services, limiter)
     return [
+        *links_first,
         *rest_routes(services, limiter),
         *transfer_routes(services, limiter),
         *openapi_routes(settings.base_url),
@@ -143,6 +152,7 @@ def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
         *ops_routes(
             settings, redis=readiness.redis, services=services, watched=Watched(readiness, metrics, parts.carriers)
         ),
+        *links_last,
     ]
 
 
@@ -180,6 +190,7 @@ async def _lifespan(app: Starlette, settings: Settings, parts: Parts) -> AsyncIt
         ),
         _watching(app, settings, services),
         request_log.writing(services),
+        clicks.writing(services),
     ):
         app.state.notifier = notifier
         await tell_shared_password(settings, services)

@@ -34,6 +34,7 @@ HOST_RATE = 5000
 HOST_AT_ONCE = 50
 # Of a file of contacts to be imported, in bytes.
 IMPORT_BYTES = 256 * 1024**2
+LINK_DAYS = 90
 
 
 def version() -> str:
@@ -165,6 +166,13 @@ def _hosts(name: str, text: str) -> tuple[str, ...]:
     return hosts
 
 
+def _domain(name: str, text: str) -> str:
+    hosts = _hosts(name, text)
+    if len(hosts) != 1 or hosts[0] == "*" or "." not in hosts[0].strip("."):
+        raise SettingsError(f"{name} must be a host name such as go.cohortlabs.co, without a port, not {text!r}")
+    return hosts[0]
+
+
 def _insecure(name: str, text: str) -> tuple[Insecure, ...]:
     return tuple(Insecure(_choice(name, part, of=tuple(Insecure))) for part in _list(text))
 
@@ -251,6 +259,11 @@ class Settings:
     public_url: str | None = setting("MSVS_PUBLIC_URL", None,
         "the public URL, if a proxy is in front", partial(_url, schemes=("https", "http")),
         shown="`http://HOST:PORT`")
+    link_domain: str | None = setting("MSVS_LINK_DOMAIN", None,
+        "the host name of short links, without a port, which leads to this service by https; it serves nothing else",
+        _domain, shown="that of the public URL")
+    link_days: int = setting("MSVS_LINK_DAYS", LINK_DAYS, "the number of days for which short links lead somewhere",
+        partial(_number, low=1, high=730))
     carriers: Path | None = setting("MSVS_CARRIERS", None, "a TOML file that configures the carriers for live messages",
         _path, page="[Carriers](carriers.md)")
     live_carrier: str | None = setting("MSVS_LIVE_CARRIER", None,

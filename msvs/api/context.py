@@ -13,7 +13,7 @@ from msvs.address_policy import AddressPolicy
 from msvs.api.crypto import Keyring
 from msvs.models import Role
 from msvs.packs import Billing
-from msvs.settings import HOST_AT_ONCE, HOST_RATE, IMPORT_BYTES, PRODUCTION_URL, Settings
+from msvs.settings import HOST_AT_ONCE, HOST_RATE, IMPORT_BYTES, LINK_DAYS, PRODUCTION_URL, Settings
 
 T = TypeVar("T")
 
@@ -102,8 +102,16 @@ class Services:
     # What a file to be imported may hold.
     import_bytes: int = IMPORT_BYTES
     operator: str | None = None
+    # The host of short links, where it is another than the service's, and for how many days they lead somewhere.
+    link_domain: str | None = None
+    link_days: int = LINK_DAYS
     clock: Callable[[], datetime] = utc_now
     _kept: dict[type, object] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def link_base(self) -> str:
+        """What short links begin with, without a slash at the end."""
+        return self.base_url.rstrip("/") if self.link_domain is None else f"https://{self.link_domain}"
 
     def keep(self, kind: type[T]) -> T:
         """Return the one object of a class that this process keeps, such as a cache; made when first asked for."""
@@ -136,6 +144,8 @@ class Services:
             settings.base_url,
             Billing.from_settings(settings),
             settings.import_bytes,
+            link_domain=settings.link_domain,
+            link_days=settings.link_days,
         )
 
 

@@ -61,6 +61,35 @@ class ReplyResource(Resource, kw_only=True):
     received_at: str
 
 
+class ClickResource(Resource, kw_only=True):
+    """The first click on a short link of a message."""
+
+    url: Annotated[str, about("Where the link leads.", example="https://cohortlabs.co/cart")]
+    position: Annotated[int, about("The place of the link in the body, from 0.", example=0, minimum=0)]
+    clicked_at: str
+
+
+class ShortLinkResource(Resource, kw_only=True):
+    """A short link of a message, and the clicks of people on it."""
+
+    object: Literal["short_link"] = "short_link"
+    short_url: Annotated[str, about("The link in the body.", example="https://go.cohortlabs.co/4Xb9QmT0aZk")]
+    url: Annotated[str, about("Where it leads.", example="https://cohortlabs.co/cart")]
+    position: Annotated[int, about("The place of the link in the body, from 0.", example=0, minimum=0)]
+    clicks: Annotated[int, about("The number of clicks, without those of programs.", example=2, minimum=0)]
+    first_clicked_at: Annotated[str, about("When it was first clicked; null before that.")] | None = None
+    last_clicked_at: Annotated[str, about("When it was last clicked; null before that.")] | None = None
+    expires_at: Annotated[str, about("The link leads nowhere after this time.")]
+
+
+class MessageLinksResource(Resource, kw_only=True):
+    """The short links of a message, in the order of its body."""
+
+    id: str
+    object: Literal["message_links"] = "message_links"
+    data: Annotated[list[ShortLinkResource], about("A link each; none if the message has no short links.")]
+
+
 ShownVersion = Annotated[
     str,
     about(
@@ -153,6 +182,7 @@ class MessageResource(Resource, kw_only=True):
     ] = MessageOrigin.API.value
     on_unknown: ShownOnUnknown = OnUnknown.NEVER.value
     reply: ReplyResource | UnsetType = UNSET
+    click: ClickResource | UnsetType = UNSET
 
 
 class Refusal(Resource, kw_only=True):
@@ -214,6 +244,18 @@ class CampaignStats(Resource, kw_only=True):
     replied: Annotated[int, about("The number of delivered messages with a reply.", example=0)] = 0
     opted_out: Annotated[int, about("The number of recipients who answered STOP.", example=0)] = 0
     credits_used: Annotated[int, about("Credits reserved or spent.", example=0)] = 0
+    clicks: Annotated[int, about("The number of clicks on its short links, without those of programs.", example=0)] = 0
+    unique_clicks: Annotated[int, about("The number of messages with a click.", example=0)] = 0
+
+
+class UtmResource(Resource, kw_only=True):
+    """The UTM parameters of a campaign's short links; null where there is none of a name."""
+
+    source: Annotated[str, about("`utm_source`.", example="sms")] | None = None
+    medium: Annotated[str, about("`utm_medium`.")] | None = None
+    campaign: Annotated[str, about("`utm_campaign`.")] | None = None
+    term: Annotated[str, about("`utm_term`.")] | None = None
+    content: Annotated[str, about("`utm_content`.")] | None = None
 
 
 class CampaignResource(Resource, kw_only=True):
@@ -280,6 +322,8 @@ class CampaignResource(Resource, kw_only=True):
     canceled_at: Annotated[str, about("When it was canceled; null if it was not.")] | None = None
     created_at: Annotated[str, about("When it was created.")]
     on_unknown: ShownOnUnknown = OnUnknown.NEVER.value
+    shorten_links: Annotated[bool, about("Whether recipients get short links of their own.", example=False)] = False
+    utm: Annotated[UtmResource | None, about("The UTM parameters of its short links.", example=None)] = None
     version: ShownVersion = ""
 
 
@@ -991,7 +1035,12 @@ def origin_of(row: MessageView) -> MessageOrigin:
     return ORIGINS.get(row.kind, MessageOrigin.DASHBOARD if row.is_by_user else MessageOrigin.API)
 
 
-def message_resource(row: MessageView, *, reply: ReplyResource | UnsetType = UNSET) -> MessageResource:
+def message_resource(
+    row: MessageView,
+    *,
+    reply: ReplyResource | UnsetType = UNSET,
+    click: ClickResource | UnsetType = UNSET,
+) -> MessageResource:
     """Return the shape of a message row (a model or a result row)."""
     code = row.error_code
     return MessageResource(
@@ -1021,6 +1070,7 @@ def message_resource(row: MessageView, *, reply: ReplyResource | UnsetType = UNS
         origin=origin_of(row).value,
         on_unknown=str(row.on_unknown),
         reply=reply,
+        click=click,
     )
 
 
@@ -1061,6 +1111,8 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         canceled_at=optional_moment(row.canceled_at),
         created_at=moment(row.created_at),
         on_unknown=str(row.on_unknown),
+        shorten_links=row.shorten_links,
+        utm=utm_resource(row.utm),
         version=campaign_version(row),
     )
 
@@ -1088,7 +1140,12 @@ def campaign_version(row: rows.CampaignRow) -> str:
     # What a campaign lacks changes nothing, so that versions outlive a new field.
     daily, weekly = row.contact_daily_cap, row.contact_weekly_cap
     caps = {"daily": daily, "weekly": weekly} if daily or weekly else None
-    return version_of(*told, *filter(None, [row.exclusions, caps, row.send_at_local]))
+    return version_of(*told, *filter(None, [row.exclusions, caps, row.send_at_local, row.shorten_links, row.utm]))
+
+
+def utm_resource(utm: Mapping[str, str] | None) -> UtmResource | None:
+    """Return the shape of the UTM parameters that a campaign keeps."""
+    return UtmResource(**utm) if utm else None
 
 
 def version_of(*told: object) -> str:

@@ -17,6 +17,7 @@ from msvs.api.campaigns.exclusions import Exclude
 from msvs.api.campaigns.reconciliation import ReconciliationResource, reconcile_campaign
 from msvs.api.campaigns.requests import CampaignCreate, CampaignUpdate
 from msvs.api.context import Context
+from msvs.api.dispatch import short_links
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.limits import Bucket
 from msvs.api.messages.messages import Variables
@@ -27,6 +28,7 @@ from msvs.api.resources import (
     ExclusionsResource,
     campaign_version,
     shown_warnings,
+    utm_resource,
 )
 from msvs.graphql.connections import After, Before, Connection, First, Last, OrderBy, connect, read_page
 from msvs.graphql.context import Info
@@ -111,6 +113,22 @@ class CampaignStats:
     replied: int
     opted_out: int
     credits_used: BigInt
+    clicks: int
+    unique_clicks: int
+
+
+@resource_type(resources.UtmResource, "The UTM parameters of a campaign's short links.")
+class Utm:
+    source: str | None
+    medium: str | None
+    campaign: str | None
+    term: str | None
+    content: str | None
+
+
+@request_input(short_links.Utm)
+class UtmInput:
+    pass
 
 
 @strawberry.type(description="The number of recipients that were not reached for one reason.")
@@ -143,6 +161,8 @@ class Campaign(Node):
     contact_daily_cap: int | None
     contact_weekly_cap: int | None
     on_unknown: OnUnknown
+    shorten_links: bool
+    utm: Utm | None
     started_at: datetime | None = strawberry.field(description="When it started; null before that.")
     dispatched_at: datetime | None
     completed_at: datetime | None
@@ -169,6 +189,7 @@ class Campaign(Node):
             metadata=json_object(row.metadata),
             warnings=cast("list[SendWarning]", shown_warnings(row.warnings)),
             quiet_hours=row.respects_quiet_hours,
+            utm=cast("Utm | None", utm_resource(row.utm)),
             version=campaign_version(row),
         )
 
@@ -187,6 +208,8 @@ class Campaign(Node):
             replied=stats.replied,
             opted_out=stats.opted_out,
             credits_used=BigInt(stats.credits_used),
+            clicks=stats.clicks,
+            unique_clicks=stats.unique_clicks,
         )
 
     @field("Why recipients were not reached, the most frequent reason first.")
@@ -239,12 +262,12 @@ class ExcludeInput:
     pass
 
 
-@request_input(CampaignCreate, audience=AudienceInput, exclude=ExcludeInput)
+@request_input(CampaignCreate, audience=AudienceInput, exclude=ExcludeInput, utm=UtmInput)
 class CreateCampaignInput:
     pass
 
 
-@request_input(CampaignUpdate, audience=AudienceInput, exclude=ExcludeInput)
+@request_input(CampaignUpdate, audience=AudienceInput, exclude=ExcludeInput, utm=UtmInput)
 class UpdateCampaignInput:
     pass
 

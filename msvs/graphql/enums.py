@@ -361,6 +361,7 @@ describe(
         "INBOUND_RECEIVED": "A person sent a message.",
         "MESSAGE_CANCELED": "A message was canceled before it left.",
         "MESSAGE_SKIPPED": "A campaign skipped a recipient.",
+        "MESSAGE_CLICKED": "A person followed a short link of a message for the first time.",
         "CAMPAIGN_STARTED": "A campaign started.",
         "CAMPAIGN_PAUSED": "A campaign was paused.",
         "CAMPAIGN_RESUMED": "A campaign was resumed.",

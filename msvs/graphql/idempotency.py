@@ -63,10 +63,11 @@ class _Kept(msgspec.Struct):
 
 
 def said(data: msgspec.Struct) -> dict[str, object]:
-    """Return what a call said, without an `on_unknown` that says nothing: keys of the last day do not know it."""
+    """Return what a call said, without options that say nothing: keys of the last day do not know them."""
     values = msgspec.structs.asdict(data)
-    if values.get("on_unknown") is None:
-        values.pop("on_unknown", None)
+    for name in ("on_unknown", "shorten_links", "utm"):
+        if values.get(name) is None:
+            values.pop(name, None)
     return values
 
 

@@ -11,7 +11,7 @@ from strawberry import ID
 
 from msvs.api import ids, resources
 from msvs.api.errors import ApiError
-from msvs.api.messages import batches, messages
+from msvs.api.messages import batches, clicks, messages
 from msvs.api.messages.batches import SendBatch
 from msvs.api.messages.messages import ListMessages, SendMessage
 from msvs.api.pages import Order
@@ -134,6 +134,17 @@ class Message(Node):
         return [TimelineEntry.from_entry(entry) for entry in await info.context.loaders.timeline(self.row)]
 
 
+@resource_type(resources.ShortLinkResource, "A short link of a message, and the clicks of people on it.")
+class ShortLink:
+    short_url: str
+    url: str
+    position: int
+    clicks: int
+    first_clicked_at: str | None
+    last_clicked_at: str | None
+    expires_at: str
+
+
 register_rows(ids.MESSAGE, MessageRow, Message.from_row)
 
 
@@ -205,6 +216,13 @@ class MessageQuery(ExplanationQuery):
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
     ) -> Message | None:
         return await load_kind(info, id, Message, ids.MESSAGE)
+
+    @field("The short links of a message, in the order of its body, with their clicks.")
+    async def message_links(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
+    ) -> list[ShortLink]:
+        found = ids.find_id(ids.MESSAGE, id, "message")
+        return cast("list[ShortLink]", await clicks.list_links(info.context.ctx, found))
 
     @field(
         "Messages, newest first by default. Skipped recipients are included only with the status `SKIPPED` or with"

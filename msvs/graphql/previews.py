@@ -11,7 +11,7 @@ from msvs.api.campaigns import previews
 from msvs.api.campaigns.requests import CampaignPreviewCreate
 from msvs.api.messages.messages import SendMessage
 from msvs.api.text.sms import Encoding
-from msvs.graphql.campaigns import AudienceInput, ExcludeInput
+from msvs.graphql.campaigns import AudienceInput, ExcludeInput, UtmInput
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.inputs import read_input, request_input
@@ -136,7 +136,11 @@ class PreviewMessageInput:
 
 
 @request_input(
-    CampaignPreviewCreate, "A campaign to preview before it is created.", audience=AudienceInput, exclude=ExcludeInput
+    CampaignPreviewCreate,
+    "A campaign to preview before it is created.",
+    audience=AudienceInput,
+    exclude=ExcludeInput,
+    utm=UtmInput,
 )
 class PreviewCampaignInput:
     pass

@@ -24,7 +24,9 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("node", "nodes", "viewer", "invitationPreview", "errorCatalogue", "regions")),
     **dict.fromkeys(("sessions", "secondFactors", "authenticationLog")),
     **dict.fromkeys(("notifications", "notificationMails", "newNotifications", "search")),
-    **dict.fromkeys(("explainMessage", "message", "messages", "inboundMessage"), Permission.MESSAGES_READ),
+    **dict.fromkeys(
+        ("explainMessage", "message", "messages", "messageLinks", "inboundMessage"), Permission.MESSAGES_READ
+    ),
     **dict.fromkeys(("inboundMessages", "inboxThreads", "inboxThread", "threadMessages"), Permission.MESSAGES_READ),
     **dict.fromkeys(("cannedAnswer", "cannedAnswers"), Permission.MESSAGES_READ),
     **dict.fromkeys(("handsets", "handset", "handsetMessages", "sandboxNumbers"), Permission.MESSAGES_READ),

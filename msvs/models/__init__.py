@@ -41,6 +41,7 @@ from msvs.models.inbound import InboundMessage
 from msvs.models.inbox import CannedAnswer, ContactNote, ThreadAssignment
 from msvs.models.keys import ApiKey
 from msvs.models.keywords import Keyword
+from msvs.models.links import ShortLink
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.mail import Mail, MailState
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageOrigin, MessageStatus, OnUnknown
@@ -148,6 +149,7 @@ __all__ = [
     "Sender",
     "SenderKind",
     "Session",
+    "ShortLink",
     "SourceStatus",
     "StatusCallback",
     "StoredCarrierEvent",

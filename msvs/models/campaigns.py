@@ -49,8 +49,8 @@ class Campaign(Model):
     `slots_taken` is how many were handed over since `paced_from`. While its audience is fixed, chunk by chunk,
     `audience_until` is the last contact there was when that began, `audience_after` the last one looked at and
     `audience_count` the recipients so far. `pause_mark` is what its credits stood by when they ran out.
-    `send_at_local` is the local hour at which recipients get it. `warnings` are those it had when it was made, last
-    changed or launched.
+    `send_at_local` is the local hour at which recipients get it. `utm` are the UTM parameters of its short links, null
+    if there are none. `warnings` are those it had when it was made, last changed or launched.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -81,6 +81,8 @@ class Campaign(Model):
     send_at_local = fields.CharField(max_length=5, null=True)
     respects_quiet_hours = fields.BooleanField(default=False)
     on_unknown = fields.CharEnumField(OnUnknown, max_length=10, default=OnUnknown.NEVER, db_default="never")
+    shorten_links = fields.BooleanField(default=False, db_default=False)
+    utm: fields.Field[dict[str, str] | None] = fields.JSONField(null=True)
     interval_seconds = fields.FloatField(default=0.0)
     slots_taken = fields.BigIntField(default=0)
     paced_from = fields.DatetimeField(null=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from msvs.api import ids
-from msvs.api.messages import batches, explanations, messages
+from msvs.api.messages import batches, clicks, explanations, messages
 from msvs.api.messages.batches import SendBatch, batch_resource
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
 from msvs.api.messages.messages import ListMessages, SendMessage
-from msvs.api.resources import MessageBatchResource, MessageResource, message_resource
+from msvs.api.resources import MessageBatchResource, MessageLinksResource, MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import FilteredListOf, NoBody, NoQuery, filtered_list_of
 
@@ -45,6 +45,12 @@ async def explain(call: Call[NoBody, NoQuery]) -> MessageExplanation:
     """Explain a message."""
     id = ids.find_id(ids.MESSAGE, call.params["id"], "message")
     return await explanations.explain_message(call.ctx, id)
+
+
+async def links(call: Call[NoBody, NoQuery]) -> MessageLinksResource:
+    """List the short links of a message with their clicks."""
+    id = ids.find_id(ids.MESSAGE, call.params["id"], "message")
+    return MessageLinksResource(id=ids.encode_id(ids.MESSAGE, id), data=await clicks.list_links(call.ctx, id))
 
 
 async def timeline(call: Call[NoBody, NoQuery]) -> MessageTimeline:

@@ -692,6 +692,8 @@ def _event_type_schema(type: EventType) -> Schema:
     data: Schema = {"$ref": COMPONENT + openapi_events.EVENT_DATA[type.value.split(".")[0]]}
     if type is EventType.MESSAGE_REPLIED:
         data = {"allOf": [data, {"required": ["reply"]}]}
+    if type is EventType.MESSAGE_CLICKED:
+        data = {"allOf": [data, {"required": ["click"]}]}
     fields: Schema = {
         "id": {"type": "string", **details.id_of(ids.EVENT)},
         "object": {"type": "string", "const": "event"},

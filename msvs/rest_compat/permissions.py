@@ -9,7 +9,7 @@ from msvs.api.permissions import Permission
 PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         (
-            *("listMessages", "retrieveMessage", "explainMessage", "retrieveMessageTimeline"),
+            *("listMessages", "retrieveMessage", "explainMessage", "retrieveMessageTimeline", "listMessageLinks"),
             *("listInbound", "retrieveInbound", "listInboxThreads", "retrieveInboxThread", "listInboxMessages"),
         ),
         Permission.MESSAGES_READ,

@@ -62,6 +62,8 @@ RETENTION: Mapping[str, Retention] = {
     ),
     # Stripe repeats one for 30 days at most, by hand; one that is told again later comes to the same books.
     "stripe_events": Retention("stripe_events", "received_at", 90 * DAY, "state <> 'pending'"),
+    # Until then it answers that it has expired.
+    "short_links": Retention("short_links", "expires_at", 30 * DAY),
     "prefix_usage": Retention("prefix_usage", "hour", 2 * DAY),
     "sessions": Retention("sessions", "expires_at"),
     "idle_sessions": Retention("sessions", "last_seen_at", login_sessions.IDLE),

@@ -143,6 +143,7 @@ def steps(round_: int) -> list[Step]:
         Step("retrieveMessage", of("message")),
         Step("explainMessage", of("message")),
         Step("retrieveMessageTimeline", of("message")),
+        Step("listMessageLinks", of("message")),
         Step("listMessages", of("contact", "contact_id", limit=10)),
         Step("cancelMessage", of("scheduled")),
         Step("createSegment", just(name=f"{tag}: everybody", filter=EVERY), "segment"),

@@ -87,6 +87,7 @@ OPERATIONS = (
     Operation("Message", 2, lambda s: {
         "message.id": s.message, "message.kind": "API", "message.status": "QUEUED", "message.encoding": "GSM7",
         "message.contact.id": s.maria, "message.metadata": {}}, lambda s: {"id": s.message}),
+    Operation("MessageLinks", 2, lambda s: {"messageLinks": []}, lambda s: {"id": s.message}),
     Operation("SendMessage", 6, lambda s: {
         "sendMessage.__typename": "Message", "sendMessage.status": "QUEUED", "sendMessage.body": "Hi Maria"},
               lambda s: {"input": {"to": "+12125550101", "body": "Hi {firstName}"}, "key": "once"}),

@@ -144,12 +144,14 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
     data = DOCUMENT["webhooks"][type.value]["post"]["requestBody"]["content"][JSON]["example"]["data"]
     subject, _, verb = type.value.partition(".")
     if subject == "message":
-        assert data["status"] == verb
+        assert data["status"] == {"clicked": "delivered"}.get(verb, verb)
+        assert (data.get("click") is not None) is (verb == "clicked")
         assert (data.get("error") is not None) is (verb in ("failed", "skipped"))
         assert (data.get("reply") is not None) is (verb == "replied")
         steps = {
             "sent": ["sent_at"],
             "delivered": ["sent_at", "delivered_at"],
+            "clicked": ["sent_at", "delivered_at"],
             "replied": ["sent_at", "delivered_at", "replied_at"],
             "failed": ["failed_at"],
             "canceled": ["canceled_at"],

@@ -15,10 +15,12 @@ from aiohttp import web
 from msvs import database as db
 from msvs.address_policy import AddressPolicy
 from msvs.api.context import Context
+from msvs.api.messages.clicks import Click, record_clicks
+from msvs.api.unit_of_work import in_unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.connectors.base import ConnectorError, CredentialsRefused
 from msvs.http_client import HttpClient
-from msvs.models import WebhookEndpoint, Workspace
+from msvs.models import ShortLink, WebhookEndpoint, Workspace
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.syncs import run_syncs
 from msvs.workers.webhooks import deliver_webhooks
@@ -64,6 +66,13 @@ async def deliver() -> int:
 async def message_to(client: httpx.AsyncClient, to: str) -> None:
     await post(client, "/v1/messages", to=to, body="Doors open", metadata={"campaign": "cohort_06_close"})
     await work(4)
+
+
+async def click(client: httpx.AsyncClient) -> None:
+    body = "Cart closes tonight: https://cohortlabs.co/cart"
+    await post(client, "/v1/messages", to="+14155550123", body=body, shorten_links=True)
+    link = await ShortLink.get()
+    await in_unit_of_work(lambda: record_clicks(SERVICES, [Click(link.code, datetime.now(UTC))]))
 
 
 async def opt_in_twice_confirmed(client: httpx.AsyncClient) -> None:
@@ -172,6 +181,7 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.INBOUND_RECEIVED: lambda client: message_to(client, "+14155550107"),
     EventType.MESSAGE_CANCELED: cancel_message,
     EventType.MESSAGE_SKIPPED: skip_recipient,
+    EventType.MESSAGE_CLICKED: click,
     EventType.CAMPAIGN_STARTED: run_campaign,
     EventType.CAMPAIGN_PAUSED: pause_and_resume,
     EventType.CAMPAIGN_RESUMED: pause_and_resume,

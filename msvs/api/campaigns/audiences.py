@@ -22,14 +22,16 @@ from msvs.api.credits import rates
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
+from msvs.api.dispatch.short_links import LinkRow, body_template, copy_links
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.scope import scoped
 from msvs.api.text import quiet_hours
 from msvs.api.text.compliance import check_destination, is_in_blocked_range
+from msvs.api.text.links import LinkedTemplate, new_codes
 from msvs.api.text.phones import Phone, parse_phone, region_of
 from msvs.api.text.rendering import CONTACT_FIELDS, HasAttributes, NotRenderable, contact_values, render
 from msvs.api.text.sms import Encoding, measure
-from msvs.api.text.templates import Template, compile_template
+from msvs.api.text.templates import Template
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, record_encoded
 from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
@@ -126,6 +128,12 @@ class ExpandingCampaign(Protocol):
     def on_unknown(self) -> str: ...
 
     @property
+    def shorten_links(self) -> bool: ...
+
+    @property
+    def utm(self) -> Mapping[str, str] | None: ...
+
+    @property
     def default_sender(self) -> str: ...
 
     @property
@@ -136,6 +144,24 @@ class ExpandingCampaign(Protocol):
 
 
 class _Expanding(ExpandingCampaign, RegionSettings, Protocol): ...
+
+
+class HasBody(Protocol):
+    """The columns of a campaign that say what its messages read."""
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def shorten_links(self) -> bool: ...
+
+    @property
+    def utm(self) -> Mapping[str, str] | None: ...
+
+
+def template_of(services: Services, campaign: HasBody) -> Template:
+    """Return the template of a campaign's messages. Raises InvalidRequest."""
+    return body_template(services, campaign.body, shorten_links=campaign.shorten_links, utm=campaign.utm)
 
 
 class Recipient(HasAttributes, Protocol):
@@ -443,7 +469,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
         # Halted, or ended: what is known of it is of no more use.
         services.keep(Began).take(campaign_id)
         return 0
-    template = compile_template(campaign.body)
+    template = template_of(services, campaign)
     wants_attributes = not set(template.names).issubset(CONTACT_FIELDS)
     ctx = Context(campaign.workspace_id, campaign.livemode, services=services)
     exclusion = await find_exclusion(ctx, campaign.exclusions, now, first_parameter=5)
@@ -451,8 +477,9 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
     if not recipients:
         return 0
     senders = await choose_senders(services, campaign, recipients)
-    chunk = _Chunk(campaign, template, Regions.of(campaign), senders, now)
+    chunk = _Chunk(campaign, template, Regions.of(campaign), senders, now, services.link_days)
     await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
+    await copy_links(chunk.links)
     await record_encoded(ctx, chunk.events, chunk.written, now)
     notify_after_commit(WorkQueue.MESSAGES)
     return len(recipients)
@@ -480,7 +507,10 @@ class _Chunk:
         regions: Regions,
         senders: Mapping[str, str | None],
         now: datetime,
+        link_days: int,
     ) -> None:
+        self.links: list[LinkRow] = []
+        self._link_life = timedelta(days=link_days)
         self.events: list[bytes] = []
         self._event_ids: list[bytes] = []
         self._types: list[EventType] = []
@@ -515,12 +545,37 @@ class _Chunk:
                 id, event_id = uuid7(), uuid7().bytes
                 key, phone, contact_id = id.bytes, recipient[0].encode(), recipient[1]
                 public_id, public_contact_id = ids.encode_bare(id.int), ids.encode_bare(contact_id.int)
+                if text.urls:
+                    text = self._link(text, encoder, UUID(bytes=key), contact_id)
                 rows += encoder.row(key, contact_id.bytes, phone, text)
                 events += encoder.event(event_id, key, public_id, public_contact_id, phone, text)
                 self._event_ids.append(event_id)
                 self._types.append(encoder.type)
             self.events.append(b"".join(events))
             yield b"".join(rows)
+
+    def _link(self, text: Text, encoder: RowEncoder, id: UUID, contact_id: UUID) -> Text:
+        """Return the body of one recipient with short links of its own, whose rows `links` takes."""
+        campaign, now = self._campaign, self._now
+        codes = new_codes(len(text.urls))
+        self.links += [
+            (
+                code,
+                campaign.workspace_id,
+                campaign.livemode,
+                id,
+                campaign.id,
+                contact_id,
+                position,
+                url,
+                0,
+                now,
+                encoder.due_at + self._link_life,
+            )
+            for position, (code, url) in enumerate(zip(codes, text.urls, strict=True))
+        ]
+        assert isinstance(self._template, LinkedTemplate), "only it makes texts with links"
+        return text.linked(self._template.marks, codes)
 
     def _shared(self, recipient: Row, sender: str | None) -> tuple[RowEncoder, Text]:
         """Return a recipient's encoder and body, cached by the columns that decide them."""
@@ -550,11 +605,13 @@ class _Chunk:
         return self._render(recipient)
 
     def _render(self, recipient: Row) -> _Outcome:
+        values = contact_values(recipient, self._template.names)
         try:
-            rendered = render(self._template, contact_values(recipient, self._template.names))
+            rendered = render(self._template, values)
         except NotRenderable as error:
             return _Outcome(self._unrendered, Encoding.GSM7.value, 0, error.code.value)
-        return _Outcome(Text(rendered.body), rendered.encoding.value, rendered.segments, None)
+        urls = self._template.urls(values) if isinstance(self._template, LinkedTemplate) else ()
+        return _Outcome(Text(rendered.body, urls), rendered.encoding.value, rendered.segments, None)
 
     def _encoder(self, recipient: Row, sender: str | None, outcome: _Outcome) -> tuple[RowEncoder, Text]:
         text, encoding, segments, code = outcome

@@ -28,6 +28,7 @@ from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.pausing import DAILY_CAP, EXCLUSION_MISSING, INSUFFICIENT_CREDITS
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_usable
+from msvs.api.dispatch.short_links import body_template, check_utm
 from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.messages.messages import (
     SendMessage,
@@ -71,7 +72,8 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
-    read_template(data.body)
+    utm = check_utm(data.utm)
+    body_template(ctx.services, data.body, shorten_links=bool(data.shorten_links), utm=utm)
     due_at = check_schedule(data.scheduled_at, now)
     check_pace(data.rate_per_minute, data.spread_hours)
     campaign = Campaign(
@@ -96,6 +98,8 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         contact_weekly_cap=check_contact_cap(data.contact_weekly_cap, "contact_weekly_cap"),
         interval_seconds=_interval(data.rate_per_minute),
         on_unknown=data.on_unknown or OnUnknown.NEVER,
+        shorten_links=bool(data.shorten_links),
+        utm=utm,
     )
     members = None
     if not data.draft:
@@ -134,8 +138,12 @@ async def _change(ctx: Context, campaign: Campaign, data: UpdateCampaign, worksp
     if data.name is not msgspec.UNSET:
         campaign.name = _check_name(data.name)
     if data.body is not msgspec.UNSET:
-        read_template(data.body)
         campaign.body = data.body
+    if data.shorten_links is not msgspec.UNSET:
+        campaign.shorten_links = data.shorten_links
+    if data.utm is not msgspec.UNSET:
+        campaign.utm = check_utm(data.utm)
+    audiences.template_of(ctx.services, campaign)
     if data.from_ is not msgspec.UNSET:
         campaign.sender = await check_campaign_sender(ctx, workspace, data.from_)
     audience = (data.list_ids, data.segment_id, data.contact_ids)
@@ -222,6 +230,8 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
         contact_weekly_cap=source.contact_weekly_cap,
         interval_seconds=_interval(source.rate_per_minute),
         on_unknown=source.on_unknown,
+        shorten_links=source.shorten_links,
+        utm=source.utm,
     )
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, ctx.services.clock())
@@ -260,6 +270,7 @@ async def send_campaign_test(
             variables=variables or {},
             metadata={"test": "true", "campaign_id": ids.encode_id(ids.CAMPAIGN, id)},
             on_unknown=campaign.on_unknown,
+            shorten_links=campaign.shorten_links,
         )
         try:
             sent.append(await send_message(ctx, data))
@@ -473,7 +484,7 @@ async def _check_credits(ctx: Context, campaign: Campaign, workspace: Workspace,
     Who of a large audience would get it is only counted where the balance may not do for all of them: then its members
     are returned, for what else is asked about them.
     """
-    template = read_template(campaign.body)
+    template = audiences.template_of(ctx.services, campaign)
     dearest = audiences.estimated_segments(template) * rates.dearest(found_rates)
     available = await credits.available(ctx.workspace_id)
     if await audiences.has_at_most(ctx, campaign.audience, available // max(dearest, 1)):

@@ -28,6 +28,7 @@ from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import Wish, check_sender, choose_sender
+from msvs.api.dispatch.short_links import body_template, check_utm
 from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode
 from msvs.api.messages import messages
 from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule
@@ -39,6 +40,7 @@ from msvs.api.settings_of_mode import find_settings_with
 from msvs.api.text import body_warnings
 from msvs.api.text.body_warnings import BodyWarning
 from msvs.api.text.compliance import check_destination
+from msvs.api.text.links import LinkedTemplate, LinkRefused
 from msvs.api.text.phones import canonical, parse_phone
 from msvs.api.text.rendering import (
     MAX_BODY,
@@ -47,7 +49,6 @@ from msvs.api.text.rendering import (
     check_metadata,
     contact_values,
     given_values,
-    read_template,
     render,
 )
 from msvs.api.text.sms import Encoding, forcing_characters, measure, split
@@ -254,7 +255,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     """
     now = ctx.services.clock()
     phone = parse_phone(data.to)
-    template = read_template(data.body)
+    template = body_template(ctx.services, data.body, shorten_links=bool(data.shorten_links))
     variables = given_values(data.variables or {})
     check_metadata(data.metadata or {})
     due_at = check_schedule(data.scheduled_at, now)
@@ -328,7 +329,8 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     Exact up to `exact_up_to` recipients, of a random sample of about as many above. Raises InvalidRequest as creating
     it does.
     """
-    template = read_template(data.body)
+    utm = check_utm(data.utm)
+    template = body_template(ctx.services, data.body, shorten_links=bool(data.shorten_links), utm=utm)
     start = check_schedule(data.scheduled_at, ctx.services.clock())
     check_expiry(data.expires_at, start)
     checks.check_pace(data.rate_per_minute, data.spread_hours)
@@ -385,7 +387,7 @@ async def campaign_warnings(
     )
     start = max(campaign.scheduled_at or now, now)
     planned = _Planned(ctx, workspace, campaign.sender, data, start, found_rates, campaign.exclusions)
-    template = read_template(campaign.body)
+    template = audiences.template_of(ctx.services, campaign)
     members = members or await audiences.members_sql(ctx, campaign.audience)
     outcome, total, exact = await _look_at(ctx, planned, campaign.audience, members, template, LOOKED_AT)
     preview = outcome.preview(total, exact=exact)
@@ -475,6 +477,8 @@ class _Planned:
         self.regions = audiences.Regions.of(workspace)
         self.expires_at = data.expires_at
         self.on_unknown = str(data.on_unknown or OnUnknown.NEVER)
+        self.shorten_links = bool(data.shorten_links)
+        self.utm = check_utm(data.utm)
         self.respects_quiet_hours = workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours
         self.start = start
         self.rate_per_minute = data.rate_per_minute
@@ -571,7 +575,7 @@ class _Outcome:
             self.saved_alone[character] += saved
         if self.suggestion is not None:
             values = contact_values(person, self.template.names)
-            suggested = _try_render(compile_template(self.suggestion), values)
+            suggested = _try_render(_like(self.template, self.suggestion), values)
             if suggested is not None:
                 self.saved += message.segments - suggested.segments
                 self.suggestion_helps |= _is_better(suggested, message.encoding, message.segments)
@@ -680,7 +684,7 @@ def _describe(preview: MessagePreview, body: str, template: Template, values: Ma
     alone = _saved_alone(rendered.body, rendered.segments)
     preview.characters = [_character(character, 1, saved) for character, saved in alone.items()][:MAX_CHARACTERS]
     suggestion = _suggestion(body, template)
-    suggested = None if suggestion is None else _try_render(compile_template(suggestion), values)
+    suggested = None if suggestion is None else _try_render(_like(template, suggestion), values)
     if suggested is not None and _is_better(suggested, rendered.encoding, rendered.segments):
         preview.suggested_body = suggestion
         preview.segments_saved = rendered.segments - suggested.segments
@@ -709,13 +713,18 @@ def _suggestion(body: str, template: Template) -> str | None:
     if suggested == body or len(suggested) > MAX_BODY:
         return None
     try:
-        return suggested if compile_template(suggested).names == template.names else None
-    except TemplateError:
+        return suggested if _like(template, suggested).names == template.names else None
+    except (TemplateError, LinkRefused):
         return None
 
 
 def _is_better(suggested: Rendered, encoding: str, segments: int) -> bool:
     return suggested.segments < segments or suggested.encoding != encoding
+
+
+def _like(template: Template, body: str) -> Template:
+    """Return the template of another body, with its links marked where those of the first are."""
+    return template.of(body) if isinstance(template, LinkedTemplate) else compile_template(body)
 
 
 def _try_render(template: Template, values: Mapping[str, str]) -> Rendered | None:

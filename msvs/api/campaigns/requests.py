@@ -15,6 +15,7 @@ from msvs.api.campaigns import audiences
 from msvs.api.campaigns.checks import MAX_RATE, MAX_SPREAD_HOURS
 from msvs.api.campaigns.exclusions import Exclude
 from msvs.api.dispatch.frequency import MAX_CAP
+from msvs.api.dispatch.short_links import ShortenLinks, Utm
 from msvs.api.messages.messages import (
     MAX_AHEAD,
     Body,
@@ -102,6 +103,8 @@ class CampaignOptions(Request, frozen=True, kw_only=True):
     contact_daily_cap: DailyCap | None = None
     contact_weekly_cap: WeeklyCap | None = None
     on_unknown: OnUnknownField | None = None
+    shorten_links: ShortenLinks | None = None
+    utm: Annotated[Utm, about("UTM parameters of its short links; for `shorten_links` only.")] | None = None
 
 
 class _CreationOptions(CampaignOptions, frozen=True, kw_only=True):
@@ -157,6 +160,12 @@ class _Changes(Request, frozen=True, kw_only=True):
     contact_daily_cap: DailyCap | UnsetType | None = UNSET
     contact_weekly_cap: WeeklyCap | UnsetType | None = UNSET
     on_unknown: OnUnknownField | UnsetType | None = UNSET
+    shorten_links: ShortenLinks | UnsetType = UNSET
+    utm: (
+        Annotated[Utm, about("UTM parameters of its short links; null for none. They replace those that it has.")]
+        | UnsetType
+        | None
+    ) = UNSET
     version: Version | UnsetType = UNSET
 
 

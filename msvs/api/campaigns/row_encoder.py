@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from struct import Struct
@@ -49,18 +50,30 @@ _LENGTHS = [_length(size) for size in range(65)]
 class Text:
     """A body as its row and its event hold it."""
 
-    __slots__ = ("json", "row")
+    __slots__ = ("json", "row", "urls")
 
-    def __init__(self, body: str) -> None:
+    def __init__(self, body: str, urls: tuple[str, ...] = ()) -> None:
+        """`urls` are where the marked links of the body lead: see `linked`."""
         data = body.encode()
         self.row = _length(len(data)) + data
         self.json = msgspec.json.encode(body)
+        self.urls = urls
+
+    def linked(self, marks: Sequence[str], codes: Sequence[str]) -> Text:
+        """Return the text with codes in place of the marks, which are as long, so that the rest of the row stands."""
+        made = Text.__new__(Text)
+        made.row, made.json, made.urls = self.row, self.json, ()
+        for mark, code in zip(marks, codes, strict=True):
+            old, new = mark.encode(), code.encode()
+            made.row = made.row.replace(old, new)
+            made.json = made.json.replace(old, new)
+        return made
 
 
 class RowEncoder:
     """The shared parts of a campaign's messages, which differ only in id, contact, phone and body."""
 
-    __slots__ = ("_data", "_data_length", "_event", "_event_head", "_event_tail", "_head", "_tail", "type")
+    __slots__ = ("_data", "_data_length", "_event", "_event_head", "_event_tail", "_head", "_tail", "due_at", "type")
 
     def __init__(self, message: NewMessage, type: EventType, now: datetime) -> None:
         """Prepare the encoder of a new message whose id, contact, phone and body are left aside.
@@ -68,6 +81,7 @@ class RowEncoder:
         `type` is its event's.
         """
         self.type = type
+        self.due_at = message.due_at
         row: tuple[FieldValue, ...] = (
             message.workspace_id,
             message.livemode,

@@ -7,6 +7,7 @@ A filter is one condition:
   `email`, `phone`, `region`, `opt_in_status`, `created_at`, `opt_in_at` and `attributes.<key>`.
 - `{"list": "lst_…"}` holds for the members of a list.
 - `{"tag": "webinar"}` holds for the contacts with a tag.
+- `{"clicked": "any", "within_days": 30}`, or a campaign's id in place of `any`, finds who followed a short link.
 - `{"engagement": "delivered", "within_days": 30, "at_least": 1}` counts messages `sent`, `delivered` or `replied` to.
 
 A contact without a value meets `ne`, `not_in` and `{"op": "exists", "value": false}` and no other comparison.
@@ -269,6 +270,10 @@ async def check_filter(ctx: Context, filter: Mapping[str, JSON]) -> Compiled:
     return compiled
 
 
+# Stands for every campaign, and single messages.
+ANY_CAMPAIGN = "any"
+
+
 class _Compiler:
     """One compilation: the values bound so far, and the limits left."""
 
@@ -291,11 +296,12 @@ class _Compiler:
                 f"A filter is at most {MAX_DEPTH} levels deep.", param=param, code=ErrorCode.FILTER_TOO_DEEP
             )
         shape = next(
-            (name for name in ("all", "any", "not", "list", "tag", "engagement", "field") if name in node), None
+            (name for name in ("all", "any", "not", "list", "tag", "engagement", "clicked", "field") if name in node),
+            None,
         )
         if shape is None:
             raise InvalidRequest(
-                f"{param} must have one of all, any, not, field, list, tag and engagement.",
+                f"{param} must have one of all, any, not, field, list, tag, engagement and clicked.",
                 param=param,
                 code=ErrorCode.PARAMETER_MISSING,
             )
@@ -315,6 +321,8 @@ class _Compiler:
             return self.tag(node["tag"], f"{param}.tag")
         if shape == "engagement":
             return self.engagement(node, param)
+        if shape == "clicked":
+            return self.clicked(node, param)
         return self.comparison(node, param)
 
     def combination(self, nodes: object, shape: str, param: str, depth: int) -> str:
@@ -354,6 +362,19 @@ class _Compiler:
             f" AND {column} >= now() - make_interval(days => {self.bind(days, 'int')})"
             f" LIMIT {self.bind(least, 'int')}) AS counted) >= {self.bind(least, 'int')})"
         )
+
+    def clicked(self, node: Mapping[str, object], param: str) -> str:
+        of = _read_text(node["clicked"], f"{param}.clicked")
+        conditions = [
+            "sl.contact_id = c.id AND sl.workspace_id = c.workspace_id AND sl.livemode = c.livemode AND sl.clicks > 0"
+        ]
+        if of != ANY_CAMPAIGN:
+            id = ids.read_id(ids.CAMPAIGN, of, f"{param}.clicked")
+            conditions.append(f"sl.campaign_id = {self.bind(id, 'uuid')}")
+        if "within_days" in node:
+            days = _read_integer(node["within_days"], f"{param}.within_days", MAX_DAYS)
+            conditions.append(f"sl.last_clicked_at >= now() - make_interval(days => {self.bind(days, 'int')})")
+        return f"EXISTS (SELECT 1 FROM short_links AS sl WHERE {' AND '.join(conditions)})"
 
     def comparison(self, node: Mapping[str, object], param: str) -> str:
         field = _read_text(node["field"], f"{param}.field")
@@ -469,6 +490,7 @@ SHAPES = {
     "list": ("list",),
     "tag": ("tag",),
     "engagement": ("engagement", "within_days", "at_least"),
+    "clicked": ("clicked", "within_days"),
     "field": ("field", "op", "value"),
 }
 

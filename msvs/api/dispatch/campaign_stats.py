@@ -12,13 +12,16 @@ from msvs.database import execute, fetch, fetch_value
 # Recipients in these states may still change; a campaign is complete when none is left in them.
 OPEN_STATES = ("scheduled", "queued", "sending", "sent")
 
-# How many opted out comes without a status.
+# How many opted out comes without a status; of clicks, those of one message count once in place of credits.
 STATS = """
 SELECT campaign_id, status, sum(messages)::bigint AS messages, sum(credits)::bigint AS credits
 FROM campaign_tallies WHERE campaign_id = ANY($1) GROUP BY campaign_id, status
 UNION ALL
 SELECT campaign_id, NULL, count(*), 0 FROM messages
 WHERE campaign_id = ANY($1) AND opted_out AND {in_months} GROUP BY campaign_id
+UNION ALL
+SELECT campaign_id, 'clicks', sum(clicks)::bigint, count(DISTINCT message_id) FROM short_links
+WHERE campaign_id = ANY($1) AND clicks > 0 GROUP BY campaign_id
 """
 # The same of one campaign, as a column of another statement.
 TALLIES = """(
@@ -27,6 +30,9 @@ TALLIES = """(
         FROM campaign_tallies WHERE campaign_id = $1 GROUP BY status
         UNION ALL
         SELECT NULL, count(*), 0 FROM messages WHERE campaign_id = $1 AND opted_out AND {in_months}
+        UNION ALL
+        SELECT 'clicks', coalesce(sum(clicks), 0), count(DISTINCT message_id) FROM short_links
+        WHERE campaign_id = $1 AND clicks > 0
     ) AS tallies
 )"""
 Tally = tuple[str | None, int, int]
@@ -53,6 +59,9 @@ def stats_of(tallies: Iterable[Tally]) -> CampaignStats:
 def _add(stats: CampaignStats, status: str | None, messages: int, credits: int) -> None:
     if status is None:
         stats.opted_out = messages
+        return
+    if status == "clicks":
+        stats.clicks, stats.unique_clicks = messages, credits
         return
     stats.recipients += messages
     stats.credits_used += credits

@@ -13,7 +13,8 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
 from msvs.api.dispatch.batching import Batcher
-from msvs.api.dispatch.new_messages import NewMessage
+from msvs.api.dispatch.new_messages import NewLink, NewMessage
+from msvs.api.dispatch.short_links import insert_links
 from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.resources import message_resource
 from msvs.api.text.rendering import Rendered
@@ -115,6 +116,7 @@ def make_single(
     expires_at: datetime | None = None,
     warnings: list[KeptWarning] | None = None,
     on_unknown: OnUnknown | None = None,
+    links: tuple[NewLink, ...] = (),
 ) -> NewMessage:
     """Make a message that belongs to no campaign: queued if due, else scheduled. Nothing is written yet."""
     is_due = due_at <= now
@@ -142,6 +144,7 @@ def make_single(
         on_unknown=(on_unknown or OnUnknown.NEVER).value,
         # A key has no role.
         is_by_user=ctx.role is not None,
+        links=links,
     )
 
 
@@ -150,7 +153,10 @@ async def insert_single(ctx: Context, message: NewMessage) -> NewMessage:
 
     Raises PaymentRequired, and ComplianceRefused `daily_cap_reached`; nothing is written then.
     """
-    if _is_due(message):
+    if message.links:
+        async with unit_of_work():
+            await insert_batch(ctx, [message])
+    elif _is_due(message):
         await _write_due(ctx, message)
     else:
         await _schedule(message.workspace_id, message.livemode, [message])
@@ -168,6 +174,7 @@ async def insert_batch(ctx: Context, messages: Sequence[NewMessage]) -> None:
         await _queue(ctx.workspace_id, ctx.livemode, due)
     if later:
         await _schedule(ctx.workspace_id, ctx.livemode, later)
+    await insert_links(ctx.services, messages)
 
 
 def _is_due(message: NewMessage) -> bool:

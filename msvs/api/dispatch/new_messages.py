@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from msvs.api.text.sms import Encoding
 from msvs.models import MessageStatus, OnUnknown
 from msvs.models.messages import KeptWarning, MetadataValue
+
+
+class NewLink(NamedTuple):
+    """A short link of a message that is about to be written: its code, its place in the body, and where it leads."""
+
+    code: str
+    position: int
+    url: str
 
 
 @dataclass(slots=True)
@@ -44,6 +53,7 @@ class NewMessage:
     warnings: list[KeptWarning] | None = None
     on_unknown: str = OnUnknown.NEVER.value
     is_by_user: bool = False
+    links: tuple[NewLink, ...] = ()
 
     @property
     def cost(self) -> int:

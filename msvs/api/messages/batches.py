@@ -114,7 +114,7 @@ async def send_batch(ctx: Context, data: SendBatch) -> list[Outcome]:
     drafts: dict[int, Draft] = {}
     for index, each in enumerate(data.messages):
         try:
-            drafts[index] = _read(each, now)
+            drafts[index] = _read(ctx, each, now)
         except InvalidRequest as error:
             refused[index] = error
     spendable: Spendable | None = None
@@ -138,10 +138,10 @@ async def send_batch(ctx: Context, data: SendBatch) -> list[Outcome]:
     raise Unavailable("Other calls took what this batch needs. Nothing was sent: try again.", retry_after=1)
 
 
-def _read(message: SendMessage | InvalidRequest, now: datetime) -> Draft:
+def _read(ctx: Context, message: SendMessage | InvalidRequest, now: datetime) -> Draft:
     if isinstance(message, InvalidRequest):
         raise message
-    return read_draft(message, now)
+    return read_draft(ctx.services, message, now)
 
 
 async def _compose(ctx: Context, drafts: Mapping[int, Draft], spendable: Spendable | None, now: datetime) -> _Made:

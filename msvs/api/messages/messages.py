@@ -14,7 +14,7 @@ from tortoise.queryset import QuerySet
 
 from msvs.api import ids, settings_of_mode
 from msvs.api.contacts.contacts import ensure_contact, read_name
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.credits import caps, rates
 from msvs.api.dispatch.batching import Batcher
 from msvs.api.dispatch.cancellation import cancel_one, forgo_resend
@@ -22,6 +22,7 @@ from msvs.api.dispatch.enqueue import insert_single, make_single
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import require_carrier, require_route
 from msvs.api.dispatch.senders import Wish, check_sender, choose_sender
+from msvs.api.dispatch.short_links import ShortenLinks, body_template, make_links
 from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import kept, message_warnings
@@ -30,6 +31,7 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.resources import FAILURES, Refusal
 from msvs.api.scope import find, holds, scoped
 from msvs.api.text.compliance import check_destination
+from msvs.api.text.links import LinkedTemplate
 from msvs.api.text.phones import Phone, canonical, parse_phone, spellings
 from msvs.api.text.rendering import (
     MAX_BODY,
@@ -41,8 +43,8 @@ from msvs.api.text.rendering import (
     check_metadata,
     contact_values,
     given_values,
-    read_template,
     render,
+    with_codes,
 )
 from msvs.api.text.templates import Template
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
@@ -131,6 +133,7 @@ class SendMessage(Request, frozen=True):
     scheduled_at: ScheduledAt | None = None
     expires_at: ExpiresAt | None = None
     on_unknown: OnUnknownField | None = None
+    shorten_links: ShortenLinks | None = None
 
 
 class SendLiteral(SendMessage, frozen=True):
@@ -284,10 +287,10 @@ class Draft:
     expires_at: datetime | None
 
 
-def read_draft(data: SendMessage, now: datetime) -> Draft:
+def read_draft(services: Services, data: SendMessage, now: datetime) -> Draft:
     """Read a message to send. Raises InvalidRequest."""
     phone = parse_phone(data.to)
-    template = read_template(data.body, is_literal=data.is_literal)
+    template = body_template(services, data.body, shorten_links=bool(data.shorten_links), is_literal=data.is_literal)
     variables = given_values(data.variables or {})
     metadata = check_metadata(data.metadata or {})
     due_at = check_schedule(data.scheduled_at, now)
@@ -320,10 +323,14 @@ def compose(
     if contact.opt_in_status == OptInStatus.OPTED_OUT:
         raise opted_out()
     data, phone = draft.data, draft.phone
+    values = {**contact_values(contact, draft.template.names), **draft.variables}
     try:
-        rendered = render(draft.template, {**contact_values(contact, draft.template.names), **draft.variables})
+        rendered = render(draft.template, values)
     except NotRenderable as error:
         raise unrenderable(error) from None
+    links = make_links(draft.template, values)
+    if isinstance(draft.template, LinkedTemplate):
+        rendered = with_codes(draft.template, rendered, [link.code for link in links])
     warnings = message_warnings(
         data.body,
         draft.template,
@@ -348,6 +355,7 @@ def compose(
         now=now,
         warnings=kept(warnings),
         on_unknown=data.on_unknown,
+        links=links,
     )
 
 
@@ -359,7 +367,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
     """
     allow(ctx, Permission.MESSAGES_SEND)
     now = ctx.services.clock()
-    draft = read_draft(data, now)
+    draft = read_draft(ctx.services, data, now)
     phone = draft.phone
     require_carrier(ctx.services, ctx.livemode)
     found = await _find_recipient(ctx, canonical(phone.e164))

@@ -24,7 +24,7 @@ from msvs.api.errors import Conflict, ErrorCode
 from msvs.api.messages.export_jobs import forget_files_of_people, rename_in_conditions
 from msvs.api.messages.statistics import id_at
 from msvs.api.permissions import Permission, allow
-from msvs.api.privacy.naming import Person
+from msvs.api.privacy.naming import Person, without_target
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import scoped
 from msvs.api.text.phones import canonical, parse_phone, with_spellings
@@ -119,6 +119,11 @@ UPDATE messages SET to_phone = named.placeholder, body = '', metadata = '{}', wa
 FROM unnest($4::varchar[], $5::varchar[]) AS named (phone, placeholder)
 WHERE messages.workspace_id = $1 AND messages.livemode = $2 AND messages.id = ANY($3::uuid[])
     AND messages.to_phone = named.phone
+"""
+# With their clicks: a link that a person still has leads nowhere from now on.
+ERASE_LINKS = """
+DELETE FROM short_links
+WHERE workspace_id = $1 AND livemode = $2 AND (message_id = ANY($3::uuid[]) OR contact_id = $4)
 """
 ERASE_INBOUND = f"""
 WITH named AS (SELECT * FROM unnest($4::varchar[], $5::varchar[]) AS named (phone, placeholder))
@@ -378,6 +383,7 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     scope = (ctx.workspace_id, ctx.livemode)
     phones, placeholders = list(subject.placeholders), list(subject.placeholders.values())
     await execute(ERASE_MESSAGES, *scope, messages, phones, placeholders)
+    await execute(ERASE_LINKS, *scope, messages, subject.contact_id)
     own = list(subject.own)
     stand_ins = [subject.placeholders[phone] for phone in own]
     await execute(ERASE_INBOUND, *scope, subject.contact_id, phones, placeholders, own, messages)
@@ -480,6 +486,8 @@ def _redacted(subject: _Subject, value: object) -> object:
 
 
 def _opt_in_or(subject: _Subject, name: str, value: object) -> object:
+    if name == "click" and isinstance(value, dict):
+        return without_target(value)
     if name == "opt_in" and isinstance(value, dict):
         return {key: BLANKED.get(key, _redacted(subject, each)) for key, each in value.items()}
     return _redacted(subject, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # A text with fewer digits matches too many phones to identify one.
@@ -35,3 +35,8 @@ class Person:
         if email and (email in folded or (folded == email.partition("@")[0] and [folded] not in names)):
             return True
         return all(names) and set(folded.replace(",", " ").split()) >= {*names[0], *names[1]}
+
+
+def without_target(click: Mapping[object, object]) -> dict[object, object]:
+    """Return a click of an event without where its link leads, which may name the person."""
+    return {**click, "url": ""}

@@ -19,6 +19,7 @@ from msvs.api.privacy.erasure import (
     WRITE_ANSWERS,
     WRITE_EVENTS,
 )
+from msvs.api.privacy.naming import without_target
 from msvs.api.scope import find
 from msvs.database import execute, fetch
 from msvs.models import Message, MessageStatus
@@ -30,6 +31,8 @@ BLANKED: dict[str, object] = {"body": "", "text": "", "parts": [], "suggested_bo
 REDACT_MESSAGE = """
 UPDATE messages SET body = '', warnings = NULL WHERE workspace_id = $1 AND livemode = $2 AND id = $3
 """
+# Where they lead is a part of the text.
+REDACT_LINKS = "DELETE FROM short_links WHERE workspace_id = $1 AND livemode = $2 AND message_id = $3"
 FIND_EVENTS_OF_MESSAGE = """
 SELECT id FROM events WHERE workspace_id = $1 AND livemode = $2 AND id >= $3 AND resource_id = $3
 """
@@ -73,6 +76,7 @@ async def _redact(ctx: Context, id: UUID) -> Message:
         )
     scope = (ctx.workspace_id, ctx.livemode)
     await execute(REDACT_MESSAGE, *scope, id)
+    await execute(REDACT_LINKS, *scope, id)
     names = frozenset((ids.encode_id(ids.MESSAGE, id), f"SM{id.hex}"))
     events = [found.id for found in await fetch(FIND_EVENTS_OF_MESSAGE, *scope, id, timeout=READ_SECONDS)]
     rows = await fetch(READ_EVENTS, *scope, events)
@@ -97,12 +101,18 @@ def _without_text(text: str, names: frozenset[str]) -> str:
     return msgspec.json.encode(_blanked(value, names)).decode()
 
 
+def _blank(name: str, value: object) -> object:
+    if name == "click" and isinstance(value, dict):
+        return without_target(value)
+    return BLANKED.get(name, value)
+
+
 def _blanked(value: object, names: frozenset[str]) -> object:
     match value:
         case list():
             return [_blanked(each, names) for each in value]
         case dict():
             if not names.isdisjoint(str(value.get(name)) for name in ("id", "sid")):
-                return {name: BLANKED.get(name, each) for name, each in value.items()}
+                return {name: _blank(name, each) for name, each in value.items()}
             return {name: _blanked(each, names) for name, each in value.items()}
     return value

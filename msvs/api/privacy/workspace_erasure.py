@@ -32,6 +32,7 @@ ERASED: Mapping[str, str] = {
     "status_callbacks": OWN,
     "twilio_messages": OWN,
     "virtual_signals": OWN,
+    "short_links": OWN,
     "campaign_recipients": OF_CAMPAIGNS,
     "campaign_tallies": OF_CAMPAIGNS,
     "webhook_deliveries": OF_ENDPOINTS,

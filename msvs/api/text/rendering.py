@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple, Protocol, cast
 
 from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.api.text.links import MAX_URL, LinkedTemplate
 from msvs.api.text.sms import Encoding, measure
 from msvs.api.text.templates import MissingVariable, Template, TemplateError, canonical, compile_template, value_text
 from msvs.json_types import JSON, JSONObject
@@ -107,12 +108,24 @@ def render(template: Template, values: Mapping[str, str]) -> Rendered:
         body = template.render(values)
     except MissingVariable as error:
         raise NotRenderable(ErrorCode.VARIABLE_MISSING, error.name, error.written, is_blank=error.is_blank) from None
-    if len(body) > MAX_BODY:
+    if len(body) > MAX_BODY or _has_long_link(template, values):
         raise NotRenderable(ErrorCode.BODY_TOO_LONG)
     if not body.strip():
         raise NotRenderable(ErrorCode.BODY_EMPTY)
     size = measure(body)
     return Rendered(body, size.encoding, size.segments)
+
+
+def _has_long_link(template: Template, values: Mapping[str, str]) -> bool:
+    return isinstance(template, LinkedTemplate) and any(len(url) > MAX_URL for url in template.urls(values))
+
+
+def with_codes(template: LinkedTemplate, rendered: Rendered, codes: Sequence[str]) -> Rendered:
+    """Return a rendered body with the codes of its short links; it keeps its length."""
+    body = rendered.body
+    for mark, code in zip(template.marks, codes, strict=True):
+        body = body.replace(mark, code)
+    return rendered._replace(body=body)
 
 
 def check_metadata(metadata: Mapping[str, JSON]) -> dict[str, MetadataValue]:

@@ -42,6 +42,7 @@ class EventType(StrEnum):
     INBOUND_RECEIVED = "inbound.received"
     MESSAGE_CANCELED = "message.canceled"
     MESSAGE_SKIPPED = "message.skipped"
+    MESSAGE_CLICKED = "message.clicked"
     CAMPAIGN_STARTED = "campaign.started"
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"

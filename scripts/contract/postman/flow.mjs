@@ -116,6 +116,7 @@ export const FLOW = {
   previewMessage: { body: { to: "{{phone}}" } },
   retrieveMessage: { path: { id: "message_id" } },
   explainMessage: { path: { id: "message_id" } },
+  listMessageLinks: { path: { id: "message_id" } },
   retrieveMessageTimeline: { path: { id: "message_id" } },
   cancelMessage: { path: { id: "spare_message_id" }, before: ["spareMessage"] },
 

@@ -126,8 +126,9 @@ async def test_an_expansion_writes_what_one_message_at_a_time_would(
         message = messages[person.id]
         recipient = _Recipient(person, None if person.id == gone.id else person.id)
         draft = audiences.make_message(seen, recipient, compile_template(body), Regions.of(workspace), {}, NOW)
+        assert draft.links == ()
         for name in draft.__slots__:
-            assert name == "id" or getattr(message, name) == getattr(draft, name), name
+            assert name in ("id", "links") or getattr(message, name) == getattr(draft, name), name
         assert (message.opted_out, message.attempt_count, message.carrier) == (False, 0, None)
         event = events[message.id]
         assert event.data == msgspec.json.encode(message_resource(message)).decode()

@@ -1,0 +1,1 @@
+"""Short links: redirect people to where a link of a message leads."""

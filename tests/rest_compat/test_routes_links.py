@@ -1,0 +1,402 @@
+"""Short links from the body to the click: redirects, programs, expiry, guesses, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from msvs import database as db
+from msvs.api import ids
+from msvs.api.accounts.keys import create_key
+from msvs.api.campaigns import audiences
+from msvs.api.contacts.segments import create_segment
+from msvs.api.context import Context
+from msvs.api.messages import clicks
+from msvs.api.messages.clicks import Click, Clicks, record_clicks
+from msvs.api.privacy.erasure import erase_contact
+from msvs.api.unit_of_work import in_unit_of_work, unit_of_work
+from msvs.models import Contact, CreditBalance, Event, Message, ShortLink
+from msvs.workers import campaigns as workers
+from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.retention import drop_rows
+from tests.apps import BASE_URL, running_app, settings_for
+from tests.engines import Engines
+from tests.factories import make_contact, make_list
+from tests.rest_compat.conftest import Client
+from tests.rest_compat.making import get, post, refused
+from tests.services import SERVICES
+
+PHONE = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"}
+TARGET = "https://cohortlabs.co/cart"
+BODY = f"Cart closes tonight: {TARGET}"
+codes_of = re.compile(r"https?://[^/ ]+/([0-9A-Za-z]{11})(?![0-9A-Za-z/?])").findall
+
+
+@pytest.fixture
+async def browser(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody with a phone who follows links."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL, headers=PHONE) as browser:
+        yield browser
+
+
+async def settle() -> None:
+    """Have the clicks of the application written."""
+    await SERVICES.keep(Clicks).write(SERVICES)
+
+
+async def send(api: httpx.AsyncClient, body: str = BODY, **more: Any) -> tuple[dict[str, Any], str]:
+    message = await post(api, "/v1/messages", to="+12125550111", body=body, shorten_links=True, **more)
+    (code,) = codes_of(message["body"])
+    return message, code
+
+
+async def test_a_click_leads_on_and_is_told_once(
+    app: Starlette,
+    api: httpx.AsyncClient,
+    browser: httpx.AsyncClient,
+) -> None:
+    message, code = await send(api)
+    assert re.fullmatch(rf"Cart closes tonight: https?://[^/]+/{code}", message["body"])
+    for _ in range(3):
+        answer = await browser.get(f"/{code}")
+        assert (answer.status_code, answer.headers["Location"]) == (302, TARGET)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+    await settle()
+    links = await get(api, f"/v1/messages/{message['id']}/links")
+    (link,) = links["data"]
+    assert (link["url"], link["position"], link["clicks"]) == (TARGET, 0, 3)
+    assert message["body"].endswith(link["short_url"])
+    (event,) = (await get(api, "/v1/events", type="message.clicked"))["data"]
+    assert event["data"]["id"] == message["id"]
+    assert event["data"]["click"] == {"url": TARGET, "position": 0, "clicked_at": link["first_clicked_at"]}
+
+
+async def test_a_redirect_can_say_every_target(
+    app: Starlette,
+    api: httpx.AsyncClient,
+    browser: httpx.AsyncClient,
+) -> None:
+    """Also a phone whose name holds the word of a program is a person's."""
+    _, code = await send(api, "Go: https://münchen.example.de/日本\x01?a={a}", variables={"a": "é\r\nSet-Cookie: x"})
+    answer = await browser.get(f"/{code}", headers={"User-Agent": "Mozilla/5.0 (Linux; Android 9; CUBOT_X18)"})
+    target = "https://xn--mnchen-3ya.example.de/%E6%97%A5%E6%9C%AC%01?a=%C3%A9%0D%0ASet-Cookie%3A%20x"
+    assert (answer.status_code, answer.headers["Location"]) == (302, target)
+    assert "Set-Cookie" not in answer.headers
+    await settle()
+    assert (await ShortLink.get(code=code)).clicks == 1
+
+
+async def test_a_merge_moves_the_clicks(
+    app: Starlette, api: httpx.AsyncClient, browser: httpx.AsyncClient, ctx: Context
+) -> None:
+    message, code = await send(api)
+    await browser.get(f"/{code}")
+    await settle()
+    kept = await make_contact(ctx)
+    await post(api, f"/v1/contacts/{ids.encode_id(ids.CONTACT, kept.id)}/merge", 200, contact_id=message["contact_id"])
+    assert await _found(ctx, {"clicked": "any"}) == {kept.id}
+
+
+async def test_without_the_option_a_body_stays_as_it_is(api: httpx.AsyncClient) -> None:
+    message = await post(api, "/v1/messages", to="+12125550111", body=BODY)
+    assert message["body"] == BODY
+    assert (await get(api, f"/v1/messages/{message['id']}/links"))["data"] == []
+    assert await ShortLink.all().count() == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("HEAD", {}),
+        ("GET", {"User-Agent": "facebookexternalhit/1.1"}),
+        ("GET", {"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1)"}),
+        ("GET", {"User-Agent": "curl/8.5.0"}),
+        ("GET", {"User-Agent": ""}),
+        ("GET", {"Sec-Purpose": "prefetch;prerender"}),
+        ("GET", {"Purpose": "prefetch"}),
+        ("GET", {"X-Moz": "prefetch"}),
+        ("GET", {"User-Agent": "CUBOT_X18 curl/8.5.0"}),
+    ],
+)
+async def test_a_program_is_led_on_and_not_counted(
+    app: Starlette,
+    api: httpx.AsyncClient,
+    browser: httpx.AsyncClient,
+    method: str,
+    headers: dict[str, str],
+) -> None:
+    _, code = await send(api)
+    answer = await browser.request(method, f"/{code}", headers=headers)
+    assert (answer.status_code, answer.headers["Location"]) == (302, TARGET)
+    await settle()
+    assert (await ShortLink.get(code=code)).clicks == 0
+    assert (await get(api, "/v1/events", type="message.clicked"))["data"] == []
+
+
+async def test_an_unknown_link_is_a_page_and_an_expired_one_is_gone(
+    app: Starlette,
+    api: httpx.AsyncClient,
+    browser: httpx.AsyncClient,
+) -> None:
+    _, code = await send(api)
+    missing = await browser.get("/AAAAAAAAAAA")
+    assert (missing.status_code, "does not exist" in missing.text) == (404, True)
+    await db.execute("UPDATE short_links SET expires_at = now() - interval '1 second'")
+    gone = await browser.get(f"/{code}")
+    assert (gone.status_code, "expired" in gone.text, "Location" in gone.headers) == (410, True, False)
+    assert TARGET not in gone.text
+    await settle()
+    assert (await ShortLink.get(code=code)).clicks == 0
+    now = datetime.now(UTC)
+    assert await drop_rows(SERVICES, "short_links", now=now) == 0
+    assert await drop_rows(SERVICES, "short_links", now=now + timedelta(days=31)) == 1
+
+
+async def test_guesses_are_limited(app: Starlette, api: httpx.AsyncClient, browser: httpx.AsyncClient) -> None:
+    _, code = await send(api)
+    transport = httpx.ASGITransport(app, client=("198.51.100.7", 4711))
+    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=PHONE) as guesser:
+        statuses = [(await guesser.get(f"/{number:011d}")).status_code for number in range(80)]
+        assert (statuses[0], 429 in statuses) == (404, True)
+        assert set(statuses) == {404, 429}
+        # Nothing is looked up for a network that guesses, so that it learns of no code.
+        statuses = [(await guesser.get(f"/{number:011d}")).status_code for number in range(30)]
+        assert (await guesser.get(f"/{code}")).status_code == 429
+    assert (await browser.get(f"/{code}")).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1/x", "https://intranet/x", "https://a@cohortlabs.co/", "https://{x}/"]
+)
+async def test_a_link_to_no_public_host_is_refused_and_nothing_is_sent(api: httpx.AsyncClient, url: str) -> None:
+    body = {"to": "+12125550111", "body": f"See {url}", "variables": {"x": "a.co"}, "shorten_links": True}
+    assert await refused(await api.post("/v1/messages", json=body)) == (400, "url_invalid", "body")
+    campaign = {"name": "A", "body": f"See {url}", "audience": {}, "draft": True, "shorten_links": True}
+    assert await refused(await api.post("/v1/campaigns", json=campaign)) == (400, "url_invalid", "body")
+    assert await Message.all().count() == await ShortLink.all().count() == 0
+
+
+async def test_a_target_is_sealed(api: httpx.AsyncClient) -> None:
+    _, code = await send(api)
+    for change in ("url = 'https://evil.example.com'", "message_id = gen_random_uuid()", "code = 'AAAAAAAAAAA'"):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await db.execute(f"UPDATE short_links SET {change}")
+    assert (await ShortLink.get(code=code)).url == TARGET
+
+
+async def make_campaign(api: httpx.AsyncClient, ctx: Context, number: int, **more: Any) -> tuple[str, list[Contact]]:
+    contacts = [await make_contact(ctx, first_name=f"N{place}") for place in range(number)]
+    listed = await make_list(ctx, contacts)
+    audience = {"list_ids": [ids.encode_id(ids.CONTACT_LIST, listed.id)]}
+    body = "Hey {firstName}: https://cohortlabs.co/?n={firstName} or https://cohortlabs.co/help"
+    more = {"body": body, "utm": {"source": "sms"}, **more}
+    made = await post(api, "/v1/campaigns", name="Close", audience=audience, shorten_links=True, **more)
+    return made["id"], contacts
+
+
+async def test_a_campaign_has_links_for_each_recipient_and_counts_their_clicks(
+    app: Starlette,
+    api: httpx.AsyncClient,
+    browser: httpx.AsyncClient,
+    ctx: Context,
+) -> None:
+    id, contacts = await make_campaign(api, ctx, 30)
+    await expand_campaigns(SERVICES)
+    links = await ShortLink.all().order_by("message_id", "position")
+    assert len(links) == len({link.code for link in links}) == 60
+    for message in await Message.all():
+        own = [link for link in links if link.message_id == message.id]
+        assert codes_of(message.body) == [link.code for link in own]
+        name = next(contact.first_name for contact in contacts if contact.id == message.contact_id)
+        assert [link.url for link in own] == [
+            f"https://cohortlabs.co/?n={name}&utm_source=sms",
+            "https://cohortlabs.co/help?utm_source=sms",
+        ]
+        assert {(link.campaign_id, link.contact_id) for link in own} == {(message.campaign_id, message.contact_id)}
+        # The event says what is sent.
+        event = await Event.get(resource_id=message.id, type="message.queued")
+        assert json.loads(event.data)["body"] == message.body
+    first, other = links[0], next(link for link in links if link.message_id != links[0].message_id)
+    for link in (first, first, links[1], other):
+        assert (await browser.get(f"/{link.code}")).status_code == 302
+    await settle()
+    stats = (await get(api, f"/v1/campaigns/{id}"))["stats"]
+    assert (stats["recipients"], stats["clicks"], stats["unique_clicks"]) == (30, 4, 2)
+    assert len((await get(api, "/v1/events", type="message.clicked"))["data"]) == 3
+    assert await _found(ctx, {"clicked": id}) == {first.contact_id, other.contact_id}
+    assert await _found(ctx, {"clicked": "any", "within_days": 1}) == {first.contact_id, other.contact_id}
+    assert await _found(ctx, {"all": [{"clicked": ids.encode_id(ids.CAMPAIGN, ids.new_id())}]}) == set()
+
+
+async def _found(ctx: Context, filter: dict[str, Any]) -> set[UUID | None]:
+    async with unit_of_work():
+        segment = await create_segment(ctx, "Clickers", filter)
+    members = await audiences.members_sql(ctx, {"segment_id": ids.encode_id(ids.SEGMENT, segment.id)})
+    return {row.id for row in await db.fetch(members.sql, *members.values)}
+
+
+async def test_a_crash_in_an_expansion_makes_each_link_once(
+    api: httpx.AsyncClient, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_campaign(api, ctx, 25)
+    # A second lane would go on after the first is killed.
+    monkeypatch.setattr(workers, "LANES", 1)
+
+    class Killed(BaseException):
+        """Stands for the end of the process, which no handler sees."""
+
+    for name in ("copy_encoded", "copy_links", "record_encoded"):
+        copied = getattr(audiences, name)
+        for before in (True, False):
+
+            async def dying(*values: Any, copied: Any = copied, before: bool = before) -> None:
+                if not before:
+                    await copied(*values)
+                raise Killed
+
+            with monkeypatch.context() as patch:
+                patch.setattr(audiences, name, dying)
+                with pytest.raises(Killed):
+                    await expand_campaigns(SERVICES)
+            assert await Message.all().count() == await ShortLink.all().count() == 0
+    await expand_campaigns(SERVICES)
+    assert await Message.all().count() == 25
+    assert await ShortLink.all().count() == 50
+    links = await ShortLink.all().values_list("message_id", "position")
+    assert len(set(links)) == 50
+
+
+async def test_a_batch_and_a_schedule_have_links_too(api: httpx.AsyncClient) -> None:
+    later = (datetime.now(UTC) + timedelta(days=9)).isoformat()
+    batch = await post(
+        api,
+        "/v1/messages/batch",
+        200,
+        messages=[
+            {"to": "+12125550111", "body": BODY, "shorten_links": True},
+            {"to": "+12125550112", "body": BODY},
+            {"to": "+12125550113", "body": BODY, "shorten_links": True, "scheduled_at": later},
+        ],
+    )
+    bodies = [entry["message"]["body"] for entry in batch["data"]]
+    assert [len(codes_of(body)) for body in bodies] == [1, 0, 1]
+    now, then = await ShortLink.all().order_by("expires_at")
+    assert timedelta(days=8) < then.expires_at - now.expires_at < timedelta(days=10)
+
+
+async def test_a_message_that_is_not_paid_for_has_no_links(
+    client: Client,
+    live_ctx: Context,
+    virtual_live: None,
+) -> None:
+    await CreditBalance.filter(workspace_id=live_ctx.workspace_id).update(balance=0)
+    api = await client(live_ctx)
+    body = {"to": "+12125550111", "body": BODY, "shorten_links": True}
+    assert (await api.post("/v1/messages", json=body)).status_code == 402
+    assert await ShortLink.all().count() == await Message.all().count() == await Contact.all().count() == 0
+
+
+async def test_a_preview_counts_the_short_form(api: httpx.AsyncClient) -> None:
+    body = f"Go: https://cohortlabs.co/{'a' * 180}"
+    asked = {"to": "+12125550111", "body": body}
+    long = await post(api, "/v1/messages/preview", 200, **asked)
+    short = await post(api, "/v1/messages/preview", 200, **asked, shorten_links=True)
+    assert (long["segments"], short["segments"]) == (2, 1)
+    sent, _ = await send(api, body)
+    assert sent["segments"] == 1
+
+
+async def test_erasing_a_person_forgets_their_clicks(
+    app: Starlette,
+    api: httpx.AsyncClient,
+    browser: httpx.AsyncClient,
+    ctx: Context,
+) -> None:
+    message, code = await send(api, "Go: https://cohortlabs.co/?who={who}", variables={"who": "maria"})
+    await db.execute("UPDATE messages SET status = 'delivered'")
+    await browser.get(f"/{code}")
+    await settle()
+    id = ids.decode_id(ids.CONTACT, message["contact_id"])
+    assert id is not None
+    await in_unit_of_work(lambda: erase_contact(ctx, id))
+    assert await ShortLink.all().count() == 0
+    assert (await browser.get(f"/{code}")).status_code == 404
+    assert not any("maria" in event.data for event in await Event.all())
+
+
+async def test_clicks_at_once_are_told_once(api: httpx.AsyncClient) -> None:
+    _, code = await send(api)
+    at = datetime.now(UTC)
+
+    async def click() -> None:
+        await in_unit_of_work(lambda: record_clicks(SERVICES, [Click(code, at)] * 5))
+
+    await asyncio.gather(*(click() for _ in range(8)))
+    assert (await ShortLink.get(code=code)).clicks == 40
+    assert await Event.filter(type="message.clicked").count() == 1
+
+
+async def test_clicks_wait_while_the_database_is_away(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, code = await send(api)
+    waiting = Clicks()
+    waiting.note(code, datetime.now(UTC))
+
+    async def away(*_: Any) -> None:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clicks, "record_clicks", away)
+        with pytest.raises(ConnectionResetError):
+            await waiting.write(SERVICES)
+    assert await waiting.write(SERVICES) == 1
+    assert (await ShortLink.get(code=code)).clicks == 1
+
+
+async def test_another_workspace_and_mode_see_no_links(
+    client: Client,
+    api: httpx.AsyncClient,
+    other_ctx: Context,
+    live_ctx: Context,
+) -> None:
+    message, _ = await send(api)
+    for ctx in (other_ctx, live_ctx):
+        answer = await (await client(ctx)).get(f"/v1/messages/{message['id']}/links")
+        assert answer.status_code == 404
+
+
+@asynccontextmanager
+async def of_domain(database: str, engines: Engines, path: Any) -> AsyncIterator[httpx.AsyncClient]:
+    settings = replace(settings_for(database, engines, path), link_domain="go.cohortlabs.co")
+    async with (
+        running_app(settings) as running,
+        httpx.AsyncClient(transport=httpx.ASGITransport(running), base_url="https://go.cohortlabs.co") as browser,
+    ):
+        yield browser
+
+
+async def test_a_domain_of_links_serves_links_and_nothing_else(
+    api: httpx.AsyncClient, database: str, engines: Engines, tmp_path: Any, ctx: Context
+) -> None:
+    _, code = await send(api)
+    _, key = await create_key(ctx.workspace_id, livemode=False)
+    async with of_domain(database, engines, tmp_path) as browser:
+        assert (await browser.get(f"/{code}", headers=PHONE)).headers["Location"] == TARGET
+        for path in ("/", "/v1/messages", "/healthz", "/docs/", f"/{code}/", f"/{code}?to=https://evil.example.com/x/"):
+            answer = await browser.get(path, headers={**PHONE, "Authorization": f"Bearer {key}"})
+            assert answer.headers.get("Location") in (None, TARGET), path
+            assert answer.status_code in (302, 404), path
+        own = await browser.post("/v1/messages", json={"to": "+12125550111", "body": BODY, "shorten_links": True})
+        assert own.status_code == 404

@@ -429,6 +429,12 @@ class CampaignRow(Protocol):
     def on_unknown(self) -> str: ...
 
     @property
+    def shorten_links(self) -> bool: ...
+
+    @property
+    def utm(self) -> dict[str, str] | None: ...
+
+    @property
     def interval_seconds(self) -> float: ...
 
     @property
@@ -2076,6 +2082,49 @@ class SessionRow(Protocol):
 
     @property
     def device(self) -> str | None: ...
+
+
+class ShortLinkRow(Protocol):
+    """A row of `short_links`."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def message_id(self) -> UUID: ...
+
+    @property
+    def campaign_id(self) -> UUID | None: ...
+
+    @property
+    def contact_id(self) -> UUID | None: ...
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def clicks(self) -> int: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def expires_at(self) -> datetime: ...
+
+    @property
+    def first_clicked_at(self) -> datetime | None: ...
+
+    @property
+    def last_clicked_at(self) -> datetime | None: ...
 
 
 class StatusCallbackRow(Protocol):

@@ -309,6 +309,7 @@ const (
 	EventTypeInboundReceived     EventType = "inbound.received"
 	EventTypeMessageCanceled     EventType = "message.canceled"
 	EventTypeMessageSkipped      EventType = "message.skipped"
+	EventTypeMessageClicked      EventType = "message.clicked"
 	EventTypeCampaignStarted     EventType = "campaign.started"
 	EventTypeCampaignPaused      EventType = "campaign.paused"
 	EventTypeCampaignResumed     EventType = "campaign.resumed"
@@ -720,6 +721,7 @@ const (
 	SubscribedEventInboundReceived     SubscribedEvent = "inbound.received"
 	SubscribedEventMessageCanceled     SubscribedEvent = "message.canceled"
 	SubscribedEventMessageSkipped      SubscribedEvent = "message.skipped"
+	SubscribedEventMessageClicked      SubscribedEvent = "message.clicked"
 	SubscribedEventCampaignStarted     SubscribedEvent = "campaign.started"
 	SubscribedEventCampaignPaused      SubscribedEvent = "campaign.paused"
 	SubscribedEventCampaignResumed     SubscribedEvent = "campaign.resumed"
@@ -975,6 +977,10 @@ type Campaign struct {
 	CreatedAt time.Time `json:"created_at"`
 	// What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
 	OnUnknown OnUnknown `json:"on_unknown"`
+	// Whether recipients get short links of their own.
+	ShortenLinks bool `json:"shorten_links"`
+	// The UTM parameters of its short links.
+	Utm *Utm `json:"utm"`
 	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
 	// between.
 	Version string `json:"version"`
@@ -1049,6 +1055,10 @@ type CampaignCreate struct {
 	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
 	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
+	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
+	// Their hosts must be public names. False if it is left out.
+	ShortenLinks *bool `json:"shorten_links,omitempty"`
+	Utm          *Utm  `json:"utm,omitempty"`
 	// Whether to keep it as a draft until it is launched; its audience may be empty until then.
 	Draft *bool `json:"draft,omitempty"`
 }
@@ -1143,6 +1153,10 @@ type CampaignPreviewCreate struct {
 	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
 	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
+	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
+	// Their hosts must be public names. False if it is left out.
+	ShortenLinks *bool `json:"shorten_links,omitempty"`
+	Utm          *Utm  `json:"utm,omitempty"`
 	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
 	Body string `json:"body"`
 	// The audience.
@@ -1179,6 +1193,10 @@ type CampaignStats struct {
 	OptedOut int64 `json:"opted_out"`
 	// Credits reserved or spent.
 	CreditsUsed int64 `json:"credits_used"`
+	// The number of clicks on its short links, without those of programs.
+	Clicks int64 `json:"clicks"`
+	// The number of messages with a click.
+	UniqueClicks int64 `json:"unique_clicks"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -1247,6 +1265,10 @@ type CampaignUpdate struct {
 	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
 	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *Opt[OnUnknown] `json:"on_unknown,omitempty"`
+	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
+	// Their hosts must be public names. False if it is left out.
+	ShortenLinks *bool     `json:"shorten_links,omitempty"`
+	Utm          *Opt[Utm] `json:"utm,omitempty"`
 	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 	// The new audience.
@@ -1344,6 +1366,23 @@ type Checkout struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *Checkout) UnmarshalJSON(text []byte) error {
 	type plain Checkout
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// Click: The first click on a short link of a message.
+type Click struct {
+	// Where the link leads.
+	URL string `json:"url"`
+	// The place of the link in the body, from 0.
+	Position  int64     `json:"position"`
+	ClickedAt time.Time `json:"clicked_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Click) UnmarshalJSON(text []byte) error {
+	type plain Click
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -2822,6 +2861,7 @@ type Message struct {
 	// What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
 	OnUnknown OnUnknown `json:"on_unknown"`
 	Reply     *Reply    `json:"reply,omitempty"`
+	Click     *Click    `json:"click,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -2924,6 +2964,9 @@ type MessageCreate struct {
 	// What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
 	// `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
+	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
+	// Their hosts must be public names. False if it is left out.
+	ShortenLinks *bool `json:"shorten_links,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -2974,6 +3017,22 @@ type MessageLedgerEntry struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *MessageLedgerEntry) UnmarshalJSON(text []byte) error {
 	type plain MessageLedgerEntry
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// MessageLinks: The short links of a message, in the order of its body.
+type MessageLinks struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// A link each; none if the message has no short links.
+	Data []ShortLink `json:"data"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *MessageLinks) UnmarshalJSON(text []byte) error {
+	type plain MessageLinks
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -3556,6 +3615,33 @@ func (v *SettingChoices) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// ShortLink: A short link of a message, and the clicks of people on it.
+type ShortLink struct {
+	Object string `json:"object"`
+	// The link in the body.
+	ShortURL string `json:"short_url"`
+	// Where it leads.
+	URL string `json:"url"`
+	// The place of the link in the body, from 0.
+	Position int64 `json:"position"`
+	// The number of clicks, without those of programs.
+	Clicks int64 `json:"clicks"`
+	// When it was first clicked; null before that.
+	FirstClickedAt *time.Time `json:"first_clicked_at"`
+	// When it was last clicked; null before that.
+	LastClickedAt *time.Time `json:"last_clicked_at"`
+	// The link leads nowhere after this time.
+	ExpiresAt time.Time `json:"expires_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ShortLink) UnmarshalJSON(text []byte) error {
+	type plain ShortLink
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // SkippedCount: The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late.
 type SkippedCount struct {
 	// The reason's code.
@@ -3936,6 +4022,23 @@ type UploadPart struct {
 // MarshalJSON writes the fields that are set.
 func (v UploadPart) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// Utm: UTM parameters that are added to each shortened link which does not have them yet.
+type Utm struct {
+	// `utm_source`.
+	Source *string `json:"source,omitempty"`
+	// `utm_medium`.
+	Medium *string `json:"medium,omitempty"`
+	// `utm_campaign`.
+	Campaign *string `json:"campaign,omitempty"`
+	// `utm_term`.
+	Term *string `json:"term,omitempty"`
+	// `utm_content`.
+	Content *string `json:"content,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v Utm) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // Webhook: A webhook. `secret` is present only in the answer that creates or rotates it.
 type Webhook struct {
 	ID     string `json:"id"`
@@ -4144,7 +4247,7 @@ func (v WorkspaceUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 // newEventData returns what the data of an event is read into; nil for a type that is not known.
 func newEventData(kind EventType) any {
 	switch kind {
-	case EventTypeMessageQueued, EventTypeMessageSent, EventTypeMessageDelivered, EventTypeMessageFailed, EventTypeMessageReplied, EventTypeMessageCanceled, EventTypeMessageSkipped:
+	case EventTypeMessageQueued, EventTypeMessageSent, EventTypeMessageDelivered, EventTypeMessageFailed, EventTypeMessageReplied, EventTypeMessageCanceled, EventTypeMessageSkipped, EventTypeMessageClicked:
 		return new(Message)
 	case EventTypeContactOptedIn, EventTypeContactOptedOut, EventTypeContactMerged:
 		return new(Contact)

@@ -157,6 +157,11 @@ func (s *MessagesService) Timeline(ctx context.Context, id string, options ...Re
 	return call[MessageTimeline](ctx, s.client, "GET", pathOf("/v1/messages/%s/timeline", id), nil, nil, options)
 }
 
+// ListLinks: List the short links of a message with their clicks.
+func (s *MessagesService) ListLinks(ctx context.Context, id string, options ...RequestOption) (*MessageLinks, error) {
+	return call[MessageLinks](ctx, s.client, "GET", pathOf("/v1/messages/%s/links", id), nil, nil, options)
+}
+
 // Cancel: Cancel a scheduled message. Cancels a scheduled or queued message. Any other message is returned unchanged.
 func (s *MessagesService) Cancel(ctx context.Context, id string, options ...RequestOption) (*Message, error) {
 	return call[Message](ctx, s.client, "POST", pathOf("/v1/messages/%s/cancel", id), nil, nil, options)

@@ -242,6 +242,7 @@ export type EventType =
   | "inbound.received"
   | "message.canceled"
   | "message.skipped"
+  | "message.clicked"
   | "campaign.started"
   | "campaign.paused"
   | "campaign.resumed"
@@ -533,6 +534,7 @@ export type SubscribedEvent =
   | "inbound.received"
   | "message.canceled"
   | "message.skipped"
+  | "message.clicked"
   | "campaign.started"
   | "campaign.paused"
   | "campaign.resumed"
@@ -641,6 +643,11 @@ export interface MessageCreateParams {
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
+  /**
+   * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
+   * hosts must be public names. False if it is left out.
+   */
+  shorten_links?: boolean | null;
 }
 
 /** The service that a list syncs from. */
@@ -741,6 +748,20 @@ export interface SegmentConditionInListParams {
 /** The condition does not hold. */
 export interface SegmentConditionNotParams {
   not: SegmentConditionParams;
+}
+
+/** UTM parameters that are added to each shortened link which does not have them yet. */
+export interface UtmParams {
+  /** `utm_source`. */
+  source?: string | null;
+  /** `utm_medium`. */
+  medium?: string | null;
+  /** `utm_campaign`. */
+  campaign?: string | null;
+  /** `utm_term`. */
+  term?: string | null;
+  /** `utm_content`. */
+  content?: string | null;
 }
 
 /** An API key with its scopes. `key` is present only in the answer that creates or rolls it. */
@@ -913,6 +934,10 @@ export interface Campaign {
   created_at: string;
   /** What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`. */
   on_unknown: OnUnknown;
+  /** Whether recipients get short links of their own. */
+  shorten_links: boolean;
+  /** The UTM parameters of its short links. */
+  utm: Utm | null;
   /**
    * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
    * between.
@@ -1065,6 +1090,10 @@ export interface CampaignStats {
   opted_out: number;
   /** Credits reserved or spent. */
   credits_used: number;
+  /** The number of clicks on its short links, without those of programs. */
+  clicks: number;
+  /** The number of messages with a click. */
+  unique_clicks: number;
 }
 
 /** The messages of a campaign test. */
@@ -1130,6 +1159,15 @@ export interface Checkout {
   expires_at: string | null;
   /** When it was paid; null until then. */
   paid_at: string | null;
+}
+
+/** The first click on a short link of a message. */
+export interface Click {
+  /** Where the link leads. */
+  url: string;
+  /** The place of the link in the body, from 0. */
+  position: number;
+  clicked_at: string;
 }
 
 /** A service that a list can sync from. */
@@ -2045,6 +2083,7 @@ export interface Message {
   /** What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`. */
   on_unknown: OnUnknown;
   reply?: Reply;
+  click?: Click;
 }
 
 /** One attempt to hand the message to a carrier. `outcome` is null while it lasts. */
@@ -2088,6 +2127,17 @@ export interface MessageCanceledEvent {
   id: string;
   object: "event";
   type: "message.canceled";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Message;
+}
+
+/** A person followed a short link of the message for the first time; see `data.click`. */
+export interface MessageClickedEvent {
+  id: string;
+  object: "event";
+  type: "message.clicked";
   livemode: boolean;
   api_version: "v1";
   created_at: string;
@@ -2148,6 +2198,14 @@ export interface MessageLedgerEntry {
   amount: number;
   /** When the credits moved. */
   at: string;
+}
+
+/** The short links of a message, in the order of its body. */
+export interface MessageLinks {
+  id: string;
+  object: "message_links";
+  /** A link each; none if the message has no short links. */
+  data: Array<ShortLink>;
 }
 
 /**
@@ -2553,6 +2611,25 @@ export interface SettingChoices {
   choices: Array<SettingChoice>;
 }
 
+/** A short link of a message, and the clicks of people on it. */
+export interface ShortLink {
+  object: "short_link";
+  /** The link in the body. */
+  short_url: string;
+  /** Where it leads. */
+  url: string;
+  /** The place of the link in the body, from 0. */
+  position: number;
+  /** The number of clicks, without those of programs. */
+  clicks: number;
+  /** When it was first clicked; null before that. */
+  first_clicked_at: string | null;
+  /** When it was last clicked; null before that. */
+  last_clicked_at: string | null;
+  /** The link leads nowhere after this time. */
+  expires_at: string;
+}
+
 /** The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late. */
 export interface SkippedCount {
   /** The reason's code. */
@@ -2727,6 +2804,20 @@ export interface TimelineEntry {
   error: ErrorDetail | null;
 }
 
+/** UTM parameters that are added to each shortened link which does not have them yet. */
+export interface Utm {
+  /** `utm_source`. */
+  source?: string | null;
+  /** `utm_medium`. */
+  medium?: string | null;
+  /** `utm_campaign`. */
+  campaign?: string | null;
+  /** `utm_term`. */
+  term?: string | null;
+  /** `utm_content`. */
+  content?: string | null;
+}
+
 /** A webhook. `secret` is present only in the answer that creates or rotates it. */
 export interface Webhook {
   id: string;
@@ -2862,6 +2953,7 @@ export type KnownEvent =
   | InboundReceivedEvent
   | MessageCanceledEvent
   | MessageSkippedEvent
+  | MessageClickedEvent
   | CampaignStartedEvent
   | CampaignPausedEvent
   | CampaignResumedEvent
@@ -2892,6 +2984,7 @@ export const EVENT_TYPES: readonly string[] = [
   "inbound.received",
   "message.canceled",
   "message.skipped",
+  "message.clicked",
   "campaign.started",
   "campaign.paused",
   "campaign.resumed",

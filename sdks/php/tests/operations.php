@@ -13,6 +13,7 @@ return [
     'retrieveMessage' => ['messages', 'retrieve', ['id'], false],
     'explainMessage' => ['messages', 'explain', ['id'], false],
     'retrieveMessageTimeline' => ['messages', 'timeline', ['id'], false],
+    'listMessageLinks' => ['messages', 'listLinks', ['id'], false],
     'cancelMessage' => ['messages', 'cancel', ['id'], false],
     'createCampaign' => ['campaigns', 'create', [], true],
     'listCampaigns' => ['campaigns', 'list', [], true],

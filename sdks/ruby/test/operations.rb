@@ -11,6 +11,7 @@ OPERATIONS = {
   "retrieveMessage" => [:messages, :retrieve, %w[id], false],
   "explainMessage" => [:messages, :explain, %w[id], false],
   "retrieveMessageTimeline" => [:messages, :timeline, %w[id], false],
+  "listMessageLinks" => [:messages, :list_links, %w[id], false],
   "cancelMessage" => [:messages, :cancel, %w[id], false],
   "createCampaign" => [:campaigns, :create, %w[], false],
   "listCampaigns" => [:campaigns, :list, %w[], true],

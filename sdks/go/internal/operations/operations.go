@@ -50,6 +50,9 @@ var Calls = map[string]Call{
 	"retrieveMessageTimeline": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Messages.Timeline(ctx, args.text("id"), options...)
 	},
+	"listMessageLinks": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Messages.ListLinks(ctx, args.text("id"), options...)
+	},
 	"cancelMessage": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Messages.Cancel(ctx, args.text("id"), options...)
 	},

@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { AudienceParams, Campaign, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ExcludeParams, ListMessagesOrder, OnUnknown, Reconciliation, Scalar } from "../types.js";
+import type { AudienceParams, Campaign, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ExcludeParams, ListMessagesOrder, OnUnknown, Reconciliation, Scalar, UtmParams } from "../types.js";
 
 /** Parameters of campaigns.create. */
 export interface CampaignsCreateParams {
@@ -44,6 +44,12 @@ export interface CampaignsCreateParams {
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
+  /**
+   * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
+   * hosts must be public names. False if it is left out.
+   */
+  shorten_links?: boolean | null;
+  utm?: UtmParams | null;
   /** Whether to keep it as a draft until it is launched; its audience may be empty until then. */
   draft?: boolean | null;
 }
@@ -101,6 +107,12 @@ export interface CampaignsPreviewParams {
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
+  /**
+   * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
+   * hosts must be public names. False if it is left out.
+   */
+  shorten_links?: boolean | null;
+  utm?: UtmParams | null;
   /** The name, which is ignored. */
   name?: string | null;
 }
@@ -143,6 +155,12 @@ export interface CampaignsUpdateParams {
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
+  /**
+   * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
+   * hosts must be public names. False if it is left out.
+   */
+  shorten_links?: boolean;
+  utm?: UtmParams | null;
   /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
   /** The new audience. */

@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { ListMessagesOrder, Message, MessageBatch, MessageCreateParams, MessageExplanation, MessageOrigin, MessagePreview, MessageStatus, MessageStatusFilter, MessageTimeline, OnUnknown, Scalar } from "../types.js";
+import type { ListMessagesOrder, Message, MessageBatch, MessageCreateParams, MessageExplanation, MessageLinks, MessageOrigin, MessagePreview, MessageStatus, MessageStatusFilter, MessageTimeline, OnUnknown, Scalar } from "../types.js";
 
 /** Parameters of messages.create. */
 export interface MessagesCreateParams {
@@ -31,6 +31,11 @@ export interface MessagesCreateParams {
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
+  /**
+   * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
+   * hosts must be public names. False if it is left out.
+   */
+  shorten_links?: boolean | null;
 }
 
 /** Parameters of messages.list. */
@@ -108,6 +113,11 @@ export interface MessagesPreviewParams {
    * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
    */
   on_unknown?: OnUnknown | null;
+  /**
+   * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
+   * hosts must be public names. False if it is left out.
+   */
+  shorten_links?: boolean | null;
 }
 
 /** One SMS to one phone. */
@@ -159,6 +169,11 @@ export class MessagesResource {
   /** List everything that happened to a message, in order. */
   timeline(id: string, options: RequestOptions = {}): Promise<Result<MessageTimeline>> {
     return this.#call.one("GET", `/v1/messages/${pathId("id", id)}/timeline`, { options });
+  }
+
+  /** List the short links of a message with their clicks. */
+  listLinks(id: string, options: RequestOptions = {}): Promise<Result<MessageLinks>> {
+    return this.#call.one("GET", `/v1/messages/${pathId("id", id)}/links`, { options });
   }
 
   /** Cancel a scheduled message. Cancels a scheduled or queued message. Any other message is returned unchanged. */

@@ -25,6 +25,7 @@ final class SubscribedEvent
     public const INBOUND_RECEIVED = 'inbound.received';
     public const MESSAGE_CANCELED = 'message.canceled';
     public const MESSAGE_SKIPPED = 'message.skipped';
+    public const MESSAGE_CLICKED = 'message.clicked';
     public const CAMPAIGN_STARTED = 'campaign.started';
     public const CAMPAIGN_PAUSED = 'campaign.paused';
     public const CAMPAIGN_RESUMED = 'campaign.resumed';

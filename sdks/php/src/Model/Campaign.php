@@ -46,6 +46,8 @@ use MassiveSMS\Model;
  * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read string $on_unknown What to do if the outcome of a message is unknown and the carrier cannot be
  * asked: `never` or `resend`.
+ * @property-read bool $shorten_links Whether recipients get short links of their own.
+ * @property-read Utm|null $utm The UTM parameters of its short links.
  * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
  * refused if another was made in between.
  */
@@ -62,5 +64,6 @@ final class Campaign extends Model
         'completed_at' => 'time',
         'canceled_at' => 'time',
         'created_at' => 'time',
+        'utm' => Utm::class,
     ];
 }

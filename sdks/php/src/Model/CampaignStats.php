@@ -22,6 +22,8 @@ use MassiveSMS\Model;
  * @property-read int $replied The number of delivered messages with a reply.
  * @property-read int $opted_out The number of recipients who answered STOP.
  * @property-read int $credits_used Credits reserved or spent.
+ * @property-read int $clicks The number of clicks on its short links, without those of programs.
+ * @property-read int $unique_clicks The number of messages with a click.
  */
 final class CampaignStats extends Model
 {

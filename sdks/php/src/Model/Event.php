@@ -38,6 +38,7 @@ class Event extends Model
         'inbound.received' => InboundReceivedEvent::class,
         'message.canceled' => MessageCanceledEvent::class,
         'message.skipped' => MessageSkippedEvent::class,
+        'message.clicked' => MessageClickedEvent::class,
         'campaign.started' => CampaignStartedEvent::class,
         'campaign.paused' => CampaignPausedEvent::class,
         'campaign.resumed' => CampaignResumedEvent::class,

@@ -43,6 +43,7 @@ use MassiveSMS\Model;
  * @property-read string $on_unknown What to do if the outcome of a message is unknown and the carrier cannot be
  * asked: `never` or `resend`.
  * @property-read Reply|null $reply
+ * @property-read Click|null $click
  */
 final class Message extends Model
 {
@@ -58,5 +59,6 @@ final class Message extends Model
         'replied_at' => 'time',
         'created_at' => 'time',
         'reply' => Reply::class,
+        'click' => Click::class,
     ];
 }

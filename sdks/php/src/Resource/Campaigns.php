@@ -38,6 +38,8 @@ final class Campaigns extends Resource
      *     contact_daily_cap?: int|null,
      *     contact_weekly_cap?: int|null,
      *     on_unknown?: 'never'|'resend'|string|null,
+     *     shorten_links?: bool|null,
+     *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
      *     draft?: bool|null,
      * } $params
      * - `name`: Internal name (your team only).
@@ -59,6 +61,8 @@ final class Campaigns extends Resource
      * - `contact_weekly_cap`: The most campaign messages that a recipient gets in 7 days, this one included.
      * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+     * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
+     * clicks are counted. Their hosts must be public names. False if it is left out.
      * - `draft`: Whether to keep it as a draft until it is launched; its audience may be empty until then.
      * @param RequestOptions $options
      */
@@ -71,7 +75,7 @@ final class Campaigns extends Resource
             [],
             [],
             $params,
-            ['audience' => [], 'exclude' => [], 'metadata' => []],
+            ['audience' => [], 'exclude' => [], 'metadata' => [], 'utm' => []],
             $options,
         );
     }
@@ -121,6 +125,8 @@ final class Campaigns extends Resource
      *     contact_daily_cap?: int|null,
      *     contact_weekly_cap?: int|null,
      *     on_unknown?: 'never'|'resend'|string|null,
+     *     shorten_links?: bool|null,
+     *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
      *     name?: string|null,
      * } $params
      * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
@@ -140,6 +146,8 @@ final class Campaigns extends Resource
      * - `contact_weekly_cap`: The most campaign messages that a recipient gets in 7 days, this one included.
      * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+     * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
+     * clicks are counted. Their hosts must be public names. False if it is left out.
      * - `name`: The name, which is ignored.
      * @param RequestOptions $options
      */
@@ -152,7 +160,7 @@ final class Campaigns extends Resource
             [],
             [],
             $params,
-            ['exclude' => [], 'metadata' => [], 'audience' => []],
+            ['exclude' => [], 'metadata' => [], 'utm' => [], 'audience' => []],
             $options,
         );
     }
@@ -197,6 +205,8 @@ final class Campaigns extends Resource
      *     contact_daily_cap?: int|null,
      *     contact_weekly_cap?: int|null,
      *     on_unknown?: 'never'|'resend'|string|null,
+     *     shorten_links?: bool,
+     *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
      *     version?: string,
      *     audience?: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
      * } $params
@@ -218,6 +228,8 @@ final class Campaigns extends Resource
      * - `contact_weekly_cap`: The most campaign messages that a recipient gets in 7 days, this one included.
      * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+     * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
+     * clicks are counted. Their hosts must be public names. False if it is left out.
      * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
      * - `audience`: The new audience.
      * @param RequestOptions $options
@@ -231,7 +243,7 @@ final class Campaigns extends Resource
             ['id' => $id],
             [],
             $params,
-            ['metadata' => [], 'exclude' => [], 'audience' => []],
+            ['metadata' => [], 'exclude' => [], 'utm' => [], 'audience' => []],
             $options,
         );
     }

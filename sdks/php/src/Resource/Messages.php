@@ -31,6 +31,7 @@ final class Messages extends Resource
      *     scheduled_at?: \DateTimeInterface|string|null,
      *     expires_at?: \DateTimeInterface|string|null,
      *     on_unknown?: 'never'|'resend'|string|null,
+     *     shorten_links?: bool|null,
      * } $params
      * - `to`: Recipient phone in E.164 format.
      * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
@@ -43,6 +44,8 @@ final class Messages extends Resource
      * - `expires_at`: ISO-8601 time with an offset after which nothing is handed to a carrier.
      * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+     * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
+     * clicks are counted. Their hosts must be public names. False if it is left out.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Message
@@ -112,7 +115,7 @@ final class Messages extends Resource
      * the limit of campaign routes.
      *
      * @param array{
-     *     messages: list<array{to: string, body: string, from?: string|null, variables?: array<string, mixed>|null, metadata?: array<string, mixed>|null, scheduled_at?: \DateTimeInterface|string|null, expires_at?: \DateTimeInterface|string|null, on_unknown?: 'never'|'resend'|string|null}>,
+     *     messages: list<array{to: string, body: string, from?: string|null, variables?: array<string, mixed>|null, metadata?: array<string, mixed>|null, scheduled_at?: \DateTimeInterface|string|null, expires_at?: \DateTimeInterface|string|null, on_unknown?: 'never'|'resend'|string|null, shorten_links?: bool|null}>,
      * } $params
      * - `messages`: From 1 to 1000 messages, each with the fields of a single send. Messages with the same phone or
      * body are different messages.
@@ -144,6 +147,7 @@ final class Messages extends Resource
      *     scheduled_at?: \DateTimeInterface|string|null,
      *     expires_at?: \DateTimeInterface|string|null,
      *     on_unknown?: 'never'|'resend'|string|null,
+     *     shorten_links?: bool|null,
      * } $params
      * - `to`: Recipient phone in E.164 format.
      * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
@@ -156,6 +160,8 @@ final class Messages extends Resource
      * - `expires_at`: ISO-8601 time with an offset after which nothing is handed to a carrier.
      * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+     * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
+     * clicks are counted. Their hosts must be public names. False if it is left out.
      * @param RequestOptions $options
      */
     public function preview(array $params, array $options = []): Model\MessagePreview
@@ -224,6 +230,26 @@ final class Messages extends Resource
             Model\MessageTimeline::class,
             'GET',
             '/v1/messages/{id}/timeline',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * List the short links of a message with their clicks.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function listLinks(string $id, array $options = []): Model\MessageLinks
+    {
+        return $this->fetch(
+            Model\MessageLinks::class,
+            'GET',
+            '/v1/messages/{id}/links',
             ['id' => $id],
             [],
             [],

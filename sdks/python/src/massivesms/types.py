@@ -277,6 +277,7 @@ EventType = (
         "inbound.received",
         "message.canceled",
         "message.skipped",
+        "message.clicked",
         "campaign.started",
         "campaign.paused",
         "campaign.resumed",
@@ -628,6 +629,7 @@ SubscribedEvent = (
         "inbound.received",
         "message.canceled",
         "message.skipped",
+        "message.clicked",
         "campaign.started",
         "campaign.paused",
         "campaign.resumed",
@@ -719,6 +721,7 @@ MessageCreateParam = TypedDict(
         "scheduled_at": "datetime | str | None",
         "expires_at": "datetime | str | None",
         "on_unknown": "OnUnknown | None",
+        "shorten_links": "bool | None",
     },
 )
 
@@ -806,6 +809,16 @@ SegmentConditionNotParam = TypedDict(
         "not": "SegmentConditionParam",
     },
 )
+
+
+class UtmParam(TypedDict, total=False):
+    """UTM parameters that are added to each shortened link which does not have them yet."""
+
+    source: str | None
+    medium: str | None
+    campaign: str | None
+    term: str | None
+    content: str | None
 
 
 class ApiKey(Model):
@@ -939,6 +952,7 @@ class Campaign(Model):
         "exclude": "Exclusions",
         "stats": "CampaignStats",
         "warnings": "SendWarning",
+        "utm": "Utm",
     }
     id: str
     object: Literal["campaign"]
@@ -988,6 +1002,10 @@ class Campaign(Model):
     """When it was created."""
     on_unknown: OnUnknown
     """What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`."""
+    shorten_links: bool
+    """Whether recipients get short links of their own."""
+    utm: Utm | None
+    """The UTM parameters of its short links."""
     version: str
     """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     between."""
@@ -1162,6 +1180,10 @@ class CampaignStats(Model):
     """The number of recipients who answered STOP."""
     credits_used: int
     """Credits reserved or spent."""
+    clicks: int
+    """The number of clicks on its short links, without those of programs."""
+    unique_clicks: int
+    """The number of messages with a click."""
 
 
 class CampaignTestSent(Model):
@@ -1230,6 +1252,16 @@ class Checkout(Model):
     """The time until which it can be paid; null before it is open."""
     paid_at: str | None
     """When it was paid; null until then."""
+
+
+class Click(Model):
+    """The first click on a short link of a message."""
+
+    url: str
+    """Where the link leads."""
+    position: int
+    """The place of the link in the body, from 0."""
+    clicked_at: str
 
 
 class Connector(Model):
@@ -2173,7 +2205,12 @@ class ListSyncFailedEvent(Model):
 class Message(Model):
     """One SMS to one phone."""
 
-    _nested: ClassVar[Mapping[str, str]] = {"error": "ErrorDetail", "warnings": "SendWarning", "reply": "Reply"}
+    _nested: ClassVar[Mapping[str, str]] = {
+        "error": "ErrorDetail",
+        "warnings": "SendWarning",
+        "reply": "Reply",
+        "click": "Click",
+    }
     id: str
     object: Literal["message"]
     livemode: bool
@@ -2223,6 +2260,7 @@ class Message(Model):
     on_unknown: OnUnknown
     """What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`."""
     reply: Reply | None
+    click: Click | None
 
 
 class MessageAttempt(Model):
@@ -2274,6 +2312,19 @@ class MessageCanceledEvent(Model):
     id: str
     object: Literal["event"]
     type: Literal["message.canceled"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Message
+
+
+class MessageClickedEvent(Model):
+    """A person followed a short link of the message for the first time; see `data.click`."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Message"}
+    id: str
+    object: Literal["event"]
+    type: Literal["message.clicked"]
     livemode: bool
     api_version: Literal["v1"]
     created_at: str
@@ -2352,6 +2403,16 @@ class MessageLedgerEntry(Model):
     """The amount: positive for additions, negative for charges."""
     at: str
     """When the credits moved."""
+
+
+class MessageLinks(Model):
+    """The short links of a message, in the order of its body."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "ShortLink"}
+    id: str
+    object: Literal["message_links"]
+    data: list[ShortLink]
+    """A link each; none if the message has no short links."""
 
 
 class MessagePreview(Model):
@@ -2749,6 +2810,26 @@ class SettingChoices(Model):
     """The values."""
 
 
+class ShortLink(Model):
+    """A short link of a message, and the clicks of people on it."""
+
+    object: Literal["short_link"]
+    short_url: str
+    """The link in the body."""
+    url: str
+    """Where it leads."""
+    position: int
+    """The place of the link in the body, from 0."""
+    clicks: int
+    """The number of clicks, without those of programs."""
+    first_clicked_at: str | None
+    """When it was first clicked; null before that."""
+    last_clicked_at: str | None
+    """When it was last clicked; null before that."""
+    expires_at: str
+    """The link leads nowhere after this time."""
+
+
 class SkippedCount(Model):
     """The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late."""
 
@@ -2939,6 +3020,21 @@ class TimelineEntry(Model):
     error: ErrorDetail | None
 
 
+class Utm(Model):
+    """UTM parameters that are added to each shortened link which does not have them yet."""
+
+    source: str | None
+    """`utm_source`."""
+    medium: str | None
+    """`utm_medium`."""
+    campaign: str | None
+    """`utm_campaign`."""
+    term: str | None
+    """`utm_term`."""
+    content: str | None
+    """`utm_content`."""
+
+
 class Webhook(Model):
     """A webhook. `secret` is present only in the answer that creates or rotates it."""
 
@@ -3075,6 +3171,7 @@ Event = Union[  # noqa: UP007
     InboundReceivedEvent,
     MessageCanceledEvent,
     MessageSkippedEvent,
+    MessageClickedEvent,
     CampaignStartedEvent,
     CampaignPausedEvent,
     CampaignResumedEvent,
@@ -3102,6 +3199,7 @@ EVENTS: Mapping[str, type[Model]] = {
     "inbound.received": InboundReceivedEvent,
     "message.canceled": MessageCanceledEvent,
     "message.skipped": MessageSkippedEvent,
+    "message.clicked": MessageClickedEvent,
     "campaign.started": CampaignStartedEvent,
     "campaign.paused": CampaignPausedEvent,
     "campaign.resumed": CampaignResumedEvent,

@@ -38,6 +38,7 @@ module MassiveSMS
       "inbound.received" => :InboundReceivedEvent,
       "message.canceled" => :MessageCanceledEvent,
       "message.skipped" => :MessageSkippedEvent,
+      "message.clicked" => :MessageClickedEvent,
       "campaign.started" => :CampaignStartedEvent,
       "campaign.paused" => :CampaignPausedEvent,
       "campaign.resumed" => :CampaignResumedEvent,
@@ -218,6 +219,10 @@ module MassiveSMS
     field :created_at, :time
     # What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
     field :on_unknown
+    # Whether recipients get short links of their own.
+    field :shorten_links
+    # The UTM parameters of its short links.
+    field :utm, :Utm
     # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     # between.
     field :version
@@ -366,6 +371,10 @@ module MassiveSMS
     field :opted_out
     # Credits reserved or spent.
     field :credits_used
+    # The number of clicks on its short links, without those of programs.
+    field :clicks
+    # The number of messages with a click.
+    field :unique_clicks
   end
 
   # The messages of a campaign test.
@@ -429,6 +438,15 @@ module MassiveSMS
     field :expires_at, :time
     # When it was paid; null until then.
     field :paid_at, :time
+  end
+
+  # The first click on a short link of a message.
+  class Click < Model
+    # Where the link leads.
+    field :url
+    # The place of the link in the body, from 0.
+    field :position
+    field :clicked_at, :time
   end
 
   # A service that a list can sync from.
@@ -1320,6 +1338,7 @@ module MassiveSMS
     # What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`.
     field :on_unknown
     field :reply, :Reply
+    field :click, :Click
   end
 
   # One attempt to hand the message to a carrier. `outcome` is null while it lasts.
@@ -1360,6 +1379,17 @@ module MassiveSMS
 
   # Message canceled before a carrier had it.
   class MessageCanceledEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Message
+  end
+
+  # A person followed a short link of the message for the first time; see `data.click`.
+  class MessageClickedEvent < Event
     field :id
     field :object
     field :type
@@ -1421,6 +1451,14 @@ module MassiveSMS
     field :amount
     # When the credits moved.
     field :at, :time
+  end
+
+  # The short links of a message, in the order of its body.
+  class MessageLinks < Model
+    field :id
+    field :object
+    # A link each; none if the message has no short links.
+    field :data, [:ShortLink]
   end
 
   # A preview of a message; `parts` are its segments in order. `body` and the fields that depend on it are null if it
@@ -1778,6 +1816,25 @@ module MassiveSMS
     field :choices, [:SettingChoice]
   end
 
+  # A short link of a message, and the clicks of people on it.
+  class ShortLink < Model
+    field :object
+    # The link in the body.
+    field :short_url
+    # Where it leads.
+    field :url
+    # The place of the link in the body, from 0.
+    field :position
+    # The number of clicks, without those of programs.
+    field :clicks
+    # When it was first clicked; null before that.
+    field :first_clicked_at, :time
+    # When it was last clicked; null before that.
+    field :last_clicked_at, :time
+    # The link leads nowhere after this time.
+    field :expires_at, :time
+  end
+
   # The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late.
   class SkippedCount < Model
     # The reason's code.
@@ -1946,6 +2003,20 @@ module MassiveSMS
     field :event_type
     field :reply, :InboundMessage
     field :error, :ErrorDetail
+  end
+
+  # UTM parameters that are added to each shortened link which does not have them yet.
+  class Utm < Model
+    # `utm_source`.
+    field :source
+    # `utm_medium`.
+    field :medium
+    # `utm_campaign`.
+    field :campaign
+    # `utm_term`.
+    field :term
+    # `utm_content`.
+    field :content
   end
 
   # A webhook. `secret` is present only in the answer that creates or rotates it.

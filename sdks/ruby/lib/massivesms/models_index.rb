@@ -24,6 +24,7 @@ module MassiveSMS
     CarrierExplanation
     CharacterExplanation
     Checkout
+    Click
     Connector
     ConnectorCapabilities
     ConnectorChoice
@@ -77,10 +78,12 @@ module MassiveSMS
     MessageBatch
     MessageBatchEntry
     MessageCanceledEvent
+    MessageClickedEvent
     MessageDeliveredEvent
     MessageExplanation
     MessageFailedEvent
     MessageLedgerEntry
+    MessageLinks
     MessagePreview
     MessageQueuedEvent
     MessageRepliedEvent
@@ -109,6 +112,7 @@ module MassiveSMS
     SenderExplanation
     SettingChoice
     SettingChoices
+    ShortLink
     SkippedCount
     SourceField
     StateChange
@@ -122,6 +126,7 @@ module MassiveSMS
     Tag
     TestPingEvent
     TimelineEntry
+    Utm
     Webhook
     WebhookAttempt
     WebhookDisabledEvent

@@ -40,6 +40,8 @@ class Campaigns:
         contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         draft: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -70,6 +72,9 @@ class Campaigns:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
+        utm: See the reference.
         draft: Whether to keep it as a draft until it is launched; its audience may be empty until then.
         """
         return self._client.call(
@@ -92,6 +97,8 @@ class Campaigns:
                 "contact_daily_cap": contact_daily_cap,
                 "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
+                "utm": utm,
                 "draft": draft,
             },
             idempotency_key=idempotency_key,
@@ -155,6 +162,8 @@ class Campaigns:
         contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -182,6 +191,9 @@ class Campaigns:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
+        utm: See the reference.
         name: The name, which is ignored.
         """
         return self._client.call(
@@ -201,6 +213,8 @@ class Campaigns:
                 "contact_daily_cap": contact_daily_cap,
                 "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
+                "utm": utm,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -247,6 +261,8 @@ class Campaigns:
         contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven = NOT_GIVEN,
+        utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -278,6 +294,9 @@ class Campaigns:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
+        utm: See the reference.
         version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         audience: The new audience.
         """
@@ -303,6 +322,8 @@ class Campaigns:
                 "contact_daily_cap": contact_daily_cap,
                 "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
+                "utm": utm,
                 "version": version,
                 "audience": audience,
             },
@@ -532,6 +553,8 @@ class AsyncCampaigns:
         contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         draft: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -562,6 +585,9 @@ class AsyncCampaigns:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
+        utm: See the reference.
         draft: Whether to keep it as a draft until it is launched; its audience may be empty until then.
         """
         return await self._client.call(
@@ -584,6 +610,8 @@ class AsyncCampaigns:
                 "contact_daily_cap": contact_daily_cap,
                 "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
+                "utm": utm,
                 "draft": draft,
             },
             idempotency_key=idempotency_key,
@@ -647,6 +675,8 @@ class AsyncCampaigns:
         contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -674,6 +704,9 @@ class AsyncCampaigns:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
+        utm: See the reference.
         name: The name, which is ignored.
         """
         return await self._client.call(
@@ -693,6 +726,8 @@ class AsyncCampaigns:
                 "contact_daily_cap": contact_daily_cap,
                 "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
+                "utm": utm,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -739,6 +774,8 @@ class AsyncCampaigns:
         contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven = NOT_GIVEN,
+        utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -770,6 +807,9 @@ class AsyncCampaigns:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
+        utm: See the reference.
         version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         audience: The new audience.
         """
@@ -795,6 +835,8 @@ class AsyncCampaigns:
                 "contact_daily_cap": contact_daily_cap,
                 "contact_weekly_cap": contact_weekly_cap,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
+                "utm": utm,
                 "version": version,
                 "audience": audience,
             },

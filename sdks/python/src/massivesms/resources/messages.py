@@ -33,6 +33,7 @@ class Messages:
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Message:
@@ -53,6 +54,8 @@ class Messages:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
         """
         return self._client.call(
             "POST",
@@ -67,6 +70,7 @@ class Messages:
                 "scheduled_at": scheduled_at,
                 "expires_at": expires_at,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -179,6 +183,7 @@ class Messages:
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.MessagePreview:
@@ -198,6 +203,8 @@ class Messages:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
         """
         return self._client.call(
             "POST",
@@ -212,6 +219,7 @@ class Messages:
                 "scheduled_at": scheduled_at,
                 "expires_at": expires_at,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -277,6 +285,26 @@ class Messages:
             options=options,
         )
 
+    def list_links(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.MessageLinks:
+        """List the short links of a message with their clicks.
+
+        List the short links of a message with their clicks.
+        """
+        return self._client.call(
+            "GET",
+            "/v1/messages/{id}/links",
+            "MessageLinks",
+            path_ids={
+                "id": id,
+            },
+            options=options,
+        )
+
     def cancel(
         self,
         id: str,
@@ -317,6 +345,7 @@ class AsyncMessages:
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Message:
@@ -337,6 +366,8 @@ class AsyncMessages:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
         """
         return await self._client.call(
             "POST",
@@ -351,6 +382,7 @@ class AsyncMessages:
                 "scheduled_at": scheduled_at,
                 "expires_at": expires_at,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -463,6 +495,7 @@ class AsyncMessages:
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.MessagePreview:
@@ -482,6 +515,8 @@ class AsyncMessages:
         on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
             the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
             is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
         """
         return await self._client.call(
             "POST",
@@ -496,6 +531,7 @@ class AsyncMessages:
                 "scheduled_at": scheduled_at,
                 "expires_at": expires_at,
                 "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -555,6 +591,26 @@ class AsyncMessages:
             "GET",
             "/v1/messages/{id}/timeline",
             "MessageTimeline",
+            path_ids={
+                "id": id,
+            },
+            options=options,
+        )
+
+    async def list_links(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.MessageLinks:
+        """List the short links of a message with their clicks.
+
+        List the short links of a message with their clicks.
+        """
+        return await self._client.call(
+            "GET",
+            "/v1/messages/{id}/links",
+            "MessageLinks",
             path_ids={
                 "id": id,
             },

@@ -34,6 +34,9 @@ module MassiveSMS
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
+      # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
+      # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
+      # @param utm [Hash<Object, Object>, nil]
       # @param draft [Boolean, nil] Whether to keep it as a draft until it is launched; its audience may be empty
       # until then.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
@@ -41,13 +44,14 @@ module MassiveSMS
       def create(name:, body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
                  expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                 draft: UNSET, request_options: {})
+                 shorten_links: UNSET, utm: UNSET, draft: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns", {},
              {}, { name: name, body: body, audience: audience, from: from, exclude: exclude,
                scheduled_at: scheduled_at, metadata: metadata, expires_at: expires_at,
                rate_per_minute: rate_per_minute, spread_hours: spread_hours, quiet_hours: quiet_hours,
                send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
-               contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, draft: draft }, request_options)
+               contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
+               utm: utm, draft: draft }, request_options)
       end
 
       # List campaigns. Newest first. Drafts are listed only with `status=draft`.
@@ -94,19 +98,22 @@ module MassiveSMS
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
+      # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
+      # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
+      # @param utm [Hash<Object, Object>, nil]
       # @param name [String, nil] The name, which is ignored.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [CampaignPreview]
       def preview(body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
                   expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
                   send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                  name: UNSET, request_options: {})
+                  shorten_links: UNSET, utm: UNSET, name: UNSET, request_options: {})
         fetch(MassiveSMS::CampaignPreview, "POST", "/v1/campaigns/preview", {},
              {}, { from: from, exclude: exclude, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
                quiet_hours: quiet_hours, send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
-               contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, body: body, audience: audience,
-               name: name }, request_options)
+               contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
+               utm: utm, body: body, audience: audience, name: name }, request_options)
       end
 
       # Retrieve a campaign.
@@ -147,6 +154,9 @@ module MassiveSMS
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
+      # @param shorten_links [Boolean] Whether the links of the body are replaced by short links, one for each
+      # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
+      # @param utm [Hash<Object, Object>, nil]
       # @param version [String] The version that you read. If the current one differs, nothing changes: 409
       # `version_conflict`.
       # @param audience [Hash<Object, Object>] The new audience.
@@ -155,13 +165,14 @@ module MassiveSMS
       def update(id, name: UNSET, body: UNSET, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
                  rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, exclude: UNSET,
                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                 version: UNSET, audience: UNSET, request_options: {})
+                 shorten_links: UNSET, utm: UNSET, version: UNSET, audience: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}", { "id" => id },
              {}, { name: name, body: body, from: from, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
                quiet_hours: quiet_hours, exclude: exclude, send_at_local: send_at_local,
                contact_daily_cap: contact_daily_cap, contact_weekly_cap: contact_weekly_cap,
-               on_unknown: on_unknown, version: version, audience: audience }, request_options)
+               on_unknown: on_unknown, shorten_links: shorten_links, utm: utm, version: version,
+               audience: audience }, request_options)
       end
 
       # Delete a draft. For a launched campaign, the answer is 409.

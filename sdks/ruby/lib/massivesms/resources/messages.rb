@@ -23,13 +23,16 @@ module MassiveSMS
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
+      # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
+      # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Message]
       def create(to:, body:, from: UNSET, variables: UNSET, metadata: UNSET, scheduled_at: UNSET, expires_at: UNSET,
-                 on_unknown: UNSET, request_options: {})
+                 on_unknown: UNSET, shorten_links: UNSET, request_options: {})
         fetch(MassiveSMS::Message, "POST", "/v1/messages", {},
              {}, { to: to, body: body, from: from, variables: variables, metadata: metadata,
-               scheduled_at: scheduled_at, expires_at: expires_at, on_unknown: on_unknown }, request_options)
+               scheduled_at: scheduled_at, expires_at: expires_at, on_unknown: on_unknown,
+               shorten_links: shorten_links }, request_options)
       end
 
       # List messages. Newest first. `status=delivered` includes messages that were replied to.
@@ -95,13 +98,16 @@ module MassiveSMS
       # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
       # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
       # if none is given.
+      # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
+      # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [MessagePreview]
       def preview(to:, body:, from: UNSET, variables: UNSET, metadata: UNSET, scheduled_at: UNSET, expires_at: UNSET,
-                  on_unknown: UNSET, request_options: {})
+                  on_unknown: UNSET, shorten_links: UNSET, request_options: {})
         fetch(MassiveSMS::MessagePreview, "POST", "/v1/messages/preview", {},
              {}, { to: to, body: body, from: from, variables: variables, metadata: metadata,
-               scheduled_at: scheduled_at, expires_at: expires_at, on_unknown: on_unknown }, request_options)
+               scheduled_at: scheduled_at, expires_at: expires_at, on_unknown: on_unknown,
+               shorten_links: shorten_links }, request_options)
       end
 
       # Retrieve a message.
@@ -131,6 +137,16 @@ module MassiveSMS
       # @return [MessageTimeline]
       def timeline(id, request_options: {})
         fetch(MassiveSMS::MessageTimeline, "GET", "/v1/messages/{id}/timeline", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # List the short links of a message with their clicks.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [MessageLinks]
+      def list_links(id, request_options: {})
+        fetch(MassiveSMS::MessageLinks, "GET", "/v1/messages/{id}/links", { "id" => id },
              {}, nil, request_options)
       end
 

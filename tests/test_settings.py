@@ -25,6 +25,8 @@ READ = {
     "HOST": ("::", "host", "::"),
     "PORT": ("0", "port", 0),
     "MSVS_PUBLIC_URL": ("https://api.cohortlabs.co", "public_url", "https://api.cohortlabs.co"),
+    "MSVS_LINK_DOMAIN": ("chl.example", "link_domain", "chl.example"),
+    "MSVS_LINK_DAYS": ("7", "link_days", 7),
     "MSVS_CARRIERS": ("carriers.toml", "carriers", Path("carriers.toml")),
     "MSVS_LIVE_CARRIER": ("virtual", "live_carrier", "virtual"),
     "MSVS_VIRTUAL_CAPABILITY": ("none", "virtual_capability", "none"),

@@ -40,7 +40,7 @@ T = TypeVar("T")
 RETRY_AFTER_SECONDS = 1
 MAX_MESSAGE = 500
 # Below these, the parts of a parameter's path are the caller's own keys.
-OWN_KEYS = frozenset(("variables", "attributes", "metadata", "filter"))
+OWN_KEYS = frozenset(("variables", "attributes", "metadata", "filter", "mapping"))
 # What a message quotes is the caller's; any other word with an underscore may be a parameter's name.
 _QUOTED_OR_NAME = re.compile(r"'[^']*'|\b[a-z]+(?:_[a-z]+)+\b")
 

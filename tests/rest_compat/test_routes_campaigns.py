@@ -33,6 +33,8 @@ ZERO = dict.fromkeys(
         "replied",
         "opted_out",
         "credits_used",
+        "clicks",
+        "unique_clicks",
     ),
     0,
 )

@@ -13,7 +13,7 @@ from tortoise.queryset import QuerySet
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.contacts import lists
-from msvs.api.contacts.contact_filters import compile_contacts
+from msvs.api.contacts.contact_filters import check_attribute_values, compile_contacts
 from msvs.api.contacts.contacts import (
     MAX_ATTRIBUTE_VALUE,
     MAX_ATTRIBUTES,
@@ -209,6 +209,7 @@ async def create_bulk_action(ctx: Context, data: CreateBulkAction) -> BulkAction
     kind = _read_kind(data.action)
     if kind is BulkKind.ERASE:
         allow(ctx, Permission.CONTACTS_ERASE)
+    check_attribute_values(data.attributes)
     await _check(ctx, kind, data)
     if await scoped(ctx, BulkAction).filter(status__in=DUE).count() >= MAX_WAITING:
         raise Conflict(

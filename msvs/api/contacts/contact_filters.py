@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -260,3 +260,10 @@ class _Compiler:
                 plain = f"{ATTRIBUTES.format(value=self.bind({scope: {key: each}}))} AND {plain}"
             found.append(f"({plain})")
         return f"({' OR '.join(found)})"
+
+
+def check_attribute_values(attributes: Mapping[str, object] | None) -> None:
+    """Check that attributes to look for are texts, as a query's are. Raises InvalidRequest."""
+    for name, value in (attributes or {}).items():
+        if not isinstance(value, str):
+            raise InvalidRequest("The value of an attribute must be text.", param=f"attributes.{name[:40]}")

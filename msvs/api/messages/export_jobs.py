@@ -12,7 +12,7 @@ from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
-from msvs.api.contacts.contact_filters import compile_contacts
+from msvs.api.contacts.contact_filters import check_attribute_values, compile_contacts
 from msvs.api.contacts.contacts import ListContacts
 from msvs.api.contacts.segments import check_filter
 from msvs.api.context import Context
@@ -235,6 +235,7 @@ async def create_export(ctx: Context, data: CreateExport) -> Export:
     allow(ctx, Permission.EXPORTS_WRITE)
     kind = _read_kind(data.kind)
     allow_contents(ctx, kind)
+    check_attribute_values(data.attributes)
     await _check(ctx, kind, data)
     waiting = await scoped(ctx, Export).filter(status__in=DUE).count()
     if waiting >= MAX_WAITING:

@@ -22,12 +22,12 @@ from msvs.api.credits import rates
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
-from msvs.api.dispatch.short_links import LinkRow, body_template, copy_links
+from msvs.api.dispatch.short_links import LinkRow, body_template, copy_links, link_rows, new_links
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.scope import scoped
 from msvs.api.text import quiet_hours
 from msvs.api.text.compliance import check_destination, is_in_blocked_range
-from msvs.api.text.links import LinkedTemplate, new_codes
+from msvs.api.text.links import LinkedTemplate
 from msvs.api.text.phones import Phone, parse_phone, region_of
 from msvs.api.text.rendering import CONTACT_FIELDS, HasAttributes, NotRenderable, contact_values, render
 from msvs.api.text.sms import Encoding, measure
@@ -510,7 +510,7 @@ class _Chunk:
         link_days: int,
     ) -> None:
         self.links: list[LinkRow] = []
-        self._link_life = timedelta(days=link_days)
+        self._link_days = link_days
         self.events: list[bytes] = []
         self._event_ids: list[bytes] = []
         self._types: list[EventType] = []
@@ -556,26 +556,21 @@ class _Chunk:
 
     def _link(self, text: Text, encoder: RowEncoder, id: UUID, contact_id: UUID) -> Text:
         """Return the body of one recipient with short links of its own, whose rows `links` takes."""
-        campaign, now = self._campaign, self._now
-        codes = new_codes(len(text.urls))
-        self.links += [
-            (
-                code,
-                campaign.workspace_id,
-                campaign.livemode,
-                id,
-                campaign.id,
-                contact_id,
-                position,
-                url,
-                0,
-                now,
-                encoder.due_at + self._link_life,
-            )
-            for position, (code, url) in enumerate(zip(codes, text.urls, strict=True))
-        ]
+        campaign = self._campaign
+        links = new_links(text.urls)
+        self.links += link_rows(
+            links,
+            self._link_days,
+            workspace_id=campaign.workspace_id,
+            livemode=campaign.livemode,
+            message_id=id,
+            campaign_id=campaign.id,
+            contact_id=contact_id,
+            due_at=encoder.due_at,
+            now=self._now,
+        )
         assert isinstance(self._template, LinkedTemplate), "only it makes texts with links"
-        return text.linked(self._template.marks, codes)
+        return text.linked(self._template.marks, [link.code for link in links])
 
     def _shared(self, recipient: Row, sender: str | None) -> tuple[RowEncoder, Text]:
         """Return a recipient's encoder and body, cached by the columns that decide them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
+from uuid import UUID
 
 from msvs.api.context import Services
 from msvs.api.dispatch.new_messages import NewLink, NewMessage
@@ -74,9 +75,13 @@ def make_links(template: Template, values: Mapping[str, str]) -> tuple[NewLink, 
     """Make the short links of a body for one recipient, each with a new code."""
     if not isinstance(template, LinkedTemplate):
         return ()
-    urls = template.urls(values)
+    return new_links(template.urls(values))
+
+
+def new_links(urls: Sequence[str]) -> tuple[NewLink, ...]:
+    """Return links to these addresses in their order, each with a new code."""
     codes = new_codes(len(urls))
-    return tuple(NewLink(codes[position], position, url) for position, url in enumerate(urls))
+    return tuple(NewLink(code, position, url) for position, (code, url) in enumerate(zip(codes, urls, strict=True)))
 
 
 LINK_COLUMNS = (
@@ -100,30 +105,41 @@ SELECT * FROM unnest($1::varchar[], $2::uuid[], $3::bool[], $4::uuid[], $5::uuid
 LinkRow = Sequence[object]
 
 
-def link_rows(message: NewMessage, days: int) -> list[LinkRow]:
+def link_rows(
+    links: Iterable[NewLink],
+    days: int,
+    *,
+    workspace_id: UUID,
+    livemode: bool,
+    message_id: UUID,
+    campaign_id: UUID | None,
+    contact_id: UUID | None,
+    due_at: datetime,
+    now: datetime,
+) -> list[LinkRow]:
     """Return the rows of a message's links, which lead somewhere for so many days after it is due."""
-    expires_at = message.due_at + timedelta(days=days)
-    return [
-        (
-            link.code,
-            message.workspace_id,
-            message.livemode,
-            message.id,
-            message.campaign_id,
-            message.contact_id,
-            link.position,
-            link.url,
-            0,
-            message.created_at,
-            expires_at,
-        )
-        for link in message.links
-    ]
+    owner = (workspace_id, livemode, message_id, campaign_id, contact_id)
+    expires_at = due_at + timedelta(days=days)
+    return [(link.code, *owner, link.position, link.url, 0, now, expires_at) for link in links]
 
 
 async def insert_links(services: Services, messages: Iterable[NewMessage]) -> None:
     """Write the links of messages in the transaction that writes them."""
-    rows = [row for message in messages for row in link_rows(message, services.link_days)]
+    rows = [
+        row
+        for message in messages
+        for row in link_rows(
+            message.links,
+            services.link_days,
+            workspace_id=message.workspace_id,
+            livemode=message.livemode,
+            message_id=message.id,
+            campaign_id=message.campaign_id,
+            contact_id=message.contact_id,
+            due_at=message.due_at,
+            now=message.created_at,
+        )
+    ]
     if rows:
         await execute(INSERT_LINKS, *map(list, zip(*rows, strict=True)))
 
@@ -132,8 +148,3 @@ async def copy_links(rows: Sequence[LinkRow]) -> None:
     """Write many rows of links in one go."""
     if rows:
         await copy_rows("short_links", LINK_COLUMNS, rows)
-
-
-def expiry_of(services: Services, due_at: datetime) -> datetime:
-    """Return until when the links of a message that is due then lead somewhere."""
-    return due_at + timedelta(days=services.link_days)

@@ -108,14 +108,7 @@ def read_phone(text: str, region: str, *, param: str = "to") -> Phone:
     written = text.strip(" ")
     phone = None
     if _written(written):
-        phone = _read_plain(written, region)
-    if phone is None and _written(written):
-        try:
-            number = phonenumbers.parse(written, region)
-        except phonenumbers.NumberParseException:
-            number = None
-        if number is not None:
-            phone = _read(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+        phone = _read_plain(written, region) or _parse(written, region)
     if phone is None:
         raise InvalidRequest(
             f"The phone number '{_echo(text)}' could not be parsed as E.164 or as a number of {region}.",
@@ -123,6 +116,15 @@ def read_phone(text: str, region: str, *, param: str = "to") -> Phone:
             param=param,
         )
     return phone
+
+
+def _parse(written: str, region: str | None = None) -> Phone | None:
+    """Read a number in any form that `phonenumbers` reads, as it is dialed in a region; None for no valid number."""
+    try:
+        number = phonenumbers.parse(written, region)
+    except phonenumbers.NumberParseException:
+        return None
+    return _read(phonenumbers.format_number(number, PhoneNumberFormat.E164))
 
 
 def _read_plain(written: str, region: str) -> Phone | None:
@@ -149,13 +151,7 @@ def carrier_phone(text: str) -> str | None:
     written = f"+{digits}"
     if not _e164(written):
         return None
-    found = _read(written)
-    if found is None:
-        try:
-            number = phonenumbers.parse(written)
-        except phonenumbers.NumberParseException:
-            return None
-        found = _read(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+    found = _read(written) or _parse(written)
     return None if found is None else present(found.e164)
 
 

@@ -45,7 +45,7 @@ OPERATIONS = (
               lambda s: {"id": s.campaign, "since": ago(minutes=3), "until": ago(hours=0)}),
     Operation("AudienceGrowth", 2, lambda s: {
         "audienceGrowth.-1.contactCount": 3, "audienceGrowth.-1.sources": [{"source": "unknown", "count": 3}]},
-              lambda s: {"since": ago(days=3), "until": ago(hours=-1)}),
+              lambda s: {"since": ago(days=3), "until": ago(hours=0)}),
     Operation("Deliverability", 1, lambda s: {
         "deliverability.0.value": "MASSIVESMS", "deliverability.0.messageCount": 2, "deliverability.0.failures": []},
               lambda s: {"by": "SENDER", "since": ago(days=3), "until": ago(hours=-1)}),

@@ -143,3 +143,24 @@ test("the calendar reads on past the newest campaigns, and says from when on it 
   await expect(page.getByRole("link", { name: new RegExp(first) })).toBeVisible();
   for (const each of made) await rest(page, "POST", `/campaigns/${String(each["id"])}/cancel`);
 });
+
+test("short links: a click is counted on the campaign's page", async ({ page, browser }) => {
+  await logIn(page);
+  const list = await makeList(page, `Links ${Date.now()}`, 2);
+  const made = await rest(page, "POST", "/campaigns", { name: "With links", body: "Cart closes tonight: https://cohortlabs.co/cart", audience: { list_ids: [list] }, quiet_hours: false, shorten_links: true, utm: { source: "sms" } });
+  const id = String(made["id"]);
+  await page.goto(`/dashboard/campaigns/${id}`);
+  await expect(page.locator('[data-step="Delivered"]')).toContainText("2", { timeout: 60_000 });
+  await expect(page.locator('[data-step="Clicked"]')).toContainText("0");
+  const sent = (await rest(page, "GET", `/messages?limit=1`)) as unknown as { data: readonly { body: string }[] };
+  const link = /https?:\/\/\S+$/.exec(sent.data[0]!.body)![0];
+  const visitor = await (await browser.newContext()).newPage();
+  await visitor.route("https://cohortlabs.co/**", (route) => route.fulfill({ body: "ok" }));
+  await visitor.goto(new URL(new URL(link).pathname, page.url()).toString());
+  const links = page.getByRole("region", { name: "Links" });
+  await expect(links.getByRole("rowheader")).toHaveText("https://cohortlabs.co/cart?utm_source=sms");
+  await expect(links.getByRole("cell").first()).toHaveText("1", { timeout: 20_000 });
+  await expect(page.locator('[data-step="Clicked"]')).toContainText("1", { timeout: 20_000 });
+  await checkPage(page);
+  await visitor.context().close();
+});

@@ -90,6 +90,30 @@ class MessageLinksResource(Resource, kw_only=True):
     data: Annotated[list[ShortLinkResource], about("A link each; none if the message has no short links.")]
 
 
+class CampaignLinkResource(Resource, kw_only=True):
+    """A link of a campaign's body, and the clicks of people on it over all recipients."""
+
+    object: Literal["campaign_link"] = "campaign_link"
+    url: Annotated[
+        str,
+        about(
+            "Where it leads, with the variables of the body and the UTM parameters.",
+            example="https://cohortlabs.co/cart?seat={seat}&utm_source=sms",
+        ),
+    ]
+    position: Annotated[int, about("The place of the link in the body, from 0.", example=0, minimum=0)]
+    clicks: Annotated[int, about("The number of clicks, without those of programs.", example=57, minimum=0)] = 0
+    unique_clicks: Annotated[int, about("The number of messages in which it was clicked.", example=41, minimum=0)] = 0
+
+
+class CampaignLinksResource(Resource, kw_only=True):
+    """The links of a campaign's body, in their order."""
+
+    id: str
+    object: Literal["campaign_links"] = "campaign_links"
+    data: Annotated[list[CampaignLinkResource], about("A link each; none without `shorten_links`.")]
+
+
 ShownVersion = Annotated[
     str,
     about(

@@ -14,6 +14,7 @@ from strawberry import ID
 from msvs.api import ids, resources
 from msvs.api.campaigns import campaigns, reconciliation, requests
 from msvs.api.campaigns.exclusions import Exclude
+from msvs.api.campaigns.links import list_campaign_links
 from msvs.api.campaigns.reconciliation import ReconciliationResource, reconcile_campaign
 from msvs.api.campaigns.requests import CampaignCreate, CampaignUpdate
 from msvs.api.context import Context
@@ -229,6 +230,16 @@ class Campaign(Node):
         )
 
 
+@resource_type(
+    resources.CampaignLinkResource, "A link of a campaign's body, and the clicks of people on it over all recipients."
+)
+class CampaignLink:
+    url: str
+    position: int
+    clicks: int
+    unique_clicks: int
+
+
 register_rows(ids.CAMPAIGN, CampaignRow, Campaign.from_row)
 
 
@@ -348,6 +359,13 @@ class CampaignQuery:
         page = await campaigns.list_campaigns(ctx, request, which)
         query = campaigns.campaign_query(ctx, which)
         return connect(ids.CAMPAIGN, request, page, Campaign.from_row, query.count)
+
+    @field("The links of a campaign's body, in their order, with the clicks on them over all recipients.")
+    async def campaign_links(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
+    ) -> list[CampaignLink]:
+        found = ids.find_id(ids.CAMPAIGN, id, "campaign")
+        return cast("list[CampaignLink]", await list_campaign_links(info.context.ctx, found))
 
     @field("The reconciliation of a campaign: counts, credits, ledger, carrier and events; null if it does not exist.")
     async def campaign_reconciliation(

@@ -34,7 +34,7 @@ FIELDS: Mapping[str, Permission | None] = {
     "deliverability": Permission.MESSAGES_READ,
     "messagePreview": Permission.MESSAGES_SEND,
     **dict.fromkeys(("campaign", "campaigns", "campaignReconciliation", "campaignProgress"), Permission.CAMPAIGNS_READ),
-    "campaignActivity": Permission.CAMPAIGNS_READ,
+    **dict.fromkeys(("campaignActivity", "campaignLinks"), Permission.CAMPAIGNS_READ),
     "campaignPreview": Permission.CAMPAIGNS_WRITE,
     **dict.fromkeys(("contact", "contacts", "contactList", "contactLists", "contactExport"), Permission.CONTACTS_READ),
     **dict.fromkeys(("joinKeyword", "joinKeywords", "suppression", "suppressions"), Permission.CONTACTS_READ),

@@ -76,7 +76,7 @@ class OfCode(BaseRoute):
 
 
 class ShortLinks:
-    """The ASGI app of short links: a redirect by one look-up, or a page that says there is no such link."""
+    """The ASGI app of short links: a redirect by look-ups of keys, or a page that says there is no such link."""
 
     def __init__(self, services: Services, limiter: Limiter) -> None:
         self._services = services
@@ -96,6 +96,8 @@ class ShortLinks:
         if target is None:
             await self._count_guess(network)
             return _page(404, "No such link", "This link does not exist. Check that you copied all of it.")
+        if target.is_held:
+            return _page(410, "This link leads nowhere", "Its sender cannot use this service at the moment.")
         now = self._services.clock()
         if target.expires_at <= now:
             return _page(410, "This link has expired", "Ask the sender of the message for a new one.")

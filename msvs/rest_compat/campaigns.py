@@ -9,6 +9,7 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.campaigns import campaigns, reconciliation
+from msvs.api.campaigns.links import list_campaign_links
 from msvs.api.campaigns.reconciliation import ReconciliationResource
 from msvs.api.campaigns.requests import (
     CampaignClone,
@@ -19,7 +20,7 @@ from msvs.api.campaigns.requests import (
     ListCampaigns,
 )
 from msvs.api.context import Context
-from msvs.api.resources import CampaignResource, campaign_resource, message_resource
+from msvs.api.resources import CampaignLinksResource, CampaignResource, campaign_resource, message_resource
 from msvs.models.rows import CampaignRow
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import CampaignTestSent, Deleted, ListOf, NoBody, NoQuery, list_of
@@ -86,6 +87,12 @@ async def pause(call: Call[NoBody, NoQuery]) -> CampaignResource:
 async def resume(call: Call[NoBody, NoQuery]) -> CampaignResource:
     """Resume a paused campaign."""
     return await _change(call, campaigns.resume_campaign)
+
+
+async def links(call: Call[NoBody, NoQuery]) -> CampaignLinksResource:
+    """List the links of a campaign with their clicks."""
+    id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
+    return CampaignLinksResource(id=call.params["id"], data=await list_campaign_links(call.ctx, id))
 
 
 async def reconcile(call: Call[NoBody, NoQuery]) -> ReconciliationResource:

@@ -60,6 +60,7 @@ from msvs.api.privacy.contact_export import ContactExportResource
 from msvs.api.privacy.erasure import ErasureResource
 from msvs.api.resources import (
     ApiKeyResource,
+    CampaignLinksResource,
     CampaignResource,
     ContactListResource,
     ContactResource,
@@ -312,6 +313,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         response=CampaignTestSent,
         errors=(NotFound, PaymentRequired, ComplianceRefused),
         bucket=Bucket.CAMPAIGNS,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/campaigns/{id}/links",
+        operation_id="listCampaignLinks",
+        tag="Campaigns",
+        summary="List the links of a campaign with their clicks",
+        handler=campaigns.links,
+        response=CampaignLinksResource,
+        errors=(NotFound,),
     ),
     Endpoint(
         method="GET",

@@ -25,7 +25,9 @@ PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         ("unflagInbound", "readInboxThread", "unreadInboxThread", "createTestInbound"), Permission.INBOX_WRITE
     ),
-    **dict.fromkeys(("listCampaigns", "retrieveCampaign", "reconcileCampaign"), Permission.CAMPAIGNS_READ),
+    **dict.fromkeys(
+        ("listCampaigns", "retrieveCampaign", "listCampaignLinks", "reconcileCampaign"), Permission.CAMPAIGNS_READ
+    ),
     **dict.fromkeys(
         (
             *("createCampaign", "previewCampaign", "updateCampaign", "deleteCampaign", "launchCampaign"),

@@ -62,8 +62,14 @@ RETENTION: Mapping[str, Retention] = {
     ),
     # Stripe repeats one for 30 days at most, by hand; one that is told again later comes to the same books.
     "stripe_events": Retention("stripe_events", "received_at", 90 * DAY, "state <> 'pending'"),
-    # Until then it answers that it has expired.
-    "short_links": Retention("short_links", "expires_at", 30 * DAY),
+    # Until then it answers that it has expired. One that was clicked goes with its message.
+    "short_links": Retention("short_links", "expires_at", 30 * DAY, "clicks = 0"),
+    "clicked_links": Retention(
+        "short_links",
+        "message_id",
+        condition="message_id < (SELECT id FROM messages ORDER BY id LIMIT 1)",
+        is_id=True,
+    ),
     "prefix_usage": Retention("prefix_usage", "hour", 2 * DAY),
     "sessions": Retention("sessions", "expires_at"),
     "idle_sessions": Retention("sessions", "last_seen_at", login_sessions.IDLE),

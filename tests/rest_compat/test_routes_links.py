@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -239,6 +239,155 @@ async def test_a_campaign_has_links_for_each_recipient_and_counts_their_clicks(
     assert await _found(ctx, {"clicked": id}) == {first.contact_id, other.contact_id}
     assert await _found(ctx, {"clicked": "any", "within_days": 1}) == {first.contact_id, other.contact_id}
     assert await _found(ctx, {"all": [{"clicked": ids.encode_id(ids.CAMPAIGN, ids.new_id())}]}) == set()
+
+
+async def test_clicks_of_a_campaign_outlive_its_links(
+    app: Starlette, api: httpx.AsyncClient, browser: httpx.AsyncClient, ctx: Context
+) -> None:
+    id, _ = await make_campaign(api, ctx, 4)
+    await expand_campaigns(SERVICES)
+    links = await ShortLink.all().order_by("message_id", "position")
+    first, second, third = links[0], links[1], links[2]
+    for link in (second, second, first, third):
+        await browser.get(f"/{link.code}")
+        await settle()
+
+    async def told() -> Any:
+        stats = (await get(api, f"/v1/campaigns/{id}"))["stats"]
+        shown = await get(api, f"/v1/campaigns/{id}/links")
+        return stats["clicks"], stats["unique_clicks"], shown["data"]
+
+    expected = [
+        {"url": "https://cohortlabs.co/?n={firstName}&utm_source=sms", "clicks": 2, "unique_clicks": 2},
+        {"url": "https://cohortlabs.co/help?utm_source=sms", "clicks": 2, "unique_clicks": 1},
+    ]
+    shown = [{"object": "campaign_link", "position": place, **each} for place, each in enumerate(expected)]
+    assert await told() == (4, 2, shown)
+    far = datetime.now(UTC) + timedelta(days=400)
+    # What nobody clicked goes some time after it expires, the rest with its messages.
+    assert await drop_rows(SERVICES, "short_links", now=far) == 5
+    assert await drop_rows(SERVICES, "clicked_links", now=far) == 0
+    assert {link.code for link in await ShortLink.all()} == {first.code, second.code, third.code}
+    assert await told() == (4, 2, shown)
+    await make_contact(ctx, phone="+12125550199")
+    await send(api, to="+12125550199")
+    await db.execute("DELETE FROM messages WHERE campaign_id IS NOT NULL")
+    assert await drop_rows(SERVICES, "clicked_links", now=far) == 3
+    assert await ShortLink.filter(campaign_id=first.campaign_id).count() == 0
+    stats = (await get(api, f"/v1/campaigns/{id}"))["stats"]
+    assert (stats["clicks"], stats["unique_clicks"]) == (4, 2)
+
+
+async def test_erasing_who_clicked_leaves_the_counts(
+    app: Starlette, api: httpx.AsyncClient, browser: httpx.AsyncClient, ctx: Context
+) -> None:
+    id, contacts = await make_campaign(api, ctx, 2)
+    await expand_campaigns(SERVICES)
+    await db.execute("UPDATE messages SET status = 'delivered'")
+    link = await ShortLink.get(contact_id=contacts[0].id, position=1)
+    await browser.get(f"/{link.code}")
+    await settle()
+    await in_unit_of_work(lambda: erase_contact(ctx, contacts[0].id))
+    assert await ShortLink.filter(contact_id=contacts[0].id).count() == 0
+    shown = await get(api, f"/v1/campaigns/{id}/links")
+    assert [(each["clicks"], each["unique_clicks"]) for each in shown["data"]] == [(0, 0), (1, 1)]
+    assert (await get(api, f"/v1/campaigns/{id}"))["stats"]["unique_clicks"] == 1
+
+
+async def test_clicks_at_once_on_the_links_of_one_message_count_it_once(api: httpx.AsyncClient, ctx: Context) -> None:
+    id, _ = await make_campaign(api, ctx, 3)
+    await expand_campaigns(SERVICES)
+    codes = [link.code for link in await ShortLink.all()]
+    at = datetime.now(UTC)
+
+    async def click(number: int) -> None:
+        some = codes[number % len(codes) :] + codes[: number % len(codes)]
+        await in_unit_of_work(lambda: record_clicks(SERVICES, [Click(code, at) for code in some[:4]]))
+
+    await asyncio.gather(*(click(number) for number in range(24)))
+    stats = (await get(api, f"/v1/campaigns/{id}"))["stats"]
+    assert (stats["clicks"], stats["unique_clicks"]) == (96, 3)
+    shown = await get(api, f"/v1/campaigns/{id}/links")
+    assert [(each["clicks"], each["unique_clicks"]) for each in shown["data"]] == [(48, 3), (48, 3)]
+    assert await db.fetch_value("SELECT sum(clicks) FROM short_links") == 96
+
+
+async def test_a_click_that_is_taken_back_is_not_tallied(api: httpx.AsyncClient, ctx: Context) -> None:
+    id, _ = await make_campaign(api, ctx, 1)
+    await expand_campaigns(SERVICES)
+    code = (await ShortLink.all())[0].code
+
+    async def undone() -> None:
+        await record_clicks(SERVICES, [Click(code, datetime.now(UTC))])
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await in_unit_of_work(undone)
+    assert (await get(api, f"/v1/campaigns/{id}"))["stats"]["clicks"] == 0
+    assert await Event.filter(type="message.clicked").count() == 0
+
+
+async def test_a_campaign_without_short_links_lists_none_and_strangers_learn_nothing(
+    client: Client, api: httpx.AsyncClient, ctx: Context, other_ctx: Context, live_ctx: Context
+) -> None:
+    id, _ = await make_campaign(api, ctx, 1, utm=None)
+    plain = await post(api, "/v1/campaigns", name="A", body=BODY, audience={}, draft=True)
+    assert (await get(api, f"/v1/campaigns/{plain['id']}/links"))["data"] == []
+    assert len((await get(api, f"/v1/campaigns/{id}/links"))["data"]) == 2
+    for other in (other_ctx, live_ctx):
+        assert (await (await client(other)).get(f"/v1/campaigns/{id}/links")).status_code == 404
+
+
+async def test_a_test_of_a_campaign_has_its_utm_parameters(api: httpx.AsyncClient, ctx: Context) -> None:
+    id, _ = await make_campaign(api, ctx, 1, draft=True, utm={"source": "sms", "campaign": "six"})
+    sent = await post(api, f"/v1/campaigns/{id}/test", to=["+12125550123"], variables={"firstName": "Ann"})
+    links = await get(api, f"/v1/messages/{sent['messages'][0]['id']}/links")
+    assert [link["url"] for link in links["data"]] == [
+        "https://cohortlabs.co/?n=Ann&utm_source=sms&utm_campaign=six",
+        "https://cohortlabs.co/help?utm_source=sms&utm_campaign=six",
+    ]
+    assert {link.campaign_id for link in await ShortLink.all()} == {None}
+
+
+async def test_links_of_a_suspended_workspace_lead_nowhere(
+    app: Starlette, api: httpx.AsyncClient, browser: httpx.AsyncClient
+) -> None:
+    _, code = await send(api)
+    await db.execute("UPDATE workspaces SET suspended_at = now()")
+    held = await browser.get(f"/{code}")
+    assert (held.status_code, "Location" in held.headers, TARGET in held.text) == (410, False, False)
+    await settle()
+    assert (await ShortLink.get(code=code)).clicks == 0
+    # One that its owner is about to delete goes on until it is deleted.
+    await db.execute("UPDATE workspaces SET deletion_asked_at = suspended_at")
+    assert (await browser.get(f"/{code}")).status_code == 302
+    await db.execute("UPDATE workspaces SET suspended_at = NULL, deletion_asked_at = NULL")
+    assert (await browser.get(f"/{code}")).status_code == 302
+
+
+async def test_a_redirect_reads_keys_alone(ctx: Context) -> None:
+    """Also before any statistics are taken, and among many."""
+    await db.execute(
+        "INSERT INTO short_links (code, workspace_id, livemode, message_id, position, url, created_at, expires_at)"
+        " SELECT lpad(n::text, 11, '0'), $1, false, gen_random_uuid(), 0, 'https://cohortlabs.co', now(), now()"
+        " FROM generate_series(1, 5000) AS n",
+        ctx.workspace_id,
+    )
+    plan = await db.fetch_value(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {clicks.FIND_TARGET}", "00000004711")
+    (told,) = json.loads(plan)
+    nodes = list(_nodes(told["Plan"]))
+    scans = {node["Relation Name"]: node for node in nodes if "Scan" in node["Node Type"]}
+    assert {node["Node Type"] for node in nodes} <= {"Nested Loop", "Index Scan"}
+    assert "code" in scans["short_links"]["Index Cond"]
+    assert "id" in scans["workspaces"]["Index Cond"]
+    assert not any("Filter" in node or node.get("Rows Removed by Index Recheck") for node in nodes)
+    assert told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"] <= 12
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
 
 
 async def _found(ctx: Context, filter: dict[str, Any]) -> set[UUID | None]:

@@ -29,7 +29,7 @@ from msvs.api.permissions import Scope
 from msvs.api.privacy.erasure import erase_contact
 from msvs.api.resources import moment
 from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, unit_of_work
-from msvs.models import AuditEntry, Contact, Export, ExportStatus, Role
+from msvs.models import AuditEntry, Contact, Export, ExportStatus, Role, ShortLink
 from msvs.workers import exports, retention
 from msvs.workers.stopping import StopFlag
 from tests.api.consent.test_revocation import waiting_for_a_lock
@@ -189,20 +189,38 @@ async def test_every_other_kind(ctx: Context) -> None:
     campaign = await make_campaign(ctx)
     sent = await make_message(ctx, AT, contact_id=maria.id, to_phone=MARIA, campaign_id=campaign.id, body="+Hi")
     await make_message(ctx, AT, contact_id=maria.id, to_phone=MARIA, body="Alone")
+    other = await make_message(ctx, AT, to_phone=JOAO, campaign_id=campaign.id, body="Hi")
+    for number, (clicks, at) in enumerate([(2, AT), (1, AT - timedelta(hours=1)), (0, None)]):
+        await ShortLink.create(
+            code=f"{number:011d}",
+            workspace_id=ctx.workspace_id,
+            livemode=ctx.livemode,
+            message_id=sent.id,
+            campaign_id=campaign.id,
+            position=number,
+            url="https://cohortlabs.co",
+            clicks=clicks,
+            created_at=AT,
+            expires_at=AT,
+            first_clicked_at=at,
+        )
     async with unit_of_work():
         await create_suppression(ctx, "+12125550199", source="@home")
 
     _, text = await export(ctx, "messages")
-    assert sorted(each["body"] for each in rows_of(text)) == ["'+Hi", "Alone"]
+    assert sorted(each["body"] for each in rows_of(text)) == ["'+Hi", "Alone", "Hi"]
     campaign_id = ids.encode_id(ids.CAMPAIGN, campaign.id)
     for kind in ("messages", "campaign_results"):
         _, text = await export(ctx, kind, campaign_id=campaign_id)
-        (told,) = rows_of(text)
+        told, without = sorted(rows_of(text), key=lambda each: each["to"] != MARIA)
+        assert without["id"] == ids.encode_id(ids.MESSAGE, other.id)
         assert (told["id"], told["contact_id"]) == (
             ids.encode_id(ids.MESSAGE, sent.id),
             ids.encode_id(ids.CONTACT, maria.id),
         )
     assert (told["first_name"], told["last_name"]) == ("Maria", f"'{FORMULA}")
+    assert (told["clicks"], told["first_clicked_at"]) == ("3", f"{AT - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}")
+    assert (without["clicks"], without["first_clicked_at"]) == ("0", "")
     _, text = await export(ctx, "suppressions")
     assert {each["phone"]: each["source"] for each in rows_of(text)} == {"+12125550199": "'@home", JOAO: "api"}
     _, text = await export(ctx, "ledger")

@@ -273,7 +273,7 @@ async def send_campaign_test(
             shorten_links=campaign.shorten_links,
         )
         try:
-            sent.append(await send_message(ctx, data))
+            sent.append(await send_message(ctx, data, utm=campaign.utm))
         except ApiError as error:
             if error.param == "to":
                 error.param = f"to[{to.index(phone)}]"

@@ -12,7 +12,8 @@ from msvs.database import execute, fetch, fetch_value
 # Recipients in these states may still change; a campaign is complete when none is left in them.
 OPEN_STATES = ("scheduled", "queued", "sending", "sent")
 
-# How many opted out comes without a status; of clicks, those of one message count once in place of credits.
+# How many opted out comes without a status; of clicks, those of one message count once in place of credits. What links
+# were clicked is tallied for good, as the links themselves go with their messages.
 STATS = """
 SELECT campaign_id, status, sum(messages)::bigint AS messages, sum(credits)::bigint AS credits
 FROM campaign_tallies WHERE campaign_id = ANY($1) GROUP BY campaign_id, status
@@ -20,8 +21,8 @@ UNION ALL
 SELECT campaign_id, NULL, count(*), 0 FROM messages
 WHERE campaign_id = ANY($1) AND opted_out AND {in_months} GROUP BY campaign_id
 UNION ALL
-SELECT campaign_id, 'clicks', sum(clicks)::bigint, count(DISTINCT message_id) FROM short_links
-WHERE campaign_id = ANY($1) AND clicks > 0 GROUP BY campaign_id
+SELECT campaign_id, 'clicks', sum(clicks)::bigint, sum(first_clicks)::bigint FROM click_tallies
+WHERE campaign_id = ANY($1) GROUP BY campaign_id
 """
 # The same of one campaign, as a column of another statement.
 TALLIES = """(
@@ -31,8 +32,8 @@ TALLIES = """(
         UNION ALL
         SELECT NULL, count(*), 0 FROM messages WHERE campaign_id = $1 AND opted_out AND {in_months}
         UNION ALL
-        SELECT 'clicks', coalesce(sum(clicks), 0), count(DISTINCT message_id) FROM short_links
-        WHERE campaign_id = $1 AND clicks > 0
+        SELECT 'clicks', coalesce(sum(clicks), 0), coalesce(sum(first_clicks), 0) FROM click_tallies
+        WHERE campaign_id = $1
     ) AS tallies
 )"""
 Tally = tuple[str | None, int, int]

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from msvs.api.accounts.auth import IS_HELD
 from msvs.api.context import Context, Services
 from msvs.api.messages.messages import get_message
 from msvs.api.resources import ClickResource, ShortLinkResource, message_resource, moment, optional_moment
@@ -22,7 +23,7 @@ from msvs.api.scope import scoped
 from msvs.api.text.links import is_code
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
-from msvs.database import fetch, fetch_row
+from msvs.database import execute, fetch, fetch_row
 from msvs.models import Message, ShortLink
 
 log = structlog.get_logger(__name__)
@@ -32,30 +33,37 @@ WRITE_SECONDS = 0.5
 MAX_WAITING = 50_000
 BATCH = 500
 
-FIND_TARGET = "SELECT url, expires_at FROM short_links WHERE code = $1"
-# Of each link at once, in the order of the codes. Of a link that is clicked for the first time, no other writer thinks
-# so too: its row is locked.
+# By two keys: nothing that a suspended workspace sent leads anywhere.
+FIND_TARGET = f"""
+SELECT short_links.url, short_links.expires_at, {IS_HELD} AS is_held
+FROM short_links JOIN workspaces ON workspaces.id = short_links.workspace_id WHERE short_links.code = $1
+"""
+# All links of the messages, in the order of the codes: which link of a message was the first to be clicked, no other
+# writer finds out meanwhile.
+HOLD_LINKS = """
+SELECT code FROM short_links WHERE message_id = ANY (ARRAY(
+    SELECT message_id FROM short_links WHERE code = ANY ($1::varchar[])
+)) ORDER BY code FOR UPDATE
+"""
+# A trigger adds them to the tallies of their campaigns.
 COUNT_CLICKS = """
-WITH clicked AS (
-    SELECT * FROM unnest($1::varchar[], $2::int[], $3::timestamptz[], $4::timestamptz[])
-        AS clicked (code, clicks, first_at, last_at)
-), held AS (
-    SELECT code FROM short_links WHERE code = ANY ($1::varchar[]) ORDER BY code FOR UPDATE
-)
 UPDATE short_links AS link SET clicks = link.clicks + clicked.clicks,
     first_clicked_at = coalesce(link.first_clicked_at, clicked.first_at),
     last_clicked_at = greatest(link.last_clicked_at, clicked.last_at)
-FROM clicked JOIN held USING (code) WHERE link.code = clicked.code
+FROM unnest($1::varchar[], $2::int[], $3::timestamptz[], $4::timestamptz[])
+    AS clicked (code, clicks, first_at, last_at)
+WHERE link.code = clicked.code
 RETURNING link.code, link.workspace_id, link.livemode, link.message_id, link.url, link.position, link.first_clicked_at,
     link.clicks = clicked.clicks AS is_first
 """
 
 
 class Target(Protocol):
-    """Where a short link leads, and until when."""
+    """Where a short link leads, and until when; nowhere while its workspace is suspended."""
 
     url: str
     expires_at: datetime
+    is_held: bool
 
 
 class _Clicked(Protocol):
@@ -70,7 +78,7 @@ class _Clicked(Protocol):
 
 
 async def find_target(code: str) -> Target | None:
-    """Return where a code leads, by one look-up in an index; None where there is no such link."""
+    """Return where a code leads, by look-ups of keys alone; None where there is no such link."""
     return await fetch_row(Target, FIND_TARGET, code) if is_code(code) else None
 
 
@@ -140,6 +148,7 @@ async def record_clicks(services: Services, clicks: Sequence[Click]) -> None:
     times: dict[str, list[datetime]] = {}
     for click in clicks:
         times.setdefault(click.code, []).append(click.at)
+    await execute(HOLD_LINKS, list(times))
     rows = await fetch(
         _Clicked,
         COUNT_CLICKS,

@@ -85,6 +85,7 @@ _message_columns: Columns = {
     "replied_at": _time("t.replied_at"),
     "opted_out": "t.opted_out",
 }
+_OF_LINKS = "FROM short_links WHERE message_id = t.id"
 SOURCES: Mapping[ExportKind, Source] = {
     ExportKind.CONTACTS: Source(
         "contacts",
@@ -113,6 +114,8 @@ SOURCES: Mapping[ExportKind, Source] = {
         {
             **_message_columns,
             **{name: f"c.{name}" for name in _contact_columns},
+            "clicks": f"(SELECT coalesce(sum(clicks), 0) {_OF_LINKS})",
+            "first_clicked_at": f"(SELECT {_time('min(first_clicked_at)')} {_OF_LINKS})",
         },
         frozenset(("body", "from", *_contact_columns)),
     ),

@@ -287,10 +287,12 @@ class Draft:
     expires_at: datetime | None
 
 
-def read_draft(services: Services, data: SendMessage, now: datetime) -> Draft:
+def read_draft(services: Services, data: SendMessage, now: datetime, *, utm: Mapping[str, str] | None = None) -> Draft:
     """Read a message to send. Raises InvalidRequest."""
     phone = parse_phone(data.to)
-    template = body_template(services, data.body, shorten_links=bool(data.shorten_links), is_literal=data.is_literal)
+    template = body_template(
+        services, data.body, shorten_links=bool(data.shorten_links), utm=utm, is_literal=data.is_literal
+    )
     variables = given_values(data.variables or {})
     metadata = check_metadata(data.metadata or {})
     due_at = check_schedule(data.scheduled_at, now)
@@ -359,15 +361,17 @@ def compose(
     )
 
 
-async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
+async def send_message(ctx: Context, data: SendMessage, *, utm: Mapping[str, str] | None = None) -> NewMessage:
     """Accept one SMS: checked, rendered, paid for and queued, or kept for its time.
+
+    `utm` are UTM parameters of its short links, such as those of the campaign that it tests.
 
     Raises InvalidRequest, ComplianceRefused (region blocked or not enabled, number type, recipient opted out, a cap
     reached) and PaymentRequired; nothing is written then.
     """
     allow(ctx, Permission.MESSAGES_SEND)
     now = ctx.services.clock()
-    draft = read_draft(ctx.services, data, now)
+    draft = read_draft(ctx.services, data, now, utm=utm)
     phone = draft.phone
     require_carrier(ctx.services, ctx.livemode)
     found = await _find_recipient(ctx, canonical(phone.e164))

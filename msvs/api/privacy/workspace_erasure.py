@@ -35,6 +35,7 @@ ERASED: Mapping[str, str] = {
     "short_links": OWN,
     "campaign_recipients": OF_CAMPAIGNS,
     "campaign_tallies": OF_CAMPAIGNS,
+    "click_tallies": OF_CAMPAIGNS,
     "webhook_deliveries": OF_ENDPOINTS,
     "webhook_attempts": OWN,
     "webhook_endpoints": OWN,

@@ -48,15 +48,17 @@ class LinkedTemplate(Template):
     Its names are those of the body and of its links, so that a link with a variable is rendered for each recipient.
     """
 
-    __slots__ = ("_base", "_tags", "_targets", "marks")
+    __slots__ = ("_base", "_tags", "_targets", "marks", "targets")
 
-    def __init__(self, body: Template, base: str, tags: tuple[Tag, ...], targets: tuple[Template, ...]) -> None:
+    def __init__(self, body: Template, base: str, tags: tuple[Tag, ...], targets: tuple[str, ...]) -> None:
         super().__init__(body._head, body._slots, body._written)
         self._base = base
         self._tags = tags
-        self._targets = targets
+        # Where the links lead, with their variables and tags.
+        self.targets = targets
+        self._targets = tuple(map(compile_template, targets))
         self.marks = _MARKS[: len(targets)]
-        self.names = tuple(dict.fromkeys(name for each in (body, *targets) for name in each.names))
+        self.names = tuple(dict.fromkeys(name for each in (body, *self._targets) for name in each.names))
         self.is_literal = not self.names
 
     def render(self, values: Mapping[str, str]) -> str:
@@ -86,7 +88,7 @@ def link_template(body: str, base: str, tags: tuple[Tag, ...] = ()) -> LinkedTem
     Raises LinkRefused and TemplateError.
     """
     parts: list[str] = []
-    targets: list[Template] = []
+    targets: list[str] = []
     end = 0
     for found in _link.finditer(body):
         url = _without_tail(found.group())
@@ -94,7 +96,7 @@ def link_template(body: str, base: str, tags: tuple[Tag, ...] = ()) -> LinkedTem
             raise LinkRefused(f"A body with short links may have at most {MAX_LINKS} links.")
         target = read_target(url)
         parts += [body[end : found.start()], f"{base}/{_MARKS[len(targets)]}"]
-        targets.append(compile_template(_tagged(target, tags)))
+        targets.append(_tagged(target, tags))
         end = found.start() + len(url)
     parts.append(body[end:])
     return LinkedTemplate(compile_template("".join(parts)), base, tags, tuple(targets))

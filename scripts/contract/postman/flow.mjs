@@ -103,6 +103,7 @@ export const FLOW = {
   launchCampaign: { path: { id: "spare_draft_id" }, before: ["spareDraft"] },
   cloneCampaign: { path: { id: "campaign_id" } },
   testCampaign: { path: { id: "campaign_id" }, body: { to: ["{{phone}}"] } },
+  listCampaignLinks: { path: { id: "campaign_id" } },
   reconcileCampaign: { path: { id: "campaign_id" } },
   cancelCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
   pauseCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },

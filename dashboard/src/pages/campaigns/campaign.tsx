@@ -33,6 +33,7 @@ export const CampaignFull = graphql(`
     sendAtLocal
     contactDailyCap
     contactWeeklyCap
+    shortenLinks
     startedAt
     dispatchedAt
     completedAt
@@ -40,7 +41,7 @@ export const CampaignFull = graphql(`
     createdAt
     audience { lists { id name contactCount } segment { id name } contactIds }
     exclude { listIds segmentIds campaignIds messagedWithinDays }
-    stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed }
+    stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed clicks uniqueClicks }
     failures { code message status count }
     warnings { code message }
   }
@@ -59,7 +60,7 @@ const CampaignLive = graphql(`
       startedAt
       dispatchedAt
       completedAt
-      stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed }
+      stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed clicks uniqueClicks }
       failures { code message status count }
     }
   }

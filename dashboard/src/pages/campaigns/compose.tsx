@@ -17,6 +17,7 @@ import { AudienceCard } from "./audience";
 import { BodyCard } from "./body";
 import { createInput, EMPTY, hasAudience, inputOf, type Draft } from "./draft";
 import { DeliveryCard } from "./delivery";
+import { LinksCard } from "./links";
 import { ExcludeCard } from "./exclude";
 import { PreviewColumn, usePreview } from "./preview";
 import { Review } from "./review";
@@ -38,6 +39,8 @@ const ComposeCampaign = graphql(`
       sendAtLocal
       contactDailyCap
       contactWeeklyCap
+      shortenLinks
+      utm { source medium campaign term content }
       version
       audience { listIds segmentId contactIds }
       exclude { listIds segmentIds campaignIds messagedWithinDays }
@@ -63,7 +66,7 @@ const SaveDraft = graphql(`
   mutation SaveDraft($id: ID!, $input: UpdateCampaignInput!) {
     updateCampaign(id: $id, input: $input) {
       __typename
-      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours sendAtLocal contactDailyCap contactWeeklyCap version audience { listIds segmentId contactIds } exclude { listIds segmentIds campaignIds messagedWithinDays } }
+      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours sendAtLocal contactDailyCap contactWeeklyCap shortenLinks utm { source medium campaign term content } version audience { listIds segmentId contactIds } exclude { listIds segmentIds campaignIds messagedWithinDays } }
       ... on Error { code message param }
     }
   }
@@ -95,6 +98,14 @@ function draftOf(campaign: Found, defaultSender: string, zone: string): Draft {
       segmentIds: exclude?.segmentIds ?? [],
       campaignIds: exclude?.campaignIds ?? [],
       days: String(exclude?.messagedWithinDays ?? ""),
+    },
+    shortenLinks: campaign.shortenLinks,
+    utm: {
+      source: campaign.utm?.source ?? "",
+      medium: campaign.utm?.medium ?? "",
+      campaign: campaign.utm?.campaign ?? "",
+      term: campaign.utm?.term ?? "",
+      content: campaign.utm?.content ?? "",
     },
   };
 }
@@ -298,6 +309,7 @@ function Composer({ initial, initialId, version, defaultSender, onTheirs }: Comp
             <Field label={t`Name`} hint={t`For your team only.`} value={draft.name} onChange={(name) => change({ name })} maxLength={200} error={draft.name.trim() === "" ? t`Give it a name.` : undefined} />
           </Card>
           <BodyCard draft={draft} onChange={change} preview={preview} />
+          <LinksCard draft={draft} onChange={change} />
           <AudienceCard draft={draft} onChange={change} />
           <ExcludeCard draft={draft} onChange={change} own={id.current} />
           <DeliveryCard draft={draft} onChange={change} defaultSender={defaultSender} />

@@ -22,7 +22,13 @@ export interface Draft {
   weeklyCap: string;
   /** Who of the audience is skipped. */
   exclude: Left;
+  shortenLinks: boolean;
+  /** UTM parameters of the short links, each empty for none. */
+  utm: Readonly<Record<UtmName, string>>;
 }
+
+export const UTM_NAMES = ["source", "medium", "campaign", "term", "content"] as const;
+export type UtmName = (typeof UTM_NAMES)[number];
 
 export interface Left {
   listIds: readonly string[];
@@ -48,6 +54,8 @@ export const EMPTY: Draft = {
   dailyCap: "",
   weeklyCap: "",
   exclude: { listIds: [], segmentIds: [], campaignIds: [], days: "" },
+  shortenLinks: false,
+  utm: { source: "", medium: "", campaign: "", term: "", content: "" },
 };
 
 const number = (text: string): number | null => {
@@ -60,6 +68,12 @@ function excludeOf({ listIds, segmentIds, campaignIds, days }: Left) {
   const within = Math.round(number(days) ?? 0) || null;
   if (listIds.length + segmentIds.length + campaignIds.length === 0 && within === null) return null;
   return { listIds: [...listIds], segmentIds: [...segmentIds], campaignIds: [...campaignIds], messagedWithinDays: within };
+}
+
+/** Return the UTM parameters as the API takes them, null where there are none or where no link is shortened. */
+function utmOf({ shortenLinks, utm }: Draft) {
+  const given = UTM_NAMES.filter((name) => utm[name].trim() !== "");
+  return !shortenLinks || given.length === 0 ? null : Object.fromEntries(given.map((name) => [name, utm[name].trim()]));
 }
 
 type Written = Omit<PreviewCampaignInput, "name" | "metadata" | "expiresAt">;
@@ -78,6 +92,8 @@ export function inputOf(draft: Draft, zone: string): Written {
     contactDailyCap: Math.round(number(draft.dailyCap) ?? 0) || null,
     contactWeeklyCap: Math.round(number(draft.weeklyCap) ?? 0) || null,
     exclude: excludeOf(draft.exclude),
+    shortenLinks: draft.shortenLinks,
+    utm: utmOf(draft),
   };
 }
 

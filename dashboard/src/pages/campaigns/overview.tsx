@@ -9,6 +9,7 @@ import { classes } from "@/ui/classes";
 import { Card, Count, Credits, Facts, Time, useNumbers } from "@/ui/show";
 import { Skeleton } from "@/ui/states";
 import type { Campaign } from "./campaign";
+import { Links } from "./links";
 
 const Series = lazy(() => import("@/ui/series"));
 
@@ -27,6 +28,7 @@ export function Overview({ campaign }: { campaign: Campaign }) {
       <div className="min-w-0 space-y-6">
         <Funnel campaign={campaign} />
         {campaign.startedAt != null && <Pace campaign={campaign} startedAt={campaign.startedAt} />}
+        {campaign.shortenLinks && <Links campaign={campaign} />}
         <Failures campaign={campaign} />
       </div>
       <div className="min-w-0 space-y-6">
@@ -37,7 +39,7 @@ export function Overview({ campaign }: { campaign: Campaign }) {
   );
 }
 
-function Funnel({ campaign: { stats } }: { campaign: Campaign }) {
+function Funnel({ campaign: { stats, shortenLinks } }: { campaign: Campaign }) {
   const { t } = useLingui();
   const { whole, percent } = useNumbers();
   const left = stats.sent + stats.delivered + stats.failed;
@@ -45,6 +47,7 @@ function Funnel({ campaign: { stats } }: { campaign: Campaign }) {
     { name: t`Recipients`, value: stats.recipients, of: null, bar: "bg-line-strong" },
     { name: t`Sent`, value: stats.sent + stats.delivered, of: stats.recipients, bar: "bg-info" },
     { name: t`Delivered`, value: stats.delivered, of: stats.recipients, bar: "bg-brand" },
+    ...(shortenLinks ? [{ name: t`Clicked`, value: stats.uniqueClicks, of: stats.delivered, bar: "bg-brand" }] : []),
     { name: t`Replied`, value: stats.replied, of: stats.delivered, bar: "bg-good" },
   ];
   const states = [
@@ -60,7 +63,7 @@ function Funnel({ campaign: { stats } }: { campaign: Campaign }) {
   return (
     <Card title={t`Progress`} tools={<span className="text-sm text-muted tabular">{stats.recipients === 0 ? "–" : percent(ended / stats.recipients)}</span>}>
       <Share parts={states} label={t`Progress`} />
-      <ol className="mt-5 grid grid-cols-2 gap-4 md:grid-cols-4">
+      <ol className={classes("mt-5 grid grid-cols-2 gap-4", shortenLinks ? "md:grid-cols-5" : "md:grid-cols-4")}>
         {steps.map(({ name, value, of, bar }) => (
           <li key={name} data-step={name}>
             <p className="text-sm text-muted">{name}</p>
@@ -82,6 +85,11 @@ function Funnel({ campaign: { stats } }: { campaign: Campaign }) {
         <li className="flex items-center gap-1.5">
           <span className="text-muted">{t`Opt-outs`}</span> <Count value={stats.optedOut} />
         </li>
+        {shortenLinks && (
+          <li className="flex items-center gap-1.5">
+            <span className="text-muted">{t`Clicks`}</span> <Count value={stats.clicks} />
+          </li>
+        )}
         <li className="ml-auto">
           <Credits value={stats.creditsUsed} />
         </li>

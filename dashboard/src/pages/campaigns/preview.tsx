@@ -93,7 +93,7 @@ export function usePreview(draft: Draft): Preview {
   const chosen = campaign?.samples[Math.min(sample, campaign.samples.length - 1)];
   const one = useData(
     MessagePreview,
-    { input: { to: chosen?.to ?? STAND_IN, body: chosen?.body ?? now.body, from: now.from ?? null, ...(chosen === undefined ? { variables: { firstName: "Ana", lastName: "Silva", email: "ana@cohortlabs.example" } } : {}) } },
+    { input: { to: chosen?.to ?? STAND_IN, body: chosen?.body ?? now.body, from: now.from ?? null, ...(chosen === undefined ? { variables: { firstName: "Ana", lastName: "Silva", email: "ana@cohortlabs.example" }, shortenLinks: now.shortenLinks ?? null } : {}) } },
     { pause: !hasText },
   );
   const message = useLast(one.data?.messagePreview, !hasText);

@@ -56,7 +56,7 @@ async def _follow(session: aiohttp.ClientSession, port: int, codes: list[str]) -
 
 
 async def _round(port: int, codes: list[str]) -> list[float]:
-    shares = [random.choices(codes, k=REQUESTS) for _ in range(CONNECTIONS)]  # noqa: S311
+    shares = [random.choices(codes, k=REQUESTS) for _ in range(CONNECTIONS)]
     async with aiohttp.ClientSession(headers=PHONE) as session:
         found = await asyncio.gather(*(_follow(session, port, share) for share in shares))
     return [each for took in found for each in took]

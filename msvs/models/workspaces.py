@@ -8,6 +8,11 @@ from tortoise.models import Model
 from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
 
+# Scheduling a deletion also sets `suspended_at`, to `deletion_asked_at`; any other value is an operator's suspension.
+IS_HELD = """(
+    workspaces.suspended_at IS NOT NULL AND workspaces.suspended_at IS DISTINCT FROM workspaces.deletion_asked_at
+)"""
+
 
 class Workspace(Model):
     """A tenant, with the settings that live obeys.

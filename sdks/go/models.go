@@ -1075,6 +1075,43 @@ type CampaignLaunch struct {
 // MarshalJSON writes the fields that are set.
 func (v CampaignLaunch) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// CampaignLink: A link of a campaign's body, and the clicks of people on it over all recipients.
+type CampaignLink struct {
+	Object string `json:"object"`
+	// Where it leads, with the variables of the body and the UTM parameters.
+	URL string `json:"url"`
+	// The place of the link in the body, from 0.
+	Position int64 `json:"position"`
+	// The number of clicks, without those of programs.
+	Clicks int64 `json:"clicks"`
+	// The number of messages in which it was clicked.
+	UniqueClicks int64 `json:"unique_clicks"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *CampaignLink) UnmarshalJSON(text []byte) error {
+	type plain CampaignLink
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// CampaignLinks: The links of a campaign's body, in their order.
+type CampaignLinks struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// A link each; none without `shorten_links`.
+	Data []CampaignLink `json:"data"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *CampaignLinks) UnmarshalJSON(text []byte) error {
+	type plain CampaignLinks
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // CampaignPreview: A preview of a campaign, as if it were sent now. `audience_count` is the size of the audience, each
 // phone counted once. `recipient_count` of them receive a message; the rest is skipped. If `exact` is false,
 // `sample_size` recipients were rendered and the counts are scaled to the audience. `suggested_body` and

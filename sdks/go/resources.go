@@ -243,6 +243,11 @@ func (s *CampaignsService) Test(ctx context.Context, id string, params CampaignT
 	return call[CampaignTestSent](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/test", id), nil, params, options)
 }
 
+// ListLinks: List the links of a campaign with their clicks.
+func (s *CampaignsService) ListLinks(ctx context.Context, id string, options ...RequestOption) (*CampaignLinks, error) {
+	return call[CampaignLinks](ctx, s.client, "GET", pathOf("/v1/campaigns/%s/links", id), nil, nil, options)
+}
+
 // Reconciliation: Reconcile a campaign: recipients, credits, carrier and events.
 func (s *CampaignsService) Reconciliation(ctx context.Context, id string, options ...RequestOption) (*Reconciliation, error) {
 	return call[Reconciliation](ctx, s.client, "GET", pathOf("/v1/campaigns/%s/reconciliation", id), nil, nil, options)

@@ -265,7 +265,7 @@ OPERATIONS = (
         {"__typename": "Contact", "id": s.maria}, None, {"__typename": "Message", "id": s.message},
         {"__typename": "Contact", "id": s.ana}, {"__typename": "Workspace", "id": s.workspace}]},
               lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
-    Operation("CampaignLinks", 2, lambda s: {"campaignLinks": []}, lambda s: {"id": s.campaign}),
+    Operation("CampaignLinks", 1, lambda s: {"campaignLinks": []}, lambda s: {"id": s.campaign}),
     Operation(
         "CampaignReconciliation",
         4,

@@ -35,10 +35,6 @@ SELECT api_keys.id, api_keys.workspace_id, api_keys.livemode, api_keys.prefix, a
     api_keys.revoked_at, api_keys.last_used_at, api_keys.scopes, api_keys.allowed_ips, workspaces.suspended_at
 FROM api_keys JOIN workspaces ON workspaces.id = api_keys.workspace_id WHERE api_keys.digest = $1
 """
-# Scheduling a deletion also sets `suspended_at`, to `deletion_asked_at`; any other value is an operator's suspension.
-IS_HELD = """(
-    workspaces.suspended_at IS NOT NULL AND workspaces.suspended_at IS DISTINCT FROM workspaces.deletion_asked_at
-)"""
 TOUCH = """
 UPDATE api_keys SET last_used_at = $2
 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)

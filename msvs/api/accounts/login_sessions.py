@@ -17,7 +17,7 @@ import structlog
 from tortoise.backends.base.client import TransactionalDBClient
 
 from msvs.api import ids
-from msvs.api.accounts.auth import IS_HELD, name_workspace, suspended
+from msvs.api.accounts.auth import name_workspace, suspended
 from msvs.api.accounts.authentication_log import AuthenticationAction, audit_places, record_authentication
 from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
@@ -34,6 +34,7 @@ from msvs.api.webhooks.member_notifications import Notice, NotificationKind, not
 from msvs.database import Row, client, execute, fetch, fetch_row, fetch_value
 from msvs.models import Role, Session, User
 from msvs.models.rows import UserRow
+from msvs.models.workspaces import IS_HELD
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.accounts import workspaces
-from msvs.api.accounts.auth import IS_HELD
 from msvs.api.accounts.operators import OperatorAction, record
 from msvs.api.context import Services, Visitor
 from msvs.api.dispatch import routes
@@ -17,6 +16,7 @@ from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, fetch, fetch_row
 from msvs.models import LedgerKind, Route, SenderKind
+from msvs.models.workspaces import IS_HELD
 
 MAX_CREDITS = 10**12
 # With the workspace and the amount it fits into the detail of an entry.

@@ -12,7 +12,6 @@ from msgspec import UNSET, UnsetType
 from phonenumbers import SUPPORTED_REGIONS
 
 from msvs.api import ids
-from msvs.api.accounts.auth import IS_HELD
 from msvs.api.accounts.keys import create_key
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import OPERATOR, Context, Services
@@ -29,6 +28,7 @@ from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.database import Row, execute, fetch, fetch_value
 from msvs.fields import REGION_PATTERN, Request, Sender, Version, about, named
 from msvs.models import CreditBalance, LedgerKind, Workspace
+from msvs.models.workspaces import IS_HELD
 
 LIST = f"""
 SELECT workspaces.id, workspaces.name, workspaces.created_at, workspaces.deletes_at, workspaces.erased_at,

@@ -15,7 +15,6 @@ from uuid import UUID
 
 import structlog
 
-from msvs.api.accounts.auth import IS_HELD
 from msvs.api.context import Context, Services
 from msvs.api.messages.messages import get_message
 from msvs.api.resources import ClickResource, ShortLinkResource, message_resource, moment, optional_moment
@@ -25,6 +24,7 @@ from msvs.api.unit_of_work import in_unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import execute, fetch, fetch_row
 from msvs.models import Message, ShortLink
+from msvs.models.workspaces import IS_HELD
 
 log = structlog.get_logger(__name__)
 

@@ -988,6 +988,27 @@ export interface CampaignDispatchedEvent {
   data: Campaign;
 }
 
+/** A link of a campaign's body, and the clicks of people on it over all recipients. */
+export interface CampaignLink {
+  object: "campaign_link";
+  /** Where it leads, with the variables of the body and the UTM parameters. */
+  url: string;
+  /** The place of the link in the body, from 0. */
+  position: number;
+  /** The number of clicks, without those of programs. */
+  clicks: number;
+  /** The number of messages in which it was clicked. */
+  unique_clicks: number;
+}
+
+/** The links of a campaign's body, in their order. */
+export interface CampaignLinks {
+  id: string;
+  object: "campaign_links";
+  /** A link each; none without `shorten_links`. */
+  data: Array<CampaignLink>;
+}
+
 /** Campaign paused; `data.pause_reason` tells why. */
 export interface CampaignPausedEvent {
   id: string;

@@ -24,6 +24,7 @@ return [
     'launchCampaign' => ['campaigns', 'launch', ['id'], true],
     'cloneCampaign' => ['campaigns', 'clone', ['id'], true],
     'testCampaign' => ['campaigns', 'test', ['id'], true],
+    'listCampaignLinks' => ['campaigns', 'listLinks', ['id'], false],
     'reconcileCampaign' => ['campaigns', 'reconciliation', ['id'], false],
     'cancelCampaign' => ['campaigns', 'cancel', ['id'], false],
     'pauseCampaign' => ['campaigns', 'pause', ['id'], false],

@@ -22,6 +22,7 @@ OPERATIONS = {
   "launchCampaign" => [:campaigns, :launch, %w[id], false],
   "cloneCampaign" => [:campaigns, :clone, %w[id], false],
   "testCampaign" => [:campaigns, :test, %w[id], false],
+  "listCampaignLinks" => [:campaigns, :list_links, %w[id], false],
   "reconcileCampaign" => [:campaigns, :reconciliation, %w[id], false],
   "cancelCampaign" => [:campaigns, :cancel, %w[id], false],
   "pauseCampaign" => [:campaigns, :pause, %w[id], false],

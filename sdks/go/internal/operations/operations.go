@@ -111,6 +111,9 @@ var Calls = map[string]Call{
 		}
 		return c.Campaigns.Test(ctx, args.text("id"), params, options...)
 	},
+	"listCampaignLinks": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Campaigns.ListLinks(ctx, args.text("id"), options...)
+	},
 	"reconcileCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Campaigns.Reconciliation(ctx, args.text("id"), options...)
 	},

@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { AudienceParams, Campaign, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ExcludeParams, ListMessagesOrder, OnUnknown, Reconciliation, Scalar, UtmParams } from "../types.js";
+import type { AudienceParams, Campaign, CampaignLinks, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ExcludeParams, ListMessagesOrder, OnUnknown, Reconciliation, Scalar, UtmParams } from "../types.js";
 
 /** Parameters of campaigns.create. */
 export interface CampaignsCreateParams {
@@ -250,6 +250,11 @@ export class CampaignsResource {
    */
   test(id: string, params: CampaignsTestParams, options: RequestOptions = {}): Promise<Result<CampaignTestSent>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/test`, { body: params, options });
+  }
+
+  /** List the links of a campaign with their clicks. */
+  listLinks(id: string, options: RequestOptions = {}): Promise<Result<CampaignLinks>> {
+    return this.#call.one("GET", `/v1/campaigns/${pathId("id", id)}/links`, { options });
   }
 
   /** Reconcile a campaign: recipients, credits, carrier and events. */

@@ -347,6 +347,26 @@ final class Campaigns extends Resource
     }
 
     /**
+     * List the links of a campaign with their clicks.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function listLinks(string $id, array $options = []): Model\CampaignLinks
+    {
+        return $this->fetch(
+            Model\CampaignLinks::class,
+            'GET',
+            '/v1/campaigns/{id}/links',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
      * Reconcile a campaign: recipients, credits, carrier and events.
      *
      * @param string $id The resource's id.

@@ -1061,6 +1061,30 @@ class CampaignDispatchedEvent(Model):
     data: Campaign
 
 
+class CampaignLink(Model):
+    """A link of a campaign's body, and the clicks of people on it over all recipients."""
+
+    object: Literal["campaign_link"]
+    url: str
+    """Where it leads, with the variables of the body and the UTM parameters."""
+    position: int
+    """The place of the link in the body, from 0."""
+    clicks: int
+    """The number of clicks, without those of programs."""
+    unique_clicks: int
+    """The number of messages in which it was clicked."""
+
+
+class CampaignLinks(Model):
+    """The links of a campaign's body, in their order."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "CampaignLink"}
+    id: str
+    object: Literal["campaign_links"]
+    data: list[CampaignLink]
+    """A link each; none without `shorten_links`."""
+
+
 class CampaignPausedEvent(Model):
     """Campaign paused; `data.pause_reason` tells why."""
 

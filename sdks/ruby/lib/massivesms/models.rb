@@ -271,6 +271,27 @@ module MassiveSMS
     field :data, :Campaign
   end
 
+  # A link of a campaign's body, and the clicks of people on it over all recipients.
+  class CampaignLink < Model
+    field :object
+    # Where it leads, with the variables of the body and the UTM parameters.
+    field :url
+    # The place of the link in the body, from 0.
+    field :position
+    # The number of clicks, without those of programs.
+    field :clicks
+    # The number of messages in which it was clicked.
+    field :unique_clicks
+  end
+
+  # The links of a campaign's body, in their order.
+  class CampaignLinks < Model
+    field :id
+    field :object
+    # A link each; none without `shorten_links`.
+    field :data, [:CampaignLink]
+  end
+
   # Campaign paused; `data.pause_reason` tells why.
   class CampaignPausedEvent < Event
     field :id

@@ -15,6 +15,8 @@ module MassiveSMS
     CampaignCanceledEvent
     CampaignCompletedEvent
     CampaignDispatchedEvent
+    CampaignLink
+    CampaignLinks
     CampaignPausedEvent
     CampaignPreview
     CampaignResumedEvent

@@ -442,6 +442,26 @@ class Campaigns:
             options=options,
         )
 
+    def list_links(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.CampaignLinks:
+        """List the links of a campaign with their clicks.
+
+        List the links of a campaign with their clicks.
+        """
+        return self._client.call(
+            "GET",
+            "/v1/campaigns/{id}/links",
+            "CampaignLinks",
+            path_ids={
+                "id": id,
+            },
+            options=options,
+        )
+
     def reconciliation(
         self,
         id: str,
@@ -952,6 +972,26 @@ class AsyncCampaigns:
                 "variables": variables,
             },
             idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def list_links(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.CampaignLinks:
+        """List the links of a campaign with their clicks.
+
+        List the links of a campaign with their clicks.
+        """
+        return await self._client.call(
+            "GET",
+            "/v1/campaigns/{id}/links",
+            "CampaignLinks",
+            path_ids={
+                "id": id,
+            },
             options=options,
         )
 

@@ -223,6 +223,16 @@ module MassiveSMS
              {}, { to: to, variables: variables }, request_options)
       end
 
+      # List the links of a campaign with their clicks.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [CampaignLinks]
+      def list_links(id, request_options: {})
+        fetch(MassiveSMS::CampaignLinks, "GET", "/v1/campaigns/{id}/links", { "id" => id },
+             {}, nil, request_options)
+      end
+
       # Reconcile a campaign: recipients, credits, carrier and events.
       #
       # @param id [String] The resource's id.

@@ -16,7 +16,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from uuid import UUID
 
+from bench.accept import wait_for
 from bench.engines import Bench
+from bench.sends import as_customer, compare, send
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.contacts import import_jobs
@@ -24,13 +26,20 @@ from msvs.api.context import Context
 from msvs.api.text.cells import CellUnreadable, read_phone_cell
 from msvs.api.text.phones import canonical
 from msvs.api.unit_of_work import unit_of_work
+from msvs.cli.processes import BULK_NICENESS
 from msvs.models import ContactImport, ImportStatus
 from msvs.settings import Settings
 from msvs.workers.imports import run_imports
+from tests.factories import make_workspace
 from tests.services import SERVICES
 
 PROCESSES = 2
 CHUNK = 5000
+# Sends beside imports: so many alone before each of the imports, which are of no more rows than this.
+PORT = 28_719
+SENDS = 150
+ROUNDS = 3
+MOST_BESIDE = 100_000
 FAULTY_EVERY, REPEATED_EVERY = 50, 20
 HEADER = ("Phone Number", "First Name", "Last Name", "Email", "Tier")
 STAGED = ("id", "phone", "canonical", "region", "number_kind", "first_name", "last_name", "email", "attributes")
@@ -111,13 +120,22 @@ async def upload(path: Path, workspace_id: UUID) -> UUID:
 
 
 async def work(database_url: str) -> None:
-    """Import what waits, and tell the seconds and the peak of memory in kilobytes."""
+    """Import what waits as a worker of imports does, and tell the seconds and the peak of memory in kilobytes."""
+    os.nice(BULK_NICENESS)
     async with db.connected(database_url):
         began = time.perf_counter()
         await run_imports(SERVICES, Settings(import_processes=PROCESSES))
         took = time.perf_counter() - began
     own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(took, own + PROCESSES * children)
+
+
+def work_apart(place: Bench) -> tuple[float, float]:
+    """Work in a process of its own; its seconds and kilobytes."""
+    argv = [sys.executable, "-m", "bench.imports", place.database_url]
+    told = subprocess.run(argv, env=place.environment(), check=True, capture_output=True, text=True)
+    seconds, kilobytes = map(float, told.stdout.split()[-2:])
+    return seconds, kilobytes
 
 
 async def run(place: Bench, count: int) -> dict[str, float]:
@@ -129,15 +147,7 @@ async def run(place: Bench, count: int) -> dict[str, float]:
         await db.execute("DROP TABLE bench_staged")
         await place.vacuum("contacts")
         id = await upload(path, place.workspace_id)
-        told = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "bench.imports", place.database_url],
-            env={**os.environ, **place.environment()},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        seconds, kilobytes = map(float, told.stdout.split()[-2:])
+        seconds, kilobytes = await asyncio.to_thread(work_apart, place)
         row = await ContactImport.get(id=id)
     counts = import_jobs.counts_of(row)
     if row.status != ImportStatus.COMPLETED or counts.remaining:
@@ -154,9 +164,33 @@ async def run(place: Bench, count: int) -> dict[str, float]:
     }
 
 
+async def run_beside(place: Bench, count: int) -> dict[str, float]:
+    """Send single messages in turn while nothing else runs and beside an import of so many rows."""
+    path = place.directory / "others.csv"
+    write_file(path, count)
+    idle: list[float] = []
+    busy: list[float] = []
+    async with db.connected(place.database_url), as_customer(place) as session:
+        await send(session, PORT, SENDS)
+        for _ in range(ROUNDS):
+            idle += await send(session, PORT, SENDS)
+            # Another workspace's, so that each is an import of rows nobody has.
+            await upload(path, (await make_workspace()).id)
+            working = asyncio.create_task(asyncio.to_thread(work_apart, place))
+            while not working.done():
+                busy += await send(session, PORT, 20)
+            await working
+    return {f"beside_{name}": value for name, value in compare(idle, busy, (50, 95)).items()} | {
+        "beside_sends": float(len(busy))
+    }
+
+
 def measure(place: Bench, count: int) -> dict[str, float]:
-    """Measure an import of so many rows."""
-    return asyncio.run(run(place, count))
+    """Measure an import of so many rows, and sends beside one."""
+    figures = asyncio.run(run(place, count))
+    with place.process("-m", "bench.service", PORT=str(PORT)):
+        wait_for(PORT, "/healthz")
+        return figures | asyncio.run(run_beside(place, min(count, MOST_BESIDE)))
 
 
 if __name__ == "__main__":

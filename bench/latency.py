@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import aiohttp
+from redis import Redis
+from rq import Worker
 
 from bench.accept import wait_for
 from bench.engines import CREDITS, Bench, add_people
@@ -77,6 +79,17 @@ async def _measure(place: Bench, recipients: int) -> dict[str, float]:
     }
 
 
+def wait_for_workers(place: Bench, number: int) -> None:
+    """Wait until so many workers listen, and then until their start has left the processors."""
+    with Redis.from_url(place.redis_url) as redis:
+        deadline = time.monotonic() + 120
+        while Worker.count(redis) < number:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"only {Worker.count(redis)} of {number} workers listen")
+            time.sleep(0.1)
+    time.sleep(3)
+
+
 def measure(place: Bench, *, recipients: int = 100_000) -> dict[str, float]:
     """Latencies with all of the service's processes running."""
     with ExitStack() as stack:
@@ -85,5 +98,5 @@ def measure(place: Bench, *, recipients: int = 100_000) -> dict[str, float]:
             stack.enter_context(place.process("-m", "msvs", "worker", queue))
         stack.enter_context(place.process("-m", "msvs", "cron"))
         wait_for(PORT, "/healthz")
-        time.sleep(3)
+        wait_for_workers(place, len(WORKERS))
         return asyncio.run(_measure(place, recipients))

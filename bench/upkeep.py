@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -16,6 +14,7 @@ from tortoise.migrations.schema_generator.state import State, StateApps
 from bench.accept import wait_for
 from bench.engines import Bench
 from bench.rows import FILL
+from bench.sends import as_customer, compare, send
 from msvs import database as db
 from msvs.api.dispatch.campaign_stats import fold_tallies
 from msvs.migrations._indexes import CreateIndexConcurrently
@@ -27,7 +26,6 @@ PORT = 28_715
 ROWS = 200_000
 ROUNDS = 4
 SENDS = 80
-PAUSE = 0.01
 # So many messages a second, each with a key, leave so many rows to be dropped in ten seconds.
 EXPIRED = 20_000
 DELTAS = 5_000
@@ -120,19 +118,6 @@ CHORES: Mapping[str, Chore] = {
 }
 
 
-async def _send(place: Bench, session: aiohttp.ClientSession, number: int) -> list[float]:
-    """Send single messages one after the other; milliseconds of each."""
-    times = []
-    for n in range(number):
-        body = {"to": f"+1212{4_000_000 + n:07d}", "body": "Cart closes tonight."}
-        start = time.perf_counter()
-        async with session.post(f"http://127.0.0.1:{PORT}/v1/messages", json=body) as answer:
-            assert answer.status == 201, await answer.text()
-        times.append((time.perf_counter() - start) * 1000)
-        await asyncio.sleep(PAUSE)
-    return times
-
-
 async def _beside(place: Bench, session: aiohttp.ClientSession, chore: Chore) -> tuple[list[float], int]:
     """Send while a chore is done again and again; milliseconds of each send, and how often it was done."""
     done, over = 0, False
@@ -145,7 +130,7 @@ async def _beside(place: Bench, session: aiohttp.ClientSession, chore: Chore) ->
 
     working = asyncio.create_task(work())
     await asyncio.sleep(0.05)
-    times = await _send(place, session, SENDS)
+    times = await send(session, PORT, SENDS)
     over = True
     await working
     return times, done
@@ -153,8 +138,7 @@ async def _beside(place: Bench, session: aiohttp.ClientSession, chore: Chore) ->
 
 async def _measure(place: Bench) -> dict[str, float]:
     figures: dict[str, float] = {}
-    headers = {"Authorization": f"Bearer {place.test_key}"}
-    async with place.connected(), aiohttp.ClientSession(headers=headers) as session:
+    async with place.connected(), as_customer(place) as session:
         for table in partitions.PARTITIONED:
             for month in range(1, MONTHS):
                 await db.execute(
@@ -162,27 +146,19 @@ async def _measure(place: Bench) -> dict[str, float]:
                 )
         await db.execute(FILL, 0, ROWS - 1, place.workspace_id, ROWS)
         await place.vacuum("messages")
-        await _send(place, session, SENDS)
+        await send(session, PORT, SENDS)
         for name, chore in CHORES.items():
             idle, busy, done = [], [], 0
             for _ in range(ROUNDS):
-                idle += await _send(place, session, SENDS)
+                idle += await send(session, PORT, SENDS)
                 times, times_done = await _beside(place, session, chore)
                 busy += times
                 done += times_done
-            figures |= {f"{name}_{part}": value for part, value in _compare(idle, busy).items()} | {
+            figures |= {f"{name}_{part}": value for part, value in compare(idle, busy, (50, 99)).items()} | {
                 f"{name}_done": done
             }
     figures["worst_ratio"] = max(value for name, value in figures.items() if name.endswith("_p99_ratio"))
     return figures
-
-
-def _compare(idle: list[float], busy: list[float]) -> dict[str, float]:
-    found = {}
-    for percent in (50, 99):
-        before, beside = (statistics.quantiles(times, n=100)[percent - 1] for times in (idle, busy))
-        found |= {f"idle_p{percent}_ms": before, f"p{percent}_ms": beside, f"p{percent}_ratio": beside / before}
-    return {name: round(value, 2) for name, value in found.items()}
 
 
 def measure(place: Bench) -> dict[str, float]:

@@ -23,6 +23,9 @@ from msvs import garbage
 from msvs.api.accounts.secret_keys import WATCH_SECONDS
 from msvs.api.notifier import JOBS, WorkQueue
 from msvs.settings import Settings, SettingsError
+
+# RQ imports a job by its name when the first one comes, which takes a second or more: that work would wait for it.
+from msvs.workers import jobs as _jobs  # noqa: F401
 from msvs.workers.runtime import Runtime, running
 from msvs.workers.stopping import StopFlag
 

@@ -199,6 +199,14 @@ def test_workers_with_the_same_process_id_run_side_by_side_and_after_each_other(
     assert subprocess.run([*command, "--burst"], env=env, check=False).returncode == 0
 
 
+def test_a_worker_has_its_jobs_before_the_first_one_comes() -> None:
+    """RQ would import them while the first message waits."""
+    seen = subprocess.check_output(
+        [sys.executable, "-c", "import sys, msvs.workers.worker; print(*sorted(sys.modules))"], text=True
+    ).split()
+    assert {job.function.rpartition(".")[0] for job in JOBS.values()} <= set(seen)
+
+
 async def test_cron_tells_of_a_database_that_is_away_once(
     redis: Redis, notifier: Notifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ from msvs.loops import new_loop
 from msvs.models import Workspace
 from tests import factories
 from tests.engines import Engines, create_database, running_engines
-from tests.owner import Owner, owned
+from tests.owner import MAY_EMPTY, Owner, let_tests_empty, owned
 from tests.receiver import Receiver, configured_webhooks, receiving
 from tests.services import SERVICES, restored
 
@@ -117,6 +117,7 @@ async def owner_url(engines: Engines) -> str:
     """A migrated database, to which the service's role has the rights that it has in production; the owner's URL."""
     url = await create_database(engines.database_url, "msvs_test")
     await db.migrate(url)
+    await let_tests_empty(url)
     assert await grant_rows(url, engines.for_service(url))
     return url
 
@@ -129,40 +130,44 @@ async def database(engines: Engines, owner_url: str) -> AsyncIterator[str]:
         yield url
 
 
-# Parents of partitions stand for them. What is append-only can only be truncated; the rest is deleted, because
-# emptying every index file of every partition costs more than most tests.
+# Parents of partitions stand for them. What is append-only goes first, as it did: nothing refers to it.
 TABLES = """
-SELECT relname, EXISTS (
+SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+    AND NOT relispartition AND relname <> 'tortoise_migrations'
+ORDER BY NOT EXISTS (
     SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND tgname LIKE '%\\_append\\_only'
-) AS is_append_only
-FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-    AND relname <> 'tortoise_migrations'
+), relname
 """
 
 
+@pytest.fixture(scope="session")
+async def find_filled(database: str) -> str:
+    """The query of the tables that have rows."""
+    names = [row.relname for row in await Owner.connection.fetch(TABLES)]
+    return " UNION ALL ".join(f"SELECT '{name}' AS name WHERE EXISTS (TABLE {name})" for name in names)
+
+
+@pytest.fixture(scope="session")
+def redis_client(engines: Engines) -> Iterator[Redis]:
+    """A connection to the Valkey of the run."""
+    with Redis.from_url(engines.redis_url) as client:
+        yield client
+
+
 @pytest.fixture
-async def clean(database: str, engines: Engines) -> None:
-    """Empty tables and an empty Valkey."""
+async def clean(find_filled: str, redis_client: Redis) -> None:
+    """Empty tables and an empty Valkey.
+
+    To truncate tables, or to turn off triggers of those that are append-only, would cost more than most tests: all that
+    is planned with them, here and in the service, is planned again.
+    """
     owner = Owner.connection
-    tables = {row.relname: row.is_append_only for row in await owner.fetch(TABLES)}
-    filled = await owner.fetch(
-        " UNION ALL ".join(f"SELECT '{name}' AS name WHERE EXISTS (TABLE {name})" for name in tables)
-    )
-    names = sorted(row.name for row in filled)
-    if truncated := [name for name in names if tables[name]]:
+    if filled := [row.name for row in await owner.fetch(find_filled)]:
         async with owner.transaction():
-            # Consent refuses even that.
-            if "consent_events" in truncated:
-                await owner.execute("ALTER TABLE consent_events DISABLE TRIGGER consent_events_append_only")
-            await owner.execute("TRUNCATE " + ", ".join(truncated))
-            if "consent_events" in truncated:
-                await owner.execute("ALTER TABLE consent_events ENABLE TRIGGER consent_events_append_only")
-    for name in names:
-        if not tables[name]:
-            await owner.execute(f"DELETE FROM {name}")
-    redis = Redis.from_url(engines.redis_url)
-    redis.flushdb()
-    redis.close()
+            await owner.execute(MAY_EMPTY)
+            for name in filled:
+                await owner.execute(f"DELETE FROM {name}")
+    redis_client.flushdb()
 
 
 @pytest.fixture

@@ -10,6 +10,18 @@ import asyncpg
 from msvs import connections
 from msvs import database as db
 
+# What is append-only refuses every DELETE but that of tests which have said, for their transaction, that they empty it.
+MAY_EMPTY = "SET LOCAL msvs_tests.may_empty = 'yes'"
+REFUSE_ALL_BUT_THAT = """
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'DELETE' OR current_setting('msvs_tests.may_empty', true) IS DISTINCT FROM 'yes' THEN
+        RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END $$
+"""
+
 
 class Owner:
     """The URL of the tests' database for the owner of its tables, and a connection that is kept."""
@@ -26,6 +38,15 @@ async def owned(url: str) -> AsyncIterator[None]:
         yield
     finally:
         await Owner.connection.close()
+
+
+async def let_tests_empty(url: str) -> None:
+    """Let the tests of a database empty what is append-only, by MAY_EMPTY."""
+    connection = await connections.connect(url)
+    try:
+        await connection.execute(REFUSE_ALL_BUT_THAT)
+    finally:
+        await connection.close()
 
 
 def as_owner(*, pool_size: int = 2) -> AbstractAsyncContextManager[None]:

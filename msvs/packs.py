@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,6 +83,28 @@ DIGITS: Mapping[str, int] = {
 MULTIPLES: Mapping[str, int] = {"isk": 100, "ugx": 100, **{code: 10 for code, digits in DIGITS.items() if digits == 3}}
 
 
+# What belongs into the fields of the file.
+FIELDS: Mapping[str, str] = {
+    "id": "1 to 40 of a to z, 0 to 9, - and _, such as starter",
+    "label": "a text of 1 to 80 characters",
+    "credits": "a whole number from 1 to 1000000000",
+    "amount": "a whole number of the currency's smallest unit, at most 99999999: 1900 is 19.00 USD",
+    "currency": "a code of three small letters, such as usd",
+    "price": "the id of a price at Stripe, price_…",
+    "badge": "a text of 1 to 40 characters",
+    "active": "true or false",
+    "automatic_tax": "true or false",
+    "invoices": "true or false",
+    "tax_behavior": "exclusive or inclusive",
+    "tax_code": "a tax code of Stripe's, txcd_ and 8 digits",
+}
+KNOWN = "a pack has id, label, credits, amount, currency, price, badge and active"
+WHOLE_FILE = "the file has tables [[pack]], automatic_tax, tax_behavior, tax_code and invoices"
+PLACE = re.compile(r"(?:\.pack\[(?P<number>\d+)\])?(?:\.(?P<name>\w+))?")
+MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
+UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
+
+
 def shown_price(amount: int, currency: str) -> str:
     """Return an amount in words: `19.00 USD`, and `1900 JPY`."""
     digits = DIGITS.get(currency, 2)
@@ -147,6 +170,25 @@ class Billing:
         )
 
 
+def _explained(problem: str) -> str:
+    """Return what is wrong in a file as its writer would say it: which pack, which field, and what belongs there."""
+    told, _, at = problem.partition(" - at `$")
+    found = PLACE.fullmatch(at.rstrip("`"))
+    if found is None or found["name"] == "pack":
+        return f"{told}; {WHOLE_FILE}"
+    number, name = found["number"], found["name"]
+    where = "" if number is None else f"pack {int(number) + 1}: "
+    if name in FIELDS:
+        return f"{where}{name} is {FIELDS[name]}"
+    missing = MISSING.fullmatch(told)
+    if missing is not None:
+        return f"{where}{missing['name']} is missing: {FIELDS.get(missing['name'], '')}"
+    unknown = UNKNOWN.fullmatch(told)
+    if unknown is not None:
+        return f"{where}there is no {unknown['name']}; {WHOLE_FILE if number is None else KNOWN}"
+    return f"{where}{told}"
+
+
 def read_packs(path: Path) -> _File:
     """Read a file of packs. Raises SettingsError that names what is wrong in it."""
     try:
@@ -155,8 +197,10 @@ def read_packs(path: Path) -> _File:
         raise SettingsError(f"{VARIABLE}: {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{VARIABLE}: {path}: not UTF-8") from None
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{VARIABLE}: {path}: {error}") from None
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{VARIABLE}: {path}: {_explained(str(error))}") from None
     ids = [pack.id for pack in file.pack]
     for pack in file.pack:
         if pack.amount % (unit := MULTIPLES.get(pack.currency, 1)):

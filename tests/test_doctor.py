@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,10 +26,12 @@ from redis.asyncio import Redis
 from msvs import connections, database
 from msvs.api.notifier import WorkQueue
 from msvs.cli.doctor import report
+from msvs.doctor import billing, machine, network
 from msvs.doctor import engines as checks
-from msvs.doctor import machine, network
 from msvs.doctor.examination import examine
 from msvs.doctor.findings import Finding, Level, ok, warning
+from msvs.local.pretend_stripe import PretendStripe, Refused
+from msvs.local.pretend_stripe import serving as serving_stripe
 from msvs.ops.metric_families import CRON_KEY, WORKER_KEY
 from msvs.settings import Insecure, Settings
 from tests.engines import Engines, create_database
@@ -312,6 +315,13 @@ async def test_who_is_not_alive_is_found(clean: None, engines: Engines) -> None:
         assert [each.message for each in found if each.check == "processes"] == [
             "no worker of the queue reports is alive"
         ]
+        await redis.set(f"{WORKER_KEY}reports-host-1-abc", "1")
+        await redis.delete(f"{WORKER_KEY}billing-host-1-abc")
+        assert levels(await gather(checks.check_redis(redis)), "processes") == [Level.OK]
+        found = await gather(checks.check_redis(redis, sells=True))
+        assert [each.message for each in found if each.check == "processes"] == [
+            "no worker of the queue billing is alive"
+        ]
 
 
 async def test_engines_that_are_away_are_found(production: Settings) -> None:
@@ -417,6 +427,85 @@ async def test_carriers_that_cannot_be_used_are_found(database: str, production:
         file.write_text(text)
         assert levels(await gather(network.check_carriers(settings))) == [level]
     assert levels(await gather(network.check_carriers(replace(production, live_carrier="other")))) == [Level.ERROR]
+
+
+# What is sold
+
+
+PACK = '[[pack]]\nid = "a"\ncredits = 10\namount = 900\ncurrency = "usd"\nlabel = "A"\n'
+
+
+@pytest.fixture
+def selling(production: Settings, tmp_path: Path) -> Iterator[tuple[Settings, PretendStripe]]:
+    """The settings of a deployment that sells a pack by a price of Stripe's, and its account."""
+    file = tmp_path / "packs.toml"
+    file.write_text(PACK + 'price = "price_a"\n')
+    account = PretendStripe()
+    account.prices["price_a"] = {"unit_amount": 900, "currency": "usd"}
+    with serving_stripe(account) as url:
+        yield replace(production, billing=file, stripe_key=account.key, stripe_url=url), account
+
+
+async def test_a_price_at_stripe_that_is_not_the_packs_is_found(selling: tuple[Settings, PretendStripe]) -> None:
+    settings, account = selling
+    assert levels(await gather(billing.check_billing(settings))) == [Level.OK]
+    price = account.prices["price_a"]
+    for change, told in (
+        ({"unit_amount": 90}, "price_a is 0.90 USD at Stripe, and 9.00 USD in the file"),
+        ({"currency": "jpy"}, "price_a is 900 JPY at Stripe, and 9.00 USD in the file"),
+        ({"unit_amount": None}, "price_a is no fixed amount at Stripe"),
+        ({"active": False}, "price_a is archived"),
+        ({"type": "recurring"}, "price_a is a subscription's"),
+    ):
+        account.prices["price_a"] = {**price, **change}
+        (found,) = await gather(billing.check_billing(settings))
+        assert (found.level, told in found.message) == (Level.ERROR, True), found
+    account.prices.clear()
+    (found,) = await gather(billing.check_billing(settings))
+    assert (found.level, found.message) == (Level.ERROR, "a: Stripe has no price price_a")
+    assert [method for method, _, _ in account.calls if method != "GET"] == []
+
+
+async def test_a_key_that_stripe_refuses_is_found(selling: tuple[Settings, PretendStripe]) -> None:
+    settings, account = selling
+    wrong = replace(settings, stripe_key="sk_test_other")
+    (found,) = await gather(billing.check_billing(wrong))
+    assert (found.level, found.message.startswith("Stripe refuses the key")) == (Level.ERROR, True)
+    assert "sk_test" not in found.message
+    away = replace(settings, stripe_url="http://127.0.0.1:1")
+    (found,) = await gather(billing.check_billing(away))
+    assert (found.level, found.message.startswith("Stripe cannot be reached")) == (Level.ERROR, True)
+    # A restricted key may sell and not read prices.
+    account.refusals += [Refused(200, "", ""), Refused(403, "invalid_request_error", "The key may not", None)]
+    account.refusals[0].body = {"object": "list", "data": [], "has_more": False}
+    assert levels(await gather(billing.check_billing(settings))) == [Level.WARNING, Level.OK]
+
+
+async def test_a_file_of_packs_that_cannot_be_used_is_found(selling: tuple[Settings, PretendStripe]) -> None:
+    settings, _ = selling
+    assert settings.billing is not None
+    assert levels(await gather(billing.check_billing(replace(settings, stripe_key=None)))) == [Level.SKIPPED]
+    settings.billing.write_text(PACK.replace("900", "9.00"))
+    assert levels(await gather(billing.check_billing(settings))) == [Level.ERROR]
+    settings.billing.write_text(PACK + "active = false\n")
+    assert levels(await gather(billing.check_billing(settings))) == [Level.WARNING]
+
+
+async def test_payments_that_wait_are_found(clean: None, selling: tuple[Settings, PretendStripe]) -> None:
+    settings, _ = selling
+    assert await gather(billing.check_unsettled(settings)) == []
+    event = """
+    INSERT INTO stripe_events (id, type, object_id, state, attempt_count, next_attempt_at, created_at, received_at)
+    VALUES ($1, 'refund.created', 're_1', $2, 0, now(), now(), now() - $3::interval)
+    """
+    await database.execute(event, "evt_1", "pending", timedelta(minutes=20))
+    await database.execute(event, "evt_2", "done", timedelta(minutes=40))
+    assert await gather(billing.check_unsettled(settings)) == []
+    await database.execute(event, "evt_3", "pending", timedelta(minutes=40))
+    await database.execute(event, "evt_4", "failed", timedelta(minutes=40))
+    assert levels(await gather(billing.check_unsettled(settings))) == [Level.ERROR, Level.WARNING]
+    assert levels(billing.judge_unsettled({"late": 0, "review": 1, "failed": 0})) == [Level.WARNING]
+    assert await gather(billing.check_unsettled(replace(settings, stripe_key=None))) == []
 
 
 # The command

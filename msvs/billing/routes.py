@@ -11,11 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from msvs.api import ids
 from msvs.api.context import Services
 from msvs.api.credits import fulfilment
 from msvs.api.credits.checkout import CANCEL_PATH, SUCCESS_PATH
-from msvs.api.credits.gateway import PURCHASE, GatewayError
+from msvs.api.credits.gateway import GatewayError
 from msvs.api.credits.stripe_events import keep_event, read_event
 from msvs.database import fetch_row
 from msvs.http.body import read_body
@@ -32,7 +31,9 @@ SESSION_ID = re.compile(r"cs_(?:test|live)_[A-Za-z0-9]{1,200}")
 HEADERS = {**PAGE_HEADERS, **NOT_STORED}
 
 PURCHASE_OF_SESSION = "SELECT * FROM purchases WHERE session_id = $1"
-PURCHASE_TURNED_BACK = "SELECT * FROM purchases WHERE id = $1"
+# Only a buyer who has paid is sent on to the page that was named: a link to a purchase that nobody pays would lead
+# anybody anywhere, from the service's own address.
+COMPLETED = frozenset((PurchaseStatus.PAID, PurchaseStatus.PENDING, PurchaseStatus.REVIEW))
 
 
 def billing_routes(services: Services) -> list[BaseRoute]:
@@ -56,7 +57,9 @@ class StripeWebhook:
         headers = read_headers(scope)
         body = await read_body(receive, headers, MAX_BYTES)
         signature = header_text(headers.get(b"stripe-signature")) or ""
-        await keep_event(self._services, read_event(self._services, body, signature))
+        told = read_event(self._services, body, signature)
+        if told is not None:
+            await keep_event(self._services, told)
         await Response(b'{"received": true}', 200, NOT_STORED, media_type="application/json")(scope, receive, send)
 
 
@@ -69,7 +72,7 @@ class BuyerPages:
     async def success(self, request: Request) -> Response:
         """Fulfill the purchase that was paid, and go on to the page that its buyer named."""
         session_id = request.query_params.get("session_id", "")
-        row = await self._find(PURCHASE_OF_SESSION, session_id) if SESSION_ID.fullmatch(session_id) else None
+        row = await self._find(session_id) if SESSION_ID.fullmatch(session_id) else None
         if row is None:
             return _page("Unknown payment", "unknown.html", 404, home=self._home())
         if row.status != PurchaseStatus.PAID:
@@ -78,22 +81,18 @@ class BuyerPages:
             except GatewayError as error:
                 # The event or the nightly comparison comes to the same.
                 log.warning("a success page could not reach Stripe", reason=error.reason)
-            row = await self._find(PURCHASE_OF_SESSION, session_id) or row
-        if row.success_url is not None:
+            row = await self._find(session_id) or row
+        if row.success_url is not None and row.status in COMPLETED:
             return RedirectResponse(row.success_url, 303, HEADERS)
         words = PAID if row.status == PurchaseStatus.PAID else WAITING
         return _page(words[0], "done.html", 200, home=self._home(), text=escape(words[1].format(credits=row.credits)))
 
     async def cancel(self, request: Request) -> Response:
-        """Tell the buyer who turned back that nothing was charged, or go on to the page that they named."""
-        id = ids.decode_id(PURCHASE, request.query_params.get("purchase", ""))
-        row = None if id is None else await self._find(PURCHASE_TURNED_BACK, id)
-        if row is not None and row.cancel_url is not None:
-            return RedirectResponse(row.cancel_url, 303, HEADERS)
+        """Tell the buyer who turned back that nothing was charged."""
         return _page("Nothing was charged", "done.html", 200, home=self._home(), text="You turned back before paying.")
 
-    async def _find(self, sql: str, value: object) -> rows.PurchaseRow | None:
-        return await fetch_row(rows.PurchaseRow, sql, value)
+    async def _find(self, session_id: str) -> rows.PurchaseRow | None:
+        return await fetch_row(rows.PurchaseRow, PURCHASE_OF_SESSION, session_id)
 
     def _home(self) -> str:
         return escape(f"{self._services.base_url}/dashboard/credits")

@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, Place] = {
     "doctor": Place(
         "doctor",
         "examine_deployment",
-        "Check a deployment: settings, versions, clocks, roles, connections, backups, TLS, DNS, mail and carriers.",
+        "Check a deployment: settings, versions, clocks, roles, connections, TLS, DNS, mail, carriers and billing.",
     ),
     "schema": Place("database", "print_schema", "Print the GraphQL schema, or with --openapi the OpenAPI document."),
     "settings": Place("database", "print_settings", "List the environment variables that configure the service."),

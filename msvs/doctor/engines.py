@@ -224,8 +224,11 @@ async def check_secret_key(settings: Settings) -> AsyncIterator[Finding]:
 # Redis or Valkey
 
 
-async def check_redis(redis: Redis) -> AsyncIterator[Finding]:
-    """Check Redis or Valkey: version, clock, eviction, persistence, memory, and who is alive."""
+async def check_redis(redis: Redis, *, sells: bool = False) -> AsyncIterator[Finding]:
+    """Check Redis or Valkey: version, clock, eviction, persistence, memory, and who is alive.
+
+    Where the service `sells` credits, a worker of billing must be.
+    """
     before = time.time()
     seconds, microseconds = await redis.time()
     yield judge_clock("Redis", seconds + microseconds / 1e6, before, time.time())
@@ -237,7 +240,7 @@ async def check_redis(redis: Redis) -> AsyncIterator[Finding]:
         config = {}
     for finding in judge_redis(info, config):
         yield finding
-    for finding in judge_alive(await count_alive(redis)):
+    for finding in judge_alive(await count_alive(redis), sells=sells):
         yield finding
 
 
@@ -290,9 +293,9 @@ async def count_alive(redis: Redis) -> dict[str, int]:
     return counts
 
 
-def judge_alive(counts: Mapping[str, int]) -> Iterator[Finding]:
+def judge_alive(counts: Mapping[str, int], *, sells: bool = False) -> Iterator[Finding]:
     """Judge which processes are alive."""
-    wanted = [each.value for each in WorkQueue if each is not WorkQueue.BILLING]
+    wanted = [each.value for each in WorkQueue if sells or each is not WorkQueue.BILLING]
     missing = [queue for queue in wanted if not counts.get(queue)]
     for queue in missing:
         yield error("processes", f"no worker of the queue {queue} is alive", f"start `msvs worker {queue}`")

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from tortoise.exceptions import BaseORMException
 
 from msvs import connections, database, logs
-from msvs.doctor import engines, machine, network
+from msvs.doctor import billing, engines, machine, network
 from msvs.doctor.findings import Finding, error, skipped
 from msvs.settings import Settings, SettingsError
 
@@ -31,13 +31,14 @@ async def examine(settings: Settings, *, backups: Path | None = None, backup_hou
     ]
     redis = None if settings.redis_url is None else Redis.from_url(settings.redis_url, socket_timeout=5)
     try:
-        found += await _examine_redis(redis)
+        found += await _examine_redis(settings, redis)
         found += await _examine_database(settings, redis)
         found += machine.check_backups(backups, backup_hours)
         for name, check in (
             ("dns", network.check_dns(settings)),
             ("public url", network.check_public_url(settings)),
             ("mail", network.check_mail(settings)),
+            ("billing", billing.check_billing(settings)),
         ):
             found += await _collect(name, check)
     finally:
@@ -46,14 +47,14 @@ async def examine(settings: Settings, *, backups: Path | None = None, backup_hou
     return found
 
 
-async def _examine_redis(redis: Redis | None) -> list[Finding]:
+async def _examine_redis(settings: Settings, redis: Redis | None) -> list[Finding]:
     if redis is None:
         return [error("redis", "REDIS_URL is not set, and nothing runs on DATA_DIR", "set REDIS_URL")]
     try:
         await redis.ping()
     except (RedisError, OSError) as failure:
         return [error("redis", f"cannot be reached ({type(failure).__name__})", "check REDIS_URL, and start Redis")]
-    return await _collect("redis", engines.check_redis(redis))
+    return await _collect("redis", engines.check_redis(redis, sells=settings.stripe_key is not None))
 
 
 async def _examine_database(settings: Settings, redis: Redis | None) -> list[Finding]:
@@ -73,6 +74,8 @@ async def _examine_database(settings: Settings, redis: Redis | None) -> list[Fin
                 ("carriers", network.check_carriers(settings)),
             ):
                 found += await _collect(name, check)
+            # Nothing to say where nothing waits.
+            found += [each for each in await _collect("billing", billing.check_unsettled(settings)) if each.action]
             return found
     except connections.PoolerRefused as failure:
         return [error("pooler", str(failure), "set pool_mode = session")]

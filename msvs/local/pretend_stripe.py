@@ -86,6 +86,10 @@ class PretendStripe:
     prices: dict[str, Object] = field(default_factory=dict)
     # Saved cards, with their customer.
     methods: dict[str, Object] = field(default_factory=dict)
+    # Whether an invoice is made by itself a while after its payment.
+    invoices_are_late: bool = False
+    # Customers that the operator has deleted.
+    deleted: set[str] = field(default_factory=set)
     events: list[Object] = field(default_factory=list)
     calls: list[tuple[str, str, str | None]] = field(default_factory=list)
     # Raised in place of the next answers, the first first: what a bad day looks like.
@@ -121,7 +125,7 @@ class PretendStripe:
                 found = self._route(method, path.strip("/").split("/")[1:], params)
             except Refused as refused:
                 # What has begun, such as a charge, is answered the same again.
-                if key is not None and refused.status == 402:
+                if key is not None and refused.status in (400, 402):
                     self.answered[key] = (asked, refused)
                 self._keep()
                 raise
@@ -144,6 +148,8 @@ class PretendStripe:
                 return self._list(self.intents, params)
             case "POST", ["payment_intents"]:
                 return self._charge(params)
+            case "GET", ["prices", id]:
+                return {"active": True, "type": "one_time", **self._find(self.prices, id), "id": id, "object": "price"}
             case "GET", ["payment_methods", id]:
                 return self._find(self.methods, id)
             case "POST", ["payment_methods", id, "detach"]:
@@ -161,7 +167,7 @@ class PretendStripe:
         if id not in kept:
             raise Refused(404, "invalid_request_error", f"No such object: '{id}'", "resource_missing")
         found = kept[id]
-        if found["object"] == "checkout.session" and found["status"] == "open" and self.now >= found["expires_at"]:
+        if found.get("object") == "checkout.session" and found["status"] == "open" and self.now >= found["expires_at"]:
             self.expire(id)
         return found
 
@@ -186,6 +192,10 @@ class PretendStripe:
             if item["price"] not in self.prices:
                 raise Refused(400, "invalid_request_error", f"No such price: '{item['price']}'", "resource_missing")
             data = self.prices[item["price"]]
+        customer = params.get("customer")
+        if customer in self.deleted:
+            message = f"No such customer: '{customer}'"
+            raise Refused(400, "invalid_request_error", message, "resource_missing", param="customer")
         id = f"cs_{'live' if self.livemode else 'test'}_{secrets.token_hex(29)}"
         amount = int(data["unit_amount"]) * int(item["quantity"])
         session: Object = {
@@ -315,8 +325,16 @@ class PretendStripe:
                 "payment_status": "unpaid" if slowly else "paid",
                 "payment_intent": id,
             }
+            if "invoice_creation" in session["_asked"] and not self.invoices_are_late:
+                self.make_invoice(session_id)
             self._tell("checkout.session.completed", session)
             return self.intents[id]
+
+    def make_invoice(self, session_id: str) -> None:
+        """Make the invoice of a payment that asked for one."""
+        id = f"in_{secrets.token_hex(12)}"
+        url = f"{self.page_url}/receipt/{id}"
+        self.sessions[session_id]["invoice"] = {"id": id, "object": "invoice", "hosted_invoice_url": url}
 
     def arrive(self, session_id: str) -> None:
         """Have the money of a slow payment come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,7 +17,8 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.credits import gateway
 from msvs.api.credits.gateway import PURCHASE
-from msvs.local.pretend_stripe import PretendStripe, Refused
+from msvs.billing.routes import MAX_BYTES
+from msvs.local.pretend_stripe import PretendStripe, Refused, signature_header
 from msvs.models import StripeEvent
 from tests.apps import BASE_URL
 from tests.fakes.stripe import SECRET, begin, books, reread, running_stripe, work
@@ -125,6 +127,68 @@ async def test_events_of_the_other_mode_and_of_other_kinds(
     assert await StripeEvent.all().count() == 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        # Neither a balance nor an invoice to come has an id.
+        {"type": "balance.available", "data": {"object": {"object": "balance", "pending": []}}},
+        {"type": "invoice.upcoming", "data": {"object": {"object": "invoice"}}},
+        # As Stripe's second API tells it: without its object.
+        {"type": "v2.money_management.adjustment.created", "created": "2026-11-28T10:00:00.000Z", "data": None},
+    ],
+    ids=lambda change: str(change["type"]),
+)
+async def test_an_event_of_another_shape_is_answered_and_not_kept(
+    live_ctx: Context, stripe: PretendStripe, http: httpx.AsyncClient, change: dict[str, Any]
+) -> None:
+    """An endpoint that fails too often is turned off by Stripe, with all that it was made for."""
+    event = await paid(live_ctx, stripe)
+    assert await post(http, *stripe.signed({**event, **change})) == (200, None)
+    assert await post(http, *stripe.signed({**event, **change, "livemode": True})) == (403, "callback_refused")
+    assert await StripeEvent.all().count() == 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"created": 10**18}, {"created": -1}, {"data": None}, {"data": {"object": {}}}, {"id": 7}], ids=str
+)
+async def test_a_signed_event_that_cannot_be_read_is_refused(
+    live_ctx: Context, stripe: PretendStripe, http: httpx.AsyncClient, change: dict[str, Any]
+) -> None:
+    event = await paid(live_ctx, stripe)
+    assert await post(http, *stripe.signed({**event, **change})) == (400, "callback_invalid")
+    assert await StripeEvent.all().count() == 0
+
+
+async def test_what_is_sent_to_wear_the_webhook_out_is_refused_soon(
+    live_ctx: Context, stripe: PretendStripe, http: httpx.AsyncClient
+) -> None:
+    body, header = stripe.signed(await paid(live_ctx, stripe))
+    most = MAX_BYTES + 1
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(most // 1024 + 1):
+            yield b"x" * 1024
+
+    for content in (b"x" * most, pieces()):
+        answer = await http.post(HOOK, content=content, headers={"Stripe-Signature": header})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request_too_large")
+    # What is compressed is not unpacked: the signature is that of the bytes.
+    bomb = gzip.compress(b"0" * 50_000_000)
+    assert len(bomb) < MAX_BYTES
+    packed = {"Content-Encoding": "gzip", "Stripe-Signature": signature_header((SECRET,), int(stripe.clock()), bomb)}
+    answer = await http.post(HOOK, content=bomb, headers=packed)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "callback_invalid")
+    many = ",".join([header.partition(",")[0], *(f"v1={number:064x}" for number in range(500))])
+    for forged in (many, "t=" + "9" * 5000 + ",v1=a", f"{header},{header}", "\xff".join("t=1,v1="), header.upper()):
+        answer = await http.post(HOOK, content=body, headers={"Stripe-Signature": forged.encode("latin-1")})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "callback_refused")
+    assert await StripeEvent.all().count() == 0
+    # Only the signature counts: Stripe's own word for what it sends is as good as any.
+    answer = await http.post(HOOK, content=body, headers={"Stripe-Signature": header, "Content-Type": "text/plain"})
+    assert (answer.status_code, await StripeEvent.all().count()) == (200, 1)
+    assert (await http.get(HOOK)).status_code == 405
+
+
 async def test_stripes_own_verifier_and_ours_agree(
     live_ctx: Context, stripe: PretendStripe, http: httpx.AsyncClient
 ) -> None:
@@ -182,9 +246,20 @@ async def test_buyers_go_on_to_the_pages_that_were_named(
     page = await http.get("/billing/success", params={"session_id": row.session_id})
     assert (page.status_code, page.headers["location"]) == (303, urls["success_url"])
     assert await books(live_ctx.workspace_id) == (11_000, 11_000, 0)
+    assert stripe.sessions[row.session_id or ""]["cancel_url"] == urls["cancel_url"]
+
+
+async def test_a_purchase_that_nobody_paid_leads_nobody_anywhere(
+    live_ctx: Context, stripe: PretendStripe, http: httpx.AsyncClient
+) -> None:
+    """Who may buy may name any page: a link to it must not begin with the service's own address."""
+    row = await begin(live_ctx, success_url="https://evil.example/login", cancel_url="https://evil.example/login")
+    page = await http.get("/billing/success", params={"session_id": row.session_id})
     back = await http.get("/billing/cancel", params={"purchase": ids.encode_id(PURCHASE, row.id)})
-    assert (back.status_code, back.headers["location"]) == (303, urls["cancel_url"])
-    assert (await http.get("/billing/cancel")).status_code == 200
+    assert (page.status_code, back.status_code) == (200, 200)
+    assert "evil" not in page.text + back.text
+    plain = await begin(live_ctx)
+    assert stripe.sessions[plain.session_id or ""]["cancel_url"] == f"{SERVICES.base_url}/billing/cancel"
 
 
 async def test_the_pretend_page_says_what_it_is_and_takes_cards(live_ctx: Context, stripe: PretendStripe) -> None:

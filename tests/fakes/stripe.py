@@ -48,7 +48,8 @@ async def begin(ctx: Context, pack: str = "starter", **said: Any) -> Purchase:
 async def take(services: Services, account: PretendStripe, event: dict[str, Any]) -> bool:
     """Take one event, as the webhook does."""
     body, header = account.signed(event)
-    return await stripe_events.keep_event(services, stripe_events.read_event(services, body, header))
+    told = stripe_events.read_event(services, body, header)
+    return told is not None and await stripe_events.keep_event(services, told)
 
 
 async def bring(services: Services, account: PretendStripe, *, random: Random | None = None) -> None:

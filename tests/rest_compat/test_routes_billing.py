@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -133,6 +134,34 @@ async def test_the_same_key_is_one_purchase_and_one_session(
     assert over == again
     assert (over["__typename"], over["status"], over["pack"]) == ("Checkout", "OPEN", "starter")
     assert (await Purchase.all().count(), len(stripe.sessions)) == (2, 2)
+
+
+async def test_fifty_at_once_with_one_key_are_one_purchase(
+    live_ctx: Context, client: Client, stripe: PretendStripe
+) -> None:
+    """Those that come while the first is at work are told so, and get its answer when they ask again."""
+    http = await client(live_ctx)
+    sent: dict[str, Any] = {"json": {"pack": "starter"}, "headers": {"Idempotency-Key": "buy-1"}}
+    answers = await asyncio.gather(*(http.post(CHECKOUT, **sent) for _ in range(50)))
+    done = [answer for answer in answers if answer.status_code == 201]
+    assert {code(answer)[:2] for answer in answers if answer not in done} <= {(409, "idempotency_key_in_use")}
+    again = [await http.post(CHECKOUT, **sent) for _ in range(2)]
+    assert len({answer.text for answer in (*done, *again)}) == 1
+    assert (await Purchase.all().count(), len(stripe.sessions)) == (1, 1)
+    other = await http.post(CHECKOUT, json={"pack": "odd"}, headers={"Idempotency-Key": "buy-1"})
+    assert (code(other)[:2], await Purchase.all().count()) == ((400, "idempotency_key_reused"), 1)
+
+
+async def test_a_key_that_may_buy_may_do_nothing_else(live_ctx: Context, client: Client, stripe: PretendStripe) -> None:
+    http = await client(live_ctx)
+    _, key = await create_key(live_ctx.workspace_id, livemode=True, scopes=["credits:buy"])
+    http.headers["Authorization"] = f"Bearer {key}"
+    begun = await http.post(CHECKOUT, json={"pack": "starter"})
+    assert begun.status_code == 201
+    for path in ("/v1/messages", "/v1/contacts", "/v1/campaigns", "/v1/webhooks", "/v1/credits", "/v1/credits/ledger"):
+        assert code(await http.get(path)) == (403, "scope_missing", None), path
+    sent = await http.post("/v1/messages", json={"to": "+14155550100", "body": "Hi"})
+    assert code(sent) == (403, "scope_missing", None)
 
 
 async def test_the_sandbox_buys_nothing(ctx: Context, client: Client, stripe: PretendStripe) -> None:

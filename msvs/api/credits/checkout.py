@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.credits import gateway
 from msvs.api.credits.charges import marks_of
-from msvs.api.credits.gateway import PURCHASE
+from msvs.api.credits.gateway import PURCHASE, Session
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
@@ -35,6 +35,8 @@ OPEN_FOR = timedelta(hours=23)
 LOOK_AFTER = timedelta(minutes=10)
 SUCCESS_PATH = "/billing/success"
 CANCEL_PATH = "/billing/cancel"
+# Ends the idempotency key of a session whose customer is to be made.
+NEW_CUSTOMER = ":new_customer"
 SESSION_PLACE = "{CHECKOUT_SESSION_ID}"
 
 PackIdField = Annotated[str, about("The id of the pack.", example="launch")]
@@ -224,11 +226,30 @@ async def open_checkout(ctx: Context, id: UUID) -> Purchase:
     row = await get_checkout(ctx, id)
     if row.status != PurchaseStatus.OPENING:
         return row
-    session = await gateway.create_session(ctx.services, row, _asked(ctx.services.billing, ctx.services.base_url, row))
+    session = await _open_session(ctx.services, row)
     until = row.created_at + OPEN_FOR
     async with unit_of_work():
         await execute(MARK_OPEN, row.id, ctx.workspace_id, session.id, session.url, until, until + LOOK_AFTER)
     return await get_checkout(ctx, id)
+
+
+async def _open_session(services: Services, row: rows.PurchaseRow) -> Session:
+    """Open the session of a purchase: with the workspace's customer, or a new one if that was deleted at Stripe."""
+    billing, key = services.billing, ids.encode_id(PURCHASE, row.id)
+    if row.customer is not None:
+        buyer: dict[str, object] = {"customer": row.customer}
+        if billing.automatic_tax:
+            buyer["customer_update"] = {"address": "auto"}
+        session = await gateway.create_session(services, key, _asked(billing, services.base_url, row, buyer))
+        if session is not None:
+            return session
+        # What was asked with the first key may not be asked differently.
+        key = f"{key}{NEW_CUSTOMER}"
+    opened = await gateway.create_session(
+        services, key, _asked(billing, services.base_url, row, {"customer_creation": "always"})
+    )
+    assert opened is not None
+    return opened
 
 
 async def get_checkout(ctx: Context, id: UUID) -> Purchase:
@@ -263,7 +284,7 @@ def checkouts_query(ctx: Context, status: str | None) -> QuerySet[Purchase]:
     return query.filter(status=PurchaseStatus(status))
 
 
-def _asked(billing: Billing, base_url: str, row: rows.PurchaseRow) -> Mapping[str, object]:
+def _asked(billing: Billing, base_url: str, row: rows.PurchaseRow, buyer: Mapping[str, object]) -> Mapping[str, object]:
     """Return what Stripe is asked for: of the purchase alone, so that a second try asks for the same."""
     purchase = ids.encode_id(PURCHASE, row.id)
     # A refund or dispute comes with the payment, which knows nothing of the session.
@@ -271,11 +292,6 @@ def _asked(billing: Billing, base_url: str, row: rows.PurchaseRow) -> Mapping[st
     payment: dict[str, object] = {"metadata": marks}
     if row.saves_card:
         payment["setup_future_usage"] = "off_session"
-    buyer: Mapping[str, object] = (
-        {"customer_creation": "always"} if row.customer is None else {"customer": row.customer}
-    )
-    if row.customer is not None and billing.automatic_tax:
-        buyer = {**buyer, "customer_update": {"address": "auto"}}
     return {
         "mode": "payment",
         "client_reference_id": purchase,
@@ -283,7 +299,8 @@ def _asked(billing: Billing, base_url: str, row: rows.PurchaseRow) -> Mapping[st
         "metadata": marks,
         "payment_intent_data": payment,
         "success_url": f"{base_url}{SUCCESS_PATH}?session_id={SESSION_PLACE}",
-        "cancel_url": f"{base_url}{CANCEL_PATH}?purchase={quote(purchase)}",
+        # Not by way of a page of ours, which would lead anybody anywhere.
+        "cancel_url": row.cancel_url or f"{base_url}{CANCEL_PATH}",
         "expires_at": int((row.created_at + OPEN_FOR).timestamp()),
         # In another currency it could not be told whether what was paid is what was sold.
         "adaptive_pricing": {"enabled": False},

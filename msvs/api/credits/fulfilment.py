@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 TRIES = 8
 # How long after Stripe was asked about a payment on its way it is asked again.
 PENDING_AFTER = timedelta(hours=6)
+# Stripe may make the invoice of a payment a little after it: how often and for how long it is looked for.
+INVOICE_AFTER, INVOICE_WITHIN = timedelta(minutes=10), timedelta(hours=1)
 PAID = frozenset(("paid", "no_payment_required"))
 # A payment in these ended without money, once its session is complete.
 ENDED_INTENTS = frozenset(("requires_payment_method", "canceled"))
@@ -202,6 +204,10 @@ async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> st
         )
     if status is PurchaseStatus.REVIEW and facts.problem != row.problem:
         log.error("a payment is not what was sold", purchase=ids.encode_id(PURCHASE, row.id), problem=facts.problem)
+    check_at = _check_at(row, facts.status if row.is_automatic and not was_paid else status, now)
+    invoice_url = facts.invoice_url or row.invoice_url
+    is_invoiced = services.billing.invoices and not row.is_automatic
+    lacks_invoice = is_invoiced and status is PurchaseStatus.PAID and invoice_url is None
     await execute(
         WRITE_PURCHASE,
         row.id,
@@ -210,10 +216,10 @@ async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> st
         facts.customer,
         row.total if facts.total is None else facts.total,
         row.tax if facts.tax is None else facts.tax,
-        facts.invoice_url or row.invoice_url,
+        invoice_url,
         facts.receipt_url or row.receipt_url,
         facts.problem,
-        _check_at(row, facts.status if row.is_automatic and not was_paid else status, now),
+        _invoice_at(row, now) if lacks_invoice else check_at,
         row.paid_at or (now if status is PurchaseStatus.PAID else None),
     )
     if status is PurchaseStatus.PAID:
@@ -239,6 +245,11 @@ def _check_at(row: rows.PurchaseRow, status: PurchaseStatus, now: datetime) -> d
     if status is PurchaseStatus.PENDING:
         return now + PENDING_AFTER
     return max(row.check_at or now, now + timedelta(minutes=10))
+
+
+def _invoice_at(row: rows.PurchaseRow, now: datetime) -> datetime | None:
+    """Return when a paid purchase is looked at for its invoice; None once it is waited for no longer."""
+    return now + INVOICE_AFTER if now < (row.paid_at or now) + INVOICE_WITHIN else None
 
 
 async def _write_returns(row: rows.PurchaseRow, total: int, returns: Sequence[Return], now: datetime) -> None:

@@ -134,6 +134,16 @@ class Price(msgspec.Struct):
     id: str
 
 
+class PriceFigures(msgspec.Struct):
+    """What a price of Stripe's sells at."""
+
+    id: str
+    currency: str
+    active: bool = True
+    type: str = "one_time"
+    unit_amount: int | None = None
+
+
 class Line(msgspec.Struct):
     """A line item of a session."""
 
@@ -259,6 +269,7 @@ class _Page(msgspec.Struct):
 L = TypeVar("L", Session, Money, Intent)
 SESSIONS = "/v1/checkout/sessions"
 INTENTS = "/v1/payment_intents"
+PRICES = "/v1/prices"
 METHODS = "/v1/payment_methods"
 RETURNS = {ReturnKind.REFUND: "/v1/refunds", ReturnKind.DISPUTE: "/v1/disputes"}
 
@@ -330,15 +341,32 @@ async def _call(services: Services, method: str, path: str, params: Mapping[str,
     return str(answer.body)
 
 
-async def create_session(services: Services, row: PurchaseRow, asked: Mapping[str, object]) -> Session:
-    """Open a checkout session for a purchase; once, no matter how often it is asked for."""
-    params = {**asked, "idempotency_key": ids.encode_id(PURCHASE, row.id)}
-    return _read(Session, await _call(services, "post", SESSIONS, params))
+async def create_session(services: Services, key: str, asked: Mapping[str, object]) -> Session | None:
+    """Open a checkout session, once for a key, no matter how often it is asked for.
+
+    Return None if its customer no longer exists. Raises GatewayError.
+    """
+    try:
+        return _read(Session, await _call(services, "post", SESSIONS, {**asked, "idempotency_key": key}))
+    except GatewayError as error:
+        if "customer" in asked and error.is_final and error.at == "customer":
+            return None
+        raise
 
 
 async def read_session(services: Services, id: str) -> Session:
     """Return a session with its payment, invoice and lines."""
     return _read(Session, await _call(services, "get", f"{SESSIONS}/{quote(id)}", {"expand": list(EXPANDED)}))
+
+
+async def check_key(services: Services) -> None:
+    """Return if Stripe can be asked with the key. Raises GatewayError."""
+    await _call(services, "get", SESSIONS, {"limit": 1})
+
+
+async def read_price(services: Services, id: str) -> PriceFigures:
+    """Return what a price sells at. Raises GatewayError."""
+    return _read(PriceFigures, await _call(services, "get", f"{PRICES}/{quote(id)}"))
 
 
 async def read_intent(services: Services, id: str) -> Intent:

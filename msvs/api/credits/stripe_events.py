@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Protocol
+from typing import Annotated, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,8 @@ from msvs.database import execute, fetch
 from msvs.looks import InOrder
 from msvs.models import EventState, PurchaseStatus, rows
 
+K = TypeVar("K", bound="_Kind")
+
 log = structlog.get_logger(__name__)
 
 # What begins so is about a session, or about a payment. Others are answered and forgotten.
@@ -34,6 +36,8 @@ AT_ONCE = 5
 # How long after each failed attempt the next follows, the last again and again for three days.
 RETRIES = tuple(timedelta(seconds=each) for each in (2, 10, 60, 300, 1800, 3600))
 GIVEN_UP_AFTER = timedelta(days=3)
+# The year 2100: no event was made later.
+LATEST = 4_102_444_800
 
 KEEP_EVENT = """
 INSERT INTO stripe_events (id, type, object_id, payment_intent, state, attempt_count, next_attempt_at, created_at,
@@ -105,20 +109,25 @@ class _Data(msgspec.Struct):
     object: _Object
 
 
-class Told(msgspec.Struct):
-    """An event as Stripe sends it."""
+class _Kind(msgspec.Struct):
+    """What every event says: some are about an object without an id, such as a balance."""
 
-    id: str
     type: str
     livemode: bool
-    created: int
+
+
+class Told(_Kind):
+    """An event about a session or a payment, as Stripe sends it."""
+
+    id: str
+    created: Annotated[int, msgspec.Meta(ge=0, lt=LATEST)]
     data: _Data
 
 
-def read_event(services: Services, body: bytes, header: str) -> Told:
-    """Return an event that Stripe signed. `body` are the bytes as they came.
+def read_event(services: Services, body: bytes, header: str) -> Told | None:
+    """Return an event that Stripe signed; None for one that concerns nothing of ours.
 
-    Raises NotFound where no secret is set, InvalidRequest and PermissionDenied.
+    `body` are the bytes as they came. Raises NotFound where no secret is set, InvalidRequest and PermissionDenied.
     """
     secrets = services.billing.webhook_secrets
     if not secrets:
@@ -126,20 +135,23 @@ def read_event(services: Services, body: bytes, header: str) -> Told:
     now = services.clock().timestamp()
     if not any(signatures.verify(header, body, secret, now=now) for secret in secrets):
         raise PermissionDenied("The event is not Stripe's, or too old.", code=ErrorCode.CALLBACK_REFUSED)
+    kind = _decode(body, _Kind)
+    if kind.livemode != services.billing.takes_money:
+        log.warning("a Stripe event of the other mode was refused", type=kind.type[:80])
+        raise PermissionDenied("The event is of Stripe's other mode.", code=ErrorCode.CALLBACK_REFUSED)
+    # An endpoint that refuses what it was not meant to get is turned off by Stripe.
+    return _decode(body, Told) if kind.type.startswith((SESSIONS, *PAYMENTS)) else None
+
+
+def _decode(body: bytes, kind: type[K]) -> K:
     try:
-        told = msgspec.json.decode(body, type=Told)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError:
         raise InvalidRequest("The event cannot be read.", code=ErrorCode.CALLBACK_INVALID) from None
-    if told.livemode != services.billing.takes_money:
-        log.warning("a Stripe event of the other mode was refused", type=told.type[:80])
-        raise PermissionDenied("The event is of Stripe's other mode.", code=ErrorCode.CALLBACK_REFUSED)
-    return told
 
 
 async def keep_event(services: Services, told: Told) -> bool:
     """Keep an event for the workers, once. Return whether this call did."""
-    if not told.type.startswith((SESSIONS, *PAYMENTS)):
-        return False
     of = told.data.object
     payment = of.id if told.type.startswith("payment_intent.") else of.payment_intent
     payment_id = payment if isinstance(payment, str) else None

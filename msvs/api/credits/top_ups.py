@@ -78,14 +78,16 @@ UPDATE credit_balances SET top_up_below = $2,
     top_up_at = CASE WHEN $4 AND top_up_at IS NOT NULL THEN top_up_at WHEN balance < $2 THEN $3::timestamptz END
 WHERE workspace_id = $1
 """
-# The limits are kept by the statement that counts what they bound, and writes the purchase down.
+# The limits are kept by the statement that counts what they bound, and writes the purchase down. A worker that read the
+# time before midnight and comes here after another counts for the day that has begun: none is counted from zero twice.
 BEGIN_TOP_UP = """
 WITH counted AS (
-    UPDATE auto_top_ups SET day = $3, day_amount = CASE WHEN day = $3 THEN day_amount ELSE 0 END + amount,
-        month = $4, month_amount = CASE WHEN month = $4 THEN month_amount ELSE 0 END + amount
+    UPDATE auto_top_ups SET
+        day = greatest(day, $3), day_amount = CASE WHEN day >= $3 THEN day_amount ELSE 0 END + amount,
+        month = greatest(month, $4), month_amount = CASE WHEN month >= $4 THEN month_amount ELSE 0 END + amount
     WHERE workspace_id = $1 AND is_enabled AND payment_method IS NOT NULL AND pack = $5 AND takes_money = $7
-        AND CASE WHEN day = $3 THEN day_amount ELSE 0 END + amount <= daily_limit
-        AND CASE WHEN month = $4 THEN month_amount ELSE 0 END + amount <= monthly_limit
+        AND CASE WHEN day >= $3 THEN day_amount ELSE 0 END + amount <= daily_limit
+        AND CASE WHEN month >= $4 THEN month_amount ELSE 0 END + amount <= monthly_limit
         AND NOT EXISTS (
             SELECT FROM workspaces WHERE id = $1 AND (suspended_at IS NOT NULL OR deletes_at IS NOT NULL)
         ) AND NOT EXISTS (
@@ -438,6 +440,7 @@ def _next_chance(row: rows.AutoTopUpRow, now: datetime) -> datetime:
     """Return when the limits allow another: tomorrow, or where the month is used up, in the next one."""
     day, month = days_of(now)
     amount = row.amount or 0
+    day, month = max(day, row.day or day), max(month, row.month or month)
     is_month_over = (row.month_amount if row.month == month else 0) + amount > row.monthly_limit
     is_day_over = (row.day_amount if row.day == day else 0) + amount > row.daily_limit
     tomorrow = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)

@@ -6,12 +6,17 @@ which takes the event, works on it, and ends by SIGKILL at the point; then it sa
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
+
+import asyncpg
+import stripe
 
 from msvs import database as db
 from msvs.api.context import Services
@@ -61,6 +66,10 @@ DECLINE_POINTS = (
 FORGET_POINTS = ("before the card is claimed", "before the card is removed", "once the card is removed")
 
 
+# Any step of the whole path, by its number: a statement, a BEGIN or COMMIT, or a call to Stripe.
+STEP = "before step "
+
+
 def die(*_: Any, **__: Any) -> Any:
     """End without a chance to clean up."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -69,6 +78,9 @@ def die(*_: Any, **__: Any) -> Any:
 
 def arm(point: str, *, is_top_up: bool = False) -> None:
     """Have the process die at a point."""
+    if point.startswith(STEP):
+        count_steps(int(point.removeprefix(STEP)))
+        return
     module, name = {
         "before the event is kept": (stripe_events, "keep_event"),
         "before the event is claimed": (stripe_events, "work_events"),
@@ -109,6 +121,26 @@ def arm(point: str, *, is_top_up: bool = False) -> None:
                 setattr(module, name, dies_at(getattr(module, name), number, after=after))
 
 
+def count_steps(last: int) -> None:
+    """Die before the step of a number, of all that the process asks PostgreSQL and Stripe."""
+    numbers = itertools.count(1)
+
+    def counted(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def step(*values: Any, **named: Any) -> Any:
+            if next(numbers) == last:
+                die()
+            return await run(*values, **named)
+
+        return step
+
+    for owner, names in (
+        (asyncpg.connection.Connection, ("execute", "fetch", "fetchrow", "fetchval")),
+        (stripe.StripeClient, ("raw_request_async",)),
+    ):
+        for name in names:
+            setattr(owner, name, counted(getattr(owner, name)))
+
+
 def dies_at(run: Callable[..., Awaitable[Any]], mark: str, *, after: bool) -> Callable[..., Awaitable[Any]]:
     """Run statements, and die before, or after, the one with a mark."""
 
@@ -125,14 +157,18 @@ def dies_at(run: Callable[..., Awaitable[Any]], mark: str, *, after: bool) -> Ca
 async def main(database_url: str, url: str, key: str, point: str, event: str) -> None:
     """Take an event and work on it, up to the point."""
     services = Services(billing=Billing(PACKS, key, (SECRET,), url))
-    arm(point, is_top_up=not event)
     async with db.connected(database_url, pool_size=2):
+        now = await db.now()
+        arm(point, is_top_up=not event)
         if not event:
             await settle_due(services)
-            die()
-        told = stripe_events.msgspec.json.decode(event, type=stripe_events.Told)
-        await stripe_events.keep_event(services, told)
-        await stripe_events.work_events(services, await db.now())
+        else:
+            told = stripe_events.msgspec.json.decode(event, type=stripe_events.Told)
+            await stripe_events.keep_event(services, told)
+            await stripe_events.work_events(services, now + timedelta(minutes=1))
+    if point.startswith(STEP):
+        # There are no more steps.
+        os._exit(0)
     die()
 
 
@@ -151,7 +187,4 @@ def serve(database_url: str, url: str, key: str) -> None:
 
 
 if __name__ == "__main__":
-    import stripe
-
-    assert stripe.VERSION
     serve(*sys.argv[1:])

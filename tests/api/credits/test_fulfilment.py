@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.local.pretend_stripe import PretendStripe, Refused
 from msvs.models import PurchaseStatus, ReturnKind, StripeEvent
 from msvs.models.identity import new_id
+from msvs.packs import Pack, shown_price
 from tests.fakes.stripe import begin, books, bring, buy, reread, take, work
 
 RETURNED = "SELECT refunded_amount, disputed_amount, returned_credits FROM purchases WHERE id = $1"
@@ -55,6 +58,41 @@ async def test_a_pack_is_bought(live_ctx: Context, stripe: PretendStripe) -> Non
     assert paid.check_at is None
     assert await books(live_ctx.workspace_id) == (11_000, 11_000, 0)
     assert await kinds(live_ctx.workspace_id) == [("purchase", 1000)]
+
+
+async def test_an_invoice_is_asked_for_where_it_is_set(live_ctx: Context, stripe: PretendStripe) -> None:
+    without = await buy(live_ctx, stripe)
+    assert (without.invoice_url, without.receipt_url is not None) == (None, True)
+    live_ctx.services.billing.invoices = True
+    row = await buy(live_ctx, stripe)
+    session = stripe.sessions[row.session_id or ""]
+    assert session["_asked"]["invoice_creation"] == {"enabled": "true"}
+    assert (row.invoice_url, row.check_at) == (session["invoice"]["hosted_invoice_url"], None)
+
+
+async def test_an_invoice_that_comes_after_its_payment_is_found(live_ctx: Context, stripe: PretendStripe) -> None:
+    live_ctx.services.billing.invoices = stripe.invoices_are_late = True
+    row = await buy(live_ctx, stripe)
+    assert (row.status, row.invoice_url) == ("paid", None)
+    assert row.check_at is not None
+    stripe.make_invoice(row.session_id or "")
+    assert await stripe_events.look_at_purchases(live_ctx.services, row.check_at) == 1
+    found = await reread(row.id)
+    assert (found.invoice_url is not None, found.check_at) == (True, None)
+    assert await kinds(live_ctx.workspace_id) == [("purchase", 1000)]
+
+
+async def test_an_invoice_that_never_comes_is_not_looked_for_without_end(
+    live_ctx: Context, stripe: PretendStripe
+) -> None:
+    live_ctx.services.billing.invoices = stripe.invoices_are_late = True
+    row = await buy(live_ctx, stripe)
+    looks = 0
+    while row.check_at is not None:
+        services = replace(live_ctx.services, clock=partial(datetime.fromtimestamp, row.check_at.timestamp(), UTC))
+        looks += await stripe_events.look_at_purchases(services, row.check_at)
+        row = await reread(row.id)
+    assert (looks, row.status, row.invoice_url) == (6, "paid", None)
 
 
 async def test_fifty_of_one_event_at_once_and_the_success_page_are_one_purchase(
@@ -218,12 +256,13 @@ async def test_partial_refunds_in_any_order_come_to_the_same(
     assert tuple(await db.fetch_row(RETURNED, row.id) or ()) == (1900, 0, 1000)
 
 
-async def test_a_refund_that_fails_gives_its_credits_back(live_ctx: Context, stripe: PretendStripe) -> None:
+@pytest.mark.parametrize("end", ["failed", "canceled"])
+async def test_a_refund_that_fails_gives_its_credits_back(live_ctx: Context, stripe: PretendStripe, end: str) -> None:
     row = await buy(live_ctx, stripe)
     refund = stripe.refund(row.payment_intent or "", status="pending")
     await bring(live_ctx.services, stripe)
     assert await books(live_ctx.workspace_id) == (10_000, 10_000, 0)
-    stripe.end_refund(refund["id"], "failed")
+    stripe.end_refund(refund["id"], end)
     await bring(live_ctx.services, stripe)
     assert await kinds(live_ctx.workspace_id) == [("purchase", 1000), ("refund", -1000), ("restore", 1000)]
     assert await books(live_ctx.workspace_id) == (11_000, 11_000, 0)
@@ -240,6 +279,102 @@ async def test_a_dispute_takes_credits_until_it_is_won(
     stripe.close_dispute(dispute["id"], end)
     await bring(live_ctx.services, stripe)
     assert await books(live_ctx.workspace_id) == (left, left, 0)
+
+
+@pytest.mark.parametrize("type", ["refund.created", "charge.refunded", "refund.updated", "charge.refund.updated"])
+async def test_one_event_of_a_refund_is_enough(live_ctx: Context, stripe: PretendStripe, type: str) -> None:
+    """An endpoint may have been set up with some of them alone."""
+    row = await buy(live_ctx, stripe)
+    stripe.refund(row.payment_intent or "", 190)
+    (event,) = [each for each in stripe.events if each["type"] == "refund.created"]
+    if type == "charge.refunded":
+        (event,) = [each for each in stripe.events if each["type"] == type]
+    assert await take(live_ctx.services, stripe, {**event, "type": type})
+    await work(live_ctx.services)
+    assert await kinds(live_ctx.workspace_id) == [("purchase", 1000), ("refund", -100)]
+
+
+@pytest.mark.parametrize("type", ["charge.dispute.funds_reinstated", "charge.dispute.closed", "charge.dispute.updated"])
+async def test_one_event_of_a_dispute_that_is_won_is_enough(
+    live_ctx: Context, stripe: PretendStripe, type: str
+) -> None:
+    row = await buy(live_ctx, stripe)
+    dispute = stripe.dispute(row.payment_intent or "")
+    await bring(live_ctx.services, stripe)
+    assert await books(live_ctx.workspace_id) == (10_000, 10_000, 0)
+    stripe.close_dispute(dispute["id"], "won")
+    assert await take(live_ctx.services, stripe, {**stripe.events[-1], "type": type})
+    await work(live_ctx.services)
+    assert await books(live_ctx.workspace_id) == (11_000, 11_000, 0)
+
+
+async def test_a_dispute_goes_through_its_states_and_is_won_after_it_was_lost(
+    live_ctx: Context, stripe: PretendStripe
+) -> None:
+    row = await buy(live_ctx, stripe)
+    dispute = stripe.dispute(row.payment_intent or "", status="warning_needs_response")
+    left = []
+    for status in ("warning_under_review", "needs_response", "under_review", "lost", "won", "lost", "won", "prevented"):
+        stripe.close_dispute(dispute["id"], status)
+        await bring(live_ctx.services, stripe)
+        left.append((await books(live_ctx.workspace_id))[:2])
+    assert left == [(each, each) for each in (11_000, 10_000, 10_000, 10_000, 11_000, 10_000, 11_000, 11_000)]
+    returned = await db.fetch_row(RETURNED, row.id)
+    assert tuple(returned or ()) == (0, 0, 0)
+
+
+async def test_what_a_dispute_gave_back_is_taken_by_a_later_refund(live_ctx: Context, stripe: PretendStripe) -> None:
+    row = await buy(live_ctx, stripe)
+    dispute = stripe.dispute(row.payment_intent or "")
+    await bring(live_ctx.services, stripe)
+    stripe.close_dispute(dispute["id"], "won")
+    await bring(live_ctx.services, stripe)
+    stripe.refund(row.payment_intent or "", 1520)
+    await bring(live_ctx.services, stripe)
+    assert await books(live_ctx.workspace_id) == (10_200, 10_200, 0)
+    assert tuple(await db.fetch_row(RETURNED, row.id) or ()) == (1520, 0, 800)
+
+
+async def test_a_dispute_that_is_won_after_a_refund_gives_back_what_it_took_itself(
+    live_ctx: Context, stripe: PretendStripe
+) -> None:
+    """The refund took half. The bank took all of the payment, and gives it back: the refund's half stays taken."""
+    row = await buy(live_ctx, stripe)
+    stripe.refund(row.payment_intent or "", 950)
+    dispute = stripe.dispute(row.payment_intent or "")
+    await bring(live_ctx.services, stripe)
+    assert await books(live_ctx.workspace_id) == (10_000, 10_000, 0)
+    stripe.close_dispute(dispute["id"], "won")
+    await bring(live_ctx.services, stripe)
+    assert await books(live_ctx.workspace_id) == (10_500, 10_500, 0)
+    assert tuple(await db.fetch_row(RETURNED, row.id) or ()) == (950, 0, 500)
+
+
+async def test_more_money_than_was_paid_takes_no_more_than_was_sold(live_ctx: Context, stripe: PretendStripe) -> None:
+    """A dispute may be higher than its payment, as exchange rates move."""
+    row = await buy(live_ctx, stripe)
+    stripe.refund(row.payment_intent or "", 475)
+    stripe.dispute(row.payment_intent or "", 2_500)
+    await bring(live_ctx.services, stripe)
+    assert await books(live_ctx.workspace_id) == (10_000, 10_000, 0)
+    assert (await reread(row.id)).returned_credits == 1000
+    with pytest.raises(Refused):
+        stripe.refund(row.payment_intent or "", 1_426)
+
+
+@pytest.mark.parametrize(("currency", "amount", "shown"), [("jpy", 2_900, "2,900 JPY"), ("kwd", 5_990, "5.990 KWD")])
+async def test_currencies_without_and_with_three_decimals(
+    live_ctx: Context, stripe: PretendStripe, currency: str, amount: int, shown: str
+) -> None:
+    """The amount goes to Stripe and back as the file says it."""
+    live_ctx.services.billing.packs = [Pack("own", 1_000, amount, currency, "Own")]
+    row = await buy(live_ctx, stripe, "own")
+    session = stripe.sessions[row.session_id or ""]
+    assert (row.status, row.total, row.currency, session["amount_total"]) == ("paid", amount, currency, amount)
+    assert shown_price(amount, currency) == shown
+    stripe.refund(row.payment_intent or "", amount // 10)
+    await bring(live_ctx.services, stripe)
+    assert await books(live_ctx.workspace_id) == (10_900, 10_900, 0)
 
 
 async def test_a_question_of_the_bank_takes_nothing(live_ctx: Context, stripe: PretendStripe) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.local.pretend_stripe import PretendStripe
-from tests.api.credits.killed import DECLINE_POINTS, FORGET_POINTS, POINTS, TOP_UP_POINTS
+from tests.api.credits.killed import DECLINE_POINTS, FORGET_POINTS, POINTS, STEP, TOP_UP_POINTS
 from tests.api.credits.test_top_ups import change, spend, turn_on
 from tests.fakes.stripe import begin, books, bring, work
 
@@ -72,6 +73,58 @@ async def test_a_purchase_whose_process_dies_at_any_step_is_one(
     assert await db.fetch_value("SELECT count(*) FROM ledger_entries WHERE kind = 'purchase'") == len(POINTS)
     assert await db.fetch_value("SELECT count(*) FROM ledger_entries WHERE kind = 'refund'") == len(POINTS)
     assert await db.fetch_value("SELECT count(*) FROM stripe_events WHERE state <> 'done'") == 0
+
+
+async def test_a_purchase_and_its_refund_at_every_statement_and_call(
+    live_ctx: Context, stripe: PretendStripe, die: Die
+) -> None:
+    """Not at chosen points but at each there is, counted until none is left."""
+    expected = 10_000
+    for number in itertools.count(1):
+        stripe.events.clear()
+        row = await begin(live_ctx)
+        payment = stripe.pay(row.session_id or "")
+        stripe.refund(payment["id"], 950)
+        status = die(stripe, f"{STEP}{number}", stripe.events[0])
+        assert status in (-9, 0), number
+        balance, entries, debt = await books(live_ctx.workspace_id)
+        assert balance == entries in (expected, expected + 500), number
+        assert debt == 0
+        await db.execute("UPDATE stripe_events SET lease_until = now() - interval '1 s' WHERE state = 'pending'")
+        for _ in range(2):
+            await bring(live_ctx.services, stripe)
+        expected += 500
+        assert await books(live_ctx.workspace_id) == (expected, expected, 0), number
+        if status == 0:
+            break
+    assert number > 20
+    assert await db.fetch_value("SELECT count(*) FROM ledger_entries WHERE kind = 'purchase'") == number
+    assert await db.fetch_value("SELECT count(*) FROM ledger_entries WHERE kind = 'refund'") == number
+    assert await db.fetch_value("SELECT count(*) FROM stripe_events WHERE state <> 'done'") == 0
+
+
+async def test_a_top_up_at_every_statement_and_call(live_ctx: Context, stripe: PretendStripe, die: Die) -> None:
+    await turn_on(live_ctx, stripe, daily_limit=10**8, monthly_limit=10**8)
+    paid = len(stripe.intents)
+    for number in itertools.count(1):
+        await spend(live_ctx.workspace_id, 0)
+        await db.execute("UPDATE credit_balances SET top_up_at = now() - interval '1 s'")
+        status = die(stripe, f"{STEP}{number}", "")
+        assert status in (-9, 0), number
+        balance, entries, debt = await books(live_ctx.workspace_id)
+        assert balance == entries in (0, 1_000), number
+        assert debt == 0
+        for _ in range(2):
+            await db.execute("UPDATE purchases SET check_at = now() - interval '1 s' WHERE check_at IS NOT NULL")
+            await bring(live_ctx.services, stripe)
+            await work(live_ctx.services)
+        paid += 1
+        assert (len(stripe.intents), await books(live_ctx.workspace_id)) == (paid, (1_000, 1_000, 0)), number
+        if status == 0:
+            break
+    assert number > 20
+    row = await db.fetch_row("SELECT day_amount, month_amount, is_enabled FROM auto_top_ups")
+    assert tuple(row or ()) == (19_00 * number, 19_00 * number, True)
 
 
 async def test_a_top_up_whose_process_dies_at_any_step_charges_once(

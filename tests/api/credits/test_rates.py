@@ -35,6 +35,14 @@ from tests.fakes.stripe import books
 from tests.services import SERVICES
 from tests.workers.test_dispatch import hurry
 
+# What each costs with a rate of its region, and one credit without.
+SHARED = {
+    "+14155550100": 1, "+12505550199": 2, "+18095550100": 3, "+447924123456": 8, "+447781123456": 4,
+    "+447797712345": 5, "+447624123456": 1, "+79161234567": 1, "+77012345678": 6,
+}  # fmt: skip
+DELIVERED, FAILED, REJECTED = "+14155550100", "+14155550103", "+14155550101"
+# Of two segments each: what the carrier took is paid for, delivered or not.
+RESULTS = {DELIVERED: ("delivered", 7, 14), REJECTED: ("failed", 7, 0), FAILED: ("failed", 7, 14)}
 US, BRAZIL, SPAIN = "+14155550{:03}", "+551191234{:04}", "+346123456{:02}"
 TWO_SEGMENTS = "x" * 200
 
@@ -104,6 +112,42 @@ async def test_what_a_price_does_not_cover_is_refused(
             await send_message(live_ctx, SendMessage(contact.phone, TWO_SEGMENTS))
     assert capped.value.details["required"] == 6
     assert await Message.all().count() == 0
+
+
+async def test_destinations_that_share_a_calling_code_have_rates_of_their_own(live_ctx: Context) -> None:
+    for region, number in {"CA": 2, "DO": 3, "GG": 4, "JE": 5, "KZ": 6, "GB": 8}.items():
+        await set_rate(region, number)
+    sent = []
+    for phone in SHARED:
+        async with unit_of_work():
+            sent.append(await send_message(live_ctx, SendMessage(phone, "Hi")))
+    assert {row.to_phone: row.price for row in sent} == SHARED
+    assert (await books(live_ctx.workspace_id))[0] == 10_000 - sum(SHARED.values())
+
+
+async def test_what_failed_messages_cost_comes_back_at_their_price(live_ctx: Context) -> None:
+    await set_rate("US", 7)
+    people = [
+        (await factories.make_contact(live_ctx, phone=phone, region="US")).id for phone in (DELIVERED, FAILED, REJECTED)
+    ]
+    async with unit_of_work():
+        campaign = await campaigns.create_campaign(
+            live_ctx, CreateCampaign(name="Spring", body=TWO_SEGMENTS, contact_ids=people, quiet_hours=False)
+        )
+    await expand_campaigns(SERVICES)
+    await set_rate("US", 50)
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
+    for _ in range(3):
+        await hurry()
+        await collect_reports(SERVICES)
+    await complete_campaigns()
+    rows = await Message.all().order_by("to_phone")
+    found = {row.to_phone: (row.status.value, row.price, row.credits_used) for row in rows}
+    assert found == RESULTS
+    used = sum(used for _, _, used in RESULTS.values())
+    assert (await books(live_ctx.workspace_id))[:2] == (10_000 - used, 10_000 - used)
+    checks = await reconcile_campaign(live_ctx, campaign.id)
+    assert ([check for check in checks.checks if not check.ok], checks.credits_used) == ([], used)
 
 
 async def test_a_message_keeps_the_price_it_was_accepted_at(live_ctx: Context) -> None:

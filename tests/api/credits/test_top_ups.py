@@ -932,3 +932,27 @@ async def test_what_went_through_late_counts_for_its_own_day(live_ctx: Context, 
         await fulfilment.settle(at(days[1]), id)
     row = await AutoTopUp.get(workspace_id=live_ctx.workspace_id)
     assert (row.day_amount, row.month_amount) == (1_900, 3_800)
+
+
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [
+        (datetime(2027, 5, 30, 23, 59, 59, tzinfo=UTC), datetime(2027, 5, 31, 0, 0, 1, tzinfo=UTC)),
+        (datetime(2027, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2028, 1, 1, 0, 0, 1, tzinfo=UTC)),
+    ],
+    ids=["day", "year"],
+)
+async def test_a_worker_of_yesterday_begins_no_limit_from_zero(
+    live_ctx: Context, stripe: PretendStripe, early: datetime, late: datetime
+) -> None:
+    """One read the time before midnight and is held up; the others have used the day that has begun."""
+    await turn_on(live_ctx, stripe, threshold=100_000, daily_limit=3_800, monthly_limit=3_800)
+    for _ in range(2):
+        await fulfilment.settle(at(late), await begin_one(live_ctx, late))
+    for now in (early, late, early):
+        await db.execute("UPDATE credit_balances SET top_up_at = $1", now)
+        await top_ups.begin_due(at(now), now)
+        assert await db.fetch_value("SELECT top_up_at FROM credit_balances") > late
+    row = await AutoTopUp.get(workspace_id=live_ctx.workspace_id)
+    assert (row.day, row.day_amount, row.month_amount) == (late.date(), 3_800, 3_800)
+    assert len(await automatic(live_ctx)) == 2

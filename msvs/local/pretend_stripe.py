@@ -473,7 +473,8 @@ class PretendStripe:
             back = escape(session["cancel_url"] or "#", quote=True)
             body = f'<form method="post">{cards}</form><p><a href="{back}">Turn back</a></p>'
         return (
-            f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Pretend checkout</title>'
+            f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width"><title>Pretend checkout</title>'
             f"<style>{STYLE}</style></head><body><header>{BANNER}</header><main><h1>{escape(session['_name'])}</h1>"
             f"<p><strong>{price}</strong></p>{told and f'<p class=bad role=alert>{escape(told)}</p>'}{body}</main>"
             "</body></html>"

@@ -267,6 +267,7 @@ async def test_the_pretend_page_says_what_it_is_and_takes_cards(live_ctx: Contex
     async with httpx.AsyncClient() as browser:
         page = await browser.get(row.url or "")
         assert "NO CARD IS CHARGED, NO MONEY MOVES" in page.text
+        assert 'name="viewport"' in page.text, "the letters are large on a phone too"
         declined = await browser.post(row.url or "", data={"card": "0002"})
         assert "Your card was declined" in declined.text
         assert stripe.sessions[row.session_id or ""]["status"] == "open"

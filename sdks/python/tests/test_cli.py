@@ -79,10 +79,72 @@ def test_login_keeps_the_key_for_its_owner_alone(shell: Shell, tmp_path: Path, m
     assert "massivesms login" in shell.run("send", "+1", "Hi").output
     told = shell.run("login", answers=({"object": "credits", "balance": 5},), given=f"{KEY}\n")
     assert told.exit_code == 0, told.output
+    assert "Logged in to the sandbox, 5 credits" in told.output
     assert KEY not in told.output
     assert (tmp_path / "login.json").stat().st_mode & 0o777 == 0o600
     assert shell.run("send", "+1", "Hi", answers=(MESSAGE,)).exit_code == 0
     assert shell.wire.requests[0].headers["Authorization"] == f"Bearer {KEY}"
+    assert shell.run("logout").exit_code == 0
+    assert "massivesms login" in shell.run("send", "+1", "Hi").output
+
+
+def test_a_key_of_the_environment_that_wins_is_told(shell: Shell) -> None:
+    other = next(case["key"] for case in vectors.read("encodings")["keys"] if case.get("livemode"))
+    told = shell.run("login", "--key", other, answers=({"object": "credits", "balance": 5},))
+    assert (told.exit_code, told.stderr) == (0, "MASSIVESMS_API_KEY is another key, and comes before this one.\n")
+
+
+def test_an_error_is_json_where_json_is_asked_for(shell: Shell) -> None:
+    error = {"type": "invalid_request_error", "code": "phone_number_invalid", "message": "No phone.", "param": "to"}
+    told = shell.run("send", "+1", "Hi", "--json", answers=((400, {"error": error}),))
+    assert (told.exit_code, told.stdout) == (1, "")
+    shown = json.loads(told.stderr)["error"]
+    assert error.items() <= shown.items()
+    assert (shown["status"], len(shown["idempotency_key"])) == (400, 36)
+    told = shell.run("send", "+1", "Hi", "--json", answers=(httpx.ConnectError("no"),) * 3)
+    assert json.loads(told.stderr)["error"]["message"] == "No answer came: ConnectError."
+
+
+def rows_of(folder: Path, text: str) -> str:
+    (folder / "rows.csv").write_text(text, encoding="utf-8")
+    return str(folder / "rows.csv")
+
+
+def test_batch(shell: Shell, tmp_path: Path) -> None:
+    file = rows_of(tmp_path, "to;body;firstName;seat\n+14155550123;Hi {firstName};Maria;12\n\n+1abc;;Ana;\n")
+    refused = {"status": 400, "type": "invalid_request_error", "code": "phone_number_invalid", "message": "No phone."}
+    answer = {"object": "batch", "data": [{"index": 0, "message": MESSAGE}, {"index": 1, "error": refused}]}
+    told = shell.run("batch", file, "--body", "Doors open, {firstName}", "--from", "COHORT", answers=(answer,))
+    lines = ["1 messages accepted, 1 refused", "row 4: phone_number_invalid: No phone."]
+    assert (told.exit_code, told.stdout.splitlines()) == (1, lines)
+    first = {"to": "+14155550123", "body": "Hi {firstName}", "from": "COHORT"}
+    second = {"to": "+1abc", "body": "Doors open, {firstName}", "from": "COHORT", "variables": {"firstName": "Ana"}}
+    assert shell.sent() == {"messages": [first | {"variables": {"firstName": "Maria", "seat": "12"}}, second]}
+
+
+def test_a_batch_that_stopped_goes_on_with_its_key(shell: Shell, tmp_path: Path) -> None:
+    file = rows_of(tmp_path, "to,body\n" + "+14155550123,Hi\n" * 501)
+    whole = {"object": "batch", "data": []}
+    told = shell.run("batch", file, answers=(whole, (402, {"error": {"type": "payment_required_error"}})))
+    assert told.exit_code == 1
+    key = told.stderr.split("--idempotency-key ")[1].split()[0]
+    assert [each.headers["Idempotency-Key"] for each in shell.wire.requests] == [f"{key}-0", f"{key}-500"]
+    again = shell.run("batch", file, "--idempotency-key", key, "--json", answers=(whole, whole))
+    assert json.loads(again.stdout) == {"accepted": 0, "refused": [], "idempotency_key": key}
+    assert [each.headers["Idempotency-Key"] for each in shell.wire.requests] == [f"{key}-0", f"{key}-500"]
+
+
+@pytest.mark.parametrize("text", ["body\nHi\n", "to,body\n", "to,body\n+1,\n", "to,body\n,Hi\n"])
+def test_a_file_that_is_not_whole_sends_nothing(shell: Shell, tmp_path: Path, text: str) -> None:
+    assert shell.run("batch", rows_of(tmp_path, text)).exit_code == 1
+    assert shell.wire.requests == []
+
+
+def test_a_live_batch_is_asked_about(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = next(case["key"] for case in vectors.read("encodings")["keys"] if case.get("livemode"))
+    monkeypatch.setenv("MASSIVESMS_API_KEY", live)
+    told = shell.run("batch", rows_of(tmp_path, "to,body\n+14155550123,Hi\n"), given="n\n")
+    assert (told.exit_code, shell.wire.requests) == (1, [])
 
 
 def test_a_wrong_key_is_not_kept(shell: Shell, tmp_path: Path) -> None:
@@ -103,12 +165,13 @@ class Endpoint:
 
     def __init__(self, secret: str) -> None:
         self.events: list[Any] = []
+        self.secret = secret
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.events.append(webhooks.construct_event(body, self.headers["MSVS-Signature"], secret))
+                outer.events.append(webhooks.construct_event(body, self.headers["MSVS-Signature"], outer.secret))
                 self.send_response(204)
                 self.end_headers()
 
@@ -137,7 +200,22 @@ def test_listen_forwards_each_event_once_and_signed(shell: Shell, endpoint: Endp
     told = shell.run(*arguments, "--json", answers=pages)
     assert told.exit_code == 0, told.output
     assert [each.id for each in endpoint.events] == ["evt_2", "evt_3"]
-    assert [json.loads(line)["status"] for line in told.output.splitlines()] == [204, 204]
+    assert [json.loads(line)["status"] for line in told.stdout.splitlines()] == [204, 204]
+    assert "the sandbox" in told.stderr
+    assert "whsec_listen" in told.stderr
+
+
+def test_listen_and_trigger_keep_one_secret(shell: Shell, endpoint: Endpoint, tmp_path: Path) -> None:
+    """An endpoint is set up once, not at each start."""
+    shell.run("trigger", "test.ping", "--forward-to", "http://127.0.0.1:9/")
+    secret = json.loads((tmp_path / "secret.json").read_text())["secret"]
+    assert (tmp_path / "secret.json").stat().st_mode & 0o777 == 0o600
+    endpoint.secret = secret
+    shell.run("trigger", "test.ping", "--forward-to", endpoint.url)
+    pages = (page(event(1)), page(event(2)))
+    told = shell.run("listen", "--forward-to", endpoint.url, "--max", "1", answers=pages)
+    assert secret in told.stderr
+    assert [each.id for each in endpoint.events][1:] == ["evt_2"]
 
 
 def test_listen_replays_from_where_it_ended(shell: Shell, endpoint: Endpoint) -> None:
@@ -166,6 +244,9 @@ def test_trigger_fails_without_a_listener(shell: Shell) -> None:
 def test_events(shell: Shell) -> None:
     told = shell.run("events", "tail", "--count", "2", answers=(page(event(2), event(1)),))
     assert [line.split()[-1] for line in told.output.splitlines()] == ["evt_1", "evt_2"]
+    pages = (page(event(2), event(1)), page(event(3)), page(event(4), event(3)))
+    told = shell.run("events", "tail", "--follow", "--max", "2", answers=pages)
+    assert [line.split()[-1] for line in told.output.splitlines()] == ["evt_1", "evt_2", "evt_3", "evt_4"]
     answers = ({"object": "redelivery", "id": "evt_1", "delivery_count": 2},)
     assert shell.run("events", "resend", "evt_1", answers=answers).output == "2 deliveries\n"
     assert shell.sent() == {}
@@ -175,9 +256,11 @@ def test_contacts_import(shell: Shell, tmp_path: Path) -> None:
     rows = "\n".join(f"+1212555{number:04d},Ana,vip" for number in range(501))
     file = tmp_path / "contacts.csv"
     file.write_text(f"\ufeffphone,first_name,tier\n{rows}\n", encoding="utf-8")
-    done = {"created": 250, "updated": 0, "invalid": [{"row": 1}]}
+    wrong = {"index": 0, "code": "phone_number_invalid", "message": "No phone.", "param": "phone"}
+    done = {"created": 250, "updated": 0, "invalid": [wrong]}
     told = shell.run("contacts", "import", str(file), "--source", "webinar", "--json", answers=(done, done))
-    assert json.loads(told.output) == {"created": 500, "updated": 0, "invalid": [{"row": 1}] * 2}
+    invalid = [{"row": row, "code": "phone_number_invalid", "message": "No phone."} for row in (2, 502)]
+    assert json.loads(told.output) == {"created": 500, "updated": 0, "invalid": invalid}
     assert [len(shell.sent(number)["contacts"]) for number in range(2)] == [500, 1]
     first = shell.sent()["contacts"][0]
     assert first == {"phone": "+12125550000", "first_name": "Ana", "attributes": {"tier": "vip"}}
@@ -190,15 +273,21 @@ def test_a_file_without_phones_imports_nothing(shell: Shell, tmp_path: Path) -> 
     assert (told.exit_code, shell.wire.requests) == (1, [])
 
 
+def test_a_file_of_another_encoding_is_told(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("phone,first_name\n+14155550123,Zoë\n".encode("latin-1"))
+    told = shell.run("contacts", "import", str(tmp_path / "a.csv"))
+    assert (told.exit_code, told.output.split(":")[1].strip()) == (1, "The file is not CSV in UTF-8")
+
+
 def campaign(status: str) -> dict[str, Any]:
     return {"id": "cmp_1", "name": "Close", "status": status, "stats": {"recipients": 2, "delivered": 1}}
 
 
 def test_campaigns(shell: Shell) -> None:
-    preview = {"recipient_count": 2, "credits": {"minimum": 2, "maximum": 2}}
+    preview = {"recipient_count": 2, "credits": {"total": 1200, "minimum": 2, "maximum": 2}}
     arguments = ("campaigns", "create", "--name", "Close", "--body", "Hi", "--list", "lst_1")
     told = shell.run(*arguments, answers=(preview, campaign("sending")))
-    assert told.output == "cmp_1 sending\n", told.output
+    assert told.output == "cmp_1 sending, 2 recipients, 1,200 credits\n", told.output
     assert shell.sent(1) == {"name": "Close", "body": "Hi", "audience": {"list_ids": ["lst_1"]}}
     steps = (campaign("sending"), campaign("completed"))
     watched = shell.run(
@@ -217,7 +306,7 @@ def test_a_live_campaign_is_asked_about(shell: Shell, monkeypatch: pytest.Monkey
     live = next(case["key"] for case in vectors.read("encodings")["keys"] if case.get("livemode"))
     monkeypatch.setenv("MASSIVESMS_API_KEY", live)
     arguments = ("campaigns", "create", "--name", "Close", "--body", "Hi", "--list", "lst_1")
-    told = shell.run(*arguments, answers=({"recipient_count": 2, "credits": {"maximum": 2}},), given="n\n")
+    told = shell.run(*arguments, answers=({"recipient_count": 2, "credits": {"total": 2}},), given="n\n")
     assert (told.exit_code, len(shell.wire.requests)) == (1, 1)
 
 
@@ -227,6 +316,8 @@ def test_webhooks_verify(shell: Shell, tmp_path: Path) -> None:
     header = webhooks.generate_test_header(body, "whsec_a")
     arguments = ("webhooks", "verify", str(tmp_path / "body"), "--header", header, "--secret")
     assert shell.run(*arguments, "whsec_a").output == "valid: test.ping evt_1\n"
+    line = (*arguments[:4], f"msvs-signature: {header}", "--secret", "whsec_a")
+    assert shell.run(*line).output == "valid: test.ping evt_1\n"
     assert shell.run(*arguments, "whsec_b").exit_code == 1
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from massivesms.cli import _state
 from massivesms.client import MassiveSMS
 from massivesms.webhooks import SIGNATURE_HEADER, generate_test_header
 
@@ -21,9 +22,13 @@ SETTLED = timedelta(seconds=30)
 SUBSCRIPTION = "subscription Tail { eventTail { id } }"
 
 
-def make_secret() -> str:
-    """Return a secret for one run."""
-    return f"whsec_{secrets.token_hex(16)}"
+def kept_secret() -> str:
+    """Return the secret that this machine signs with: the same in each run, so that an endpoint is set up once."""
+    secret = _state.read("secret").get("secret")
+    if not isinstance(secret, str) or not secret:
+        secret = f"whsec_{secrets.token_hex(16)}"
+        _state.write("secret", {"secret": secret})
+    return secret
 
 
 class Follower:

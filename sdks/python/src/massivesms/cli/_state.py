@@ -1,4 +1,4 @@
-"""What the command line keeps between runs: the key and address of `login`, and how far `listen` came."""
+"""What the command line keeps between runs: the key and address of `login`, how far `listen` came, and its secret."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def read(name: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def clear(name: str) -> None:
+    """Forget what is kept under a name."""
+    (folder() / f"{name}.json").unlink(missing_ok=True)
 
 
 def write(name: str, value: dict[str, Any]) -> Path:

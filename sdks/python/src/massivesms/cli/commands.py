@@ -1,13 +1,15 @@
-"""The commands: send, listen, trigger, events, logs, contacts, campaigns, webhooks, login, open, completion."""
+"""The commands: send, batch, listen, trigger, events, logs, contacts, campaigns, webhooks, login, open, completion."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,8 @@ from massivesms.cli import _listen, _samples, _state
 from massivesms.client import MassiveSMS
 from massivesms.errors import ConfigurationError, MassiveSMSError
 
+MESSAGE_FIELDS = ("to", "body", "from", "scheduled_at", "expires_at")
+DELIMITERS = ",;\t|"
 FIELDS = ("phone", "first_name", "last_name", "email", "timezone", "external_id")
 BATCH = 500
 ENDED = ("completed", "canceled", "failed")
@@ -56,6 +60,11 @@ class App:
                 self._client = MassiveSMS(self.key, base_url=self.base_url, app_info=f"massivesms-cli/{VERSION}")
         return self._client
 
+    @property
+    def mode(self) -> str:
+        """Return where the key leads to."""
+        return "live" if self.client.livemode else "the sandbox"
+
     def say(self, value: Any, text: str) -> None:
         """Tell a result: the text, or with --json the value on a line."""
         if self.as_json:
@@ -64,13 +73,34 @@ class App:
             self.console.print(text, markup=False)
 
 
+class Refused(click.ClickException):
+    """An error of the API: a line, or with --json an object; both on standard error."""
+
+    def __init__(self, error: MassiveSMSError) -> None:
+        super().__init__(str(error))
+        self._error = error
+        context = click.get_current_context(silent=True)
+        app = context.find_object(App) if context else None
+        self._as_json = app is not None and app.as_json
+
+    def show(self, file: Any = None) -> None:
+        """Tell it."""
+        if not self._as_json:
+            super().show(file)
+            return
+        names = ("status", "type", "code", "param", "request_id", "idempotency_key")
+        told = {name: getattr(self._error, name, None) for name in names}
+        message = getattr(self._error, "message", str(self._error))
+        click.echo(json.dumps({"error": {"message": message} | told}, ensure_ascii=False), err=True)
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Tell errors of the API in a line, and end with 1."""
     try:
         yield
     except MassiveSMSError as error:
-        raise click.ClickException(str(error)) from error
+        raise Refused(error) from error
 
 
 class Group(click.Group):
@@ -112,10 +142,20 @@ def login(app: App, key: str) -> None:
     credits = app.client.credits.retrieve()
     kept = {"api_key": app.key} | ({"base_url": app.base_url} if app.base_url else {})
     path = _state.write("login", kept)
-    mode = "live" if app.client.livemode else "sandbox"
     app.say(
-        {"livemode": app.client.livemode, "balance": credits.balance}, f"Logged in to {mode}; the key is in {path}."
+        {"livemode": app.client.livemode, "balance": credits.balance},
+        f"Logged in to {app.mode}, {credits.balance:,} credits; the key is in {path}.",
     )
+    if os.environ.get("MASSIVESMS_API_KEY", app.key) != app.key:
+        click.echo("MASSIVESMS_API_KEY is another key, and comes before this one.", err=True)
+
+
+@cli.command()
+@click.pass_obj
+def logout(app: App) -> None:
+    """Forget the API key."""
+    _state.clear("login")
+    app.say({"logged_out": True}, "The key is forgotten here. It is valid until you revoke it in the dashboard.")
 
 
 @cli.command()
@@ -150,8 +190,65 @@ def send(
 
 
 @cli.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--body", help="The text of rows that have none; {name} stands for the row's column.")
+@click.option("--from", "from_", help="The sender of rows that have none.")
+@click.option("--idempotency-key", help="That of a run that stopped: what it sent is not sent again.")
+@click.option("--yes", is_flag=True, help="Do not ask before live messages are sent.")
+@click.pass_obj
+def batch(app: App, file: Path, body: str | None, from_: str | None, idempotency_key: str | None, yes: bool) -> None:
+    """Send a message for each row of a CSV: columns `to` and `body`; others are variables of the body."""
+    rows, messages = read_messages(file, body, from_)
+    if app.client.livemode and not yes:
+        click.confirm(f"Send {len(messages):,} messages?", abort=True, err=True)
+    key = idempotency_key or str(uuid.uuid4())
+    sent = 0
+    refused = []
+    with Progress(console=Console(stderr=True), disable=app.as_json) as progress:
+        task = progress.add_task("Sending", total=len(messages))
+        for start in range(0, len(messages), BATCH):
+            part: Any = messages[start : start + BATCH]
+            try:
+                answers = app.client.messages.create_batch(messages=part, idempotency_key=f"{key}-{start}").data
+            except MassiveSMSError:
+                click.echo(f"Stopped after {start:,} rows. Go on with --idempotency-key {key}", err=True)
+                raise
+            sent += sum(1 for each in answers if each.message is not None)
+            refused += [
+                {"row": rows[start + each.index], "to": part[each.index]["to"]}
+                | {"code": each.error.code, "message": each.error.message}
+                for each in answers
+                if each.error is not None
+            ]
+            progress.advance(task, len(part))
+    lines = [f"{sent:,} messages accepted, {len(refused):,} refused", *map(refusal, refused[:20])]
+    app.say({"accepted": sent, "refused": refused, "idempotency_key": key}, "\n".join(lines))
+    if refused:
+        sys.exit(1)
+
+
+def refusal(row: dict[str, Any]) -> str:
+    """Return a line about a row of a file that was refused."""
+    return f"row {row['row']}: {row['code']}: {row['message']}"
+
+
+def read_messages(file: Path, body: str | None, from_: str | None) -> tuple[list[int], list[dict[str, Any]]]:
+    """Read the rows of a CSV as messages, with their lines. Raises ClickException."""
+    lines, messages = [], []
+    for line, row in read_csv(file, "to"):
+        given = {name: value for name, value in row.items() if name in MESSAGE_FIELDS}
+        variables = {name: value for name, value in row.items() if name not in MESSAGE_FIELDS}
+        message = _set(body=body, **{"from": from_}) | given | ({"variables": variables} if variables else {})
+        if "body" not in message or "to" not in message:
+            raise click.ClickException(f"Row {line} has no {'body' if 'to' in message else 'to'}.")
+        lines.append(line)
+        messages.append(message)
+    return lines, messages
+
+
+@cli.command()
 @click.option("--forward-to", metavar="URL", help="Post each event to this URL, signed as a webhook.")
-@click.option("--secret", help="The secret to sign with; else one of this run.")
+@click.option("--secret", help="The secret to sign with; else one that this machine keeps.")
 @click.option("--since", metavar="EVENT_ID", help="Begin after this event.")
 @click.option("--replay", is_flag=True, help="Begin where the last run ended.")
 @click.option("--type", "types", multiple=True, help="Only events of this type.")
@@ -170,13 +267,13 @@ def listen(
     place = f"{app.client.base_url} {'live' if app.client.livemode else 'test'}"
     kept = _state.read("listen")
     follower = _listen.Follower(app.client, since or (kept.get(place) if replay else None))
-    secret = secret or _listen.make_secret()
-    if forward_to and not app.as_json:
-        app.console.print(f"Forwarding to {forward_to}, signed with {secret}", markup=False)
+    secret = secret or _listen.kept_secret()
+    action = f"Forwarding the events of {app.mode} to {forward_to}, signed with {secret}"
+    click.echo(f"{action if forward_to else f'Listening to events of {app.mode}'}. Ctrl-C ends.", err=True)
     waker = threading.Event()
     _listen.wake_by_stream(app.client.base_url, app.key or "", waker)
     count = 0
-    with httpx.Client() as http:
+    with httpx.Client() as http, ended():
         for event in follower.follow(waker):
             if types and event.type not in types:
                 continue
@@ -191,14 +288,23 @@ def listen(
                 return
 
 
+@contextmanager
+def ended() -> Iterator[None]:
+    """Take Ctrl-C for what it is where one follows something: its end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+
+
 @cli.command()
 @click.argument("type_", metavar="EVENT", type=click.Choice(_samples.TYPES))
 @click.option("--forward-to", metavar="URL", required=True, help="Where to post the event.")
-@click.option("--secret", help="The secret to sign with; else one of this run.")
+@click.option("--secret", help="The secret to sign with; else that of `listen` on this machine.")
 @click.pass_obj
 def trigger(app: App, type_: str, forward_to: str, secret: str | None) -> None:
     """Post a sample event of a type, signed as a webhook."""
-    secret = secret or _listen.make_secret()
+    secret = secret or _listen.kept_secret()
     with httpx.Client() as http:
         status = _listen.forward(http, forward_to, _samples.sample(type_), secret)
     app.say({"type": type_, "status": status, "secret": secret}, f"{type_} -> {status}, signed with {secret}")
@@ -214,12 +320,31 @@ def events() -> None:
 @events.command("tail")
 @click.option("--count", default=20, show_default=True, help="How many, from the newest.")
 @click.option("--type", "type_", help="Only events of this type.")
+@click.option("--follow", "-f", is_flag=True, help="Go on as events happen.")
+@click.option("--max", "most", type=int, hidden=True)
 @click.pass_obj
-def events_tail(app: App, count: int, type_: str | None) -> None:
+def events_tail(app: App, count: int, type_: str | None, follow: bool, most: int | None) -> None:
     """List the newest events."""
     page = app.client.events.list(limit=max(1, min(count, 100)), **_set(type=type_))
-    for event in reversed(page.data):
+
+    def show(event: Any) -> None:
         app.say(event.to_dict(), f"{event.created_at} {event.type} {event.id}")
+
+    for event in reversed(page.data):
+        show(event)
+    if not follow:
+        return
+    # Of all types: that of `--type` may be long ago.
+    newest = page.data[0].id if page.data and type_ is None else None
+    follower = _listen.Follower(app.client, newest)
+    waker = threading.Event()
+    _listen.wake_by_stream(app.client.base_url, app.key or "", waker)
+    with ended():
+        for number, event in enumerate(follower.follow(waker), 1):
+            if type_ in (None, event.type):
+                show(event)
+            if number == most:
+                return
 
 
 @events.command("resend")
@@ -238,23 +363,22 @@ def logs() -> None:
 
 
 @logs.command("tail")
-@click.option("--follow/--no-follow", default=False, help="Go on as requests come.")
+@click.option("--follow/--no-follow", "-f", default=False, help="Go on as requests come.")
 @click.pass_obj
 def logs_tail(app: App, follow: bool) -> None:
     """List the newest requests made with keys of the workspace."""
     seen: set[str] = set()
-    while True:
-        for node in reversed(requests(app)):
-            if node["id"] not in seen:
-                seen.add(node["id"])
-                code = f" {node['errorCode']}" if node["errorCode"] else ""
-                line = (
-                    f"{node['createdAt']} {node['method']} {node['path']} {node['status']}{code} {node['elapsedMs']} ms"
-                )
-                app.say(node, f"{line} {node['requestId']}")
-        if not follow:
-            return
-        time.sleep(2)
+    with ended():
+        while True:
+            for node in reversed(requests(app)):
+                if node["id"] not in seen:
+                    seen.add(node["id"])
+                    code = f" {node['errorCode']}" if node["errorCode"] else ""
+                    line = f"{node['createdAt']} {node['method']} {node['path']} {node['status']}{code}"
+                    app.say(node, f"{line} {node['elapsedMs']} ms {node['requestId']}")
+            if not follow:
+                return
+            time.sleep(2)
 
 
 def requests(app: App) -> list[dict[str, Any]]:
@@ -285,38 +409,59 @@ def contacts() -> None:
 @click.pass_obj
 def contacts_import(app: App, file: Path, list_id: str | None, source: str | None, region: str | None) -> None:
     """Import a CSV whose first row names its columns; what is no field of a contact is an attribute."""
-    rows = read_contacts(file)
+    lines, rows = read_contacts(file)
     more = _set(list_id=list_id, default_region=region, opt_in={"source": source} if source else None)
     counts: dict[str, int] = {}
     invalid: list[Any] = []
     with Progress(console=Console(stderr=True), disable=app.as_json) as progress:
         task = progress.add_task("Importing", total=len(rows))
         for start in range(0, len(rows), BATCH):
-            batch: Any = rows[start : start + BATCH]
-            done = app.client.contacts.import_batch(contacts=batch, **more).to_dict()
+            part: Any = rows[start : start + BATCH]
+            done = app.client.contacts.import_batch(contacts=part, **more).to_dict()
             for name, value in done.items():
                 if isinstance(value, int) and not isinstance(value, bool):
                     counts[name] = counts.get(name, 0) + value
-            invalid += done.get("invalid") or []
-            progress.advance(task, len(batch))
+            for each in done.get("invalid") or []:
+                invalid.append(
+                    {"row": lines[start + each["index"]]} | {"code": each["code"], "message": each["message"]}
+                )
+            progress.advance(task, len(part))
     told_counts = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items() if value)
-    app.say(
-        counts | {"invalid": invalid}, f"{len(rows)} rows: {told_counts or 'nothing changed'}, {len(invalid)} invalid"
-    )
+    first = f"{len(rows):,} rows: {told_counts or 'nothing changed'}, {len(invalid)} invalid"
+    app.say(counts | {"invalid": invalid}, "\n".join([first, *map(refusal, invalid[:20])]))
 
 
-def read_contacts(file: Path) -> list[dict[str, Any]]:
-    """Read the rows of a CSV as contacts. Raises ClickException."""
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        reader = csv.DictReader(opened)
-        if "phone" not in (reader.fieldnames or ()):
-            raise click.ClickException("The file has no column named phone.")
-        rows = []
-        for row in reader:
-            given = {name: value for name, value in row.items() if name and isinstance(value, str) and value.strip()}
-            contact: dict[str, Any] = {name: value for name, value in given.items() if name in FIELDS}
-            attributes = {name: value for name, value in given.items() if name not in FIELDS}
-            rows.append(contact | ({"attributes": attributes} if attributes else {}))
+def read_contacts(file: Path) -> tuple[list[int], list[dict[str, Any]]]:
+    """Read the rows of a CSV as contacts, with their lines. Raises ClickException."""
+    lines, rows = [], []
+    for line, given in read_csv(file, "phone"):
+        contact: dict[str, Any] = {name: value for name, value in given.items() if name in FIELDS}
+        attributes = {name: value for name, value in given.items() if name not in FIELDS}
+        lines.append(line)
+        rows.append(contact | ({"attributes": attributes} if attributes else {}))
+    return lines, rows
+
+
+def read_csv(file: Path, needed: str) -> list[tuple[int, dict[str, str]]]:
+    """Return what is not blank of each row of a CSV, with its line; blank rows are left out. Raises ClickException."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.ClickException(
+            "The file is not CSV in UTF-8: save it as such. The dashboard imports other encodings, XLSX and gzip."
+        ) from error
+    head = text.split("\n", 1)[0]
+    reader = csv.DictReader(text.splitlines(keepends=True), delimiter=max(DELIMITERS, key=head.count))
+    reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+    if needed not in reader.fieldnames:
+        raise click.ClickException(f"The file has no column named {needed}.")
+    rows = []
+    for row in reader:
+        given = {name: value for name, value in row.items() if name and isinstance(value, str) and value.strip()}
+        if given:
+            rows.append((reader.line_num, given))
+    if not rows:
+        raise click.ClickException("The file has no rows.")
     return rows
 
 
@@ -348,14 +493,15 @@ def campaigns_create(
     audience: Any = _set(list_ids=list(list_ids) or None, segment_id=segment_id)
     if not audience:
         raise click.UsageError("Give --list or --segment.")
+    cost = ""
     if not draft:
         seen = app.client.campaigns.preview(body=body, audience=audience)
-        cost = f"{seen.recipient_count} recipients, {seen.credits.to_dict()} credits"
+        cost = f"{seen.recipient_count:,} recipients, {seen.credits.total:,} credits"
         if app.client.livemode and not yes:
             click.confirm(f"{cost}. Send?", abort=True, err=True)
     more = _set(scheduled_at=scheduled_at, draft=draft or None)
     campaign = app.client.campaigns.create(name=name, body=body, audience=audience, **more)
-    app.say(campaign.to_dict(), f"{campaign.id} {campaign.status}")
+    app.say(campaign.to_dict(), f"{campaign.id} {campaign.status}{f', {cost}' if cost else ''}")
 
 
 @campaigns.command("watch")
@@ -364,6 +510,12 @@ def campaigns_create(
 @click.pass_obj
 def campaigns_watch(app: App, campaign_id: str, interval: float) -> None:
     """Follow a campaign until it has ended."""
+    with ended():
+        watch(app, campaign_id, interval)
+
+
+def watch(app: App, campaign_id: str, interval: float) -> None:
+    """Tell each change of a campaign until it has ended."""
     last = None
     while True:
         campaign = app.client.campaigns.retrieve(campaign_id)
@@ -389,13 +541,14 @@ def webhooks() -> None:
 
 @webhooks.command("verify")
 @click.argument("file", type=click.File("rb"))
-@click.option("--header", required=True, help="The value of MSVS-Signature.")
+@click.option("--header", required=True, help="The value of MSVS-Signature, or the line of it.")
 @click.option("--secret", required=True, envvar="MASSIVESMS_WEBHOOK_SECRET", help="The endpoint's secret.")
 @click.option("--tolerance", default=300.0, show_default=True, help="Seconds that it may be away from now.")
 @click.pass_obj
 def webhooks_verify(app: App, file: Any, header: str, secret: str, tolerance: float) -> None:
     """Verify the signature of a body kept in a file (- for standard input)."""
-    event = signatures.construct_event(file.read(), header, secret, tolerance=tolerance)
+    value = re.sub(rf"(?i)\A\s*{signatures.SIGNATURE_HEADER}\s*:\s*", "", header)
+    event = signatures.construct_event(file.read(), value, secret, tolerance=tolerance)
     app.say({"valid": True, "id": event.id, "type": event.type}, f"valid: {event.type} {event.id}")
 
 

@@ -23,6 +23,11 @@ if (typeof MassiveSMS !== "function" || constructEvent !== webhooks.constructEve
 """
 CHECK_TS = """\
 import { type Event, isKnown, MassiveSMS, type Message, webhooks } from "@massivesms/node";
+import { fakeFetch } from "@massivesms/node/testing";
+import { constructEvent, type Header } from "@massivesms/node/webhooks";
+
+export const header: Header = ["t=1,v1=a"];
+export const paths = [fakeFetch, constructEvent];
 
 export async function send(client: MassiveSMS): Promise<Message> {
   const message = await client.messages.create({ to: "+14155550123", body: "Hi", from: null, scheduled_at: "" });
@@ -86,7 +91,12 @@ def node(project: Path) -> Installed:
     _run(("node", "check.mjs"), project)
     _run(("node", "check.cjs"), project)
     tsc = SDKS / "node" / "node_modules" / "typescript" / "bin" / "tsc"
-    for more in (("--module", "NodeNext"), ("--module", "ESNext", "--moduleResolution", "Bundler")):
+    for more in (
+        ("--module", "NodeNext"),
+        ("--module", "ESNext", "--moduleResolution", "Bundler"),
+        ("--module", "CommonJS", "--moduleResolution", "Node10"),
+        ("--module", "NodeNext", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess"),
+    ):
         _run(("node", str(tsc), "--noEmit", "--strict", "--target", "ES2022", *more, "check.ts"), project)
     return ("node",), {}
 

@@ -147,7 +147,22 @@ def signatures() -> Json:
             ("a secret that is not ASCII", b"{}", "ségrêt-12345"),
         )
     ]
-    return {"description": "MSVS-Signature: verification and signing.", "cases": cases, "signing": signing}
+    no_events = [
+        {"name": name, "payload_base64": _base64(each)}
+        for name, each in (
+            ("no JSON", b"no"),
+            ("half of JSON", b'{"type": "test.ping"'),
+            ("nothing", b""),
+            ("a list", b"[]"),
+            ("null", b"null"),
+            ("a text", b'"test.ping"'),
+            ("an object without a type", b'{"id": 1}'),
+            ("a type that is no text", b'{"type": 1}'),
+            ("bytes that are not UTF-8", b'{"type": "\xff\xfe"}'),
+        )
+    ]
+    told = "MSVS-Signature: verification and signing."
+    return {"description": told, "cases": cases, "signing": signing, "no_events": no_events}
 
 
 def envelope(type: str, code: str, **more: Any) -> Json:
@@ -203,6 +218,8 @@ def retries() -> Json:
     add("a deletion: a fault, then well", [down, deleted], [_range(1)], **remove)
     add("garbage with 200, then well", [_answer(200, "<html>"), message], [_range(1)])
     add("half of a body with 200, then well", [_answer(200, '{"id": "msg_'), message], [_range(1)])
+    for text in ("[]", "null", "7", '"queued"'):
+        add(f"{text} with 201, then well", [_answer(201, text), message], [_range(1)])
     add("garbage to the end", [_answer(201, "<html>")] * 3, [_range(1), _range(2)], "InvalidResponseError")
     add("503 to the end", [down] * 3, [_range(1), _range(2)], "ServerError", code="service_unavailable")
     add("cut to the end", [cut] * 3, [_range(1), _range(2)], "APIConnectionError")
@@ -348,6 +365,9 @@ def errors() -> Json:
     body = envelope("astral_error", "moon_phase_wrong")
     seen = {"type": "astral_error", "code": "moon_phase_wrong", "message": "What moon_phase_wrong says."}
     add("an unknown type", "APIStatusError", _answer(418, body), **seen)
+    body = envelope("authentication_error", "api_key_invalid", message=f"There is no key {sample_key()}.")
+    seen = {"type": "authentication_error", "code": "api_key_invalid", "message": "There is no key [API key]."}
+    add("the service repeats the key", "AuthenticationError", _answer(401, body), **seen)
     for status in (*STATUSES, 418, 502, 505):
         kind = STATUSES.get(status, "ServerError" if status >= 500 else "APIStatusError")
         add(f"{status} with a page", kind, _answer(status, "<html>no</html>"), message=f"The server answered {status}.")

@@ -82,7 +82,8 @@ func WithTimeout(timeout time.Duration) Option {
 	return func(c *Client) { c.settings.timeout = timeout }
 }
 
-// WithDeadline sets how long all attempts of a request and the waits between them may take together.
+// WithDeadline sets how long all attempts of a request and the waits between them may take together: two minutes where it
+// is not given, or as long as a longer timeout.
 func WithDeadline(deadline time.Duration) Option {
 	return func(c *Client) { c.settings.deadline = deadline }
 }
@@ -113,7 +114,6 @@ func New(key string, options ...Option) *Client {
 		baseURL:    os.Getenv("MASSIVESMS_BASE_URL"),
 		maxRetries: defaultMaxRetries,
 		timeout:    defaultTimeout,
-		deadline:   defaultDeadline,
 		userAgent: fmt.Sprintf("massivesms-go/%s (go %s; %s)", Version,
 			strings.TrimPrefix(runtime.Version(), "go"), runtime.GOOS),
 		now:    time.Now,
@@ -126,12 +126,13 @@ func New(key string, options ...Option) *Client {
 	if c.settings.baseURL == "" {
 		c.settings.baseURL = DefaultBaseURL
 	}
-	if c.settings.doer == nil {
-		c.settings.doer = sharedClient()
-	}
+	c.settings.doer = own(c.settings.doer)
 	c.settings.baseURL = strings.TrimRight(c.settings.baseURL, "/")
 	if c.err = checkKey(key); c.err == nil {
 		c.err = checkBaseURL(c.settings.baseURL)
+	}
+	if c.err == nil {
+		c.err = checkTimes(c.settings.timeout, c.settings.deadline, c.settings.maxRetries)
 	}
 	c.resources = newResources(c)
 	return c
@@ -150,6 +151,32 @@ func (c Client) String() string {
 
 // GoString describes the client without its key.
 func (c Client) GoString() string { return c.String() }
+
+// own returns the shared client where none is given, and an *http.Client as one that follows no redirects, unless it says
+// itself what to do with them: the API has none, and one would carry a request elsewhere.
+func own(given Doer) Doer {
+	client, plain := given.(*http.Client)
+	switch {
+	case given == nil, plain && client == nil:
+		return sharedClient()
+	case plain && client.CheckRedirect == nil:
+		copied := *client
+		copied.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		return &copied
+	}
+	return given
+}
+
+// checkTimes refuses times that end before anything is sent. A deadline of 0 is one that is not given.
+func checkTimes(timeout, deadline time.Duration, maxRetries int) error {
+	if timeout <= 0 || deadline < 0 {
+		return &ConfigurationError{"times are more than 0"}
+	}
+	if maxRetries < 0 {
+		return &ConfigurationError{"max retries are 0 or more"}
+	}
+	return nil
+}
 
 var (
 	shared     *http.Client

@@ -109,8 +109,12 @@ func TestAContextThatEndsStopsTheWait(t *testing.T) {
 	never := func(time.Duration) <-chan time.Time { cancel(); return nil }
 	transport := massivesmstest.NewTransport(massivesmstest.Answer{Status: 503}, massivesmstest.Answer{Status: 503})
 	_, err := client(transport, massivesms.WithClock(time.Now, never)).Messages.Create(ctx, cart)
-	if !is[*massivesms.ServerError](err) || len(transport.Requests()) != 1 {
+	// Both is told: that the context ended, and what had failed before.
+	if !errors.Is(err, context.Canceled) || !is[*massivesms.ServerError](err) || len(transport.Requests()) != 1 {
 		t.Errorf("error is %v after %d requests", err, len(transport.Requests()))
+	}
+	if !is[*massivesms.APIConnectionError](err) || is[*massivesms.APITimeoutError](err) {
+		t.Errorf("error is %v", err)
 	}
 	_, err = client(massivesmstest.NewTransport(massivesmstest.Answer{Err: context.Canceled})).Messages.Create(ctx, cart)
 	if !errors.Is(err, context.Canceled) || !is[*massivesms.APIConnectionError](err) {
@@ -125,9 +129,73 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		http.Redirect(w, r, "/elsewhere", http.StatusFound)
 	}))
 	defer server.Close()
-	_, err := massivesms.New(massivesmstest.Key, massivesms.WithBaseURL(server.URL)).Credits.Retrieve(background)
-	if refused, ok := err.(*massivesms.Error); !ok || refused.StatusCode != 302 || followed.Load() {
-		t.Errorf("error is %v; followed: %t", err, followed.Load())
+	var missing *http.Client
+	for _, given := range []massivesms.Doer{nil, missing, &http.Client{}, http.DefaultClient} {
+		options := []massivesms.Option{massivesms.WithBaseURL(server.URL), massivesms.WithHTTPClient(given)}
+		_, err := massivesms.New(massivesmstest.Key, options...).Credits.Retrieve(background)
+		if refused, ok := err.(*massivesms.Error); !ok || refused.StatusCode != 302 || followed.Load() {
+			t.Errorf("error is %v; followed: %t", err, followed.Load())
+		}
+	}
+	if http.DefaultClient.CheckRedirect != nil {
+		t.Error("the caller's client was changed")
+	}
+}
+
+func TestTimesAndCountsThatCannotBeAreRefused(t *testing.T) {
+	transport := massivesmstest.NewTransport()
+	for _, option := range []massivesms.Option{
+		massivesms.WithTimeout(0), massivesms.WithTimeout(-time.Second), massivesms.WithDeadline(-1), massivesms.WithMaxRetries(-1),
+	} {
+		if _, err := client(transport, option).Credits.Retrieve(background); !is[*massivesms.ConfigurationError](err) {
+			t.Errorf("error is %v", err)
+		}
+	}
+	for _, option := range []massivesms.RequestOption{
+		massivesms.WithRequestTimeout(0), massivesms.WithRequestDeadline(-1), massivesms.WithRequestMaxRetries(-1),
+	} {
+		if _, err := client(transport).Credits.Retrieve(background, option); !is[*massivesms.ConfigurationError](err) {
+			t.Errorf("error is %v", err)
+		}
+	}
+	if len(transport.Requests()) != 0 {
+		t.Error("something was sent")
+	}
+}
+
+func TestALongerAttemptHasItsTime(t *testing.T) {
+	for _, c := range []struct {
+		options  []massivesms.Option
+		attempts int
+	}{
+		{nil, 3},
+		{[]massivesms.Option{massivesms.WithTimeout(200 * time.Second)}, 4},
+		{[]massivesms.Option{massivesms.WithTimeout(200 * time.Second), massivesms.WithDeadline(time.Minute)}, 2},
+	} {
+		busy := massivesmstest.Answer{Status: 429, Header: map[string]string{"Retry-After": "50"}, Body: "{}"}
+		transport, time_ := massivesmstest.NewTransport(busy, busy, busy, busy, busy, busy), &clock{at: time.Now()}
+		options := append([]massivesms.Option{massivesms.WithMaxRetries(5), massivesms.WithClock(time_.now, time_.sleep)}, c.options...)
+		if _, err := client(transport, options...).Credits.Retrieve(background); err == nil || len(transport.Requests()) != c.attempts {
+			t.Errorf("%d attempts, error %v", len(transport.Requests()), err)
+		}
+	}
+}
+
+func TestHeadersOfARequestReplaceTheClientsAndNeverTheKey(t *testing.T) {
+	transport := massivesmstest.NewTransport(massivesmstest.Answer{Status: 201, Body: `{"id": "msg_1"}`})
+	_, err := client(transport).Messages.Create(background, cart, massivesms.WithHeader("authorization", "Bearer other"),
+		massivesms.WithHeader("user-agent", "mine"), massivesms.WithHeader("idempotency-key", "no"),
+		massivesms.WithHeader("content-type", "text/plain"), massivesms.WithIdempotencyKey("mine"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := transport.Requests()[0].Header
+	for name, value := range map[string]string{
+		"Authorization": "Bearer " + massivesmstest.Key, "User-Agent": "mine", "Idempotency-Key": "mine", "Content-Type": "application/json",
+	} {
+		if got := sent.Values(name); len(got) != 1 || got[0] != value {
+			t.Errorf("%s is %q", name, got)
+		}
 	}
 }
 

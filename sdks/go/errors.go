@@ -2,6 +2,7 @@ package massivesms
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -99,6 +100,17 @@ func (e *Error) As(target any) bool {
 	return false
 }
 
+// InvalidPayloadError is the body of a webhook that is signed well, and is no event.
+type InvalidPayloadError struct{ cause error }
+
+// Error describes what the body is not.
+func (e *InvalidPayloadError) Error() string {
+	return "massivesms: the webhook is signed and is not an event: " + e.cause.Error()
+}
+
+// Unwrap returns what reading it came upon.
+func (e *InvalidPayloadError) Unwrap() error { return e.cause }
+
 // ConfigurationError is a key, base URL, id or option that cannot be used: no request was sent.
 type ConfigurationError struct{ message string }
 
@@ -114,6 +126,8 @@ type APIConnectionError struct {
 	// Timeout reports whether time ran out.
 	Timeout bool
 	cause   error
+	// The failure of the attempt before, where the context ended the wait after it.
+	last error
 }
 
 // Error describes the failure without the request's address.
@@ -131,6 +145,9 @@ func (e *APIConnectionError) Error() string {
 // Unwrap returns the cause, such as context.Canceled.
 func (e *APIConnectionError) Unwrap() error { return e.cause }
 
+// As finds the failure of the attempt before, where the context ended the wait after it.
+func (e *APIConnectionError) As(target any) bool { return e.last != nil && errors.As(e.last, target) }
+
 // APITimeoutError is a APIConnectionError where time ran out.
 type APITimeoutError struct{ *APIConnectionError }
 
@@ -147,7 +164,7 @@ type InvalidResponseError struct {
 // Unwrap returns the connection error.
 func (e *InvalidResponseError) Unwrap() error { return e.APIConnectionError }
 
-func newError(response *Response) error {
+func newError(response *Response, hide string) error {
 	e := &Error{}
 	var body struct {
 		Error json.RawMessage `json:"error"`
@@ -158,6 +175,8 @@ func newError(response *Response) error {
 			e = &read
 		}
 	}
+	// The key is in no error, should the service repeat it.
+	e.Message = strings.ReplaceAll(e.Message, hide, "[API key]")
 	e.StatusCode, e.Header, e.RawBody = response.StatusCode, response.Header, response.RawBody
 	e.IdempotencyKey, e.Attempts = response.IdempotencyKey, response.Attempts
 	e.RetryAfter = retryAfter(response.Header)

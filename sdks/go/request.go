@@ -139,6 +139,15 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if err != nil {
 		return nil, err
 	}
+	if err := checkTimes(r.timeout, r.deadline, r.maxRetries); err != nil {
+		return nil, err
+	}
+	if r.deadline == 0 {
+		r.deadline = defaultDeadline
+		if r.timeout > r.deadline {
+			r.deadline = r.timeout
+		}
+	}
 	r.ends = c.settings.now().Add(r.deadline)
 	return c.attempts(ctx, r, payload)
 }
@@ -174,7 +183,7 @@ func (c *Client) prepare(r *request) ([]byte, error) {
 func (c *Client) attempts(ctx context.Context, r *request, payload []byte) (*Response, error) {
 	for attempt := 1; ; attempt++ {
 		response, err := c.attempt(ctx, r, payload, attempt)
-		if err == nil && well(response) && json.Valid(response.RawBody) {
+		if err == nil && well(response) && isObject(response.RawBody) {
 			return response, nil
 		}
 		failure, wait, again := c.judge(ctx, r, response, err, attempt)
@@ -184,9 +193,18 @@ func (c *Client) attempts(ctx context.Context, r *request, payload []byte) (*Res
 		select {
 		case <-c.settings.sleep(wait):
 		case <-ctx.Done():
-			return response, failure
+			ended := connectionError(ctx, r, ctx.Err(), attempt)
+			var connection *APIConnectionError
+			if errors.As(ended, &connection) {
+				connection.last = failure
+			}
+			return response, ended
 		}
 	}
+}
+
+func isObject(text []byte) bool {
+	return json.Valid(text) && bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{"))
 }
 
 func well(response *Response) bool { return response.StatusCode >= 200 && response.StatusCode < 300 }
@@ -199,10 +217,10 @@ func (c *Client) judge(ctx context.Context, r *request, response *Response, err 
 		return failure, wait, ctx.Err() == nil && attempt <= r.maxRetries && c.inTime(ctx, r, wait)
 	}
 	if well(response) {
-		failure := unreadable(response, errors.New("it is not JSON"))
+		failure := unreadable(response, errors.New("it is no JSON object"))
 		return failure, wait, attempt <= r.maxRetries && c.inTime(ctx, r, wait)
 	}
-	failure := newError(response)
+	failure := newError(response, c.key())
 	again := retriable(failure)
 	if asked := retryAfter(response.Header); asked != nil {
 		again = again && *asked <= longestWait
@@ -294,12 +312,12 @@ func (c *Client) build(ctx context.Context, r *request, payload []byte, attempt 
 	if err != nil {
 		return nil, err
 	}
+	sent.Header.Set("Accept", "application/json")
+	sent.Header.Set("User-Agent", c.settings.userAgent)
 	for name, values := range r.headers {
 		sent.Header[name] = values
 	}
 	sent.Header.Set("Authorization", "Bearer "+c.key())
-	sent.Header.Set("Accept", "application/json")
-	sent.Header.Set("User-Agent", c.settings.userAgent)
 	if payload != nil {
 		sent.Header.Set("Content-Type", "application/json")
 	}

@@ -38,6 +38,7 @@ var kinds = map[string]func(error) bool{
 	"RateLimitError":             is[*massivesms.RateLimitError],
 	"APIStatusError":             func(err error) bool { _, ok := err.(*massivesms.Error); return ok },
 	"SignatureVerificationError": is[*massivesms.SignatureVerificationError],
+	"InvalidPayloadError":        is[*massivesms.InvalidPayloadError],
 }
 
 func is[T error](err error) bool {
@@ -317,8 +318,18 @@ func TestSignatures(t *testing.T) {
 			Timestamp int64
 			Header    string
 		}
+		NoEvents []struct {
+			Name    string
+			Payload []byte `json:"payload_base64"`
+		} `json:"no_events"`
 	}
 	vectors(t, "signatures", &read)
+	for _, c := range read.NoEvents {
+		header := massivesms.SignPayload(c.Payload, "whsec_a", time.Now())
+		if _, err := massivesms.ConstructEvent(c.Payload, header, "whsec_a"); !is[*massivesms.InvalidPayloadError](err) {
+			t.Errorf("%s: error is %v", c.Name, err)
+		}
+	}
 	for _, c := range read.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			header := ""

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // SignatureHeader is the header that signs a webhook.
@@ -90,14 +91,21 @@ func (e *Event) UnmarshalJSON(text []byte) error {
 }
 
 // ConstructEvent verifies a webhook and returns its event. Payload is the body of the request, byte for byte: read it
-// before anything parses it.
+// before anything parses it. It returns a *SignatureVerificationError, to be answered with 400, or an
+// *InvalidPayloadError.
 func ConstructEvent(payload []byte, header, secret string, options ...WebhookOption) (*Event, error) {
 	if err := VerifySignature(payload, header, secret, options...); err != nil {
 		return nil, err
 	}
 	event := new(Event)
+	if !utf8.Valid(payload) {
+		return nil, &InvalidPayloadError{errors.New("it is not UTF-8")}
+	}
 	if err := json.Unmarshal(payload, event); err != nil {
-		return nil, fmt.Errorf("massivesms: the webhook is signed and is not an event: %w", err)
+		return nil, &InvalidPayloadError{err}
+	}
+	if event.Type == "" {
+		return nil, &InvalidPayloadError{errors.New("it has no type")}
 	}
 	return event, nil
 }

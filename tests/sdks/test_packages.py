@@ -36,7 +36,16 @@ def test_the_node_package_needs_nothing_and_can_be_shaken() -> None:
     for path in sources:
         imported = re.findall(r"""(?:from|import|require)\s*\(?\s*["']([\w@./:-]+)["']""", path.read_text())
         assert [name for name in imported if not name.startswith(".")] == [], path
-        assert "Buffer." not in path.read_text(), path
+        assert not re.search(r"\bBuffer\b", path.read_text()), path
+
+
+def test_types_are_found_by_every_module_resolution() -> None:
+    """TypeScript's `node10` reads no `exports`, and finds the types of a path by `typesVersions` alone."""
+    node = json.loads((SDKS / "node" / "package.json").read_text())
+    paths = {path.removeprefix("./") for path in node["exports"]} - {".", "package.json"}
+    assert set(node["typesVersions"]["*"]) == paths
+    for path, (found,) in node["typesVersions"]["*"].items():
+        assert found == node["exports"][f"./{path}"]["import"]["types"]
 
 
 def test_every_known_problem_names_its_tests() -> None:

@@ -14,6 +14,12 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8_000;
 const LONGEST_RETRY_AFTER = 60;
 const RETRY_AFTER_JITTER = 500;
+// All tries and waits of a call together, where no deadline is given; or one try's time, where that is longer.
+const LONGEST_CALL = 120_000;
+const LONGEST_TIME = 86_400_000;
+// What the caller's headers do not replace.
+const OWN_HEADERS = ["authorization", "content-type", "idempotency-key", "msvs-retry-count"];
+const OPTIONS = ["idempotencyKey", "timeout", "deadline", "maxRetries", "headers", "signal"];
 
 /** Settings of one call that win over the client's; times are in milliseconds. */
 export interface RequestOptions {
@@ -21,7 +27,7 @@ export interface RequestOptions {
   idempotencyKey?: string;
   /** How long one try may take. */
   timeout?: number;
-  /** How long all tries and the waits between them may take. */
+  /** How long all tries and the waits between them may take: 120 s where neither says, or more for a longer timeout. */
   deadline?: number;
   maxRetries?: number;
   headers?: Record<string, string>;
@@ -53,6 +59,8 @@ export interface FetchInit {
   body?: string;
   redirect: "manual";
   signal: AbortSignal;
+  /** Given where Next.js would answer from its cache. */
+  cache?: "no-store";
 }
 /** What `fetch` answers. */
 export interface FetchAnswer {
@@ -81,6 +89,7 @@ export interface Settings {
   fetch: Fetch;
   timing: Timing;
   log: Logger;
+  isUncached: boolean;
 }
 
 /** Parts of a request. */
@@ -138,9 +147,13 @@ export class Caller {
       settings.log("info", `${parts.deprecated} is deprecated: see its documentation.`);
     }
     const started = settings.timing.now();
-    const deadline = options.deadline ?? settings.deadline;
+    const longest = options.timeout ?? settings.timeout;
+    const deadline = options.deadline ?? settings.deadline ?? Math.max(LONGEST_CALL, longest);
     const maxRetries = options.maxRetries ?? settings.maxRetries;
-    const headers: Record<string, string> = { ...settings.headers, ...options.headers };
+    const unknown = Object.keys(options).filter((name) => !OPTIONS.includes(name));
+    if (unknown.length > 0) throw new ConfigurationError(`A call has no option ${unknown.join(", ")}.`);
+    checkTimes(longest, deadline, maxRetries);
+    const headers = merged(settings.headers, options.headers ?? {});
     const body = parts.body === undefined ? undefined : JSON.stringify(encode(parts.body));
     if (body !== undefined) headers["Content-Type"] = "application/json";
     let key: string | null = null;
@@ -149,8 +162,8 @@ export class Caller {
     const url = settings.baseUrl + path + queryString(parts.query ?? {});
     for (let tries = 1; ; tries++) {
       if (tries > 1) headers["MSVS-Retry-Count"] = String(tries - 1);
-      const left = deadline === undefined ? Infinity : deadline - (settings.timing.now() - started);
-      const timeout = Math.max(Math.min(options.timeout ?? settings.timeout, left), 1);
+      const left = deadline - (settings.timing.now() - started);
+      const timeout = Math.max(Math.min(longest, left), 1);
       const outcome = await this.#try({ method, headers, ...(body === undefined ? {} : { body }) }, url, timeout, options.signal);
       const judged = outcome instanceof Error ? outcome : this.#judge(outcome, tries, key);
       if (!(judged instanceof Error)) {
@@ -161,12 +174,13 @@ export class Caller {
       judged.tries = tries;
       const wait = waitAfter(judged, tries);
       const name = (judged instanceof APIStatusError && judged.code) || judged.name;
-      const isLate = wait !== null && deadline !== undefined && settings.timing.now() + wait - started >= deadline;
+      const isLate = wait !== null && settings.timing.now() + wait - started >= deadline;
       if (wait === null || tries > maxRetries || isLate) {
         settings.log("info", `${method} ${path} failed: ${name} after ${tries} tries`);
         throw judged;
       }
       settings.log("info", `${method} ${path} failed: ${name}; trying again in ${Math.round(wait)} ms`);
+      options.signal?.throwIfAborted();
       await settings.timing.sleep(wait, options.signal);
     }
   }
@@ -183,7 +197,9 @@ export class Caller {
     const timer = setTimeout(stop, timeout);
     outer?.addEventListener("abort", stop, { once: true });
     try {
-      const answer = await this.#settings.fetch(url, { ...init, redirect: "manual", signal: controller.signal });
+      const { fetch, isUncached } = this.#settings;
+      const cache = isUncached ? { cache: "no-store" as const } : {};
+      const answer = await fetch(url, { ...init, ...cache, redirect: "manual", signal: controller.signal });
       const headers = new Map<string, string>();
       answer.headers.forEach((value, name) => headers.set(name.toLowerCase(), value));
       return { status: answer.status, headers, body: await answer.text() };
@@ -204,13 +220,12 @@ export class Caller {
     tries: number,
     idempotencyKey: string | null,
   ): MassiveSMSError | { value: Record<string, unknown>; response: ResponseInfo } {
-    let decoded: unknown;
-    try {
-      decoded = JSON.parse(answer.body);
-    } catch {
-      decoded = undefined;
+    if (answer.status < 200 || answer.status > 299) {
+      // An answer that repeats the key has it in no part of the error.
+      const shown = { ...answer, body: answer.body.split(this.#settings.secret).join("[API key]") };
+      return fromAnswer(shown, parsed(shown.body));
     }
-    if (answer.status < 200 || answer.status > 299) return fromAnswer(redacted(answer, this.#settings.secret), decoded);
+    const decoded = parsed(answer.body);
     if (typeof decoded !== "object" || decoded === null || Array.isArray(decoded)) {
       return new InvalidResponseError(`The server answered ${answer.status} with a body that is no JSON object.`);
     }
@@ -225,8 +240,12 @@ export class Caller {
   }
 }
 
-function redacted(answer: Answer, secret: string): Answer {
-  return { ...answer, body: answer.body.split(secret).join("[API key]") };
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function attach<T>(value: T, response: ResponseInfo): Result<T> {
@@ -249,6 +268,23 @@ function waitAfter(error: MassiveSMSError, tries: number): number | null {
   return retryAfter > LONGEST_RETRY_AFTER ? null : retryAfter * 1000 + Math.random() * RETRY_AFTER_JITTER;
 }
 
+/** Throw ConfigurationError for times and counts that cannot be. */
+export function checkTimes(timeout: number, deadline: number, maxRetries: number): void {
+  const isTime = (value: unknown) => typeof value === "number" && value > 0 && value <= LONGEST_TIME;
+  if (!isTime(timeout) || !isTime(deadline)) {
+    throw new ConfigurationError("Time-outs and deadlines are milliseconds: more than 0, and 86,400,000 at most.");
+  }
+  if (!Number.isInteger(maxRetries) || maxRetries < 0) throw new ConfigurationError("maxRetries is 0 or more.");
+}
+
+/** Return headers with the caller's in place of the client's, in any case of letters; the client's key stays. */
+function merged(own: Record<string, string>, given: Record<string, string>): Record<string, string> {
+  const lower = Object.keys(given).map((name) => name.toLowerCase());
+  const kept = Object.entries(own).filter(([name]) => name === "Authorization" || !lower.includes(name.toLowerCase()));
+  const added = Object.entries(given).filter(([name]) => !OWN_HEADERS.includes(name.toLowerCase()));
+  return Object.fromEntries([...kept, ...added]);
+}
+
 function readIdempotencyKey(key: string | undefined): string {
   if (key === undefined) return crypto.randomUUID();
   if (!/^[ -~]{1,255}$/.test(key)) {
@@ -266,11 +302,12 @@ function checkHeaders(headers: Record<string, string>): void {
 }
 
 function queryString(query: object): string {
-  const isMap = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+  const isMap = (value: unknown): value is object =>
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date) && !(value instanceof Set);
   const parts = Object.entries(query)
     // A map is asked for key by key, as in metadata[order]=1042.
     .flatMap(([name, value]) =>
-      isMap(value) ? Object.entries(value).map(([key, each]) => [`${name}[${key}]`, each] as const) : [[name, value] as const],
+      isMap(value) ? Object.entries(encode(value) as object).map(([key, each]) => [`${name}[${key}]`, each] as const) : [[name, value] as const],
     )
     .filter(([, value]) => value !== undefined && value !== null)
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(encode(value)))}`);
@@ -288,6 +325,12 @@ function encode(value: unknown): unknown {
     throw new ConfigurationError(`A ${typeof value} cannot be sent.`);
   }
   if (Array.isArray(value)) return value.map(encode);
+  if (value instanceof Set) return Array.from(value, encode);
+  if (value instanceof Map) return encode(Object.fromEntries(value));
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) throw new ConfigurationError("Bytes cannot be sent.");
+  if (typeof (value as { toJSON?: unknown } | null | undefined)?.toJSON === "function") {
+    return encode((value as { toJSON(): unknown }).toJSON());
+  }
   if (typeof value === "object" && value !== null) {
     return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, encode(each)]));
   }

@@ -1,4 +1,4 @@
-import { Caller, type Fetch, type Logger, type Timing } from "./call.js";
+import { Caller, checkTimes, type Fetch, type Logger, type Timing } from "./call.js";
 import { environment, isBrowser, readBaseUrl, readKey, userAgent } from "./config.js";
 import { ConfigurationError } from "./errors.js";
 import { Resources } from "./resources.js";
@@ -11,7 +11,7 @@ export interface ClientOptions {
   baseUrl?: string;
   /** How long one try may take: 30 s. */
   timeout?: number;
-  /** How long all tries of a call, and the waits between them, may take. */
+  /** How long all tries of a call, and the waits between them, may take: 120 s, or as long as a longer timeout. */
   deadline?: number;
   /** How often a call is tried again: twice. */
   maxRetries?: number;
@@ -61,9 +61,7 @@ export class MassiveSMS extends Resources {
     this.livemode = readKey(key);
     this.baseUrl = readBaseUrl(options.baseUrl);
     const { timeout = 30_000, deadline, maxRetries = 2 } = options;
-    if (!(timeout > 0) || (deadline !== undefined && !(deadline > 0)) || !(maxRetries >= 0)) {
-      throw new ConfigurationError("Time-outs and deadlines are more than 0, and maxRetries is 0 or more.");
-    }
+    checkTimes(timeout, deadline ?? timeout, maxRetries);
     this.#caller = new Caller({
       baseUrl: this.baseUrl,
       headers: {
@@ -78,6 +76,8 @@ export class MassiveSMS extends Resources {
       fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
       timing: options.timing ?? timing,
       log: options.log ?? (() => {}),
+      // Next.js has a fetch that answers from a cache of its own; elsewhere the option may be refused.
+      isUncached: environment("NEXT_RUNTIME") !== undefined,
     });
   }
 

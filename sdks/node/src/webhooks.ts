@@ -14,6 +14,8 @@ export interface VerifyOptions {
 
 /** The bytes of a body, or its text exactly as it came. */
 export type Payload = string | Uint8Array | ArrayBuffer;
+/** The value of a header as frameworks give it. */
+export type Header = string | readonly string[] | null | undefined;
 
 /**
  * Return the event of a webhook whose signature is right.
@@ -22,14 +24,14 @@ export type Payload = string | Uint8Array | ArrayBuffer;
  */
 export async function constructEvent(
   payload: Payload,
-  header: string | null | undefined,
+  header: Header,
   secret: string,
   options: VerifyOptions = {},
 ): Promise<Event> {
   await verify(payload, header, secret, options);
   let value: unknown;
   try {
-    value = JSON.parse(typeof payload === "string" ? payload : new TextDecoder().decode(payload));
+    value = JSON.parse(typeof payload === "string" ? payload : new TextDecoder("utf-8", { fatal: true }).decode(bytes(payload)));
   } catch {
     throw new InvalidPayloadError("The body of the webhook is not JSON.");
   }
@@ -42,16 +44,17 @@ export async function constructEvent(
 /** Throw SignatureVerificationError unless the header has a signature of the payload by the secret, of about now. */
 export async function verify(
   payload: Payload,
-  header: string | null | undefined,
+  header: Header,
   secret: string,
   { tolerance = 300, now = Date.now() / 1000 }: VerifyOptions = {},
 ): Promise<void> {
   const raw = bytes(payload);
+  const text = typeof header === "string" ? header : (header ?? []).join(",");
   if (!secret) throw new SignatureVerificationError("The secret of the endpoint is empty.", "secret_missing");
-  if (!header) {
+  if (!text) {
     throw new SignatureVerificationError(`The request has no ${SIGNATURE_HEADER} header.`, "header_missing");
   }
-  const { timestamp, candidates } = parse(header);
+  const { timestamp, candidates } = parse(text);
   if (Math.abs(now - timestamp) > tolerance) {
     throw new SignatureVerificationError(
       `The signature is over ${tolerance} seconds away from now: an old request, or a clock that is wrong.`,
@@ -80,8 +83,9 @@ export async function generateTestHeader(
 
 function bytes(payload: unknown): Uint8Array {
   if (typeof payload === "string") return new TextEncoder().encode(payload);
-  if (payload instanceof Uint8Array) return payload;
-  if (payload instanceof ArrayBuffer) return new Uint8Array(payload);
+  // Not by instanceof: test runners and edge runtimes hand over bytes of another realm, whose classes are others.
+  if (ArrayBuffer.isView(payload)) return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (Object.prototype.toString.call(payload) === "[object ArrayBuffer]") return new Uint8Array(payload as ArrayBuffer);
   throw new TypeError(
     "The payload was parsed; the signature is of the body's bytes. Pass them as they came: " +
       'express.raw({ type: "application/json" }) in Express, await c.req.text() in Hono, await request.text() in Next.',

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { inspect } from "node:util";
+import { createContext, runInContext } from "node:vm";
 import * as massivesms from "../dist/esm/index.js";
 import { signedRequest } from "../dist/esm/testing.js";
 import { call } from "./call.mjs";
@@ -205,13 +206,14 @@ test("a parsed body is refused with advice", async () => {
   assert.match(error.message, /express\.raw/);
 });
 
-test("a signed body that is no event", async () => {
-  for (const body of ["[]", "no", '{"id": 1}']) {
-    const header = await webhooks.generateTestHeader(body, "whsec_a");
-    const error = await caught(() => webhooks.constructEvent(body, header, "whsec_a"));
-    assert(error instanceof massivesms.InvalidPayloadError);
-  }
-});
+for (const each of read("signatures").no_events) {
+  test(`no event: ${each.name}`, async () => {
+    const payload = Buffer.from(each.payload_base64, "base64");
+    const header = await webhooks.generateTestHeader(payload, "whsec_a");
+    const error = await caught(() => webhooks.constructEvent(payload, header, "whsec_a"));
+    assert(error instanceof massivesms.InvalidPayloadError, inspect(error));
+  });
+}
 
 test("the helper signs a request", async () => {
   const { body, headers } = await signedRequest({ id: "evt_1", type: "test.ping", data: {} }, "whsec_a");
@@ -260,4 +262,87 @@ test("browsers are refused unless it is said", async () => {
   } finally {
     delete globalThis.window;
   }
+});
+
+// What users of other libraries reported; see sdks/cases.md.
+
+test("bytes and headers of another realm are read", async () => {
+  const header = await webhooks.generateTestHeader("{}", "whsec_a");
+  const other = createContext({});
+  for (const made of ["new Uint8Array([123, 125])", "new Uint8Array([123, 125]).buffer", "new DataView(new Uint8Array([9, 123, 125]).buffer, 1)"]) {
+    await webhooks.verify(runInContext(made, other), header, "whsec_a");
+    await webhooks.verify(runInContext(made, other), header.split(","), "whsec_a");
+  }
+  const { body, headers } = await signedRequest({ type: "test.ping" }, "whsec_a");
+  const event = await webhooks.constructEvent(new TextEncoder().encode(body).buffer, [headers["MSVS-Signature"]], "whsec_a");
+  assert.equal(event.type, "test.ping");
+  for (const missing of [undefined, null, "", []]) {
+    assert.equal((await caught(() => webhooks.verify(body, missing, "whsec_a"))).reason, "header_missing");
+  }
+});
+
+test("collections are sent as what they hold, and bytes not at all", async () => {
+  const { requests, client } = wire(answer({}), answer({ object: "list", data: [] }));
+  const its = client();
+  await its.contacts.create({
+    phone: "+14155550123",
+    attributes: new Map([["tier", "vip"], ["at", new Date(0)]]),
+    opt_in: { toJSON: () => ({ source: "checkout" }) },
+    list_ids: new Set(["lst_1", "lst_2"]),
+  });
+  assert.deepEqual(JSON.parse(requests[0].body), {
+    phone: "+14155550123",
+    attributes: { tier: "vip", at: "1970-01-01T00:00:00Z" },
+    opt_in: { source: "checkout" },
+    list_ids: ["lst_1", "lst_2"],
+  });
+  await its.messages.list({ statuses: new Set(["sent", "failed"]), metadata: new Map([["order", 1]]) });
+  assert.equal(requests[1].url.split("?")[1], "statuses=sent%2Cfailed&metadata%5Border%5D=1");
+  for (const bytes of [Buffer.from("a"), new Uint8Array(1), new ArrayBuffer(1)]) {
+    assert.equal((await caught(() => its.contacts.create({ phone: bytes }))).constructor, massivesms.ConfigurationError);
+  }
+});
+
+test("headers of a call replace the client's and never the key", async () => {
+  const { requests, client } = wire(answer({}));
+  const headers = { authorization: "Bearer other", "user-agent": "mine", "idempotency-key": "no", "content-type": "text/plain" };
+  await client().messages.create({ to: "+1", body: "a" }, { headers, idempotencyKey: "mine" });
+  const sent = new Headers(requests[0].headers);
+  const names = ["authorization", "user-agent", "idempotency-key", "content-type"];
+  assert.deepEqual(names.map((name) => sent.get(name)), [`Bearer ${key}`, "mine", "mine", "application/json"]);
+});
+
+test("times and counts that cannot be are refused, and a longer try has its time", async () => {
+  const { requests, client } = wire();
+  for (const wrong of [{ timeout: 0 }, { timeout: Infinity }, { timeout: "5" }, { deadline: -1 }, { maxRetries: -1 }, { maxRetries: 1.5 }]) {
+    assert.equal((await caught(async () => client(wrong))).constructor, massivesms.ConfigurationError);
+    assert.equal((await caught(() => client().credits.retrieve(wrong))).constructor, massivesms.ConfigurationError);
+  }
+  assert.equal((await caught(() => client().credits.retrieve({ retries: 5 }))).constructor, massivesms.ConfigurationError);
+  assert.equal(requests.length, 0);
+  const busy = { status: 429, headers: { "Retry-After": "50" }, body: "{}" };
+  for (const [settings, tries] of [[{}, 3], [{ timeout: 200_000 }, 4], [{ timeout: 200_000, deadline: 60_000 }, 2]]) {
+    const held = wire(busy, busy, busy, busy, busy, busy);
+    assert.equal((await caught(() => held.client({ maxRetries: 5, ...settings }).credits.retrieve())).tries, tries);
+  }
+});
+
+test("Next.js is told not to answer from its cache, and no other runtime is", async () => {
+  const { requests, client } = wire(answer({}), answer({}));
+  await client().credits.retrieve();
+  process.env.NEXT_RUNTIME = "nodejs";
+  try {
+    await client().credits.retrieve();
+  } finally {
+    delete process.env.NEXT_RUNTIME;
+  }
+  assert.deepEqual(requests.map((request) => request.cache), [undefined, "no-store"]);
+});
+
+test("a call that was ended between two tries waits no more", async () => {
+  const controller = new AbortController();
+  const { requests, client } = wire({ fault: "connection" }, answer({}));
+  const its = client({ log: () => controller.abort(new Error("enough")) });
+  assert.equal((await caught(() => its.credits.retrieve({ signal: controller.signal }))).message, "enough");
+  assert.equal(requests.length, 1);
 });

@@ -25,8 +25,12 @@ final class Client extends Resources
     private const LONGEST_DELAY = 8.0;
     private const LONGEST_WAIT = 60;
     private const LONGEST_JITTER = 0.5;
+    private const LONGEST_CALL = 120.0;
+    private const LONGEST_TIME = 86400;
+    /** What the caller's headers do not replace. */
+    private const OWN_HEADERS = ['authorization', 'content-type', 'idempotency-key', 'msvs-retry-count'];
     private const SETTINGS = [
-        'api_key' => null, 'base_url' => null, 'max_retries' => 2, 'timeout' => 30.0, 'deadline' => 120.0,
+        'api_key' => null, 'base_url' => null, 'max_retries' => 2, 'timeout' => 30.0, 'deadline' => null,
         'connect_timeout' => 5.0, 'transport' => null, 'logger' => null, 'app_info' => null, 'clock' => null,
         'sleeper' => null,
     ];
@@ -41,7 +45,7 @@ final class Client extends Resources
     private readonly \Closure $key;
     private readonly int $maxRetries;
     private readonly float $timeout;
-    private readonly float $deadline;
+    private readonly ?float $deadline;
     private readonly string $userAgent;
     private readonly Transport $transport;
     private readonly mixed $logger;
@@ -50,11 +54,12 @@ final class Client extends Resources
 
     /**
      * `api_key` is read from MASSIVESMS_API_KEY where it is not given, `base_url` from MASSIVESMS_BASE_URL; times are
-     * seconds: `timeout` of one attempt, `deadline` of all attempts and waits together. `logger` has `info(string)`, or
-     * is callable; it is told one line per attempt, without keys, phones and texts. `clock` and `sleeper` are for tests.
+     * seconds: `timeout` of one attempt, `deadline` of all attempts and waits together (120, or as long as a longer
+     * `timeout`). `logger` has `info(string)`, or is callable; it is told one line per attempt, without keys, phones and
+     * texts. `clock` and `sleeper` are for tests.
      *
      * @param array{
-     *     api_key?: string|null, base_url?: string|null, max_retries?: int, timeout?: float, deadline?: float,
+     *     api_key?: string|null, base_url?: string|null, max_retries?: int, timeout?: float, deadline?: float|null,
      *     connect_timeout?: float, transport?: Transport|null, logger?: object|callable|null, app_info?: string|null,
      *     clock?: (callable(): float)|null, sleeper?: (callable(float): void)|null
      * } $settings
@@ -66,13 +71,16 @@ final class Client extends Resources
             throw new ConfigurationError('The client has no setting ' . implode(', ', array_keys($unknown)));
         }
         $given = $settings + self::SETTINGS;
-        $key = self::checkKey($given['api_key'] ?? (string) getenv('MASSIVESMS_API_KEY'));
+        $key = self::checkKey($given['api_key'] ?? self::environment('MASSIVESMS_API_KEY'));
         $this->key = static fn (): string => $key;
         $this->livemode = str_starts_with($key, 'msvs_live_');
-        $this->baseUrl = self::checkBaseUrl($given['base_url'] ?? (getenv('MASSIVESMS_BASE_URL') ?: self::DEFAULT_BASE_URL));
+        $base = $given['base_url'] ?? (self::environment('MASSIVESMS_BASE_URL') ?: self::DEFAULT_BASE_URL);
+        $this->baseUrl = self::checkBaseUrl($base);
+        self::checkTimes($given['timeout'], $given['deadline'] ?? $given['timeout'], $given['max_retries']);
+        self::checkTimes($given['connect_timeout'], $given['timeout'], $given['max_retries']);
         $this->maxRetries = $given['max_retries'];
         $this->timeout = (float) $given['timeout'];
-        $this->deadline = (float) $given['deadline'];
+        $this->deadline = $given['deadline'] === null ? null : (float) $given['deadline'];
         $this->transport = $given['transport'] ?? new CurlTransport((float) $given['connect_timeout']);
         $this->logger = $given['logger'];
         $this->userAgent = self::userAgent($given['app_info']);
@@ -102,6 +110,8 @@ final class Client extends Resources
         if ($unknown !== []) {
             throw new ConfigurationError('A request has no option ' . implode(', ', $unknown));
         }
+        $timeout = $options['timeout'] ?? $this->timeout;
+        self::checkTimes($timeout, $options['deadline'] ?? $timeout, $options['max_retries'] ?? $this->maxRetries);
         $key = $method === 'GET' ? null : self::checkIdempotencyKey($options['idempotency_key'] ?? null);
         $headers = $this->headers($options['headers'] ?? [], $key, $body !== null);
         $text = $body === null ? null : Values::json($body);
@@ -134,11 +144,12 @@ final class Client extends Resources
         ?string $key,
         array $options,
     ): Response {
-        $ends = ($this->clock)() + ($options['deadline'] ?? $this->deadline);
+        $longest = $options['timeout'] ?? $this->timeout;
+        $ends = ($this->clock)() + ($options['deadline'] ?? $this->deadline ?? max(self::LONGEST_CALL, $longest));
         $retries = $options['max_retries'] ?? $this->maxRetries;
         for ($attempt = 1; ; ++$attempt) {
             $more = $attempt > 1 ? ['MSVS-Retry-Count' => (string) ($attempt - 1)] : [];
-            $timeout = min($options['timeout'] ?? $this->timeout, $ends - ($this->clock)());
+            $timeout = min($longest, $ends - ($this->clock)());
             $request = new Request($method, $url, $headers + $more, $body);
             $outcome = $this->attempt($request, $path, $key, $attempt, (float) $timeout);
             if ($outcome instanceof Response) {
@@ -174,10 +185,9 @@ final class Client extends Resources
         }
         $this->log("{$request->method} $path: {$response->status} at attempt $attempt, {$response->requestId()}");
         if (!$response->ok()) {
-            return APIStatusError::of($response);
+            return APIStatusError::of($response, ($this->key)());
         }
-        json_decode($response->body);
-        if (json_last_error() === JSON_ERROR_NONE) {
+        if (json_decode($response->body) instanceof \stdClass) {
             return $response;
         }
         $text = "The answer (status {$response->status}, request {$response->requestId()}) cannot be read";
@@ -229,8 +239,15 @@ final class Client extends Resources
      */
     private function headers(array $given, ?string $key, bool $body): array
     {
-        $headers = ['Authorization' => 'Bearer ' . ($this->key)()] + $given;
-        $headers += ['Accept' => 'application/json', 'User-Agent' => $this->userAgent];
+        $lower = array_map('strtolower', array_keys($given));
+        $headers = ['Accept' => 'application/json', 'User-Agent' => $this->userAgent];
+        $headers = array_filter($headers, static fn (string $name) => !in_array(strtolower($name), $lower, true), ARRAY_FILTER_USE_KEY);
+        foreach ($given as $name => $value) {
+            if (!in_array(strtolower($name), self::OWN_HEADERS, true)) {
+                $headers[$name] = $value;
+            }
+        }
+        $headers['Authorization'] = 'Bearer ' . ($this->key)();
         if ($body) {
             $headers['Content-Type'] = 'application/json';
         }
@@ -255,6 +272,29 @@ final class Client extends Resources
         $own = 'massivesms-php/' . Version::VERSION . ' (php ' . PHP_VERSION . '; ' . PHP_OS_FAMILY . ')';
 
         return $appInfo === null ? $own : $own . ' ' . preg_replace('/[^!-~ ]|[()]/', '-', $appInfo);
+    }
+
+    /**
+     * Return a variable of the environment; those of a .env file may be in $_ENV and $_SERVER alone.
+     */
+    private static function environment(string $name): string
+    {
+        $found = getenv($name);
+        $found = is_string($found) ? $found : ($_ENV[$name] ?? $_SERVER[$name] ?? null);
+
+        return is_string($found) ? $found : '';
+    }
+
+    private static function checkTimes(mixed $timeout, mixed $deadline, mixed $maxRetries): void
+    {
+        foreach ([$timeout, $deadline] as $seconds) {
+            if (!(is_int($seconds) || is_float($seconds)) || !($seconds > 0 && $seconds <= self::LONGEST_TIME)) {
+                throw new ConfigurationError('Times are seconds: more than 0, and ' . self::LONGEST_TIME . ' at most');
+            }
+        }
+        if (!is_int($maxRetries) || $maxRetries < 0) {
+            throw new ConfigurationError('max_retries is an int of 0 or more');
+        }
     }
 
     private static function checkIdempotencyKey(?string $key): string

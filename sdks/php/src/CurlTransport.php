@@ -6,6 +6,7 @@ namespace MassiveSMS;
 
 use MassiveSMS\Exception\APIConnectionError;
 use MassiveSMS\Exception\APITimeoutError;
+use MassiveSMS\Exception\ConfigurationError;
 
 /**
  * Sends requests with the curl extension, each over a connection of its own: over a kept one that is cut, curl sends the
@@ -22,6 +23,9 @@ final class CurlTransport implements Transport
      */
     public function __construct(private readonly float $connectTimeout = 5.0, private readonly array $options = [])
     {
+        if (!function_exists('curl_init')) {
+            throw new ConfigurationError('PHP has no curl extension: install it, such as php-curl, or give a transport');
+        }
     }
 
     public function send(Request $request, float $timeout): Response
@@ -36,6 +40,7 @@ final class CurlTransport implements Transport
             CURLOPT_RETURNTRANSFER => true,
             CURLOPT_FOLLOWLOCATION => false,
             CURLOPT_FRESH_CONNECT => true,
+            CURLOPT_FORBID_REUSE => $this->options[CURLOPT_FRESH_CONNECT] ?? true,
             CURLOPT_PROTOCOLS => CURLPROTO_HTTP | CURLPROTO_HTTPS,
             CURLOPT_CONNECTTIMEOUT_MS => max(1, (int) round($this->connectTimeout * 1000)),
             CURLOPT_TIMEOUT_MS => max(1, (int) round($timeout * 1000)),

@@ -36,6 +36,7 @@ final class Values
     {
         $parts = [];
         foreach ($query as $name => $value) {
+            $value = $value instanceof \Traversable ? iterator_to_array($value) : $value;
             if (is_array($value) && !array_is_list($value)) {
                 foreach ($value as $key => $each) {
                     $parts[] = rawurlencode("{$name}[{$key}]") . '=' . rawurlencode(self::text($each));
@@ -101,6 +102,10 @@ final class Values
             $value instanceof \BackedEnum => $value->value,
             $value instanceof \stdClass => (object) array_map(self::plain(...), (array) $value),
             is_array($value) => array_map(self::plain(...), $value),
+            $value instanceof \JsonSerializable => $value,
+            $value instanceof \Traversable => array_map(self::plain(...), iterator_to_array($value)),
+            // Any other object would be written as its public properties.
+            is_object($value) => throw new ConfigurationError('A ' . get_debug_type($value) . ' cannot be sent'),
             default => $value,
         };
     }

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace MassiveSMS;
 
 use MassiveSMS\Exception\ConfigurationError;
+use MassiveSMS\Exception\InvalidPayloadError;
 use MassiveSMS\Exception\SignatureVerificationError;
 use MassiveSMS\Model\Event;
 
@@ -28,6 +29,7 @@ final class Webhooks
      * @param int $tolerance how many seconds it may be old or early
      *
      * @throws SignatureVerificationError where it is not to be trusted: answer 400
+     * @throws InvalidPayloadError where it is signed, and no event
      */
     public static function constructEvent(
         mixed $payload,
@@ -38,7 +40,12 @@ final class Webhooks
     ): Event {
         self::verify($payload, $header, $secret, $tolerance, $now);
 
-        return Event::of((array) json_decode($payload, true, 512, JSON_THROW_ON_ERROR));
+        $value = json_decode($payload, true);
+        if (!is_array($value) || !is_string($value['type'] ?? null)) {
+            throw new InvalidPayloadError('The body of the webhook is not an event');
+        }
+
+        return Event::of($value);
     }
 
     /**

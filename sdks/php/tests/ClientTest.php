@@ -9,6 +9,7 @@ use MassiveSMS\Exception\APIStatusError;
 use MassiveSMS\Exception\APITimeoutError;
 use MassiveSMS\Exception\ConfigurationError;
 use MassiveSMS\Exception\PaymentRequiredError;
+use MassiveSMS\Model\Contact;
 use MassiveSMS\Model\Webhook;
 use MassiveSMS\Testing\FakeTransport;
 use MassiveSMS\Webhooks;
@@ -111,6 +112,106 @@ final class ClientTest extends TestCase
             self::assertInstanceOf(ConfigurationError::class, self::failure($call));
         }
         self::assertSame([], $transport->requests);
+    }
+
+    public function testCollectionsAreSentAsWhatTheyHoldAndObjectsNotAtAll(): void
+    {
+        $transport = new FakeTransport([[], ['body' => '{"data": []}']]);
+        $client = self::client($transport);
+        $contact = Contact::of(['id' => 'con_1', 'attributes' => ['tier' => 'vip']]);
+        $each = static function (): \Generator {
+            yield 'a';
+            yield 'b';
+        };
+        $given = ['ids' => $each(), 'map' => new \ArrayObject(['a' => 1]), 'like' => $contact];
+        $client->contacts->update('con_1', ['attributes' => $given]);
+        $client->messages->list(['statuses' => new \ArrayIterator(['sent', 'failed'])]);
+        $expected = ['ids' => ['a', 'b'], 'map' => ['a' => 1], 'like' => ['id' => 'con_1', 'attributes' => ['tier' => 'vip']]];
+        self::assertSame(['attributes' => $expected], json_decode($transport->requests[0]->body, true));
+        self::assertStringEndsWith('?statuses=sent%2Cfailed', $transport->requests[1]->url);
+        foreach ([new class () {
+            public int $a = 1;
+        }, NAN, INF, fopen('php://memory', 'r')] as $value) {
+            $failure = self::failure(static fn () => $client->contacts->update('con_1', ['attributes' => ['a' => $value]]));
+            self::assertInstanceOf(ConfigurationError::class, $failure);
+        }
+        self::assertCount(2, $transport->requests);
+    }
+
+    public function testHeadersOfACallReplaceTheClientsAndNeverTheKey(): void
+    {
+        $transport = new FakeTransport([[]]);
+        $given = ['authorization' => 'Bearer other', 'user-agent' => 'mine', 'content-type' => 'text/plain', 'idempotency-key' => 'no'];
+        self::client($transport)->messages->create(self::SMS, ['headers' => $given, 'idempotency_key' => 'mine']);
+        $sent = $transport->requests[0]->headers;
+        self::assertSame(
+            ['Bearer ' . FakeTransport::KEY, 'mine', 'application/json', 'mine'],
+            [$sent['Authorization'], $sent['user-agent'], $sent['Content-Type'], $sent['Idempotency-Key']],
+        );
+        self::assertCount(count($sent), array_change_key_case($sent));
+    }
+
+    public function testTimesAndCountsThatCannotBeAreRefused(): void
+    {
+        $transport = new FakeTransport();
+        $wrong = [
+            ['timeout' => 0], ['timeout' => INF], ['timeout' => NAN], ['timeout' => '5'], ['deadline' => -1], ['max_retries' => -1],
+            ['max_retries' => 1.5],
+        ];
+        foreach ($wrong as $settings) {
+            self::assertInstanceOf(ConfigurationError::class, self::failure(static fn () => self::client($transport, $settings)));
+            $call = static fn () => self::client($transport)->credits->retrieve($settings);
+            self::assertInstanceOf(ConfigurationError::class, self::failure($call));
+        }
+        $none = static fn () => self::client($transport, ['connect_timeout' => 0]);
+        self::assertInstanceOf(ConfigurationError::class, self::failure($none));
+        self::assertSame([], $transport->requests);
+    }
+
+    public function testALongerAttemptHasItsTime(): void
+    {
+        foreach ([[[], 3], [['timeout' => 200], 4], [['timeout' => 200, 'deadline' => 60], 2]] as [$settings, $attempts]) {
+            $now = 0.0;
+            $busy = ['status' => 429, 'headers' => ['Retry-After' => '50'], 'body' => '{}'];
+            $client = self::client(new FakeTransport(array_fill(0, 6, $busy)), $settings + [
+                'max_retries' => 5,
+                'clock' => static function () use (&$now): float {
+                    return $now;
+                },
+                'sleeper' => static function (float $seconds) use (&$now): void {
+                    $now += $seconds;
+                },
+            ]);
+            self::assertSame($attempts, self::failure(static fn () => $client->credits->retrieve())->attempts);
+        }
+    }
+
+    /**
+     * A .env file that is read as Symfony does is not in getenv().
+     */
+    public function testTheKeyOfADotEnvFileIsFound(): void
+    {
+        $kept = getenv('MASSIVESMS_API_KEY');
+        putenv('MASSIVESMS_API_KEY');
+        $_ENV['MASSIVESMS_API_KEY'] = FakeTransport::KEY;
+        try {
+            self::assertFalse((new Client(['transport' => new FakeTransport()]))->livemode);
+        } finally {
+            unset($_ENV['MASSIVESMS_API_KEY']);
+            putenv($kept === false ? 'MASSIVESMS_API_KEY' : "MASSIVESMS_API_KEY=$kept");
+        }
+    }
+
+    public function testWithoutCurlIsSaidWhatIsMissing(): void
+    {
+        $script = 'require ' . var_export(dirname(__DIR__) . '/autoload.php', true) . ';'
+            . 'try { new MassiveSMS\Client(["api_key" => ' . var_export(FakeTransport::KEY, true) . ']); }'
+            . 'catch (MassiveSMS\Exception\ConfigurationError $error) { echo $error->getMessage(); }';
+        $said = (string) shell_exec(PHP_BINARY . ' -n -r ' . escapeshellarg($script));
+        if ($said === '') {
+            self::markTestSkipped('curl is built into this PHP');
+        }
+        self::assertStringContainsString('curl extension', $said);
     }
 
     public function testAParsedBodyIsRefusedWithWhatToDo(): void

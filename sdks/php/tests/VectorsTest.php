@@ -139,6 +139,16 @@ final class VectorsTest extends TestCase
         }
     }
 
+    public function testSignedBodiesThatAreNoEvents(): void
+    {
+        foreach (self::vectors('signatures')['no_events'] as $case) {
+            $payload = base64_decode($case['payload_base64'], true);
+            $header = Webhooks::sign($payload, 'whsec_a');
+            $failure = self::failure(static fn () => Webhooks::constructEvent($payload, $header, 'whsec_a'));
+            self::assertSame('InvalidPayloadError', self::kind($failure), $case['name']);
+        }
+    }
+
     public function testEvents(): void
     {
         foreach (self::vectors('events')['cases'] as $case) {

@@ -76,6 +76,13 @@ def test_signatures(case: dict[str, Any]) -> None:
         assert caught.value.reason == case["reason"]
 
 
+@pytest.mark.parametrize("case", vectors.cases("signatures", "no_events"))
+def test_a_signed_body_that_is_no_event(case: dict[str, Any]) -> None:
+    payload = base64.b64decode(case["payload_base64"])
+    with pytest.raises(errors.InvalidPayloadError):
+        webhooks.construct_event(payload, webhooks.generate_test_header(payload, "whsec_a"), "whsec_a")
+
+
 @pytest.mark.parametrize("case", vectors.cases("signatures", "signing"))
 def test_signing(case: dict[str, Any]) -> None:
     payload = base64.b64decode(case["payload_base64"])

@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
+require "date"
 require "logger"
+require "set"
 require "socket"
 require "stringio"
 require_relative "helper"
@@ -64,6 +66,52 @@ class ClientTest < Minitest::Test
 
     assert_equal ["msg_1"], client(sent).messages.list.auto_paging_each.map(&:id)
     assert_includes sent.requests.last.url, "starting_after=msg_5"
+  end
+
+  def test_collections_are_sent_as_what_they_hold
+    sent = transport({}, { body: '{"data": []}' })
+    contact = MassiveSMS::Contact.from("id" => "con_1", "attributes" => { "tier" => "vip" })
+    client(sent).contacts.update("con_1", attributes: { ids: Set["a", "b"], each: [1, 2].each, like: contact, day: Date.new(2026, 5, 1) })
+    client(sent).messages.list(statuses: Set["sent", "failed"])
+
+    assert_equal({ "ids" => %w[a b], "each" => [1, 2], "like" => contact.to_h, "day" => "2026-05-01" },
+                 JSON.parse(sent.requests.first.body)["attributes"])
+    assert_includes sent.requests.last.url, "statuses=sent%2Cfailed"
+    [Object.new, Float::NAN, Float::INFINITY].each do |value|
+      assert_raises(MassiveSMS::ConfigurationError) { client(sent).contacts.update("con_1", attributes: { a: value }) }
+    end
+    assert_equal 2, sent.requests.size
+  end
+
+  def test_headers_of_a_call_replace_the_clients_and_never_the_key
+    sent = transport({})
+    given = { "authorization" => "Bearer other", "user-agent" => "mine", "content-type" => "text/plain", :"X-Trace" => "1" }
+    client(sent).messages.create(**SMS, request_options: { headers: given })
+    headers = sent.requests.first.headers
+
+    assert_equal ["Bearer #{MassiveSMS::Testing::KEY}", "application/json", "mine", "1"],
+                 headers.values_at("Authorization", "Content-Type", "user-agent", "X-Trace")
+    assert_equal headers.size, headers.keys.map(&:downcase).uniq.size
+  end
+
+  def test_times_and_counts_that_cannot_be_are_refused
+    sent = transport
+    [{ timeout: 0 }, { timeout: Float::INFINITY }, { timeout: "5" }, { deadline: -1 }, { max_retries: -1 }, { max_retries: 1.5 }].each do |wrong|
+      assert_raises(MassiveSMS::ConfigurationError) { client(sent, **wrong) }
+      assert_raises(MassiveSMS::ConfigurationError) { client(sent).credits.retrieve(request_options: wrong) }
+    end
+    [{ timeout: nil }, { connect_timeout: 0 }].each { |wrong| assert_raises(MassiveSMS::ConfigurationError) { client(sent, **wrong) } }
+    assert_empty sent.requests
+  end
+
+  def test_a_longer_attempt_has_its_time
+    [[{}, 3], [{ timeout: 200 }, 4], [{ timeout: 200, deadline: 60 }, 2]].each do |settings, attempts|
+      now = 0.0
+      sent = transport(*Array.new(6) { { status: 429, headers: { "Retry-After" => "50" }, body: "{}" } })
+      caller = client(sent, max_retries: 5, clock: -> { now }, sleeper: ->(seconds) { now += seconds }, **settings)
+
+      assert_equal attempts, assert_raises(MassiveSMS::RateLimitError) { caller.credits.retrieve }.attempts
+    end
   end
 
   def test_what_is_not_known_is_refused_before_anything_is_sent
@@ -150,6 +198,39 @@ class ClientTest < Minitest::Test
     server.stop
   end
 
+  # stripe-ruby #850: thousands of sockets in CLOSE_WAIT.
+  def test_connections_that_nobody_uses_are_closed
+    server = Server.new { |_, socket| reply(socket, '{"id": "msg_1"}') }
+    wire = Aged.new
+    caller = MassiveSMS::Client.new(api_key: MassiveSMS::Testing::KEY, base_url: server.url, transport: wire)
+    wire.together = 4
+    Array.new(4) { Thread.new { caller.messages.create(**SMS) } }.each(&:join)
+    wire.together = 0
+
+    assert_equal [4, 4], [server.connections, wire.idle.size]
+    wire.age = 25
+    caller.messages.create(**SMS)
+
+    assert_equal 1, wire.idle.size
+  ensure
+    server.stop
+  end
+
+  # Net::HTTP reads http_proxy also for HTTPS, and not https_proxy.
+  def test_the_proxy_of_https_is_the_environments
+    wire = MassiveSMS::NetHTTPTransport.new
+    kept = ENV.to_h.slice("https_proxy", "http_proxy", "no_proxy")
+    ENV.update("https_proxy" => "http://me:p%40ss@proxy.example.com:8080", "http_proxy" => "http://other.example.com", "no_proxy" => "direct.example.com")
+    there = URI("https://203.0.113.9/v1")
+
+    assert_equal ["proxy.example.com", 8080, "me", "p@ss"], wire.send(:proxy_of, there)
+    assert_equal [nil], wire.send(:proxy_of, URI("https://direct.example.com/"))
+    assert_equal [nil], MassiveSMS::NetHTTPTransport.new(proxy: nil).send(:proxy_of, there)
+    assert_equal "own.example.com", MassiveSMS::NetHTTPTransport.new(proxy: "http://own.example.com:1").send(:proxy_of, there).first
+  ensure
+    %w[https_proxy http_proxy no_proxy].each { |name| ENV[name] = kept[name] }
+  end
+
   def test_a_cut_answer_is_tried_again_with_its_key
     server = Server.new do |count, socket|
       next reply(socket, '{"id": "msg_1"}') if count > 1
@@ -185,6 +266,24 @@ class ClientTest < Minitest::Test
     assert_equal 1, server.requests.size
   ensure
     server.stop
+  end
+
+  # A transport whose connections age at once, and which can wait until so many are in use together.
+  class Aged < MassiveSMS::NetHTTPTransport
+    attr_writer :age, :together
+
+    def idle = @idle.values.flatten(1)
+
+    private
+
+    def now = super + (@age || 0)
+
+    def answer(*)
+      @met ||= Queue.new
+      @met.push(true)
+      Thread.pass until @met.size >= @together
+      super
+    end
   end
 
   private

@@ -84,6 +84,16 @@ class VectorsTest < Minitest::Test
     end
   end
 
+  def test_signed_bodies_that_are_no_events
+    vectors("signatures")["no_events"].each do |each|
+      payload = each["payload_base64"].unpack1("m")
+      header = MassiveSMS::Webhooks.sign(payload, "whsec_a")
+      error = failure { MassiveSMS::Webhooks.construct_event(payload, header, "whsec_a") }
+
+      assert_equal "InvalidPayloadError", kind(error), each["name"]
+    end
+  end
+
   def test_signing
     vectors("signatures")["signing"].each do |each|
       payload = each["payload_base64"].unpack1("m")

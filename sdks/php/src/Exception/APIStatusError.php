@@ -85,11 +85,15 @@ class APIStatusError extends MassiveSMSError
     }
 
     /**
-     * Return the error of an answer: of the class of its type, or else of its status.
+     * Return the error of an answer: of the class of its type, or else of its status. `$hide` is the API key, should the
+     * service repeat it.
      */
-    public static function of(Response $response): self
+    public static function of(Response $response, #[\SensitiveParameter] ?string $hide = null): self
     {
         $details = self::read($response->body);
+        if ($hide !== null && isset($details['message'])) {
+            $details['message'] = str_replace($hide, '[API key]', $details['message']);
+        }
         $other = $response->status >= 500 ? ServerError::class : self::class;
         $class = isset($details['type'])
             ? self::BY_TYPE[$details['type']] ?? self::class

@@ -7,14 +7,14 @@ import logging
 import math
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from massivesms._config import Settings
-from massivesms._model import Response
+from massivesms._config import Settings, check_times
+from massivesms._model import Model, Response
 from massivesms._options import NotGiven, RequestOptions
 from massivesms.errors import (
     APIConnectionError,
@@ -29,8 +29,12 @@ from massivesms.errors import (
 RETRIED = frozenset((408, 429, 500, 501, 502, 503, 504))
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 LONGEST_RETRY_AFTER = 60
+# All tries and waits of a call together, where no deadline is given; or one try's time, where that is longer.
+LONGEST_CALL = 120.0
 RETRY_AFTER_JITTER = 0.5
 LONGEST_KEY = 255
+# What the caller's headers do not replace.
+OWN_HEADERS = frozenset(("authorization", "content-type", "idempotency-key", "msvs-retry-count"))
 
 log = logging.getLogger("massivesms")
 log.addHandler(logging.NullHandler())
@@ -65,14 +69,16 @@ class Call:
         self.url = settings.base_url + self.path + query_string(query)
         self.content = None if body is None else json.dumps(encode(body), ensure_ascii=False, allow_nan=False).encode()
         self.max_retries = options.get("max_retries", settings.max_retries)
-        self.deadline = options.get("deadline", settings.deadline)
         self.timeout = options.get("timeout", settings.timeout)
+        deadline = options.get("deadline", settings.deadline)
+        check_options(options, self.timeout, deadline, self.max_retries)
+        self.deadline = max(LONGEST_CALL, self.timeout) if deadline is None else deadline
         self.started = started
         self.tries = 0
         self.result: dict[str, Any] = {}
         self.response: Response | None = None
         self.key: str | None = None
-        self.headers = {**settings.headers, **options.get("headers", {})}
+        self.headers = merged(settings.headers, options.get("headers", {}))
         if self.content is not None:
             self.headers["Content-Type"] = "application/json"
         if method in ("POST", "DELETE"):
@@ -85,8 +91,6 @@ class Call:
         self.tries += 1
         if self.tries > 1:
             self.headers["MSVS-Retry-Count"] = str(self.tries - 1)
-        if self.deadline is None:
-            return self.timeout
         return max(min(self.timeout, self.deadline - (now - self.started)), 0.001)
 
     def settle(self, outcome: Answer | MassiveSMSError, now: float) -> float | None:
@@ -136,12 +140,27 @@ class Call:
         return retry_after + random.random() * RETRY_AFTER_JITTER  # noqa: S311
 
     def _is_late(self, then: float) -> bool:
-        return self.deadline is not None and then - self.started >= self.deadline
+        return then - self.started >= self.deadline
 
 
 def timed_out(timeout: float) -> APITimeoutError:
     """Return the error of a try that took too long."""
     return APITimeoutError(f"No answer came within {timeout:g} seconds.")
+
+
+def check_options(options: RequestOptions, timeout: float, deadline: float | None, max_retries: int) -> None:
+    """Raise ConfigurationError for what a call cannot have."""
+    unknown = options.keys() - RequestOptions.__annotations__.keys()
+    if unknown:
+        raise ConfigurationError(f"A call has no option {', '.join(sorted(unknown))}.")
+    check_times(timeout, deadline, max_retries)
+
+
+def merged(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with the caller's in place of the client's, in any case of letters; the client's key stays."""
+    lower = {name.lower() for name in given}
+    kept = {name: value for name, value in own.items() if name == "Authorization" or name.lower() not in lower}
+    return kept | {name: value for name, value in given.items() if name.lower() not in OWN_HEADERS}
 
 
 def read_idempotency_key(key: str | None) -> str:
@@ -180,6 +199,8 @@ def query_string(query: Mapping[str, Any]) -> str:
 
 def encode(value: Any) -> Any:
     """Return a value as JSON can write it, without what was not given. Raises ConfigurationError."""
+    if isinstance(value, Model):
+        return value.to_dict()
     if isinstance(value, Mapping):
         return {str(key): encode(each) for key, each in value.items() if not isinstance(each, NotGiven)}
     if isinstance(value, str | bool | int | None):
@@ -190,7 +211,8 @@ def encode(value: Any) -> Any:
         return value
     if isinstance(value, datetime):
         return moment(value)
-    if isinstance(value, list | tuple | set | frozenset) or hasattr(value, "__iter__"):
+    # Bytes are a collection too, and would be sent as numbers.
+    if isinstance(value, Collection | Iterator) and not isinstance(value, bytes | bytearray | memoryview):
         return [encode(each) for each in value]
     raise ConfigurationError(f"A {type(value).__name__} cannot be sent.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepali
 R = TypeVar("R")
 S = TypeVar("S", bound="Calls")
 A = TypeVar("A", bound="AsyncCalls")
+H = TypeVar("H")
 
 _told: set[str] = set()
 
@@ -110,12 +112,21 @@ class Calls(_Base):
         self._owns = http_client is None
         if http_client is not None and not isinstance(http_client, httpx.Client):
             raise TypeError("http_client is an httpx.Client; AsyncMassiveSMS takes an httpx.AsyncClient.")
-        self._http = http_client or httpx.Client(transport=transport, limits=LIMITS)
+        self._can_renew = self._owns and transport is None
+        self._http = http_client or opened(lambda: httpx.Client(transport=transport, limits=LIMITS))
+        self._process = os.getpid()
 
     def close(self) -> None:
         """Close the connections, where they are this client's own."""
         if self._owns:
             self._http.close()
+
+    def _connections(self) -> httpx.Client:
+        """Return the connections of this process: what was opened before a fork belongs to the parent."""
+        if self._process != os.getpid() and self._can_renew:
+            self._http = opened(lambda: httpx.Client(limits=LIMITS))
+            self._process = os.getpid()
+        return self._http
 
     def __enter__(self: S) -> S:
         """Return the client."""
@@ -176,11 +187,12 @@ class Calls(_Base):
 
     def _try(self, call: Call, timeout: float) -> Answer | MassiveSMSError:
         ends = time.monotonic() + timeout
+        http = self._connections()
         try:
-            request = self._http.build_request(
+            request = http.build_request(
                 call.method, call.url, headers=call.headers, content=call.content, timeout=self._timeout(timeout)
             )
-            answer = self._http.send(request, stream=True, follow_redirects=False)
+            answer = http.send(request, stream=True, follow_redirects=False)
             try:
                 chunks = []
                 for chunk in answer.iter_bytes():
@@ -216,12 +228,25 @@ class AsyncCalls(_Base):
         self._owns = http_client is None
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
             raise TypeError("http_client is an httpx.AsyncClient; MassiveSMS takes an httpx.Client.")
-        self._http = http_client or httpx.AsyncClient(transport=transport, limits=LIMITS)
+        self._can_renew = self._owns and transport is None
+        self._http = http_client or opened(lambda: httpx.AsyncClient(transport=transport, limits=LIMITS))
+        self._place: tuple[int, object] | None = None
 
     async def aclose(self) -> None:
         """Close the connections, where they are this client's own."""
         if self._owns:
             await self._http.aclose()
+
+    def _connections(self) -> httpx.AsyncClient:
+        """Return the connections of this event loop: they cannot be used in another, nor after a fork."""
+        place = (os.getpid(), running_loop())
+        if self._place is None:
+            self._place = place
+        if self._place[0] != place[0] or self._place[1] is not place[1]:
+            if self._can_renew:
+                self._http = opened(lambda: httpx.AsyncClient(limits=LIMITS))
+            self._place = place
+        return self._http
 
     async def __aenter__(self: A) -> A:
         """Return the client."""
@@ -285,9 +310,10 @@ class AsyncCalls(_Base):
     async def _try(self, call: Call, timeout: float) -> Answer | MassiveSMSError:
         import anyio
 
+        http = self._connections()
         try:
             with anyio.fail_after(timeout):
-                answer = await self._http.request(
+                answer = await http.request(
                     call.method,
                     call.url,
                     headers=call.headers,
@@ -300,6 +326,27 @@ class AsyncCalls(_Base):
             return timed_out(timeout)
         except (httpx.RequestError, httpx.InvalidURL) as error:
             return _failure(error, timeout)
+
+
+def opened(make_client: Callable[[], H]) -> H:
+    """Make a client of httpx. Raises ConfigurationError where the environment names a proxy that it cannot use."""
+    try:
+        return make_client()
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            "A proxy or certificate that the environment names cannot be used; SOCKS needs pip install 'httpx[socks]'. "
+            "Change HTTPS_PROXY, ALL_PROXY, NO_PROXY or SSL_CERT_FILE, or give http_client=."
+        ) from error
+
+
+def running_loop() -> object:
+    """Return the loop of asyncio that runs, or None under trio."""
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _failure(error: Exception, timeout: float) -> MassiveSMSError:

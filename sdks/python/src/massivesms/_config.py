@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -17,6 +18,7 @@ from massivesms.errors import ConfigurationError
 BASE_URL = "https://api.massivesms.com"
 KEY_VARIABLE = "MASSIVESMS_API_KEY"
 BASE_URL_VARIABLE = "MASSIVESMS_BASE_URL"
+LONGEST_SECONDS = 86_400
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -52,12 +54,19 @@ def read_settings(
         raise ConfigurationError(f"Give api_key, or set {KEY_VARIABLE}.")
     livemode = read_key(key)
     url = read_base_url(base_url or os.environ.get(BASE_URL_VARIABLE) or BASE_URL)
-    if timeout <= 0 or connect_timeout <= 0 or (deadline is not None and deadline <= 0):
-        raise ConfigurationError("Time-outs and deadlines are more than 0 seconds.")
-    if max_retries < 0:
-        raise ConfigurationError("max_retries is 0 or more.")
+    check_times(timeout, deadline, max_retries)
+    check_times(connect_timeout, None, max_retries)
     headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": user_agent(app_info)}
     return Settings(key, url, livemode, timeout, connect_timeout, deadline, max_retries, headers)
+
+
+def check_times(timeout: object, deadline: object, max_retries: object) -> None:
+    """Raise ConfigurationError for times and counts that cannot be."""
+    for seconds in (timeout, 1 if deadline is None else deadline):
+        if not isinstance(seconds, int | float) or not (math.isfinite(seconds) and 0 < seconds <= LONGEST_SECONDS):
+            raise ConfigurationError("Time-outs and deadlines are seconds: more than 0, and 86,400 at most.")
+    if not isinstance(max_retries, int) or max_retries < 0:
+        raise ConfigurationError("max_retries is 0 or more.")
 
 
 def read_key(key: str) -> bool:

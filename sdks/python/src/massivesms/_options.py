@@ -29,6 +29,6 @@ class RequestOptions(TypedDict, total=False):
     timeout: float
     """Seconds that one try may take."""
     deadline: float | None
-    """Seconds that all tries and the waits between them may take."""
+    """Seconds that all tries and the waits between them may take: 120, or as long as a longer timeout."""
     max_retries: int
     headers: Mapping[str, str]

@@ -11,7 +11,7 @@ class MassiveSMS(Resources):
     api_key: your key, or else MASSIVESMS_API_KEY of the environment.
     base_url: another address of the API, or else MASSIVESMS_BASE_URL.
     timeout, connect_timeout: seconds that one try, and its connection, may take.
-    deadline: seconds that all tries of a call, and the waits between them, may take.
+    deadline: seconds that all tries of a call, and the waits between them, may take: 120, or more for a longer timeout.
     max_retries: how often a call is tried again.
     app_info: names your application in the User-Agent.
     http_client, transport: an httpx.Client, or a transport of its, in place of the client's own.

@@ -14,6 +14,16 @@ class MassiveSMSError(Exception):
     tries: int = 0
     """How many times the request was made."""
 
+    def __reduce__(self) -> Any:
+        """Have pickle and copy keep all that an error tells, as queues of work do between processes."""
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[MassiveSMSError], args: tuple[Any, ...], told: Mapping[str, Any]) -> MassiveSMSError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(told)
+    return error
+
 
 class ConfigurationError(MassiveSMSError, ValueError):
     """A key, base URL, id or option cannot be used; no request was made."""

@@ -18,11 +18,16 @@ module MassiveSMS
     LONGEST_DELAY = 8.0
     LONGEST_WAIT = 60
     LONGEST_JITTER = 0.5
+    LONGEST_CALL = 120
+    LONGEST_TIME = 86_400
+    # What the caller's headers do not replace.
+    OWN_HEADERS = %w[authorization content-type idempotency-key msvs-retry-count].freeze
     OPTIONS = %i[idempotency_key timeout deadline max_retries headers].freeze
     FAILURES = [SystemCallError, SocketError, IOError, OpenSSL::SSL::SSLError, Net::HTTPBadResponse,
                 Net::HTTPHeaderSyntaxError, Net::ProtocolError, Zlib::Error].freeze
     BASE62 = [*"0".."9", *"A".."Z", *"a".."z"].join.freeze
-    private_constant :FIRST_DELAY, :LONGEST_DELAY, :LONGEST_WAIT, :LONGEST_JITTER, :OPTIONS, :FAILURES, :BASE62
+    private_constant :FIRST_DELAY, :LONGEST_DELAY, :LONGEST_WAIT, :LONGEST_JITTER, :LONGEST_CALL, :LONGEST_TIME,
+                     :OWN_HEADERS, :OPTIONS, :FAILURES, :BASE62
 
     # @return [String] where the service answers
     attr_reader :base_url
@@ -31,20 +36,23 @@ module MassiveSMS
     # @param base_url [String, nil] read from MASSIVESMS_BASE_URL where it is nil; https except on loopback
     # @param max_retries [Integer] how often a request is tried again
     # @param timeout [Numeric] seconds that one attempt may take
-    # @param deadline [Numeric] seconds that all attempts and the waits between them may take together
+    # @param deadline [Numeric, nil] seconds that all attempts and the waits between them may take together; where it is
+    #   nil, 120, or as long as a longer timeout
     # @param connect_timeout [Numeric] seconds to open a connection
     # @param transport [#call, nil] what sends requests in place of Net::HTTP
     # @param logger [Logger, nil] told one line per attempt, without keys, phones and texts
     # @param app_info [String, nil] name and version of your application, such as "Cohort/1.2"
     # @param clock [#call, nil] seconds that only grow, for tests
     # @param sleeper [#call, nil] what waits between attempts, for tests
-    def initialize(api_key: nil, base_url: nil, max_retries: 2, timeout: 30, deadline: 120, connect_timeout: 5,
+    def initialize(api_key: nil, base_url: nil, max_retries: 2, timeout: 30, deadline: nil, connect_timeout: 5,
                    transport: nil, logger: nil, app_info: nil, clock: nil, sleeper: nil)
       @api_key = check_key(api_key || ENV.fetch("MASSIVESMS_API_KEY", ""))
       @base_url = check_base_url(base_url || ENV.fetch("MASSIVESMS_BASE_URL", DEFAULT_BASE_URL))
       @max_retries = max_retries
       @timeout = timeout
       @deadline = deadline
+      check_times(timeout, deadline || timeout, max_retries)
+      check_times(connect_timeout, timeout, max_retries)
       @transport = transport || NetHTTPTransport.new(connect_timeout: connect_timeout)
       @logger = logger
       @user_agent = user_agent(app_info)
@@ -79,11 +87,12 @@ module MassiveSMS
 
     # Send a request until it is answered, or may not or cannot be tried again.
     def attempts(sent, path, key, options)
-      ends = @clock.call + options.fetch(:deadline, @deadline)
+      timeout = options.fetch(:timeout, @timeout)
+      ends = @clock.call + (options.fetch(:deadline, @deadline) || [LONGEST_CALL, timeout].max)
       retries = options.fetch(:max_retries, @max_retries)
       (1..).each do |attempt|
         sent.headers["MSVS-Retry-Count"] = (attempt - 1).to_s if attempt > 1
-        outcome = attempt(sent, path, key, attempt, [options.fetch(:timeout, @timeout), ends - @clock.call].min)
+        outcome = attempt(sent, path, key, attempt, [timeout, ends - @clock.call].min)
         return outcome if outcome.is_a?(Response)
 
         wait = attempt <= retries ? wait_after(outcome, attempt) : nil
@@ -99,7 +108,7 @@ module MassiveSMS
       response.idempotency_key = key
       response.attempts = attempt
       log("#{sent.http_method} #{path}: #{response.status} at attempt #{attempt}, #{response.request_id}")
-      return APIStatusError.of(response) unless response.ok?
+      return APIStatusError.of(response, hide: @api_key) unless response.ok?
 
       readable?(response.body) ? response : unreadable(response)
     rescue APITimeoutError => e
@@ -111,8 +120,7 @@ module MassiveSMS
     end
 
     def readable?(body)
-      JSON.parse(body)
-      true
+      JSON.parse(body).is_a?(Hash)
     rescue JSON::ParserError, EncodingError
       false
     end
@@ -145,7 +153,18 @@ module MassiveSMS
       unknown = given.keys - OPTIONS
       raise ConfigurationError, "request_options has unknown #{unknown.join(", ")}" unless unknown.empty?
 
-      given.compact
+      given.compact.tap do |set|
+        timeout = set.fetch(:timeout, @timeout)
+        check_times(timeout, set.fetch(:deadline, timeout), set.fetch(:max_retries, @max_retries))
+      end
+    end
+
+    def check_times(timeout, deadline, max_retries)
+      times = [timeout, deadline].all? { |each| each.is_a?(Numeric) && each.positive? && each <= LONGEST_TIME }
+      raise ConfigurationError, "Times are seconds: more than 0, and #{LONGEST_TIME} at most" unless times
+      return if max_retries.is_a?(Integer) && !max_retries.negative?
+
+      raise ConfigurationError, "max_retries is an Integer of 0 or more"
     end
 
     def key_of(options)
@@ -156,7 +175,10 @@ module MassiveSMS
     end
 
     def headers_of(body, key, options)
-      headers = { "Accept" => "application/json", "User-Agent" => @user_agent }.merge(options.fetch(:headers, {}))
+      given = options.fetch(:headers, {}).transform_keys(&:to_s).reject { |name, _| OWN_HEADERS.include?(name.downcase) }
+      names = given.keys.map(&:downcase)
+      headers = { "Accept" => "application/json", "User-Agent" => @user_agent }
+      headers = headers.reject { |name, _| names.include?(name.downcase) }.merge(given)
       headers["Authorization"] = "Bearer #{@api_key}"
       headers["Content-Type"] = "application/json" if body
       headers["Idempotency-Key"] = key if key
@@ -209,14 +231,21 @@ module MassiveSMS
     module_function
 
     # Return a value as JSON has it: times with their offsets, and nothing of what is unset.
+    # @raise [ConfigurationError] where it would be written as what it is not
     def json(value)
       case value
+      when nil, true, false, String, Symbol, Integer then value
       when Hash then value.reject { |_, each| UNSET.equal?(each) }.transform_values { |each| json(each) }
-      when Array then value.map { |each| json(each) }
-      when Time then value.subsec.zero? ? value.iso8601 : value.iso8601(3)
       when Model then json(value.to_h)
-      else value.respond_to?(:iso8601) && value.respond_to?(:offset) ? value.iso8601 : value
+      when Time then value.subsec.zero? ? value.iso8601 : value.iso8601(3)
+      when Float then value.finite? ? value : refuse(value)
+      when Enumerable then value.map { |each| json(each) }
+      else value.respond_to?(:iso8601) ? value.iso8601 : refuse(value)
       end
+    end
+
+    def refuse(value)
+      raise ConfigurationError, value.is_a?(Float) ? "A number is finite" : "A #{value.class} cannot be sent"
     end
 
     # Return the parameters of a query as texts: a list with commas, and of a Hash one for each of its keys.
@@ -224,7 +253,8 @@ module MassiveSMS
       query.compact.flat_map do |name, value|
         case value
         when Hash then value.map { |key, each| ["#{name}[#{key}]", text(each)] }
-        when Array then [[name.to_s, value.map { |each| text(each) }.join(",")]]
+        when String, Model then [[name.to_s, text(value)]]
+        when Enumerable then [[name.to_s, value.map { |each| text(each) }.join(",")]]
         else [[name.to_s, text(value)]]
         end
       end

@@ -36,8 +36,10 @@ module MassiveSMS
     attr_reader :response
 
     # Return the error of an answer: of the class of its type, or else of its status.
-    def self.of(response)
+    # `hide` is the API key, should the service repeat it.
+    def self.of(response, hide: nil)
       error = read(response.body)
+      error = error.merge("message" => error["message"].gsub(hide, "[API key]")) if hide && error["message"]
       type = error["type"]
       kind = type ? BY_TYPE.fetch(type, APIStatusError) : by_status(response.status)
       kind.new(response, error)
@@ -139,6 +141,9 @@ module MassiveSMS
     }.freeze
     private_constant :BY_TYPE, :BY_STATUS
   end
+
+  # The body of a webhook that is signed well, and is no event.
+  class InvalidPayloadError < Error; end
 
   # A webhook that is not to be trusted: answer 400.
   class SignatureVerificationError < Error

@@ -66,8 +66,8 @@ module MassiveSMS
 
     # Close all connections that are not in use.
     def close
-      connections = @mutex.synchronize { @idle.values.flatten.tap { @idle.clear } }
-      connections.each { |each| discard(each) }
+      connections = @mutex.synchronize { @idle.values.flatten(1).tap { @idle.clear } }
+      connections.each { |each, _| discard(each) }
       nil
     end
 
@@ -104,21 +104,27 @@ module MassiveSMS
 
     # Return a connection, one that is kept where there is one. What was opened before a fork belongs to the parent.
     def take(uri)
-      kept = @mutex.synchronize do
+      kept, = @mutex.synchronize do
         @idle.clear && @process = Process.pid if @process != Process.pid
         @idle[place(uri)].pop
       end
       kept || open(uri)
     end
 
+    # Keep a connection, and close those that nobody has used since the other side may have closed them.
     def give(uri, connection)
-      @mutex.synchronize { @idle[place(uri)].push(connection) }
+      old = @mutex.synchronize do
+        idle = @idle[place(uri)]
+        idle.push([connection, now])
+        idle.shift(idle.index { |_, since| since > now - KEEP_ALIVE } || 0)
+      end
+      old.each { |each, _| discard(each) }
     end
 
     def place(uri) = [uri.scheme, uri.hostname, uri.port]
 
     def open(uri)
-      connection = Net::HTTP.new(uri.hostname, uri.port, *proxy)
+      connection = Net::HTTP.new(uri.hostname, uri.port, *proxy_of(uri))
       connection.use_ssl = uri.scheme == "https"
       connection.open_timeout = @connect_timeout
       # Net::HTTP opens a kept connection again where the other side closed it, or may have.
@@ -128,13 +134,16 @@ module MassiveSMS
       connection.start
     end
 
-    def proxy
-      return [] if @proxy == :env
-      return [nil] if @proxy.nil?
+    # Net::HTTP by itself would read http_proxy for HTTPS as well, and not https_proxy.
+    def proxy_of(uri)
+      address = @proxy == :env ? uri.find_proxy : @proxy && URI(@proxy)
+      return [nil] if address.nil?
 
-      address = URI(@proxy)
-      [address.hostname, address.port, address.user, address.password]
+      [address.hostname, address.port, plain(address.user), plain(address.password)]
     end
+
+    # Return a part of a URL as it is without escapes.
+    def plain(text) = text && URI.decode_www_form_component(text.gsub("+", "%2B"))
 
     def discard(connection)
       connection.finish if connection&.started?

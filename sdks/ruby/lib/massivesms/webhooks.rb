@@ -20,9 +20,16 @@ module MassiveSMS
     # @param tolerance [Numeric] how many seconds it may be old or early
     # @return [Event]
     # @raise [SignatureVerificationError] where it is not to be trusted: answer 400
+    # @raise [InvalidPayloadError] where it is signed, and no event
     def construct_event(payload, header, secret, tolerance: TOLERANCE, now: Time.now)
       verify(payload, header, secret, tolerance: tolerance, now: now)
-      Event.from(JSON.parse(payload))
+      text = payload.dup.force_encoding(Encoding::UTF_8)
+      value = text.valid_encoding? ? JSON.parse(text) : nil
+      return Event.from(value) if value.is_a?(Hash) && value["type"].is_a?(String)
+
+      raise InvalidPayloadError, "The body of the webhook is not an event"
+    rescue JSON::ParserError, EncodingError
+      raise InvalidPayloadError, "The body of the webhook is not JSON"
     end
 
     # Raise a SignatureVerificationError unless a signature of the header is of this payload and secret.

@@ -14,6 +14,7 @@ from sdks.conformance import packages, samples
 from sdks.conformance.languages import LANGUAGES, Language
 from sdks.conformance.run import Conformance
 from sdks.generator import readmes
+from sdks.generator import samples as guides
 
 MISSING = 3
 
@@ -45,7 +46,9 @@ def curl() -> str:
         given = dict(os.environ)
         given |= {"MASSIVESMS_API_KEY": service.test_key, "MASSIVESMS_BASE_URL": service.unlimited_url}
         failed = [path.name for path in paths if subprocess.run(["sh", "-e", path], env=given, check=False).returncode]
-    return f"failed: {', '.join(failed)}" if failed else f"passed: {len(paths)} examples"
+    failed += samples.run_curl()
+    count = len(guides.called())
+    return f"failed: {', '.join(failed)}" if failed else f"passed: {len(paths)} examples and {count} calls"
 
 
 def run(language: Language, only: str | None) -> str:

@@ -165,6 +165,7 @@ def steps(round_: int) -> list[Step]:
         Step("retrieveCampaign", of("campaign")),
         Step("listCampaigns", just(limit=2)),
         Step("reconcileCampaign", of("campaign")),
+        Step("listCampaignLinks", of("campaign")),
         Step("pauseCampaign", of("campaign")),
         Step("resumeCampaign", of("campaign")),
         Step("cancelCampaign", of("campaign")),

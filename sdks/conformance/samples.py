@@ -1,6 +1,6 @@
-"""Runs the samples of the reference in a language against a service that answers as openapi.yaml has it.
+"""Runs the samples of the reference and of the guides against a service that answers as openapi.yaml has it.
 
-Each sample must send what the documented example of its operation sends, and read the documented answer.
+Each must send what the documented example of its operation sends, or what the guide gives, and read the answer.
 """
 
 from __future__ import annotations
@@ -8,18 +8,23 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import tempfile
 import textwrap
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from sdks.conformance.languages import Language
-from sdks.generator.calls import WRITERS, Call, calls
+from sdks.generator import samples
+from sdks.generator.calls import WRITERS, Call, calls, query_text
+from sdks.generator.calls import curl as call_of_curl
 from sdks.generator.model import load_once
 
 # Of the right form; no workspace has it.
@@ -27,25 +32,38 @@ KEY = "msvs_test_0000000000000000000000000000002C8GjS"
 Json = dict[str, Any]
 
 
-class Service:
-    """Answers each operation with its documented example, and keeps the bodies that it was sent."""
+@dataclass(frozen=True)
+class Sent:
+    """A request that came."""
 
-    def __init__(self, expected: list[Call]) -> None:
-        self.sent: dict[str, Json] = {}
+    operation_id: str
+    query: dict[str, str]
+    body: Json
+
+
+class Service:
+    """Answers each operation with its documented example, and keeps what it was sent."""
+
+    def __init__(self, expected: Sequence[Call]) -> None:
+        self.sent: list[Sent] = []
         self.unknown: list[str] = []
-        self._calls = {(call.method.http_method, re.sub(r"{\w+}", "{}", call.method.path)): call for call in expected}
+        self._calls = [(re.sub(r"{\w+}", "{}", call.method.path), call) for call in expected]
 
     def answer(self, verb: str, address: str, body: Json) -> tuple[int, Json]:
         """Return the status and the answer of a request."""
-        path = urlsplit(address).path
-        for (method, pattern), call in self._calls.items():
-            parts = re.fullmatch(re.escape(pattern).replace(r"\{\}", "([^/]+)"), path)
-            if method == verb and parts is not None and list(parts.groups()) == list(call.ids.values()):
-                self.sent[call.method.operation_id] = body
+        parts = urlsplit(address)
+        for pattern, call in self._calls:
+            found = re.fullmatch(re.escape(pattern).replace(r"\{\}", "([^/]+)"), parts.path)
+            if (
+                call.method.http_method == verb
+                and found is not None
+                and list(found.groups()) == list(call.ids.values())
+            ):
+                self.sent.append(Sent(call.method.operation_id, dict(parse_qsl(parts.query)), body))
                 told = dict(call.method.example_answer)
                 return call.method.status, told | ({"has_more": False} if call.method.is_page else {})
-        self.unknown.append(f"{verb} {path}")
-        return 404, {"error": {"type": "not_found", "code": "not_found", "message": path}}
+        self.unknown.append(f"{verb} {parts.path}")
+        return 404, {"error": {"type": "not_found", "code": "not_found", "message": parts.path}}
 
 
 @contextmanager
@@ -110,34 +128,57 @@ def program(language: str, texts: Mapping[str, str]) -> str:
 FILES = {"python": "samples.py", "node": "samples.mjs", "ruby": "samples.rb", "php": "samples.php", "go": "main.go"}
 
 
+def shown() -> list[Call]:
+    """Return the calls that the reference and the guides show."""
+    return calls(load_once()) + samples.called()
+
+
 def run(language: Language) -> list[str]:
     """Run all samples of a language. Return what is wrong, a line each."""
-    expected = calls(load_once())
+    expected = shown()
     service = Service(expected)
-    texts = {call.method.operation_id: WRITERS[language.name](call) for call in expected}
+    texts = {f"{call.method.operation_id}_{at}": WRITERS[language.name](call) for at, call in enumerate(expected)}
     with served(service) as address, tempfile.TemporaryDirectory(prefix=".samples-", dir=language.folder) as folder:
         path = Path(folder) / FILES[language.name]
         path.write_text(program(language.name, texts))
         environment = dict(os.environ) | {"MASSIVESMS_API_KEY": KEY, "MASSIVESMS_BASE_URL": address}
         given = str(path.relative_to(language.folder))
         ended = language.run((*language.example, given if language.name != "go" else f"./{given}"), environment)
-    wrong = [f"ended with {ended}"] if ended else []
-    wrong += [f"no operation: {each}" for each in service.unknown]
-    for call in expected:
+    return ([f"ended with {ended}"] if ended else []) + wrong(service, expected)
+
+
+def run_curl() -> list[str]:
+    """Run the calls of curl that the guides show. Return what is wrong, a line each."""
+    expected = samples.called()
+    service = Service(expected)
+    with served(service) as address:
+        environment = dict(os.environ) | {"MASSIVESMS_API_KEY": KEY, "MASSIVESMS_BASE_URL": address}
+        for call in expected:
+            script = call_of_curl(call).replace("curl ", "curl --fail-with-body -sS -o /dev/null ", 1)
+            subprocess.run(["sh", "-e", "-c", script], env=environment, check=False)
+    return wrong(service, expected)
+
+
+def wrong(service: Service, expected: Sequence[Call]) -> list[str]:
+    """Compare what came with what is shown, in order."""
+    told = [f"no operation: {each}" for each in service.unknown]
+    for at, call in enumerate(expected):
         name = call.method.operation_id
-        if name not in service.sent:
-            wrong.append(f"{name}: not sent")
-        elif call.method.example_body is not None and _plain(service.sent[name]) != _plain(call.method.example_body):
-            wrong.append(f"{name}: sent {service.sent[name]}")
-    return wrong
+        if at >= len(service.sent) or service.sent[at].operation_id != name:
+            return [*told, f"{name} ({at}): not sent"]
+        sent = service.sent[at]
+        query = {key: query_text(value) for key, value in call.query.items()}
+        if _plain(sent.body) != _plain(call.body or {}) or sent.query != query:
+            told.append(f"{name}: sent {sent.query} {sent.body}")
+    return told
 
 
 def _plain(value: Any, *, is_own: bool = False) -> Any:
-    """Return a body without fields of null at its top, and with times as one writes them."""
+    """Return a body without fields of null at its top, and with times as what they are, in any offset."""
     if isinstance(value, dict):
         return {key: _plain(each, is_own=True) for key, each in value.items() if is_own or each is not None}
     if isinstance(value, list):
         return [_plain(each, is_own=True) for each in value]
-    if isinstance(value, str):
-        return re.sub(r"(T\d\d:\d\d:\d\d)(?:\.0+)?(?:\+00:00|Z)$", r"\1Z", value)
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]{8,}(?:[+-]\d\d:\d\d|Z)", value):
+        return datetime.fromisoformat(value).astimezone(UTC)
     return value

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from sdks.generator import names
 from sdks.generator.languages import go
@@ -47,6 +48,29 @@ class Call:
         schema = self.api.by_name.get(self.method.page_item or self.method.result)
         has_id = schema is not None and any(each.name == "id" for each in schema.fields)
         return "id" if has_id else ""
+
+    @property
+    def query(self) -> Json:
+        """What of it stands in the address."""
+        return {each.name: self.given[each.name] for each in self.method.query if each.name in self.given}
+
+    @property
+    def body(self) -> Json | None:
+        """What of it is sent as the body, or None where it has none."""
+        rest = {name: value for name, value in self.given.items() if name not in self.query}
+        return rest if rest or self.method.body else None
+
+
+def asked(api: Api, operation_id: str, given: Json | None) -> Call:
+    """Return the call of an operation with parameters of its path, query and body, or with those of its example."""
+    found = [each for each in api.methods if each[1].operation_id == operation_id]
+    if not found:
+        raise ValueError(f"There is no operation {operation_id}.")
+    resource, method = found[0]
+    if given is None:
+        return _call(api, resource, method)
+    ids = {each.name: str(given[each.name]) for each in method.path_params}
+    return Call(api, resource, method, ids, {name: value for name, value in given.items() if name not in ids})
 
 
 def calls(api: Api) -> list[Call]:
@@ -146,12 +170,50 @@ PHP = Style(
 )
 
 
+SHELL = Style(
+    {"null": "null", "true": "true", "false": "false"},
+    ("{", "}"),
+    ("[", "]"),
+    lambda key: f"{json.dumps(key)}: ",
+    2,
+    spaced=False,
+    trailing="",
+)
+
+
 def _php_text(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _arguments(style: Style, texts: Iterable[str]) -> str:
     return style.group(list(texts), ("(", ")"), 0)
+
+
+def curl(call: Call) -> str:
+    """Write a call of curl."""
+    path = call.method.path
+    for name, value in call.ids.items():
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    query = "&".join(
+        f"{quote(name, safe='[]')}={quote(query_text(value), safe=',')}" for name, value in call.query.items()
+    )
+    body = call.body if call.method.http_method == "POST" else None
+    verb = "" if call.method.http_method == "GET" or body is not None else f"-X {call.method.http_method} "
+    lines = [
+        f'curl {verb}"$MASSIVESMS_BASE_URL{path}{"?" + query if query else ""}"',
+        '  -H "Authorization: Bearer $MASSIVESMS_API_KEY"',
+    ]
+    if body is not None:
+        text = SHELL.write(body, 1).replace("'", "'\\''")
+        lines += ['  -H "Content-Type: application/json"', f"  -d '{text}'"]
+    return " \\\n".join(lines)
+
+
+def query_text(value: object) -> str:
+    """Write a value as a query has it."""
+    if isinstance(value, list):
+        return ",".join(map(query_text, value))
+    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def python(call: Call) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from types import UnionType
 from typing import Annotated, ClassVar, Union, cast, get_args, get_origin
@@ -72,6 +72,26 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     # Whether the documents tell the limits of its fields.
     told_limits: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Hold its times within the calendar of UTC, which databases know: with their offsets, some lie beyond it."""
+        for name in _times(type(self)):
+            time = getattr(self, name)
+            if isinstance(time, datetime):
+                try:
+                    time.astimezone(UTC)
+                except OverflowError:
+                    msgspec.structs.force_setattr(self, name, FIRST if time.year == FIRST.year else LAST)
+
+
+FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@cache
+def _times(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Return the names of the fields of a struct that hold times."""
+    fields = msgspec.structs.fields(struct)
+    return tuple(field.name for field in fields if datetime in _alternatives(field.type)[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,3 +53,16 @@ def test_every_front_refuses_the_same(text: str) -> None:
     for read in (read_time, scalars.read_time):
         with pytest.raises(ValueError, match="ISO-8601"):
             read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("0001-01-01T00:00:00+14:00", datetime(1, 1, 1, tzinfo=UTC)),
+        ("9999-12-31T23:59:59-12:00", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_beyond_the_calendar_is_its_end(text: str, held: datetime) -> None:
+    timed = convert({"at": text, "within": [{"at": text}]}, Timed)
+    assert [timed.at, timed.within[0].at] == [held, held]

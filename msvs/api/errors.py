@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import ClassVar
 
@@ -191,6 +194,19 @@ class InvalidRequest(ApiError):
     status = 400
     type = "invalid_request_error"
     default_code = ErrorCode.PARAMETER_INVALID
+
+
+@contextmanager
+def called(name: str, *, of: str) -> Iterator[None]:
+    """Have refusals name the parameter `of` as this request does; without a `name`, its fields stand in nothing."""
+    try:
+        yield
+    except InvalidRequest as error:
+        param = error.param or ""
+        if param == of or param.startswith((f"{of}.", f"{of}[")):
+            error.param = f"{name}{param.removeprefix(of)}".removeprefix(".") or None
+            error.message = re.sub(rf"\b{of}\b", name, error.message) if name else error.message.replace(f"{of}.", "")
+        raise
 
 
 class AuthenticationFailed(ApiError):

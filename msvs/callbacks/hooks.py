@@ -9,8 +9,11 @@ from starlette.types import Receive, Scope, Send
 from msvs.api.contacts import sync_hooks
 from msvs.api.contacts.sources import HOOKS
 from msvs.api.context import Services
+from msvs.api.errors import NotFound
 from msvs.api.limits import Bucket, Limiter
 from msvs.http.body import read_body
+from msvs.http.callers import address_of
+from msvs.http.guesses import Guesses
 from msvs.http.headers import read_headers, tell_allowance
 from msvs.http.middleware import ANSWER_HEADERS, send_whole
 from msvs.pool import sharing
@@ -29,10 +32,17 @@ class HookRoute:
     def __init__(self, services: Services, limiter: Limiter) -> None:
         self._services = services
         self._limiter = limiter
+        self._guesses = Guesses(limiter, "addresses")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the middleware renders any error raised."""
-        source = await sync_hooks.find_source(scope["path_params"]["token"])
+        ip = address_of(scope)
+        self._guesses.check(ip)
+        try:
+            source = await sync_hooks.find_source(scope["path_params"]["token"])
+        except NotFound:
+            await self._guesses.count(ip)
+            raise
         tell_allowance(await self._limiter.take(source.workspace_id, Bucket.HOOKS), scope[ANSWER_HEADERS])
         headers = read_headers(scope)
         body = await read_body(receive, headers, MAX_BYTES)

@@ -21,6 +21,7 @@ from msvs.api.contacts.import_jobs import (
     import_resource,
     import_row_resource,
 )
+from msvs.api.errors import called
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import OptInInput
@@ -168,7 +169,8 @@ class ContactImport(Node):
         first: Annotated[int | None, argument(ListImportRows, "limit")] = None,
     ) -> ImportRows:
         which = ListImportRows(status=status, starting_after=after, limit=first)
-        found, has_more = await import_jobs.list_import_rows(info.context.ctx, self.row.id, which)
+        with called("after", of="starting_after"), called("first", of="limit"):
+            found, has_more = await import_jobs.list_import_rows(info.context.ctx, self.row.id, which)
         shapes = [import_row_resource(row) for row in found]
         return ImportRows(nodes=[from_row(ImportRow, shape) for shape in shapes], has_more=has_more)
 

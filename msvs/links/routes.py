@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from uuid import UUID, uuid5
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from msvs.api.accounts.networks import network_of
 from msvs.api.context import Services
-from msvs.api.errors import RateLimited
-from msvs.api.limits import Bucket, Limiter
+from msvs.api.limits import Limiter
 from msvs.api.messages.clicks import Clicks, find_target, is_person
 from msvs.api.text.links import is_code
 from msvs.http.callers import address_of
+from msvs.http.guesses import Guesses
 from msvs.http.headers import header_text, read_headers
 from msvs.http.hosts import host_name
 from msvs.http.html import NOT_STORED, card_response, fill
@@ -27,8 +24,6 @@ PATH = "/{code}"
 METHODS = ("GET", "HEAD")
 # The code tells who received it: no page that the link leads to learns it, and no cache and no index keeps it.
 HEADERS: Mapping[str, str] = {**NOT_STORED, "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
-NETWORKS = UUID("7c1b7d0e-5f0b-4d0e-9c3a-2a6a8f1f7c11")
-MOST_NETWORKS = 10_000
 
 
 def link_routes(services: Services, limiter: Limiter) -> tuple[list[BaseRoute], list[BaseRoute]]:
@@ -80,21 +75,19 @@ class ShortLinks:
 
     def __init__(self, services: Services, limiter: Limiter) -> None:
         self._services = services
-        self._limiter = limiter
-        # Networks that guessed too much, and until when, by the monotonic clock, nothing is looked up for them.
-        self._held: dict[str, float] = {}
+        self._guesses = Guesses(limiter, "links")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises RateLimited."""
         await (await self._answer(scope))(scope, receive, send)
 
     async def _answer(self, scope: Scope) -> Response:
-        network = network_of(address_of(scope) or "")
-        self._check_held(network)
+        ip = address_of(scope)
+        self._guesses.check(ip)
         code = scope["path"][1:]
         target = await find_target(code) if scope["method"] in METHODS else None
         if target is None:
-            await self._count_guess(network)
+            await self._guesses.count(ip)
             return _page(404, "No such link", "This link does not exist. Check that you copied all of it.")
         if target.is_held:
             return _page(410, "This link leads nowhere", "Its sender cannot use this service at the moment.")
@@ -104,24 +97,6 @@ class ShortLinks:
         if is_person(scope["method"], read_headers(scope)):
             self._services.keep(Clicks).note(code, now)
         return Response(status_code=302, headers={**HEADERS, "Location": target.url})
-
-    async def _count_guess(self, network: str) -> None:
-        """Count a code that does not exist against its network, which is held once it had too many."""
-        allowance = await self._limiter.take(uuid5(NETWORKS, network), Bucket.STRANGERS)
-        if allowance.retry_after is not None:
-            if len(self._held) >= MOST_NETWORKS:
-                self._held.clear()
-            self._held[network] = time.monotonic() + allowance.retry_after
-            self._check_held(network)
-
-    def _check_held(self, network: str) -> None:
-        until = self._held.get(network)
-        if until is None:
-            return
-        left = until - time.monotonic()
-        if left > 0:
-            raise RateLimited("Too many links that do not exist.", retry_after=max(1, round(left)))
-        del self._held[network]
 
 
 def _page(status: int, heading: str, text: str) -> Response:

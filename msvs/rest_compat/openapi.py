@@ -9,7 +9,7 @@ from copy import deepcopy
 from functools import lru_cache
 from importlib.resources import files
 from types import UnionType
-from typing import TypeGuard, Union, get_args, get_origin
+from typing import Any, TypeGuard, Union, get_args, get_origin
 
 import anyio.to_thread
 import msgspec
@@ -228,7 +228,7 @@ class _Document:
         paths: dict[str, Schema] = {}
         for endpoint in self.endpoints:
             paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = self._operation(endpoint)
-        return {
+        made: Schema = {
             "openapi": OPENAPI,
             "info": {
                 "title": "MassiveSMS API",
@@ -264,6 +264,8 @@ class _Document:
                 "schemas": dict(sorted(self.schemas.items())),
             },
         }
+        sized: Schema = _with_widths(made)
+        return sized
 
     def _renamed(self, schema: Schema) -> Schema:
         ref = schema.get("$ref")
@@ -558,6 +560,31 @@ def _narrowed(schema: Schema, more: Mapping[str, object]) -> Schema:
     else:
         schema |= more
     return schema if description is None else {"description": description, **schema}
+
+
+# What holds values, in which a "type" is one of theirs.
+_VALUES = ("const", "default", "enum", "example", "examples")
+_INT32 = 2**31 - 1
+
+
+def _with_widths(value: Any) -> Any:
+    """Return a part of the document with the width of each number, by which generators choose its type.
+
+    Without one they read every integer as one of 32 bits, and every other number in single precision.
+    """
+    if isinstance(value, list):
+        return [_with_widths(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    made: dict[str, Any] = {}
+    for word, each in value.items():
+        made[word] = each if word in _VALUES else _with_widths(each)
+        if word == "type" and "format" not in value:
+            if each == "number":
+                made["format"] = "double"
+            elif each == "integer":
+                made["format"] = "int32" if value.get("maximum", _INT32 + 1) <= _INT32 else "int64"
+    return made
 
 
 def _without_null(schema: Schema) -> Schema:

@@ -15,6 +15,7 @@ from msvs.api.contacts.suppressions import (
     SuppressionsImported,
     suppression_resource,
 )
+from msvs.api.errors import called
 from msvs.api.ids import find_id
 from msvs.api.resources import ContactResource, contact_resource
 from msvs.rest_compat.endpoint import Call
@@ -47,7 +48,9 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> SuppressionResource:
 
 async def lift(call: Call[OptInEvidence, NoQuery]) -> ContactResource:
     """Lift a suppression."""
-    contact = await suppressions.lift_suppression(call.ctx, _id(call.params["id"]), call.body)
+    # The body is the evidence.
+    with called("", of="opt_in"):
+        contact = await suppressions.lift_suppression(call.ctx, _id(call.params["id"]), call.body)
     return contact_resource(contact)
 
 

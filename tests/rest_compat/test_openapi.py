@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -226,7 +227,35 @@ def test_limits_are_in_the_schemas() -> None:
     assert schemas["MessageCreate"]["properties"]["body"]["maxLength"] == 1600
     assert schemas["CampaignCreate"]["required"] == ["name", "body", "audience"]
     limit = next(each for each in DOCUMENT["paths"]["/v1/messages"]["get"]["parameters"] if each["name"] == "limit")
-    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20, "format": "int32"}
+
+
+def numbers(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schemas of numbers in a part of the document, each with its place."""
+    if isinstance(value, dict):
+        if value.get("type") in ("integer", "number"):
+            yield place, value
+        for word, each in value.items():
+            if word not in ("example", "examples", "value"):
+                yield from numbers(each, f"{place}/{word}")
+    elif isinstance(value, list):
+        for at, each in enumerate(value):
+            yield from numbers(each, f"{place}/{at}")
+
+
+def test_every_number_says_how_wide_it_is() -> None:
+    """Without a format, generators read integers as 32 bits and other numbers in single precision."""
+    found = dict(numbers(DOCUMENT))
+    for place, schema in found.items():
+        if schema["type"] == "number":
+            assert schema["format"] == "double", place
+        else:
+            assert schema["format"] == ("int32" if schema.get("maximum", 2**53) < 2**31 else "int64"), place
+    properties = "/components/schemas/{}/properties/{}"
+    assert found[properties.format("Credits", "balance")]["format"] == "int64"
+    assert found[properties.format("CampaignCreate", "rate_per_minute") + "/anyOf/0"]["format"] == "int32"
+    assert found[properties.format("CampaignCreate", "spread_hours") + "/anyOf/0"]["format"] == "double"
+    assert found["/components/headers/X-RateLimit-Reset/schema"]["format"] == "int64"
 
 
 def substituted(value: Any, known: dict[str, str]) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,7 +14,10 @@ from starlette.applications import Starlette
 from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
+from msvs.api.errors import InvalidRequest
 from msvs.api.limits import RATES, Bucket, Rate
+from msvs.api.messages.batches import TURN, SendBatch, send_batch
+from msvs.api.messages.messages import SendMessage
 from msvs.models import (
     Contact,
     CreditBalance,
@@ -224,6 +229,36 @@ async def test_a_full_batch_is_one_transaction_and_one_key(api: httpx.AsyncClien
     assert await counts() == (1000, 1000, 1000)
     other = await api.post(PATH, json={"messages": messages[:-1]}, headers=key)
     assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_key_reused")
+
+
+class Watched(list[SendMessage]):
+    """Messages that note, when one is read, which turn of the loop it is."""
+
+    turn = 0
+
+    def __init__(self, messages: list[SendMessage]) -> None:
+        super().__init__(messages)
+        self.turns: list[int] = []
+
+    def __iter__(self) -> Iterator[SendMessage]:
+        for each in super().__iter__():
+            self.turns.append(self.turn)
+            yield each
+
+
+async def test_other_requests_have_their_turn_while_a_batch_is_read(ctx: Context) -> None:
+    messages = Watched([SendMessage(to=f"+1212556{number:04d}", body="{name") for number in range(1000)])
+
+    async def count() -> None:
+        while True:
+            messages.turn += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    outcomes = await send_batch(ctx, SendBatch(messages=messages))
+    counting.cancel()
+    assert {type(each) for each in outcomes} == {InvalidRequest}
+    assert max(Counter(messages.turns).values()) <= TURN < 100
 
 
 async def test_batches_that_race_make_each_contact_once_and_spend_no_credit_twice(

@@ -83,7 +83,7 @@ async def test_suppressions_from_one_end_to_the_other(api: httpx.AsyncClient) ->
     assert (await get(api, "/v1/suppressions", phone=PHONE))["data"] == [made]
 
     missing = await api.post(f"/v1/suppressions/{made['id']}/lift", json={})
-    assert await refused(missing) == (400, "parameter_missing", "opt_in.source")
+    assert await refused(missing) == (400, "parameter_missing", "source")
     old = await api.post(f"/v1/suppressions/{made['id']}/lift", json=EVIDENCE)
     assert await refused(old) == (409, "opt_in_revoked", "opt_in")
     assert old.json()["error"]["opted_out_at"] == made["created_at"]

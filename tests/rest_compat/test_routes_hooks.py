@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from msvs.api.limits import RATES, Bucket, Rate
 from msvs.models import Contact, ListSource, ListSync
+from tests.apps import BASE_URL
 from tests.rest_compat.making import get, post, refused
 
 pytestmark = pytest.mark.usefixtures("loopback_webhooks")
@@ -78,6 +80,20 @@ async def test_posts_to_an_address_are_limited(
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
+async def test_guesses_of_an_address_are_limited(
+    app: Starlette, api: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    _, path = await hook_list(api)
+    transport = httpx.ASGITransport(app, client=("198.51.100.7", 4711))
+    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as guesser:
+        statuses = [(await guesser.post(f"/hooks/{number:043d}", json={})).status_code for number in range(80)]
+        assert (statuses[0], set(statuses)) == (404, {404, 429})
+        # Nothing is looked up for a network that guesses.
+        statuses = [(await guesser.post(f"/hooks/{number:043d}", json={})).status_code for number in range(30)]
+        assert (await guesser.post(path, json={"phone": MARIA})).status_code == 429
+    assert (await anonymous.post(path, json={"phone": MARIA})).status_code == 200
+
+
 async def test_pausing_holds_posts_off_and_resuming_takes_them(
     api: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
@@ -116,6 +132,6 @@ async def test_a_change_of_the_source_says_only_what_changes(api: httpx.AsyncCli
     assert (shown["source"]["settings"], shown["source"]["removal"]) == ({"id_field": "member.id"}, "stay")
     assert shown["source"]["mapping"] == SOURCE["mapping"]
     answer = await api.post(f"/v1/lists/{id}/source", json={"settings": {"color": "red"}})
-    assert await refused(answer) == (400, "parameter_invalid", "source.settings.color")
+    assert await refused(answer) == (400, "parameter_invalid", "settings.color")
     answer = await api.post(f"/v1/lists/{id}/source", json={"mapping": {"name": "full_name"}})
-    assert await refused(answer) == (400, "parameter_invalid", "source.mapping")
+    assert await refused(answer) == (400, "parameter_invalid", "mapping")

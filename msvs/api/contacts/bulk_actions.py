@@ -52,7 +52,7 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
     tags: (
         Annotated[
             list[Annotated[str, about(**named(MAX_TAG))]],
-            about("The tags of `tag` and `untag`.", example=["vip"], maxItems=MAX_TAGS),
+            about("The tags of `tag` and `untag`, which need some.", example=["vip"], maxItems=MAX_TAGS),
         ]
         | None
     ) = None
@@ -60,7 +60,10 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
         Annotated[
             str,
             Ref(ids.CONTACT_LIST),
-            about("The list of `add_to_list` and `remove_from_list`.", pattern=id_pattern(ids.CONTACT_LIST)),
+            about(
+                "The list of `add_to_list` and `remove_from_list`, which need one.",
+                pattern=id_pattern(ids.CONTACT_LIST),
+            ),
         ]
         | None
     ) = None

@@ -22,7 +22,7 @@ from msvs.api.contacts.import_merge import Merge
 from msvs.api.contacts.rules import OVERWRITE, RULES
 from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tags
 from msvs.api.context import Context, Services
-from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, RequestTooLarge
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, RequestTooLarge, called
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import PUT_IMPORT, Permission, allow, is_allowed, sign_address
 from msvs.api.resources import Resource, moment, optional_moment
@@ -144,7 +144,13 @@ class ImportOptions(Request, frozen=True, kw_only=True):
 class CreateImport(ImportOptions, frozen=True, kw_only=True):
     """A file to import, whose content follows in parts."""
 
-    file_name: Annotated[str, about("The file name.", example="members.csv", maxLength=MAX_FILE_NAME)]
+    file_name: Annotated[
+        str,
+        about(
+            f"The file name. Of a path, the last part is kept, at most {MAX_FILE_NAME} characters.",
+            example="members.csv",
+        ),
+    ]
 
 
 class UploadPart(Request, frozen=True, kw_only=True):
@@ -418,13 +424,8 @@ def read_shared(options: ImportOptions, now: datetime) -> Evidence | None:
     """Return the evidence for all of a file. Raises InvalidRequest."""
     if options.evidence is None:
         return None
-    try:
+    with called("evidence", of="opt_in"):
         return read_evidence(options.evidence, now)
-    except InvalidRequest as error:
-        # The same error, of what it is called here.
-        error.message = error.message.replace("opt_in.", "evidence.")
-        error.param = (error.param or "evidence").replace("opt_in", "evidence")
-        raise
 
 
 # Uploading
@@ -598,8 +599,7 @@ async def list_import_rows(ctx: Context, id: UUID, which: ListImportRows) -> tup
         )
     if which.status is not None and which.status not in ROW_STATUSES:
         raise InvalidRequest(f"status must be one of: {', '.join(ROW_STATUSES)}.", param="status")
-    after = which.starting_after or 0
-    _check_after(after)
+    after = _check_after(which.starting_after, "starting_after")
     row = await _find(ctx, id)
     if row.reading_id is None:
         return [], False
@@ -620,7 +620,7 @@ async def list_import_rows(ctx: Context, id: UUID, which: ListImportRows) -> tup
 async def read_invalid_rows(ctx: Context, id: UUID, *, after: int | None = None) -> ImportFile:
     """Return rows that could not be taken, as the file that they came from. Raises NotFound, InvalidRequest."""
     allow(ctx, Permission.CONTACTS_READ)
-    _check_after(after or 0)
+    after = _check_after(after, "after")
     row = await _find(ctx, id)
     found: Sequence[_Invalid] = []
     if row.reading_id is not None:
@@ -643,9 +643,13 @@ async def read_invalid_rows(ctx: Context, id: UUID, *, after: int | None = None)
     )
 
 
-def _check_after(after: int) -> None:
-    if not 0 <= after <= MAX_ROW:
-        raise InvalidRequest("after must be the number of a row.", param="after", code=ErrorCode.PARAMETER_OUT_OF_RANGE)
+def _check_after(after: int | None, param: str) -> int:
+    """Return the number of the row after which to continue. Raises InvalidRequest."""
+    if after is not None and not 0 <= after <= MAX_ROW:
+        raise InvalidRequest(
+            f"{param} must be the number of a row.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
+    return after or 0
 
 
 def done_of(row: rows.ContactImportRow) -> int:

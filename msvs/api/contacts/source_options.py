@@ -11,7 +11,8 @@ from msgspec import UNSET, UnsetType
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts.contacts import OptInEvidence, read_evidence
 from msvs.api.contacts.rules import FILL, RULES
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import called
+from msvs.connectors.registry import CONNECTORS
 from msvs.fields import REGION_PATTERN, Request, about
 from msvs.models import rows
 
@@ -92,7 +93,7 @@ class SourceOptions(Request, frozen=True, kw_only=True):
 class NewSource(SourceOptions, frozen=True, kw_only=True):
     """The service that a list syncs from."""
 
-    type: Annotated[str, about("The connector, such as `kit` or `hook`.", example="hook")]
+    type: Annotated[str, about("The connector, such as `kit` or `hook`.", example="hook", enum=sorted(CONNECTORS))]
     settings: Settings
     mapping: FieldMapping | None = None
 
@@ -127,13 +128,8 @@ def evidence_of(options: SourceOptions, now: datetime) -> Evidence | None:
     """Return the consent evidence that covers everyone in a source. Raises InvalidRequest."""
     if options.evidence is None:
         return None
-    try:
+    with called("source.evidence", of="opt_in"):
         return read_evidence(options.evidence, now)
-    except InvalidRequest as error:
-        # The shared reader names the parameter `opt_in`; this request calls it `source.evidence`.
-        error.message = error.message.replace("opt_in.", "source.evidence.")
-        error.param = (error.param or "opt_in").replace("opt_in", "source.evidence")
-        raise
 
 
 def rule_of(source: rows.ListSourceRow) -> str:

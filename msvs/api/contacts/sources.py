@@ -31,7 +31,7 @@ from msvs.api.contacts.source_options import (
     options_of,
 )
 from msvs.api.context import Context, Services
-from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied, called
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow, is_allowed
 from msvs.api.resources import (
@@ -320,16 +320,18 @@ async def update_source(ctx: Context, id: UUID, data: UpdateSource) -> ContactLi
     now = ctx.services.clock()
     told = {name: value for name in SourceOptions.__struct_fields__ if (value := getattr(data, name)) is not UNSET}
     options = msgspec.structs.replace(options_of(source), **told)
-    _check_options(options, now)
-    source.options = msgspec.to_builtins(options)
-    if data.mapping is not UNSET:
-        source.mapping = _check_mapping(data.mapping)
-    if data.settings is not UNSET:
-        before = open_settings(ctx, source)
-        own = {name: before.pop(name) for name in OWN_KEYS if name in before}
-        checked = _check_settings(CONNECTORS[source.kind], {**before, **data.settings})
-        put_settings(ctx, source, {**checked, **own})
-    await _change(ctx, source, now)
+    # The request is of the source alone.
+    with called("", of="source"):
+        _check_options(options, now)
+        source.options = msgspec.to_builtins(options)
+        if data.mapping is not UNSET:
+            source.mapping = _check_mapping(data.mapping)
+        if data.settings is not UNSET:
+            before = open_settings(ctx, source)
+            own = {name: before.pop(name) for name in OWN_KEYS if name in before}
+            checked = _check_settings(CONNECTORS[source.kind], {**before, **data.settings})
+            put_settings(ctx, source, {**checked, **own})
+        await _change(ctx, source, now)
     await _audit(ctx, AuditAction.LIST_SOURCE_UPDATED, source)
     return row
 

@@ -139,7 +139,7 @@ def read_tags(texts: Sequence[str], *, param: str) -> list[str]:
 
 
 async def list_tags(ctx: Context, page: PageRequest, which: ListTags | None = None) -> Page[Tag]:
-    """List the tags that contacts have, newest first."""
+    """List the tags that contacts have, newest first. Raises InvalidRequest."""
     return await fetch_page(tag_query(ctx, which), page)
 
 
@@ -149,9 +149,13 @@ async def count_tags(ctx: Context, which: ListTags | None = None) -> int:
 
 
 def tag_query(ctx: Context, which: ListTags | None) -> QuerySet[Tag]:
-    """Return the query of the tags that contacts have."""
+    """Return the query of the tags that contacts have. Raises InvalidRequest."""
     query = scoped(ctx, Tag).filter(contact_count__gt=0)
-    return query if which is None or not which.q else query.filter(name__startswith=which.q.strip().lower())
+    if which is None or not which.q:
+        return query
+    if len(which.q) > MAX_TAG:
+        raise InvalidRequest(f"q has at most {MAX_TAG} characters.", param="q", code=ErrorCode.PARAMETER_OUT_OF_RANGE)
+    return query.filter(name__startswith=which.q.strip().lower())
 
 
 async def tag_contact(ctx: Context, id: UUID, data: ChangeTags) -> Contact:

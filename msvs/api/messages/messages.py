@@ -414,9 +414,11 @@ def read_conditions(which: ListMessages) -> Conditions:
         "contact_id": ids.read_optional_id(ids.CONTACT, which.contact_id, "contact_id"),
         "origin": which.origin,
         "to": None if which.to is None else parse_phone(which.to).e164,
-        "sender": which.from_,
+        "sender": None if which.from_ is None else _read_address(which.from_, "from"),
         "q": None if which.q is None else read_name(which.q, param="q", maximum=MAX_SEARCH),
-        "error_code": which.error_code,
+        "error_code": None
+        if which.error_code is None
+        else read_name(which.error_code, param="error_code", maximum=MAX_ERROR_CODE),
         "metadata": None if which.metadata is None else _read_metadata(which.metadata),
         "created_from": which.created_from,
         "created_before": which.created_before,
@@ -499,6 +501,14 @@ def _made_within(query: QuerySet[Message], which: Conditions) -> QuerySet[Messag
     if (until := which.get("created_before")) is not None:
         query = query.filter(id__lt=ids.id_after(until), created_at__lt=until)
     return query
+
+
+def _read_address(text: str, param: str) -> str:
+    if len(text) > MAX_ADDRESS:
+        raise InvalidRequest(
+            f"{param} has at most {MAX_ADDRESS} characters.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
+    return text
 
 
 def _read_metadata(given: Mapping[str, object]) -> Mapping[str, object]:

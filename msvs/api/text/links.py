@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -104,9 +105,12 @@ def link_template(body: str, base: str, tags: tuple[Tag, ...] = ()) -> LinkedTem
 
 def _without_tail(url: str) -> str:
     """Return a link without the punctuation that ends a sentence or closes a bracket around it."""
-    while url[-1] in _TAIL and url.count(_OPENED.get(url[-1], "\n")) < max(1, url.count(url[-1])):
-        url = url[:-1]
-    return url
+    left = Counter(url)
+    end = len(url)
+    while (last := url[end - 1]) in _TAIL and left[_OPENED.get(last, "\n")] < max(1, left[last]):
+        left[last] -= 1
+        end -= 1
+    return url[:end]
 
 
 def read_target(url: str) -> str:

@@ -22,6 +22,7 @@ from msvs.api.dispatch import senders
 from msvs.api.errors import ApiError, ComplianceRefused, InvalidRequest, NotFound
 from msvs.api.inbound import inbox, replies
 from msvs.api.inbound.inbox import AnswerThread
+from msvs.api.messages.batches import SendBatch, send_batch
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
@@ -141,6 +142,10 @@ async def test_no_path_sends_as_another(workspace: Workspace, livemode: bool, se
     later = datetime.now(UTC) + timedelta(days=1)
     await refused(lambda: send_message(ctx, SendMessage(PERSON, "Hi", sender)))
     await refused(lambda: send_message(ctx, SendMessage(PERSON, "Hi", sender, scheduled_at=later)))
+    async with nothing_changes():
+        (one,) = await send_batch(ctx, SendBatch([SendMessage(PERSON, "Hi", sender)]))
+    assert isinstance(one, ComplianceRefused)
+    assert (one.code, one.param) == ("sender_not_allowed", "from")
     await refused(lambda: api.create_campaign(ctx, CreateCampaign("Doors", "Hi", from_=sender, **people)))
     await refused(lambda: api.create_campaign(ctx, CreateCampaign("Doors", "Hi", from_=sender, draft=True)))
     await refused(lambda: inbox.answer_thread(ctx, contact.id, AnswerThread("Hi", from_=sender)))

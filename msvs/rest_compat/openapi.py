@@ -9,7 +9,7 @@ from copy import deepcopy
 from functools import lru_cache
 from importlib.resources import files
 from types import UnionType
-from typing import Any, TypeGuard, Union, get_args, get_origin
+from typing import TypeGuard, Union, get_args, get_origin
 
 import anyio.to_thread
 import msgspec
@@ -264,8 +264,7 @@ class _Document:
                 "schemas": dict(sorted(self.schemas.items())),
             },
         }
-        sized: Schema = _with_widths(made)
-        return sized
+        return _with_widths(made)
 
     def _renamed(self, schema: Schema) -> Schema:
         ref = schema.get("$ref")
@@ -567,24 +566,26 @@ _VALUES = ("const", "default", "enum", "example", "examples")
 _INT32 = 2**31 - 1
 
 
-def _with_widths(value: Any) -> Any:
+def _with_widths(schema: Schema) -> Schema:
     """Return a part of the document with the width of each number, by which generators choose its type.
 
     Without one they read every integer as one of 32 bits, and every other number in single precision.
     """
-    if isinstance(value, list):
-        return [_with_widths(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    made: dict[str, Any] = {}
-    for word, each in value.items():
-        made[word] = each if word in _VALUES else _with_widths(each)
-        if word == "type" and "format" not in value:
-            if each == "number":
+    made: Schema = {}
+    for word, value in schema.items():
+        made[word] = value if word in _VALUES else _with_widths_within(value)
+        if word == "type" and "format" not in schema:
+            if value == "number":
                 made["format"] = "double"
-            elif each == "integer":
-                made["format"] = "int32" if value.get("maximum", _INT32 + 1) <= _INT32 else "int64"
+            elif value == "integer":
+                made["format"] = "int32" if schema.get("maximum", _INT32 + 1) <= _INT32 else "int64"
     return made
+
+
+def _with_widths_within(value: object) -> object:
+    if isinstance(value, dict):
+        return _with_widths(value)
+    return [_with_widths_within(each) for each in value] if isinstance(value, list) else value
 
 
 def _without_null(schema: Schema) -> Schema:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from msvs.rest_compat.openapi import document
-from scripts.contract.service import LOOPBACK, ROOT, Service, running_service
+from scripts.contract.service import LOOPBACK, ROOT, Service, free_port, running_service
 
 HERE = Path(__file__).resolve().parent
 NODE = HERE / "node_modules" / ".bin"
@@ -514,7 +514,8 @@ def one_of_everything(base_url: str, key: str) -> list[str]:
             made("messages", {"to": phone, "body": "Doors open at 8pm ET.", "scheduled_at": later}),
             made("campaigns", {**campaign, "scheduled_at": later}),
             made("campaigns", {**campaign, "draft": True}),
-            made("webhooks", {"url": "http://127.0.0.1:9/", "events": ["*"]}),
+            # Each has a URL of its own, at which nobody listens.
+            made("webhooks", {"url": f"http://{LOOPBACK}:{free_port()}/webhooks/sms", "events": ["*"]}),
             made("test/inbound", {"from": phone, "body": "When?"}),
         ]
     return [*people, *found]

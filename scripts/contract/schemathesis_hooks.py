@@ -51,7 +51,7 @@ UNSAID_OF = {
     "/v1/exports": re.compile(
         "q|list_id|segment_id|tag|opt_in_status|attributes|filter|campaign_id|contact_id|status|types|updated_(?:from|before)"
     ).fullmatch,
-    "/v1/lists": re.compile(r"source\.settings(?:\..*)?|source\.mapping(?:\..*)?").fullmatch,
+    "/v1/lists": re.compile(r"source\.type|source\.settings(?:\..*)?|source\.mapping(?:\..*)?").fullmatch,
 }
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -39,7 +39,7 @@ export const TRIALS = {
         "10DLC": "10DLC", sdk: "SDKs and clients", refund: "Refunds", price: "Prices", draft: "Drafts", erasure: "erasure",
       })) {
         await page.goto(`${base}/docs/`);
-        await page.getByRole("textbox", { name: "Search" }).fill(words);
+        await page.getByRole("textbox", { name: "Search" }).pressSequentially(words);
         await page.locator(".md-search-result__item").first().getByText(title).first().waitFor();
       }
     },

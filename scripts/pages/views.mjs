@@ -8,7 +8,8 @@ const GUIDES = [
 
 async function search(page) {
   if (page.viewportSize().width < 960) await page.getByRole("button", { name: "Search", exact: true }).click();
-  await page.getByRole("textbox", { name: "Search" }).fill("refund");
+  // Key by key: the search listens to keys, and a text that is filled in as it opens has none.
+  await page.getByRole("textbox", { name: "Search" }).pressSequentially("refund");
   await page.locator(".md-search-result__item").first().waitFor();
 }
 

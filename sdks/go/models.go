@@ -1865,9 +1865,9 @@ type CreateBulkAction struct {
 	Action BulkActionAction `json:"action"`
 	// Whether the contacts are only counted.
 	DryRun *bool `json:"dry_run,omitempty"`
-	// The tags of `tag` and `untag`.
+	// The tags of `tag` and `untag`, which need some.
 	Tags []string `json:"tags,omitempty"`
-	// The list of `add_to_list` and `remove_from_list`.
+	// The list of `add_to_list` and `remove_from_list`, which need one.
 	TargetListID *string `json:"target_list_id,omitempty"`
 	// Whether all contacts are meant; required if there is no condition.
 	Every *bool `json:"every,omitempty"`
@@ -1976,7 +1976,7 @@ type CreateImport struct {
 	Tags []string `json:"tags,omitempty"`
 	// Whether to check the file without importing it.
 	DryRun *bool `json:"dry_run,omitempty"`
-	// The file name.
+	// The file name. Of a path, the last part is kept, at most 200 characters.
 	FileName string `json:"file_name"`
 }
 
@@ -3161,7 +3161,7 @@ type NewSource struct {
 	Removal *ListSourceRemoval `json:"removal,omitempty"`
 	// The sync interval in minutes. The default is 60.
 	EveryMinutes *int64 `json:"every_minutes,omitempty"`
-	// The connector, such as `kit` or `hook`.
+	// The connector, such as `kit` or `hook`: a `type` of `GET /v1/connectors`.
 	Type string `json:"type"`
 	// The settings of the connector, by name. Secrets are stored encrypted and never returned.
 	Settings map[string]any `json:"settings"`

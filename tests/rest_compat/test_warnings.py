@@ -60,6 +60,25 @@ async def test_a_message_keeps_the_warnings_of_its_preview(api: httpx.AsyncClien
         assert event["data"]["warnings"] == sent.json()["warnings"]
 
 
+async def test_messages_of_a_batch_have_the_warnings_of_their_previews(api: httpx.AsyncClient) -> None:
+    messages: list[dict[str, object]] = [
+        {"to": "+12125550100", "body": SHORT},
+        {"to": "+447911123456", "body": "Doors open at 8."},
+        {"to": "+447911123456", "body": "Pay at {link}", "variables": {"link": "https://tinyurl.com/x"}},
+        {"to": "+447911123456", "body": "{{name}}: https://bit.ly/x " + "a" * 450, "shorten_links": True},
+    ]
+    sent = (await api.post("/v1/messages/batch", json={"messages": messages})).json()["data"]
+    previews = [(await api.post("/v1/messages/preview", json=each)).json() for each in messages]
+    for entry, preview in zip(sent, previews, strict=True):
+        message = entry["message"]
+        assert (message["warnings"], message["segments"]) == (preview["warnings"], preview["segments"])
+    assert [[each["code"] for each in entry["message"]["warnings"]] for entry in sent[1:]] == [
+        [],
+        ["link_shortener"],
+        ["double_braces", "link_shortener", "many_segments"],
+    ]
+
+
 async def test_a_plain_message_has_none(api: httpx.AsyncClient) -> None:
     sent = await api.post("/v1/messages", json={"to": "+447911123456", "body": "Doors open at 8."})
     assert sent.json()["warnings"] == []
@@ -112,6 +131,24 @@ async def test_a_draft_has_the_warnings_of_its_preview_as_it_changes(api: httpx.
     assert launched.json()["warnings"] == changed.json()["warnings"]
     found = await graphql(api, "query($id: ID!) {campaign(id: $id) {warnings {code message param}}}", id=id)
     assert found["campaign"]["warnings"] == changed.json()["warnings"]
+
+
+async def test_a_campaign_with_short_links_is_warned_as_its_preview(api: httpx.AsyncClient, ctx: Context) -> None:
+    contact = await factories.make_contact(ctx, status=OptInStatus.OPTED_IN)
+    campaign = {
+        "name": "Cohort 06",
+        "body": "{{name}}: https://cohortlabs.co/" + "a" * 900 + " and bit.ly/x",
+        "audience": {"contact_ids": [ids.encode_id(ids.CONTACT, contact.id)]},
+        "shorten_links": True,
+        "utm": {"source": "sms"},
+    }
+    preview = await api.post("/v1/campaigns/preview", json=campaign)
+    draft = await api.post("/v1/campaigns", json={**campaign, "draft": True})
+    started = await api.post("/v1/campaigns", json=campaign)
+    # The long link is short in the message.
+    assert codes(preview)[:3] == ["double_braces", "link_shortener", "opt_out_words_missing"]
+    assert "many_segments" not in codes(preview)
+    assert draft.json()["warnings"] == started.json()["warnings"] == preview.json()["warnings"]
 
 
 async def test_a_campaign_to_nobody_with_evidence_says_so_first(client: Client, live_ctx: Context) -> None:

@@ -12,7 +12,6 @@ from msvs.api.consent.consent import Evidence
 from msvs.api.contacts.contacts import OptInEvidence, read_evidence
 from msvs.api.contacts.rules import FILL, RULES
 from msvs.api.errors import called
-from msvs.connectors.registry import CONNECTORS
 from msvs.fields import REGION_PATTERN, Request, about
 from msvs.models import rows
 
@@ -93,7 +92,9 @@ class SourceOptions(Request, frozen=True, kw_only=True):
 class NewSource(SourceOptions, frozen=True, kw_only=True):
     """The service that a list syncs from."""
 
-    type: Annotated[str, about("The connector, such as `kit` or `hook`.", example="hook", enum=sorted(CONNECTORS))]
+    type: Annotated[
+        str, about("The connector, such as `kit` or `hook`: a `type` of `GET /v1/connectors`.", example="hook")
+    ]
     settings: Settings
     mapping: FieldMapping | None = None
 

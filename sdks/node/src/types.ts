@@ -667,7 +667,7 @@ export interface NewSourceParams {
   removal?: ListSourceRemoval | null;
   /** The sync interval in minutes. The default is 60. */
   every_minutes?: number | null;
-  /** The connector, such as `kit` or `hook`. */
+  /** The connector, such as `kit` or `hook`: a `type` of `GET /v1/connectors`. */
   type: string;
   /** The settings of the connector, by name. Secrets are stored encrypted and never returned. */
   settings: Record<string, string>;

@@ -138,9 +138,9 @@ export interface ContactsCreateBulkActionParams {
   action: BulkActionAction;
   /** Whether the contacts are only counted. */
   dry_run?: boolean;
-  /** The tags of `tag` and `untag`. */
+  /** The tags of `tag` and `untag`, which need some. */
   tags?: ReadonlyArray<string> | null;
-  /** The list of `add_to_list` and `remove_from_list`. */
+  /** The list of `add_to_list` and `remove_from_list`, which need one. */
   target_list_id?: string | null;
   /** Whether all contacts are meant; required if there is no condition. */
   every?: boolean;

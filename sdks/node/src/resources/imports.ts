@@ -6,7 +6,7 @@ import type { CreateImportUpdate, Import, ImportFile, ImportRow, ImportRowStatus
 
 /** Parameters of imports.create. */
 export interface ImportsCreateParams {
-  /** The file name. */
+  /** The file name. Of a path, the last part is kept, at most 200 characters. */
   file_name: string;
   /** The list to which all contacts are added. */
   list_id?: string | null;

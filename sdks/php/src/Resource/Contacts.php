@@ -332,8 +332,8 @@ final class Contacts extends Resource
      * } $params
      * - `action`: What is done to each contact.
      * - `dry_run`: Whether the contacts are only counted.
-     * - `tags`: The tags of `tag` and `untag`.
-     * - `target_list_id`: The list of `add_to_list` and `remove_from_list`.
+     * - `tags`: The tags of `tag` and `untag`, which need some.
+     * - `target_list_id`: The list of `add_to_list` and `remove_from_list`, which need one.
      * - `every`: Whether all contacts are meant; required if there is no condition.
      * - `contact_ids`: The contacts, by their ids; then there is no other condition.
      * - `search`: Only contacts that a search finds by it.

@@ -34,7 +34,7 @@ final class Imports extends Resource
      *     tags?: list<string>|null,
      *     dry_run?: bool,
      * } $params
-     * - `file_name`: The file name.
+     * - `file_name`: The file name. Of a path, the last part is kept, at most 200 characters.
      * - `list_id`: The list to which all contacts are added.
      * - `default_region`: The ISO 3166-1 region of numbers without a country code, unless their row names a country.
      * - `mapping`: What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`,

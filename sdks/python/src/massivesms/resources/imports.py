@@ -42,7 +42,7 @@ class Imports:
         not mapped are recognized by their titles; if none is recognized as phones, the import is `needs_mapping`.
         With `dry_run` it ends as `checked`.
 
-        file_name: The file name.
+        file_name: The file name. Of a path, the last part is kept, at most 200 characters.
         list_id: The list to which all contacts are added.
         default_region: The ISO 3166-1 region of numbers without a country code, unless their row names a
             country.
@@ -362,7 +362,7 @@ class AsyncImports:
         not mapped are recognized by their titles; if none is recognized as phones, the import is `needs_mapping`.
         With `dry_run` it ends as `checked`.
 
-        file_name: The file name.
+        file_name: The file name. Of a path, the last part is kept, at most 200 characters.
         list_id: The list to which all contacts are added.
         default_region: The ISO 3166-1 region of numbers without a country code, unless their row names a
             country.

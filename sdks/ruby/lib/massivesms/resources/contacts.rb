@@ -176,8 +176,8 @@ module MassiveSMS
       #
       # @param action [String] What is done to each contact.
       # @param dry_run [Boolean] Whether the contacts are only counted.
-      # @param tags [Array<String>, nil] The tags of `tag` and `untag`.
-      # @param target_list_id [String, nil] The list of `add_to_list` and `remove_from_list`.
+      # @param tags [Array<String>, nil] The tags of `tag` and `untag`, which need some.
+      # @param target_list_id [String, nil] The list of `add_to_list` and `remove_from_list`, which need one.
       # @param every [Boolean] Whether all contacts are meant; required if there is no condition.
       # @param contact_ids [Array<String>, nil] The contacts, by their ids; then there is no other condition.
       # @param search [String, nil] Only contacts that a search finds by it.

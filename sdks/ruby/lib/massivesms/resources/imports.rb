@@ -11,7 +11,7 @@ module MassiveSMS
       # compressed with gzip. Columns that are not mapped are recognized by their titles; if none is recognized as
       # phones, the import is `needs_mapping`. With `dry_run` it ends as `checked`.
       #
-      # @param file_name [String] The file name.
+      # @param file_name [String] The file name. Of a path, the last part is kept, at most 200 characters.
       # @param list_id [String, nil] The list to which all contacts are added.
       # @param default_region [String, nil] The ISO 3166-1 region of numbers without a country code, unless their row
       # names a country.

@@ -245,6 +245,16 @@ def test_code_can_be_read_in_both_schemes() -> None:
         assert {name: color for name, color in colors.items() if contrast(color, ground) < 4.5} == {}
 
 
+@pytest.mark.parametrize("path", sorted(build_docs.SOURCES.glob("*.md")), ids=lambda path: path.stem)
+def test_headings_and_tables_tell_a_reader_where_they_are(path: Path) -> None:
+    """A heading is at most one level below the one before, and every column of a table has a title."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    levels = [0, *(len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE))]
+    assert [at for at, level in enumerate(levels[1:], 1) if level > levels[at - 1] + 1] == []
+    titles = re.findall(r"^\|(.*)\|\n\|[-:| ]+\|$", text, re.MULTILINE)
+    assert [row for row in titles if "" in (title.strip() for title in row.split("|"))] == []
+
+
 def test_every_mark_is_made() -> None:
     used = {name for path in build_docs.SOURCES.glob("*.md") for name in build_docs.MARK.findall(path.read_text())}
     assert used == build_docs.MADE.keys()

@@ -31,6 +31,16 @@ function quietCode() {
   for (const bar of document.querySelectorAll("nav.md-code__nav:not([role])")) bar.setAttribute("role", "presentation");
 }
 
+/** What scrolls sideways, such as a wide table on a phone, is reached and scrolled by keyboard. */
+function reachTables() {
+  for (const table of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) {
+    if (table.scrollWidth <= table.clientWidth) continue;
+    table.tabIndex = 0;
+    table.setAttribute("role", "group");
+    table.setAttribute("aria-label", "Wide table");
+  }
+}
+
 const drawer = document.getElementById("__drawer");
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && drawer.checked) {
@@ -41,4 +51,9 @@ document.addEventListener("keydown", (event) => {
 document.querySelectorAll("[data-opens]").forEach(connect);
 nameHost();
 quietCode();
-new MutationObserver(quietCode).observe(document.body, { childList: true, subtree: true });
+reachTables();
+new MutationObserver(() => {
+  quietCode();
+  reachTables();
+}).observe(document.body, { childList: true, subtree: true });
+addEventListener("resize", reachTables);

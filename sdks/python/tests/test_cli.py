@@ -53,7 +53,7 @@ MESSAGE = {"id": "msg_1", "object": "message", "status": "queued", "segments": 1
 
 def test_send(shell: Shell) -> None:
     told = shell.run("send", "+14155550123", "Hey {a}", "--var", "a=b=c", "--from", "COHORT", answers=(MESSAGE,))
-    assert (told.exit_code, told.output) == (0, "msg_1 queued, 1 segments to +14155550123\n")
+    assert (told.exit_code, told.output) == (0, "msg_1 queued, 1 segment to +14155550123\n")
     assert shell.sent() == {"to": "+14155550123", "body": "Hey {a}", "from": "COHORT", "variables": {"a": "b=c"}}
 
 
@@ -115,7 +115,7 @@ def test_batch(shell: Shell, tmp_path: Path) -> None:
     refused = {"status": 400, "type": "invalid_request_error", "code": "phone_number_invalid", "message": "No phone."}
     answer = {"object": "batch", "data": [{"index": 0, "message": MESSAGE}, {"index": 1, "error": refused}]}
     told = shell.run("batch", file, "--body", "Doors open, {firstName}", "--from", "COHORT", answers=(answer,))
-    lines = ["1 messages accepted, 1 refused", "row 4: phone_number_invalid: No phone."]
+    lines = ["1 message accepted, 1 refused", "row 4: phone_number_invalid: No phone."]
     assert (told.exit_code, told.stdout.splitlines()) == (1, lines)
     first = {"to": "+14155550123", "body": "Hi {firstName}", "from": "COHORT"}
     second = {"to": "+1abc", "body": "Doors open, {firstName}", "from": "COHORT", "variables": {"firstName": "Ana"}}
@@ -224,7 +224,12 @@ def test_listen_replays_from_where_it_ended(shell: Shell, endpoint: Endpoint) ->
     shell.run(*arguments, "--replay", answers=(page(event(7), event(6)),))
     asked = dict(shell.wire.requests[0].url.params)
     assert asked == {"ending_before": "evt_5", "limit": "100"}
-    assert [each.id for each in endpoint.events] == ["evt_6", "evt_6"]
+    assert [each.id for each in endpoint.events] == ["evt_6", "evt_7"]
+    # What the endpoint did not take is missed, too.
+    gone = ("listen", "--forward-to", "http://127.0.0.1:9/", "--max", "1")
+    shell.run(*gone, "--since", "evt_7", answers=(page(event(8)),))
+    shell.run(*arguments, "--replay", answers=(page(event(8)),))
+    assert [each.id for each in endpoint.events][2:] == ["evt_8"]
 
 
 def test_trigger(shell: Shell, endpoint: Endpoint) -> None:

@@ -6,7 +6,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,11 +32,11 @@ def kept_secret() -> str:
 
 
 class Follower:
-    """Gives events that came after `cursor` (the newest of now where it is None)."""
+    """Gives events that came after `cursor` (the newest of now where it is None), but those of `seen`."""
 
-    def __init__(self, client: MassiveSMS, cursor: str | None) -> None:
+    def __init__(self, client: MassiveSMS, cursor: str | None, seen: Iterable[str] = ()) -> None:
         self._client = client
-        self._seen: dict[str, None] = {}
+        self._seen: dict[str, None] = dict.fromkeys(seen)
         if cursor is None:
             newest = client.events.list(limit=1).data
             cursor = newest[0].id if newest else None

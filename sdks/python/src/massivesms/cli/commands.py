@@ -32,6 +32,8 @@ MESSAGE_FIELDS = ("to", "body", "from", "scheduled_at", "expires_at")
 DELIMITERS = ",;\t|"
 FIELDS = ("phone", "first_name", "last_name", "email", "timezone", "external_id")
 BATCH = 500
+# Events of the last run that a replay leaves out; it begins at one that is surely before all that was missed.
+KEPT = 500
 ENDED = ("completed", "canceled", "failed")
 REQUESTS = (
     "query { apiRequests(first: 50) { nodes { id requestId method path status errorCode elapsedMs createdAt } } }"
@@ -134,10 +136,13 @@ def cli(ctx: click.Context, api_key: str | None, base_url: str | None, as_json: 
 
 
 @cli.command()
-@click.option("--key", prompt="API key", hide_input=True, help="The key; asked for where it is not given.")
+@click.option("--key", help="The key; asked for, or read from standard input, where it is not given.")
 @click.pass_obj
-def login(app: App, key: str) -> None:
+def login(app: App, key: str | None) -> None:
     """Keep an API key for the commands to come."""
+    if key is None:
+        piped = not sys.stdin.isatty()
+        key = sys.stdin.readline() if piped else click.prompt("API key", hide_input=True)
     app.key = key.strip()
     credits = app.client.credits.retrieve()
     kept = {"api_key": app.key} | ({"base_url": app.base_url} if app.base_url else {})
@@ -183,10 +188,10 @@ def send(
         given["variables"] = pairs(variables)
     if preview:
         seen = app.client.messages.preview(**given)
-        app.say(seen.to_dict(), f"{seen.segments} segments, {seen.credits} credits: {seen.body}")
+        app.say(seen.to_dict(), f"{counted(seen.segments, 'segment')}, {counted(seen.credits, 'credit')}: {seen.body}")
         return
     message = app.client.messages.create(**given, idempotency_key=idempotency_key)
-    app.say(message.to_dict(), f"{message.id} {message.status}, {message.segments} segments to {message.to}")
+    app.say(message.to_dict(), f"{message.id} {message.status}, {counted(message.segments, 'segment')} to {message.to}")
 
 
 @cli.command()
@@ -200,7 +205,7 @@ def batch(app: App, file: Path, body: str | None, from_: str | None, idempotency
     """Send a message for each row of a CSV: columns `to` and `body`; others are variables of the body."""
     rows, messages = read_messages(file, body, from_)
     if app.client.livemode and not yes:
-        click.confirm(f"Send {len(messages):,} messages?", abort=True, err=True)
+        click.confirm(f"Send {counted(len(messages), 'message')}?", abort=True, err=True)
     key = idempotency_key or str(uuid.uuid4())
     sent = 0
     refused = []
@@ -221,7 +226,7 @@ def batch(app: App, file: Path, body: str | None, from_: str | None, idempotency
                 if each.error is not None
             ]
             progress.advance(task, len(part))
-    lines = [f"{sent:,} messages accepted, {len(refused):,} refused", *map(refusal, refused[:20])]
+    lines = [f"{counted(sent, 'message')} accepted, {len(refused):,} refused", *map(refusal, refused[:20])]
     app.say({"accepted": sent, "refused": refused, "idempotency_key": key}, "\n".join(lines))
     if refused:
         sys.exit(1)
@@ -266,7 +271,10 @@ def listen(
     """Follow events, and forward them to an endpoint of yours, also one on this machine."""
     place = f"{app.client.base_url} {'live' if app.client.livemode else 'test'}"
     kept = _state.read("listen")
-    follower = _listen.Follower(app.client, since or (kept.get(place) if replay else None))
+    last = kept.get(place) if replay and since is None else None
+    last = last if isinstance(last, dict) else {}
+    done = [str(each) for each in last.get("done") or ()]
+    follower = _listen.Follower(app.client, since or last.get("after"), done)
     secret = secret or _listen.kept_secret()
     action = f"Forwarding the events of {app.mode} to {forward_to}, signed with {secret}"
     click.echo(f"{action if forward_to else f'Listening to events of {app.mode}'}. Ctrl-C ends.", err=True)
@@ -281,8 +289,10 @@ def listen(
             status = _listen.forward(http, forward_to, data, secret) if forward_to else None
             shown = data if status is None else {"id": event.id, "type": event.type, "status": status}
             app.say(shown, f"{event.created_at} {event.type} {event.id}{'' if status is None else f' -> {status}'}")
+            if status is None or (isinstance(status, int) and status < 300):
+                done = [*done[-KEPT:], event.id]
             if follower.cursor is not None:
-                _state.write("listen", _state.read("listen") | {place: follower.cursor})
+                _state.write("listen", _state.read("listen") | {place: {"after": follower.cursor, "done": done}})
             count += 1
             if count == most:
                 return
@@ -354,7 +364,7 @@ def events_tail(app: App, count: int, type_: str | None, follow: bool, most: int
 def events_resend(app: App, event_id: str, webhook_id: str | None) -> None:
     """Deliver an event again."""
     sent = app.client.events.resend(event_id, **_set(webhook_id=webhook_id))
-    app.say(sent.to_dict(), f"{sent.delivery_count} deliveries")
+    app.say(sent.to_dict(), counted(sent.delivery_count, "delivery", "deliveries"))
 
 
 @cli.group()
@@ -496,7 +506,7 @@ def campaigns_create(
     cost = ""
     if not draft:
         seen = app.client.campaigns.preview(body=body, audience=audience)
-        cost = f"{seen.recipient_count:,} recipients, {seen.credits.total:,} credits"
+        cost = f"{counted(seen.recipient_count, 'recipient')}, {counted(seen.credits.total, 'credit')}"
         if app.client.livemode and not yes:
             click.confirm(f"{cost}. Send?", abort=True, err=True)
     more = _set(scheduled_at=scheduled_at, draft=draft or None)
@@ -573,6 +583,11 @@ def completion(shell: str) -> None:
     if kind is None:
         raise ConfigurationError(f"There is no completion for {shell}.")
     click.echo(kind(cli, {}, "massivesms", "_MASSIVESMS_COMPLETE").source())
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its word."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def pairs(given: tuple[str, ...]) -> dict[str, str]:

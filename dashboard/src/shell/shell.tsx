@@ -1,6 +1,6 @@
 import { Trans, useLingui } from "@lingui/react/macro";
-import { Link, Outlet, useRouter, useRouterState } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { Provider } from "urql";
 import { graphql } from "@/gql";
 import { connect } from "@/api/client";
@@ -126,7 +126,7 @@ function Frame() {
             <UserMenu />
           </header>
           {livemode && path !== "/" && path !== "/credits" && <LowBalance balance={data?.credits.balance} low={data?.credits.lowBalanceThreshold} />}
-          <main id="page" className="mx-auto max-w-[1400px] px-4 pt-6 pb-24 sm:px-6 lg:px-8">
+          <main id="page" tabIndex={-1} className="mx-auto outline-none max-w-[1400px] px-4 pt-6 pb-24 sm:px-6 lg:px-8">
             <Troubles />
             <Outlet />
           </main>
@@ -149,16 +149,28 @@ function Frame() {
   );
 }
 
-/** After a change of page, reading goes on at its heading, and the title names it. */
+const HEADING_MS = 100;
+const HEADING_TRIES = 50;
+// What somebody is in the middle of is not left.
+const BUSY = "#page, [role=dialog], [role=alertdialog], [role=menu], [role=listbox]";
+
+/** After a change of page, the title names it and the focus is at its heading, so that keys and readers go on there. */
 function useFocusOfPage(path: string) {
-  const router = useRouter();
+  const before = useRef(path);
   useEffect(() => {
-    const frame = setTimeout(() => {
+    let tries = 0;
+    const timer = setInterval(() => {
       const heading = document.querySelector<HTMLElement>("main h1");
-      if (heading !== null) document.title = `${heading.textContent} · MassiveSMS`;
-    }, 300);
-    return () => clearTimeout(frame);
-  }, [path, router]);
+      // The page that was left is still there for a moment.
+      if (++tries < 3 || (heading === null && tries < HEADING_TRIES)) return;
+      clearInterval(timer);
+      if (heading === null) return;
+      document.title = `${heading.textContent} · MassiveSMS`;
+      if (before.current !== path && document.activeElement?.closest(BUSY) == null) heading.focus({ preventScroll: true });
+      before.current = path;
+    }, HEADING_MS);
+    return () => clearInterval(timer);
+  }, [path]);
 }
 
 function Brand() {

@@ -232,7 +232,7 @@ function SavedNote({ saving }: { saving: Saving }) {
   const { t } = useLingui();
   const texts = { clean: "", waiting: t`Not saved yet`, saving: t`Saving`, saved: t`Saved`, failed: t`Not saved` } as const;
   return (
-    <span role="status" className="inline-flex min-h-10 items-center gap-1.5 px-1 text-sm text-muted">
+    <span role="status" className="inline-flex min-h-6 items-center gap-1.5 text-sm">
       {saving.state === "saved" && <Icon name="check" className="size-4 text-good" />}
       {saving.state === "failed" && <Icon name="warning" className="size-4 text-danger" />}
       {texts[saving.state]}
@@ -268,9 +268,9 @@ function Composer({ initial, initialId, version, defaultSender, onTheirs }: Comp
     <>
       <PageHead
         title={initialId === null ? t`New campaign` : t`Edit campaign`}
+        lead={<SavedNote saving={saving} />}
         actions={
           <>
-            <SavedNote saving={saving} />
             <Button onPress={() => void openSaved("test")} isDisabled={draft.body.trim() === "" || isReadOnly}>{t`Send a test`}</Button>
             <Button look="primary" onPress={() => void openSaved("review")} isDisabled={draft.body.trim() === "" || !hasAudience(draft) || isReadOnly}>{t`Review and launch`}</Button>
           </>

@@ -139,7 +139,7 @@ export function ThreadPane({ id, members, isReader, onBack, onAbout, onMark, isM
                     </Button>
                     {members.length > 0 && (
                       <Select
-                        className="w-full sm:w-44"
+                        className="w-full sm:w-56"
                         label={t`Answered by`}
                         hideLabel
                         choices={[{ value: NOBODY, label: t`Nobody in particular` }, ...members.map((each) => ({ value: each.id, label: each.name || each.email }))]}

@@ -66,3 +66,9 @@ export function MessageBadge({ status }: { status: MessageStatus }) {
 export function OptInBadge({ status }: { status: OptInStatus }) {
   return <Badge tone={OPT_IN_TONES[status]}>{useStatusNames().optIns[status]}</Badge>;
 }
+
+/** Messages to the contact's number failed again and again: campaigns skip it. */
+export function UnreachableBadge() {
+  const { t } = useLingui();
+  return <Badge tone="warn">{t`Unreachable`}</Badge>;
+}

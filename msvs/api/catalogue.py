@@ -853,6 +853,7 @@ _FAILURE_ACTIONS: Mapping[str, str] = {
     "insufficient_credits": "Add credits and send the message again.",
     "recipient_opted_out": "Do not send to this number until the recipient opts in again.",
     "recipient_not_opted_in": "Collect the contact's consent, or let the workspace admit unknown contacts.",
+    "recipient_unreachable": "Check the number, then call mark_reachable, if campaigns should reach it again.",
     "excluded_list": "Take the recipient off the list, or the list out of the campaign's exclude.",
     "excluded_segment": "Take the segment out of the exclude of the next campaign, if the recipient should get it.",
     "excluded_campaign": "Take the other campaign out of the exclude of the next one, if both should be received.",

@@ -363,6 +363,16 @@ class OptInResource(Resource, kw_only=True):
     at: Annotated[str, about("The time of the change; null while it is unknown.", example=AT)] | None = None
 
 
+class UnreachableResource(Resource, kw_only=True):
+    """Why campaigns skip a contact's number: messages to it failed again and again. Its consent stays as it is."""
+
+    at: Annotated[str, about("Since when campaigns skip it.", example=AT)]
+    code: Annotated[str, about("The error code of the last failure.", example="invalid_number")]
+    message: Annotated[
+        str, about("That error, in English.", example="The carrier says that the number does not exist.")
+    ]
+
+
 class ContactResource(Resource, kw_only=True):
     """A person to whom you send SMS."""
 
@@ -387,6 +397,16 @@ class ContactResource(Resource, kw_only=True):
         Annotated[str, about("The id in your own system; null if not given.", example="customer-4711")] | None
     ) = None
     opt_in: OptInResource
+    unreachable: (
+        Annotated[
+            UnreachableResource,
+            about(
+                "Why campaigns skip the contact's number; null unless messages to it failed again and again.",
+                example=None,
+            ),
+        ]
+        | None
+    ) = None
     attributes: Annotated[
         JSONObject,
         about("Your own values by name, for personalization.", example={"tier": "vip", "joined_at": "2026-04-22"}),
@@ -674,6 +694,17 @@ class WorkspaceResource(Resource, kw_only=True):
     contact_caps_cover_all: Annotated[
         bool, about("Whether single messages count towards the contact caps and are held to them, too.")
     ] = False
+    unreachable_after: (
+        Annotated[
+            int,
+            about(
+                "After how many failures for its number's sake campaigns skip a contact; null for never, as in the"
+                " sandbox until it is set there.",
+                example=3,
+            ),
+        ]
+        | None
+    ) = None
     quiet_hours: Annotated[bool, about("Whether campaigns send only in the daytime of the recipient by default.")]
     timezone: Annotated[str, about("The IANA time zone.", example="America/New_York")]
     low_balance_threshold: Annotated[int, about("The balance below which `credits.low` is sent.", example=1000)]
@@ -919,6 +950,7 @@ FAILURES: Mapping[str, str] = {
     "insufficient_credits": "The balance did not cover the message when it was due.",
     "recipient_opted_out": "The recipient opted out.",
     "recipient_not_opted_in": "The recipient has not opted in.",
+    "recipient_unreachable": "Messages to the recipient's number failed again and again.",
     "excluded_list": "The recipient is on a list that the campaign excludes.",
     "excluded_segment": "The recipient matches a segment that the campaign excludes.",
     "excluded_campaign": "The recipient is one of a campaign that this one excludes.",
@@ -1183,6 +1215,10 @@ def contact_version(row: rows.ContactRow) -> str:
     return version_of(*details, str(row.opt_in_status), optional_moment(row.opt_in_at))
 
 
+# What the setting is at first: versions outlive a new one.
+UNREACHABLE_AFTER = 3
+
+
 def workspace_version(row: rows.WorkspaceRow, low_balance_threshold: int) -> str:
     """Return the version of the settings of a mode."""
     switches = (row.double_opt_in, row.campaigns_admit_unknown, row.quiet_hours)
@@ -1191,6 +1227,8 @@ def workspace_version(row: rows.WorkspaceRow, low_balance_threshold: int) -> str
     texts = (row.opt_in_text, row.opt_out_text, row.welcome_text, row.help_text)
     contact_caps = (row.contact_daily_cap, row.contact_weekly_cap, row.contact_caps_cover_all)
     told = (*switches, *regions, *caps, *texts, *(contact_caps if any(contact_caps) else ()))
+    if row.unreachable_after != UNREACHABLE_AFTER:
+        told = (*told, row.unreachable_after)
     return version_of(row.name, row.default_sender, row.timezone, *told)
 
 
@@ -1241,12 +1279,21 @@ def contact_resource(row: rows.ContactRow) -> ContactResource:
             ip=row.opt_in_ip,
             at=optional_moment(row.opt_in_at),
         ),
+        unreachable=unreachable_resource(row),
         attributes=row.attributes,
         tags=row.tags,
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
         version=contact_version(row),
     )
+
+
+def unreachable_resource(row: rows.ContactRow) -> UnreachableResource | None:
+    """Return why campaigns skip a contact's number; None if they do not."""
+    if row.unreachable_at is None:
+        return None
+    code = row.unreachable_code or "unreachable"
+    return UnreachableResource(at=moment(row.unreachable_at), code=code, message=FAILURES.get(code, code))
 
 
 def contact_list_resource(row: rows.ContactListRow, source: ListSourceResource | None = None) -> ContactListResource:
@@ -1313,6 +1360,7 @@ def workspace_resource(row: rows.WorkspaceRow, *, low_balance_threshold: int) ->
         contact_daily_cap=row.contact_daily_cap,
         contact_weekly_cap=row.contact_weekly_cap,
         contact_caps_cover_all=row.contact_caps_cover_all,
+        unreachable_after=row.unreachable_after,
         quiet_hours=row.quiet_hours,
         timezone=row.timezone,
         low_balance_threshold=low_balance_threshold,

@@ -13,10 +13,14 @@ from msvs.models import Workspace
 # Longest text that a workspace answers with.
 MAX_TEXT_LENGTH = 320
 
+# What the sandbox has until it is set there: the outcomes of its numbers are scripted, however often they fail.
+OWN_OF_SANDBOX: Mapping[str, None] = {"unreachable_after": None}
 # Joined to `workspaces` in a statement: its columns as the mode has them, as `settings`.
-JOIN = """
+JOIN = f"""
 CROSS JOIN LATERAL jsonb_populate_record(
-    workspaces, CASE WHEN {livemode} THEN '{{}}'::jsonb ELSE workspaces.sandbox_settings END
+    workspaces, CASE WHEN {{livemode}} THEN jsonb_build_object()
+        ELSE jsonb_build_object({", ".join(f"'{name}', NULL" for name in OWN_OF_SANDBOX)})
+            || workspaces.sandbox_settings END
 ) AS settings
 """
 
@@ -36,6 +40,6 @@ def _of_mode(ctx: Context, row: Workspace | None) -> Workspace:
     if row is None:
         raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, ctx.workspace_id))
     if not ctx.livemode:
-        for name, value in row.sandbox_settings.items():
+        for name, value in {**OWN_OF_SANDBOX, **row.sandbox_settings}.items():
             setattr(row, name, value)
     return row

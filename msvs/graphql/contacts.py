@@ -18,7 +18,14 @@ from msvs.api.contacts import contact_pages, contacts, imports
 from msvs.api.contacts.contacts import CreateContact, ListContacts, OptInEvidence, UpdateContact
 from msvs.api.contacts.imports import ImportContacts
 from msvs.api.pages import Order
-from msvs.api.resources import ContactResource, OptInResource, contact_version, contact_warnings
+from msvs.api.resources import (
+    ContactResource,
+    OptInResource,
+    UnreachableResource,
+    contact_version,
+    contact_warnings,
+    unreachable_resource,
+)
 from msvs.api.text.phones import spellings
 from msvs.graphql.connections import After, Before, Connection, First, Last, OrderBy, connect, read_page
 from msvs.graphql.context import Info
@@ -85,6 +92,23 @@ class ConsentEvent:
         )
 
 
+@resource_type(
+    UnreachableResource,
+    "Why campaigns skip a contact's number: messages to it failed again and again. Its consent stays as it is.",
+)
+class Unreachable:
+    at: datetime
+    code: str
+    message: str
+
+
+def _unreachable(row: rows.ContactRow) -> Unreachable | None:
+    told = unreachable_resource(row)
+    if told is None or row.unreachable_at is None:
+        return None
+    return Unreachable(at=row.unreachable_at, code=told.code, message=told.message)
+
+
 @resource_type(ContactResource, "A person with a phone, to whom you send SMS.")
 class Contact(Node):
     row: strawberry.Private[rows.ContactRow]
@@ -97,6 +121,7 @@ class Contact(Node):
     timezone: str | None
     external_id: str | None
     opt_in: OptIn = strawberry.field(description="The consent status and its evidence.")
+    unreachable: Unreachable | None
     attributes: JSONObject
     tags: list[str]
     created_at: datetime
@@ -114,6 +139,7 @@ class Contact(Node):
             opt_in=OptIn(
                 status=OptInStatus(row.opt_in_status), source=row.opt_in_source, ip=row.opt_in_ip, at=row.opt_in_at
             ),
+            unreachable=_unreachable(row),
             attributes=json_object(row.attributes),
             version=contact_version(row),
             # The fields of the type are those of the shape, by the same names.
@@ -216,6 +242,7 @@ class UpdateContactInput:
 @request_input(ListContacts, "Filters contacts; a contact must meet every condition.")
 class ContactFilter:
     opt_in_status: OptInStatus | None
+    unreachable: bool | None
 
 
 CreateContactResult = Annotated[
@@ -244,6 +271,10 @@ OptOutContactResult = Annotated[
         "OptOutContactResult",
         description="The contact, opted out, or an error: `contact_opted_out` if it was opted out already.",
     ),
+]
+MarkContactReachableResult = Annotated[
+    Contact | NotFoundError | PermissionRefusedError,
+    strawberry.union("MarkContactReachableResult", description="The updated contact, or an error."),
 ]
 DeleteContactResult = Annotated[
     Deleted | NotFoundError | PermissionRefusedError,
@@ -328,6 +359,15 @@ class ContactMutation:
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
     ) -> object:
         return await mutate(info, lambda ctx: contacts.opt_out_contact(ctx, _id(id)), Contact.from_row)
+
+    @mutation(
+        MarkContactReachableResult,
+        "Let campaigns reach a contact again whose number is marked as unreachable. Its consent stays as it is.",
+    )
+    async def mark_contact_reachable(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
+    ) -> object:
+        return await mutate(info, lambda ctx: contacts.mark_reachable(ctx, _id(id)), Contact.from_row)
 
     @mutation(DeleteContactResult, "Delete a contact. Its consent records stay.")
     async def delete_contact(

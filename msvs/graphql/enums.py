@@ -367,6 +367,8 @@ describe(
         "CAMPAIGN_RESUMED": "A campaign was resumed.",
         "CAMPAIGN_CANCELED": "A campaign was canceled.",
         "CONTACT_MERGED": "A contact was merged into another, which is the data.",
+        "CONTACT_UNREACHABLE": "Messages to a contact's number failed again and again: campaigns skip it.",
+        "CONTACT_REACHABLE": "Campaigns reach a contact again.",
         "IMPORT_COMPLETED": "An import of contacts ended, with the outcome in its status.",
         "BULK_ACTION_COMPLETED": "A bulk action ended, with the outcome in its status.",
         "LIST_SYNC_COMPLETED": "A sync of a list completed.",

@@ -13,6 +13,7 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("cancelCampaign", "updateCampaign", "launchCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("cloneCampaign", "deleteCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.CONTACTS_WRITE),
+    "markContactReachable": Permission.CONTACTS_WRITE,
     **dict.fromkeys(
         ("importContacts", "tagContact", "mergeContacts", "createBulkAction", "cancelBulkAction"),
         Permission.CONTACTS_WRITE,

@@ -42,6 +42,7 @@ class Workspace(Node):
     contact_daily_cap: int | None
     contact_weekly_cap: int | None
     contact_caps_cover_all: bool
+    unreachable_after: int | None
     quiet_hours: bool
     timezone: str
     opt_in_text: str

@@ -61,6 +61,7 @@ class CarrierEventKind(StrEnum):
     INBOUND = "inbound"
     UNREAD = "unread"
     OPT_OUT = "opt_out"
+    REACH = "reach"
 
 
 class StoredCarrierEvent(Model):

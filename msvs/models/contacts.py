@@ -29,8 +29,9 @@ class Contact(Model):
     all its spellings; the database fills it. `region` and `number_kind` are what phonenumbers says of the phone, kept
     so that a campaign need not ask again. `is_automatic` says that a send or a message from the phone made it, and
     nobody else since. `external_id` is what it is called elsewhere, unique in its mode. `tags` are the names
-    of its tags, in order, as `tag_members` says. `warnings` are no column: what
-    an operation has to tell of the change that it made.
+    of its tags, in order, as `tag_members` says. `unreachable_at` is since when campaigns skip it, as messages to its
+    number failed again and again, the last with `unreachable_code`; failures before `reached_at` count no more.
+    `warnings` are no column: what an operation has to tell of the change that it made.
     """
 
     warnings: Sequence[KeptWarning] = ()
@@ -54,6 +55,9 @@ class Contact(Model):
     opt_in_source = fields.CharField(max_length=100, null=True)
     opt_in_ip = fields.CharField(max_length=45, null=True)
     opt_in_at = fields.DatetimeField(null=True)
+    unreachable_at = fields.DatetimeField(null=True)
+    unreachable_code = fields.CharField(max_length=40, null=True)
+    reached_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 

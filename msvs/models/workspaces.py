@@ -21,7 +21,8 @@ class Workspace(Model):
     `enabled_regions` are the ISO 3166-1 codes it enabled of those that are off until then. `daily_credit_cap` is in
     credits a UTC day, `prefix_hourly_cap` in single messages an hour to one range of numbers; null is no cap.
     `contact_daily_cap` and `contact_weekly_cap` are in messages of campaigns to one contact in 24 hours and 7 days, and
-    of single ones, too, with `contact_caps_cover_all`. While
+    of single ones, too, with `contact_caps_cover_all`. After
+    `unreachable_after` failures for its number's sake a contact is skipped by campaigns, null for never. While
     `suspended_at` is set, by an operator, nothing is sent and its keys are refused. With `requires_second_factor` only
     members who have one may work in it. `deletes_at` is when its data is erased, asked for at `deletion_asked_at`, from
     when on it is suspended; at `erased_at` that was done.
@@ -39,6 +40,7 @@ class Workspace(Model):
     contact_daily_cap = fields.IntField(null=True)
     contact_weekly_cap = fields.IntField(null=True)
     contact_caps_cover_all = fields.BooleanField(default=False, db_default=False)
+    unreachable_after = fields.IntField(null=True, default=3, db_default=3)
     timezone = fields.CharField(max_length=64, default="UTC")
     quiet_hours = fields.BooleanField(default=False)
     opt_in_text = fields.TextField(default="Reply YES to confirm your subscription. Reply STOP to opt out.")

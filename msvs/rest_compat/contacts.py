@@ -68,6 +68,11 @@ async def opt_out(call: Call[NoBody, NoQuery]) -> ContactResource:
     return contact_resource(await contacts.opt_out_contact(call.ctx, _id(call.params["id"])))
 
 
+async def mark_reachable(call: Call[NoBody, NoQuery]) -> ContactResource:
+    """Let campaigns reach a contact again."""
+    return contact_resource(await contacts.mark_reachable(call.ctx, _id(call.params["id"])))
+
+
 async def tag(call: Call[ChangeTags, NoQuery]) -> ContactResource:
     """Add tags to a contact and remove others."""
     return contact_resource(await tags.tag_contact(call.ctx, _id(call.params["id"]), call.body))

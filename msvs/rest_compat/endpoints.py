@@ -460,6 +460,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="POST",
+        path="/v1/contacts/{id}/mark_reachable",
+        operation_id="markContactReachable",
+        tag="Contacts",
+        summary="Let campaigns reach a contact again",
+        handler=contacts.mark_reachable,
+        response=ContactResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
         path="/v1/contacts/{id}/tags",
         operation_id="tagContact",
         tag="Contacts",

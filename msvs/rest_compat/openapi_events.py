@@ -32,6 +32,12 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_RESUMED: "Campaign resumed.",
     EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
     EventType.CONTACT_MERGED: "Contact merged into another, which is `data`; `data.merged_id` is the one that is gone.",
+    EventType.CONTACT_UNREACHABLE: (
+        "Messages to the contact's number failed again and again: campaigns skip it. `data.unreachable` tells why."
+    ),
+    EventType.CONTACT_REACHABLE: (
+        "Campaigns reach the contact again: a message arrived, its number wrote, or somebody said so."
+    ),
     EventType.IMPORT_COMPLETED: "Import of contacts ended; its `status` tells how.",
     EventType.BULK_ACTION_COMPLETED: "Bulk action ended; its `status` tells how. No condition names a person.",
     EventType.LIST_SYNC_COMPLETED: "Sync of a list completed, or its dry run; `data.counts` tells what came of it.",
@@ -122,6 +128,9 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
         "stats": {"recipients": 412, "delivered": 105, "skipped": 7, "canceled": 300, "credits_used": 105},
     },
     EventType.CONTACT_MERGED: {"merged_id": f"con_{ULID}"},
+    EventType.CONTACT_UNREACHABLE: {
+        "unreachable": {"at": AT, "code": "invalid_number", "message": FAILURES["invalid_number"]}
+    },
     EventType.IMPORT_COMPLETED: {"status": "completed", "started_at": AT, "ended_at": AT},
     EventType.BULK_ACTION_COMPLETED: {"status": "completed", "started_at": AT, "ended_at": AT},
     EventType.LIST_SYNC_COMPLETED: {

@@ -14,6 +14,7 @@ import structlog
 
 from msvs import database
 from msvs.api.context import Context, Services
+from msvs.api.dispatch import reachability
 from msvs.api.dispatch.delivery_reports import DeliveryReport, hold_messages, take_reports
 from msvs.api.inbound import carrier_events
 from msvs.api.inbound.replies import receive_inbound
@@ -83,6 +84,7 @@ class ReportLooks:
         self.replies = InOrder()
         self.inbound = InOrder()
         self.opt_outs = InOrder()
+        self.reach = InOrder()
         self.unread = InOrder()
         self.due = {table: InOrder() for table in ("virtual_signals", "carrier_signals")}
 
@@ -140,6 +142,7 @@ async def collect_reports(services: Services, *, seconds: float = 10.0, stop: St
         await run.in_batches(partial(_take_reports, services), _postpone)
         await run.in_batches(partial(_apply_reports, services), partial(_put_off, CarrierEventKind.REPORT))
         await run.take_inbound()
+        await run.in_batches(partial(_apply_reach, services), partial(_put_off, CarrierEventKind.REACH))
         await run.in_batches(partial(_forget_unread, services), partial(_put_off, CarrierEventKind.UNREAD))
         if run.taken == before:
             break
@@ -253,6 +256,10 @@ async def _apply_reports(services: Services, limit: int) -> int:
 async def _take_opt_outs(services: Services, limit: int) -> int:
     looks = services.keep(ReportLooks).opt_outs
     return await carrier_events.apply_opt_outs(services, limit=limit, now=await database.now(), looks=looks)
+
+
+async def _apply_reach(services: Services, limit: int) -> int:
+    return await reachability.apply_reach(limit=limit, now=await database.now(), looks=services.keep(ReportLooks).reach)
 
 
 async def _forget_unread(services: Services, limit: int) -> int:

@@ -155,6 +155,7 @@ OPERATIONS = (
         "optOutContact.optIn.status": "OPTED_OUT",
         "optOutContact.consentHistory.nodes": [{"status": "OPTED_OUT", "source": "api"}]},
               lambda s: {"id": s.ana}),
+    Operation("MarkContactReachable", 2, lambda s: {"markContactReachable.unreachable": None}, lambda s: {"id": s.ana}),
     Operation("DeleteContact", 6, lambda s: {"deleteContact": {"__typename": "Deleted", "id": s.spare}},
               lambda s: {"id": s.spare}),
     Operation("ContactLists", 2, lambda s: {

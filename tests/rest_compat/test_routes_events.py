@@ -167,6 +167,19 @@ async def sync_a_list(client: httpx.AsyncClient, *errors: ConnectorError) -> Non
         await http.close()
 
 
+async def lose_a_number(client: httpx.AsyncClient) -> None:
+    assert (await client.patch("/v1/workspace", json={"unreachable_after": 1})).status_code == 200
+    await message_to(client, "+14155550101")
+
+
+async def reach_a_number(client: httpx.AsyncClient) -> None:
+    await lose_a_number(client)
+    (contact,) = (await get(client, "/v1/contacts", unreachable="true"))["data"]
+    assert contact["unreachable"]["code"] == "invalid_number"
+    again = await post(client, f"/v1/contacts/{contact['id']}/mark_reachable", 200)
+    assert again["unreachable"] is None
+
+
 MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.MESSAGE_QUEUED: lambda client: message_to(client, "+14155550123"),
     EventType.MESSAGE_SENT: lambda client: message_to(client, "+14155550108"),
@@ -187,6 +200,8 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.CAMPAIGN_RESUMED: pause_and_resume,
     EventType.CAMPAIGN_CANCELED: cancel_campaign,
     EventType.CONTACT_MERGED: merge_contacts,
+    EventType.CONTACT_UNREACHABLE: lose_a_number,
+    EventType.CONTACT_REACHABLE: reach_a_number,
     EventType.IMPORT_COMPLETED: cancel_import,
     EventType.BULK_ACTION_COMPLETED: cancel_bulk_action,
     EventType.LIST_SYNC_COMPLETED: sync_a_list,

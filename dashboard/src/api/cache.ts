@@ -19,6 +19,7 @@ const STALE: Record<string, readonly string[]> = {
   createExport: ["exports"],
   cancelExport: ["exports"],
   optOutContact: ["contact", "suppressions"],
+  markContactReachable: ["contacts"],
   eraseContact: ["contacts"],
   tagContact: ["contacts", "tags"],
   createBulkAction: ["bulkActions"],

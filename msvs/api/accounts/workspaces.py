@@ -46,6 +46,7 @@ CAPS: Mapping[str, tuple[int, int]] = {
     "prefix_hourly_cap": (1, 1_000_000_000),
     "contact_daily_cap": (1, MAX_CAP),
     "contact_weekly_cap": (1, MAX_CAP),
+    "unreachable_after": (1, 100),
 }
 
 
@@ -126,6 +127,18 @@ class UpdateWorkspace(Request, frozen=True, kw_only=True):
     contact_caps_cover_all: (
         Annotated[bool, about("Whether single messages count towards the contact caps and are held to them, too.")]
         | UnsetType
+    ) = UNSET
+    unreachable_after: (
+        Annotated[
+            int,
+            about(
+                "After how many failures for its number's sake in 90 days, with no sign of life in between, campaigns"
+                " skip a contact; null for never. Contacts that are marked stay so.",
+                **_cap("unreachable_after"),
+            ),
+        ]
+        | UnsetType
+        | None
     ) = UNSET
     quiet_hours: Annotated[bool, about("Whether campaigns keep quiet hours by default.", example=True)] | UnsetType = (
         UNSET

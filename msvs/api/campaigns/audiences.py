@@ -70,7 +70,8 @@ WITH taken AS (
     RETURNING phone, contact_id
 )
 SELECT taken.phone, taken.contact_id, c.id, c.region, c.number_kind, c.opt_in_status, {exclusion} AS exclusion,
-    c.timezone, c.first_name, c.last_name, c.email, CASE WHEN $3 THEN c.attributes END AS attributes
+    c.unreachable_at IS NOT NULL AS is_unreachable, c.timezone, c.first_name, c.last_name, c.email,
+    CASE WHEN $3 THEN c.attributes END AS attributes
 FROM taken LEFT JOIN contacts AS c ON c.id = taken.contact_id AND c.phone = taken.phone
 """
 
@@ -190,6 +191,9 @@ class Recipient(HasAttributes, Protocol):
 
     @property
     def exclusion(self) -> str | None: ...
+
+    @property
+    def is_unreachable(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,8 +352,8 @@ async def estimate_credits(
     credits = await fetch_value(
         f"SELECT count(*) + coalesce(sum(rate.credits - {rates.DEFAULT}), 0)::bigint FROM contacts AS c"
         f" LEFT JOIN {rates.CURRENT} AS rate USING (region) WHERE c.workspace_id = $1 AND c.livemode = $2"
-        f" AND c.opt_in_status = ANY(${len(members.values) + 1}) AND c.id IN ({members.sql})"
-        + (f" AND ({exclusion.sql}) IS NULL" if exclude else ""),
+        f" AND c.opt_in_status = ANY(${len(members.values) + 1}) AND c.unreachable_at IS NULL"
+        f" AND c.id IN ({members.sql})" + (f" AND ({exclusion.sql}) IS NULL" if exclude else ""),
         *members.values,
         statuses,
         *exclusion.values,
@@ -574,11 +578,21 @@ class _Chunk:
 
     def _shared(self, recipient: Row, sender: str | None) -> tuple[RowEncoder, Text]:
         """Return a recipient's encoder and body, cached by the columns that decide them."""
-        phone, _, id, region, number_kind, status, exclusion = recipient[:7]
+        phone, _, id, region, number_kind, status, exclusion, is_unreachable = recipient[:8]
         if self._variables is None or region is None or is_in_blocked_range(phone):
             return self._encoder(recipient, sender, self._outcome(recipient, sender))
         due_at = _due_at(self._campaign, recipient, self._now)
-        key = (id is None, region, number_kind, status, exclusion, sender, due_at, self._variables(recipient))
+        key = (
+            id is None,
+            region,
+            number_kind,
+            status,
+            exclusion,
+            is_unreachable,
+            sender,
+            due_at,
+            self._variables(recipient),
+        )
         found = self._found.get(key)
         if found is None:
             found = self._encoder(recipient, sender, self._outcome(recipient, sender))
@@ -587,11 +601,11 @@ class _Chunk:
         return found
 
     def _outcome(self, recipient: Row, sender: str | None) -> _Outcome:
-        phone, _, id, region, number_kind, status, exclusion = recipient[:7]
+        phone, _, id, region, number_kind, status, exclusion, is_unreachable = recipient[:8]
         if region is None or is_in_blocked_range(phone):
             code = _skip_reason(self._campaign, recipient, self._regions, sender)
         else:
-            key = (id is None, region, number_kind, status, exclusion, sender is None)
+            key = (id is None, region, number_kind, status, exclusion, is_unreachable, sender is None)
             code = self._reasons.get(key, "")
             if code == "":
                 code = self._reasons[key] = _skip_reason(self._campaign, recipient, self._regions, sender)
@@ -730,6 +744,7 @@ def _skip_reason(campaign: ExpandingCampaign, recipient: Recipient, regions: Reg
         None if recipient.id is None else recipient.opt_in_status,
         admits_unknown=campaign.campaigns_admit_unknown,
         exclusion=recipient.exclusion,
+        is_unreachable=bool(recipient.is_unreachable),
         destination=destination,
         has_sender=sender is not None,
     )

@@ -98,7 +98,8 @@ _TRANSLATION = str.maketrans(dict(REPLACEMENTS))
 PEOPLE = """
 WITH members (id) AS MATERIALIZED (SELECT id FROM ({members}) AS of_all (id) {sample})
 SELECT c.id, c.id AS contact_id, c.phone, c.region, c.number_kind, c.first_name, c.last_name, c.email, c.attributes,
-    c.timezone, c.opt_in_status, c.opt_in_status AS consent, {exclusion} AS exclusion, EXISTS (
+    c.timezone, c.opt_in_status, c.opt_in_status AS consent, {exclusion} AS exclusion,
+    c.unreachable_at IS NOT NULL AS is_unreachable, EXISTS (
         SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = c.canonical
     ) AS is_suppressed
 FROM members CROSS JOIN LATERAL (
@@ -544,6 +545,7 @@ class _Outcome:
                 admits_unknown=planned.campaigns_admit_unknown,
                 is_suppressed=person.is_suppressed,
                 exclusion=person.exclusion,
+                is_unreachable=person.is_unreachable,
                 is_capped=planned.caps.is_reached(*self.counted.get(person.id, (0, 0))),
             )
         if code is None and message.due_at > planned.start:

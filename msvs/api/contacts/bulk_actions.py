@@ -88,6 +88,12 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
     ) = None
     tag: Annotated[str, about("Only contacts with this tag.", example="webinar", **named(MAX_TAG_ASKED))] | None = None
     opt_in_status: Annotated[str, about("Only contacts of this opt-in status.", enum=[*OptInStatus])] | None = None
+    unreachable: (
+        Annotated[
+            bool, about("Only contacts that campaigns skip because messages to their number failed again and again.")
+        ]
+        | None
+    ) = None
     attributes: (
         Annotated[
             dict[str, Annotated[str, about(maxLength=MAX_ATTRIBUTE_VALUE)]],
@@ -108,7 +114,7 @@ class ListBulkActions(PageQuery, frozen=True, kw_only=True):
 
 
 CONDITIONS = (
-    *("search", "list_id", "segment_id", "tag", "opt_in_status", "attributes"),
+    *("search", "list_id", "segment_id", "tag", "opt_in_status", "unreachable", "attributes"),
     *("created_from", "created_before", "updated_from", "updated_before"),
 )
 # The conditions that can name a person: events leave them out, and an erasure deletes them.
@@ -197,7 +203,7 @@ def conditions_of(row: rows.BulkActionRow) -> JSONObject:
     return {
         name: value
         for name, value in row.options.items()
-        if name not in ("action", "dry_run") and value not in (None, False)
+        if name not in ("action", "dry_run") and value is not None and (value is not False or name in CONDITIONS)
     }
 
 

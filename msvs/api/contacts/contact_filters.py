@@ -211,6 +211,10 @@ class _Compiler:
         if which.opt_in_status is not None:
             status = read_status(which.opt_in_status).value
             self.parts.append(f"c.opt_in_status = {self.bind(status)}::varchar")
+        if which.unreachable is not None:
+            # A body has a boolean, a query its text.
+            wanted = str(which.unreachable).lower() == "true"
+            self.parts.append(f"c.unreachable_at IS {'NOT ' if wanted else ''}NULL")
 
     def _add_memberships(self, which: ListContacts) -> None:
         list_id: UUID | None = ids.read_optional_id(ids.CONTACT_LIST, which.list_id, "list_id")

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -20,7 +20,7 @@ from msvs.api import ids
 from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
 from msvs.api.context import Context, lock_number
-from msvs.api.dispatch import cancellation
+from msvs.api.dispatch import cancellation, reachability
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import OrderField, PageQuery
 from msvs.api.permissions import Permission, allow
@@ -226,6 +226,17 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
     ) = None
     tag: Annotated[str, about("Only contacts with this tag, in any case.", **named(MAX_TAG_ASKED))] | None = None
     opt_in_status: Annotated[str, about("Only contacts of this opt-in status.", enum=[*OptInStatus])] | None = None
+    unreachable: (
+        Annotated[
+            Literal["true", "false"],
+            about(
+                "`true`: only contacts that campaigns skip because messages to their number failed again and again."
+                " `false`: only the others.",
+                type="string",
+            ),
+        ]
+        | None
+    ) = None
     attributes: (
         Annotated[
             dict[str, Annotated[str, about(maxLength=MAX_ATTRIBUTE_VALUE)]],
@@ -305,7 +316,8 @@ CHANGE_PHONE = f"""
 {SUPPRESSION.format(hashes="$8", canonical="$9")}
 UPDATE contacts SET phone = $4, region = $5, number_kind = $6, updated_at = $7,
     opt_in_status = CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END,
-    opt_in_source = stop.source, opt_in_ip = NULL, opt_in_at = stop.created_at
+    opt_in_source = stop.source, opt_in_ip = NULL, opt_in_at = stop.created_at,
+    unreachable_at = NULL, unreachable_code = NULL, reached_at = NULL
 FROM (VALUES (1)) AS one LEFT JOIN stop ON true
 WHERE contacts.id = $1 AND contacts.workspace_id = $2 AND contacts.livemode = $3
 """
@@ -521,6 +533,19 @@ async def opt_out_contact(ctx: Context, id: UUID, *, source: str = "api") -> Con
     contact = await get_contact(ctx, id)
     if not await consent.opt_out(ctx, contact, source=source, now=ctx.services.clock()):
         raise Conflict("The contact has already opted out.", code=ErrorCode.CONTACT_OPTED_OUT)
+    return await get_contact(ctx, id)
+
+
+async def mark_reachable(ctx: Context, id: UUID) -> Contact:
+    """Let campaigns reach a contact again whose number is marked as unreachable; earlier failures count no more.
+
+    Its consent stays as it is. One that is not marked is returned as it is. Raises NotFound.
+    """
+    allow(ctx, Permission.CONTACTS_WRITE)
+    contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
+    if contact.unreachable_at is None:
+        return contact
+    await reachability.clear_mark(contact, ctx.services.clock())
     return await get_contact(ctx, id)
 
 

@@ -133,6 +133,7 @@ def refusal_of(row: PickedMessage, admit_unknown: bool, *, is_capped: bool = Fal
         is_suppressed=row.is_suppressed,
         is_single=row.campaign_id is None,
         is_capped=is_capped,
+        is_unreachable=bool(row.is_unreachable),
     )
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from msvs.api.dispatch import open_months
 from msvs.api.dispatch.open_months import within
 from msvs.api.dispatch.outcomes import capture_live, note_opt_outs, note_sent
+from msvs.api.dispatch.reachability import note_deliveries, note_failures
 from msvs.api.resources import message_resource
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch
@@ -87,6 +88,7 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
     if delivered:
         rows = await fetch(MessageRow, within(MARK_DELIVERED, delivered), delivered, now)
         changed += await _record(EventType.MESSAGE_DELIVERED, rows, now)
+        await note_deliveries(rows, now)
     failed = [report for report in first.values() if not report.is_delivered]
     if failed:
         failed_ids = [report.message_id for report in failed]
@@ -99,6 +101,7 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
         )
         changed += await _record(EventType.MESSAGE_FAILED, rows, now)
         await note_opt_outs(rows, now)
+        await note_failures(rows, now)
     return changed
 
 

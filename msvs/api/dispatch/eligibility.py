@@ -21,6 +21,7 @@ def skip_reason(
     destination: Callable[[], str | None] = _any_destination,
     has_sender: bool = True,
     is_capped: bool = False,
+    is_unreachable: bool = False,
 ) -> str | None:
     """Return the code for which a recipient gets no message, or None.
 
@@ -28,7 +29,8 @@ def skip_reason(
     its recipient has not opted out; a campaign's needs consent (`admits_unknown`: or that it is not known), that the
     campaign does not exclude the recipient (`exclusion` is the code if it does), a destination that is not refused
     (`destination` gives the code, asked last) and a sender that may be used. `is_capped`: the recipient got as many
-    messages as a frequency cap that holds for this one allows.
+    messages as a frequency cap that holds for this one allows. `is_unreachable`: messages to the number failed again
+    and again, so that no campaign goes there.
     """
     if is_suppressed or consent == OptInStatus.OPTED_OUT:
         return "recipient_opted_out"
@@ -38,6 +40,8 @@ def skip_reason(
         return "recipient_deleted"
     if consent != OptInStatus.OPTED_IN and not (admits_unknown and consent == OptInStatus.UNKNOWN):
         return "recipient_not_opted_in"
+    if is_unreachable:
+        return "recipient_unreachable"
     if exclusion is not None:
         return exclusion
     code = destination()

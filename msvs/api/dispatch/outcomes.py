@@ -15,6 +15,7 @@ from msvs.api.dispatch import open_months
 from msvs.api.dispatch.claims import Claim, attempt_of
 from msvs.api.dispatch.lane_bounds import LaneBounds
 from msvs.api.dispatch.message_events import events_of
+from msvs.api.dispatch.reachability import note_failures
 from msvs.api.dispatch.routing import FAILOVER_CODES
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, record_events
@@ -362,6 +363,7 @@ async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime
         )
     await record_events(events_of(EventType.MESSAGE_FAILED, rows), now)
     await note_opt_outs(rows, now)
+    await note_failures(rows, now)
 
 
 # Taken in by a transaction of its own: consent is locked before messages are.

@@ -24,6 +24,7 @@ PICK_WITH_CONSENT = """
 WITH picked AS MATERIALIZED ({picked})
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
     contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone,
+    contacts.unreachable_at IS NOT NULL AND contacts.phone = picked.to_phone AS is_unreachable,
     caps.contact_daily_cap, caps.contact_weekly_cap, caps.contact_caps_cover_all
 FROM picked
 CROSS JOIN (
@@ -115,6 +116,9 @@ class PickedMessage(MessageRow, Protocol):
 
     @property
     def consent(self) -> str | None: ...
+
+    @property
+    def is_unreachable(self) -> bool | None: ...
 
     @property
     def region(self) -> str | None: ...

@@ -39,14 +39,13 @@ from msvs.database import execute, fetch
 from msvs.database import now as clock
 from msvs.models.rows import MessageRow
 
-# Formatted once more.
-SETTINGS = settings_of_mode.JOIN.format(livemode="messages.livemode").replace("{}", "{{}}")
+SETTINGS = settings_of_mode.JOIN.format(livemode="messages.livemode")
 # With what a claim asks of a recipient: consent, sender and quiet hours are looked at again. No cap holds one back that
 # was counted when it was first handed over.
 DOUBTFUL = f"""
 SELECT messages.*, {IS_SUPPRESSED}, {IS_STALE}, contacts.opt_in_status AS consent, contacts.region, contacts.timezone,
-    false AS is_adrift, NULL::integer AS contact_daily_cap, NULL::integer AS contact_weekly_cap,
-    false AS contact_caps_cover_all, settings.campaigns_admit_unknown,
+    false AS is_adrift, false AS is_unreachable, NULL::integer AS contact_daily_cap,
+    NULL::integer AS contact_weekly_cap, false AS contact_caps_cover_all, settings.campaigns_admit_unknown,
     workspaces.suspended_at IS NOT NULL AS is_suspended,
     coalesce(campaigns.respects_quiet_hours, false) AS respects_quiet_hours
 FROM messages

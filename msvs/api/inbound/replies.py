@@ -15,6 +15,7 @@ from msvs.api.consent.autoreplies import send_auto
 from msvs.api.consent.revocation import OWN_ACT
 from msvs.api.contacts.contacts import ensure_contact
 from msvs.api.context import Context
+from msvs.api.dispatch.reachability import note_heard
 from msvs.api.dispatch.senders import check_sender, check_usable
 from msvs.api.errors import ErrorCode, PermissionDenied
 from msvs.api.inbound import keywords
@@ -163,6 +164,7 @@ async def receive_inbound(
         existing = await fetch_row(FIND_INBOUND, ctx.workspace_id, ctx.livemode, dedupe_key)
         assert existing is not None
         return existing
+    await note_heard(ctx, contact, at)
     row = await _apply(ctx, row, contact, keyword, chosen, is_opt_out=is_opt_out, now=at)
     await _announce(ctx, row, at)
     return row

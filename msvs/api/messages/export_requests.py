@@ -55,6 +55,15 @@ class CreateExport(Request, frozen=True, kw_only=True):
     opt_in_status: (
         Annotated[str, about("For contacts: only those with this opt-in status.", enum=[*OptInStatus])] | None
     ) = None
+    unreachable: (
+        Annotated[
+            bool,
+            about(
+                "For contacts: only those that campaigns skip because messages to their number failed again and again."
+            ),
+        ]
+        | None
+    ) = None
     attributes: (
         Annotated[
             dict[str, Annotated[str, about(maxLength=MAX_ATTRIBUTE_VALUE)]],
@@ -99,7 +108,7 @@ class ListExports(PageQuery, frozen=True, kw_only=True):
 
 
 # The conditions of contacts that are filters of their list.
-OF_CONTACTS = ("q", "list_id", "tag", "opt_in_status", "attributes", "updated_from", "updated_before")
+OF_CONTACTS = ("q", "list_id", "tag", "opt_in_status", "unreachable", "attributes", "updated_from", "updated_before")
 # Kind → the conditions that it may have beside when things were made.
 CONDITIONS: Mapping[ExportKind, frozenset[str]] = {
     ExportKind.CONTACTS: frozenset((*OF_CONTACTS, "segment_id", "filter")),

@@ -52,6 +52,8 @@ class EventType(StrEnum):
     LIST_SYNC_COMPLETED = "list.sync.completed"
     LIST_SYNC_FAILED = "list.sync.failed"
     CONTACT_MERGED = "contact.merged"
+    CONTACT_UNREACHABLE = "contact.unreachable"
+    CONTACT_REACHABLE = "contact.reachable"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
 

@@ -22,6 +22,7 @@ export const FLOW = {
   deleteContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
   optOutContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
   tagContact: { path: { id: "contact_id" } },
+  markContactReachable: { path: { id: "contact_id" } },
   mergeContacts: { path: { id: "contact_id" }, body: { contact_id: "{{spare_contact_id}}" }, before: ["spareContact"] },
   listTags: {},
   createBulkAction: { save: "bulk_action_id" },

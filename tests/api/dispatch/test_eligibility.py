@@ -80,3 +80,11 @@ def test_previews_touch_no_private_name_of_another_module() -> None:
         and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
     ]
     assert touched == []
+
+
+def test_an_unreachable_number_is_skipped_by_campaigns_alone() -> None:
+    assert skip_reason("opted_in", admits_unknown=False, is_unreachable=True) == "recipient_unreachable"
+    assert skip_reason("opted_in", admits_unknown=False, is_unreachable=True, is_single=True) is None
+    assert skip_reason("opted_out", admits_unknown=False, is_unreachable=True) == "recipient_opted_out"
+    assert skip_reason("unknown", admits_unknown=False, is_unreachable=True) == "recipient_not_opted_in"
+    assert skip_reason(None, admits_unknown=False, is_unreachable=True) == "recipient_deleted"

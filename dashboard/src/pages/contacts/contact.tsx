@@ -4,11 +4,11 @@ import { useState } from "react";
 import { useChange, useData } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ContactPageQuery } from "@/gql/graphql";
-import { OptInBadge } from "@/status";
+import { OptInBadge, UnreachableBadge } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { Select } from "@/ui/fields";
-import { Card, CopyId, Facts, PageHead, Time } from "@/ui/show";
+import { Callout, Card, CopyId, Facts, PageHead, Time } from "@/ui/show";
 import { EmptyState, States } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
 import { Consent } from "./consent";
@@ -32,6 +32,7 @@ export const ContactFull = graphql(`
     attributes
     tags
     optIn { status source ip at }
+    unreachable { at code message }
     createdAt
     updatedAt
     version
@@ -50,6 +51,15 @@ const OptOut = graphql(`
     optOutContact(id: $id) {
       __typename
       ... on Contact { id optIn { status source ip at } }
+      ... on Error { code message }
+    }
+  }
+`);
+const MarkReachable = graphql(`
+  mutation PageMarkReachable($id: ID!) {
+    markContactReachable(id: $id) {
+      __typename
+      ... on Contact { id unreachable { at code message } }
       ... on Error { code message }
     }
   }
@@ -135,11 +145,13 @@ function Shown({ contact }: { contact: Contact }) {
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <span className="tabular">{phone}</span>
             <OptInBadge status={contact.optIn.status} />
+            {contact.unreachable != null && <UnreachableBadge />}
             <CopyId id={id} short />
           </span>
         }
         actions={<Actions contact={contact} />}
       />
+      <Unreachable contact={contact} />
       <Tabs label={t`Parts`} tabs={tabs} value={tab} onChange={(next) => void navigate({ to: "/contacts/$id", params: { id }, search: next === "details" ? {} : { tab: next as "notes" }, resetScroll: false })} />
       {tab === "details" && (
         <div className="grid grid-cols-1 items-start gap-5 lg:grid-cols-2">
@@ -155,6 +167,26 @@ function Shown({ contact }: { contact: Contact }) {
       {tab === "messages" && <ContactMessages id={id} />}
       {tab === "notes" && <Notes id={id} />}
     </>
+  );
+}
+
+function Unreachable({ contact: { id, unreachable } }: { contact: Contact }) {
+  const { t } = useLingui();
+  const mayWrite = useMayWrite();
+  const tell = useTell();
+  const mark = useChange(MarkReachable);
+  if (unreachable == null) return null;
+  return (
+    <div className="mb-5">
+      <Callout
+        tone="warn"
+        action={mayWrite && <Button size="small" isPending={mark.isRunning} onPress={async () => tell((await mark.run({ id })).problem, t`Campaigns reach this contact again.`)}>{t`Reach again`}</Button>}
+      >
+        <Trans>
+          Campaigns skip this number since <Time at={unreachable.at} />, as messages to it failed again and again. The last reason: {unreachable.message}
+        </Trans>
+      </Callout>
+    </div>
   );
 }
 

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { useData, useFeed, useReadNow } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ContactRowFragment, OptInStatus } from "@/gql/graphql";
-import { OptInBadge, useStatusNames } from "@/status";
+import { OptInBadge, UnreachableBadge, useStatusNames } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
 import { Field, Select } from "@/ui/fields";
 import { Card, PageHead, Time, useNumbers, useZone } from "@/ui/show";
@@ -41,7 +41,7 @@ export function ContactsPage() {
   const mayWrite = useMayWrite();
   const search = useSearch({ from: "/shell/contacts" });
   const { order, ...asked } = search;
-  const { q, consent, list, segment, tag, since, until, attribute, value } = asked;
+  const { q, consent, list, segment, tag, unreachable, since, until, attribute, value } = asked;
   const zone = useZone();
   const names = useStatusNames().optIns;
   const { whole } = useNumbers();
@@ -102,11 +102,17 @@ export function ContactsPage() {
             onChange={(next) => go({ segment: next === ALL ? undefined : next })}
           />
           <TagFilter value={tag} onChange={(next) => go({ tag: next })} />
-          <details className="sm:col-span-2 lg:col-span-4" open={[since, until, attribute, order].some((each) => each !== undefined) || undefined}>
+          <details className="sm:col-span-2 lg:col-span-4" open={[unreachable, since, until, attribute, order].some((each) => each !== undefined) || undefined}>
             <summary className="cursor-pointer py-1 text-sm text-muted">{t`More filters`}</summary>
-            <div className="mt-2 grid gap-3 sm:grid-cols-2 lg:grid-cols-5">
+            <div className="mt-2 grid gap-3 sm:grid-cols-2 lg:grid-cols-3">
               <Field label={t`Added from day`} type={"date" as "text"} value={since ?? ""} onChange={(next) => go({ since: next || undefined })} />
               <Field label={t`Added to day`} type={"date" as "text"} value={until ?? ""} onChange={(next) => go({ until: next || undefined })} />
+              <Select
+                label={t`Number`}
+                choices={[{ value: ALL, label: t`Any` }, { value: "yes", label: t`Unreachable` }, { value: "no", label: t`Reachable` }]}
+                value={unreachable ?? ALL}
+                onChange={(next) => go({ unreachable: next === ALL ? undefined : (next as "yes") })}
+              />
               <SearchField label={t`Attribute`} value={attribute ?? ""} onChange={(next) => go({ attribute: next || undefined })} />
               <SearchField label={t`Its value`} value={value ?? ""} onChange={(next) => go({ value: next || undefined })} />
               <Select label={t`Order`} choices={[{ value: ALL, label: t`Newest first` }, { value: "oldest", label: t`Oldest first` }]} value={order ?? ALL} onChange={(next) => go({ order: next === ALL ? undefined : "oldest" })} />
@@ -172,7 +178,7 @@ export function ContactTable({ feed, action, label, fileName = "contacts", ...ch
         ),
         text: ({ phone }) => phone,
       },
-      { id: "consent", header: t`Consent`, cell: ({ optIn }) => <OptInBadge status={optIn.status} />, text: ({ optIn }) => optIn.status },
+      { id: "consent", header: t`Consent`, cell: ({ optIn, unreachable }) => <span className="flex flex-wrap gap-1"><OptInBadge status={optIn.status} />{unreachable != null && <UnreachableBadge />}</span>, text: ({ optIn }) => optIn.status },
       { id: "tags", header: t`Tags`, cell: ({ tags }) => <TagRow tags={tags} />, text: ({ tags }) => tags.join(", "), className: "hidden md:table-cell" },
       { id: "source", header: t`Source`, cell: ({ optIn }) => <span className="text-muted">{sourceName(optIn.source)}</span>, text: ({ optIn }) => optIn.source, className: "hidden lg:table-cell" },
       { id: "email", header: t`E-mail`, cell: ({ email }) => <span className="block max-w-56 truncate text-muted">{email}</span>, text: ({ email }) => email, className: "hidden md:table-cell" },

@@ -4,12 +4,13 @@ import { oneOf, search, text } from "@/search";
 import { shellRoute } from "@/shell/route";
 
 export const CONSENTS = ["OPTED_IN", "PENDING", "UNKNOWN", "OPTED_OUT"] as const;
+export const REACHES = ["yes", "no"] as const;
 export const CONTACT_TABS = ["details", "messages", "notes"] as const;
 
 export const contactsRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/contacts",
-  validateSearch: search({ q: text(), consent: oneOf(CONSENTS), list: text(), segment: text(), tag: text(), since: text(), until: text(), attribute: text(), value: text(), order: oneOf(["oldest"]) }),
+  validateSearch: search({ q: text(), consent: oneOf(CONSENTS), list: text(), segment: text(), tag: text(), unreachable: oneOf(REACHES), since: text(), until: text(), attribute: text(), value: text(), order: oneOf(["oldest"]) }),
   component: lazyPage("contacts", () => import("./list"), "ContactsPage"),
 });
 

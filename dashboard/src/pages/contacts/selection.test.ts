@@ -16,6 +16,11 @@ test("the filters of an address", () => {
   });
 });
 
+test("those who cannot be reached, and those who can", () => {
+  expect(conditionsOf({ unreachable: "yes" }, zone)).toEqual({ unreachable: true });
+  expect(conditionsOf({ unreachable: "no" }, zone)).toEqual({ unreachable: false });
+});
+
 test("a bulk action is for those chosen, for those found, or for every contact", () => {
   const chosen = new Set(["con_1", "con_2"]);
   expect(inputOf({ asked: { list: "lst_1" }, zone, chosen }, "chosen", TAG)).toEqual({ action: "TAG", dryRun: false, every: false, contactIds: ["con_1", "con_2"], tags: ["vip"] });

@@ -8,6 +8,7 @@ export interface Asked {
   list?: string | undefined;
   segment?: string | undefined;
   tag?: string | undefined;
+  unreachable?: "yes" | "no" | undefined;
   since?: string | undefined;
   until?: string | undefined;
   attribute?: string | undefined;
@@ -15,16 +16,17 @@ export interface Asked {
 }
 
 /** What both a list and a bulk action can be asked by. */
-type Conditions = Pick<CreateBulkActionInput, "search" | "optInStatus" | "listId" | "segmentId" | "tag" | "attributes" | "createdFrom" | "createdBefore">;
+type Conditions = Pick<CreateBulkActionInput, "search" | "optInStatus" | "listId" | "segmentId" | "tag" | "unreachable" | "attributes" | "createdFrom" | "createdBefore">;
 
 /** Return the conditions that an address asks for. */
-export function conditionsOf({ q, consent, list, segment, tag, since, until, attribute, value }: Asked, zone: string): Conditions {
+export function conditionsOf({ q, consent, list, segment, tag, unreachable, since, until, attribute, value }: Asked, zone: string): Conditions {
   return {
     ...(q !== undefined && { search: q }),
     ...(consent !== undefined && { optInStatus: consent }),
     ...(list !== undefined && { listId: list }),
     ...(segment !== undefined && { segmentId: segment }),
     ...(tag !== undefined && { tag }),
+    ...(unreachable !== undefined && { unreachable: unreachable === "yes" }),
     ...(attribute !== undefined && value !== undefined && { attributes: { [attribute]: value } }),
     ...daysOf(since, until, zone),
   };

@@ -18,6 +18,7 @@ export const ContactRow = graphql(`
     tags
     createdAt
     optIn { status source at }
+    unreachable { at }
   }
 `);
 export const ListChoices = graphql(`

@@ -27,8 +27,8 @@ const Create = graphql(`
 type Kind = (typeof KINDS)[number];
 
 /** What of the address is a condition of each kind. */
-const CONDITIONS: Record<Kind, readonly ("q" | "consent" | "list" | "segment" | "tag" | "attribute" | "campaign")[]> = {
-  contacts: ["q", "consent", "list", "segment", "tag", "attribute"],
+const CONDITIONS: Record<Kind, readonly ("q" | "consent" | "list" | "segment" | "tag" | "unreachable" | "attribute" | "campaign")[]> = {
+  contacts: ["q", "consent", "list", "segment", "tag", "unreachable", "attribute"],
   messages: ["q", "campaign"],
   campaign_results: ["campaign"],
   suppressions: [],
@@ -47,7 +47,7 @@ export function NewExportPage() {
   const [problem, setProblem] = useState<Problem | null>(null);
   const search = useSearch({ from: "/shell/exports/new" });
   const zone = useZone();
-  const { gzip, q, consent, list, segment, tag, since, until, attribute, value, campaign } = search;
+  const { gzip, q, consent, list, segment, tag, unreachable, since, until, attribute, value, campaign } = search;
   const kind: Kind = search.kind ?? "contacts";
   const format: "csv" | "jsonl" = search.format ?? "csv";
   const go = (changes: Partial<typeof search>) => void navigate({ to: "/exports/new", search: { ...search, ...changes }, replace: true });
@@ -64,6 +64,7 @@ export function NewExportPage() {
         ...(counts.has("list") && list !== undefined ? { listId: list } : {}),
         ...(counts.has("segment") && segment !== undefined ? { segmentId: segment } : {}),
         ...(counts.has("tag") && tag !== undefined ? { tag } : {}),
+        ...(counts.has("unreachable") && unreachable !== undefined ? { unreachable: unreachable === "yes" } : {}),
         ...(counts.has("attribute") && attribute !== undefined && value !== undefined ? { attributes: { [attribute]: value } } : {}),
         ...daysOf(since, until, zone),
         ...(counts.has("campaign") && campaign !== undefined ? { campaignId: campaign } : {}),
@@ -104,6 +105,7 @@ export function NewExportPage() {
                 counts.has("list") && list !== undefined && [t`On the list`, lists.find(({ id }) => id === list)?.name ?? list],
                 counts.has("segment") && segment !== undefined && [t`In the segment`, segment],
                 counts.has("tag") && tag !== undefined && [t`With the tag`, tag],
+                counts.has("unreachable") && unreachable !== undefined && [t`Number`, unreachable === "yes" ? t`Unreachable` : t`Reachable`],
                 counts.has("attribute") && attribute !== undefined && value !== undefined && [attribute, value],
                 since !== undefined && [t`Added from day`, since],
                 until !== undefined && [t`Added to day`, until],

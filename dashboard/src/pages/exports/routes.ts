@@ -26,6 +26,7 @@ export const newExportRoute = createRoute({
     list: text(),
     segment: text(),
     tag: text(),
+    unreachable: oneOf(["yes", "no"]),
     since: text(),
     until: text(),
     attribute: text(),

@@ -27,6 +27,7 @@ export const WorkspaceFields = graphql(`
     contactDailyCap
     contactWeeklyCap
     contactCapsCoverAll
+    unreachableAfter
     lowBalanceThreshold
     blockedRegions
     enabledRegions

@@ -61,6 +61,7 @@ function useForm(workspace: Workspace) {
     contactDailyCap: t`Campaign messages a day to one person`,
     contactWeeklyCap: t`Campaign messages a week to one person`,
     contactCapsCoverAll: t`Single messages count, too`,
+    unreachableAfter: t`Skip a number after so many failures`,
     lowBalanceThreshold: t`Warn below so many credits`,
     blockedRegions: t`Countries switched off`,
     enabledRegions: t`Countries switched on`,
@@ -194,6 +195,7 @@ export function Sending({ workspace }: { workspace: Workspace }) {
         <NumberField label={t`Campaign messages a day to one person`} hint={t`Who got as many in 24 hours is skipped. Empty: no cap.`} value={values.contactDailyCap} onChange={(value) => set("contactDailyCap", value)} error={errorOf("contactDailyCap")} isOff={isOff} />
         <NumberField label={t`Campaign messages a week to one person`} hint={t`Who got as many in 7 days is skipped. Empty: no cap.`} value={values.contactWeeklyCap} onChange={(value) => set("contactWeeklyCap", value)} error={errorOf("contactWeeklyCap")} isOff={isOff} />
         <Switch isSelected={values.contactCapsCoverAll} onChange={(on) => set("contactCapsCoverAll", on)} isDisabled={isOff} hint={t`Receipts and codes then count towards both caps, and are canceled beyond them.`}>{t`Single messages count, too`}</Switch>
+        <NumberField label={t`Skip a number after so many failures`} hint={t`Campaigns then leave it out until it is heard of again. Empty: never.`} value={values.unreachableAfter} onChange={(value) => set("unreachableAfter", value)} error={errorOf("unreachableAfter")} isOff={isOff} />
         <NumberField label={t`Warn below so many credits`} hint={t`Webhooks then hear credits.low.`} value={values.lowBalanceThreshold} onChange={(value) => set("lowBalanceThreshold", value ?? 0)} error={errorOf("lowBalanceThreshold")} isOff={isOff} isNeeded />
         <Regions
           blocked={values.blockedRegions}

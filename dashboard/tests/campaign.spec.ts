@@ -164,3 +164,24 @@ test("short links: a click is counted on the campaign's page", async ({ page, br
   await checkPage(page);
   await visitor.context().close();
 });
+
+test("guard rails: a campaign that moved beyond what was reviewed is paused, and says so", async ({ page }) => {
+  await logIn(page);
+  const name = `Guarded ${Date.now()}`;
+  const list = `Guarded ${Date.now()}`;
+  await makeList(page, list, 3);
+  await page.goto("/dashboard/campaigns/new");
+  await page.getByLabel("Name").fill(name);
+  await page.getByLabel("What people read").fill("Three seats are left.");
+  await page.getByText(list).click();
+  await expect(page.getByText("Saved", { exact: true })).toBeVisible();
+  await page.getByRole("button", { name: "Review and launch" }).click();
+  const review = page.getByRole("dialog");
+  await review.getByLabel("if it costs more credits than").fill("2");
+  await checkPage(page);
+  await review.getByRole("button", { name: "Launch in the sandbox" }).click();
+  await expect(page.getByText("It would cost 3 credits, and may cost 2 at most.", { exact: false })).toBeVisible({ timeout: 60_000 });
+  await checkPage(page);
+  await page.getByRole("button", { name: "Resume" }).click();
+  await expect(page.locator('[data-step="Delivered"]')).toContainText("3", { timeout: 60_000 });
+});

@@ -16,6 +16,7 @@ CLOCK_SKEW_MS = 60_000
 
 MESSAGE = "msg"
 CAMPAIGN = "cmp"
+PREFLIGHT = "pfl"
 CONTACT = "con"
 CONTACT_LIST = "lst"
 TAG = "tag"

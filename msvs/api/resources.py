@@ -31,7 +31,7 @@ from msvs.models import (
     SyncTrigger,
     rows,
 )
-from msvs.models.campaigns import Audience, Exclusions
+from msvs.models.campaigns import Audience, Exclusions, GuardRails, Tripped
 from msvs.models.messages import KeptWarning, MetadataValue
 
 UNSET = msgspec.UNSET
@@ -282,6 +282,37 @@ class UtmResource(Resource, kw_only=True):
     content: Annotated[str, about("`utm_content`.")] | None = None
 
 
+class TrippedResource(Resource, kw_only=True):
+    """The guard rail beyond which a campaign moved."""
+
+    guard: Annotated[str, about("The guard rail.", example="max_credits", enum=["max_credits", "max_drift"])]
+    measure: Annotated[str, about("What moved.", example="credits", enum=["credits", "recipients"])]
+    limit: Annotated[float, about("The value of the guard rail.", example=450)]
+    expected: Annotated[int, about("What the preflight expected; null without one.", example=405)] | None = None
+    found: Annotated[int, about("What it is.", example=512)]
+    message: Annotated[
+        str, about("The same, in English.", example="It would cost 512 credits, and may cost 450 at most.")
+    ]
+
+
+class GuardRailsResource(Resource, kw_only=True):
+    """What a campaign may become before it is paused."""
+
+    preflight_id: Annotated[str, about("Its preflight; null without one.")] | None = None
+    max_credits: Annotated[int, about("The most credits that it may cost; null for no limit.", example=450)] | None = (
+        None
+    )
+    max_drift: (
+        Annotated[float, about("How far it may have moved from its preflight, as a share; null for no limit.")] | None
+    ) = None
+    expected_recipients: Annotated[int, about("The recipients that the preflight expected.", example=405)] | None = None
+    expected_credits: Annotated[int, about("The cost that the preflight expected.", example=405)] | None = None
+    lifted: Annotated[bool, about("Whether somebody resumed it all the same.", example=False)] = False
+    tripped: Annotated[
+        TrippedResource | None, about("What it moved beyond; null unless that has paused it.", example=None)
+    ] = None
+
+
 class CampaignResource(Resource, kw_only=True):
     """A message body that is sent to many contacts."""
 
@@ -301,9 +332,9 @@ class CampaignResource(Resource, kw_only=True):
         Annotated[
             str,
             about(
-                "Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null"
-                " unless it is.",
-                enum=["insufficient_credits", "daily_cap", "missed", "exclusion_missing", "manual"],
+                "Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or"
+                " `guard_rail`; null unless it is.",
+                enum=["insufficient_credits", "daily_cap", "missed", "exclusion_missing", "manual", "guard_rail"],
             ),
         ]
         | None
@@ -348,6 +379,9 @@ class CampaignResource(Resource, kw_only=True):
     on_unknown: ShownOnUnknown = OnUnknown.NEVER.value
     shorten_links: Annotated[bool, about("Whether recipients get short links of their own.", example=False)] = False
     utm: Annotated[UtmResource | None, about("The UTM parameters of its short links.", example=None)] = None
+    guard_rails: Annotated[
+        GuardRailsResource | None, about("Beyond what it is paused; null if nothing was asked for.", example=None)
+    ] = None
     version: ShownVersion = ""
 
 
@@ -1169,8 +1203,36 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         on_unknown=str(row.on_unknown),
         shorten_links=row.shorten_links,
         utm=utm_resource(row.utm),
+        guard_rails=guard_rails_resource(row.guard_rails),
         version=campaign_version(row),
     )
+
+
+def guard_rails_resource(rails: GuardRails | None) -> GuardRailsResource | None:
+    """Return the shape of a campaign's guard rails."""
+    if rails is None:
+        return None
+    tripped = rails.get("tripped")
+    return GuardRailsResource(
+        preflight_id=rails.get("preflight_id"),
+        max_credits=rails.get("max_credits"),
+        max_drift=rails.get("max_drift"),
+        expected_recipients=rails.get("expected_recipients"),
+        expected_credits=rails.get("expected_credits"),
+        lifted=bool(rails.get("lifted")),
+        tripped=None if tripped is None else TrippedResource(**tripped, message=_tell(tripped)),
+    )
+
+
+def _tell(tripped: Tripped) -> str:
+    """Return in English beyond what a campaign moved."""
+    found, limit = tripped["found"], tripped["limit"]
+    if tripped["guard"] == "max_credits":
+        return f"It would cost {found} credits, and may cost {limit:g} at most."
+    expected = tripped["expected"]
+    if tripped["measure"] == "credits":
+        return f"It would cost {found} credits, where {expected} were expected: more than {limit * 100:g}% away."
+    return f"It has {found} recipients, where {expected} were expected: more than {limit * 100:g}% away."
 
 
 def exclusions_resource(exclusions: Exclusions | None) -> ExclusionsResource | None:

@@ -127,6 +127,27 @@ class Utm:
     content: str | None
 
 
+@resource_type(resources.TrippedResource, "The guard rail beyond which a campaign moved.")
+class Tripped:
+    guard: str
+    measure: str
+    limit: float
+    expected: int | None
+    found: int
+    message: str
+
+
+@resource_type(resources.GuardRailsResource, "What a campaign may become before it is paused.")
+class GuardRails:
+    preflight_id: ID | None
+    max_credits: int | None
+    max_drift: float | None
+    expected_recipients: int | None
+    expected_credits: int | None
+    lifted: bool
+    tripped: Tripped | None
+
+
 @request_input(short_links.Utm)
 class UtmInput:
     pass
@@ -164,6 +185,7 @@ class Campaign(Node):
     on_unknown: OnUnknown
     shorten_links: bool
     utm: Utm | None
+    guard_rails: GuardRails | None
     started_at: datetime | None = strawberry.field(description="When it started; null before that.")
     dispatched_at: datetime | None
     completed_at: datetime | None
@@ -191,6 +213,7 @@ class Campaign(Node):
             warnings=cast("list[SendWarning]", shown_warnings(row.warnings)),
             quiet_hours=row.respects_quiet_hours,
             utm=cast("Utm | None", utm_resource(row.utm)),
+            guard_rails=cast("GuardRails | None", resources.guard_rails_resource(row.guard_rails)),
             version=campaign_version(row),
         )
 
@@ -433,9 +456,15 @@ class CampaignMutation:
         info: Info,
         id: CampaignId,
         scheduled_at: Annotated[datetime | None, argument(requests.CampaignLaunch, "scheduled_at")] = strawberry.UNSET,
+        preflight: Annotated[ID | None, argument(requests.CampaignLaunch, "preflight")] = None,
+        max_credits: Annotated[int | None, argument(requests.CampaignLaunch, "max_credits")] = None,
+        max_drift: Annotated[float | None, argument(requests.CampaignLaunch, "max_drift")] = None,
     ) -> object:
         at = given(scheduled_at)
-        return await _change(info, id, lambda ctx, id: campaigns.launch_campaign(ctx, id, scheduled_at=at))
+        rails = requests.GuardRailOptions(preflight=preflight, max_credits=max_credits, max_drift=max_drift)
+        return await _change(
+            info, id, lambda ctx, id: campaigns.launch_campaign(ctx, id, scheduled_at=at, guard_rails=rails)
+        )
 
     @mutation(CloneCampaignResult, "Create a draft with the same body, sender, audience, metadata and pace.")
     async def clone_campaign(

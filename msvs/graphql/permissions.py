@@ -11,7 +11,7 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("answerThread", "sendCampaignTest"), Permission.MESSAGES_SEND),
     **dict.fromkeys(("createCampaign", "pauseCampaign", "resumeCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("cancelCampaign", "updateCampaign", "launchCampaign"), Permission.CAMPAIGNS_WRITE),
-    **dict.fromkeys(("cloneCampaign", "deleteCampaign"), Permission.CAMPAIGNS_WRITE),
+    **dict.fromkeys(("cloneCampaign", "deleteCampaign", "preflightCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.CONTACTS_WRITE),
     "markContactReachable": Permission.CONTACTS_WRITE,
     **dict.fromkeys(

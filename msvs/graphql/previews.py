@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, cast
 
 import strawberry
 from strawberry import ID
 
-from msvs.api.campaigns import previews
+from msvs.api.campaigns import preflights, previews
 from msvs.api.campaigns.requests import CampaignPreviewCreate
 from msvs.api.messages.messages import SendMessage
 from msvs.api.text.sms import Encoding
 from msvs.graphql.campaigns import AudienceInput, ExcludeInput, UtmInput
 from msvs.graphql.context import Info
-from msvs.graphql.fields import field
+from msvs.graphql.errors import InvalidRequestError, PermissionRefusedError, RateLimitError, mutate
+from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import read_input, request_input
 from msvs.graphql.messages import Refusal, SendWarning
-from msvs.graphql.scalars import BigInt
-from msvs.graphql.shapes import resource_type
+from msvs.graphql.scalars import BigInt, read_time
+from msvs.graphql.shapes import from_row, resource_type
 
 
 @resource_type(previews.ForcingCharacter, "A character that is not in the GSM alphabet and forces UCS-2.")
@@ -130,6 +132,28 @@ class CampaignPreview:
     )
 
 
+@resource_type(preflights.CostRange, "What a campaign would cost, in credits.")
+class CostRange:
+    lowest: BigInt
+    expected: BigInt
+    highest: BigInt
+
+
+@resource_type(preflights.CampaignPreflight, "A preview of a campaign with an id, to create or launch it with.")
+class CampaignPreflight(CampaignPreview):
+    id: ID
+    cost: CostRange = strawberry.field(description="What it would cost, in credits.")
+    starts_at: datetime
+    ends_at: datetime
+    valid_until: datetime
+
+
+PreflightCampaignResult = Annotated[
+    CampaignPreflight | InvalidRequestError | PermissionRefusedError | RateLimitError,
+    strawberry.union("PreflightCampaignResult", description="The preflight, or an error."),
+]
+
+
 @request_input(SendMessage, "A message to preview before it is sent.")
 class PreviewMessageInput:
     pass
@@ -162,3 +186,30 @@ class PreviewQuery:
     ) -> CampaignPreview:
         data = read_input(CampaignPreviewCreate, input).read()
         return cast("CampaignPreview", await previews.preview_campaign(info.context.ctx, data))
+
+
+@strawberry.type
+class PreviewMutation:
+    @mutation(
+        PreflightCampaignResult, "Preview a campaign, and keep what is expected of it to create or launch it with."
+    )
+    async def preflight_campaign(
+        self, info: Info, input: Annotated[PreviewCampaignInput, strawberry.argument(description="The campaign.")]
+    ) -> object:
+        # Ids of the audience are read within, so that one that is none is an error of the result.
+        return await mutate(
+            info,
+            lambda ctx: preflights.preflight_campaign(ctx, read_input(CampaignPreviewCreate, input).read()),
+            _preflight,
+        )
+
+
+def _preflight(found: preflights.CampaignPreflight) -> CampaignPreflight:
+    # The other fields of the type are those of the operation's answer, by the same names.
+    return from_row(
+        CampaignPreflight,
+        found,
+        starts_at=read_time(found.starts_at),
+        ends_at=read_time(found.ends_at),
+        valid_until=read_time(found.valid_until),
+    )

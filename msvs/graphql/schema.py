@@ -36,7 +36,7 @@ from msvs.graphql.merges import MergeMutation
 from msvs.graphql.messages import MessageMutation, MessageQuery
 from msvs.graphql.nodes import NodeQuery
 from msvs.graphql.notifications import NotificationMutation, NotificationQuery
-from msvs.graphql.previews import PreviewQuery
+from msvs.graphql.previews import PreviewMutation, PreviewQuery
 from msvs.graphql.requests import RequestQuery
 from msvs.graphql.scalars import SCALARS
 from msvs.graphql.search import SearchQuery
@@ -100,6 +100,7 @@ class Mutation(
     WorkspaceMutation,
     MessageMutation,
     CampaignMutation,
+    PreviewMutation,
     ContactMutation,
     ImportMutation,
     ExportMutation,

@@ -47,6 +47,7 @@ from msvs.models.mail import Mail, MailState
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageOrigin, MessageStatus, OnUnknown
 from msvs.models.notifications import Notification
 from msvs.models.operators import Operator, OperatorEntry, OperatorSession
+from msvs.models.preflights import Preflight
 from msvs.models.rates import CreditRate
 from msvs.models.repairs import Repair
 from msvs.models.requests import ApiRequest
@@ -136,6 +137,7 @@ __all__ = [
     "OperatorSession",
     "OptInStatus",
     "Passkey",
+    "Preflight",
     "Purchase",
     "PurchaseReturn",
     "PurchaseStatus",

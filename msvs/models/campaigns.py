@@ -42,6 +42,28 @@ class Exclusions(TypedDict, total=False):
     messaged_within_days: int
 
 
+class Tripped(TypedDict):
+    """The guard rail beyond which a campaign moved: `measure` is `credits` or `recipients`, found and expected."""
+
+    guard: str
+    measure: str
+    limit: float
+    expected: int | None
+    found: int
+
+
+class GuardRails(TypedDict, total=False):
+    """What a campaign may become before it is paused: `lifted` once somebody resumed it all the same."""
+
+    preflight_id: str
+    max_credits: int | None
+    max_drift: float | None
+    expected_recipients: int
+    expected_credits: int
+    lifted: bool
+    tripped: Tripped | None
+
+
 class Campaign(Model):
     """A campaign. `resume_status` is what a paused one goes back to.
 
@@ -50,7 +72,9 @@ class Campaign(Model):
     `audience_until` is the last contact there was when that began, `audience_after` the last one looked at and
     `audience_count` the recipients so far. `pause_mark` is what its credits stood by when they ran out.
     `send_at_local` is the local hour at which recipients get it. `utm` are the UTM parameters of its short links, null
-    if there are none. `warnings` are those it had when it was made, last changed or launched.
+    if there are none. `guard_rails` say beyond what it is paused, at its start or while it is expanded, for which
+    `planned_credits` is what the messages made so far cost. `warnings` are those it had when it was made, last changed
+    or launched.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -83,6 +107,8 @@ class Campaign(Model):
     on_unknown = fields.CharEnumField(OnUnknown, max_length=10, default=OnUnknown.NEVER, db_default="never")
     shorten_links = fields.BooleanField(default=False, db_default=False)
     utm: fields.Field[dict[str, str] | None] = fields.JSONField(null=True)
+    guard_rails: fields.Field[GuardRails | None] = fields.JSONField(null=True)
+    planned_credits = fields.BigIntField(default=0, db_default=0)
     interval_seconds = fields.FloatField(default=0.0)
     slots_taken = fields.BigIntField(default=0)
     paced_from = fields.DatetimeField(null=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.json_types import JSONObject
-from msvs.models.campaigns import Audience, Exclusions
+from msvs.models.campaigns import Audience, Exclusions, GuardRails
 from msvs.models.messages import KeptWarning, MetadataValue
 
 
@@ -433,6 +433,12 @@ class CampaignRow(Protocol):
 
     @property
     def utm(self) -> dict[str, str] | None: ...
+
+    @property
+    def guard_rails(self) -> GuardRails | None: ...
+
+    @property
+    def planned_credits(self) -> int: ...
 
     @property
     def interval_seconds(self) -> float: ...
@@ -1782,6 +1788,28 @@ class PasskeyRow(Protocol):
 
     @property
     def last_used_at(self) -> datetime | None: ...
+
+
+class PreflightRow(Protocol):
+    """A row of `preflights`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def recipient_count(self) -> int: ...
+
+    @property
+    def credits(self) -> int: ...
+
+    @property
+    def created_at(self) -> datetime: ...
 
 
 class PurchaseRow(Protocol):

@@ -52,7 +52,8 @@ async def update(call: Call[CampaignUpdate, NoQuery]) -> CampaignResource:
 async def launch(call: Call[CampaignLaunch, NoQuery]) -> CampaignResource:
     """Launch a draft."""
     at = call.body.scheduled_at
-    return await _change(call, lambda ctx, id: campaigns.launch_campaign(ctx, id, scheduled_at=at))
+    body = call.body
+    return await _change(call, lambda ctx, id: campaigns.launch_campaign(ctx, id, scheduled_at=at, guard_rails=body))
 
 
 async def clone(call: Call[CampaignClone, NoQuery]) -> CampaignResource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msvs.api.accounts.workspaces import UpdateWorkspace
+from msvs.api.campaigns.preflights import CampaignPreflight
 from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
 from msvs.api.campaigns.reconciliation import ReconciliationResource
 from msvs.api.campaigns.requests import (
@@ -241,6 +242,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=previews.campaign,
         body=CampaignPreviewCreate,
         response=CampaignPreview,
+        bucket=Bucket.CAMPAIGNS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/campaigns/preflight",
+        operation_id="preflightCampaign",
+        tag="Campaigns",
+        summary="Preflight a campaign: audience, cost and end, with an id to create it with",
+        handler=previews.preflight,
+        body=CampaignPreviewCreate,
+        response=CampaignPreflight,
         bucket=Bucket.CAMPAIGNS,
     ),
     Endpoint(

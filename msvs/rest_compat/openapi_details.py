@@ -263,6 +263,7 @@ PATH_IDS: Mapping[str, str] = {
 RESOURCE_IDS: Mapping[str, str] = {
     "Message": ids.MESSAGE,
     "Campaign": ids.CAMPAIGN,
+    "CampaignPreflight": ids.PREFLIGHT,
     "Contact": ids.CONTACT,
     "ContactList": ids.CONTACT_LIST,
     "ListSync": ids.LIST_SYNC,

@@ -30,6 +30,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     ),
     **dict.fromkeys(
         (
+            "preflightCampaign",
             *("createCampaign", "previewCampaign", "updateCampaign", "deleteCampaign", "launchCampaign"),
             *("cloneCampaign", "cancelCampaign", "pauseCampaign", "resumeCampaign"),
         ),
@@ -57,7 +58,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         (
             *("createContact", "importContacts", "updateContact", "deleteContact", "optOutContact"),
-            *("tagContact", "mergeContacts", "createBulkAction", "cancelBulkAction"),
+            *("markContactReachable", "tagContact", "mergeContacts", "createBulkAction", "cancelBulkAction"),
             *("createImport", "updateImport", "addImportPart", "runImport", "cancelImport", "undoImport"),
             *("createSuppression", "importSuppressions", "liftSuppression"),
             *("createList", "updateList", "deleteList", "addListContacts", "removeListContact"),

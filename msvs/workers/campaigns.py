@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msvs import database
 from msvs.api.campaigns import audiences, campaigns, lifecycle
+from msvs.api.campaigns.budgets import OverBudget, pause_over_budget
 from msvs.api.campaigns.lifecycle import Cleared
 from msvs.api.context import Context, Services
 from msvs.api.notifier import WorkQueue, notify_now
@@ -140,7 +141,11 @@ async def _expand(
 async def expand_once(services: Services, campaign_id: UUID, chunk: int) -> int:
     """Expand one chunk of a campaign, and finish its expansion with the last; return the messages made."""
     now = await database.now()
-    count = await in_unit_of_work(partial(audiences.expand_chunk, services, campaign_id, limit=chunk, now=now))
+    try:
+        count = await in_unit_of_work(partial(audiences.expand_chunk, services, campaign_id, limit=chunk, now=now))
+    except OverBudget as over:
+        await in_unit_of_work(partial(pause_over_budget, over, await database.now()))
+        return 0
     if count < chunk:
         await in_unit_of_work(partial(lifecycle.finish_expansion, campaign_id, await database.now()))
     return count

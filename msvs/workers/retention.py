@@ -70,6 +70,7 @@ RETENTION: Mapping[str, Retention] = {
         condition="message_id < (SELECT id FROM messages ORDER BY id LIMIT 1)",
         is_id=True,
     ),
+    "preflights": Retention("preflights", "id", 7 * DAY, is_id=True),
     "prefix_usage": Retention("prefix_usage", "hour", 2 * DAY),
     "sessions": Retention("sessions", "expires_at"),
     "idle_sessions": Retention("sessions", "last_seen_at", login_sessions.IDLE),

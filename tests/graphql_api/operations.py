@@ -115,6 +115,9 @@ OPERATIONS = (
         "campaignPreview.recipientCount": 2, "campaignPreview.credits": {"total": 2, "minimum": 1, "maximum": 1},
         "campaignPreview.encodings": {"gsm7": 2, "ucs2": 0}, "campaignPreview.exact": True},
               lambda s: {"input": {"body": "Hey {firstName}", AUDIENCE: {"listIds": [s.contact_list]}}}),
+    Operation("PreflightCampaign", 8, lambda s: {
+        "preflightCampaign.recipientCount": 2, "preflightCampaign.cost": {"lowest": 2, "expected": 2, "highest": 2}},
+              lambda s: {"input": {"body": "Hey {firstName}", AUDIENCE: {"listIds": [s.contact_list]}}}),
     Operation("PauseCampaign", 3, lambda s: {"pauseCampaign.id": s.campaign, "pauseCampaign.pauseReason": "manual"},
               lambda s: {"id": s.campaign}),
     Operation("ResumeCampaign", 5, lambda s: {"resumeCampaign.id": s.paused, "resumeCampaign.status": "SCHEDULED"},

@@ -14,6 +14,7 @@ import phonenumbers
 from uuid_utils import uuid7
 
 from msvs.api import ids, settings_of_mode
+from msvs.api.campaigns.budgets import plan_credits
 from msvs.api.campaigns.exclusions import Exclusion, find_exclusion
 from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.contacts.segments import compile_filter
@@ -36,7 +37,7 @@ from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, record_encoded
 from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
 from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
-from msvs.models.campaigns import Audience, Exclusions
+from msvs.models.campaigns import Audience, Exclusions, GuardRails
 from msvs.models.messages import MetadataValue
 
 MAX_IDS = 1000
@@ -133,6 +134,9 @@ class ExpandingCampaign(Protocol):
 
     @property
     def utm(self) -> Mapping[str, str] | None: ...
+
+    @property
+    def guard_rails(self) -> GuardRails | None: ...
 
     @property
     def default_sender(self) -> str: ...
@@ -458,7 +462,8 @@ async def _take_recipients(
 async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
     """Turn up to `limit` recipients of a preparing campaign into messages, in the current transaction. Return how many.
 
-    Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody.
+    Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody. Raises
+    OverBudget where its messages cost more than is left of the campaign's `max_credits`.
     """
     campaign = await fetch_row(
         _Expanding,
@@ -485,6 +490,8 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
     await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
     await copy_links(chunk.links)
     await record_encoded(ctx, chunk.events, chunk.written, now)
+    # Last, as it locks the campaign's row.
+    await plan_credits(campaign.id, campaign.guard_rails, chunk.credits)
     notify_after_commit(WorkQueue.MESSAGES)
     return len(recipients)
 
@@ -514,6 +521,7 @@ class _Chunk:
         link_days: int,
     ) -> None:
         self.links: list[LinkRow] = []
+        self.credits = 0
         self._link_days = link_days
         self.events: list[bytes] = []
         self._event_ids: list[bytes] = []
@@ -551,6 +559,7 @@ class _Chunk:
                 public_id, public_contact_id = ids.encode_bare(id.int), ids.encode_bare(contact_id.int)
                 if text.urls:
                     text = self._link(text, encoder, UUID(bytes=key), contact_id)
+                self.credits += encoder.cost
                 rows += encoder.row(key, contact_id.bytes, phone, text)
                 events += encoder.event(event_id, key, public_id, public_contact_id, phone, text)
                 self._event_ids.append(event_id)

@@ -16,7 +16,15 @@ from msvs.api.campaigns import audiences, previews
 from msvs.api.campaigns.audiences import Members
 from msvs.api.campaigns.checks import check_campaign_sender, check_contact_cap, check_local_time, check_pace
 from msvs.api.campaigns.exclusions import check_exclusions, check_kept, find_kept
-from msvs.api.campaigns.requests import MAX_NAME, MAX_TEST_RECIPIENTS, CreateCampaign, ListCampaigns, UpdateCampaign
+from msvs.api.campaigns.preflights import lifted, read_guard_rails
+from msvs.api.campaigns.requests import (
+    MAX_NAME,
+    MAX_TEST_RECIPIENTS,
+    CreateCampaign,
+    GuardRailOptions,
+    ListCampaigns,
+    UpdateCampaign,
+)
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits, rates
 from msvs.api.credits.caps import DAILY_CAP_REACHED
@@ -25,7 +33,7 @@ from msvs.api.dispatch import campaign_stats as tallies
 from msvs.api.dispatch import halting
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.new_messages import NewMessage
-from msvs.api.dispatch.pausing import DAILY_CAP, EXCLUSION_MISSING, INSUFFICIENT_CREDITS
+from msvs.api.dispatch.pausing import DAILY_CAP, EXCLUSION_MISSING, GUARD_RAIL, INSUFFICIENT_CREDITS
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_usable
 from msvs.api.dispatch.short_links import body_template, check_utm
@@ -100,6 +108,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         on_unknown=data.on_unknown or OnUnknown.NEVER,
         shorten_links=bool(data.shorten_links),
         utm=utm,
+        guard_rails=await read_guard_rails(ctx, data),
     )
     members = None
     if not data.draft:
@@ -176,9 +185,15 @@ async def _change(ctx: Context, campaign: Campaign, data: UpdateCampaign, worksp
 
 
 async def launch_campaign(
-    ctx: Context, id: UUID, *, scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    ctx: Context,
+    id: UUID,
+    *,
+    scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET,
+    guard_rails: GuardRailOptions | None = None,
 ) -> Campaign:
     """Let a draft start at `scheduled_at`: None for now, left out for the draft's own time.
+
+    `guard_rails` replace those that it was created with, if any are given.
 
     Raises NotFound, Conflict where it is no draft, InvalidRequest where something is missing or its time is past, and
     PaymentRequired where it starts now and the live balance is below the estimate.
@@ -192,6 +207,8 @@ async def launch_campaign(
         campaign.scheduled_at = scheduled_at
     due_at = check_schedule(campaign.scheduled_at, now)
     check_expiry(campaign.expires_at, due_at)
+    if guard_rails is not None and (rails := await read_guard_rails(ctx, guard_rails)) is not None:
+        campaign.guard_rails = rails
     lists, segment, people = _audience_ids(campaign.audience)
     # What was in the audience when the draft was written may be gone.
     await audiences.check_audience(ctx, lists, segment, people)
@@ -201,7 +218,7 @@ async def launch_campaign(
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     members = await _launch(ctx, campaign, workspace, found_rates, due_at, now)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now, members)
-    await campaign.save(update_fields=["status", "scheduled_at", "warnings"])
+    await campaign.save(update_fields=["status", "scheduled_at", "guard_rails", "warnings"])
     return campaign
 
 
@@ -344,7 +361,8 @@ async def pause_campaign(ctx: Context, id: UUID) -> rows.CampaignRow:
 async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
     """Let a paused campaign go on where it stopped; a missed one starts now. Raises NotFound, Conflict.
 
-    One that was paused because something it excludes is gone goes on without that.
+    One that was paused because something it excludes is gone goes on without that, and one that had moved beyond a
+    guard rail without any.
     """
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     campaign = await _lock(ctx, id)
@@ -354,12 +372,15 @@ async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
     if campaign.pause_reason == EXCLUSION_MISSING:
         campaign.exclusions = await find_kept(ctx, campaign.exclusions)
         await campaign.save(update_fields=["exclusions"])
+    if campaign.pause_reason == GUARD_RAIL:
+        campaign.guard_rails = lifted(campaign.guard_rails)
+        await campaign.save(update_fields=["guard_rails"])
     await _resume(campaign, ctx.services.clock())
     return campaign
 
 
 async def pause_start(campaign: Campaign, reason: str, now: datetime) -> None:
-    """Pause a campaign that must not start as it is: it was missed, or something it excludes is gone."""
+    """Pause a campaign that must not start as it is: it was missed, or moved beyond what is allowed of it."""
     await _pause(campaign, reason, now)
 
 

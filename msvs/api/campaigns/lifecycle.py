@@ -11,17 +11,19 @@ from uuid import UUID
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.campaigns import pause_start, record_campaign_event
 from msvs.api.campaigns.exclusions import find_kept
+from msvs.api.campaigns.preflights import find_tripped
 from msvs.api.context import Context, Services
 from msvs.api.dispatch import open_months
 from msvs.api.dispatch.campaign_stats import count_open
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.lane_bounds import NONE, Bound
-from msvs.api.dispatch.pausing import EXCLUSION_MISSING, MISSED
+from msvs.api.dispatch.pausing import EXCLUSION_MISSING, GUARD_RAIL, MISSED
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch, fetch_value
 from msvs.looks import Pace
 from msvs.models import Campaign, CampaignStatus
+from msvs.models.campaigns import Tripped
 
 HAS_CAMPAIGN_WORK = """
 SELECT EXISTS (
@@ -127,6 +129,11 @@ async def _start(services: Services, campaign_id: UUID, now: datetime, limit: in
             # Its members would get what they are to be spared.
             await _pause_start(campaign_id, version, EXCLUSION_MISSING, now)
             return None
+    if campaign.audience_until is None:
+        tripped = await find_tripped(services, campaign, now)
+        if tripped is not None:
+            await _pause_start(campaign_id, version, GUARD_RAIL, now, tripped)
+            return None
     is_fixed = await audiences.fix_chunk(services, campaign, limit=limit)
     campaign.status = CampaignStatus.PREPARING
     if is_fixed:
@@ -148,9 +155,14 @@ async def _start(services: Services, campaign_id: UUID, now: datetime, limit: in
     return is_fixed
 
 
-async def _pause_start(campaign_id: UUID, version: str, reason: str, now: datetime) -> None:
+async def _pause_start(
+    campaign_id: UUID, version: str, reason: str, now: datetime, tripped: Tripped | None = None
+) -> None:
     campaign = await Campaign.filter(id=campaign_id).select_for_update(skip_locked=True).first()
     if campaign is not None and await fetch_value(FIND_ROW_VERSION, campaign_id) == version:
+        if tripped is not None and campaign.guard_rails is not None:
+            campaign.guard_rails = {**campaign.guard_rails, "tripped": tripped}
+            await campaign.save(update_fields=["guard_rails"])
         await pause_start(campaign, reason, now)
 
 

@@ -56,7 +56,7 @@ from msvs.api.text.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch
 from msvs.fields import TEXT, about
 from msvs.models import Campaign, Contact, ErasedSuppression, OnUnknown, OptInStatus, Suppression, Workspace
-from msvs.models.campaigns import Audience, Exclusions
+from msvs.models.campaigns import Audience, Exclusions, GuardRails
 from msvs.models.messages import KeptWarning, MetadataValue
 
 K = TypeVar("K", bound=Hashable)
@@ -377,6 +377,30 @@ async def campaign_warnings(
 
     Of a large audience, a sample is looked at. `members` are those of its audience, if they are known already.
     """
+    outcome, preview = await _look_at_kept(ctx, campaign, workspace, found_rates, now, members, LOOKED_AT)
+    start = outcome.planned.start
+    # The sandbox has no cap.
+    left = await caps.spendable(ctx.workspace_id, start) if ctx.livemode else caps.Spendable(0, None)
+    return kept(outcome.warnings(preview, left)) or None
+
+
+async def preview_kept(
+    ctx: Context, campaign: Campaign, workspace: Workspace, found_rates: Rates, now: datetime
+) -> CampaignPreview:
+    """Preview a campaign that there is, as it stands; its balance is left out."""
+    _, preview = await _look_at_kept(ctx, campaign, workspace, found_rates, now, None, EXACT_UP_TO)
+    return preview
+
+
+async def _look_at_kept(
+    ctx: Context,
+    campaign: Campaign,
+    workspace: Workspace,
+    found_rates: Rates,
+    now: datetime,
+    members: Members | None,
+    exact_up_to: int,
+) -> tuple[_Outcome, CampaignPreview]:
     data = PreviewCampaign(
         body=campaign.body,
         expires_at=campaign.expires_at,
@@ -390,11 +414,8 @@ async def campaign_warnings(
     planned = _Planned(ctx, workspace, campaign.sender, data, start, found_rates, campaign.exclusions)
     template = audiences.template_of(ctx.services, campaign)
     members = members or await audiences.members_sql(ctx, campaign.audience)
-    outcome, total, exact = await _look_at(ctx, planned, campaign.audience, members, template, LOOKED_AT)
-    preview = outcome.preview(total, exact=exact)
-    # The sandbox has no cap.
-    left = await caps.spendable(ctx.workspace_id, start) if ctx.livemode else caps.Spendable(0, None)
-    return kept(outcome.warnings(preview, left)) or None
+    outcome, total, exact = await _look_at(ctx, planned, campaign.audience, members, template, exact_up_to)
+    return outcome, outcome.preview(total, exact=exact)
 
 
 async def _look_at(
@@ -480,6 +501,7 @@ class _Planned:
         self.on_unknown = str(data.on_unknown or OnUnknown.NEVER)
         self.shorten_links = bool(data.shorten_links)
         self.utm = check_utm(data.utm)
+        self.guard_rails: GuardRails | None = None
         self.respects_quiet_hours = workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours
         self.start = start
         self.rate_per_minute = data.rate_per_minute

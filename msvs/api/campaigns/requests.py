@@ -106,7 +106,43 @@ class CampaignOptions(Request, frozen=True, kw_only=True):
     utm: Annotated[Utm, about("UTM parameters of its short links; for `shorten_links` only.")] | None = None
 
 
+PreflightId = Annotated[
+    str,
+    Ref(ids.PREFLIGHT),
+    about("A preflight of the campaign, at most 24 hours old.", pattern=id_pattern(ids.PREFLIGHT)),
+]
+MaxCredits = Annotated[
+    int,
+    about(
+        "The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its start, and"
+        " before its queued messages cost more.",
+        minimum=0,
+        maximum=1_000_000_000,
+    ),
+]
+MaxDrift = Annotated[
+    float,
+    about(
+        "How far its recipients and its cost may have moved from the preflight at its start, as a share: 0.1 for a"
+        " tenth. Beyond, it is paused with `guard_rail`.",
+        minimum=0,
+        maximum=10,
+    ),
+]
+
+
+class GuardRailOptions(Request, frozen=True, kw_only=True):
+    """What a campaign may become before it is paused."""
+
+    preflight: PreflightId | None = None
+    max_credits: MaxCredits | None = None
+    max_drift: MaxDrift | None = None
+
+
 class _CreationOptions(CampaignOptions, frozen=True, kw_only=True):
+    preflight: PreflightId | None = None
+    max_credits: MaxCredits | None = None
+    max_drift: MaxDrift | None = None
     draft: (
         Annotated[
             bool, about("Whether to keep it as a draft until it is launched; its audience may be empty until then.")
@@ -212,8 +248,11 @@ class PreviewCampaign(CampaignOptions, frozen=True):
     name: str | None = None
 
 
-class CampaignLaunch(Request, frozen=True, kw_only=True):
-    """When a draft starts: now if null, at the draft's own time if left out."""
+class CampaignLaunch(GuardRailOptions, frozen=True, kw_only=True):
+    """When a draft starts: now if null, at the draft's own time if left out; and beyond what it is paused.
+
+    Guard rails replace those that it was created with.
+    """
 
     scheduled_at: (
         Annotated[

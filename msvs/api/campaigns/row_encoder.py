@@ -73,7 +73,10 @@ class Text:
 class RowEncoder:
     """The shared parts of a campaign's messages, which differ only in id, contact, phone and body."""
 
-    __slots__ = ("_data", "_data_length", "_event", "_event_head", "_event_tail", "_head", "_tail", "due_at", "type")
+    __slots__ = (
+        *("_data", "_data_length", "_event", "_event_head", "_event_tail", "_head", "_tail"),
+        *("cost", "due_at", "type"),
+    )
 
     def __init__(self, message: NewMessage, type: EventType, now: datetime) -> None:
         """Prepare the encoder of a new message whose id, contact, phone and body are left aside.
@@ -82,6 +85,7 @@ class RowEncoder:
         """
         self.type = type
         self.due_at = message.due_at
+        self.cost = message.segments * message.price if message.error_code is None else 0
         row: tuple[FieldValue, ...] = (
             message.workspace_id,
             message.livemode,

@@ -15,6 +15,7 @@ INSUFFICIENT_CREDITS = "insufficient_credits"
 DAILY_CAP = "daily_cap"
 MISSED = "missed"
 EXCLUSION_MISSING = "exclusion_missing"
+GUARD_RAIL = "guard_rail"
 MANUAL = "manual"
 
 

@@ -36,6 +36,7 @@ ERASED: Mapping[str, str] = {
     "campaign_recipients": OF_CAMPAIGNS,
     "campaign_tallies": OF_CAMPAIGNS,
     "click_tallies": OF_CAMPAIGNS,
+    "preflights": OWN,
     "webhook_deliveries": OF_ENDPOINTS,
     "webhook_attempts": OWN,
     "webhook_endpoints": OWN,

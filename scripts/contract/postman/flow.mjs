@@ -98,6 +98,7 @@ export const FLOW = {
   createCampaign: { body: { audience: { list_ids: ["{{list_id}}"] } }, save: "campaign_id" },
   listCampaigns: { query: { limit: "5" } },
   previewCampaign: { body: { audience: { list_ids: ["{{list_id}}"] } } },
+  preflightCampaign: { body: { audience: { list_ids: ["{{list_id}}"] } } },
   retrieveCampaign: { path: { id: "campaign_id" } },
   updateCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
   deleteCampaign: { path: { id: "spare_draft_id" }, before: ["spareDraft"] },

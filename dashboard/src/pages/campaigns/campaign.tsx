@@ -8,7 +8,7 @@ import type { CampaignPageQuery } from "@/gql/graphql";
 import { CampaignBadge } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
-import { Callout, CopyId, PageHead, Time } from "@/ui/show";
+import { Callout, CopyId, PageHead, Time, useNumbers } from "@/ui/show";
 import { EmptyState, Loading, Skeleton, States, useProblemText } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
 import { toast } from "@/ui/toast";
@@ -34,6 +34,7 @@ export const CampaignFull = graphql(`
     contactDailyCap
     contactWeeklyCap
     shortenLinks
+    guardRails { maxCredits maxDrift expectedRecipients expectedCredits lifted tripped { guard measure limit expected found } }
     startedAt
     dispatchedAt
     completedAt
@@ -57,6 +58,7 @@ const CampaignLive = graphql(`
       id
       status
       pauseReason
+      guardRails { maxCredits maxDrift expectedRecipients expectedCredits lifted tripped { guard measure limit expected found } }
       startedAt
       dispatchedAt
       completedAt
@@ -225,13 +227,30 @@ function When({ campaign }: { campaign: Campaign }) {
   );
 }
 
-function Held({ campaign: { status, pauseReason, warnings } }: { campaign: Campaign }) {
+/** What moved beyond a guard rail, in words. */
+function useMoved(rails: Campaign["guardRails"]): string {
   const { t } = useLingui();
+  const { whole } = useNumbers();
+  const tripped = rails?.tripped;
+  if (tripped == null) return t`It moved beyond what was reviewed. Resume it to send it all the same.`;
+  const found = whole(tripped.found);
+  const expected = whole(tripped.expected ?? 0);
+  const limit = whole(tripped.limit);
+  if (tripped.guard === "max_credits") return t`It would cost ${found} credits, and may cost ${limit} at most. Resume it to send it all the same.`;
+  return tripped.measure === "credits"
+    ? t`It would cost ${found} credits, where ${expected} were expected. Resume it to send it all the same.`
+    : t`It has ${found} recipients, where ${expected} were expected. Resume it to send it all the same.`;
+}
+
+function Held({ campaign: { status, pauseReason, warnings, guardRails } }: { campaign: Campaign }) {
+  const { t } = useLingui();
+  const moved = useMoved(guardRails);
   const reasons: Record<string, string> = {
     manual: t`Somebody paused it. Nothing more goes out until it is resumed.`,
     insufficient_credits: t`The credits ran out. It can be resumed once there are more.`,
     daily_cap: t`The day's cap of credits was reached. It goes on tomorrow, or when the cap is raised and it is resumed.`,
     missed: t`Its time passed while it could not be sent. Look at it, then resume it.`,
+    guard_rail: moved,
     exclusion_missing: t`A list, segment or campaign that it leaves out was deleted. Resume it to go on without that.`,
   };
   const lines: ReactNode[] = [];

@@ -172,6 +172,7 @@ function Text({ campaign: { body, from } }: { campaign: Campaign }) {
 
 function Settings({ campaign }: { campaign: Campaign }) {
   const { t } = useLingui();
+  const { percent } = useNumbers();
   const { lists, segment, contactIds } = campaign.audience;
   const { ratePerMinute, spreadHours } = campaign;
   const pace = ratePerMinute != null ? t`${ratePerMinute} a minute` : spreadHours != null ? t`Over ${spreadHours} hours` : t`As fast as it goes`;
@@ -193,6 +194,8 @@ function Settings({ campaign }: { campaign: Campaign }) {
           campaign.sendAtLocal != null && [t`At the recipient's time`, campaign.sendAtLocal],
           campaign.contactDailyCap != null && [t`Most campaigns a day`, campaign.contactDailyCap],
           campaign.contactWeeklyCap != null && [t`Most campaigns a week`, campaign.contactWeeklyCap],
+          campaign.guardRails?.maxCredits != null && [t`Most credits`, <Count key="m" value={campaign.guardRails.maxCredits} />],
+          campaign.guardRails?.maxDrift != null && [t`May move by`, percent(campaign.guardRails.maxDrift)],
           [t`Quiet hours`, campaign.quietHours ? t`kept` : t`not kept`],
           campaign.scheduledAt != null && [t`Scheduled`, <Time key="s" at={campaign.scheduledAt} style="full" />],
           campaign.startedAt != null && [t`Began`, <Time key="b" at={campaign.startedAt} style="full" />],

@@ -59,6 +59,7 @@ const (
 	CampaignPauseReasonMissed              CampaignPauseReason = "missed"
 	CampaignPauseReasonExclusionMissing    CampaignPauseReason = "exclusion_missing"
 	CampaignPauseReasonManual              CampaignPauseReason = "manual"
+	CampaignPauseReasonGuardRail           CampaignPauseReason = "guard_rail"
 )
 
 // CampaignStatus is one of the values below, or one that came later.
@@ -319,6 +320,8 @@ const (
 	EventTypeListSyncCompleted   EventType = "list.sync.completed"
 	EventTypeListSyncFailed      EventType = "list.sync.failed"
 	EventTypeContactMerged       EventType = "contact.merged"
+	EventTypeContactUnreachable  EventType = "contact.unreachable"
+	EventTypeContactReachable    EventType = "contact.reachable"
 	EventTypeWebhookDisabled     EventType = "webhook.disabled"
 	EventTypeTestPing            EventType = "test.ping"
 )
@@ -341,31 +344,32 @@ type FailureCode string
 
 // Values of FailureCode that this version knows.
 const (
-	FailureCodeBodyEmpty           FailureCode = "body_empty"
-	FailureCodeBodyTooLong         FailureCode = "body_too_long"
-	FailureCodeCarrierFiltered     FailureCode = "carrier_filtered"
-	FailureCodeCarrierRejected     FailureCode = "carrier_rejected"
-	FailureCodeDailyCapReached     FailureCode = "daily_cap_reached"
-	FailureCodeExcludedCampaign    FailureCode = "excluded_campaign"
-	FailureCodeExcludedList        FailureCode = "excluded_list"
-	FailureCodeExcludedSegment     FailureCode = "excluded_segment"
-	FailureCodeExpired             FailureCode = "expired"
-	FailureCodeFrequencyCap        FailureCode = "frequency_cap"
-	FailureCodeInsufficientCredits FailureCode = "insufficient_credits"
-	FailureCodeInvalidNumber       FailureCode = "invalid_number"
-	FailureCodeMessagedRecently    FailureCode = "messaged_recently"
-	FailureCodeNoRoute             FailureCode = "no_route"
-	FailureCodeNumberTypeBlocked   FailureCode = "number_type_blocked"
-	FailureCodeOutcomeUnknown      FailureCode = "outcome_unknown"
-	FailureCodeRecipientDeleted    FailureCode = "recipient_deleted"
-	FailureCodeRecipientNotOptedIn FailureCode = "recipient_not_opted_in"
-	FailureCodeRecipientOptedOut   FailureCode = "recipient_opted_out"
-	FailureCodeRegionBlocked       FailureCode = "region_blocked"
-	FailureCodeRegionNotEnabled    FailureCode = "region_not_enabled"
-	FailureCodeSenderNotAllowed    FailureCode = "sender_not_allowed"
-	FailureCodeSenderRejected      FailureCode = "sender_rejected"
-	FailureCodeUnreachable         FailureCode = "unreachable"
-	FailureCodeVariableMissing     FailureCode = "variable_missing"
+	FailureCodeBodyEmpty            FailureCode = "body_empty"
+	FailureCodeBodyTooLong          FailureCode = "body_too_long"
+	FailureCodeCarrierFiltered      FailureCode = "carrier_filtered"
+	FailureCodeCarrierRejected      FailureCode = "carrier_rejected"
+	FailureCodeDailyCapReached      FailureCode = "daily_cap_reached"
+	FailureCodeExcludedCampaign     FailureCode = "excluded_campaign"
+	FailureCodeExcludedList         FailureCode = "excluded_list"
+	FailureCodeExcludedSegment      FailureCode = "excluded_segment"
+	FailureCodeExpired              FailureCode = "expired"
+	FailureCodeFrequencyCap         FailureCode = "frequency_cap"
+	FailureCodeInsufficientCredits  FailureCode = "insufficient_credits"
+	FailureCodeInvalidNumber        FailureCode = "invalid_number"
+	FailureCodeMessagedRecently     FailureCode = "messaged_recently"
+	FailureCodeNoRoute              FailureCode = "no_route"
+	FailureCodeNumberTypeBlocked    FailureCode = "number_type_blocked"
+	FailureCodeOutcomeUnknown       FailureCode = "outcome_unknown"
+	FailureCodeRecipientDeleted     FailureCode = "recipient_deleted"
+	FailureCodeRecipientNotOptedIn  FailureCode = "recipient_not_opted_in"
+	FailureCodeRecipientOptedOut    FailureCode = "recipient_opted_out"
+	FailureCodeRecipientUnreachable FailureCode = "recipient_unreachable"
+	FailureCodeRegionBlocked        FailureCode = "region_blocked"
+	FailureCodeRegionNotEnabled     FailureCode = "region_not_enabled"
+	FailureCodeSenderNotAllowed     FailureCode = "sender_not_allowed"
+	FailureCodeSenderRejected       FailureCode = "sender_rejected"
+	FailureCodeUnreachable          FailureCode = "unreachable"
+	FailureCodeVariableMissing      FailureCode = "variable_missing"
 )
 
 // ImportColumnType is one of the values below, or one that came later.
@@ -731,6 +735,8 @@ const (
 	SubscribedEventListSyncCompleted   SubscribedEvent = "list.sync.completed"
 	SubscribedEventListSyncFailed      SubscribedEvent = "list.sync.failed"
 	SubscribedEventContactMerged       SubscribedEvent = "contact.merged"
+	SubscribedEventContactUnreachable  SubscribedEvent = "contact.unreachable"
+	SubscribedEventContactReachable    SubscribedEvent = "contact.reachable"
 	SubscribedEventWebhookDisabled     SubscribedEvent = "webhook.disabled"
 	SubscribedEventTestPing            SubscribedEvent = "test.ping"
 )
@@ -757,6 +763,24 @@ const (
 	TimelineEntryKindEvent          TimelineEntryKind = "event"
 	TimelineEntryKindReply          TimelineEntryKind = "reply"
 	TimelineEntryKindState          TimelineEntryKind = "state"
+)
+
+// TrippedGuard is one of the values below, or one that came later.
+type TrippedGuard string
+
+// Values of TrippedGuard that this version knows.
+const (
+	TrippedGuardMaxCredits TrippedGuard = "max_credits"
+	TrippedGuardMaxDrift   TrippedGuard = "max_drift"
+)
+
+// TrippedMeasure is one of the values below, or one that came later.
+type TrippedMeasure string
+
+// Values of TrippedMeasure that this version knows.
+const (
+	TrippedMeasureCredits    TrippedMeasure = "credits"
+	TrippedMeasureRecipients TrippedMeasure = "recipients"
 )
 
 // WebhookDisabledReason is one of the values below, or one that came later.
@@ -943,8 +967,8 @@ type Campaign struct {
 	Exclude  *Exclusions      `json:"exclude"`
 	// The status.
 	Status CampaignStatus `json:"status"`
-	// Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null unless it
-	// is.
+	// Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or `guard_rail`;
+	// null unless it is.
 	PauseReason *CampaignPauseReason `json:"pause_reason"`
 	Stats       CampaignStats        `json:"stats"`
 	// Your own values, as you gave them.
@@ -981,6 +1005,8 @@ type Campaign struct {
 	ShortenLinks bool `json:"shorten_links"`
 	// The UTM parameters of its short links.
 	Utm *Utm `json:"utm"`
+	// Beyond what it is paused; null if nothing was asked for.
+	GuardRails *GuardRails `json:"guard_rails"`
 	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
 	// between.
 	Version string `json:"version"`
@@ -1059,6 +1085,14 @@ type CampaignCreate struct {
 	// Their hosts must be public names. False if it is left out.
 	ShortenLinks *bool `json:"shorten_links,omitempty"`
 	Utm          *Utm  `json:"utm,omitempty"`
+	// A preflight of the campaign, at most 24 hours old.
+	Preflight *string `json:"preflight,omitempty"`
+	// The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its start, and before
+	// its queued messages cost more.
+	MaxCredits *int64 `json:"max_credits,omitempty"`
+	// How far its recipients and its cost may have moved from the preflight at its start, as a share: 0.1 for a tenth.
+	// Beyond, it is paused with `guard_rail`.
+	MaxDrift *float64 `json:"max_drift,omitempty"`
 	// Whether to keep it as a draft until it is launched; its audience may be empty until then.
 	Draft *bool `json:"draft,omitempty"`
 }
@@ -1066,8 +1100,17 @@ type CampaignCreate struct {
 // MarshalJSON writes the fields that are set.
 func (v CampaignCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
-// CampaignLaunch: When a draft starts: now if null, at the draft's own time if left out.
+// CampaignLaunch: When a draft starts: now if null, at the draft's own time if left out; and beyond what it is paused.
+// Guard rails replace those that it was created with.
 type CampaignLaunch struct {
+	// A preflight of the campaign, at most 24 hours old.
+	Preflight *string `json:"preflight,omitempty"`
+	// The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its start, and before
+	// its queued messages cost more.
+	MaxCredits *int64 `json:"max_credits,omitempty"`
+	// How far its recipients and its cost may have moved from the preflight at its start, as a share: 0.1 for a tenth.
+	// Beyond, it is paused with `guard_rail`.
+	MaxDrift *float64 `json:"max_drift,omitempty"`
 	// ISO-8601 time with an offset, at most 365 days ahead; null for now, left out for the draft's own time.
 	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
 }
@@ -1109,6 +1152,64 @@ type CampaignLinks struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *CampaignLinks) UnmarshalJSON(text []byte) error {
 	type plain CampaignLinks
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// CampaignPreflight: A preview of a campaign with an id, to create the campaign with. `cost` is what it would cost in
+// credits. `starts_at` and `ends_at` are about when its first and last message would be sent, by its rates and the
+// recipients' quiet hours. A campaign can be created or launched with it until `valid_until`. All other fields are
+// those of a preview.
+type CampaignPreflight struct {
+	Object   string `json:"object"`
+	Livemode bool   `json:"livemode"`
+	// The sender that recipients would see.
+	From string `json:"from"`
+	// The size of the audience, each phone counted once.
+	AudienceCount int64 `json:"audience_count"`
+	// The number of recipients.
+	RecipientCount int64 `json:"recipient_count"`
+	// The number of skipped members of the audience.
+	SkippedCount int64              `json:"skipped_count"`
+	Skipped      []SkippedCount     `json:"skipped"`
+	HeldCount    int64              `json:"held_count"`
+	Encodings    EncodingCounts     `json:"encodings"`
+	Segments     []SegmentsCount    `json:"segments"`
+	Credits      CreditsRange       `json:"credits"`
+	Characters   []ForcingCharacter `json:"characters"`
+	// The body with plain characters instead of typographic ones; null if that saves nothing.
+	SuggestedBody *string `json:"suggested_body"`
+	// The number of segments that the suggestion saves, over all recipients.
+	SegmentsSaved    int64             `json:"segments_saved"`
+	MissingVariables []MissingVariable `json:"missing_variables"`
+	Samples          []SampleMessage   `json:"samples"`
+	// The estimated duration of sending, in seconds.
+	EstimatedSeconds int64 `json:"estimated_seconds"`
+	// The current balance.
+	Balance int64 `json:"balance"`
+	// The balance afterwards; negative if it is too low.
+	BalanceAfter int64 `json:"balance_after"`
+	// Whether every recipient was counted; false if the numbers are scaled up from a sample.
+	Exact bool `json:"exact"`
+	// The number of recipients whose message was rendered.
+	SampleSize int64         `json:"sample_size"`
+	Warnings   []SendWarning `json:"warnings"`
+	Refusal    *Refusal      `json:"refusal"`
+	// The id, for `preflight` of the campaign.
+	ID   string    `json:"id"`
+	Cost CostRange `json:"cost"`
+	// When it would start.
+	StartsAt time.Time `json:"starts_at"`
+	// About when its last message would be sent.
+	EndsAt time.Time `json:"ends_at"`
+	// Until when a campaign may be created or launched with it.
+	ValidUntil string `json:"valid_until"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *CampaignPreflight) UnmarshalJSON(text []byte) error {
+	type plain CampaignPreflight
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -1617,8 +1718,9 @@ type Contact struct {
 	// The IANA time zone; null to use the region of the phone.
 	Timezone *string `json:"timezone"`
 	// The id in your own system; null if not given.
-	ExternalID *string    `json:"external_id"`
-	OptIn      OptInState `json:"opt_in"`
+	ExternalID  *string      `json:"external_id"`
+	OptIn       OptInState   `json:"opt_in"`
+	Unreachable *Unreachable `json:"unreachable"`
 	// Your own values by name, for personalization.
 	Attributes map[string]any `json:"attributes"`
 	// Its tags, in order.
@@ -1859,6 +1961,24 @@ func (v *ContactsImported) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// CostRange: What a campaign would cost in credits. The three are equal unless a sample was looked at.
+type CostRange struct {
+	// The lowest that is likely.
+	Lowest int64 `json:"lowest"`
+	// About what it costs.
+	Expected int64 `json:"expected"`
+	// The highest that is likely.
+	Highest int64 `json:"highest"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *CostRange) UnmarshalJSON(text []byte) error {
+	type plain CostRange
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // CreateBulkAction: An action on all contacts that meet every condition, or on those named.
 type CreateBulkAction struct {
 	// What is done to each contact.
@@ -1883,6 +2003,8 @@ type CreateBulkAction struct {
 	Tag *string `json:"tag,omitempty"`
 	// Only contacts of this opt-in status.
 	OptInStatus *OptInStatus `json:"opt_in_status,omitempty"`
+	// Only contacts that campaigns skip because messages to their number failed again and again.
+	Unreachable *bool `json:"unreachable,omitempty"`
 	// Only contacts with these values of attributes.
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Only contacts created at this time or later.
@@ -1932,6 +2054,8 @@ type CreateExport struct {
 	Tag *string `json:"tag,omitempty"`
 	// For contacts: only those with this opt-in status.
 	OptInStatus *OptInStatus `json:"opt_in_status,omitempty"`
+	// For contacts: only those that campaigns skip because messages to their number failed again and again.
+	Unreachable *bool `json:"unreachable,omitempty"`
 	// For contacts: only those with these values of attributes.
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// For contacts: only those that match this filter.
@@ -2257,6 +2381,32 @@ type ForcingCharacter struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *ForcingCharacter) UnmarshalJSON(text []byte) error {
 	type plain ForcingCharacter
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// GuardRails: What a campaign may become before it is paused.
+type GuardRails struct {
+	// Its preflight; null without one.
+	PreflightID *string `json:"preflight_id"`
+	// The most credits that it may cost; null for no limit.
+	MaxCredits *int64 `json:"max_credits"`
+	// How far it may have moved from its preflight, as a share; null for no limit.
+	MaxDrift *float64 `json:"max_drift"`
+	// The recipients that the preflight expected.
+	ExpectedRecipients *int64 `json:"expected_recipients"`
+	// The cost that the preflight expected.
+	ExpectedCredits *int64 `json:"expected_credits"`
+	// Whether somebody resumed it all the same.
+	Lifted bool `json:"lifted"`
+	// What it moved beyond; null unless that has paused it.
+	Tripped *Tripped `json:"tripped"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *GuardRails) UnmarshalJSON(text []byte) error {
+	type plain GuardRails
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -3982,6 +4132,49 @@ func (v *TimelineEntry) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// Tripped: The guard rail beyond which a campaign moved.
+type Tripped struct {
+	// The guard rail.
+	Guard TrippedGuard `json:"guard"`
+	// What moved.
+	Measure TrippedMeasure `json:"measure"`
+	// The value of the guard rail.
+	Limit float64 `json:"limit"`
+	// What the preflight expected; null without one.
+	Expected *int64 `json:"expected"`
+	// What it is.
+	Found int64 `json:"found"`
+	// The same, in English.
+	Message string `json:"message"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Tripped) UnmarshalJSON(text []byte) error {
+	type plain Tripped
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// Unreachable: Why campaigns skip a contact's number: messages to it failed again and again. Its consent stays as it
+// is.
+type Unreachable struct {
+	// Since when campaigns skip it.
+	At time.Time `json:"at"`
+	// The error code of the last failure.
+	Code string `json:"code"`
+	// That error, in English.
+	Message string `json:"message"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Unreachable) UnmarshalJSON(text []byte) error {
+	type plain Unreachable
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // UpdateAutoTopUp: Changes to automatic top-up. Fields that are left out stay.
 type UpdateAutoTopUp struct {
 	// Whether the saved card is charged.
@@ -4206,6 +4399,9 @@ type Workspace struct {
 	ContactWeeklyCap *int64 `json:"contact_weekly_cap"`
 	// Whether single messages count towards the contact caps and are held to them, too.
 	ContactCapsCoverAll bool `json:"contact_caps_cover_all"`
+	// After how many failures for its number's sake campaigns skip a contact; null for never, as in the sandbox until
+	// it is set there.
+	UnreachableAfter *int64 `json:"unreachable_after"`
 	// Whether campaigns send only in the daytime of the recipient by default.
 	QuietHours bool `json:"quiet_hours"`
 	// The IANA time zone.
@@ -4260,6 +4456,9 @@ type WorkspaceUpdate struct {
 	ContactWeeklyCap *Opt[int64] `json:"contact_weekly_cap,omitempty"`
 	// Whether single messages count towards the contact caps and are held to them, too.
 	ContactCapsCoverAll *bool `json:"contact_caps_cover_all,omitempty"`
+	// After how many failures for its number's sake in 90 days, with no sign of life in between, campaigns skip a
+	// contact; null for never. Contacts that are marked stay so.
+	UnreachableAfter *Opt[int64] `json:"unreachable_after,omitempty"`
 	// Whether campaigns keep quiet hours by default.
 	QuietHours *bool `json:"quiet_hours,omitempty"`
 	// An IANA time zone such as America/New_York.
@@ -4286,7 +4485,7 @@ func newEventData(kind EventType) any {
 	switch kind {
 	case EventTypeMessageQueued, EventTypeMessageSent, EventTypeMessageDelivered, EventTypeMessageFailed, EventTypeMessageReplied, EventTypeMessageCanceled, EventTypeMessageSkipped, EventTypeMessageClicked:
 		return new(Message)
-	case EventTypeContactOptedIn, EventTypeContactOptedOut, EventTypeContactMerged:
+	case EventTypeContactOptedIn, EventTypeContactOptedOut, EventTypeContactMerged, EventTypeContactUnreachable, EventTypeContactReachable:
 		return new(Contact)
 	case EventTypeCampaignDispatched, EventTypeCampaignCompleted, EventTypeCampaignStarted, EventTypeCampaignPaused, EventTypeCampaignResumed, EventTypeCampaignCanceled:
 		return new(Campaign)

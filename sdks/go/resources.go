@@ -209,6 +209,11 @@ func (s *CampaignsService) Preview(ctx context.Context, params CampaignPreviewCr
 	return call[CampaignPreview](ctx, s.client, "POST", "/v1/campaigns/preview", nil, params, options)
 }
 
+// Preflight: Preflight a campaign: audience, cost and end, with an id to create it with.
+func (s *CampaignsService) Preflight(ctx context.Context, params CampaignPreviewCreate, options ...RequestOption) (*CampaignPreflight, error) {
+	return call[CampaignPreflight](ctx, s.client, "POST", "/v1/campaigns/preflight", nil, params, options)
+}
+
 // Retrieve: Retrieve a campaign.
 func (s *CampaignsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "GET", pathOf("/v1/campaigns/%s", id), nil, nil, options)
@@ -312,6 +317,9 @@ type ContactsListParams struct {
 	Tag *string `url:"tag"`
 	// Only contacts of this opt-in status.
 	OptInStatus *OptInStatus `url:"opt_in_status"`
+	// `true`: only contacts that campaigns skip because messages to their number failed again and again. `false`: only
+	// the others.
+	Unreachable *bool `url:"unreachable"`
 	// Only contacts whose attributes have these values under these keys. A string also finds the number or boolean
 	// that it spells.
 	Attributes map[string]any `url:"attributes"`
@@ -367,6 +375,11 @@ func (s *ContactsService) Delete(ctx context.Context, id string, options ...Requ
 // answer is 409.
 func (s *ContactsService) OptOut(ctx context.Context, id string, options ...RequestOption) (*Contact, error) {
 	return call[Contact](ctx, s.client, "POST", pathOf("/v1/contacts/%s/opt_out", id), nil, nil, options)
+}
+
+// MarkReachable: Let campaigns reach a contact again.
+func (s *ContactsService) MarkReachable(ctx context.Context, id string, options ...RequestOption) (*Contact, error) {
+	return call[Contact](ctx, s.client, "POST", pathOf("/v1/contacts/%s/mark_reachable", id), nil, nil, options)
 }
 
 // Tag: Add tags to a contact and remove others.

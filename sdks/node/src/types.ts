@@ -40,6 +40,7 @@ export type CampaignPauseReason =
   | "missed"
   | "exclusion_missing"
   | "manual"
+  | "guard_rail"
   | Open;
 
 export type CampaignStatus =
@@ -252,6 +253,8 @@ export type EventType =
   | "list.sync.completed"
   | "list.sync.failed"
   | "contact.merged"
+  | "contact.unreachable"
+  | "contact.reachable"
   | "webhook.disabled"
   | "test.ping"
   | Open;
@@ -285,6 +288,7 @@ export type FailureCode =
   | "recipient_deleted"
   | "recipient_not_opted_in"
   | "recipient_opted_out"
+  | "recipient_unreachable"
   | "region_blocked"
   | "region_not_enabled"
   | "sender_not_allowed"
@@ -544,6 +548,8 @@ export type SubscribedEvent =
   | "list.sync.completed"
   | "list.sync.failed"
   | "contact.merged"
+  | "contact.unreachable"
+  | "contact.reachable"
   | "webhook.disabled"
   | "test.ping"
   | Open;
@@ -562,6 +568,16 @@ export type TimelineEntryKind =
   | "event"
   | "reply"
   | "state"
+  | Open;
+
+export type TrippedGuard =
+  | "max_credits"
+  | "max_drift"
+  | Open;
+
+export type TrippedMeasure =
+  | "credits"
+  | "recipients"
   | Open;
 
 export type WebhookDisabledReason =
@@ -899,8 +915,8 @@ export interface Campaign {
   /** The status. */
   status: CampaignStatus;
   /**
-   * Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null unless it
-   * is.
+   * Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or `guard_rail`;
+   * null unless it is.
    */
   pause_reason: CampaignPauseReason | null;
   stats: CampaignStats;
@@ -938,6 +954,8 @@ export interface Campaign {
   shorten_links: boolean;
   /** The UTM parameters of its short links. */
   utm: Utm | null;
+  /** Beyond what it is paused; null if nothing was asked for. */
+  guard_rails: GuardRails | null;
   /**
    * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
    * between.
@@ -1018,6 +1036,58 @@ export interface CampaignPausedEvent {
   api_version: "v1";
   created_at: string;
   data: Campaign;
+}
+
+/**
+ * A preview of a campaign with an id, to create the campaign with. `cost` is what it would cost in credits.
+ * `starts_at` and `ends_at` are about when its first and last message would be sent, by its rates and the recipients'
+ * quiet hours. A campaign can be created or launched with it until `valid_until`. All other fields are those of a
+ * preview.
+ */
+export interface CampaignPreflight {
+  object: "campaign_preflight";
+  livemode: boolean;
+  /** The sender that recipients would see. */
+  from: string;
+  /** The size of the audience, each phone counted once. */
+  audience_count: number;
+  /** The number of recipients. */
+  recipient_count: number;
+  /** The number of skipped members of the audience. */
+  skipped_count: number;
+  skipped: Array<SkippedCount>;
+  held_count: number;
+  encodings: EncodingCounts;
+  segments: Array<SegmentsCount>;
+  credits: CreditsRange;
+  characters: Array<ForcingCharacter>;
+  /** The body with plain characters instead of typographic ones; null if that saves nothing. */
+  suggested_body: string | null;
+  /** The number of segments that the suggestion saves, over all recipients. */
+  segments_saved: number;
+  missing_variables: Array<MissingVariable>;
+  samples: Array<SampleMessage>;
+  /** The estimated duration of sending, in seconds. */
+  estimated_seconds: number;
+  /** The current balance. */
+  balance: number;
+  /** The balance afterwards; negative if it is too low. */
+  balance_after: number;
+  /** Whether every recipient was counted; false if the numbers are scaled up from a sample. */
+  exact: boolean;
+  /** The number of recipients whose message was rendered. */
+  sample_size: number;
+  warnings: Array<SendWarning>;
+  refusal: Refusal | null;
+  /** The id, for `preflight` of the campaign. */
+  id: string;
+  cost: CostRange;
+  /** When it would start. */
+  starts_at: string;
+  /** About when its last message would be sent. */
+  ends_at: string;
+  /** Until when a campaign may be created or launched with it. */
+  valid_until: string;
 }
 
 /**
@@ -1335,6 +1405,7 @@ export interface Contact {
   /** The id in your own system; null if not given. */
   external_id: string | null;
   opt_in: OptInState;
+  unreachable: Unreachable | null;
   /** Your own values by name, for personalization. */
   attributes: Record<string, unknown>;
   /** Its tags, in order. */
@@ -1456,6 +1527,28 @@ export interface ContactOptedOutEvent {
   data: Contact;
 }
 
+/** Campaigns reach the contact again: a message arrived, its number wrote, or somebody said so. */
+export interface ContactReachableEvent {
+  id: string;
+  object: "event";
+  type: "contact.reachable";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Contact;
+}
+
+/** Messages to the contact's number failed again and again: campaigns skip it. `data.unreachable` tells why. */
+export interface ContactUnreachableEvent {
+  id: string;
+  object: "event";
+  type: "contact.unreachable";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Contact;
+}
+
 /** The result of adding contacts to a list. */
 export interface ContactsAdded {
   /** The number of contacts added. */
@@ -1490,6 +1583,16 @@ export interface ContactsImported {
   opted_out: number;
   /** The rows that were refused. */
   invalid: Array<RowRefused>;
+}
+
+/** What a campaign would cost in credits. The three are equal unless a sample was looked at. */
+export interface CostRange {
+  /** The lowest that is likely. */
+  lowest: number;
+  /** About what it costs. */
+  expected: number;
+  /** The highest that is likely. */
+  highest: number;
 }
 
 /** The credits for a segment to a region, from a certain time. A region without a rate costs one credit. */
@@ -1656,6 +1759,24 @@ export interface ForcingCharacter {
   replacement: string | null;
   /** The number of segments saved by replacing only this character. */
   segments_saved: number;
+}
+
+/** What a campaign may become before it is paused. */
+export interface GuardRails {
+  /** Its preflight; null without one. */
+  preflight_id: string | null;
+  /** The most credits that it may cost; null for no limit. */
+  max_credits: number | null;
+  /** How far it may have moved from its preflight, as a share; null for no limit. */
+  max_drift: number | null;
+  /** The recipients that the preflight expected. */
+  expected_recipients: number | null;
+  /** The cost that the preflight expected. */
+  expected_credits: number | null;
+  /** Whether somebody resumed it all the same. */
+  lifted: boolean;
+  /** What it moved beyond; null unless that has paused it. */
+  tripped: Tripped | null;
 }
 
 /** An import of contacts from a file. */
@@ -2825,6 +2946,32 @@ export interface TimelineEntry {
   error: ErrorDetail | null;
 }
 
+/** The guard rail beyond which a campaign moved. */
+export interface Tripped {
+  /** The guard rail. */
+  guard: TrippedGuard;
+  /** What moved. */
+  measure: TrippedMeasure;
+  /** The value of the guard rail. */
+  limit: number;
+  /** What the preflight expected; null without one. */
+  expected: number | null;
+  /** What it is. */
+  found: number;
+  /** The same, in English. */
+  message: string;
+}
+
+/** Why campaigns skip a contact's number: messages to it failed again and again. Its consent stays as it is. */
+export interface Unreachable {
+  /** Since when campaigns skip it. */
+  at: string;
+  /** The error code of the last failure. */
+  code: string;
+  /** That error, in English. */
+  message: string;
+}
+
 /** UTM parameters that are added to each shortened link which does not have them yet. */
 export interface Utm {
   /** `utm_source`. */
@@ -2925,6 +3072,11 @@ export interface Workspace {
   contact_weekly_cap: number | null;
   /** Whether single messages count towards the contact caps and are held to them, too. */
   contact_caps_cover_all: boolean;
+  /**
+   * After how many failures for its number's sake campaigns skip a contact; null for never, as in the sandbox until it
+   * is set there.
+   */
+  unreachable_after: number | null;
   /** Whether campaigns send only in the daytime of the recipient by default. */
   quiet_hours: boolean;
   /** The IANA time zone. */
@@ -2984,6 +3136,8 @@ export type KnownEvent =
   | ListSyncCompletedEvent
   | ListSyncFailedEvent
   | ContactMergedEvent
+  | ContactUnreachableEvent
+  | ContactReachableEvent
   | WebhookDisabledEvent
   | TestPingEvent;
 
@@ -3015,6 +3169,8 @@ export const EVENT_TYPES: readonly string[] = [
   "list.sync.completed",
   "list.sync.failed",
   "contact.merged",
+  "contact.unreachable",
+  "contact.reachable",
   "webhook.disabled",
   "test.ping",
 ];

@@ -55,7 +55,7 @@ const MessagePreview = graphql(`
 // Anybody's number in the sandbox, for a text that has no audience yet.
 const STAND_IN = "+14155550123";
 
-export type CampaignNumbers = CampaignPreviewQuery["campaignPreview"];
+export type CampaignNumbers = Omit<CampaignPreviewQuery["campaignPreview"], "__typename">;
 
 export interface Preview {
   campaign: CampaignNumbers | null;

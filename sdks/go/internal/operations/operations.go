@@ -77,6 +77,13 @@ var Calls = map[string]Call{
 		}
 		return c.Campaigns.Preview(ctx, params, options...)
 	},
+	"preflightCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CampaignPreviewCreate
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Campaigns.Preflight(ctx, params, options...)
+	},
 	"retrieveCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Campaigns.Retrieve(ctx, args.text("id"), options...)
 	},
@@ -165,6 +172,9 @@ var Calls = map[string]Call{
 	},
 	"optOutContact": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Contacts.OptOut(ctx, args.text("id"), options...)
+	},
+	"markContactReachable": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Contacts.MarkReachable(ctx, args.text("id"), options...)
 	},
 	"tagContact": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.ChangeTags

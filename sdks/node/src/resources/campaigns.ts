@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { AudienceParams, Campaign, CampaignLinks, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ExcludeParams, ListMessagesOrder, OnUnknown, Reconciliation, Scalar, UtmParams } from "../types.js";
+import type { AudienceParams, Campaign, CampaignLinks, CampaignPreflight, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ExcludeParams, ListMessagesOrder, OnUnknown, Reconciliation, Scalar, UtmParams } from "../types.js";
 
 /** Parameters of campaigns.create. */
 export interface CampaignsCreateParams {
@@ -50,6 +50,18 @@ export interface CampaignsCreateParams {
    */
   shorten_links?: boolean | null;
   utm?: UtmParams | null;
+  /** A preflight of the campaign, at most 24 hours old. */
+  preflight?: string | null;
+  /**
+   * The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its start, and before
+   * its queued messages cost more.
+   */
+  max_credits?: number | null;
+  /**
+   * How far its recipients and its cost may have moved from the preflight at its start, as a share: 0.1 for a tenth.
+   * Beyond, it is paused with `guard_rail`.
+   */
+  max_drift?: number | null;
   /** Whether to keep it as a draft until it is launched; its audience may be empty until then. */
   draft?: boolean | null;
 }
@@ -74,6 +86,51 @@ export interface CampaignsListParams {
 
 /** Parameters of campaigns.preview. */
 export interface CampaignsPreviewParams {
+  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
+  body: string;
+  /** The audience. */
+  audience: AudienceParams;
+  /**
+   * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
+   * none is given.
+   */
+  from?: string | null;
+  exclude?: ExcludeParams | null;
+  /** ISO-8601 time with an offset, at most 365 days ahead. Omit to send now. */
+  scheduled_at?: string | Date | null;
+  /** The metadata, which is ignored. */
+  metadata?: Record<string, Scalar | null> | null;
+  /** ISO-8601 time with an offset after which nothing is handed to a carrier. */
+  expires_at?: string | Date | null;
+  /** The most messages to send in a minute. */
+  rate_per_minute?: number | null;
+  /** The number of hours over which to spread the messages evenly. */
+  spread_hours?: number | null;
+  /** Whether to hold messages during the recipients' quiet hours; by default, as the workspace is set. */
+  quiet_hours?: boolean | null;
+  /** The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock. */
+  send_at_local?: string | null;
+  /** The most campaign messages that a recipient gets in 24 hours, this one included. */
+  contact_daily_cap?: number | null;
+  /** The most campaign messages that a recipient gets in 7 days, this one included. */
+  contact_weekly_cap?: number | null;
+  /**
+   * What to do if the carrier cannot be asked whether it has a message: `never` only waits for the delivery report;
+   * `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+   */
+  on_unknown?: OnUnknown | null;
+  /**
+   * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
+   * hosts must be public names. False if it is left out.
+   */
+  shorten_links?: boolean | null;
+  utm?: UtmParams | null;
+  /** The name, which is ignored. */
+  name?: string | null;
+}
+
+/** Parameters of campaigns.preflight. */
+export interface CampaignsPreflightParams {
   /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
   body: string;
   /** The audience. */
@@ -169,6 +226,18 @@ export interface CampaignsUpdateParams {
 
 /** Parameters of campaigns.launch. */
 export interface CampaignsLaunchParams {
+  /** A preflight of the campaign, at most 24 hours old. */
+  preflight?: string | null;
+  /**
+   * The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its start, and before
+   * its queued messages cost more.
+   */
+  max_credits?: number | null;
+  /**
+   * How far its recipients and its cost may have moved from the preflight at its start, as a share: 0.1 for a tenth.
+   * Beyond, it is paused with `guard_rail`.
+   */
+  max_drift?: number | null;
   /** ISO-8601 time with an offset, at most 365 days ahead; null for now, left out for the draft's own time. */
   scheduled_at?: string | Date | null;
 }
@@ -211,6 +280,11 @@ export class CampaignsResource {
   /** Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent. */
   preview(params: CampaignsPreviewParams, options: RequestOptions = {}): Promise<Result<CampaignPreview>> {
     return this.#call.one("POST", "/v1/campaigns/preview", { body: params, options });
+  }
+
+  /** Preflight a campaign: audience, cost and end, with an id to create it with. */
+  preflight(params: CampaignsPreflightParams, options: RequestOptions = {}): Promise<Result<CampaignPreflight>> {
+    return this.#call.one("POST", "/v1/campaigns/preflight", { body: params, options });
   }
 
   /** Retrieve a campaign. */

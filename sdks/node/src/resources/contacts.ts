@@ -61,6 +61,11 @@ export interface ContactsListParams {
   /** Only contacts of this opt-in status. */
   opt_in_status?: OptInStatus;
   /**
+   * `true`: only contacts that campaigns skip because messages to their number failed again and again. `false`: only
+   * the others.
+   */
+  unreachable?: boolean;
+  /**
    * Only contacts whose attributes have these values under these keys. A string also finds the number or boolean that
    * it spells.
    */
@@ -156,6 +161,8 @@ export interface ContactsCreateBulkActionParams {
   tag?: string | null;
   /** Only contacts of this opt-in status. */
   opt_in_status?: OptInStatus | null;
+  /** Only contacts that campaigns skip because messages to their number failed again and again. */
+  unreachable?: boolean | null;
   /** Only contacts with these values of attributes. */
   attributes?: Record<string, string> | null;
   /** Only contacts created at this time or later. */
@@ -265,6 +272,11 @@ export class ContactsResource {
    */
   optOut(id: string, options: RequestOptions = {}): Promise<Result<Contact>> {
     return this.#call.one("POST", `/v1/contacts/${pathId("id", id)}/opt_out`, { options });
+  }
+
+  /** Let campaigns reach a contact again. */
+  markReachable(id: string, options: RequestOptions = {}): Promise<Result<Contact>> {
+    return this.#call.one("POST", `/v1/contacts/${pathId("id", id)}/mark_reachable`, { options });
   }
 
   /** Add tags to a contact and remove others. */

@@ -22,6 +22,8 @@ export interface ExportsCreateParams {
   tag?: string | null;
   /** For contacts: only those with this opt-in status. */
   opt_in_status?: OptInStatus | null;
+  /** For contacts: only those that campaigns skip because messages to their number failed again and again. */
+  unreachable?: boolean | null;
   /** For contacts: only those with these values of attributes. */
   attributes?: Record<string, string> | null;
   /** For contacts: only those that match this filter. */

@@ -30,6 +30,11 @@ export interface WorkspaceUpdateParams {
   contact_weekly_cap?: number | null;
   /** Whether single messages count towards the contact caps and are held to them, too. */
   contact_caps_cover_all?: boolean;
+  /**
+   * After how many failures for its number's sake in 90 days, with no sign of life in between, campaigns skip a
+   * contact; null for never. Contacts that are marked stay so.
+   */
+  unreachable_after?: number | null;
   /** Whether campaigns keep quiet hours by default. */
   quiet_hours?: boolean;
   /** An IANA time zone such as America/New_York. */

@@ -16,4 +16,5 @@ final class CampaignPauseReason
     public const MISSED = 'missed';
     public const EXCLUSION_MISSING = 'exclusion_missing';
     public const MANUAL = 'manual';
+    public const GUARD_RAIL = 'guard_rail';
 }

@@ -30,6 +30,7 @@ final class FailureCode
     public const RECIPIENT_DELETED = 'recipient_deleted';
     public const RECIPIENT_NOT_OPTED_IN = 'recipient_not_opted_in';
     public const RECIPIENT_OPTED_OUT = 'recipient_opted_out';
+    public const RECIPIENT_UNREACHABLE = 'recipient_unreachable';
     public const REGION_BLOCKED = 'region_blocked';
     public const REGION_NOT_ENABLED = 'region_not_enabled';
     public const SENDER_NOT_ALLOWED = 'sender_not_allowed';

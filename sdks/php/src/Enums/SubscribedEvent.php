@@ -35,6 +35,8 @@ final class SubscribedEvent
     public const LIST_SYNC_COMPLETED = 'list.sync.completed';
     public const LIST_SYNC_FAILED = 'list.sync.failed';
     public const CONTACT_MERGED = 'contact.merged';
+    public const CONTACT_UNREACHABLE = 'contact.unreachable';
+    public const CONTACT_REACHABLE = 'contact.reachable';
     public const WEBHOOK_DISABLED = 'webhook.disabled';
     public const TEST_PING = 'test.ping';
 }

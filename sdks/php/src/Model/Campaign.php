@@ -20,8 +20,8 @@ use MassiveSMS\Model;
  * @property-read CampaignAudience $audience
  * @property-read Exclusions|null $exclude
  * @property-read string $status The status.
- * @property-read string|null $pause_reason Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`
- * or `exclusion_missing`; null unless it is.
+ * @property-read string|null $pause_reason Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`,
+ * `exclusion_missing` or `guard_rail`; null unless it is.
  * @property-read CampaignStats $stats
  * @property-read array<string, mixed> $metadata Your own values, as you gave them.
  * @property-read list<SendWarning> $warnings Warnings about delays, costs or recipients that it does not reach, as of
@@ -48,6 +48,7 @@ use MassiveSMS\Model;
  * asked: `never` or `resend`.
  * @property-read bool $shorten_links Whether recipients get short links of their own.
  * @property-read Utm|null $utm The UTM parameters of its short links.
+ * @property-read GuardRails|null $guard_rails Beyond what it is paused; null if nothing was asked for.
  * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
  * refused if another was made in between.
  */
@@ -65,5 +66,6 @@ final class Campaign extends Model
         'canceled_at' => 'time',
         'created_at' => 'time',
         'utm' => Utm::class,
+        'guard_rails' => GuardRails::class,
     ];
 }

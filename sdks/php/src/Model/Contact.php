@@ -21,6 +21,7 @@ use MassiveSMS\Model;
  * @property-read string|null $timezone The IANA time zone; null to use the region of the phone.
  * @property-read string|null $external_id The id in your own system; null if not given.
  * @property-read OptInState $opt_in
+ * @property-read Unreachable|null $unreachable
  * @property-read array<string, mixed> $attributes Your own values by name, for personalization.
  * @property-read list<string> $tags Its tags, in order.
  * @property-read \DateTimeImmutable $created_at When it was created.
@@ -35,6 +36,7 @@ final class Contact extends Model
 {
     protected const KINDS = [
         'opt_in' => OptInState::class,
+        'unreachable' => Unreachable::class,
         'created_at' => 'time',
         'updated_at' => 'time',
         'warnings' => [SendWarning::class],

@@ -48,6 +48,8 @@ class Event extends Model
         'list.sync.completed' => ListSyncCompletedEvent::class,
         'list.sync.failed' => ListSyncFailedEvent::class,
         'contact.merged' => ContactMergedEvent::class,
+        'contact.unreachable' => ContactUnreachableEvent::class,
+        'contact.reachable' => ContactReachableEvent::class,
         'webhook.disabled' => WebhookDisabledEvent::class,
         'test.ping' => TestPingEvent::class,
     ];

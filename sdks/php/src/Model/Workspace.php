@@ -28,6 +28,8 @@ use MassiveSMS\Model;
  * @property-read int|null $contact_weekly_cap The most campaign messages to one contact in 7 days; null for no cap.
  * @property-read bool $contact_caps_cover_all Whether single messages count towards the contact caps and are held to
  * them, too.
+ * @property-read int|null $unreachable_after After how many failures for its number's sake campaigns skip a contact;
+ * null for never, as in the sandbox until it is set there.
  * @property-read bool $quiet_hours Whether campaigns send only in the daytime of the recipient by default.
  * @property-read string $timezone The IANA time zone.
  * @property-read int $low_balance_threshold The balance below which `credits.low` is sent.

@@ -40,6 +40,9 @@ final class Campaigns extends Resource
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool|null,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
+     *     preflight?: string|null,
+     *     max_credits?: int|null,
+     *     max_drift?: float|null,
      *     draft?: bool|null,
      * } $params
      * - `name`: Internal name (your team only).
@@ -63,6 +66,11 @@ final class Campaigns extends Resource
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
      * clicks are counted. Their hosts must be public names. False if it is left out.
+     * - `preflight`: A preflight of the campaign, at most 24 hours old.
+     * - `max_credits`: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its
+     * start, and before its queued messages cost more.
+     * - `max_drift`: How far its recipients and its cost may have moved from the preflight at its start, as a share:
+     * 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
      * - `draft`: Whether to keep it as a draft until it is launched; its audience may be empty until then.
      * @param RequestOptions $options
      */
@@ -157,6 +165,64 @@ final class Campaigns extends Resource
             Model\CampaignPreview::class,
             'POST',
             '/v1/campaigns/preview',
+            [],
+            [],
+            $params,
+            ['exclude' => [], 'metadata' => [], 'utm' => [], 'audience' => []],
+            $options,
+        );
+    }
+
+    /**
+     * Preflight a campaign: audience, cost and end, with an id to create it with.
+     *
+     * @param array{
+     *     body: string,
+     *     audience: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
+     *     from?: string|null,
+     *     exclude?: array{list_ids?: list<string>|null, segment_ids?: list<string>|null, campaign_ids?: list<string>|null, messaged_within_days?: int|null}|null,
+     *     scheduled_at?: \DateTimeInterface|string|null,
+     *     metadata?: array<string, mixed>|null,
+     *     expires_at?: \DateTimeInterface|string|null,
+     *     rate_per_minute?: int|null,
+     *     spread_hours?: float|null,
+     *     quiet_hours?: bool|null,
+     *     send_at_local?: string|null,
+     *     contact_daily_cap?: int|null,
+     *     contact_weekly_cap?: int|null,
+     *     on_unknown?: 'never'|'resend'|string|null,
+     *     shorten_links?: bool|null,
+     *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
+     *     name?: string|null,
+     * } $params
+     * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+     * - `audience`: The audience.
+     * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
+     * workspace's if none is given.
+     * - `scheduled_at`: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
+     * - `metadata`: The metadata, which is ignored.
+     * - `expires_at`: ISO-8601 time with an offset after which nothing is handed to a carrier.
+     * - `rate_per_minute`: The most messages to send in a minute.
+     * - `spread_hours`: The number of hours over which to spread the messages evenly.
+     * - `quiet_hours`: Whether to hold messages during the recipients' quiet hours; by default, as the workspace is
+     * set.
+     * - `send_at_local`: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+     * clock.
+     * - `contact_daily_cap`: The most campaign messages that a recipient gets in 24 hours, this one included.
+     * - `contact_weekly_cap`: The most campaign messages that a recipient gets in 7 days, this one included.
+     * - `on_unknown`: What to do if the carrier cannot be asked whether it has a message: `never` only waits for the
+     * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
+     * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
+     * clicks are counted. Their hosts must be public names. False if it is left out.
+     * - `name`: The name, which is ignored.
+     * @param RequestOptions $options
+     */
+    public function preflight(array $params, array $options = []): Model\CampaignPreflight
+    {
+        return $this->fetch(
+            Model\CampaignPreflight::class,
+            'POST',
+            '/v1/campaigns/preflight',
             [],
             [],
             $params,
@@ -274,8 +340,16 @@ final class Campaigns extends Resource
      *
      * @param string $id The resource's id.
      * @param array{
+     *     preflight?: string|null,
+     *     max_credits?: int|null,
+     *     max_drift?: float|null,
      *     scheduled_at?: \DateTimeInterface|string|null,
      * } $params
+     * - `preflight`: A preflight of the campaign, at most 24 hours old.
+     * - `max_credits`: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its
+     * start, and before its queued messages cost more.
+     * - `max_drift`: How far its recipients and its cost may have moved from the preflight at its start, as a share:
+     * 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
      * - `scheduled_at`: ISO-8601 time with an offset, at most 365 days ahead; null for now, left out for the draft's
      * own time.
      * @param RequestOptions $options

@@ -80,6 +80,7 @@ final class Contacts extends Resource
      *     segment_id?: string,
      *     tag?: string,
      *     opt_in_status?: 'unknown'|'pending'|'opted_in'|'opted_out'|string,
+     *     unreachable?: bool,
      *     attributes?: array<string, mixed>,
      *     'created_at[gte]'?: \DateTimeInterface|string,
      *     'created_at[lt]'?: \DateTimeInterface|string,
@@ -100,6 +101,8 @@ final class Contacts extends Resource
      * - `segment_id`: Only contacts that this segment holds at this moment.
      * - `tag`: Only contacts with this tag, in any case.
      * - `opt_in_status`: Only contacts of this opt-in status.
+     * - `unreachable`: `true`: only contacts that campaigns skip because messages to their number failed again and
+     * again. `false`: only the others.
      * - `attributes`: Only contacts whose attributes have these values under these keys. A string also finds the
      * number or boolean that it spells.
      * - `created_at[gte]`: Only contacts created at this time or later.
@@ -252,6 +255,26 @@ final class Contacts extends Resource
     }
 
     /**
+     * Let campaigns reach a contact again.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function markReachable(string $id, array $options = []): Model\Contact
+    {
+        return $this->fetch(
+            Model\Contact::class,
+            'POST',
+            '/v1/contacts/{id}/mark_reachable',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
      * Add tags to a contact and remove others.
      *
      * @param string $id The resource's id.
@@ -324,6 +347,7 @@ final class Contacts extends Resource
      *     segment_id?: string|null,
      *     tag?: string|null,
      *     opt_in_status?: 'unknown'|'pending'|'opted_in'|'opted_out'|string|null,
+     *     unreachable?: bool|null,
      *     attributes?: array<string, mixed>|null,
      *     created_from?: \DateTimeInterface|string|null,
      *     created_before?: \DateTimeInterface|string|null,
@@ -341,6 +365,7 @@ final class Contacts extends Resource
      * - `segment_id`: Only contacts of this segment.
      * - `tag`: Only contacts with this tag.
      * - `opt_in_status`: Only contacts of this opt-in status.
+     * - `unreachable`: Only contacts that campaigns skip because messages to their number failed again and again.
      * - `attributes`: Only contacts with these values of attributes.
      * - `created_from`: Only contacts created at this time or later.
      * - `created_before`: Only contacts created before this time.

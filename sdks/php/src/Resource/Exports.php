@@ -31,6 +31,7 @@ final class Exports extends Resource
      *     segment_id?: string|null,
      *     tag?: string|null,
      *     opt_in_status?: 'unknown'|'pending'|'opted_in'|'opted_out'|string|null,
+     *     unreachable?: bool|null,
      *     attributes?: array<string, mixed>|null,
      *     filter?: array<string, mixed>|null,
      *     campaign_id?: string|null,
@@ -50,6 +51,8 @@ final class Exports extends Resource
      * - `segment_id`: For contacts: only those in this segment.
      * - `tag`: For contacts: only those with this tag.
      * - `opt_in_status`: For contacts: only those with this opt-in status.
+     * - `unreachable`: For contacts: only those that campaigns skip because messages to their number failed again and
+     * again.
      * - `attributes`: For contacts: only those with these values of attributes.
      * - `filter`: For contacts: only those that match this filter.
      * - `campaign_id`: For campaign results, the campaign; for messages: only those of this campaign.

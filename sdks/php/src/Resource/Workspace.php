@@ -52,6 +52,7 @@ final class Workspace extends Resource
      *     contact_daily_cap?: int|null,
      *     contact_weekly_cap?: int|null,
      *     contact_caps_cover_all?: bool,
+     *     unreachable_after?: int|null,
      *     quiet_hours?: bool,
      *     timezone?: string,
      *     low_balance_threshold?: int,
@@ -73,6 +74,8 @@ final class Workspace extends Resource
      * - `contact_daily_cap`: The most campaign messages to one contact in 24 hours; null for no cap.
      * - `contact_weekly_cap`: The most campaign messages to one contact in 7 days; null for no cap.
      * - `contact_caps_cover_all`: Whether single messages count towards the contact caps and are held to them, too.
+     * - `unreachable_after`: After how many failures for its number's sake in 90 days, with no sign of life in
+     * between, campaigns skip a contact; null for never. Contacts that are marked stay so.
      * - `quiet_hours`: Whether campaigns keep quiet hours by default.
      * - `timezone`: An IANA time zone such as America/New_York.
      * - `low_balance_threshold`: The balance below which `credits.low` is sent.

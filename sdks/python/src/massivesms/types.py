@@ -51,6 +51,7 @@ CampaignPauseReason = (
         "missed",
         "exclusion_missing",
         "manual",
+        "guard_rail",
     ]
     | str
 )
@@ -287,6 +288,8 @@ EventType = (
         "list.sync.completed",
         "list.sync.failed",
         "contact.merged",
+        "contact.unreachable",
+        "contact.reachable",
         "webhook.disabled",
         "test.ping",
     ]
@@ -324,6 +327,7 @@ FailureCode = (
         "recipient_deleted",
         "recipient_not_opted_in",
         "recipient_opted_out",
+        "recipient_unreachable",
         "region_blocked",
         "region_not_enabled",
         "sender_not_allowed",
@@ -639,6 +643,8 @@ SubscribedEvent = (
         "list.sync.completed",
         "list.sync.failed",
         "contact.merged",
+        "contact.unreachable",
+        "contact.reachable",
         "webhook.disabled",
         "test.ping",
     ]
@@ -661,6 +667,20 @@ TimelineEntryKind = (
         "event",
         "reply",
         "state",
+    ]
+    | str
+)
+TrippedGuard = (
+    Literal[
+        "max_credits",
+        "max_drift",
+    ]
+    | str
+)
+TrippedMeasure = (
+    Literal[
+        "credits",
+        "recipients",
     ]
     | str
 )
@@ -953,6 +973,7 @@ class Campaign(Model):
         "stats": "CampaignStats",
         "warnings": "SendWarning",
         "utm": "Utm",
+        "guard_rails": "GuardRails",
     }
     id: str
     object: Literal["campaign"]
@@ -969,8 +990,8 @@ class Campaign(Model):
     status: CampaignStatus
     """The status."""
     pause_reason: CampaignPauseReason | None
-    """Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null unless it
-    is."""
+    """Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or `guard_rail`;
+    null unless it is."""
     stats: CampaignStats
     metadata: dict[str, str | float | bool | None]
     """Your own values, as you gave them."""
@@ -1006,6 +1027,8 @@ class Campaign(Model):
     """Whether recipients get short links of their own."""
     utm: Utm | None
     """The UTM parameters of its short links."""
+    guard_rails: GuardRails | None
+    """Beyond what it is paused; null if nothing was asked for."""
     version: str
     """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     between."""
@@ -1096,6 +1119,69 @@ class CampaignPausedEvent(Model):
     api_version: Literal["v1"]
     created_at: str
     data: Campaign
+
+
+class CampaignPreflight(Model):
+    """A preview of a campaign with an id, to create the campaign with. `cost` is what it would cost in credits.
+    `starts_at` and `ends_at` are about when its first and last message would be sent, by its rates and the
+    recipients' quiet hours. A campaign can be created or launched with it until `valid_until`. All other fields are
+    those of a preview."""
+
+    _nested: ClassVar[Mapping[str, str]] = {
+        "skipped": "SkippedCount",
+        "encodings": "EncodingCounts",
+        "segments": "SegmentsCount",
+        "credits": "CreditsRange",
+        "characters": "ForcingCharacter",
+        "missing_variables": "MissingVariable",
+        "samples": "SampleMessage",
+        "warnings": "SendWarning",
+        "refusal": "Refusal",
+        "cost": "CostRange",
+    }
+    object: Literal["campaign_preflight"]
+    livemode: bool
+    from_: str
+    """The sender that recipients would see."""
+    audience_count: int
+    """The size of the audience, each phone counted once."""
+    recipient_count: int
+    """The number of recipients."""
+    skipped_count: int
+    """The number of skipped members of the audience."""
+    skipped: list[SkippedCount]
+    held_count: int
+    encodings: EncodingCounts
+    segments: list[SegmentsCount]
+    credits: CreditsRange
+    characters: list[ForcingCharacter]
+    suggested_body: str | None
+    """The body with plain characters instead of typographic ones; null if that saves nothing."""
+    segments_saved: int
+    """The number of segments that the suggestion saves, over all recipients."""
+    missing_variables: list[MissingVariable]
+    samples: list[SampleMessage]
+    estimated_seconds: int
+    """The estimated duration of sending, in seconds."""
+    balance: int
+    """The current balance."""
+    balance_after: int
+    """The balance afterwards; negative if it is too low."""
+    exact: bool
+    """Whether every recipient was counted; false if the numbers are scaled up from a sample."""
+    sample_size: int
+    """The number of recipients whose message was rendered."""
+    warnings: list[SendWarning]
+    refusal: Refusal | None
+    id: str
+    """The id, for `preflight` of the campaign."""
+    cost: CostRange
+    starts_at: str
+    """When it would start."""
+    ends_at: str
+    """About when its last message would be sent."""
+    valid_until: str
+    """Until when a campaign may be created or launched with it."""
 
 
 class CampaignPreview(Model):
@@ -1422,7 +1508,11 @@ class ConsentRecord(Model):
 class Contact(Model):
     """A person to whom you send SMS."""
 
-    _nested: ClassVar[Mapping[str, str]] = {"opt_in": "OptInState", "warnings": "SendWarning"}
+    _nested: ClassVar[Mapping[str, str]] = {
+        "opt_in": "OptInState",
+        "unreachable": "Unreachable",
+        "warnings": "SendWarning",
+    }
     id: str
     object: Literal["contact"]
     livemode: bool
@@ -1440,6 +1530,7 @@ class Contact(Model):
     external_id: str | None
     """The id in your own system; null if not given."""
     opt_in: OptInState
+    unreachable: Unreachable | None
     attributes: dict[str, Any]
     """Your own values by name, for personalization."""
     tags: list[str]
@@ -1576,6 +1667,32 @@ class ContactOptedOutEvent(Model):
     data: Contact
 
 
+class ContactReachableEvent(Model):
+    """Campaigns reach the contact again: a message arrived, its number wrote, or somebody said so."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Contact"}
+    id: str
+    object: Literal["event"]
+    type: Literal["contact.reachable"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Contact
+
+
+class ContactUnreachableEvent(Model):
+    """Messages to the contact's number failed again and again: campaigns skip it. `data.unreachable` tells why."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Contact"}
+    id: str
+    object: Literal["event"]
+    type: Literal["contact.unreachable"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Contact
+
+
 class ContactsAdded(Model):
     """The result of adding contacts to a list."""
 
@@ -1611,6 +1728,17 @@ class ContactsImported(Model):
     """The number of contacts that had opted out and stay opted out."""
     invalid: list[RowRefused]
     """The rows that were refused."""
+
+
+class CostRange(Model):
+    """What a campaign would cost in credits. The three are equal unless a sample was looked at."""
+
+    lowest: int
+    """The lowest that is likely."""
+    expected: int
+    """About what it costs."""
+    highest: int
+    """The highest that is likely."""
 
 
 class CreditRate(Model):
@@ -1794,6 +1922,26 @@ class ForcingCharacter(Model):
     """A replacement in the GSM alphabet; null if there is none."""
     segments_saved: int
     """The number of segments saved by replacing only this character."""
+
+
+class GuardRails(Model):
+    """What a campaign may become before it is paused."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"tripped": "Tripped"}
+    preflight_id: str | None
+    """Its preflight; null without one."""
+    max_credits: int | None
+    """The most credits that it may cost; null for no limit."""
+    max_drift: float | None
+    """How far it may have moved from its preflight, as a share; null for no limit."""
+    expected_recipients: int | None
+    """The recipients that the preflight expected."""
+    expected_credits: int | None
+    """The cost that the preflight expected."""
+    lifted: bool
+    """Whether somebody resumed it all the same."""
+    tripped: Tripped | None
+    """What it moved beyond; null unless that has paused it."""
 
 
 class Import(Model):
@@ -3044,6 +3192,34 @@ class TimelineEntry(Model):
     error: ErrorDetail | None
 
 
+class Tripped(Model):
+    """The guard rail beyond which a campaign moved."""
+
+    guard: TrippedGuard
+    """The guard rail."""
+    measure: TrippedMeasure
+    """What moved."""
+    limit: float
+    """The value of the guard rail."""
+    expected: int | None
+    """What the preflight expected; null without one."""
+    found: int
+    """What it is."""
+    message: str
+    """The same, in English."""
+
+
+class Unreachable(Model):
+    """Why campaigns skip a contact's number: messages to it failed again and again. Its consent stays as it is."""
+
+    at: str
+    """Since when campaigns skip it."""
+    code: str
+    """The error code of the last failure."""
+    message: str
+    """That error, in English."""
+
+
 class Utm(Model):
     """UTM parameters that are added to each shortened link which does not have them yet."""
 
@@ -3148,6 +3324,9 @@ class Workspace(Model):
     """The most campaign messages to one contact in 7 days; null for no cap."""
     contact_caps_cover_all: bool
     """Whether single messages count towards the contact caps and are held to them, too."""
+    unreachable_after: int | None
+    """After how many failures for its number's sake campaigns skip a contact; null for never, as in the sandbox until
+    it is set there."""
     quiet_hours: bool
     """Whether campaigns send only in the daytime of the recipient by default."""
     timezone: str
@@ -3205,6 +3384,8 @@ Event = Union[  # noqa: UP007
     ListSyncCompletedEvent,
     ListSyncFailedEvent,
     ContactMergedEvent,
+    ContactUnreachableEvent,
+    ContactReachableEvent,
     WebhookDisabledEvent,
     TestPingEvent,
     UnknownEvent,
@@ -3233,6 +3414,8 @@ EVENTS: Mapping[str, type[Model]] = {
     "list.sync.completed": ListSyncCompletedEvent,
     "list.sync.failed": ListSyncFailedEvent,
     "contact.merged": ContactMergedEvent,
+    "contact.unreachable": ContactUnreachableEvent,
+    "contact.reachable": ContactReachableEvent,
     "webhook.disabled": WebhookDisabledEvent,
     "test.ping": TestPingEvent,
 }

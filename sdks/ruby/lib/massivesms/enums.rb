@@ -42,6 +42,7 @@ module MassiveSMS
     MISSED = "missed"
     EXCLUSION_MISSING = "exclusion_missing"
     MANUAL = "manual"
+    GUARD_RAIL = "guard_rail"
   end
 
   # Values of CampaignStatus.
@@ -266,6 +267,8 @@ module MassiveSMS
     LIST_SYNC_COMPLETED = "list.sync.completed"
     LIST_SYNC_FAILED = "list.sync.failed"
     CONTACT_MERGED = "contact.merged"
+    CONTACT_UNREACHABLE = "contact.unreachable"
+    CONTACT_REACHABLE = "contact.reachable"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
   end
@@ -301,6 +304,7 @@ module MassiveSMS
     RECIPIENT_DELETED = "recipient_deleted"
     RECIPIENT_NOT_OPTED_IN = "recipient_not_opted_in"
     RECIPIENT_OPTED_OUT = "recipient_opted_out"
+    RECIPIENT_UNREACHABLE = "recipient_unreachable"
     REGION_BLOCKED = "region_blocked"
     REGION_NOT_ENABLED = "region_not_enabled"
     SENDER_NOT_ALLOWED = "sender_not_allowed"
@@ -588,6 +592,8 @@ module MassiveSMS
     LIST_SYNC_COMPLETED = "list.sync.completed"
     LIST_SYNC_FAILED = "list.sync.failed"
     CONTACT_MERGED = "contact.merged"
+    CONTACT_UNREACHABLE = "contact.unreachable"
+    CONTACT_REACHABLE = "contact.reachable"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
   end
@@ -608,6 +614,18 @@ module MassiveSMS
     EVENT = "event"
     REPLY = "reply"
     STATE = "state"
+  end
+
+  # Values of TrippedGuard.
+  module TrippedGuard
+    MAX_CREDITS = "max_credits"
+    MAX_DRIFT = "max_drift"
+  end
+
+  # Values of TrippedMeasure.
+  module TrippedMeasure
+    CREDITS = "credits"
+    RECIPIENTS = "recipients"
   end
 
   # Values of WebhookDisabledReason.

@@ -48,6 +48,8 @@ module MassiveSMS
       "list.sync.completed" => :ListSyncCompletedEvent,
       "list.sync.failed" => :ListSyncFailedEvent,
       "contact.merged" => :ContactMergedEvent,
+      "contact.unreachable" => :ContactUnreachableEvent,
+      "contact.reachable" => :ContactReachableEvent,
       "webhook.disabled" => :WebhookDisabledEvent,
       "test.ping" => :TestPingEvent
     }.freeze
@@ -185,8 +187,8 @@ module MassiveSMS
     field :exclude, :Exclusions
     # The status.
     field :status
-    # Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed` or `exclusion_missing`; null unless it
-    # is.
+    # Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or `guard_rail`;
+    # null unless it is.
     field :pause_reason
     field :stats, :CampaignStats
     # Your own values, as you gave them.
@@ -223,6 +225,8 @@ module MassiveSMS
     field :shorten_links
     # The UTM parameters of its short links.
     field :utm, :Utm
+    # Beyond what it is paused; null if nothing was asked for.
+    field :guard_rails, :GuardRails
     # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     # between.
     field :version
@@ -301,6 +305,56 @@ module MassiveSMS
     field :api_version
     field :created_at, :time
     field :data, :Campaign
+  end
+
+  # A preview of a campaign with an id, to create the campaign with. `cost` is what it would cost in credits.
+  # `starts_at` and `ends_at` are about when its first and last message would be sent, by its rates and the
+  # recipients' quiet hours. A campaign can be created or launched with it until `valid_until`. All other fields are
+  # those of a preview.
+  class CampaignPreflight < Model
+    field :object
+    field :livemode
+    # The sender that recipients would see.
+    field :from
+    # The size of the audience, each phone counted once.
+    field :audience_count
+    # The number of recipients.
+    field :recipient_count
+    # The number of skipped members of the audience.
+    field :skipped_count
+    field :skipped, [:SkippedCount]
+    field :held_count
+    field :encodings, :EncodingCounts
+    field :segments, [:SegmentsCount]
+    field :credits, :CreditsRange
+    field :characters, [:ForcingCharacter]
+    # The body with plain characters instead of typographic ones; null if that saves nothing.
+    field :suggested_body
+    # The number of segments that the suggestion saves, over all recipients.
+    field :segments_saved
+    field :missing_variables, [:MissingVariable]
+    field :samples, [:SampleMessage]
+    # The estimated duration of sending, in seconds.
+    field :estimated_seconds
+    # The current balance.
+    field :balance
+    # The balance afterwards; negative if it is too low.
+    field :balance_after
+    # Whether every recipient was counted; false if the numbers are scaled up from a sample.
+    field :exact
+    # The number of recipients whose message was rendered.
+    field :sample_size
+    field :warnings, [:SendWarning]
+    field :refusal, :Refusal
+    # The id, for `preflight` of the campaign.
+    field :id
+    field :cost, :CostRange
+    # When it would start.
+    field :starts_at, :time
+    # About when its last message would be sent.
+    field :ends_at, :time
+    # Until when a campaign may be created or launched with it.
+    field :valid_until
   end
 
   # A preview of a campaign, as if it were sent now. `audience_count` is the size of the audience, each phone counted
@@ -610,6 +664,7 @@ module MassiveSMS
     # The id in your own system; null if not given.
     field :external_id
     field :opt_in, :OptInState
+    field :unreachable, :Unreachable
     # Your own values by name, for personalization.
     field :attributes
     # Its tags, in order.
@@ -725,6 +780,28 @@ module MassiveSMS
     field :data, :Contact
   end
 
+  # Campaigns reach the contact again: a message arrived, its number wrote, or somebody said so.
+  class ContactReachableEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Contact
+  end
+
+  # Messages to the contact's number failed again and again: campaigns skip it. `data.unreachable` tells why.
+  class ContactUnreachableEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Contact
+  end
+
   # The result of adding contacts to a list.
   class ContactsAdded < Model
     # The number of contacts added.
@@ -757,6 +834,16 @@ module MassiveSMS
     field :opted_out
     # The rows that were refused.
     field :invalid, [:RowRefused]
+  end
+
+  # What a campaign would cost in credits. The three are equal unless a sample was looked at.
+  class CostRange < Model
+    # The lowest that is likely.
+    field :lowest
+    # About what it costs.
+    field :expected
+    # The highest that is likely.
+    field :highest
   end
 
   # The credits for a segment to a region, from a certain time. A region without a rate costs one credit.
@@ -923,6 +1010,24 @@ module MassiveSMS
     field :replacement
     # The number of segments saved by replacing only this character.
     field :segments_saved
+  end
+
+  # What a campaign may become before it is paused.
+  class GuardRails < Model
+    # Its preflight; null without one.
+    field :preflight_id
+    # The most credits that it may cost; null for no limit.
+    field :max_credits
+    # How far it may have moved from its preflight, as a share; null for no limit.
+    field :max_drift
+    # The recipients that the preflight expected.
+    field :expected_recipients
+    # The cost that the preflight expected.
+    field :expected_credits
+    # Whether somebody resumed it all the same.
+    field :lifted
+    # What it moved beyond; null unless that has paused it.
+    field :tripped, :Tripped
   end
 
   # An import of contacts from a file.
@@ -2026,6 +2131,32 @@ module MassiveSMS
     field :error, :ErrorDetail
   end
 
+  # The guard rail beyond which a campaign moved.
+  class Tripped < Model
+    # The guard rail.
+    field :guard
+    # What moved.
+    field :measure
+    # The value of the guard rail.
+    field :limit
+    # What the preflight expected; null without one.
+    field :expected
+    # What it is.
+    field :found
+    # The same, in English.
+    field :message
+  end
+
+  # Why campaigns skip a contact's number: messages to it failed again and again. Its consent stays as it is.
+  class Unreachable < Model
+    # Since when campaigns skip it.
+    field :at, :time
+    # The error code of the last failure.
+    field :code
+    # That error, in English.
+    field :message
+  end
+
   # UTM parameters that are added to each shortened link which does not have them yet.
   class Utm < Model
     # `utm_source`.
@@ -2124,6 +2255,9 @@ module MassiveSMS
     field :contact_weekly_cap
     # Whether single messages count towards the contact caps and are held to them, too.
     field :contact_caps_cover_all
+    # After how many failures for its number's sake campaigns skip a contact; null for never, as in the sandbox until
+    # it is set there.
+    field :unreachable_after
     # Whether campaigns send only in the daytime of the recipient by default.
     field :quiet_hours
     # The IANA time zone.

@@ -18,6 +18,7 @@ module MassiveSMS
     CampaignLink
     CampaignLinks
     CampaignPausedEvent
+    CampaignPreflight
     CampaignPreview
     CampaignResumedEvent
     CampaignStartedEvent
@@ -42,8 +43,11 @@ module MassiveSMS
     ContactNote
     ContactOptedInEvent
     ContactOptedOutEvent
+    ContactReachableEvent
+    ContactUnreachableEvent
     ContactsAdded
     ContactsImported
+    CostRange
     CreditRate
     Credits
     CreditsLowEvent
@@ -57,6 +61,7 @@ module MassiveSMS
     Export
     ExportFault
     ForcingCharacter
+    GuardRails
     Import
     ImportColumn
     ImportCompletedEvent
@@ -128,6 +133,8 @@ module MassiveSMS
     Tag
     TestPingEvent
     TimelineEntry
+    Tripped
+    Unreachable
     Utm
     Webhook
     WebhookAttempt
@@ -184,6 +191,8 @@ module MassiveSMS
     SubscribedEvent
     SyncSampleStatus
     TimelineEntryKind
+    TrippedGuard
+    TrippedMeasure
     WebhookDisabledReason
     WebhookStatus
   ].each { |name| autoload name, "massivesms/enums" }

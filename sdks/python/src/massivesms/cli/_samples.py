@@ -77,10 +77,11 @@ _samples = {
         '"con_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "contact", "livemode": true, "phone": "+141555'
         '50123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timezo'
         'ne": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in", '
-        '"source": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "attributes": {"'
-        'tier": "vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"], "created_at": "2026-'
-        '05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "wa'
-        'rnings": []}}'
+        '"source": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "unreachable": {'
+        '"at": "2026-05-01T20:00:00Z", "code": "invalid_number", "message": "The carrier says that '
+        'the number does not exist."}, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "t'
+        'ags": ["vip", "webinar"], "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T'
+        '20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
     ),
     "contact.opted_out": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "contact.opted_out", "'
@@ -88,10 +89,11 @@ _samples = {
         ' "con_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "contact", "livemode": true, "phone": "+14155'
         '550123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timez'
         'one": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_out"'
-        ', "source": "keyword", "ip": null, "at": "2026-05-01T20:00:00Z"}, "attributes": {"tier": "'
-        'vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"], "created_at": "2026-05-01T20'
-        ':00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings":'
-        " []}}"
+        ', "source": "keyword", "ip": null, "at": "2026-05-01T20:00:00Z"}, "unreachable": {"at": "2'
+        '026-05-01T20:00:00Z", "code": "invalid_number", "message": "The carrier says that the numb'
+        'er does not exist."}, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "tags": ["'
+        'vip", "webinar"], "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00'
+        'Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
     ),
     "campaign.dispatched": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.dispatched",'
@@ -107,7 +109,8 @@ _samples = {
         'd_at_local": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": '
         '"2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "comp'
         'leted_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": '
-        '"never", "shorten_links": false, "utm": null, "version": "5f3a9c01d2e4b687"}}'
+        '"never", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e'
+        '4b687"}}'
     ),
     "campaign.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.completed", '
@@ -123,8 +126,8 @@ _samples = {
         'at_local": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": "2'
         '026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "comple'
         'ted_at": "2026-05-01T20:00:00Z", "canceled_at": null, "created_at": "2026-05-01T20:00:00Z"'
-        ', "on_unknown": "never", "shorten_links": false, "utm": null, "version": "5f3a9c01d2e4b687'
-        '"}}'
+        ', "on_unknown": "never", "shorten_links": false, "utm": null, "guard_rails": null, "versio'
+        'n": "5f3a9c01d2e4b687"}}'
     ),
     "credits.low": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "credits.low", "livemo'
@@ -203,7 +206,7 @@ _samples = {
         '": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": "2026-05-0'
         '1T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "canceled_a'
         't": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorten_links": fa'
-        'lse, "utm": null, "version": "5f3a9c01d2e4b687"}}'
+        'lse, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687"}}'
     ),
     "campaign.paused": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.paused", "li'
@@ -219,7 +222,8 @@ _samples = {
         '_at_local": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": "'
         '2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "compl'
         'eted_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "'
-        'never", "shorten_links": false, "utm": null, "version": "5f3a9c01d2e4b687"}}'
+        'never", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4'
+        'b687"}}'
     ),
     "campaign.resumed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.resumed", "l'
@@ -235,7 +239,8 @@ _samples = {
         't_local": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": "20'
         '26-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "complet'
         'ed_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "ne'
-        'ver", "shorten_links": false, "utm": null, "version": "5f3a9c01d2e4b687"}}'
+        'ver", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b6'
+        '87"}}'
     ),
     "campaign.canceled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.canceled", "'
@@ -251,8 +256,8 @@ _samples = {
         'at_local": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": "2'
         '026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "comple'
         'ted_at": null, "canceled_at": "2026-05-01T20:00:00Z", "created_at": "2026-05-01T20:00:00Z"'
-        ', "on_unknown": "never", "shorten_links": false, "utm": null, "version": "5f3a9c01d2e4b687'
-        '"}}'
+        ', "on_unknown": "never", "shorten_links": false, "utm": null, "guard_rails": null, "versio'
+        'n": "5f3a9c01d2e4b687"}}'
     ),
     "import.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "import.completed", "l'
@@ -308,10 +313,36 @@ _samples = {
         'on_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "contact", "livemode": true, "phone": "+14155550'
         '123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timezone'
         '": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in", "s'
-        'ource": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "attributes": {"ti'
-        'er": "vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"], "created_at": "2026-05'
-        '-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "warn'
-        'ings": [], "merged_id": "con_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}}'
+        'ource": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "unreachable": {"a'
+        't": "2026-05-01T20:00:00Z", "code": "invalid_number", "message": "The carrier says that th'
+        'e number does not exist."}, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "tag'
+        's": ["vip", "webinar"], "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20'
+        ':00:00Z", "version": "5f3a9c01d2e4b687", "warnings": [], "merged_id": "con_01HYZ8K5VQAE2N0'
+        'PWQ6DC9V8MP"}}'
+    ),
+    "contact.unreachable": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "contact.unreachable",'
+        ' "livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id'
+        '": "con_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "contact", "livemode": true, "phone": "+141'
+        '55550123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "tim'
+        'ezone": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in'
+        '", "source": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "unreachable"'
+        ': {"at": "2026-05-01T20:00:00Z", "code": "invalid_number", "message": "The carrier says th'
+        'at the number does not exist."}, "attributes": {"tier": "vip", "joined_at": "2026-04-22"},'
+        ' "tags": ["vip", "webinar"], "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-'
+        '01T20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
+    ),
+    "contact.reachable": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "contact.reachable", "'
+        'livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id":'
+        ' "con_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "contact", "livemode": true, "phone": "+14155'
+        '550123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timez'
+        'one": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in",'
+        ' "source": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "unreachable": '
+        '{"at": "2026-05-01T20:00:00Z", "code": "invalid_number", "message": "The carrier says that'
+        ' the number does not exist."}, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "'
+        'tags": ["vip", "webinar"], "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01'
+        'T20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
     ),
     "webhook.disabled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "webhook.disabled", "l'

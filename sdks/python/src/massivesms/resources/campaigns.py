@@ -42,6 +42,9 @@ class Campaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        preflight: str | NotGiven | None = NOT_GIVEN,
+        max_credits: int | NotGiven | None = NOT_GIVEN,
+        max_drift: float | NotGiven | None = NOT_GIVEN,
         draft: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -75,6 +78,11 @@ class Campaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        preflight: A preflight of the campaign, at most 24 hours old.
+        max_credits: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at
+            its start, and before its queued messages cost more.
+        max_drift: How far its recipients and its cost may have moved from the preflight at its start, as a
+            share: 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
         draft: Whether to keep it as a draft until it is launched; its audience may be empty until then.
         """
         return self._client.call(
@@ -99,6 +107,9 @@ class Campaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "preflight": preflight,
+                "max_credits": max_credits,
+                "max_drift": max_drift,
                 "draft": draft,
             },
             idempotency_key=idempotency_key,
@@ -200,6 +211,84 @@ class Campaigns:
             "POST",
             "/v1/campaigns/preview",
             "CampaignPreview",
+            body={
+                "from": from_,
+                "exclude": exclude,
+                "scheduled_at": scheduled_at,
+                "metadata": metadata,
+                "expires_at": expires_at,
+                "rate_per_minute": rate_per_minute,
+                "spread_hours": spread_hours,
+                "quiet_hours": quiet_hours,
+                "send_at_local": send_at_local,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
+                "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
+                "utm": utm,
+                "body": body,
+                "audience": audience,
+                "name": name,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def preflight(
+        self,
+        *,
+        body: str,
+        audience: t.AudienceParam,
+        from_: str | NotGiven | None = NOT_GIVEN,
+        exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
+        scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
+        metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
+        expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
+        rate_per_minute: int | NotGiven | None = NOT_GIVEN,
+        spread_hours: float | NotGiven | None = NOT_GIVEN,
+        quiet_hours: bool | NotGiven | None = NOT_GIVEN,
+        send_at_local: str | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
+        on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.CampaignPreflight:
+        """Preflight a campaign: audience, cost and end, with an id to create it with.
+
+        Preflight a campaign: audience, cost and end, with an id to create it with.
+
+        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        audience: The audience.
+        from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
+            workspace's if none is given.
+        exclude: See the reference.
+        scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
+        metadata: The metadata, which is ignored.
+        expires_at: ISO-8601 time with an offset after which nothing is handed to a carrier.
+        rate_per_minute: The most messages to send in a minute.
+        spread_hours: The number of hours over which to spread the messages evenly.
+        quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
+            is set.
+        send_at_local: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+            clock.
+        contact_daily_cap: The most campaign messages that a recipient gets in 24 hours, this one included.
+        contact_weekly_cap: The most campaign messages that a recipient gets in 7 days, this one included.
+        on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
+            the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
+            is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
+        utm: See the reference.
+        name: The name, which is ignored.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/campaigns/preflight",
+            "CampaignPreflight",
             body={
                 "from": from_,
                 "exclude": exclude,
@@ -357,6 +446,9 @@ class Campaigns:
         self,
         id: str,
         *,
+        preflight: str | NotGiven | None = NOT_GIVEN,
+        max_credits: int | NotGiven | None = NOT_GIVEN,
+        max_drift: float | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -366,6 +458,11 @@ class Campaigns:
         Starts at `scheduled_at`, or now if it is null, or at the draft's own time if it is left out. For a campaign
         that is not a draft, the answer is 409.
 
+        preflight: A preflight of the campaign, at most 24 hours old.
+        max_credits: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at
+            its start, and before its queued messages cost more.
+        max_drift: How far its recipients and its cost may have moved from the preflight at its start, as a
+            share: 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead; null for now, left out for the
             draft's own time.
         """
@@ -377,6 +474,9 @@ class Campaigns:
                 "id": id,
             },
             body={
+                "preflight": preflight,
+                "max_credits": max_credits,
+                "max_drift": max_drift,
                 "scheduled_at": scheduled_at,
             },
             idempotency_key=idempotency_key,
@@ -575,6 +675,9 @@ class AsyncCampaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        preflight: str | NotGiven | None = NOT_GIVEN,
+        max_credits: int | NotGiven | None = NOT_GIVEN,
+        max_drift: float | NotGiven | None = NOT_GIVEN,
         draft: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -608,6 +711,11 @@ class AsyncCampaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        preflight: A preflight of the campaign, at most 24 hours old.
+        max_credits: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at
+            its start, and before its queued messages cost more.
+        max_drift: How far its recipients and its cost may have moved from the preflight at its start, as a
+            share: 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
         draft: Whether to keep it as a draft until it is launched; its audience may be empty until then.
         """
         return await self._client.call(
@@ -632,6 +740,9 @@ class AsyncCampaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "preflight": preflight,
+                "max_credits": max_credits,
+                "max_drift": max_drift,
                 "draft": draft,
             },
             idempotency_key=idempotency_key,
@@ -733,6 +844,84 @@ class AsyncCampaigns:
             "POST",
             "/v1/campaigns/preview",
             "CampaignPreview",
+            body={
+                "from": from_,
+                "exclude": exclude,
+                "scheduled_at": scheduled_at,
+                "metadata": metadata,
+                "expires_at": expires_at,
+                "rate_per_minute": rate_per_minute,
+                "spread_hours": spread_hours,
+                "quiet_hours": quiet_hours,
+                "send_at_local": send_at_local,
+                "contact_daily_cap": contact_daily_cap,
+                "contact_weekly_cap": contact_weekly_cap,
+                "on_unknown": on_unknown,
+                "shorten_links": shorten_links,
+                "utm": utm,
+                "body": body,
+                "audience": audience,
+                "name": name,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def preflight(
+        self,
+        *,
+        body: str,
+        audience: t.AudienceParam,
+        from_: str | NotGiven | None = NOT_GIVEN,
+        exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
+        scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
+        metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
+        expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
+        rate_per_minute: int | NotGiven | None = NOT_GIVEN,
+        spread_hours: float | NotGiven | None = NOT_GIVEN,
+        quiet_hours: bool | NotGiven | None = NOT_GIVEN,
+        send_at_local: str | NotGiven | None = NOT_GIVEN,
+        contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
+        contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
+        on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
+        shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        name: str | NotGiven | None = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.CampaignPreflight:
+        """Preflight a campaign: audience, cost and end, with an id to create it with.
+
+        Preflight a campaign: audience, cost and end, with an id to create it with.
+
+        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        audience: The audience.
+        from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
+            workspace's if none is given.
+        exclude: See the reference.
+        scheduled_at: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
+        metadata: The metadata, which is ignored.
+        expires_at: ISO-8601 time with an offset after which nothing is handed to a carrier.
+        rate_per_minute: The most messages to send in a minute.
+        spread_hours: The number of hours over which to spread the messages evenly.
+        quiet_hours: Whether to hold messages during the recipients' quiet hours; by default, as the workspace
+            is set.
+        send_at_local: The time of day at which each recipient gets it, such as `10:00`, by the recipient's own
+            clock.
+        contact_daily_cap: The most campaign messages that a recipient gets in 24 hours, this one included.
+        contact_weekly_cap: The most campaign messages that a recipient gets in 7 days, this one included.
+        on_unknown: What to do if the carrier cannot be asked whether it has a message: `never` only waits for
+            the delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none
+            is given.
+        shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
+            clicks are counted. Their hosts must be public names. False if it is left out.
+        utm: See the reference.
+        name: The name, which is ignored.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/campaigns/preflight",
+            "CampaignPreflight",
             body={
                 "from": from_,
                 "exclude": exclude,
@@ -890,6 +1079,9 @@ class AsyncCampaigns:
         self,
         id: str,
         *,
+        preflight: str | NotGiven | None = NOT_GIVEN,
+        max_credits: int | NotGiven | None = NOT_GIVEN,
+        max_drift: float | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -899,6 +1091,11 @@ class AsyncCampaigns:
         Starts at `scheduled_at`, or now if it is null, or at the draft's own time if it is left out. For a campaign
         that is not a draft, the answer is 409.
 
+        preflight: A preflight of the campaign, at most 24 hours old.
+        max_credits: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at
+            its start, and before its queued messages cost more.
+        max_drift: How far its recipients and its cost may have moved from the preflight at its start, as a
+            share: 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead; null for now, left out for the
             draft's own time.
         """
@@ -910,6 +1107,9 @@ class AsyncCampaigns:
                 "id": id,
             },
             body={
+                "preflight": preflight,
+                "max_credits": max_credits,
+                "max_drift": max_drift,
                 "scheduled_at": scheduled_at,
             },
             idempotency_key=idempotency_key,

@@ -94,6 +94,7 @@ class Contacts:
         segment_id: str | NotGiven = NOT_GIVEN,
         tag: str | NotGiven = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven = NOT_GIVEN,
+        unreachable: bool | NotGiven = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven = NOT_GIVEN,
         created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
         created_at_lt: datetime | str | NotGiven = NOT_GIVEN,
@@ -119,6 +120,8 @@ class Contacts:
         segment_id: Only contacts that this segment holds at this moment.
         tag: Only contacts with this tag, in any case.
         opt_in_status: Only contacts of this opt-in status.
+        unreachable: `true`: only contacts that campaigns skip because messages to their number failed again and
+            again. `false`: only the others.
         attributes: Only contacts whose attributes have these values under these keys. A string also finds the
             number or boolean that it spells.
         created_at_gte: Only contacts created at this time or later.
@@ -144,6 +147,7 @@ class Contacts:
                 "segment_id": segment_id,
                 "tag": tag,
                 "opt_in_status": opt_in_status,
+                "unreachable": unreachable,
                 "attributes": attributes,
                 "created_at[gte]": created_at_gte,
                 "created_at[lt]": created_at_lt,
@@ -309,6 +313,28 @@ class Contacts:
             options=options,
         )
 
+    def mark_reachable(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Contact:
+        """Let campaigns reach a contact again.
+
+        Let campaigns reach a contact again.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/contacts/{id}/mark_reachable",
+            "Contact",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
     def tag(
         self,
         id: str,
@@ -389,6 +415,7 @@ class Contacts:
         segment_id: str | NotGiven | None = NOT_GIVEN,
         tag: str | NotGiven | None = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        unreachable: bool | NotGiven | None = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         created_from: datetime | str | NotGiven | None = NOT_GIVEN,
         created_before: datetime | str | NotGiven | None = NOT_GIVEN,
@@ -413,6 +440,7 @@ class Contacts:
         segment_id: Only contacts of this segment.
         tag: Only contacts with this tag.
         opt_in_status: Only contacts of this opt-in status.
+        unreachable: Only contacts that campaigns skip because messages to their number failed again and again.
         attributes: Only contacts with these values of attributes.
         created_from: Only contacts created at this time or later.
         created_before: Only contacts created before this time.
@@ -435,6 +463,7 @@ class Contacts:
                 "segment_id": segment_id,
                 "tag": tag,
                 "opt_in_status": opt_in_status,
+                "unreachable": unreachable,
                 "attributes": attributes,
                 "created_from": created_from,
                 "created_before": created_before,
@@ -704,6 +733,7 @@ class AsyncContacts:
         segment_id: str | NotGiven = NOT_GIVEN,
         tag: str | NotGiven = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven = NOT_GIVEN,
+        unreachable: bool | NotGiven = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven = NOT_GIVEN,
         created_at_gte: datetime | str | NotGiven = NOT_GIVEN,
         created_at_lt: datetime | str | NotGiven = NOT_GIVEN,
@@ -729,6 +759,8 @@ class AsyncContacts:
         segment_id: Only contacts that this segment holds at this moment.
         tag: Only contacts with this tag, in any case.
         opt_in_status: Only contacts of this opt-in status.
+        unreachable: `true`: only contacts that campaigns skip because messages to their number failed again and
+            again. `false`: only the others.
         attributes: Only contacts whose attributes have these values under these keys. A string also finds the
             number or boolean that it spells.
         created_at_gte: Only contacts created at this time or later.
@@ -754,6 +786,7 @@ class AsyncContacts:
                 "segment_id": segment_id,
                 "tag": tag,
                 "opt_in_status": opt_in_status,
+                "unreachable": unreachable,
                 "attributes": attributes,
                 "created_at[gte]": created_at_gte,
                 "created_at[lt]": created_at_lt,
@@ -919,6 +952,28 @@ class AsyncContacts:
             options=options,
         )
 
+    async def mark_reachable(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Contact:
+        """Let campaigns reach a contact again.
+
+        Let campaigns reach a contact again.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/contacts/{id}/mark_reachable",
+            "Contact",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
     async def tag(
         self,
         id: str,
@@ -999,6 +1054,7 @@ class AsyncContacts:
         segment_id: str | NotGiven | None = NOT_GIVEN,
         tag: str | NotGiven | None = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        unreachable: bool | NotGiven | None = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         created_from: datetime | str | NotGiven | None = NOT_GIVEN,
         created_before: datetime | str | NotGiven | None = NOT_GIVEN,
@@ -1023,6 +1079,7 @@ class AsyncContacts:
         segment_id: Only contacts of this segment.
         tag: Only contacts with this tag.
         opt_in_status: Only contacts of this opt-in status.
+        unreachable: Only contacts that campaigns skip because messages to their number failed again and again.
         attributes: Only contacts with these values of attributes.
         created_from: Only contacts created at this time or later.
         created_before: Only contacts created before this time.
@@ -1045,6 +1102,7 @@ class AsyncContacts:
                 "segment_id": segment_id,
                 "tag": tag,
                 "opt_in_status": opt_in_status,
+                "unreachable": unreachable,
                 "attributes": attributes,
                 "created_from": created_from,
                 "created_before": created_before,

@@ -33,6 +33,7 @@ class Exports:
         segment_id: str | NotGiven | None = NOT_GIVEN,
         tag: str | NotGiven | None = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        unreachable: bool | NotGiven | None = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         filter: t.SegmentConditionParam | NotGiven | None = NOT_GIVEN,
         campaign_id: str | NotGiven | None = NOT_GIVEN,
@@ -59,6 +60,8 @@ class Exports:
         segment_id: For contacts: only those in this segment.
         tag: For contacts: only those with this tag.
         opt_in_status: For contacts: only those with this opt-in status.
+        unreachable: For contacts: only those that campaigns skip because messages to their number failed again
+            and again.
         attributes: For contacts: only those with these values of attributes.
         filter: For contacts: only those that match this filter.
         campaign_id: For campaign results, the campaign; for messages: only those of this campaign.
@@ -83,6 +86,7 @@ class Exports:
                 "segment_id": segment_id,
                 "tag": tag,
                 "opt_in_status": opt_in_status,
+                "unreachable": unreachable,
                 "attributes": attributes,
                 "filter": filter,
                 "campaign_id": campaign_id,
@@ -192,6 +196,7 @@ class AsyncExports:
         segment_id: str | NotGiven | None = NOT_GIVEN,
         tag: str | NotGiven | None = NOT_GIVEN,
         opt_in_status: t.OptInStatus | NotGiven | None = NOT_GIVEN,
+        unreachable: bool | NotGiven | None = NOT_GIVEN,
         attributes: Mapping[str, str] | NotGiven | None = NOT_GIVEN,
         filter: t.SegmentConditionParam | NotGiven | None = NOT_GIVEN,
         campaign_id: str | NotGiven | None = NOT_GIVEN,
@@ -218,6 +223,8 @@ class AsyncExports:
         segment_id: For contacts: only those in this segment.
         tag: For contacts: only those with this tag.
         opt_in_status: For contacts: only those with this opt-in status.
+        unreachable: For contacts: only those that campaigns skip because messages to their number failed again
+            and again.
         attributes: For contacts: only those with these values of attributes.
         filter: For contacts: only those that match this filter.
         campaign_id: For campaign results, the campaign; for messages: only those of this campaign.
@@ -242,6 +249,7 @@ class AsyncExports:
                 "segment_id": segment_id,
                 "tag": tag,
                 "opt_in_status": opt_in_status,
+                "unreachable": unreachable,
                 "attributes": attributes,
                 "filter": filter,
                 "campaign_id": campaign_id,

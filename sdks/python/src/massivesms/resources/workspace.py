@@ -50,6 +50,7 @@ class Workspace:
         contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         contact_caps_cover_all: bool | NotGiven = NOT_GIVEN,
+        unreachable_after: int | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven = NOT_GIVEN,
         low_balance_threshold: int | NotGiven = NOT_GIVEN,
@@ -78,6 +79,8 @@ class Workspace:
         contact_weekly_cap: The most campaign messages to one contact in 7 days; null for no cap.
         contact_caps_cover_all: Whether single messages count towards the contact caps and are held to them,
             too.
+        unreachable_after: After how many failures for its number's sake in 90 days, with no sign of life in
+            between, campaigns skip a contact; null for never. Contacts that are marked stay so.
         quiet_hours: Whether campaigns keep quiet hours by default.
         timezone: An IANA time zone such as America/New_York.
         low_balance_threshold: The balance below which `credits.low` is sent.
@@ -103,6 +106,7 @@ class Workspace:
                 "contact_daily_cap": contact_daily_cap,
                 "contact_weekly_cap": contact_weekly_cap,
                 "contact_caps_cover_all": contact_caps_cover_all,
+                "unreachable_after": unreachable_after,
                 "quiet_hours": quiet_hours,
                 "timezone": timezone,
                 "low_balance_threshold": low_balance_threshold,
@@ -153,6 +157,7 @@ class AsyncWorkspace:
         contact_daily_cap: int | NotGiven | None = NOT_GIVEN,
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         contact_caps_cover_all: bool | NotGiven = NOT_GIVEN,
+        unreachable_after: int | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven = NOT_GIVEN,
         low_balance_threshold: int | NotGiven = NOT_GIVEN,
@@ -181,6 +186,8 @@ class AsyncWorkspace:
         contact_weekly_cap: The most campaign messages to one contact in 7 days; null for no cap.
         contact_caps_cover_all: Whether single messages count towards the contact caps and are held to them,
             too.
+        unreachable_after: After how many failures for its number's sake in 90 days, with no sign of life in
+            between, campaigns skip a contact; null for never. Contacts that are marked stay so.
         quiet_hours: Whether campaigns keep quiet hours by default.
         timezone: An IANA time zone such as America/New_York.
         low_balance_threshold: The balance below which `credits.low` is sent.
@@ -206,6 +213,7 @@ class AsyncWorkspace:
                 "contact_daily_cap": contact_daily_cap,
                 "contact_weekly_cap": contact_weekly_cap,
                 "contact_caps_cover_all": contact_caps_cover_all,
+                "unreachable_after": unreachable_after,
                 "quiet_hours": quiet_hours,
                 "timezone": timezone,
                 "low_balance_threshold": low_balance_threshold,

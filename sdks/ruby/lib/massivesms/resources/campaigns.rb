@@ -37,6 +37,11 @@ module MassiveSMS
       # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param utm [Hash<Object, Object>, nil]
+      # @param preflight [String, nil] A preflight of the campaign, at most 24 hours old.
+      # @param max_credits [Integer, nil] The most credits that it may cost. It is paused with `guard_rail` if it
+      # would cost more at its start, and before its queued messages cost more.
+      # @param max_drift [Numeric, nil] How far its recipients and its cost may have moved from the preflight at its
+      # start, as a share: 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
       # @param draft [Boolean, nil] Whether to keep it as a draft until it is launched; its audience may be empty
       # until then.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
@@ -44,14 +49,15 @@ module MassiveSMS
       def create(name:, body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
                  expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                 shorten_links: UNSET, utm: UNSET, draft: UNSET, request_options: {})
+                 shorten_links: UNSET, utm: UNSET, preflight: UNSET, max_credits: UNSET, max_drift: UNSET,
+                 draft: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns", {},
              {}, { name: name, body: body, audience: audience, from: from, exclude: exclude,
                scheduled_at: scheduled_at, metadata: metadata, expires_at: expires_at,
                rate_per_minute: rate_per_minute, spread_hours: spread_hours, quiet_hours: quiet_hours,
                send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
-               utm: utm, draft: draft }, request_options)
+               utm: utm, preflight: preflight, max_credits: max_credits, max_drift: max_drift, draft: draft }, request_options)
       end
 
       # List campaigns. Newest first. Drafts are listed only with `status=draft`.
@@ -109,6 +115,49 @@ module MassiveSMS
                   send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
                   shorten_links: UNSET, utm: UNSET, name: UNSET, request_options: {})
         fetch(MassiveSMS::CampaignPreview, "POST", "/v1/campaigns/preview", {},
+             {}, { from: from, exclude: exclude, scheduled_at: scheduled_at, metadata: metadata,
+               expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
+               quiet_hours: quiet_hours, send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
+               contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
+               utm: utm, body: body, audience: audience, name: name }, request_options)
+      end
+
+      # Preflight a campaign: audience, cost and end, with an id to create it with.
+      #
+      # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
+      # {firstName|there}.
+      # @param audience [Hash<Object, Object>] The audience.
+      # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
+      # short code; the workspace's if none is given.
+      # @param exclude [Hash<Object, Object>, nil]
+      # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead. Omit to send
+      # now.
+      # @param metadata [Hash<String, Object>, nil] The metadata, which is ignored.
+      # @param expires_at [Time, String, nil] ISO-8601 time with an offset after which nothing is handed to a carrier.
+      # @param rate_per_minute [Integer, nil] The most messages to send in a minute.
+      # @param spread_hours [Numeric, nil] The number of hours over which to spread the messages evenly.
+      # @param quiet_hours [Boolean, nil] Whether to hold messages during the recipients' quiet hours; by default, as
+      # the workspace is set.
+      # @param send_at_local [String, nil] The time of day at which each recipient gets it, such as `10:00`, by the
+      # recipient's own clock.
+      # @param contact_daily_cap [Integer, nil] The most campaign messages that a recipient gets in 24 hours, this one
+      # included.
+      # @param contact_weekly_cap [Integer, nil] The most campaign messages that a recipient gets in 7 days, this one
+      # included.
+      # @param on_unknown [String, nil] What to do if the carrier cannot be asked whether it has a message: `never`
+      # only waits for the delivery report; `resend` sends the message once more, so that it may arrive twice. `never`
+      # if none is given.
+      # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
+      # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
+      # @param utm [Hash<Object, Object>, nil]
+      # @param name [String, nil] The name, which is ignored.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [CampaignPreflight]
+      def preflight(body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
+                    expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
+                    send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
+                    shorten_links: UNSET, utm: UNSET, name: UNSET, request_options: {})
+        fetch(MassiveSMS::CampaignPreflight, "POST", "/v1/campaigns/preflight", {},
              {}, { from: from, exclude: exclude, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
                quiet_hours: quiet_hours, send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
@@ -189,13 +238,18 @@ module MassiveSMS
       # For a campaign that is not a draft, the answer is 409.
       #
       # @param id [String] The resource's id.
+      # @param preflight [String, nil] A preflight of the campaign, at most 24 hours old.
+      # @param max_credits [Integer, nil] The most credits that it may cost. It is paused with `guard_rail` if it
+      # would cost more at its start, and before its queued messages cost more.
+      # @param max_drift [Numeric, nil] How far its recipients and its cost may have moved from the preflight at its
+      # start, as a share: 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead; null for now,
       # left out for the draft's own time.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
-      def launch(id, scheduled_at: UNSET, request_options: {})
+      def launch(id, preflight: UNSET, max_credits: UNSET, max_drift: UNSET, scheduled_at: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}/launch", { "id" => id },
-             {}, { scheduled_at: scheduled_at }, request_options)
+             {}, { preflight: preflight, max_credits: max_credits, max_drift: max_drift, scheduled_at: scheduled_at }, request_options)
       end
 
       # Clone a campaign as a draft. The clone has the same body, sender, audience, metadata and pace, but not the

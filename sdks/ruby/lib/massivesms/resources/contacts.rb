@@ -48,6 +48,8 @@ module MassiveSMS
       # @param segment_id [String] Only contacts that this segment holds at this moment.
       # @param tag [String] Only contacts with this tag, in any case.
       # @param opt_in_status [String] Only contacts of this opt-in status.
+      # @param unreachable [Boolean] `true`: only contacts that campaigns skip because messages to their number failed
+      # again and again. `false`: only the others.
       # @param attributes [Hash<String, Object>] Only contacts whose attributes have these values under these keys. A
       # string also finds the number or boolean that it spells.
       # @param created_at_gte [Time, String] Only contacts created at this time or later.
@@ -59,14 +61,14 @@ module MassiveSMS
       # @return [Page<Contact>]
       def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, search: UNSET, q: UNSET, phone: UNSET,
                email: UNSET, external_id: UNSET, list_id: UNSET, segment_id: UNSET, tag: UNSET, opt_in_status: UNSET,
-               attributes: UNSET, created_at_gte: UNSET, created_at_lt: UNSET, updated_at_gte: UNSET,
-               updated_at_lt: UNSET, order: UNSET, request_options: {})
+               unreachable: UNSET, attributes: UNSET, created_at_gte: UNSET, created_at_lt: UNSET,
+               updated_at_gte: UNSET, updated_at_lt: UNSET, order: UNSET, request_options: {})
         fetch_list(MassiveSMS::Contact, "/v1/contacts", {},
              { limit: limit, starting_after: starting_after, ending_before: ending_before, search: search, q: q,
                phone: phone, email: email, external_id: external_id, list_id: list_id, segment_id: segment_id,
-               tag: tag, opt_in_status: opt_in_status, attributes: attributes, "created_at[gte]": created_at_gte,
-               "created_at[lt]": created_at_lt, "updated_at[gte]": updated_at_gte,
-               "updated_at[lt]": updated_at_lt, order: order }, request_options)
+               tag: tag, opt_in_status: opt_in_status, unreachable: unreachable, attributes: attributes,
+               "created_at[gte]": created_at_gte, "created_at[lt]": created_at_lt,
+               "updated_at[gte]": updated_at_gte, "updated_at[lt]": updated_at_lt, order: order }, request_options)
       end
 
       # Import contacts. At most 500 contacts. Existing contacts are updated; fields that are left out stay. Invalid
@@ -143,6 +145,16 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
+      # Let campaigns reach a contact again.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [Contact]
+      def mark_reachable(id, request_options: {})
+        fetch(MassiveSMS::Contact, "POST", "/v1/contacts/{id}/mark_reachable", { "id" => id },
+             {}, nil, request_options)
+      end
+
       # Add tags to a contact and remove others.
       #
       # @param id [String] The resource's id.
@@ -185,6 +197,8 @@ module MassiveSMS
       # @param segment_id [String, nil] Only contacts of this segment.
       # @param tag [String, nil] Only contacts with this tag.
       # @param opt_in_status [String, nil] Only contacts of this opt-in status.
+      # @param unreachable [Boolean, nil] Only contacts that campaigns skip because messages to their number failed
+      # again and again.
       # @param attributes [Hash<String, Object>, nil] Only contacts with these values of attributes.
       # @param created_from [Time, String, nil] Only contacts created at this time or later.
       # @param created_before [Time, String, nil] Only contacts created before this time.
@@ -194,13 +208,14 @@ module MassiveSMS
       # @return [BulkAction]
       def create_bulk_action(action:, dry_run: UNSET, tags: UNSET, target_list_id: UNSET, every: UNSET,
                              contact_ids: UNSET, search: UNSET, list_id: UNSET, segment_id: UNSET, tag: UNSET,
-                             opt_in_status: UNSET, attributes: UNSET, created_from: UNSET, created_before: UNSET,
-                             updated_from: UNSET, updated_before: UNSET, request_options: {})
+                             opt_in_status: UNSET, unreachable: UNSET, attributes: UNSET, created_from: UNSET,
+                             created_before: UNSET, updated_from: UNSET, updated_before: UNSET, request_options: {})
         fetch(MassiveSMS::BulkAction, "POST", "/v1/bulk_actions", {},
              {}, { action: action, dry_run: dry_run, tags: tags, target_list_id: target_list_id, every: every,
                contact_ids: contact_ids, search: search, list_id: list_id, segment_id: segment_id, tag: tag,
-               opt_in_status: opt_in_status, attributes: attributes, created_from: created_from,
-               created_before: created_before, updated_from: updated_from, updated_before: updated_before }, request_options)
+               opt_in_status: opt_in_status, unreachable: unreachable, attributes: attributes,
+               created_from: created_from, created_before: created_before, updated_from: updated_from,
+               updated_before: updated_before }, request_options)
       end
 
       # List bulk actions.

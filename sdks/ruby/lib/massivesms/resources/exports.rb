@@ -17,6 +17,8 @@ module MassiveSMS
       # @param segment_id [String, nil] For contacts: only those in this segment.
       # @param tag [String, nil] For contacts: only those with this tag.
       # @param opt_in_status [String, nil] For contacts: only those with this opt-in status.
+      # @param unreachable [Boolean, nil] For contacts: only those that campaigns skip because messages to their
+      # number failed again and again.
       # @param attributes [Hash<String, Object>, nil] For contacts: only those with these values of attributes.
       # @param filter [Hash<Object, Object>, nil] For contacts: only those that match this filter.
       # @param campaign_id [String, nil] For campaign results, the campaign; for messages: only those of this
@@ -31,14 +33,15 @@ module MassiveSMS
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Export]
       def create(kind:, format: UNSET, gzip: UNSET, q: UNSET, list_id: UNSET, segment_id: UNSET, tag: UNSET,
-                 opt_in_status: UNSET, attributes: UNSET, filter: UNSET, campaign_id: UNSET, contact_id: UNSET,
-                 status: UNSET, types: UNSET, created_from: UNSET, created_before: UNSET, updated_from: UNSET,
-                 updated_before: UNSET, request_options: {})
+                 opt_in_status: UNSET, unreachable: UNSET, attributes: UNSET, filter: UNSET, campaign_id: UNSET,
+                 contact_id: UNSET, status: UNSET, types: UNSET, created_from: UNSET, created_before: UNSET,
+                 updated_from: UNSET, updated_before: UNSET, request_options: {})
         fetch(MassiveSMS::Export, "POST", "/v1/exports", {},
              {}, { kind: kind, format: format, gzip: gzip, q: q, list_id: list_id, segment_id: segment_id, tag: tag,
-               opt_in_status: opt_in_status, attributes: attributes, filter: filter, campaign_id: campaign_id,
-               contact_id: contact_id, status: status, types: types, created_from: created_from,
-               created_before: created_before, updated_from: updated_from, updated_before: updated_before }, request_options)
+               opt_in_status: opt_in_status, unreachable: unreachable, attributes: attributes, filter: filter,
+               campaign_id: campaign_id, contact_id: contact_id, status: status, types: types,
+               created_from: created_from, created_before: created_before, updated_from: updated_from,
+               updated_before: updated_before }, request_options)
       end
 
       # List exports.

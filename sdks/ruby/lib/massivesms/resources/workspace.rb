@@ -33,6 +33,8 @@ module MassiveSMS
       # @param contact_weekly_cap [Integer, nil] The most campaign messages to one contact in 7 days; null for no cap.
       # @param contact_caps_cover_all [Boolean] Whether single messages count towards the contact caps and are held to
       # them, too.
+      # @param unreachable_after [Integer, nil] After how many failures for its number's sake in 90 days, with no sign
+      # of life in between, campaigns skip a contact; null for never. Contacts that are marked stay so.
       # @param quiet_hours [Boolean] Whether campaigns keep quiet hours by default.
       # @param timezone [String] An IANA time zone such as America/New_York.
       # @param low_balance_threshold [Integer] The balance below which `credits.low` is sent.
@@ -47,17 +49,18 @@ module MassiveSMS
       def update(name: UNSET, default_sender: UNSET, double_opt_in: UNSET, campaigns_admit_unknown: UNSET,
                  blocked_regions: UNSET, enabled_regions: UNSET, daily_credit_cap: UNSET, prefix_hourly_cap: UNSET,
                  contact_daily_cap: UNSET, contact_weekly_cap: UNSET, contact_caps_cover_all: UNSET,
-                 quiet_hours: UNSET, timezone: UNSET, low_balance_threshold: UNSET, opt_in_text: UNSET,
-                 opt_out_text: UNSET, welcome_text: UNSET, help_text: UNSET, version: UNSET, request_options: {})
+                 unreachable_after: UNSET, quiet_hours: UNSET, timezone: UNSET, low_balance_threshold: UNSET,
+                 opt_in_text: UNSET, opt_out_text: UNSET, welcome_text: UNSET, help_text: UNSET, version: UNSET,
+                 request_options: {})
         fetch(MassiveSMS::Workspace, "POST", "/v1/workspace", {},
              {}, { name: name, default_sender: default_sender, double_opt_in: double_opt_in,
                campaigns_admit_unknown: campaigns_admit_unknown, blocked_regions: blocked_regions,
                enabled_regions: enabled_regions, daily_credit_cap: daily_credit_cap,
                prefix_hourly_cap: prefix_hourly_cap, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, contact_caps_cover_all: contact_caps_cover_all,
-               quiet_hours: quiet_hours, timezone: timezone, low_balance_threshold: low_balance_threshold,
-               opt_in_text: opt_in_text, opt_out_text: opt_out_text, welcome_text: welcome_text,
-               help_text: help_text, version: version }, request_options)
+               unreachable_after: unreachable_after, quiet_hours: quiet_hours, timezone: timezone,
+               low_balance_threshold: low_balance_threshold, opt_in_text: opt_in_text, opt_out_text: opt_out_text,
+               welcome_text: welcome_text, help_text: help_text, version: version }, request_options)
       end
     end
   end

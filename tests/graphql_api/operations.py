@@ -115,7 +115,7 @@ OPERATIONS = (
         "campaignPreview.recipientCount": 2, "campaignPreview.credits": {"total": 2, "minimum": 1, "maximum": 1},
         "campaignPreview.encodings": {"gsm7": 2, "ucs2": 0}, "campaignPreview.exact": True},
               lambda s: {"input": {"body": "Hey {firstName}", AUDIENCE: {"listIds": [s.contact_list]}}}),
-    Operation("PreflightCampaign", 8, lambda s: {
+    Operation("PreflightCampaign", 6, lambda s: {
         "preflightCampaign.recipientCount": 2, "preflightCampaign.cost": {"lowest": 2, "expected": 2, "highest": 2}},
               lambda s: {"input": {"body": "Hey {firstName}", AUDIENCE: {"listIds": [s.contact_list]}}}),
     Operation("PauseCampaign", 3, lambda s: {"pauseCampaign.id": s.campaign, "pauseCampaign.pauseReason": "manual"},
@@ -158,7 +158,7 @@ OPERATIONS = (
         "optOutContact.optIn.status": "OPTED_OUT",
         "optOutContact.consentHistory.nodes": [{"status": "OPTED_OUT", "source": "api"}]},
               lambda s: {"id": s.ana}),
-    Operation("MarkContactReachable", 2, lambda s: {"markContactReachable.unreachable": None}, lambda s: {"id": s.ana}),
+    Operation("MarkContactReachable", 1, lambda s: {"markContactReachable.unreachable": None}, lambda s: {"id": s.ana}),
     Operation("DeleteContact", 6, lambda s: {"deleteContact": {"__typename": "Deleted", "id": s.spare}},
               lambda s: {"id": s.spare}),
     Operation("ContactLists", 2, lambda s: {

@@ -168,7 +168,7 @@ async def sync_a_list(client: httpx.AsyncClient, *errors: ConnectorError) -> Non
 
 
 async def lose_a_number(client: httpx.AsyncClient) -> None:
-    assert (await client.patch("/v1/workspace", json={"unreachable_after": 1})).status_code == 200
+    await post(client, "/v1/workspace", 200, unreachable_after=1)
     await message_to(client, "+14155550101")
 
 

@@ -237,6 +237,7 @@ class _Recipient:
         self.id = id
         self.contact_id = contact.id
         self.exclusion = None
+        self.is_unreachable = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._contact, name)

@@ -171,7 +171,9 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         assert (data["canceled_at"] is not None) is (verb == "canceled")
         assert (data["dispatched_at"] is not None) is (verb != "started")
     elif subject == "contact":
-        assert data["opt_in"]["status"] == {"merged": "opted_in"}.get(verb, verb)
+        consenting = dict.fromkeys(("merged", "unreachable", "reachable"), "opted_in")
+        assert data["opt_in"]["status"] == consenting.get(verb, verb)
+        assert (data["unreachable"] is not None) is (verb == "unreachable")
     elif subject == "inbound":
         assert (data["message_id"], data["message"]["status"]) == (data["message"]["id"], "replied")
         assert (data["reply"]["id"], data["reply"]["body"]) == (data["id"], data["body"])

@@ -95,6 +95,8 @@ def node(project: Path) -> Installed:
         ("--module", "NodeNext"),
         ("--module", "ESNext", "--moduleResolution", "Bundler"),
         ("--module", "CommonJS", "--moduleResolution", "Node10"),
+        # Neither a browser's types nor Node's.
+        ("--module", "NodeNext", "--lib", "ES2022"),
         ("--module", "NodeNext", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess"),
     ):
         _run(("node", str(tsc), "--noEmit", "--strict", "--target", "ES2022", *more, "check.ts"), project)

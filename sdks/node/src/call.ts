@@ -21,6 +21,17 @@ const LONGEST_TIME = 86_400_000;
 const OWN_HEADERS = ["authorization", "content-type", "idempotency-key", "msvs-retry-count"];
 const OPTIONS = ["idempotencyKey", "timeout", "deadline", "maxRetries", "headers", "signal"];
 
+/** The AbortSignal that the project's types know, or what is used of one where they know none. */
+export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer T } }
+  ? T
+  : {
+      readonly aborted: boolean;
+      readonly reason: unknown;
+      throwIfAborted(): void;
+      addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+      removeEventListener(type: "abort", listener: () => void): void;
+    };
+
 /** Settings of one call that win over the client's; times are in milliseconds. */
 export interface RequestOptions {
   /** Sent with a POST or DELETE in place of a random key. */
@@ -32,7 +43,7 @@ export interface RequestOptions {
   maxRetries?: number;
   headers?: Record<string, string>;
   /** Ends the call. */
-  signal?: AbortSignal;
+  signal?: Signal;
 }
 
 /** The answer as it came over the wire. */
@@ -58,7 +69,7 @@ export interface FetchInit {
   headers: Record<string, string>;
   body?: string;
   redirect: "manual";
-  signal: AbortSignal;
+  signal: Signal;
   /** Given where Next.js would answer from its cache. */
   cache?: "no-store";
 }
@@ -72,7 +83,7 @@ export interface FetchAnswer {
 /** A clock and a sleeper, which tests replace. */
 export interface Timing {
   now(): number;
-  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+  sleep(milliseconds: number, signal?: Signal): Promise<void>;
 }
 
 /** What the log is told: `level` is debug or info. */
@@ -189,7 +200,7 @@ export class Caller {
     init: { method: string; headers: Record<string, string>; body?: string },
     url: string,
     timeout: number,
-    outer: AbortSignal | undefined,
+    outer: Signal | undefined,
   ): Promise<Answer | MassiveSMSError> {
     outer?.throwIfAborted();
     const controller = new AbortController();

@@ -431,16 +431,12 @@ class ContactResource(Resource, kw_only=True):
         Annotated[str, about("The id in your own system; null if not given.", example="customer-4711")] | None
     ) = None
     opt_in: OptInResource
-    unreachable: (
-        Annotated[
-            UnreachableResource,
-            about(
-                "Why campaigns skip the contact's number; null unless messages to it failed again and again.",
-                example=None,
-            ),
-        ]
-        | None
-    ) = None
+    unreachable: Annotated[
+        UnreachableResource | None,
+        about(
+            "Why campaigns skip the contact's number; null unless messages to it failed again and again.", example=None
+        ),
+    ] = None
     attributes: Annotated[
         JSONObject,
         about("Your own values by name, for personalization.", example={"tier": "vip", "joined_at": "2026-04-22"}),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from datetime import UTC, datetime
 
 import httpx
@@ -49,7 +51,7 @@ async def test_every_answer_of_a_deprecated_operation_says_so(app: Starlette, cl
 
 
 def test_the_document_marks_it() -> None:
-    document = _Document(ROWS).build() | {"servers": [{"url": "https://api.massivesms.com"}]}
+    document = _Document(ROWS).build()
     operation = document["paths"]["/v1/credits"]["get"]
     assert operation["deprecated"] is True
     described = operation["responses"]["200"]["headers"]
@@ -61,7 +63,23 @@ def test_the_document_marks_it() -> None:
         if "deprecated" in operation
     ]
     assert marked == ["retrieveCredits"]
-    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    # Of that path alone: the rest of the document is validated where it stands as it is, and takes half a minute.
+    path = {**document, "paths": {"/v1/credits": document["paths"]["/v1/credits"]}, "webhooks": {}}
+    path["servers"] = [{"url": "https://api.massivesms.com"}]
+    schemas = path["components"].pop("schemas")
+    path["components"]["schemas"] = _reached(path, schemas)
+    assert list(OpenAPIV31SpecValidator(path).iter_errors()) == []
+
+
+def _reached(part: object, schemas: dict[str, object]) -> dict[str, object]:
+    """Return the schemas that a part of the document refers to, and those that they refer to."""
+    found: dict[str, object] = {}
+    waiting = [part]
+    while waiting:
+        names = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(waiting.pop()))) - set(found)
+        found |= {name: schemas[name] for name in names}
+        waiting += [schemas[name] for name in names]
+    return found
 
 
 @pytest.mark.parametrize(

@@ -352,6 +352,15 @@ async def fetch_row(first: str | RowShape[R], /, *values: object, timeout: float
     return row
 
 
+async def plan_for_any_values() -> None:
+    """Have the statements of the current transaction planned for any values, not for those that they are given.
+
+    Where a workspace is newer than PostgreSQL's statistics, its rows are taken for none: a plan for this workspace
+    reads all of them for each row that it looks up, one for any workspace goes by the index that finds a single row.
+    """
+    await execute("SET LOCAL plan_cache_mode = force_generic_plan")
+
+
 async def fetch_value(sql: str, *values: object) -> Any:
     """Fetch the first column of the first row, or None."""
     async with client().acquire_connection() as connection:

@@ -68,7 +68,9 @@ def reading(monkeypatch: pytest.MonkeyPatch, *, is_generic: bool = False) -> Ite
 
         async def explained(self: Any, query: str, *values: Any, **options: Any) -> Any:
             if query.lstrip("( \n").startswith(EXPLAINED):
-                found.statements.append(await explain(self, run if method == "fetchval" else fetchval, query, values))
+                is_for_any = await fetchval(self, "SHOW plan_cache_mode") == "force_generic_plan"
+                how = _explain_generic if is_for_any else explain
+                found.statements.append(await how(self, run if method == "fetchval" else fetchval, query, values))
             return await run(self, query, *values, **options)
 
         patch.setattr(asyncpg.Connection, method, explained)

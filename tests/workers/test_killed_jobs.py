@@ -30,6 +30,7 @@ from msvs.models import (
     Event,
     Export,
     ListMember,
+    OptInStatus,
     Suppression,
     SyncTrigger,
 )
@@ -150,7 +151,7 @@ async def test_a_sync_survives_kill_9_at_every_statement(
 @pytest.mark.parametrize("action", ["opt_out", "delete", "erase", "tag"])
 async def test_a_bulk_action_survives_kill_9_at_every_statement(ctx: Context, database: str, action: str) -> None:
     for _ in range(3):
-        await make_contact(ctx, first_name="Ana")
+        await make_contact(ctx, first_name="Ana", status=OptInStatus.UNKNOWN)
     tags = {"tags": ["vip"]} if action == "tag" else {}
     async with unit_of_work():
         row = await create_bulk_action(ctx, CreateBulkAction(action=action, search="ana", **tags))

@@ -18,7 +18,7 @@ from msvs.api.contacts.imports import hold_list, opt_in_imported
 from msvs.api.contacts.rules import FILL, OVERWRITE, RULES, SKIP
 from msvs.api.contacts.tags import LOCK_TAGS_OF, change_tags
 from msvs.api.context import Context, lock_number
-from msvs.database import execute, fetch, fetch_row, fetch_value
+from msvs.database import execute, fetch, fetch_row, fetch_value, plan_for_any_values
 
 # Why the contacts of a file are opted out by it.
 OPTED_OUT_BY_FILE = "import"
@@ -30,9 +30,17 @@ rows.reading_id = $3 AND rows.number > $4 AND rows.number <= $5 AND rows.status 
 OF_ROW = """
 contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.canonical = rows.canonical
 """
-STOPPED = """
-EXISTS (SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND suppressions.canonical = rows.canonical)
+# Rows and contacts are matched one by one, by a unique index; OFFSET 0 keeps PostgreSQL from any other way, such as to
+# read all contacts of a workspace that it takes for a small one. What is changed is named by its key alone for the same
+# reason: the rows and contacts it comes from are within the scope.
+WITH_CONTACT = f"""
+import_rows AS rows CROSS JOIN LATERAL (SELECT * FROM contacts WHERE {OF_ROW} OFFSET 0) AS contacts
 """
+HAS_CONTACT = f"EXISTS (SELECT FROM contacts WHERE {OF_ROW} OFFSET 0)"
+OF_PHONE = """
+suppressions.workspace_id = $1 AND suppressions.livemode = $2 AND suppressions.canonical = rows.canonical
+"""
+STOPPED = f"EXISTS (SELECT FROM suppressions WHERE {OF_PHONE} OFFSET 0)"
 
 # What the rows of one phone say together is the first one's; a later word goes before, but for consent, of which any
 # refusal holds.
@@ -75,15 +83,20 @@ UPDATE import_rows SET status = 'invalid', reason = '{TAKEN}' FROM (
 WHERE import_rows.reading_id = $1 AND import_rows.number = named.number AND named.place > 1
 """
 REFUSE_TAKEN_IDS = f"""
-UPDATE import_rows AS rows SET status = 'invalid', reason = '{TAKEN}' FROM contacts
-WHERE {BATCH} AND rows.external_id IS NOT NULL AND contacts.workspace_id = $1 AND contacts.livemode = $2
-    AND contacts.external_id = rows.external_id AND contacts.canonical <> rows.canonical
+UPDATE import_rows AS rows SET status = 'invalid', reason = '{TAKEN}'
+WHERE {BATCH} AND rows.external_id IS NOT NULL AND EXISTS (
+    SELECT FROM contacts WHERE contacts.workspace_id = $1 AND contacts.livemode = $2
+        AND contacts.external_id = rows.external_id AND contacts.canonical <> rows.canonical OFFSET 0
+)
 """
 
+# In the order of their ids, as everywhere that contacts are locked.
 LOCK_KNOWN = f"""
 SELECT count(*) FROM (
-    SELECT 1 FROM import_rows AS rows JOIN contacts ON {OF_ROW} WHERE {BATCH}
-    ORDER BY contacts.id FOR NO KEY UPDATE OF contacts
+    SELECT contacts.id FROM {WITH_CONTACT} WHERE {BATCH} ORDER BY contacts.id OFFSET 0
+) AS known CROSS JOIN LATERAL (
+    SELECT FROM contacts WHERE contacts.id = known.id AND workspace_id = $1 AND livemode = $2
+    FOR NO KEY UPDATE OFFSET 0
 ) AS locked
 """
 READ_PHONES = """
@@ -106,7 +119,7 @@ JOIN erased_suppressions AS erased ON erased.workspace_id = $1 AND erased.livemo
 RENEW_IDS = f"""
 UPDATE import_rows AS rows SET contact_id = (left(id_floor($6)::text, 13) || substr(contact_id::text, 14))::uuid
 WHERE {BATCH} AND contact_id < id_floor($6::timestamptz - interval '30 seconds')
-    AND NOT EXISTS (SELECT FROM contacts WHERE {OF_ROW})
+    AND NOT {HAS_CONTACT}
 """
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
 INSERT_NEW = f"""
@@ -116,8 +129,8 @@ SELECT rows.contact_id, $1, $2, rows.phone, rows.region, rows.number_kind, rows.
     CASE WHEN stop.id IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source, stop.created_at,
     $6::timestamptz, $6::timestamptz, {", ".join(f"rows.{name}" for name in DETAILS)}
 FROM import_rows AS rows
-LEFT JOIN suppressions AS stop ON stop.workspace_id = $1 AND stop.livemode = $2 AND stop.canonical = rows.canonical
-WHERE {BATCH} AND NOT EXISTS (SELECT FROM contacts WHERE {OF_ROW})
+LEFT JOIN LATERAL (SELECT * FROM suppressions WHERE {OF_PHONE} OFFSET 0) AS stop ON true
+WHERE {BATCH} AND NOT {HAS_CONTACT}
 ORDER BY rows.canonical ON CONFLICT DO NOTHING
 """
 
@@ -148,12 +161,12 @@ _values = {
 def _known(rule: str) -> str:
     columns = (*DETAILS, "attributes")
     return f"""
-known AS (
+known AS MATERIALIZED (
     SELECT rows.number, contacts.id, {", ".join(f"new.{name}" for name in columns)},
         CASE WHEN (SELECT count(*) FROM jsonb_object_keys(new.attributes)) > {MAX_ATTRIBUTES} THEN 'invalid'
             WHEN contacts.opt_in_status = 'opted_out' OR rows.consent = {REFUSED} OR {STOPPED} THEN 'suppressed'
             WHEN is_changed THEN 'updated' ELSE 'unchanged' END AS status, is_changed
-    FROM import_rows AS rows JOIN contacts ON {OF_ROW}
+    FROM {WITH_CONTACT}
     CROSS JOIN LATERAL (SELECT {", ".join(f"{_values[rule][name]} AS {name}" for name in columns)}) AS new
     CROSS JOIN LATERAL (
         SELECT contacts.is_automatic OR ROW({", ".join(f"new.{name}" for name in columns)})
@@ -164,12 +177,25 @@ known AS (
 
 
 OVER = f"A contact has at most {MAX_ATTRIBUTES} attributes."
-MARK = f"""
-marked AS (
-    UPDATE import_rows AS rows SET status = known.status,
-        reason = CASE WHEN known.status = 'invalid' THEN '{OVER}' END
-    FROM known WHERE rows.reading_id = $3 AND rows.number = known.number AND rows.status <> known.status
+
+
+def _mark(found: str, statuses: Mapping[str, str | None]) -> str:
+    """Return the steps of a statement that note a status, with its reason, of the rows that were found to have it.
+
+    Rows are named by a list of numbers, not joined: PostgreSQL may take their table, which is often empty, for one row.
+    """
+    return ", ".join(
+        f"""
+marked_{status} AS (
+    UPDATE import_rows SET status = '{status}', reason = {"NULL" if reason is None else f"'{reason}'"}
+    WHERE reading_id = $3 AND number = ANY (ARRAY(SELECT number FROM {found} WHERE status = '{status}'))
+        AND status <> '{status}'
 )"""
+        for status, reason in statuses.items()
+    )
+
+
+MARK = _mark("known", {"invalid": OVER, "suppressed": None, "updated": None, "unchanged": None})
 TALLY = """
 SELECT count(*) FILTER (WHERE status = 'updated') AS updated, count(*) FILTER (WHERE status = 'unchanged') AS unchanged,
     count(*) FILTER (WHERE status = 'suppressed') AS suppressed, count(*) FILTER (WHERE status = 'invalid') AS invalid
@@ -181,9 +207,7 @@ UPDATE_KNOWN = {
 WITH {_known(rule)}, {MARK}, changed AS (
     UPDATE contacts SET updated_at = $6, is_automatic = false, attributes = known.attributes,
         {", ".join(f"{name} = known.{name}" for name in DETAILS)}
-    FROM known
-    WHERE contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.id = known.id AND known.is_changed
-        AND known.status <> 'invalid'
+    FROM known WHERE contacts.id = known.id AND known.is_changed AND known.status <> 'invalid'
 )
 {TALLY}
 """
@@ -191,34 +215,28 @@ WITH {_known(rule)}, {MARK}, changed AS (
 }
 # A row that is made into a contact is staged, no matter what a dry run found.
 MARK_NEW = f"""
-WITH marked AS (
-    UPDATE import_rows AS rows
-    SET status = CASE WHEN contacts.opt_in_status = 'opted_out' THEN 'suppressed' ELSE 'staged' END
-    FROM contacts
-    WHERE {BATCH} AND contacts.id = rows.contact_id AND contacts.workspace_id = $1 AND contacts.livemode = $2
-        AND (rows.status <> 'staged' OR contacts.opt_in_status = 'opted_out')
-    RETURNING rows.status
-)
-SELECT count(*) FILTER (WHERE status = 'suppressed') FROM marked
+WITH made AS MATERIALIZED (
+    SELECT rows.number, CASE WHEN contacts.opt_in_status = 'opted_out' THEN 'suppressed' ELSE 'staged' END AS status
+    FROM {WITH_CONTACT} WHERE {BATCH} AND contacts.id = rows.contact_id
+), {_mark("made", {"suppressed": None, "staged": None})}
+SELECT count(*) FILTER (WHERE status = 'suppressed') FROM made
 """
 CHECK_NEW = f"""
-WITH fresh AS (
-    SELECT rows.number, rows.consent = {REFUSED} OR rows.phone = ANY ($6::varchar[]) OR {STOPPED} AS is_out
-    FROM import_rows AS rows WHERE {BATCH} AND NOT EXISTS (SELECT FROM contacts WHERE {OF_ROW})
-), marked AS (
-    UPDATE import_rows SET status = 'suppressed' FROM fresh
-    WHERE import_rows.reading_id = $3 AND import_rows.number = fresh.number AND fresh.is_out
-)
-SELECT count(*) FILTER (WHERE NOT is_out) AS created, count(*) FILTER (WHERE is_out) AS suppressed FROM fresh
+WITH fresh AS MATERIALIZED (
+    SELECT rows.number, CASE WHEN rows.consent = {REFUSED} OR rows.phone = ANY ($6::varchar[]) OR {STOPPED}
+            THEN 'suppressed' ELSE 'staged' END AS status
+    FROM import_rows AS rows WHERE {BATCH} AND NOT {HAS_CONTACT}
+), {_mark("fresh", {"suppressed": None})}
+SELECT count(*) FILTER (WHERE status = 'staged') AS created,
+    count(*) FILTER (WHERE status = 'suppressed') AS suppressed
+FROM fresh
 """
 READ_AGREED = f"""
 SELECT contacts.id, contacts.canonical, contacts.opt_in_status, rows.evidence
-FROM import_rows AS rows JOIN contacts ON {OF_ROW}
+FROM {WITH_CONTACT}
 WHERE {BATCH} AND rows.consent = {AGREED} ORDER BY contacts.id
 """
-READ_MEMBERS = (
-    f"SELECT contacts.id FROM import_rows AS rows JOIN contacts ON {OF_ROW} WHERE {BATCH} ORDER BY contacts.id"
-)
+READ_MEMBERS = f"SELECT contacts.id FROM {WITH_CONTACT} WHERE {BATCH} ORDER BY contacts.id"
 
 
 class _Agreed(Protocol):
@@ -263,6 +281,7 @@ class Merge:
 
 async def join_duplicates(merge: Merge, seconds: float) -> tuple[int, int]:
     """Make one row of those of one phone. Return how many were repeated, and how many repeat another's external id."""
+    await plan_for_any_values()
     row = await fetch(JOIN_DUPLICATES, merge.reading_id, timeout=seconds)
     refused = 0
     if merge.has_external_ids:
@@ -273,6 +292,7 @@ async def join_duplicates(merge: Merge, seconds: float) -> tuple[int, int]:
 async def check_batch(ctx: Context, merge: Merge, after: int, until: int) -> dict[str, int]:
     """Find what would become of a batch of rows, and change nothing but what is noted of them. Return the counts."""
     scope = (ctx.workspace_id, ctx.livemode, merge.reading_id, after, until)
+    await plan_for_any_values()
     taken = await execute(REFUSE_TAKEN_IDS, *scope) if merge.has_external_ids else 0
     known = await _tally(CHECK_KNOWN[merge.rule], scope)
     fresh = await fetch_row(_Fresh, CHECK_NEW, *scope, await _find_erased(ctx, scope))
@@ -288,6 +308,7 @@ async def merge_batch(ctx: Context, merge: Merge, after: int, until: int, now: d
     Locks are taken in the order of all imports: imports, external ids, contacts, suppressions, lists.
     """
     scope = (ctx.workspace_id, ctx.livemode, merge.reading_id, after, until)
+    await plan_for_any_values()
     await fetch_value("SELECT pg_advisory_xact_lock($1)", lock_number(ctx, before=b"imports"))
     taken = 0
     if merge.has_external_ids:
@@ -386,10 +407,14 @@ SELECT contacts.id, NOT (
                 AND campaigns.status IN ('preparing', 'sending', 'paused')
         )
     ) AS is_untouched
-FROM import_rows AS rows JOIN contacts ON contacts.id = rows.contact_id
-WHERE contacts.workspace_id = $1 AND contacts.livemode = $2
-    AND rows.reading_id = $3 AND rows.number > $4 AND rows.number <= $5
-ORDER BY contacts.id FOR UPDATE OF contacts
+FROM (
+    SELECT contact_id FROM import_rows AS rows
+    WHERE rows.reading_id = $3 AND rows.number > $4 AND rows.number <= $5 AND contact_id IS NOT NULL
+    ORDER BY contact_id OFFSET 0
+) AS made CROSS JOIN LATERAL (
+    SELECT * FROM contacts WHERE contacts.id = made.contact_id AND workspace_id = $1 AND livemode = $2
+    FOR UPDATE OFFSET 0
+) AS contacts
 """
 LOCK_LISTS_OF_MADE = """
 SELECT count(*) FROM (
@@ -423,6 +448,7 @@ async def undo_batch(ctx: Context, reading_id: UUID, after: int, until: int, end
 
     What they said of consent stays: its history, and that a phone is suppressed.
     """
+    await plan_for_any_values()
     made = await fetch(_Made, LOCK_MADE, ctx.workspace_id, ctx.livemode, reading_id, after, until, ended_at)
     untouched = [row.id for row in made if row.is_untouched]
     undone = 0

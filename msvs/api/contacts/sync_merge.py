@@ -17,12 +17,12 @@ from msvs.api.contacts import import_columns, import_merge
 from msvs.api.contacts.contacts import EARLIEST
 from msvs.api.contacts.import_columns import CONSENT, IGNORE, OWN_STATUS, Column
 from msvs.api.contacts.import_erasure import hash_of
-from msvs.api.contacts.import_merge import Merge
+from msvs.api.contacts.import_merge import OF_ROW, Merge
 from msvs.api.contacts.import_rows import AGREED, COLUMNS, REFUSED, UNSAID, Plan, RawRow, encode_rows, make_plan
 from msvs.api.contacts.source_options import STAY, SourceOptions, evidence_of, options_of, rule_of
 from msvs.api.context import Context
 from msvs.connectors.base import ClaimStatus, ConsentClaim, FieldType, Person, PersonState
-from msvs.database import copy_encoded, execute, fetch
+from msvs.database import copy_encoded, execute, fetch, plan_for_any_values
 from msvs.json_types import JSONObject
 from msvs.models import rows
 
@@ -49,7 +49,9 @@ READ_PEOPLE = """
 SELECT person.person_key, person.version, person.status, person.contact_id, person.sync_id,
     contacts.id IS NOT NULL AS is_there
 FROM source_people AS person
-LEFT JOIN contacts ON contacts.id = person.contact_id AND contacts.workspace_id = $1 AND contacts.livemode = $2
+LEFT JOIN LATERAL (
+    SELECT id FROM contacts WHERE contacts.id = person.contact_id AND workspace_id = $1 AND livemode = $2 OFFSET 0
+) AS contacts ON true
 WHERE person.source_id = $3 AND person.person_key = ANY($4::varchar[])
 """
 SEE_PEOPLE = """
@@ -79,11 +81,11 @@ SELECT canonical, opt_in_at FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[]) AND opt_in_status = 'opted_in'
 """
 LEAVE_UNSAID = "UPDATE import_rows SET consent = $3 WHERE reading_id = $1 AND number = ANY($2::int[])"
-READ_MERGED = """
+READ_MERGED = f"""
 SELECT rows.number, rows.status, rows.reason, rows.phone, rows.canonical, rows.first_name, rows.last_name, rows.email,
     rows.consent, contacts.id AS contact_id, contacts.opt_in_status
 FROM import_rows AS rows
-LEFT JOIN contacts ON contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.canonical = rows.canonical
+LEFT JOIN LATERAL (SELECT * FROM contacts WHERE {OF_ROW} OFFSET 0) AS contacts ON true
 WHERE rows.reading_id = $3 ORDER BY rows.number
 """
 DROP_STAGED = "DELETE FROM import_rows WHERE reading_id = $1"
@@ -202,6 +204,7 @@ async def take_people(
     The caller holds the row lock on the source. A dry run changes none of these and only counts the expected outcomes.
     """
     taken = Taken()
+    await plan_for_any_values()
     named = await _name(ctx, source, people)
     left = [one for one in named if one.person.state is not PersonState.MEMBER]
     here = [one for one in named if one.person.state is PersonState.MEMBER]

@@ -1718,8 +1718,9 @@ type Contact struct {
 	// The IANA time zone; null to use the region of the phone.
 	Timezone *string `json:"timezone"`
 	// The id in your own system; null if not given.
-	ExternalID  *string      `json:"external_id"`
-	OptIn       OptInState   `json:"opt_in"`
+	ExternalID *string    `json:"external_id"`
+	OptIn      OptInState `json:"opt_in"`
+	// Why campaigns skip the contact's number; null unless messages to it failed again and again.
 	Unreachable *Unreachable `json:"unreachable"`
 	// Your own values by name, for personalization.
 	Attributes map[string]any `json:"attributes"`

@@ -1405,6 +1405,7 @@ export interface Contact {
   /** The id in your own system; null if not given. */
   external_id: string | null;
   opt_in: OptInState;
+  /** Why campaigns skip the contact's number; null unless messages to it failed again and again. */
   unreachable: Unreachable | null;
   /** Your own values by name, for personalization. */
   attributes: Record<string, unknown>;

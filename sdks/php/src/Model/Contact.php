@@ -21,7 +21,8 @@ use MassiveSMS\Model;
  * @property-read string|null $timezone The IANA time zone; null to use the region of the phone.
  * @property-read string|null $external_id The id in your own system; null if not given.
  * @property-read OptInState $opt_in
- * @property-read Unreachable|null $unreachable
+ * @property-read Unreachable|null $unreachable Why campaigns skip the contact's number; null unless messages to it
+ * failed again and again.
  * @property-read array<string, mixed> $attributes Your own values by name, for personalization.
  * @property-read list<string> $tags Its tags, in order.
  * @property-read \DateTimeImmutable $created_at When it was created.

@@ -1531,6 +1531,7 @@ class Contact(Model):
     """The id in your own system; null if not given."""
     opt_in: OptInState
     unreachable: Unreachable | None
+    """Why campaigns skip the contact's number; null unless messages to it failed again and again."""
     attributes: dict[str, Any]
     """Your own values by name, for personalization."""
     tags: list[str]

@@ -664,6 +664,7 @@ module MassiveSMS
     # The id in your own system; null if not given.
     field :external_id
     field :opt_in, :OptInState
+    # Why campaigns skip the contact's number; null unless messages to it failed again and again.
     field :unreachable, :Unreachable
     # Your own values by name, for personalization.
     field :attributes

@@ -77,11 +77,10 @@ _samples = {
         '"con_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "contact", "livemode": true, "phone": "+141555'
         '50123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timezo'
         'ne": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in", '
-        '"source": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "unreachable": {'
-        '"at": "2026-05-01T20:00:00Z", "code": "invalid_number", "message": "The carrier says that '
-        'the number does not exist."}, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "t'
-        'ags": ["vip", "webinar"], "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T'
-        '20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
+        '"source": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "unreachable": n'
+        'ull, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"],'
+        ' "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "5'
+        'f3a9c01d2e4b687", "warnings": []}}'
     ),
     "contact.opted_out": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "contact.opted_out", "'
@@ -89,11 +88,10 @@ _samples = {
         ' "con_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "contact", "livemode": true, "phone": "+14155'
         '550123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timez'
         'one": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_out"'
-        ', "source": "keyword", "ip": null, "at": "2026-05-01T20:00:00Z"}, "unreachable": {"at": "2'
-        '026-05-01T20:00:00Z", "code": "invalid_number", "message": "The carrier says that the numb'
-        'er does not exist."}, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "tags": ["'
-        'vip", "webinar"], "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00'
-        'Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
+        ', "source": "keyword", "ip": null, "at": "2026-05-01T20:00:00Z"}, "unreachable": null, "at'
+        'tributes": {"tier": "vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"], "create'
+        'd_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "5f3a9c01d'
+        '2e4b687", "warnings": []}}'
     ),
     "campaign.dispatched": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.dispatched",'
@@ -313,12 +311,10 @@ _samples = {
         'on_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "contact", "livemode": true, "phone": "+14155550'
         '123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timezone'
         '": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in", "s'
-        'ource": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "unreachable": {"a'
-        't": "2026-05-01T20:00:00Z", "code": "invalid_number", "message": "The carrier says that th'
-        'e number does not exist."}, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "tag'
-        's": ["vip", "webinar"], "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20'
-        ':00:00Z", "version": "5f3a9c01d2e4b687", "warnings": [], "merged_id": "con_01HYZ8K5VQAE2N0'
-        'PWQ6DC9V8MP"}}'
+        'ource": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "unreachable": nul'
+        'l, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"], "'
+        'created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "5f3'
+        'a9c01d2e4b687", "warnings": [], "merged_id": "con_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}}'
     ),
     "contact.unreachable": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "contact.unreachable",'
@@ -339,10 +335,9 @@ _samples = {
         '550123", "first_name": "Maria", "last_name": "Silva", "email": "maria@example.com", "timez'
         'one": "America/New_York", "external_id": "customer-4711", "opt_in": {"status": "opted_in",'
         ' "source": "checkout", "ip": "203.0.113.4", "at": "2026-05-01T20:00:00Z"}, "unreachable": '
-        '{"at": "2026-05-01T20:00:00Z", "code": "invalid_number", "message": "The carrier says that'
-        ' the number does not exist."}, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "'
-        'tags": ["vip", "webinar"], "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01'
-        'T20:00:00Z", "version": "5f3a9c01d2e4b687", "warnings": []}}'
+        'null, "attributes": {"tier": "vip", "joined_at": "2026-04-22"}, "tags": ["vip", "webinar"]'
+        ', "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z", "version": "'
+        '5f3a9c01d2e4b687", "warnings": []}}'
     ),
     "webhook.disabled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "webhook.disabled", "l'

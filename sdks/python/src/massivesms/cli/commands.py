@@ -188,7 +188,10 @@ def send(
         given["variables"] = pairs(variables)
     if preview:
         seen = app.client.messages.preview(**given)
-        app.say(seen.to_dict(), f"{counted(seen.segments, 'segment')}, {counted(seen.credits, 'credit')}: {seen.body}")
+        shown = "The text cannot be made; variables without a value: " + (", ".join(seen.missing_variables) or "none")
+        if seen.segments is not None and seen.credits is not None:
+            shown = f"{counted(seen.segments, 'segment')}, {counted(seen.credits, 'credit')}: {seen.body}"
+        app.say(seen.to_dict(), shown)
         return
     message = app.client.messages.create(**given, idempotency_key=idempotency_key)
     app.say(message.to_dict(), f"{message.id} {message.status}, {counted(message.segments, 'segment')} to {message.to}")

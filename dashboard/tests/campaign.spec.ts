@@ -117,31 +117,63 @@ test("the sandbox's phone beside the composer: a test arrives, and its owner ans
   await checkPage(page);
 });
 
-test("the calendar reads on past the newest campaigns, and says from when on it shows them", async ({ page }) => {
+test("the calendar shows every campaign of its month, those of a state and those of a name", async ({ page }) => {
   test.setTimeout(300_000);
   await logIn(page);
   const list = await makeList(page, `Calendar ${Date.now()}`, 1);
   const day = new Date(Date.now() + 70 * 86_400_000);
+  day.setUTCDate(15);
   day.setUTCHours(15, 0, 0, 0);
-  const plan = (name: string) => rest(page, "POST", "/campaigns", { name, body: "Doors open.", audience: { list_ids: [list] }, scheduled_at: day.toISOString() });
-  const first = `First ${Date.now()}`;
-  const made = [await plan(first)];
-  // More than two pages of the list: what is made today is read to the end for this month.
-  for (let index = 0; index < 101; index++) made.push(await plan(`Later ${index}`));
-  await page.goto(`/dashboard/campaigns?view=calendar&month=${day.toISOString().slice(0, 7)}`);
-  await expect(page.getByRole("link", { name: /Later 100/ })).toBeVisible();
-  await expect(page.getByText("Campaigns that were made before", { exact: false })).toBeVisible();
-  await expect(page.getByRole("link", { name: new RegExp(first) })).toHaveCount(0);
+  const stamp = Date.now();
+  const plan = (name: string, more: Record<string, unknown> = {}) =>
+    rest(page, "POST", "/campaigns", { name: `${name} ${stamp}`, body: "Doors open.", audience: { list_ids: [list] }, scheduled_at: day.toISOString(), ...more });
+  const made = [await plan("First")];
+  const draft = await plan("Draft", { draft: true });
+  // More than two pages: all of them are read without a press.
+  for (let index = 0; index < 101; index++) made.push(await plan(`Later ${index} of`));
+  const month = day.toISOString().slice(0, 7);
+  await page.goto(`/dashboard/campaigns?view=calendar&month=${month}`);
+  const link = (name: string) => page.getByRole("link", { name: new RegExp(`${name} ${stamp}`) }).locator("visible=true");
+  await expect(link("First")).toBeVisible();
+  const more = page.getByRole("button", { name: /^\d+ more/ }).locator("visible=true");
+  await expect(more).toHaveText(/^99 more/);
+  await expect(link("Later 100 of")).toHaveCount(0);
   await checkPage(page);
-  for (let turn = 0; turn < 2; turn++) await page.getByRole("button", { name: "Show older ones" }).click();
-  await expect(page.getByRole("link", { name: new RegExp(first) })).toBeVisible();
-  // From this month, whose campaigns are all of today, nobody has to ask.
-  await page.goto("/dashboard/campaigns?view=calendar");
-  await expect(page.getByText("Campaigns that were made before", { exact: false })).toHaveCount(0);
-  const title = new Intl.DateTimeFormat("en-US", { month: "long", year: "numeric", timeZone: "UTC" }).format(day);
-  while ((await page.getByRole("heading", { level: 2 }).innerText()) !== title) await page.getByRole("button", { name: "Month after" }).click();
-  await expect(page.getByRole("link", { name: new RegExp(first) })).toBeVisible();
+  await more.click();
+  await expect(link("Later 100 of")).toBeVisible();
+  await expect(link("Draft")).toBeVisible();
+
+  // A filter by state, and one by name, which the address keeps.
+  await page.getByRole("button", { name: "Draft", exact: true }).click();
+  await expect(link("Draft")).toBeVisible();
+  await expect(link("First")).toHaveCount(0);
+  await page.getByRole("button", { name: "All", exact: true }).click();
+  await page.getByLabel("Search", { exact: true }).fill(`later 7 of ${stamp}`);
+  await expect(link("Later 7 of")).toBeVisible();
+  await expect(link("First")).toHaveCount(0);
+  await expect(page).toHaveURL(/q=later/);
+  await page.reload();
+  await expect(link("Later 7 of")).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Month after" }).click();
+  await expect(page.getByText("No campaign of this month matches these filters.")).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Clear filters" }).click();
+  await page.getByRole("button", { name: "Month before" }).click();
+  await expect(link("First")).toBeVisible();
+  // On a phone the days that have something are a list.
+  await page.setViewportSize({ width: 390, height: 844 });
+  await expect(link("First")).toBeVisible();
+  await expect(page.getByRole("table")).toHaveCount(0);
+  await page.getByRole("button", { name: "Today" }).click();
+  await expect(page).toHaveURL(new RegExp(`month=${new Date().toISOString().slice(0, 7)}`));
+
+  // The list has drafts, too, and finds by name.
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await page.goto(`/dashboard/campaigns?q=${encodeURIComponent(`draft ${stamp}`)}`);
+  await expect(page.getByRole("grid", { name: "Campaigns" })).toContainText(`Draft ${stamp}`);
   for (const each of made) await rest(page, "POST", `/campaigns/${String(each["id"])}/cancel`);
+  await rest(page, "DELETE", `/campaigns/${String(draft["id"])}`).catch(() => undefined);
 });
 
 test("short links: a click is counted on the campaign's page", async ({ page, browser }) => {

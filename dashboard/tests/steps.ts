@@ -64,12 +64,17 @@ export async function linkOf(page: Page, recipient: string, path: string): Promi
 
 const AXE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
+/** Return what axe finds wrong with the page as it stands. */
+export async function violationsOf(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).withTags(AXE).analyze();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+}
+
 /** Hold the page as it stands against axe, in light and dark, and against a phone's width. */
 export async function checkPage(page: Page) {
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    const { violations } = await new AxeBuilder({ page }).withTags(AXE).analyze();
-    expect(violations.map(({ id, nodes }) => `${colorScheme} ${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`)).toEqual([]);
+    expect((await violationsOf(page)).map((each) => `${colorScheme} ${each}`)).toEqual([]);
   }
   await page.emulateMedia({ colorScheme: "light" });
   const size = page.viewportSize()!;

@@ -403,6 +403,13 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Update that one, or choose another name.",
     ),
     (
+        ErrorCode.SAVED_VIEW_EXISTS,
+        (409,),
+        "Another saved view of the page has this name.",
+        "Update that one, or choose another name.",
+    ),
+    (ErrorCode.SAVED_VIEW_LIMIT, (409,), "There are 50 saved views of this page.", "Delete one first."),
+    (
         ErrorCode.FIELD_UNKNOWN,
         (400,),
         "A segment's filter names a field that contacts do not have.",

@@ -77,6 +77,8 @@ class ErrorCode(StrEnum):
     KEYWORD_RESERVED = "keyword_reserved"
     KEYWORD_EXISTS = "keyword_exists"
     CANNED_ANSWER_EXISTS = "canned_answer_exists"
+    SAVED_VIEW_EXISTS = "saved_view_exists"
+    SAVED_VIEW_LIMIT = "saved_view_limit"
     FIELD_UNKNOWN = "field_unknown"
     FILTER_TOO_DEEP = "filter_too_deep"
     FILTER_TOO_LARGE = "filter_too_large"

@@ -374,11 +374,15 @@ class CampaignQuery:
         statuses: Annotated[list[CampaignStatus] | None, argument(requests.ListCampaigns, "statuses")] = None,
         q: Annotated[str | None, argument(requests.ListCampaigns, "q")] = None,
         order_by: OrderBy = Order.NEWEST,
+        starts_from: Annotated[datetime | None, argument(requests.ListCampaigns, "starts_from")] = None,
+        starts_before: Annotated[datetime | None, argument(requests.ListCampaigns, "starts_before")] = None,
     ) -> Connection[Campaign]:
         ctx = info.context.ctx
         request = read_page(ids.CAMPAIGN, first, after, last, before)
         named: list[str] | None = None if statuses is None else [*statuses]
-        which = requests.ListCampaigns(status=status, statuses=named, q=q, order=order_by)
+        which = requests.ListCampaigns(
+            status=status, statuses=named, q=q, starts_from=starts_from, starts_before=starts_before, order=order_by
+        )
         page = await campaigns.list_campaigns(ctx, request, which)
         query = campaigns.campaign_query(ctx, which)
         return connect(ids.CAMPAIGN, request, page, Campaign.from_row, query.count)

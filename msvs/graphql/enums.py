@@ -8,6 +8,7 @@ from enum import Enum
 import strawberry
 
 from msvs.api.audit import AuditAction
+from msvs.api.contacts.saved_views import ViewPage
 from msvs.api.contacts.segments import FieldType
 from msvs.api.messages.statistics import Dimension, Interval
 from msvs.api.pages import Order
@@ -375,6 +376,16 @@ describe(
         "LIST_SYNC_FAILED": "A sync of a list failed; its error tells why.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
         "TEST_PING": "A test of one webhook.",
+    },
+)
+describe(
+    ViewPage,
+    "ViewPage",
+    "A page of the dashboard whose filters can be saved.",
+    {
+        "CONTACTS": "The contacts.",
+        "MESSAGES": "The log of messages.",
+        "CAMPAIGNS": "The campaigns, as a list or a calendar.",
     },
 )
 describe(

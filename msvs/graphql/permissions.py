@@ -35,6 +35,8 @@ MUTATIONS: Mapping[str, Permission] = {
     ),
     **dict.fromkeys(("assignThread", "addNote", "deleteNote"), Permission.INBOX_WRITE),
     **dict.fromkeys(("createCannedAnswer", "updateCannedAnswer", "deleteCannedAnswer"), Permission.INBOX_WRITE),
+    # The operations refuse keys.
+    **dict.fromkeys(("createSavedView", "updateSavedView", "deleteSavedView"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(("createWebhook", "updateWebhook", "deleteWebhook"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("rotateWebhookSecret", "testWebhook", "recoverWebhook", "resendEvent"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("createApiKey", "rollApiKey", "revokeApiKey"), Permission.KEYS_WRITE),

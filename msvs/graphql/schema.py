@@ -38,6 +38,7 @@ from msvs.graphql.nodes import NodeQuery
 from msvs.graphql.notifications import NotificationMutation, NotificationQuery
 from msvs.graphql.previews import PreviewMutation, PreviewQuery
 from msvs.graphql.requests import RequestQuery
+from msvs.graphql.saved_views import SavedViewMutation, SavedViewQuery
 from msvs.graphql.scalars import SCALARS
 from msvs.graphql.search import SearchQuery
 from msvs.graphql.second_factors import SecondFactorMutation, SecondFactorQuery
@@ -83,6 +84,7 @@ class Query(
     KeyQuery,
     UserQuery,
     NotificationQuery,
+    SavedViewQuery,
     AuditQuery,
     PreviewQuery,
     StatisticsQuery,
@@ -119,6 +121,7 @@ class Mutation(
     KeyMutation,
     UserMutation,
     NotificationMutation,
+    SavedViewMutation,
 ):
     pass
 

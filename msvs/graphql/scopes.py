@@ -23,7 +23,7 @@ from msvs.api.permissions import Permission
 FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("node", "nodes", "viewer", "invitationPreview", "errorCatalogue", "regions")),
     **dict.fromkeys(("sessions", "secondFactors", "authenticationLog")),
-    **dict.fromkeys(("notifications", "notificationMails", "newNotifications", "search")),
+    **dict.fromkeys(("notifications", "notificationMails", "newNotifications", "savedViews", "search")),
     **dict.fromkeys(
         ("explainMessage", "message", "messages", "messageLinks", "inboundMessage"), Permission.MESSAGES_READ
     ),

@@ -70,6 +70,7 @@ from msvs.models.users import (
     Session,
     User,
 )
+from msvs.models.views import SavedView
 from msvs.models.virtual import VirtualEvent, VirtualSubmission
 from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from msvs.models.workspaces import Workspace
@@ -146,6 +147,7 @@ __all__ = [
     "ReturnKind",
     "Role",
     "Route",
+    "SavedView",
     "SecretKey",
     "Segment",
     "Sender",

@@ -2009,6 +2009,37 @@ class RouteRow(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class SavedViewRow(Protocol):
+    """A row of `saved_views`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def page(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def filters(self) -> JSONObject: ...
+
+    @property
+    def created_by(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
 class SecretKeyRow(Protocol):
     """A row of `secret_keys`."""
 

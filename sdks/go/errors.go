@@ -108,7 +108,7 @@ func (e *InvalidPayloadError) Error() string {
 	return "massivesms: the webhook is signed and is not an event: " + e.cause.Error()
 }
 
-// Unwrap returns what reading it came upon.
+// Unwrap returns the error met while reading it.
 func (e *InvalidPayloadError) Unwrap() error { return e.cause }
 
 // ConfigurationError is a key, base URL, id or option that cannot be used: no request was sent.

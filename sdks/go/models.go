@@ -249,6 +249,8 @@ const (
 	ErrorCodeResourceMissing        ErrorCode = "resource_missing"
 	ErrorCodeRouteUnknown           ErrorCode = "route_unknown"
 	ErrorCodeSandboxOnly            ErrorCode = "sandbox_only"
+	ErrorCodeSavedViewExists        ErrorCode = "saved_view_exists"
+	ErrorCodeSavedViewLimit         ErrorCode = "saved_view_limit"
 	ErrorCodeScheduledAtPast        ErrorCode = "scheduled_at_past"
 	ErrorCodeScheduledAtTooFar      ErrorCode = "scheduled_at_too_far"
 	ErrorCodeScopeMissing           ErrorCode = "scope_missing"

@@ -190,6 +190,10 @@ type CampaignsListParams struct {
 	Statuses []CampaignStatus `url:"statuses"`
 	// Only campaigns whose name contains this text, in upper or lower case.
 	Q *string `url:"q"`
+	// Only campaigns that started, or are scheduled to start, at this time or later.
+	StartsAtGte *time.Time `url:"starts_at[gte]"`
+	// Only campaigns that started, or are scheduled to start, before this time.
+	StartsAtLt *time.Time `url:"starts_at[lt]"`
 	// The order; `newest` by default.
 	Order *ListMessagesOrder `url:"order"`
 }

@@ -79,7 +79,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "EraseContact",
-        64,
+        65,
         lambda s: {"eraseContact.__typename": "ContactErased", "eraseContact.id": s.maria},
         lambda s: {"id": s.maria},
     ),

@@ -278,6 +278,28 @@ INBOX_OPERATIONS = (
         lambda s: {"deleteCannedAnswer.code": "resource_missing"},
         lambda s: {"id": "can_01HYZ8K5VQAE2N0PWQ6DC9V8MP"},
     ),
+    Operation("SavedViews", 1, lambda s: {"savedViews": []}, lambda s: {"page": "CONTACTS"}, by_owner=True),
+    Operation(
+        "CreateSavedView",
+        3,
+        lambda s: {"createSavedView.name": "Agreed", "createSavedView.filters": {"consent": "OPTED_IN"}},
+        lambda s: {"input": {"page": "CONTACTS", "name": "Agreed", "filters": {"consent": "OPTED_IN"}}},
+        by_owner=True,
+    ),
+    Operation(
+        "UpdateSavedView",
+        1,
+        lambda s: {"updateSavedView.code": "resource_missing"},
+        lambda s: {"id": "vew_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "input": {"name": "Agreed"}},
+        by_owner=True,
+    ),
+    Operation(
+        "DeleteSavedView",
+        1,
+        lambda s: {"deleteSavedView.code": "resource_missing"},
+        lambda s: {"id": "vew_01HYZ8K5VQAE2N0PWQ6DC9V8MP"},
+        by_owner=True,
+    ),
     Operation("Notifications", 2, lambda s: {"notifications.nodes": [], "notifications.totalCount": 0}, by_owner=True),
     Operation(
         "NotificationMails",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.api.credits import credits
+from msvs.api.resources import moment
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, CreditBalance
 from msvs.workers.campaigns import expand_campaigns
@@ -260,6 +262,22 @@ async def test_campaigns_can_be_found_by_name(api: httpx.AsyncClient) -> None:
     for statuses, found in ((None, [ids[2], ids[0]]), (["DRAFT"], [draft])):
         answer = (await api.post("/graphql", json={"query": asked, "variables": {"s": statuses}})).json()
         assert answer["data"]["campaigns"] == {"totalCount": len(found), "nodes": [{"id": id} for id in found]}
+    at, second = (datetime.now(UTC) + timedelta(days=20)).replace(microsecond=0), timedelta(seconds=1)
+    scheduled = await post(api, "/v1/campaigns", name="Later", scheduled_at=moment(at), **told)
+    for since, until, is_found in (
+        (at, at + second, True),
+        (at + second, at + 9 * second, False),
+        (at - second, at, False),
+    ):
+        query = {"starts_at[gte]": moment(since), "starts_at[lt]": moment(until)}
+        rows = (await get(api, "/v1/campaigns", **query))["data"]
+        assert [row["id"] for row in rows] == [scheduled["id"]] * is_found
+        asked = "query ($s: DateTime, $u: DateTime) {campaigns(startsFrom: $s, startsBefore: $u) {totalCount}}"
+        variables = {"s": moment(since), "u": moment(until)}
+        answer = (await api.post("/graphql", json={"query": asked, "variables": variables})).json()
+        assert answer["data"]["campaigns"]["totalCount"] == is_found
+    response = await api.get("/v1/campaigns?starts_at[gte]=soon")
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "starts_at[gte]")
     response = await api.get("/v1/campaigns?q=")
     assert (response.status_code, response.json()["error"]["param"]) == (400, "q")
 

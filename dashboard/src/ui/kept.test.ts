@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { readViews } from "./kept";
+import { isSame, kept } from "./kept";
 
-test("what is kept is read, and anything else is none", () => {
-  expect(readViews(null)).toEqual([]);
-  expect(readViews("{")).toEqual([]);
-  expect(readViews('{"name": "x"}')).toEqual([]);
-  expect(readViews('[1, null, {"name": "VIPs", "filters": {"q": "ana"}}, {"name": 2, "filters": {}}]')).toEqual([{ name: "VIPs", filters: { q: "ana" } }]);
-  expect(readViews(JSON.stringify(Array.from({ length: 30 }, (_, place) => ({ name: String(place), filters: {} }))))).toHaveLength(20);
+test("what says nothing is not kept, and the order of filters is none", () => {
+  expect(kept({ q: "ana", consent: undefined, list: "", skipped: 1 })).toEqual({ q: "ana", skipped: "1" });
+  expect(Object.keys(kept({ tag: "vip", consent: "OPTED_IN" }))).toEqual(["consent", "tag"]);
+  expect(isSame({ tag: "vip", q: "ana" }, { q: "ana", tag: "vip", list: undefined })).toBe(true);
+  expect(isSame({ tag: "vip" }, { tag: "vips" })).toBe(false);
+  expect(isSame({ tag: "vip" }, {})).toBe(false);
 });

@@ -9,6 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import msgspec
+from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
@@ -323,6 +324,10 @@ def campaign_query(ctx: Context, which: ListCampaigns) -> QuerySet[Campaign]:
         query = query.filter(status__not=CampaignStatus.DRAFT)
     if which.q is not None:
         query = query.filter(name__icontains=_check_name(which.q, "q"))
+    if (first := which.starts_from) is not None:
+        query = query.filter(Q(started_at__gte=first) | Q(started_at__isnull=True, scheduled_at__gte=first))
+    if (end := which.starts_before) is not None:
+        query = query.filter(Q(started_at__lt=end) | Q(started_at__isnull=True, scheduled_at__lt=end))
     return query
 
 

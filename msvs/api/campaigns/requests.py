@@ -28,7 +28,7 @@ from msvs.api.messages.messages import (
 )
 from msvs.api.pages import OrderField, PageQuery
 from msvs.api.text.rendering import check_metadata
-from msvs.fields import LIST_ID, PHONE_PATTERN, Ref, Request, Version, about, id_pattern, named
+from msvs.fields import LIST_ID, PHONE_PATTERN, AwareTime, Ref, Request, Version, about, id_pattern, named
 from msvs.models import CampaignStatus
 
 MAX_NAME = 200
@@ -307,6 +307,13 @@ class ListCampaigns(PageQuery, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    starts_from: (
+        Annotated[AwareTime, about("Only campaigns that started, or are scheduled to start, at this time or later.")]
+        | None
+    ) = msgspec.field(name="starts_at[gte]", default=None)
+    starts_before: (
+        Annotated[AwareTime, about("Only campaigns that started, or are scheduled to start, before this time.")] | None
+    ) = msgspec.field(name="starts_at[lt]", default=None)
     order: OrderField | None = None
 
 

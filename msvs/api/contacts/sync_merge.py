@@ -17,7 +17,7 @@ from msvs.api.contacts import import_columns, import_merge
 from msvs.api.contacts.contacts import EARLIEST
 from msvs.api.contacts.import_columns import CONSENT, IGNORE, OWN_STATUS, Column
 from msvs.api.contacts.import_erasure import hash_of
-from msvs.api.contacts.import_merge import OF_ROW, Merge
+from msvs.api.contacts.import_merge import Merge
 from msvs.api.contacts.import_rows import AGREED, COLUMNS, REFUSED, UNSAID, Plan, RawRow, encode_rows, make_plan
 from msvs.api.contacts.source_options import STAY, SourceOptions, evidence_of, options_of, rule_of
 from msvs.api.context import Context
@@ -81,11 +81,13 @@ SELECT canonical, opt_in_at FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[]) AND opt_in_status = 'opted_in'
 """
 LEAVE_UNSAID = "UPDATE import_rows SET consent = $3 WHERE reading_id = $1 AND number = ANY($2::int[])"
-READ_MERGED = f"""
+READ_MERGED = """
 SELECT rows.number, rows.status, rows.reason, rows.phone, rows.canonical, rows.first_name, rows.last_name, rows.email,
     rows.consent, contacts.id AS contact_id, contacts.opt_in_status
 FROM import_rows AS rows
-LEFT JOIN LATERAL (SELECT * FROM contacts WHERE {OF_ROW} OFFSET 0) AS contacts ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = rows.canonical OFFSET 0
+) AS contacts ON true
 WHERE rows.reading_id = $3 ORDER BY rows.number
 """
 DROP_STAGED = "DELETE FROM import_rows WHERE reading_id = $1"

@@ -17,6 +17,7 @@ from msvs.api.contacts import contacts
 from msvs.api.contacts.bulk_actions import forget_ids, forget_names
 from msvs.api.contacts.contacts import DELETE_CONTACT, LOCK_LISTS
 from msvs.api.contacts.import_erasure import erase_from_imports, hash_of, hold_imports
+from msvs.api.contacts.saved_views import forget_views
 from msvs.api.contacts.sync_erasure import erase_from_syncs, hold_sources
 from msvs.api.context import Context
 from msvs.api.dispatch import cancellation
@@ -409,7 +410,7 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
 
 
 async def _redact_searches(ctx: Context, subject: _Subject, contact: Contact | None) -> None:
-    """Take the subject out of the filters of segments, and out of the conditions of exports and bulk actions."""
+    """Take the subject out of segments, exports and bulk actions, and delete the saved views that name it."""
     await _redact_segments(ctx, subject, None if contact is None else contact.email)
     person = Person(list(subject.own))
     if contact is not None:
@@ -419,6 +420,7 @@ async def _redact_searches(ctx: Context, subject: _Subject, contact: Contact | N
     placeholder = next(iter(subject.placeholders.values()))
     await rename_in_conditions(ctx, lambda text: placeholder if person.is_named_by(text) else text)
     await forget_names(ctx, person.is_named_by)
+    await forget_views(ctx, lambda text: text in subject.names or person.is_named_by(text))
 
 
 async def _redact_segments(ctx: Context, subject: _Subject, email: str | None) -> None:

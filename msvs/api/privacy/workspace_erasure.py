@@ -65,6 +65,7 @@ ERASED: Mapping[str, str] = {
     "contact_notes": OWN,
     "thread_assignments": OWN,
     "canned_answers": OWN,
+    "saved_views": OWN,
     "suppressions": OWN,
     "contacts": OWN,
     "api_requests": OWN,

@@ -190,6 +190,8 @@ export type ErrorCode =
   | "resource_missing"
   | "route_unknown"
   | "sandbox_only"
+  | "saved_view_exists"
+  | "saved_view_limit"
   | "scheduled_at_past"
   | "scheduled_at_too_far"
   | "scope_missing"

@@ -90,6 +90,26 @@ async def test_a_draft_waits_unseen_and_is_sent_once_launched(ctx: Context) -> N
     assert await Message.filter(campaign_id=row.id).count() == 3
 
 
+async def test_campaigns_are_found_by_when_they_start(ctx: Context, other_ctx: Context) -> None:
+    day = LATER + timedelta(days=1)
+    started, planned, late = [await draft(ctx, name=name) for name in ("Started", "Planned", "Late")]
+    # One that began on another day than it was planned for counts by when it began.
+    await Campaign.filter(id=started.id).update(started_at=LATER, scheduled_at=day, status="completed")
+    await Campaign.filter(id=planned.id).update(scheduled_at=day - timedelta(seconds=1), status="scheduled")
+    await Campaign.filter(id=late.id).update(scheduled_at=day, status="scheduled")
+    elsewhere = await draft(other_ctx, name="Elsewhere")
+    await Campaign.filter(id=elsewhere.id).update(started_at=LATER, status="completed")
+
+    async def found(**which: Any) -> list[str]:
+        return [each.name for each in (await list_campaigns(ctx, PageRequest(), ListCampaigns(**which))).items]
+
+    assert await found(starts_from=LATER, starts_before=day) == ["Planned", "Started"]
+    assert await found(starts_before=LATER) == []
+    assert await found(starts_from=day) == ["Late"]
+    assert await found(starts_from=LATER, q="start") == ["Started"]
+    assert await found() == ["Late", "Planned", "Started"]
+
+
 async def test_a_draft_keeps_its_time_and_may_be_given_another(ctx: Context) -> None:
     person = await factories.make_contact(ctx)
     at, other = ahead(days=2), ahead(days=3)

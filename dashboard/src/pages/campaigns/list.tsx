@@ -5,14 +5,17 @@ import { useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { CampaignRowFragment, CampaignStatus } from "@/gql/graphql";
 import { CampaignBadge, useStatusNames } from "@/status";
-import { ButtonLink } from "@/ui/button";
+import { Button, ButtonLink } from "@/ui/button";
 import { Share } from "@/ui/charts";
 import { Segmented } from "@/ui/fields";
+import { SearchField } from "@/ui/searchfield";
 import { Card, Count, PageHead, Time, useNumbers } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { Tabs } from "@/ui/tabs";
+import { SavedViews } from "@/ui/views";
 import { Calendar } from "./calendar";
+import { STATUSES } from "./routes";
 
 export const CampaignRow = graphql(`
   fragment CampaignRow on Campaign {
@@ -28,8 +31,8 @@ export const CampaignRow = graphql(`
   }
 `);
 const CampaignList = graphql(`
-  query CampaignList($status: CampaignStatus, $first: Int, $after: String) {
-    campaigns(status: $status, first: $first, after: $after) {
+  query CampaignList($statuses: [CampaignStatus!], $q: String, $first: Int, $after: String) {
+    campaigns(statuses: $statuses, q: $q, first: $first, after: $after) {
       nodes { ...CampaignRow }
       pageInfo { hasNextPage endCursor }
       totalCount
@@ -42,15 +45,22 @@ const SHOWN = ["DRAFT", "SCHEDULED", "SENDING", "PAUSED", "COMPLETED"] as const;
 export function CampaignsPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
-  const { status, view, month } = useSearch({ from: "/shell/campaigns" });
+  const found = useSearch({ from: "/shell/campaigns" });
+  const { status, view, month, q } = found;
   const names = useStatusNames().campaigns;
-  const feed = useFeed(CampaignList, status === undefined ? {} : { status }, ({ campaigns }) => campaigns);
-  const tabs = [{ value: "", label: t`Launched` }, ...SHOWN.map((each) => ({ value: each as string, label: names[each] }))];
+  const which = { statuses: status === undefined ? [...STATUSES] : [status], ...(q === undefined ? {} : { q }) };
+  const isCalendar = view === "calendar";
+  const feed = useFeed(CampaignList, which as never, ({ campaigns }) => campaigns, { pause: isCalendar });
+  const tabs = [{ value: "", label: t`All` }, ...SHOWN.map((each) => ({ value: each as string, label: names[each] }))];
   if (status !== undefined && !(SHOWN as readonly string[]).includes(status)) tabs.push({ value: status, label: names[status as CampaignStatus] });
   const views = [
     { value: "list", label: t`List` },
     { value: "calendar", label: t`Calendar` },
   ] as const;
+  const go = (changes: Partial<typeof found>, replace = false) => void navigate({ to: "/campaigns", search: { ...found, ...changes }, replace, resetScroll: false });
+  const isFiltered = status !== undefined || q !== undefined;
+  const clear = () => void navigate({ to: "/campaigns", search: { view, month } });
+  const { month: _month, ...viewed } = found;
   return (
     <>
       <PageHead
@@ -58,21 +68,26 @@ export function CampaignsPage() {
         lead={t`One text to many people, each of them once.`}
         actions={
           <>
-            <Segmented label={t`View`} hideLabel choices={views} value={view ?? "list"} onChange={(next) => void navigate({ to: "/campaigns", search: next === "list" ? { status } : { status, view: next } })} />
+            <Segmented label={t`View`} hideLabel choices={views} value={view ?? "list"} onChange={(next) => go(next === "list" ? { view: undefined, month: undefined } : { view: next })} />
             <ButtonLink look="primary" icon="plus" to="/campaigns/new">{t`New campaign`}</ButtonLink>
           </>
         }
       />
-      <Tabs label={t`State`} tabs={tabs} value={status ?? ""} onChange={(next) => void navigate({ to: "/campaigns", search: { ...(next === "" ? {} : { status: next as CampaignStatus }), view } })} />
-      {feed.problem !== null && feed.rows === undefined ? (
+      <SavedViews page="CAMPAIGNS" filters={viewed} onChoose={(next) => void navigate({ to: "/campaigns", search: next })} />
+      <Tabs label={t`State`} tabs={tabs} value={status ?? ""} onChange={(next) => go({ status: next === "" ? undefined : (next as CampaignStatus) })} />
+      <div role="search" aria-label={t`Filters`} className="mb-4 flex flex-wrap items-end gap-3">
+        <SearchField label={t`Search`} className="min-w-0 flex-1 basis-60 sm:max-w-96" placeholder={t`Name of the campaign`} maxLength={200} value={q ?? ""} onChange={(next) => go({ q: next || undefined }, true)} />
+        {isFiltered && isCalendar && <Button look="quiet" icon="close" onPress={clear}>{t`Clear filters`}</Button>}
+      </div>
+      {isCalendar ? (
+        <Calendar which={which} isFiltered={isFiltered} month={month} onMonth={(next) => go({ month: next })} />
+      ) : feed.problem !== null && feed.rows === undefined ? (
         <ProblemState problem={feed.problem} onRetry={feed.retry} />
       ) : feed.rows === undefined ? (
         <Loading />
-      ) : view === "calendar" ? (
-        <Calendar feed={feed} campaigns={feed.rows} month={month} onMonth={(next) => void navigate({ to: "/campaigns", search: { status, view, month: next } })} />
       ) : feed.rows.length === 0 ? (
-        status !== undefined ? (
-          <FilteredEmpty onClear={() => void navigate({ to: "/campaigns", search: {} })} />
+        isFiltered ? (
+          <FilteredEmpty onClear={clear} />
         ) : (
           <Card>
             <EmptyState icon="campaign" title={t`Send your first campaign`} action={<ButtonLink look="primary" icon="plus" to="/campaigns/new">{t`Write a campaign`}</ButtonLink>}>

@@ -10,7 +10,7 @@ export const TABS = ["overview", "recipients", "replies", "books"] as const;
 export const campaignsRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/campaigns",
-  validateSearch: search({ status: oneOf(STATUSES), view: oneOf(["calendar"]), month: text() }),
+  validateSearch: search({ status: oneOf(STATUSES), view: oneOf(["calendar"]), month: text(), q: text() }),
   component: lazyPage("campaigns", () => import("./list"), "CampaignsPage"),
 });
 

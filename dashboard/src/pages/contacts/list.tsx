@@ -79,7 +79,7 @@ export function ContactsPage() {
   return (
     <>
       <PageHead title={t`Contacts`} lead={t`The people you may text, and the proof that they agreed.`} actions={mayWrite && !isFirst ? adding : undefined} />
-      {!isFirst && <SavedViews page="contacts" filters={search} onChoose={(next) => void navigate({ to: "/contacts", search: next, replace: true })} />}
+      {!isFirst && <SavedViews page="CONTACTS" filters={search} onChoose={(next) => void navigate({ to: "/contacts", search: next, replace: true })} />}
       {!isFirst && (
         <div className="mb-4 grid grid-cols-1 gap-3 sm:grid-cols-2 sm:items-end lg:grid-cols-4" role="search" aria-label={t`Filters`}>
           <SearchField label={t`Search`} className="sm:col-span-2 lg:col-span-4" placeholder={t`Name, e-mail or phone`} maxLength={100} value={q ?? ""} onChange={(next) => go({ q: next || undefined })} />

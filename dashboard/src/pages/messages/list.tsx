@@ -80,7 +80,7 @@ export function MessagesPage() {
           </>
         }
       />
-      <SavedViews page="messages" filters={viewed} onChoose={(next) => void navigate({ to: "/messages", search: next })} />
+      <SavedViews page="MESSAGES" filters={viewed} onChoose={(next) => void navigate({ to: "/messages", search: next })} />
       <Filters found={found} onChange={go} onClear={isFiltered ? clear : undefined} />
       {feed.problem !== null && feed.rows === undefined ? (
         <ProblemState problem={feed.problem} onRetry={feed.retry} />

@@ -80,6 +80,10 @@ export interface CampaignsListParams {
   statuses?: ReadonlyArray<CampaignStatus>;
   /** Only campaigns whose name contains this text, in upper or lower case. */
   q?: string;
+  /** Only campaigns that started, or are scheduled to start, at this time or later. */
+  "starts_at[gte]"?: string | Date;
+  /** Only campaigns that started, or are scheduled to start, before this time. */
+  "starts_at[lt]"?: string | Date;
   /** The order; `newest` by default. */
   order?: ListMessagesOrder;
 }

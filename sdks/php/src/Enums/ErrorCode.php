@@ -92,6 +92,8 @@ final class ErrorCode
     public const RESOURCE_MISSING = 'resource_missing';
     public const ROUTE_UNKNOWN = 'route_unknown';
     public const SANDBOX_ONLY = 'sandbox_only';
+    public const SAVED_VIEW_EXISTS = 'saved_view_exists';
+    public const SAVED_VIEW_LIMIT = 'saved_view_limit';
     public const SCHEDULED_AT_PAST = 'scheduled_at_past';
     public const SCHEDULED_AT_TOO_FAR = 'scheduled_at_too_far';
     public const SCOPE_MISSING = 'scope_missing';

@@ -98,6 +98,8 @@ final class Campaigns extends Resource
      *     status?: string,
      *     statuses?: list<string>,
      *     q?: string,
+     *     'starts_at[gte]'?: \DateTimeInterface|string,
+     *     'starts_at[lt]'?: \DateTimeInterface|string,
      *     order?: 'newest'|'oldest'|string,
      * } $params
      * - `limit`: The size of a page.
@@ -106,6 +108,8 @@ final class Campaigns extends Resource
      * - `status`: Only campaigns of this status.
      * - `statuses`: Only campaigns with one of these statuses; drafts are included only if you ask for them.
      * - `q`: Only campaigns whose name contains this text, in upper or lower case.
+     * - `starts_at[gte]`: Only campaigns that started, or are scheduled to start, at this time or later.
+     * - `starts_at[lt]`: Only campaigns that started, or are scheduled to start, before this time.
      * - `order`: The order; `newest` by default.
      * @param RequestOptions $options
      * @return Page<Model\Campaign>

@@ -221,6 +221,8 @@ ErrorCode = (
         "resource_missing",
         "route_unknown",
         "sandbox_only",
+        "saved_view_exists",
+        "saved_view_limit",
         "scheduled_at_past",
         "scheduled_at_too_far",
         "scope_missing",

@@ -202,6 +202,8 @@ module MassiveSMS
     RESOURCE_MISSING = "resource_missing"
     ROUTE_UNKNOWN = "route_unknown"
     SANDBOX_ONLY = "sandbox_only"
+    SAVED_VIEW_EXISTS = "saved_view_exists"
+    SAVED_VIEW_LIMIT = "saved_view_limit"
     SCHEDULED_AT_PAST = "scheduled_at_past"
     SCHEDULED_AT_TOO_FAR = "scheduled_at_too_far"
     SCOPE_MISSING = "scope_missing"

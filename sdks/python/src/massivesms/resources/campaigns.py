@@ -125,6 +125,8 @@ class Campaigns:
         status: t.CampaignStatus | NotGiven = NOT_GIVEN,
         statuses: Sequence[t.CampaignStatus] | NotGiven = NOT_GIVEN,
         q: str | NotGiven = NOT_GIVEN,
+        starts_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        starts_at_lt: datetime | str | NotGiven = NOT_GIVEN,
         order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.Campaign]:
@@ -138,6 +140,8 @@ class Campaigns:
         status: Only campaigns of this status.
         statuses: Only campaigns with one of these statuses; drafts are included only if you ask for them.
         q: Only campaigns whose name contains this text, in upper or lower case.
+        starts_at_gte: Only campaigns that started, or are scheduled to start, at this time or later.
+        starts_at_lt: Only campaigns that started, or are scheduled to start, before this time.
         order: The order; `newest` by default.
         """
         return self._client.call_page(
@@ -151,6 +155,8 @@ class Campaigns:
                 "status": status,
                 "statuses": statuses,
                 "q": q,
+                "starts_at[gte]": starts_at_gte,
+                "starts_at[lt]": starts_at_lt,
                 "order": order,
             },
             options=options,
@@ -758,6 +764,8 @@ class AsyncCampaigns:
         status: t.CampaignStatus | NotGiven = NOT_GIVEN,
         statuses: Sequence[t.CampaignStatus] | NotGiven = NOT_GIVEN,
         q: str | NotGiven = NOT_GIVEN,
+        starts_at_gte: datetime | str | NotGiven = NOT_GIVEN,
+        starts_at_lt: datetime | str | NotGiven = NOT_GIVEN,
         order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.Campaign]:
@@ -771,6 +779,8 @@ class AsyncCampaigns:
         status: Only campaigns of this status.
         statuses: Only campaigns with one of these statuses; drafts are included only if you ask for them.
         q: Only campaigns whose name contains this text, in upper or lower case.
+        starts_at_gte: Only campaigns that started, or are scheduled to start, at this time or later.
+        starts_at_lt: Only campaigns that started, or are scheduled to start, before this time.
         order: The order; `newest` by default.
         """
         return self._client.call_page(
@@ -784,6 +794,8 @@ class AsyncCampaigns:
                 "status": status,
                 "statuses": statuses,
                 "q": q,
+                "starts_at[gte]": starts_at_gte,
+                "starts_at[lt]": starts_at_lt,
                 "order": order,
             },
             options=options,

@@ -69,14 +69,18 @@ module MassiveSMS
       # @param statuses [Array<String>] Only campaigns with one of these statuses; drafts are included only if you ask
       # for them.
       # @param q [String] Only campaigns whose name contains this text, in upper or lower case.
+      # @param starts_at_gte [Time, String] Only campaigns that started, or are scheduled to start, at this time or
+      # later.
+      # @param starts_at_lt [Time, String] Only campaigns that started, or are scheduled to start, before this time.
       # @param order [String] The order; `newest` by default.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Campaign>]
       def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, status: UNSET, statuses: UNSET, q: UNSET,
-               order: UNSET, request_options: {})
+               starts_at_gte: UNSET, starts_at_lt: UNSET, order: UNSET, request_options: {})
         fetch_list(MassiveSMS::Campaign, "/v1/campaigns", {},
              { limit: limit, starting_after: starting_after, ending_before: ending_before, status: status,
-               statuses: statuses, q: q, order: order }, request_options)
+               statuses: statuses, q: q, "starts_at[gte]": starts_at_gte, "starts_at[lt]": starts_at_lt,
+               order: order }, request_options)
       end
 
       # Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent.

@@ -129,7 +129,8 @@ class RequestField:
     @property
     def request(self) -> type[msgspec.Struct] | None:
         """The request that its value is, if it is one."""
-        return self.kind if issubclass(get_origin(self.kind) or self.kind, msgspec.Struct) else None
+        base = get_origin(self.kind) or self.kind
+        return self.kind if isinstance(base, type) and issubclass(base, msgspec.Struct) else None
 
 
 @cache

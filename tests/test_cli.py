@@ -391,6 +391,7 @@ def log_in(demo: dict[str, str]) -> list[dict[str, str]]:
     return memberships
 
 
+@pytest.mark.processes
 async def test_run_starts_everything_and_keeps_its_demo(tmp_path: Path) -> None:
     env = environment(tmp_path, PORT="0", MSVS_MESSAGE_WORKERS="1")
     kept = []

@@ -487,6 +487,7 @@ def is_ready(address: str) -> bool:
         return False
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(300)
 def test_the_tour_works_twice(service: Service) -> None:
     """Every shell block of docs/tour.md, as it is printed, in one shell that stops at the first failure."""
@@ -571,6 +572,7 @@ def stats_of(lines: list[str]) -> list[tuple[int, int]]:
     return [(each["recipients"], each["delivered"]) for each in stats]
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(300)
 def test_the_quickstart_works_typed_in_twice(service: Service) -> None:
     first, again = (type_in(service, "quickstart.md") for _ in range(2))
@@ -593,6 +595,7 @@ def test_the_quickstart_works_typed_in_twice(service: Service) -> None:
     assert len(sent) == 2
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(300)
 def test_a_launch_goes_as_the_guide_says_typed_in_twice(service: Service) -> None:
     for _ in range(2):

@@ -206,6 +206,7 @@ def found(secrets: set[str], text: str) -> list[str]:
     return sorted(part[:4] for part in parts if part in text)
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(240)
 def test_a_whole_run_leaks_nothing(service: Service) -> None:
     session = Session(service)

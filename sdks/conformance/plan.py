@@ -95,6 +95,7 @@ def steps(round_: int) -> list[Step]:
         Step("undoImport", of("import"), awaits=("import", "completed")),
         Step("createImport", just(file_name="others.csv"), "spare_import"),
         Step("cancelImport", of("spare_import")),
+        Step("markContactReachable", of("contact")),
         Step("tagContact", of("contact", add=["vip", f"round {round_}"])),
         Step("listTags", just(limit=2, q="vip")),
         Step("createContact", just(phone=number(10)), "twin"),
@@ -152,6 +153,7 @@ def steps(round_: int) -> list[Step]:
         Step("updateSegment", of("segment", name=f"{tag}: VIPs")),
         Step("listSegments", just()),
         Step("previewCampaign", lambda known: {"body": "Hi", "audience": {"list_ids": [known["list"]]}}),
+        Step("preflightCampaign", lambda known: {"body": "Hi", "audience": {"list_ids": [known["list"]]}}),
         Step(
             "createCampaign",
             lambda known: {

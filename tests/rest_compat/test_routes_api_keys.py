@@ -15,6 +15,7 @@ from msvs.api.accounts import auth, keys
 from msvs.api.context import Context
 from msvs.api.dispatch import senders
 from msvs.api.permissions import NOT_FOR_KEYS, SCOPES, Permission, Scope
+from msvs.api.settings_of_mode import OWN_OF_SANDBOX
 from msvs.fields import example_of
 from msvs.models import Role, Workspace
 from msvs.rest_compat.endpoint import Endpoint
@@ -244,11 +245,14 @@ async def test_a_sandbox_key_changes_nothing_of_live(
 async def test_each_mode_obeys_its_own_settings(api: httpx.AsyncClient, client: Client, live_ctx: Context) -> None:
     live = await client(live_ctx)
     at_first = await get(live, "/v1/workspace")
-    assert await get(api, "/v1/workspace") == at_first
+    own = await get(api, "/v1/workspace")
+    assert own.pop("version") != at_first["version"]
+    # All but what the sandbox has off at first.
+    assert own == {name: value for name, value in (at_first | OWN_OF_SANDBOX).items() if name != "version"}
     changes = {"default_sender": "COHORT", "blocked_regions": ["US"], "double_opt_in": True, "help_text": "Ask Rosa"}
     changed = await post(api, "/v1/workspace", 200, **changes, low_balance_threshold=7)
     changes |= {"low_balance_threshold": 7, "version": changed["version"]}
-    assert changed == {**at_first, **changes} == await get(api, "/v1/workspace")
+    assert changed == {**at_first, **OWN_OF_SANDBOX, **changes} == await get(api, "/v1/workspace")
     assert await get(live, "/v1/workspace") == at_first
     credits = [(await get(each, "/v1/credits"))["low_balance_threshold"] for each in (api, live)]
     assert credits == [7, at_first["low_balance_threshold"]]

@@ -7,6 +7,7 @@ import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
+from msvs.api.settings_of_mode import OWN_OF_SANDBOX
 from msvs.fields import example_of
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
@@ -100,6 +101,11 @@ async def test_a_list_holds_nothing_of_another(
 ) -> None:
     known = await make_everything(api)
     own = await get(api, endpoint.path)
+    if endpoint.path == "/v1/workspace":
+        # What the sandbox has off at first makes another version of it.
+        live = await get(strangers[0], endpoint.path)
+        assert live | OWN_OF_SANDBOX | {"version": own["version"]} == own
+        return
     if endpoint.path in SHARED:
         assert await get(strangers[0], endpoint.path) == own
         if endpoint.path == "/v1/credits/checkouts":

@@ -30,6 +30,7 @@ from msvs.api.pages import OrderField, PageQuery
 from msvs.api.text.rendering import check_metadata
 from msvs.fields import LIST_ID, PHONE_PATTERN, AwareTime, Ref, Request, Version, about, id_pattern, named
 from msvs.models import CampaignStatus
+from msvs.models.messages import MetadataValue
 
 MAX_NAME = 200
 MAX_TEST_RECIPIENTS = 5
@@ -231,7 +232,9 @@ class CampaignPreviewCreate(CampaignOptions, frozen=True, kw_only=True):
     body: Annotated[Body, about(example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.")]
     audience: Annotated[Audience, about("The audience.", example={"list_ids": [LIST_ID]})]
     name: Annotated[str, about("The name, which is ignored.")] | None = None
-    metadata: Annotated[Metadata, about("The metadata, which is ignored.")] | None = msgspec.field(default_factory=dict)
+    metadata: Annotated[dict[str, MetadataValue], about("The metadata, which is ignored.")] | None = msgspec.field(
+        default_factory=dict
+    )
 
     def read(self) -> PreviewCampaign:
         """Return the campaign with the ids of its audience. Raises InvalidRequest."""

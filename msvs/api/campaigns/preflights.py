@@ -10,7 +10,7 @@ from msvs.api import ids
 from msvs.api.campaigns import previews
 from msvs.api.campaigns.budgets import exceeded
 from msvs.api.campaigns.previews import EXACT_UP_TO, CampaignPreview
-from msvs.api.campaigns.requests import CreateCampaign, GuardRailOptions, PreviewCampaign
+from msvs.api.campaigns.requests import MAX_CREDITS, MAX_DRIFT, CreateCampaign, GuardRailOptions, PreviewCampaign
 from msvs.api.context import Context, Services
 from msvs.api.credits import rates
 from msvs.api.errors import ErrorCode, InvalidRequest
@@ -25,8 +25,6 @@ from msvs.models.campaigns import GuardRails, Tripped
 
 # How long a campaign may be created with a preflight.
 VALID = timedelta(hours=24)
-MAX_CREDITS = 1_000_000_000
-MAX_DRIFT = 10.0
 # So many standard errors of a sample on either side hold the truth but for a few in a thousand.
 SIGMAS = 3
 
@@ -102,7 +100,7 @@ async def read_guard_rails(ctx: Context, options: GuardRailOptions | CreateCampa
     if most is not None and not 0 <= most <= MAX_CREDITS:
         raise _out_of_range("max_credits", f"0 to {MAX_CREDITS}")
     if drift is not None and not 0 <= drift <= MAX_DRIFT:
-        raise _out_of_range("max_drift", f"0 to {MAX_DRIFT:g}")
+        raise _out_of_range("max_drift", f"0 to {MAX_DRIFT}")
     if options.preflight is None:
         if drift is not None:
             raise InvalidRequest(

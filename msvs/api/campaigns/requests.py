@@ -107,6 +107,9 @@ class CampaignOptions(Request, frozen=True, kw_only=True):
     utm: Annotated[Utm, about("UTM parameters of its short links; for `shorten_links` only.")] | None = None
 
 
+MAX_CREDITS = 1_000_000_000
+MAX_DRIFT = 10
+
 PreflightId = Annotated[
     str,
     Ref(ids.PREFLIGHT),
@@ -118,7 +121,7 @@ MaxCredits = Annotated[
         "The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its start, and"
         " before its queued messages cost more.",
         minimum=0,
-        maximum=1_000_000_000,
+        maximum=MAX_CREDITS,
     ),
 ]
 MaxDrift = Annotated[
@@ -127,7 +130,7 @@ MaxDrift = Annotated[
         "How far its recipients and its cost may have moved from the preflight at its start, as a share: 0.1 for a"
         " tenth. Beyond, it is paused with `guard_rail`.",
         minimum=0,
-        maximum=10,
+        maximum=MAX_DRIFT,
     ),
 ]
 

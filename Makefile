@@ -36,7 +36,7 @@ dashboard-test: $(VENV)/.dev ## Drive the dashboard in Chromium over a service o
 	@exec $(BIN)/python -m scripts.dashboard test $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests; ARGS="tests/api -k credits" chooses some
-	@exec $(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile -m "not chaos and not processes")
+	@exec $(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist worksteal -m "not chaos and not processes")
 
 processes: $(VENV)/.dev ## Run the tests that start the service's commands many times over
 	@exec $(BIN)/python -m pytest -n 2 -m processes $(ARGS)

@@ -7,10 +7,9 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast, overload
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -75,11 +74,6 @@ class Row(asyncpg.Record):  # type: ignore[misc]
             return self[name]
         except KeyError:
             raise AttributeError(name) from None
-
-
-def can_keep(text: str) -> bool:
-    """Return whether PostgreSQL keeps a text: it takes neither NUL nor half of a surrogate pair."""
-    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 def encode_json(value: object) -> str:
@@ -392,9 +386,6 @@ async def copy_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": signature, flags, no header extension.
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
-_NULL = b"\xff\xff\xff\xff"
-_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 async def copy_encoded(table: str, columns: Sequence[str], pieces: Iterable[bytes]) -> None:
@@ -411,38 +402,6 @@ async def copy_encoded(table: str, columns: Sequence[str], pieces: Iterable[byte
 
     async with client().acquire_connection() as connection:
         await connection.copy_to_table(table, source=stream(), columns=columns, format="binary")
-
-
-# What a column of a row of `copy_encoded` may hold.
-FieldValue: TypeAlias = UUID | bool | int | str | bytes | datetime | None
-
-
-def encode_row_head(columns: Sequence[str]) -> bytes:
-    """Return how each row of `copy_encoded` begins."""
-    return len(columns).to_bytes(2)
-
-
-def encode_field(value: FieldValue) -> bytes:
-    """Encode a column of a row of `copy_encoded`.
-
-    An int is a smallint, and bytes are what the column's type receives.
-    """
-    if value is None:
-        return _NULL
-    match value:
-        case str():
-            data = value.encode()
-        case UUID():
-            data = value.bytes
-        case bool():
-            data = value.to_bytes(1)
-        case int():
-            data = value.to_bytes(2, signed=True)
-        case datetime():
-            data = ((value - _POSTGRES_EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
-        case _:
-            data = value
-    return len(data).to_bytes(4) + data
 
 
 def _executor(url: str) -> Executor:

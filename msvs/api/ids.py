@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from msvs.api.errors import ErrorCode, InvalidRequest, NotFound
-from msvs.models.identity import new_id
+from msvs.new_ids import new_id
 
 __all__ = ["decode_id", "encode_id", "find_id", "id_after", "id_before", "id_time", "missing", "new_id", "read_id"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msvs.api import ids
 from msvs.api.consent.consent import CONSENT_EVENT
-from msvs.api.contacts import contacts, segments, suppressions
+from msvs.api.contacts import contacts, details, segments, suppressions
 from msvs.api.credits.gateway import PURCHASE
 from msvs.api.permissions import Scope
 from msvs.api.text.opt_out_phrases import Intent
@@ -370,7 +370,7 @@ CONDITION: Schema = {
                 "field": {
                     "type": "string",
                     "pattern": f"^(?:{'|'.join((*segments.TEXT_FIELDS, *segments.TIME_FIELDS, 'opt_in_status'))}"
-                    f"|attributes\\..{{1,{contacts.MAX_ATTRIBUTE_KEY}}})$",
+                    f"|attributes\\..{{1,{details.MAX_ATTRIBUTE_KEY}}})$",
                 },
                 "op": {"type": "string", "enum": sorted(segments.OPS)},
                 "value": {"description": "What the field is compared with; `in` and `not_in` take an array."},

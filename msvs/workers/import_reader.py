@@ -7,8 +7,6 @@ they say nothing for too long.
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -20,32 +18,18 @@ import msgspec
 from msvs.api.contacts import unpack_process
 from msvs.api.contacts.import_rows import Encoded, Plan, RawRow, encode_rows
 from msvs.api.text.unpacking import refused
+from msvs.workers import import_reader_main
+from msvs.workers.import_reader_main import SIZE
 
 # Rows of a frame, which are one transaction when they are written.
 FRAME_ROWS = 5000
 # Frames that each process has before it, so that it never waits.
 AHEAD = 2
-SIZE = 4
 # How long a frame may take, many times what it takes on a busy machine: its process is stopped or stuck.
 FRAME_SECONDS = 20.0
 
 _packer = msgspec.msgpack.Encoder()
-_rows = msgspec.msgpack.Decoder(list[RawRow])
 _encoded = msgspec.msgpack.Decoder(Encoded)
-
-
-def serve(source: BinaryIO, target: BinaryIO) -> None:
-    """Read a plan and then frames of rows; answer each, until the input ends."""
-    plan: Plan | None = None
-    while len(head := source.read(SIZE)) == SIZE:
-        frame = source.read(int.from_bytes(head))
-        if plan is None:
-            plan = msgspec.msgpack.decode(frame, type=Plan)
-            continue
-        answer = _packer.encode(encode_rows(plan, _rows.decode(frame)))
-        target.write(len(answer).to_bytes(SIZE))
-        target.write(answer)
-        target.flush()
 
 
 class _Reader:
@@ -68,7 +52,7 @@ class _Reader:
 @asynccontextmanager
 async def _started(plan: bytes) -> AsyncIterator[_Reader]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"from {__name__} import main; main()"),
+        *import_reader_main.COMMAND,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 20,
@@ -128,16 +112,3 @@ async def unpack(file: BinaryIO, plain: BinaryIO) -> str:
             process.kill()
         await process.wait()
     return unpack_process.settle(process.returncode or 0, said)
-
-
-def main() -> int:
-    """Serve until the input ends; 0."""
-    _ignore_signals()
-    serve(sys.stdin.buffer, sys.stdout.buffer)
-    return 0
-
-
-def _ignore_signals() -> None:
-    # A worker that is stopped finishes its frame first, for which it needs this process.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

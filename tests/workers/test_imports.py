@@ -9,6 +9,8 @@ import gzip
 import hashlib
 import io
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -49,7 +51,7 @@ from msvs.models import (
     Suppression,
 )
 from msvs.settings import Settings
-from msvs.workers import import_reader, imports, retention, stopping
+from msvs.workers import import_reader, import_reader_main, imports, retention, stopping
 from msvs.workers.imports import has_due, run_imports
 from msvs.workers.stopping import StopFlag
 from tests.factories import make_list
@@ -841,3 +843,15 @@ async def test_a_file_comes_in_parts_that_may_come_again(ctx: Context) -> None:
     await run_imports(SERVICES, SETTINGS)
 
     assert set(await people()) == {MARIA}
+
+
+def test_the_processes_that_read_rows_load_no_database_and_no_queue() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", f"import {import_reader_main.__name__}, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.partition(".")[0] for name in found.stdout.split()}
+    assert "phonenumbers" in loaded
+    assert loaded.isdisjoint({"tortoise", "asyncpg", "rq", "redis", "pydantic", "asyncio"})

@@ -14,7 +14,8 @@ from msvs.api import ids
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.resources import message_resource
 from msvs.api.webhooks.events import EVENT_COLUMNS, EventType
-from msvs.database import FieldValue, encode_field, encode_json, encode_row_head
+from msvs.database import encode_json
+from msvs.postgres_values import FieldValue, encode_field, encode_row_head
 
 # What differs from one recipient to the next comes first, so that the rest is one piece.
 MESSAGE_COLUMNS = (

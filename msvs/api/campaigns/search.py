@@ -16,7 +16,8 @@ from msvs.api import ids
 from msvs.api.campaigns.campaigns import campaign_query
 from msvs.api.campaigns.requests import ListCampaigns
 from msvs.api.contacts.contact_pages import list_matching
-from msvs.api.contacts.contacts import MAX_SEARCH, ListContacts, read_name
+from msvs.api.contacts.contacts import MAX_SEARCH, ListContacts
+from msvs.api.contacts.details import read_name
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.messages.messages import list_messages

@@ -14,13 +14,8 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.contacts import lists
 from msvs.api.contacts.contact_filters import check_attribute_values, compile_contacts
-from msvs.api.contacts.contacts import (
-    MAX_ATTRIBUTE_VALUE,
-    MAX_ATTRIBUTES,
-    MAX_SEARCH,
-    MAX_TAG_ASKED,
-    ListContacts,
-)
+from msvs.api.contacts.contacts import MAX_SEARCH, MAX_TAG_ASKED, ListContacts
+from msvs.api.contacts.details import MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES
 from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tags
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest

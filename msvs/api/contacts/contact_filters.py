@@ -12,15 +12,8 @@ from uuid import UUID
 from phonenumbers import SUPPORTED_REGIONS, PhoneMetadata
 
 from msvs.api import ids
-from msvs.api.contacts.contacts import (
-    MAX_DIGITS,
-    MAX_SEARCH,
-    ListContacts,
-    is_phone_like,
-    merge_attributes,
-    read_name,
-    read_status,
-)
+from msvs.api.contacts.contacts import MAX_DIGITS, MAX_SEARCH, ListContacts, is_phone_like, read_status
+from msvs.api.contacts.details import merge_attributes, read_name
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.contacts.tags import find_tag
 from msvs.api.context import Context

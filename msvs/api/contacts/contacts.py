@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-import math
 import re
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -19,6 +16,18 @@ from msgspec import UNSET, UnsetType
 from msvs.api import ids
 from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
+from msvs.api.contacts.details import (
+    DETAILS,
+    EARLIEST,
+    MAX_ATTRIBUTE_KEY,
+    MAX_ATTRIBUTE_VALUE,
+    MAX_ATTRIBUTES,
+    MAX_NAME,
+    MAX_SOURCE,
+    merge_attributes,
+    read_ip,
+    read_name,
+)
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation, reachability
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
@@ -27,27 +36,19 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.resources import contact_version
 from msvs.api.scope import find
 from msvs.api.settings_of_mode import find_settings
-from msvs.api.text.emails import MAX_EMAIL, read_email
+from msvs.api.text.emails import MAX_EMAIL
 from msvs.api.text.phones import Phone, canonical, parse_phone
-from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import unit_of_work
-from msvs.database import can_keep, encode_json, execute, fetch, fetch_row, fetch_value
+from msvs.database import encode_json, execute, fetch, fetch_row, fetch_value
 from msvs.fields import E164, REQUIRED, AwareTime, Ref, Request, Version, about, id_pattern, named
 from msvs.json_types import JSONObject
 from msvs.models import Contact, ListMember, OptInStatus
 from msvs.models.messages import KeptWarning
 from msvs.models.rows import ContactRow
 
-MAX_NAME = 100
-MAX_SOURCE = 100
 MAX_USER_AGENT = 300
 MAX_AGREED_TEXT = 5000
 MAX_VERSION = 60
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
-MAX_ATTRIBUTES = 50
-MAX_ATTRIBUTE_KEY = 40
-MAX_ATTRIBUTE_VALUE = 500
-MAX_INTEGER = 2**53
 MAX_SEARCH = 100
 MAX_TAG_ASKED = 40
 CONSENT_NOT_CARRIED_OVER = "consent_not_carried_over"
@@ -261,16 +262,6 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
         name="updated_at[lt]", default=None
     )
     order: OrderField | None = None
-
-
-# What is told of a contact besides its phone and attributes: each text's column, and its reader.
-DETAILS: Mapping[str, Callable[[str], str]] = {
-    "first_name": lambda text: read_name(text, param="first_name"),
-    "last_name": lambda text: read_name(text, param="last_name"),
-    "email": read_email,
-    "timezone": check_timezone,
-    "external_id": lambda text: read_name(text, param="external_id"),
-}
 
 
 FIND_BY_EXTERNAL_ID = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND external_id = $3"
@@ -549,20 +540,6 @@ async def mark_reachable(ctx: Context, id: UUID) -> Contact:
     return await get_contact(ctx, id)
 
 
-def read_name(text: str, *, param: str, maximum: int = MAX_NAME) -> str:
-    """Read a name of 1 to `maximum` characters that is not blank and has no control characters.
-
-    Raises InvalidRequest.
-    """
-    if not text.strip() or len(text) > maximum:
-        raise InvalidRequest(
-            f"{param} must have from 1 to {maximum} characters.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
-        )
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise InvalidRequest(f"{param} must not contain control characters.", param=param)
-    return text
-
-
 async def _insert(
     ctx: Context,
     phone: Phone,
@@ -719,17 +696,6 @@ def read_evidence(evidence: OptInEvidence, now: datetime) -> Evidence:
     )
 
 
-def read_ip(text: str) -> str:
-    """Return an IP address in its usual spelling. Raises InvalidRequest."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        address = None
-    if address is None or "%" in text:
-        raise InvalidRequest("opt_in.ip must be an IPv4 or IPv6 address.", param="opt_in.ip", code=ErrorCode.IP_INVALID)
-    return str(address)
-
-
 def _read_past(at: datetime, now: datetime) -> datetime:
     """Read a time that has been, and not before EARLIEST: of another, the database may know no such year."""
     if not EARLIEST <= at <= now:
@@ -750,46 +716,3 @@ def _read_agreed(text: str | None) -> str | None:
     if text is not None:
         read_name(_line_breaks.sub(" ", text), param="opt_in.text", maximum=MAX_AGREED_TEXT)
     return text
-
-
-def merge_attributes(current: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
-    """Attributes with changes, of which null removes one. Raises InvalidRequest."""
-    merged = dict(current)
-    for key, value in changes.items():
-        if not 1 <= len(key) <= MAX_ATTRIBUTE_KEY or any(unicodedata.category(c) in ("Cc", "Cs") for c in key):
-            raise InvalidRequest(
-                f"A key of attributes must have from 1 to {MAX_ATTRIBUTE_KEY} characters, none of them a control"
-                " character.",
-                param="attributes",
-            )
-        if value is None:
-            merged.pop(key, None)
-        elif _is_attribute(value):
-            merged[key] = value
-        else:
-            raise InvalidRequest(
-                f"A value of attributes must be a string of at most {MAX_ATTRIBUTE_VALUE} characters, a number,"
-                " true or false.",
-                param=f"attributes.{key}",
-            )
-    if len(merged) > MAX_ATTRIBUTES:
-        raise InvalidRequest(
-            f"A contact has at most {MAX_ATTRIBUTES} attributes.",
-            param="attributes",
-            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
-        )
-    return merged
-
-
-def _is_attribute(value: object) -> bool:
-    match value:
-        case bool():
-            return True
-        case str():
-            # PostgreSQL keeps neither NUL nor half a surrogate pair.
-            return len(value) <= MAX_ATTRIBUTE_VALUE and can_keep(value)
-        case int():
-            return abs(value) <= MAX_INTEGER
-        case float():
-            return math.isfinite(value)
-    return False

@@ -15,7 +15,7 @@ from importlib.resources import files
 
 import msgspec
 
-from msvs.api.contacts.contacts import MAX_ATTRIBUTE_KEY
+from msvs.api.contacts.details import MAX_ATTRIBUTE_KEY
 from msvs.api.errors import InvalidRequest
 from msvs.api.text.cells import CellUnreadable, clean_text, looks_like_phone, read_phone_cell
 from msvs.api.text.columns import find_field, fold_name

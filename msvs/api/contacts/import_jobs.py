@@ -17,7 +17,8 @@ from phonenumbers import SUPPORTED_REGIONS
 from msvs.api import ids
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts import import_columns, lists
-from msvs.api.contacts.contacts import MAX_ATTRIBUTES, OptInEvidence, read_evidence
+from msvs.api.contacts.contacts import OptInEvidence, read_evidence
+from msvs.api.contacts.details import MAX_ATTRIBUTES
 from msvs.api.contacts.import_merge import Merge
 from msvs.api.contacts.rules import OVERWRITE, RULES
 from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tags

@@ -11,25 +11,25 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import ids
 from msvs.api.contacts import import_columns
-from msvs.api.contacts.contacts import (
+from msvs.api.contacts.details import (
     DETAILS,
     EARLIEST,
     MAX_ATTRIBUTE_VALUE,
     MAX_SOURCE,
     merge_attributes,
     read_ip,
+    trim,
 )
 from msvs.api.contacts.import_columns import ATTRIBUTE, Column, fold_words, is_about_phone, order_phones, words
-from msvs.api.contacts.imports import trim
 from msvs.api.errors import InvalidRequest
 from msvs.api.text.cells import FORMULA_SIGNS, NO_PHONE, CellUnreadable, clean_text, read_phone_cell
 from msvs.api.text.columns import repair_text
 from msvs.api.text.countries import read_country
 from msvs.api.text.dates import read_date, read_moment
 from msvs.api.text.phones import Phone, canonical
-from msvs.database import FieldValue, encode_field, encode_row_head
+from msvs.new_ids import new_id
+from msvs.postgres_values import FieldValue, encode_field, encode_row_head
 
 # The columns of `import_rows`, in the order in which they are copied.
 COLUMNS = (
@@ -223,7 +223,7 @@ def _read(plan: Plan, row: RawRow) -> tuple[tuple[FieldValue, ...], bool]:
         _EMPTY_JSON if not attributes else b"\x01" + msgspec.json.encode(attributes),
         consent,
         None if evidence is None else b"\x01" + msgspec.json.encode(evidence),
-        ids.new_id(),
+        new_id(),
         None,
     )
     return values, is_without

@@ -15,15 +15,8 @@ from msvs.api import ids
 from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts import lists
-from msvs.api.contacts.contacts import (
-    DETAILS,
-    NewContact,
-    OptInEvidence,
-    lock_external_ids,
-    merge_attributes,
-    read_details,
-    read_evidence,
-)
+from msvs.api.contacts.contacts import NewContact, OptInEvidence, lock_external_ids, read_details, read_evidence
+from msvs.api.contacts.details import DETAILS, merge_attributes, trim
 from msvs.api.context import Context, lock_number
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.permissions import Permission, allow
@@ -37,11 +30,6 @@ from msvs.models import Contact, ContactList, OptInStatus
 # An import is one transaction, and the head of the chain of consent is its own until it commits.
 MAX_IMPORTED = 500
 
-# What spreadsheets and word processors leave at the edges of a cell beside spaces: soft hyphens, zero-width characters,
-# marks of direction and of the order of bytes.
-INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u061c") | {
-    chr(code) for first, last in ((0x202A, 0x202E), (0x2066, 0x2069)) for code in range(first, last + 1)
-}
 
 LOCK_BY_PHONES = """
 SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
@@ -281,20 +269,6 @@ def _trimmed(opt_in: OptInEvidence) -> OptInEvidence:
 def _said(text: str | None) -> str | None:
     """Return what a cell says, without its edges; a blank one says nothing."""
     return None if text is None else trim(text) or None
-
-
-def trim(text: str) -> str:
-    """Return a cell without the spaces and the invisible characters at its edges."""
-    start, end = 0, len(text)
-    while start < end and _is_edge(text[start]):
-        start += 1
-    while end > start and _is_edge(text[end - 1]):
-        end -= 1
-    return text[start:end]
-
-
-def _is_edge(character: str) -> bool:
-    return character.isspace() or character in INVISIBLE
 
 
 def _join(person: _Person, later: _Person) -> None:

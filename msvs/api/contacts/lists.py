@@ -12,7 +12,7 @@ from tortoise.expressions import Subquery
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
-from msvs.api.contacts.contacts import read_name
+from msvs.api.contacts.details import read_name
 from msvs.api.contacts.source_options import NewSource
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version

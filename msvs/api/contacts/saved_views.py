@@ -11,16 +11,17 @@ from msgspec import UNSET, UnsetType
 from tortoise.exceptions import IntegrityError
 
 from msvs.api import ids
-from msvs.api.contacts.contacts import read_name
+from msvs.api.contacts.details import read_name
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied, check_version
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import version_of
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import unit_of_work
-from msvs.database import can_keep, fetch_value
+from msvs.database import fetch_value
 from msvs.fields import Request, Version, about, named
 from msvs.models import SavedView, rows
+from msvs.postgres_values import can_keep
 
 SAVED_VIEW = "vew"
 MAX_NAME = 60

@@ -31,7 +31,7 @@ from tortoise.filters import escape_like
 
 from msvs import times
 from msvs.api import ids
-from msvs.api.contacts.contacts import MAX_ATTRIBUTE_KEY, MAX_INTEGER, read_name
+from msvs.api.contacts.details import MAX_ATTRIBUTE_KEY, MAX_INTEGER, read_name
 from msvs.api.contacts.tags import read_tag
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest, check_version
@@ -40,10 +40,11 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.resources import segment_version
 from msvs.api.scope import find, scoped
 from msvs.api.text.phones import canonical
-from msvs.database import can_keep, fetch, fetch_value
+from msvs.database import fetch, fetch_value
 from msvs.fields import VIPS, Request, Version, about, named
 from msvs.json_types import JSON, JSONObject
 from msvs.models import ContactList, OptInStatus, Segment
+from msvs.postgres_values import can_keep
 
 MAX_NAME = 200
 MAX_DEPTH = 8

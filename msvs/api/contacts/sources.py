@@ -15,7 +15,7 @@ from phonenumbers import SUPPORTED_REGIONS
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.contacts import import_columns, lists
-from msvs.api.contacts.contacts import MAX_ATTRIBUTES, read_name
+from msvs.api.contacts.details import MAX_ATTRIBUTES, read_name
 from msvs.api.contacts.lists import STATIC, SYNCED
 from msvs.api.contacts.rules import FILL, RULES
 from msvs.api.contacts.source_options import (

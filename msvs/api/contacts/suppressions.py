@@ -15,15 +15,8 @@ import phonenumbers
 
 from msvs.api import ids
 from msvs.api.consent import consent
-from msvs.api.contacts.contacts import (
-    MAX_SOURCE,
-    OptInEvidence,
-    UpdateContact,
-    ensure_contact,
-    read_evidence,
-    read_name,
-    update_contact,
-)
+from msvs.api.contacts.contacts import OptInEvidence, UpdateContact, ensure_contact, read_evidence, update_contact
+from msvs.api.contacts.details import MAX_SOURCE, read_name
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page

@@ -14,7 +14,7 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.contacts import import_columns, import_merge
-from msvs.api.contacts.contacts import EARLIEST
+from msvs.api.contacts.details import EARLIEST
 from msvs.api.contacts.import_columns import CONSENT, IGNORE, OWN_STATUS, Column
 from msvs.api.contacts.import_erasure import hash_of
 from msvs.api.contacts.import_merge import Merge

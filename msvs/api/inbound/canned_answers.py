@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType
 from tortoise.exceptions import IntegrityError
 
-from msvs.api.contacts.contacts import read_name
+from msvs.api.contacts.details import read_name
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, check_version
 from msvs.api.inbound.notes import read_text

@@ -13,7 +13,7 @@ from msvs.api import ids
 from msvs.api.consent import consent
 from msvs.api.consent.revocation import OWN_ACT
 from msvs.api.contacts import lists
-from msvs.api.contacts.contacts import read_name
+from msvs.api.contacts.details import read_name
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page

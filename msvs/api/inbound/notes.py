@@ -11,8 +11,8 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import CONTACT_NOTE, MAX_NOTE
 from msvs.api.scope import find, scoped
-from msvs.database import can_keep
 from msvs.models import Contact, ContactNote
+from msvs.postgres_values import can_keep
 
 
 async def add_note(ctx: Context, contact_id: UUID, body: str) -> ContactNote:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from msvs.api import ids
-from msvs.api.contacts.contacts import MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES, MAX_SEARCH, MAX_TAG_ASKED
+from msvs.api.contacts.contacts import MAX_SEARCH, MAX_TAG_ASKED
+from msvs.api.contacts.details import MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES
 from msvs.api.contacts.segments import Filter
 from msvs.api.pages import PageQuery
 from msvs.fields import AwareTime, Ref, Request, about, id_pattern, named

@@ -13,7 +13,8 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids, settings_of_mode
-from msvs.api.contacts.contacts import ensure_contact, read_name
+from msvs.api.contacts.contacts import ensure_contact
+from msvs.api.contacts.details import read_name
 from msvs.api.context import Context, Services
 from msvs.api.credits import caps, rates
 from msvs.api.dispatch.batching import Batcher

@@ -15,7 +15,7 @@ from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.resources import FAILURES, message_resource
 from msvs.api.webhooks.events import EVENT_COLUMNS, EventType
-from msvs.database import encode_field, encode_row_head
+from msvs.postgres_values import encode_field, encode_row_head
 
 # PostgreSQL's text holds no NUL and no lone surrogates.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

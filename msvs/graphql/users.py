@@ -29,6 +29,7 @@ from msvs.graphql.errors import (
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted
 from msvs.graphql.keys import ApiKey
+from msvs.graphql.lists import ContactList
 from msvs.graphql.nodes import Node, register
 from msvs.graphql.shapes import from_row
 from msvs.graphql.webhooks import Webhook
@@ -84,11 +85,16 @@ class InvitationWithToken:
     )
 
 
-@strawberry.type(description="The keys, webhooks and invitations of a member that are still active, in both modes.")
+@strawberry.type(
+    description="What a member made that is still active, in both modes: keys, webhooks, invitations and synced lists."
+)
 class MemberHoldings:
     api_keys: list[ApiKey] = strawberry.field(description="The keys that they created.")
     webhooks: list[Webhook] = strawberry.field(description="The webhooks that they or those keys created.")
     invitations: list[Invitation] = strawberry.field(description="The invitations that they sent.")
+    synced_lists: list[ContactList] = strawberry.field(
+        description="The lists that they or those keys connected to a service, and that are not paused."
+    )
 
 
 InviteMemberResult = Annotated[
@@ -116,8 +122,8 @@ MemberId = Annotated[ID, strawberry.argument(description="The user's id.")]
 EndHoldings = Annotated[
     bool,
     strawberry.argument(
-        description="Whether to revoke the keys that they created, and to disable the webhooks that they or those keys"
-        " created."
+        description="Whether to revoke the keys that they created, to disable the webhooks that they or those keys"
+        " created, and to pause the synced lists that they or those keys connected."
     ),
 ]
 
@@ -140,6 +146,7 @@ class UserQuery:
             api_keys=[ApiKey.from_row(row) for row in found.api_keys],
             webhooks=[Webhook.from_row(row) for row in found.webhooks],
             invitations=[Invitation.from_row(row) for row in found.invitations],
+            synced_lists=[ContactList.from_row(row) for row in found.synced_lists],
         )
 
     @field("The open invitations, newest first.")

@@ -281,8 +281,13 @@ OPERATIONS = (
         lambda s: {"id": s.campaign},
     ),
     Operation(
-        "MemberHoldings", 3,
-        lambda s: {"memberHoldings.apiKeys": [], "memberHoldings.webhooks": [], "memberHoldings.invitations": []},
+        "MemberHoldings", 5,
+        lambda s: {
+            "memberHoldings.apiKeys": [],
+            "memberHoldings.webhooks": [],
+            "memberHoldings.invitations": [],
+            "memberHoldings.syncedLists": [],
+        },
         lambda s: {"id": s.member}, by_owner=True,
     ),
     Operation(

@@ -28,13 +28,25 @@ from msvs.api.accounts.passwords import check_password, hash_password
 from msvs.api.accounts.tokens import digest_token
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.audit import AuditAction, changed, record_audit
+from msvs.api.contacts.sources import pause_sync
 from msvs.api.context import OPERATOR, Context, Services, Visitor
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.permissions import Permission, allow, may, require, require_confirmed
 from msvs.api.webhooks.endpoints import UpdateWebhook, update_webhook
 from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.database import Row, execute, fetch, fetch_row
-from msvs.models import ApiKey, Invitation, Membership, Notification, Role, User, WebhookEndpoint
+from msvs.models import (
+    ApiKey,
+    ContactList,
+    Invitation,
+    ListSource,
+    Membership,
+    Notification,
+    Role,
+    SourceStatus,
+    User,
+    WebhookEndpoint,
+)
 
 INVITATION = "inv"
 INVITATION_LIFETIME = timedelta(days=7)
@@ -111,11 +123,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Keys, webhooks and invitations of a user that are still active."""
+    """Keys, webhooks, invitations and synced lists of a user that are still active."""
 
     api_keys: Sequence[ApiKey]
     webhooks: Sequence[WebhookEndpoint]
     invitations: Sequence[Invitation]
+    synced_lists: Sequence[ContactList]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +300,7 @@ async def change_role(
 ) -> Member:
     """Change a member's role. Only an owner may add or demote owners, and the last owner cannot be demoted.
 
-    A key may outrank its maker: with `end_holdings`, the member's keys and webhooks end, as in `remove_member`.
+    A key may outrank its maker: with `end_holdings`, what the member made ends, as in `remove_member`.
     Errors name `param`.
     Raises PermissionDenied, NotFound, and Conflict code `last_owner`.
     """
@@ -332,25 +345,33 @@ async def find_holdings(ctx: Context, user_id: UUID) -> Holdings:
     webhooks = await WebhookEndpoint.filter(
         workspace_id=ctx.workspace_id, created_by__in=makers, enabled=True
     ).order_by("id")
+    syncing = ListSource.filter(workspace_id=ctx.workspace_id, actor__in=makers, is_paused=False).exclude(
+        status=SourceStatus.STOPPED
+    )
+    list_ids = [row.list_id for row in await syncing]
     return Holdings(
         [row for row in made if row.revoked_at is None and (row.expires_at is None or row.expires_at > now)],
         webhooks,
         await _open_invitations(ctx.workspace_id).filter(invited_by=actor, expires_at__gt=now).order_by("id"),
+        await ContactList.filter(workspace_id=ctx.workspace_id, id__in=list_ids).order_by("id"),
     )
 
 
 async def _end_holdings(ctx: Context, holdings: Holdings) -> None:
-    """Revoke the keys and disable the webhooks that somebody made."""
+    """Revoke the keys, disable the webhooks and pause the synced lists that somebody made."""
     for key in holdings.api_keys:
         await revoke_key(replace(ctx, livemode=key.livemode), key.id)
     for webhook in holdings.webhooks:
         await update_webhook(replace(ctx, livemode=webhook.livemode), webhook.id, UpdateWebhook(enabled=False))
+    for synced in holdings.synced_lists:
+        await pause_sync(replace(ctx, livemode=synced.livemode), synced.id)
 
 
 async def remove_member(ctx: Context, user_id: UUID, *, end_holdings: bool = False) -> None:
     """Take a member from the workspace; anyone may take themselves. The invitations they sent end.
 
-    With `end_holdings` the keys that they made are revoked, and the webhooks that they or those keys made disabled.
+    With `end_holdings` the keys that they made are revoked, the webhooks that they or those keys made disabled, and
+    the lists that they or those keys connected to a service paused.
     Raises PermissionDenied, NotFound, and Conflict code `last_owner`.
     """
     members = await _lock_members(ctx)

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from phonenumbers import SUPPORTED_REGIONS
 
 from msvs.api import ids
-from msvs.api.audit import AuditAction, record_audit
+from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.contacts import import_columns, lists
 from msvs.api.contacts.details import MAX_ATTRIBUTES, read_name
 from msvs.api.contacts.lists import STATIC, SYNCED
@@ -497,6 +497,8 @@ async def confirm_sync(ctx: Context, id: UUID) -> ContactList:
         await held.save()
         source.status, source.error = SourceStatus.ACTIVE, None
         await source.save()
+        after = changed({"removals": "held"}, {"removals": "confirmed"})
+        await _audit(ctx, AuditAction.LIST_SOURCE_UPDATED, source, after)
         notify_after_commit(WorkQueue.IMPORTS)
         return row
     if source.status is SourceStatus.ACTIVE:
@@ -505,8 +507,11 @@ async def confirm_sync(ctx: Context, id: UUID) -> ContactList:
         raise Conflict(f"The list is {source.status}: there is nothing to confirm yet.", code=ErrorCode.SOURCE_STATE)
     if "phone" not in source.mapping.values():
         raise InvalidRequest("One field must be mapped to phone.", param="source.mapping")
+    before = str(source.status)
     source.status, source.error, source.actor = SourceStatus.ACTIVE, None, ctx.actor
     await source.save()
+    after = changed({"status": before}, {"status": str(source.status)})
+    await _audit(ctx, AuditAction.LIST_SOURCE_UPDATED, source, after)
     await execute(FORGET_SAMPLES, source.id)
     if CONNECTORS[source.kind].capabilities.pulls:
         await begin_sync(ctx, source, SyncTrigger.CONFIRMED)
@@ -530,6 +535,9 @@ async def _set_paused(ctx: Context, id: UUID, *, is_paused: bool) -> ContactList
         source.is_paused = is_paused
         source.lease_token = source.lease_until = None
         await source.save()
+        await _audit(
+            ctx, AuditAction.LIST_SOURCE_UPDATED, source, changed({"paused": not is_paused}, {"paused": is_paused})
+        )
         notify_after_commit(WorkQueue.IMPORTS)
     return row
 
@@ -610,6 +618,8 @@ def next_sync(source: rows.ListSourceRow, now: datetime) -> datetime:
     return now + timedelta(minutes=options_of(source).every_minutes or EVERY_MINUTES)
 
 
-async def _audit(ctx: Context, action: AuditAction, source: ListSource) -> None:
-    changes = {"type": source.kind, "livemode": source.livemode}
+async def _audit(
+    ctx: Context, action: AuditAction, source: ListSource, what: Mapping[str, object] | None = None
+) -> None:
+    changes = {"type": source.kind, "livemode": source.livemode, **(what or {})}
     await record_audit(ctx, action, ids.encode_id(ids.CONTACT_LIST, source.list_id), changes)

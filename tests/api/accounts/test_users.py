@@ -32,12 +32,25 @@ from msvs.api.accounts.users import (
     revoke_invitation,
     sign_up,
 )
+from msvs.api.contacts.source_options import NewSource
+from msvs.api.contacts.sources import create_synced_list, pause_sync
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.permissions import NOT_FOR_KEYS, ROLES, Permission, Scope, allow, may
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks.endpoints import CreateWebhook, create_webhook
-from msvs.models import ApiKey, AuditEntry, Invitation, Membership, Role, User, WebhookEndpoint, Workspace
+from msvs.models import (
+    ApiKey,
+    AuditEntry,
+    ContactList,
+    Invitation,
+    ListSource,
+    Membership,
+    Role,
+    User,
+    WebhookEndpoint,
+    Workspace,
+)
 from tests.services import SERVICES
 
 PASSWORD = "correct horse battery"
@@ -67,6 +80,11 @@ def user_of(ctx: Context) -> UUID:
 async def roles(workspace: Workspace) -> dict[UUID, Role]:
     rows = await Membership.filter(workspace_id=workspace.id)
     return {row.user_id: row.role for row in rows}
+
+
+async def connect_list(ctx: Context, name: str) -> ContactList:
+    """A list that people of another service are posted to."""
+    return await create_synced_list(ctx, name, NewSource(type="hook", settings={}, mapping={"phone": "phone"}))
 
 
 async def actions() -> list[str]:
@@ -425,6 +443,12 @@ async def test_removal_lists_what_a_member_made_and_can_end_it(workspace: Worksp
     )
     await create_webhook(by_key, CreateWebhook("https://example.com/by-key", ["*"]))
     await invite_member(leaver, email="friend@cohortlabs.co", role=MEMBER)
+    await connect_list(owner, "Of the owner")
+    for ctx in (replace(leaver, livemode=False), leaver, by_key):
+        await connect_list(ctx, "Students")
+    paused = await connect_list(leaver, "Paused before")
+    async with unit_of_work():
+        await pause_sync(leaver, paused.id)
     found = await find_holdings(owner, user_of(leaver))
     assert [row.id for row in found.api_keys] == [made[True].id, made[False].id]
     assert [row.url for row in found.webhooks] == [
@@ -434,13 +458,20 @@ async def test_removal_lists_what_a_member_made_and_can_end_it(workspace: Worksp
     ]
     assert [row.email for row in found.invitations] == ["friend@cohortlabs.co"]
     assert {row.created_by for row in found.api_keys} == {leaver.actor}
+    assert [(row.name, row.livemode) for row in found.synced_lists] == [
+        ("Students", mode) for mode in (False, True, True)
+    ]
     async with unit_of_work():
         await remove_member(owner, user_of(leaver), end_holdings=end)
+    assert await ListSource.filter(is_paused=False).count() == (1 if end else 4)
     assert await ApiKey.filter(revoked_at=None).count() == (1 if end else 3)
     assert await WebhookEndpoint.filter(enabled=True).count() == (0 if end else 3)
     assert await list_invitations(owner) == []
-    ended = [name for name in await actions() if name in ("key.revoked", "webhook.updated")]
-    assert ended == (["key.revoked"] * 2 + ["webhook.updated"] * 3 if end else [])
+    ended = [name for name in await actions() if name in ("key.revoked", "webhook.updated", "list.source_updated")]
+    before = ["list.source_updated"]
+    assert ended == before + (
+        ["key.revoked"] * 2 + ["webhook.updated"] * 3 + ["list.source_updated"] * 3 if end else []
+    )
 
 
 @pytest.mark.parametrize("end", [False, True])
@@ -472,7 +503,7 @@ async def test_only_admins_see_what_a_member_made(workspace: Workspace, other_ct
     with pytest.raises(PermissionDenied):
         await find_holdings(member, user_of(owner))
     stranger = await join(await Workspace.get(id=other_ctx.workspace_id), OWNER)
-    assert await find_holdings(stranger, user_of(owner)) == Holdings([], [], [])
+    assert await find_holdings(stranger, user_of(owner)) == Holdings([], [], [], [])
 
 
 async def test_an_uninvited_caller_learns_no_address(workspace: Workspace) -> None:

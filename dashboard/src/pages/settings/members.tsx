@@ -29,6 +29,7 @@ const Holdings = graphql(`
       apiKeys { id name last4 livemode }
       webhooks { id url livemode }
       invitations { id email }
+      syncedLists { id name livemode }
     }
   }
 `);
@@ -283,12 +284,12 @@ function RemoveDialog({ member, onClose }: { member: MemberRowFragment; onClose:
       }
     >
       <States of={reading}>
-        {({ memberHoldings: { apiKeys, webhooks, invitations } }) => (
+        {({ memberHoldings: { apiKeys, webhooks, invitations, syncedLists } }) => (
           <div className="space-y-4">
             <p>
               <Trans>They are logged out of this workspace at once.</Trans>
             </p>
-            {apiKeys.length + webhooks.length + invitations.length > 0 && (
+            {apiKeys.length + webhooks.length + invitations.length + syncedLists.length > 0 && (
               <>
                 <p>
                   <Trans>What they made still works:</Trans>
@@ -304,13 +305,18 @@ function RemoveDialog({ member, onClose }: { member: MemberRowFragment; onClose:
                       {t`Webhook`} {url}
                     </li>
                   ))}
+                  {syncedLists.map(({ id, name }) => (
+                    <li key={id}>
+                      {t`Synced list`} {name}
+                    </li>
+                  ))}
                   {invitations.length > 0 && (
                     <li>
                       <Plural value={invitations.length} one="# invitation" other="# invitations" />
                     </li>
                   )}
                 </ul>
-                <Checkbox isSelected={isEnding} onChange={setEnding} hint={t`Leave it out only where something still needs them.`}>{t`End their keys and webhooks too`}</Checkbox>
+                <Checkbox isSelected={isEnding} onChange={setEnding} hint={t`Leave it out only where something still needs them.`}>{t`End their keys and webhooks, and pause their synced lists`}</Checkbox>
               </>
             )}
           </div>

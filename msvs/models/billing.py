@@ -104,7 +104,8 @@ class AutoTopUp(Model):
     The figures are those that a person agreed to. `day_amount` and `month_amount` are what was charged, or is being
     charged, in the UTC day and the month that begin at `day` and `month`; `declined_count` and `hard_declined_count`
     are the declines of this card since its last payment that went through. `off_at` is when it went off last, `card_at`
-    when the purchase was begun that saved the card, or when the card was forgotten.
+    when the purchase was begun that saved the card, or when the card was forgotten. `limited_until` is the time until
+    which the owners were last told that a limit allows no more.
     """
 
     workspace_id = fields.UUIDField(primary_key=True)
@@ -132,6 +133,7 @@ class AutoTopUp(Model):
     hard_declined_count = fields.IntField(default=0)
     agreed_by = fields.CharField(max_length=40, null=True)
     agreed_at = fields.DatetimeField(null=True)
+    limited_until = fields.DatetimeField(null=True)
 
     class Meta:
         table = "auto_top_ups"

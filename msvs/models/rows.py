@@ -260,6 +260,9 @@ class AutoTopUpRow(Protocol):
     @property
     def agreed_at(self) -> datetime | None: ...
 
+    @property
+    def limited_until(self) -> datetime | None: ...
+
 
 class BillingDayRow(Protocol):
     """A row of `billing_days`."""

@@ -38,6 +38,7 @@ class MailKind(StrEnum):
     TOP_UP_DECLINED = CreditsMail.TOP_UP_DECLINED.value
     TOP_UP_OFF = CreditsMail.TOP_UP_OFF.value
     TOP_UP_AUTHENTICATE = CreditsMail.TOP_UP_AUTHENTICATE.value
+    TOP_UP_LIMITED = CreditsMail.TOP_UP_LIMITED.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,26 @@ BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
             " pedírtelo; después se activa de nuevo:",
         ),
     },
+    "top_up_limited": {
+        "en": (
+            "Automatic top-up of {workspace} has reached its limit",
+            "Credits of {workspace} are low. Another {price} would be beyond what may be charged in a day or a month to"
+            " the card that ends in {card}, so nothing is charged until {until}. To buy credits now, or to raise the"
+            " limits:",
+        ),
+        "pt-BR": (
+            "A recarga automática de {workspace} chegou ao limite",
+            "{workspace} tem poucos créditos. Mais {price} passariam do que pode ser cobrado por dia ou por mês no"
+            " cartão com final {card}, e por isso nada é cobrado até {until}. Para comprar créditos agora, ou aumentar"
+            " os limites:",
+        ),
+        "es": (
+            "La recarga automática de {workspace} llegó a su límite",
+            "A {workspace} le quedan pocos créditos. Otros {price} superarían lo que se puede cobrar en un día o un mes"
+            " a la tarjeta terminada en {card}, así que no se cobra nada hasta {until}. Para comprar créditos ahora, o"
+            " subir los límites:",
+        ),
+    },
 }
 
 # Notifications by mail; the last paragraph of each says where they are turned off.

@@ -18,6 +18,7 @@ class CreditsMail(StrEnum):
     TOP_UP_DECLINED = "top_up_declined"
     TOP_UP_OFF = "top_up_off"
     TOP_UP_AUTHENTICATE = "top_up_authenticate"
+    TOP_UP_LIMITED = "top_up_limited"
 
 
 # Owners with a confirmed address, and the language of each.

@@ -148,11 +148,17 @@ WRITTEN = (
     *("payment_method", "card_brand", "card_last4", "agreed_by", "agreed_at", "off_at", "card_at"),
     *("declined_count", "hard_declined_count"),
 )
-# A new currency resets the spent amounts: amounts in two currencies cannot be added.
+# Owners are told of a limit once for each time that it ends.
+NOTE_LIMIT = """
+UPDATE auto_top_ups SET limited_until = $2
+WHERE workspace_id = $1 AND is_enabled AND coalesce(limited_until < $2, true) RETURNING card_last4
+"""
+# A new currency resets the spent amounts: amounts in two currencies cannot be added. Owners are told of new limits too.
 WRITE_TOP_UP = """
 UPDATE auto_top_ups SET is_enabled = $2, off_reason = $3, pack = $4, credits = $5, amount = $6, currency = $7::varchar,
     threshold = $8, daily_limit = $9, monthly_limit = $10, payment_method = $11, card_brand = $12, card_last4 = $13,
     agreed_by = $14, agreed_at = $15, off_at = $16, card_at = $17, declined_count = $18, hard_declined_count = $19,
+    limited_until = CASE WHEN daily_limit = $9 AND monthly_limit = $10 THEN limited_until END,
     day_amount = CASE WHEN currency IS DISTINCT FROM $7::varchar THEN 0 ELSE day_amount END,
     month_amount = CASE WHEN currency IS DISTINCT FROM $7::varchar THEN 0 ELSE month_amount END
 WHERE workspace_id = $1 RETURNING *
@@ -425,10 +431,14 @@ async def begin(services: Services, workspace_id: UUID, now: datetime) -> UUID |
     id = ids.new_id()
     takes_money = services.billing.takes_money
     begun = await fetch_row(BEGIN_TOP_UP, workspace_id, id, day, month, row.pack, pack.label, takes_money, ACTOR, now)
-    if begun is None:
-        await execute(PUT_OFF_TOP_UP, workspace_id, _next_chance(row, now))
-        return None
-    return id
+    if begun is not None:
+        return id
+    until = _limited_until(row, now)
+    # One that is open ends by itself, and notes then whether another is due.
+    await execute(PUT_OFF_TOP_UP, workspace_id, now + timedelta(hours=1) if until is None else until)
+    if until is not None:
+        await _tell_of_limit(row, until, now)
+    return None
 
 
 def _is_as_agreed(row: rows.AutoTopUpRow, pack: Pack) -> bool:
@@ -436,18 +446,27 @@ def _is_as_agreed(row: rows.AutoTopUpRow, pack: Pack) -> bool:
     return (pack.credits, pack.amount, pack.currency) == (row.credits, row.amount, row.currency)
 
 
-def _next_chance(row: rows.AutoTopUpRow, now: datetime) -> datetime:
-    """Return when the limits allow another: tomorrow, or where the month is used up, in the next one."""
+def _limited_until(row: rows.AutoTopUpRow, now: datetime) -> datetime | None:
+    """Return when the limits allow another: tomorrow, or in the next month; None if they allow one now."""
     day, month = days_of(now)
     amount = row.amount or 0
     day, month = max(day, row.day or day), max(month, row.month or month)
-    is_month_over = (row.month_amount if row.month == month else 0) + amount > row.monthly_limit
-    is_day_over = (row.day_amount if row.day == day else 0) + amount > row.daily_limit
-    tomorrow = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-    if is_month_over:
+    if (row.month_amount if row.month == month else 0) + amount > row.monthly_limit:
         return datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
-    # One that is open ends by itself, and notes then whether another is due.
-    return tomorrow if is_day_over else now + timedelta(hours=1)
+    if (row.day_amount if row.day == day else 0) + amount > row.daily_limit:
+        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    return None
+
+
+async def _tell_of_limit(row: rows.AutoTopUpRow, until: datetime, now: datetime) -> None:
+    """Tell the owners, once, that the balance is low and a limit allows no top-up until a time."""
+    noted = await fetch_row(NOTE_LIMIT, row.workspace_id, until)
+    if noted is None:
+        return
+    log.warning("a limit of automatic top-up is reached", workspace=ids.encode_id(ids.WORKSPACE, row.workspace_id))
+    price = shown_price(row.amount or 0, row.currency or "")
+    data = {"price": price, "card": noted.card_last4 or "", "until": f"{until:%Y-%m-%d %H:%M} UTC"}
+    await tell_owners(row.workspace_id, CreditsMail.TOP_UP_LIMITED, data, now)
 
 
 def days_of(now: datetime) -> tuple[date, date]:

@@ -200,6 +200,42 @@ async def test_the_month_ends_before_the_day_does(live_ctx: Context, stripe: Pre
     assert await db.fetch_value("SELECT top_up_at FROM credit_balances") == datetime(2028, 1, 1, tzinfo=UTC)
 
 
+async def test_owners_are_told_once_that_a_limit_is_reached(
+    live_ctx: Context, stripe: PretendStripe, owner: User
+) -> None:
+    """Two of a day; then the credits run out in silence unless somebody is told."""
+    await turn_on(live_ctx, stripe, threshold=100_000)
+
+    async def try_all_day(now: datetime) -> list[str]:
+        before = len(await mails())
+        for _ in range(4):
+            await db.execute("UPDATE credit_balances SET top_up_at = $1", now)
+            await asyncio.gather(*(top_ups.begin_due(at(now), now) for _ in range(3)))
+            await stripe_events.look_at_purchases(at(now), now)
+        return (await mails())[before:]
+
+    day = datetime(2027, 5, 3, 12, tzinfo=UTC)
+    assert await try_all_day(day) == ["top_up_paid", "top_up_paid", "top_up_limited"]
+    assert await try_all_day(day + timedelta(hours=3)) == []
+    (told,) = await db.fetch("SELECT recipient, language, data FROM mails WHERE kind = 'top_up_limited'")
+    assert (told.recipient, told.language) == ("owner@cohortlabs.co", "es")
+    assert {"price": "19.00 USD", "card": "4242", "until": "2027-05-04 00:00 UTC"}.items() <= told.data.items()
+    # Raised limits that are reached are told of again; a threshold alone is not.
+    for change, expected in (
+        (UpdateAutoTopUp(threshold=90_000), []),
+        (UpdateAutoTopUp(daily_limit=6_000), ["top_up_paid", "top_up_limited"]),
+        (UpdateAutoTopUp(daily_limit=60_000), ["top_up_paid", "top_up_limited"]),
+    ):
+        async with unit_of_work():
+            await top_ups.change(live_ctx, change)
+        assert await try_all_day(day + timedelta(hours=4)) == expected
+    # The month's limit is reached: the next day says nothing new, the next month does.
+    assert await try_all_day(day + timedelta(days=1)) == []
+    assert await db.fetch_value("SELECT top_up_at FROM credit_balances") == datetime(2027, 6, 1, tzinfo=UTC)
+    assert await try_all_day(datetime(2027, 6, 1, tzinfo=UTC)) == ["top_up_paid"] * 4
+    assert await try_all_day(datetime(2027, 6, 2, tzinfo=UTC)) == ["top_up_limited"]
+
+
 async def test_two_hard_declines_turn_it_off(live_ctx: Context, stripe: PretendStripe, owner: User) -> None:
     await turn_on(live_ctx, stripe, "0069")
     await spend(live_ctx.workspace_id, 0)

@@ -22,6 +22,9 @@ _DATA = tomllib.loads(files("msvs.api").joinpath("data/body_warnings.toml").read
 _SHORTENERS = frozenset(_DATA["link_shorteners"]["hosts"])
 _HOSTS = tuple(_SHORTENERS)
 _BRACES = re.compile(r"(?<!\{)\{\{\s*([^{}|\s][^{}|]{0,63}?)\s*(?:\|[^{}]*)?\}\}(?!\})")
+_TAGS = re.compile("|".join((*_DATA["merge_tags"]["any_name"], *_DATA["merge_tags"]["named"])))
+_TAGS_WITH_ANY_NAME = len(_DATA["merge_tags"]["any_name"])
+_FIELDS = {text: name for name, texts in _DATA["merge_tags"]["names"].items() for text in texts}
 # A host with a path, with or without a scheme: no shortened link has none.
 _LINK = re.compile(
     r"(?<![\w@.-])(?:https?://)?(?:www\.)?((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})(?::\d+)?/\w", re.IGNORECASE
@@ -55,7 +58,10 @@ def warn_of_template(
     """
     names = [] if is_literal else _braced_names(body)
     found = [BodyWarning("double_braces", _braces_message(name), "body") for name in names]
-    hosts = dict.fromkeys(host for text in (body, *rendered) for host in shortener_hosts(text))
+    tags = {} if is_literal else _foreign_tags(body)
+    found += [BodyWarning("foreign_merge_tag", _tag_message(tag, name), "body") for tag, name in tags.items()]
+    # What is sent: a link that a short link replaces is not.
+    hosts = dict.fromkeys(host for text in (template.text, *rendered) for host in shortener_hosts(text))
     found += [
         BodyWarning(
             "link_shortener",
@@ -161,6 +167,25 @@ def _plain_name(name: str) -> str:
 def _braces_message(name: str) -> str:
     plain = _plain_name(name)
     return f"{{{{{name}}}}} is sent as the text {{{name}}}. Write {{{plain}}} for the value of a variable."
+
+
+def _foreign_tags(body: str) -> dict[str, str]:
+    """Return the tags that other services replace by values, each with the variable that stands for it here."""
+    if not any(mark in body for mark in "*%[<#$@"):
+        return {}
+    found: dict[str, str] = {}
+    for match in _TAGS.finditer(body):
+        written = match[match.lastindex or 0]
+        name = _FIELDS.get(re.sub(r"[\W_]", "", fold(written)))
+        if name is None and match.lastindex is not None and match.lastindex <= _TAGS_WITH_ANY_NAME:
+            name = re.sub(r"\W+", "_", _plain_name(written).lower())
+        if name is not None:
+            found.setdefault(match[0], name)
+    return found
+
+
+def _tag_message(tag: str, name: str) -> str:
+    return f"'{tag}' looks like the merge tag of another service. Write {{{name}}} for the value of a variable."
 
 
 def shortener_hosts(body: str) -> list[str]:

@@ -50,6 +50,16 @@ class Template:
         self.is_literal: bool = not slots
 
     @property
+    def text(self) -> str:
+        """The body with its placeholders, and with short links in place of those that they replace."""
+        if not self._slots:
+            return self._head
+        parts = [self._head]
+        for name, (_, fallback, tail) in zip(self._written, self._slots, strict=True):
+            parts.append(f"{{{name}}}{tail}" if fallback is None else f"{{{name}|{fallback}}}{tail}")
+        return "".join(parts)
+
+    @property
     def leading(self) -> str | None:
         """The name, as it was written, of a variable without fallback that the body begins with; None elsewhere."""
         begins = bool(self._slots) and not self._head.strip() and self._slots[0][1] is None

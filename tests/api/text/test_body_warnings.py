@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from msvs.api.text import body_warnings
+from msvs.api.text.rendering import read_template
 from msvs.api.text.templates import compile_template
 
 FOOTER = " Reply STOP to opt out."
@@ -37,6 +38,56 @@ def test_double_braces(body: str, told: str) -> None:
 )
 def test_other_braces_give_no_warning(body: str) -> None:
     assert "double_braces" not in codes(body)
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        ("*|FNAME|*", "first_name"),
+        ("*|LNAME|*", "last_name"),
+        ("*|MERGE5|*", "merge5"),
+        ("%%FirstName%%", "first_name"),
+        ("%%city%%", "city"),
+        ("%FIRSTNAME%", "first_name"),
+        ("[[first name]]", "first_name"),
+        ("[first_name]", "first_name"),
+        ("[Name]", "name"),
+        ("<first_name>", "first_name"),
+        ("<<City>>", "city"),
+        ("#FIRST_NAME#", "first_name"),
+        ("${first_name}", "first_name"),
+        ("#{contact_email}", "email"),
+    ],
+)
+def test_a_merge_tag_of_another_service(tag: str, name: str) -> None:
+    """It would be sent as the text that it is, or with a sign too many."""
+    body = f"Hi {tag}, doors open at 8"
+    (found,) = body_warnings.warn_of_template(body, compile_template(body), is_marketing=False)
+    assert (found.code, found.param) == ("foreign_merge_tag", "body")
+    assert f"'{tag}'" in found.message
+    assert f"{{{name}}}" in found.message
+    literal = read_template(body, is_literal=True)
+    assert body_warnings.warn_of_template(body, literal, is_marketing=False, is_literal=True) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[Sale] 50% off, 20% more",
+        "Only ${price} left of order #{order_id}",
+        "https://cohortlabs.co/?q=%C3%A9%20name%20x",
+        "#cohort6 #name",
+        "a < b > c, <3 you",
+        "*bold* |x| [x] <x>",
+        "Hi {first_name}, [1] and [2]",
+    ],
+)
+def test_plain_marks_are_no_merge_tags(body: str) -> None:
+    assert codes(body) == []
+
+
+def test_each_merge_tag_is_named_once() -> None:
+    assert codes("*|FNAME|* *|FNAME|* %%city%%") == ["foreign_merge_tag"] * 2
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
         *dashboard.dashboard_routes(),
         *callback_routes(parts.carriers, base_url=settings.base_url),
         *hook_routes(services, limiter),
-        *billing_routes(services),
+        *billing_routes(services, limiter),
         *docs_routes(),
         *mailbox_routes(keeps_mail=settings.keeps_mail),
         *home_routes(settings.base_url, is_production=settings.is_production),

@@ -16,8 +16,11 @@ from msvs.api.credits import fulfilment
 from msvs.api.credits.checkout import CANCEL_PATH, SUCCESS_PATH
 from msvs.api.credits.gateway import GatewayError
 from msvs.api.credits.stripe_events import keep_event, read_event
+from msvs.api.limits import Limiter
 from msvs.database import fetch_row
 from msvs.http.body import read_body
+from msvs.http.callers import address_of
+from msvs.http.guesses import Guesses
 from msvs.http.headers import header_text, read_headers
 from msvs.http.html import NOT_STORED, PAGE_HEADERS, card_response, fill
 from msvs.models import PurchaseStatus, rows
@@ -36,9 +39,9 @@ PURCHASE_OF_SESSION = "SELECT * FROM purchases WHERE session_id = $1"
 COMPLETED = frozenset((PurchaseStatus.PAID, PurchaseStatus.PENDING, PurchaseStatus.REVIEW))
 
 
-def billing_routes(services: Services) -> list[BaseRoute]:
+def billing_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
     """Return the routes, with their full paths."""
-    pages = BuyerPages(services)
+    pages = BuyerPages(services, limiter)
     return [
         Route(WEBHOOK_PATH, StripeWebhook(services), methods=["POST"]),
         Route(SUCCESS_PATH, pages.success),
@@ -66,13 +69,22 @@ class StripeWebhook:
 class BuyerPages:
     """The pages to which Stripe returns the buyer, without a cookie; they show what the books say."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, limiter: Limiter) -> None:
         self._services = services
+        self._guesses = Guesses(limiter, "payments that are unknown or not made yet")
 
     async def success(self, request: Request) -> Response:
-        """Fulfill the purchase that was paid, and go on to the page that its buyer named."""
+        """Fulfill the purchase that was paid, and go on to the page that its buyer named.
+
+        Anybody may ask: a network that asks too often for what is unknown, or for what Stripe must be asked about, is
+        refused before either is. Raises RateLimited.
+        """
+        ip = address_of(request.scope)
+        self._guesses.check(ip)
         session_id = request.query_params.get("session_id", "")
         row = await self._find(session_id) if SESSION_ID.fullmatch(session_id) else None
+        if row is None or row.status != PurchaseStatus.PAID:
+            await self._guesses.count(ip)
         if row is None:
             return _page("Unknown payment", "unknown.html", 404, home=self._home())
         if row.status != PurchaseStatus.PAID:

@@ -32,7 +32,7 @@ class HookRoute:
     def __init__(self, services: Services, limiter: Limiter) -> None:
         self._services = services
         self._limiter = limiter
-        self._guesses = Guesses(limiter, "addresses")
+        self._guesses = Guesses(limiter, "addresses that do not exist")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the middleware renders any error raised."""

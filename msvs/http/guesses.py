@@ -14,7 +14,7 @@ MOST_NETWORKS = 10_000
 
 
 class Guesses:
-    """The guesses of one kind of address, which `told` names in the refusal."""
+    """The guesses of one kind of address; `told` is what there was too much of, in the words of the refusal."""
 
     def __init__(self, limiter: Limiter, told: str) -> None:
         self._limiter = limiter
@@ -30,7 +30,7 @@ class Guesses:
             return
         left = until - time.monotonic()
         if left > 0:
-            raise RateLimited(f"Too many {self._told} that do not exist.", retry_after=max(1, round(left)))
+            raise RateLimited(f"Too many {self._told}.", retry_after=max(1, round(left)))
         del self._held[network]
 
     async def count(self, ip: str | None) -> None:

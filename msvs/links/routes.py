@@ -75,7 +75,7 @@ class ShortLinks:
 
     def __init__(self, services: Services, limiter: Limiter) -> None:
         self._services = services
-        self._guesses = Guesses(limiter, "links")
+        self._guesses = Guesses(limiter, "links that do not exist")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises RateLimited."""

@@ -227,6 +227,31 @@ async def test_the_success_page_of_what_is_not_paid_gives_nothing(
     assert await books(live_ctx.workspace_id) == (10_000, 10_000, 0)
 
 
+async def test_guesses_at_payments_are_limited(app: Starlette, live_ctx: Context, stripe: PretendStripe) -> None:
+    """Neither the database nor Stripe is asked for a network that asks for what it was not given, or asks too often."""
+    unpaid, paid_one = await begin(live_ctx), await begin(live_ctx)
+    stripe.pay(paid_one.session_id or "")
+
+    async def ask(network: str, session_id: str) -> int:
+        transport = httpx.ASGITransport(app, client=(network, 4711))
+        async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
+            return (await client.get("/billing/success", params={"session_id": session_id})).status_code
+
+    for network, session_id in (("198.51.100.7", None), ("192.0.2.7", unpaid.session_id)):
+        statuses = [await ask(network, session_id or f"cs_test_guess{at}") for at in range(80)]
+        assert (statuses[0], statuses[-1], set(statuses)) == (
+            404 if session_id is None else 200,
+            429,
+            {statuses[0], 429},
+        )
+        before = len(stripe.calls)
+        assert await ask(network, paid_one.session_id or "") == 429
+        assert len(stripe.calls) == before
+    assert len(stripe.calls) < 100
+    assert await ask("203.0.113.9", paid_one.session_id or "") == 200
+    assert (await reread(paid_one.id)).status == "paid"
+
+
 async def test_the_success_page_while_stripe_is_away(
     live_ctx: Context, stripe: PretendStripe, http: httpx.AsyncClient
 ) -> None:

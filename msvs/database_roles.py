@@ -11,11 +11,13 @@ from msvs import connections
 
 OWNER = "msvs_owner"
 SERVICE = "msvs_service"
-# What the service never changes, or never deletes, in tables that only grow. Erasing a person changes the last two.
+# What the service never changes, or never deletes, in tables that only grow. Erasing a person changes consent and what
+# the virtual carrier took; retention takes away authentications that are old.
 KEPT = {
     "ledger_entries": "UPDATE, DELETE",
     "audit_entries": "UPDATE, DELETE",
     "operator_entries": "UPDATE, DELETE",
+    "authentication_entries": "UPDATE",
     "consent_events": "UPDATE, DELETE",
     "virtual_submissions": "DELETE",
     "tortoise_migrations": "INSERT, UPDATE, DELETE",
@@ -31,6 +33,7 @@ SELECT EXISTS (
             NOT has_table_privilege($1, oid, 'SELECT')
             OR NOT relispartition AND has_table_privilege($1, oid, 'TRUNCATE')
             OR relname = ANY ($2) AND has_table_privilege($1, oid, 'DELETE')
+            OR relname = ANY ($3) AND has_table_privilege($1, oid, 'UPDATE')
         )
 )
 """
@@ -76,8 +79,8 @@ async def grant_rows(owner_url: str, service_url: str) -> bool:
         names = await owner.fetchrow(NAMES)
         if names["role"] == role:
             return False
-        forever = [table for table, rights in KEPT.items() if "DELETE" in rights]
-        if not await owner.fetchval(WRONG_RIGHTS, role, forever):
+        kept = ([table for table, rights in KEPT.items() if right in rights] for right in ("DELETE", "UPDATE"))
+        if not await owner.fetchval(WRONG_RIGHTS, role, *kept):
             return False
         async with owner.transaction():
             for statement in grants(_quoted(role), names["database"]):

@@ -46,7 +46,7 @@ SERVER: Mapping[str, Any] = {
 }  # fmt: skip
 ROLE: Mapping[str, Any] = {
     "name": "msvs_service", "rolsuper": False, "rolcreaterole": False, "rolcreatedb": False, "rolreplication": False,
-    "rolbypassrls": False, "creates": False, "owned": 0, "deletes": None, "unread": None,
+    "rolbypassrls": False, "creates": False, "owned": 0, "deletes": None, "changes": None, "unread": None,
 }  # fmt: skip
 INFO: Mapping[str, Any] = {"redis_version": "7.2.4", "maxmemory_policy": "noeviction", "maxmemory": 0}
 
@@ -173,6 +173,7 @@ def test_a_clock_that_is_off_is_found() -> None:
         ({"owned": 40}, Level.WARNING),
         ({"creates": True}, Level.ERROR),
         ({"deletes": ["ledger_entries"]}, Level.ERROR),
+        ({"changes": ["audit_entries"]}, Level.ERROR),
         ({"unread": ["messages"]}, Level.ERROR),
     ],
 )

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 from msvs.database_roles import KEPT, grant_rows, recipe
 from msvs.local import embedded, supervisor
 from msvs.settings import Settings
+from msvs.workers.retention import RETENTION, drop_statement
 from tests.engines import Engines
 from tests.receiver import Receiver, receiving
 from tests.rest_compat.processes import Process, request, running
@@ -45,6 +47,7 @@ FORBIDDEN = (
     "UPDATE operator_entries SET operator = 'ours'",
     "UPDATE consent_events SET status = 'opted_in'",
     "UPDATE consent_events SET details_hash = NULL",
+    "UPDATE authentication_entries SET network = '198.51.100.0/24'",
     "DELETE FROM tortoise_migrations",
     "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
     "CREATE SCHEMA ours",
@@ -126,6 +129,7 @@ async def test_all_but_maintenance_works_with_rights_on_rows(url: str, engines: 
                     await work(api.port, key, receiver)
         for statement in FORBIDDEN:
             await refuse(rows, statement)
+        await drop_old(rows)
         owned = await admin.fetchval("SELECT count(*) FROM pg_class WHERE relowner = 'msvs_service'::regrole")
         assert owned == 0
         # Tables of the next version come with the same rights; making them is not among these.
@@ -136,9 +140,15 @@ async def test_all_but_maintenance_works_with_rights_on_rows(url: str, engines: 
         assert may is True
         assert not await grant_rows(owner, rows)
         # Rights that somebody gave by hand are taken away by the next migration.
-        await admin.execute("GRANT TRUNCATE, DELETE ON consent_events TO msvs_service")
-        assert await grant_rows(owner, rows)
-        await refuse(rows, "TRUNCATE consent_events")
+        for given, statement in (
+            ("TRUNCATE, DELETE ON consent_events", "TRUNCATE consent_events"),
+            ("UPDATE ON audit_entries", "UPDATE audit_entries SET action = 'ours'"),
+            ("UPDATE ON authentication_entries", "UPDATE authentication_entries SET device = 'theirs'"),
+        ):
+            await admin.execute(f"GRANT {given} TO msvs_service")
+            assert await grant_rows(owner, rows)
+            await refuse(rows, statement)
+            assert not await grant_rows(owner, rows)
         await roll(admin, owner, rows)
     finally:
         await admin.close()
@@ -183,6 +193,17 @@ async def refuse(url: str, statement: str) -> None:
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def drop_old(url: str) -> None:
+    """Assert that the role may delete what is past its keeping, of every table."""
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(url)
+    long_ago = datetime(2000, 1, 1, tzinfo=UTC)
+    try:
+        for name in RETENTION:
+            assert await connection.fetch(drop_statement(name), long_ago, long_ago, 1) == []
     finally:
         await connection.close()
 

@@ -45,6 +45,8 @@ SELECT current_user AS name, rolsuper, rolcreaterole, rolcreatedb, rolreplicatio
     (SELECT array_agg(relname::text ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace
         AND relname = ANY ($1::text[]) AND has_table_privilege(oid, 'DELETE')) AS deletes,
     (SELECT array_agg(relname::text ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace
+        AND relname = ANY ($2::text[]) AND has_table_privilege(oid, 'UPDATE')) AS changes,
+    (SELECT array_agg(relname::text ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace
         AND relkind IN ('r', 'p') AND NOT has_table_privilege(oid, 'SELECT')) AS unread
 FROM pg_roles WHERE rolname = current_user
 """
@@ -113,8 +115,8 @@ def judge_clock(engine: str, there: float, before: float, after: float) -> Findi
 
 async def check_roles(owner: Mapping[str, object] | None) -> AsyncIterator[Finding]:
     """Check that the service's role has rights on rows alone. `owner` is the answer to OWNER on the owner's URL."""
-    kept = [table for table, rights in KEPT.items() if "DELETE" in rights]
-    row = await database.fetch_row(ROLE, kept)
+    kept = ([table for table, rights in KEPT.items() if right in rights] for right in ("DELETE", "UPDATE"))
+    row = await database.fetch_row(ROLE, *kept)
     assert row is not None
     for finding in judge_role(dict(row)):
         yield finding
@@ -142,13 +144,13 @@ def judge_role(row: Mapping[str, object]) -> Iterator[Finding]:
         yield error(
             "roles", f"{name} may create tables in the schema public", f"REVOKE CREATE ON SCHEMA public FROM {name}"
         )
-    if row["deletes"]:
-        listed = ", ".join(map(str, row["deletes"] if isinstance(row["deletes"], list) else []))
-        yield error("roles", f"{name} may delete from {listed}", "run `msvs migrate` with MIGRATIONS_DATABASE_URL")
-    if row["unread"]:
-        listed = ", ".join(map(str, row["unread"] if isinstance(row["unread"], list) else []))
-        yield error("roles", f"{name} may not read {listed}", "run `msvs migrate` with MIGRATIONS_DATABASE_URL")
-    if not powers and not row["creates"] and not row["deletes"] and not row["unread"]:
+    wrong = (("deletes", "may delete from"), ("changes", "may change"), ("unread", "may not read"))
+    for column, told in wrong:
+        tables = row[column]
+        if isinstance(tables, list) and tables:
+            listed = ", ".join(map(str, tables))
+            yield error("roles", f"{name} {told} {listed}", "run `msvs migrate` with MIGRATIONS_DATABASE_URL")
+    if not powers and not row["creates"] and not any(row[column] for column, _ in wrong):
         yield ok("roles", f"{name} has rights on rows alone")
 
 

@@ -30,7 +30,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 class Retention:
     """How long a table's rows are kept. `age` is the indexed column by which they are found; $1 of `condition` is when.
 
-    `is_id`: their ids tell their age. None stands for `MSVS_AUTHENTICATION_DAYS`.
+    `is_id`: their ids tell their age. None stands for `MSVS_AUTHENTICATION_DAYS`. `locks`: rows that another process
+    holds are left for later.
     """
 
     table: str
@@ -38,6 +39,7 @@ class Retention:
     keeping: timedelta | None = timedelta(0)
     condition: str = "true"
     is_id: bool = False
+    locks: bool = True
 
 
 # What is partitioned goes by whole months instead; the ledger and the history of consent stay.
@@ -77,14 +79,15 @@ RETENTION: Mapping[str, Retention] = {
     "operator_sessions": Retention("operator_sessions", "expires_at"),
     "login_throttles": Retention("login_throttles", "started_at", login_sessions.WINDOW),
     "tokens": Retention("account_tokens", "expires_at"),
-    "authentication": Retention("authentication_entries", "created_at", None),
+    # The service's role may not change these rows, and so not lock them.
+    "authentication": Retention("authentication_entries", "created_at", None, locks=False),
 }
 # From the age where the last batch ended: what was deleted is still in the index, for as long as a snapshot is held.
 # Rows are picked once, in an array: a subquery in its place may run again for each row, and then takes more every time.
 DELETE_OLD_ROWS = """
 DELETE FROM {table} WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM {table} WHERE {age} >= {since} AND {age} <= {until} AND {condition}
-    ORDER BY {age} LIMIT $3 FOR UPDATE SKIP LOCKED
+    ORDER BY {age} LIMIT $3 {lock}
 )) RETURNING {age} AS age
 """
 BATCH = 1000
@@ -162,4 +165,5 @@ def drop_statement(name: str) -> str:
         since=of.format(number=2),
         until=of.format(number=1),
         condition=found.condition,
+        lock="FOR UPDATE SKIP LOCKED" if found.locks else "",
     )

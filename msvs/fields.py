@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -104,6 +105,11 @@ class Ref:
 def id_pattern(prefix: str) -> str:
     """Return the pattern of the ids with a prefix."""
     return f"^{prefix}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$"
+
+
+def one_of(words: Iterable[str]) -> str:
+    """Return the pattern of texts that are one of these words."""
+    return f"^(?:{'|'.join(map(re.escape, words))})$"
 
 
 def named(maximum: int) -> dict[str, object]:

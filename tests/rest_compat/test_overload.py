@@ -29,6 +29,8 @@ PHASE_SECONDS = SECONDS / 3
 PROCESSES = 2
 CONNECTIONS = 4
 RATE = RATES[Bucket.REQUESTS]
+# What a process logs when Redis is late or away.
+ALONE = "rate limits applied by this process alone"
 
 
 @pytest.fixture
@@ -116,7 +118,10 @@ async def test_processes_together_let_through_what_one_bucket_holds(
         assert load.statuses.keys() == {200, 429}
         assert load.wrong == []
         # From the first request to the last answer is no shorter than the time in which tokens flowed in.
-        assert passed <= RATE.capacity + RATE.per_second * load.seconds
+        most = RATE.capacity + RATE.per_second * load.seconds
+        # Where a busy machine lets Redis answer late, a process goes on alone for a moment, with no more than it holds.
+        lapses = sum(api.log.read_text().count(ALONE) for api in apis)
+        assert passed <= min(most + lapses * RATE.capacity, PROCESSES * most)
         assert passed >= RATE.capacity
 
 

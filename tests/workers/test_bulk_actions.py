@@ -45,6 +45,8 @@ from tests.factories import make_contact, make_list
 from tests.services import SERVICES
 
 AT = datetime.now(UTC)
+UNKNOWN_LIST = ids.encode_id(ids.CONTACT_LIST, UUID(int=1))
+UNKNOWN_CONTACT = ids.encode_id(ids.CONTACT, UUID(int=1))
 
 
 async def ask(ctx: Context, action: str, **which: Any) -> BulkAction:
@@ -98,7 +100,11 @@ async def test_lists_are_filled_and_emptied(ctx: Context) -> None:
     assert await do(ctx, "add_to_list", search="ana", target_list_id=id) == ("completed", 3, 2)
     assert (await ContactList.get(id=row.id)).contact_count == 3
     named = [ids.encode_id(ids.CONTACT, made[place].id) for place in (0, 1, 2)]
-    assert await do(ctx, "remove_from_list", contact_ids=[*named, "con_x"], target_list_id=id) == ("completed", 3, 2)
+    assert await do(ctx, "remove_from_list", contact_ids=[*named, UNKNOWN_CONTACT], target_list_id=id) == (
+        "completed",
+        3,
+        2,
+    )
     assert await ListMember.filter(list_id=row.id).values_list("contact_id", flat=True) == [made[4].id]
 
 
@@ -347,9 +353,6 @@ async def test_an_action_that_ended_forgets_who_is_erased(ctx: Context) -> None:
     assert kept == [{"tags": ["webinar"], **which} for which in ({}, {}, {}, {}, *asked[4:])]
 
 
-UNKNOWN_LIST = ids.encode_id(ids.CONTACT_LIST, UUID(int=1))
-
-
 @pytest.mark.parametrize(
     ("action", "which", "param"),
     [
@@ -361,9 +364,13 @@ UNKNOWN_LIST = ids.encode_id(ids.CONTACT_LIST, UUID(int=1))
         ("delete", {"every": True, "search": "ana"}, "contact_ids"),
         ("delete", {"contact_ids": [], "search": "ana"}, "contact_ids"),
         ("delete", {"contact_ids": ["x"] * 1001}, "contact_ids"),
+        ("erase", {"contact_ids": [UNKNOWN_CONTACT, "con_x"]}, "contact_ids[1]"),
+        ("tag", {"tags": ["x"], "contact_ids": [UNKNOWN_LIST]}, "contact_ids[0]"),
         ("delete", {"list_id": UNKNOWN_LIST}, "list_id"),
         ("delete", {"opt_in_status": "maybe"}, "opt_in_status"),
         ("delete", {"search": " "}, "search"),
+        ("delete", {"search": "", "opt_in_status": "unknown"}, "search"),
+        ("delete", {"tag": "vip", "attributes": {}}, "attributes"),
         ("erase", {"attributes": {}}, "attributes"),
         ("erase", {"every": True, "tags": ["x"]}, "tags"),
         ("tag", {"tags": ["x"], "attributes": {"": "x"}}, "attributes"),

@@ -15,7 +15,7 @@ from msvs.api.audit import AuditAction, record_audit
 from msvs.api.contacts import lists
 from msvs.api.contacts.contact_filters import check_attribute_values, compile_contacts
 from msvs.api.contacts.contacts import MAX_SEARCH, MAX_TAG_ASKED, ListContacts
-from msvs.api.contacts.details import MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES
+from msvs.api.contacts.details import MAX_ATTRIBUTE_KEY, MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES
 from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tags
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
@@ -65,12 +65,12 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
     every: Annotated[bool, about("Whether all contacts are meant; required if there is no condition.")] = False
     contact_ids: (
         Annotated[
-            list[str],
+            list[Annotated[str, about(pattern=id_pattern(ids.CONTACT))]],
             about("The contacts, by their ids; then there is no other condition.", maxItems=MAX_NAMED),
         ]
         | None
     ) = None
-    search: Annotated[str, about("Only contacts that a search finds by it.", maxLength=MAX_SEARCH)] | None = None
+    search: Annotated[str, about("Only contacts that a search finds by it.", **named(MAX_SEARCH))] | None = None
     list_id: (
         Annotated[
             str, Ref(ids.CONTACT_LIST), about("Only contacts on this list.", pattern=id_pattern(ids.CONTACT_LIST))
@@ -92,7 +92,12 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
     attributes: (
         Annotated[
             dict[str, Annotated[str, about(maxLength=MAX_ATTRIBUTE_VALUE)]],
-            about("Only contacts with these values of attributes.", maxProperties=MAX_ATTRIBUTES),
+            about(
+                "Only contacts with these values of attributes.",
+                minProperties=1,
+                maxProperties=MAX_ATTRIBUTES,
+                propertyNames=named(MAX_ATTRIBUTE_KEY),
+            ),
         ]
         | None
     ) = None
@@ -304,8 +309,18 @@ async def forget_names(ctx: Context, is_named: Callable[[str], bool]) -> None:
 
 
 def read_contact_ids(texts: Sequence[str]) -> list[UUID]:
-    """Decode contact ids, leaving out malformed ones: they match no contact."""
+    """Decode the contact ids of an action that was accepted."""
     return [id for text in texts if (id := ids.decode_id(ids.CONTACT, text)) is not None]
+
+
+def _check_contact_ids(texts: Sequence[str]) -> None:
+    """Check that each contact is named by an id. Raises InvalidRequest."""
+    if len(texts) > MAX_NAMED:
+        raise InvalidRequest(
+            f"contact_ids holds at most {MAX_NAMED} ids.", param="contact_ids", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
+    for position, text in enumerate(texts):
+        ids.read_id(ids.CONTACT, text, f"contact_ids[{position}]")
 
 
 def _read_kind(text: str) -> BulkKind:
@@ -330,18 +345,15 @@ async def _check(ctx: Context, kind: BulkKind, data: CreateBulkAction) -> None:
             param="contact_ids",
             code=ErrorCode.PARAMETER_MISSING,
         )
-    if data.contact_ids is not None and len(data.contact_ids) > MAX_NAMED:
-        raise InvalidRequest(
-            f"contact_ids holds at most {MAX_NAMED} ids.", param="contact_ids", code=ErrorCode.PARAMETER_OUT_OF_RANGE
-        )
-    found = await compile_contacts(ctx, which_of(data), 1)
-    if has_conditions and not found.plain:
-        # A blank search or an empty object filters nothing: the action would affect every contact.
-        raise InvalidRequest(
-            "The conditions are blank: give one, or every: true for all contacts.",
-            param=next(name for name in CONDITIONS if getattr(data, name) is not None),
-            code=ErrorCode.PARAMETER_MISSING,
-        )
+    _check_contact_ids(data.contact_ids or ())
+    await compile_contacts(ctx, which_of(data), 1)
+    for name in CONDITIONS:
+        value = getattr(data, name)
+        if value == {} or (isinstance(value, str) and not value.strip()):
+            # It filters nothing: the action would affect more contacts than were meant, if not every one.
+            raise InvalidRequest(
+                f"{name} is blank: give a value, or leave it out.", param=name, code=ErrorCode.PARAMETER_MISSING
+            )
     asked = ids.read_optional_id(ids.CONTACT_LIST, data.list_id, "list_id")
     if asked is not None:
         await _find_list(ctx, asked, "list_id")

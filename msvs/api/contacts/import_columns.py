@@ -39,6 +39,7 @@ FIELDS = (
         IGNORE,
     ),
 )
+FIELD_PATTERN = f"^(?:{'|'.join(FIELDS)}|attributes\\.[^\\x00-\\x1f\\x7f-\\x9f]{{1,{MAX_ATTRIBUTE_KEY}}})$"
 # The titles of our own exports, which are known by all of the first three; the rest of their columns says nothing new.
 OWN_STATUS = "opt_in_status"
 OWN_TITLES = frozenset(("phone", OWN_STATUS, ATTRIBUTES))

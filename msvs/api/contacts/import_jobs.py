@@ -89,7 +89,7 @@ WHERE reading_id = $1 AND status = 'invalid' AND number > $2 ORDER BY number LIM
 
 Status = Annotated[str, about("The status.", example="completed", enum=[*ImportStatus])]
 Mapping_ = Annotated[
-    dict[str, str],
+    dict[str, Annotated[str, about(pattern=import_columns.FIELD_PATTERN)]],
     about(
         "What each column is, by its key: `phone`, `first_name`, `last_name`, `full_name`, `email`, `timezone`,"
         " `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`, `consent_text`,"

@@ -10,9 +10,11 @@ from msgspec import UNSET, UnsetType
 
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts.contacts import OptInEvidence, read_evidence
+from msvs.api.contacts.import_columns import FIELD_PATTERN
 from msvs.api.contacts.rules import FILL, RULES
 from msvs.api.errors import called
-from msvs.fields import REGION_PATTERN, Request, about
+from msvs.connectors.registry import CONNECTORS
+from msvs.fields import REGION_PATTERN, Request, about, one_of
 from msvs.models import rows
 
 LEAVE, STAY = "leave", "stay"
@@ -29,7 +31,7 @@ Settings = Annotated[
     ),
 ]
 FieldMapping = Annotated[
-    dict[str, str],
+    dict[str, Annotated[str, about(pattern=FIELD_PATTERN)]],
     about(
         "Maps each field key of the service to `phone`, `first_name`, `last_name`, `full_name`, `email`,"
         " `timezone`, `external_id`, `country`, `consent`, `consent_at`, `consent_source`, `consent_ip`,"
@@ -93,7 +95,12 @@ class NewSource(SourceOptions, frozen=True, kw_only=True):
     """The service that a list syncs from."""
 
     type: Annotated[
-        str, about("The connector, such as `kit` or `hook`: a `type` of `GET /v1/connectors`.", example="hook")
+        str,
+        about(
+            "The connector, such as `kit` or `hook`: a `type` of `GET /v1/connectors`.",
+            example="hook",
+            pattern=one_of(CONNECTORS),
+        ),
     ]
     settings: Settings
     mapping: FieldMapping | None = None

@@ -10,8 +10,9 @@ from msvs.api.contacts.contacts import MAX_SEARCH, MAX_TAG_ASKED
 from msvs.api.contacts.details import MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES
 from msvs.api.contacts.segments import Filter
 from msvs.api.pages import PageQuery
-from msvs.fields import AwareTime, Ref, Request, about, id_pattern, named
-from msvs.models import ExportKind, ExportStatus, OptInStatus
+from msvs.api.webhooks.events import EventType
+from msvs.fields import AwareTime, Ref, Request, about, id_pattern, named, one_of
+from msvs.models import ExportKind, ExportStatus, MessageStatus, OptInStatus
 
 CSV, JSON_LINES = "csv", "jsonl"
 FORMATS = (CSV, JSON_LINES)
@@ -91,10 +92,22 @@ class CreateExport(Request, frozen=True, kw_only=True):
         | None
     ) = None
     status: (
-        Annotated[str, about("For messages and campaign results: only those with this status, such as `failed`.")]
+        Annotated[
+            str,
+            about(
+                "For messages and campaign results: only those with this status, such as `failed`.",
+                pattern=one_of(MessageStatus),
+            ),
+        ]
         | None
     ) = None
-    types: Annotated[list[str], about("For events: only those of these types.", maxItems=MAX_TYPES)] | None = None
+    types: (
+        Annotated[
+            list[Annotated[str, about(pattern=one_of(EventType))]],
+            about("For events: only those of these types.", maxItems=MAX_TYPES),
+        ]
+        | None
+    ) = None
     created_from: Annotated[AwareTime, about("Only rows created at this time or later.")] | None = None
     created_before: Annotated[AwareTime, about("Only rows created before this time.")] | None = None
     updated_from: Annotated[AwareTime, about("For contacts: only those changed at this time or later.")] | None = None

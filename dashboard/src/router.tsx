@@ -7,6 +7,7 @@ import { contactRoutes } from "./pages/contacts/routes";
 import { creditsRoutes } from "./pages/credits/routes";
 import { developersRoutes } from "./pages/developers/routes";
 import { exportRoutes } from "./pages/exports/routes";
+import { handsetRoutes } from "./pages/handset/routes";
 import { homeRoutes } from "./pages/home/routes";
 import { importRoutes } from "./pages/imports/routes";
 import { inboxRoutes } from "./pages/inbox/routes";
@@ -35,6 +36,7 @@ const tree = rootRoute.addChildren([
     ...notificationsRoutes,
     ...inboxRoutes,
     ...messagesRoutes,
+    ...handsetRoutes,
   ]),
 ]);
 

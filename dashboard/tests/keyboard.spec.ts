@@ -131,6 +131,12 @@ test("sign up, import, write, launch, answer, books and log out, without a point
   await keys.type("Yes, one.");
   await keys.press("ControlOrMeta+Enter");
   await expect(page.getByRole("log")).toContainText("Yes, one.");
+  // The palette opens from a field that hears keys itself, and gives the focus back.
+  await expect(page.getByRole("textbox", { name: "Answer" })).toBeFocused();
+  await keys.press("ControlOrMeta+k");
+  await expect(page.getByRole("combobox")).toBeFocused();
+  await keys.press("Escape");
+  await expect(page.getByRole("textbox", { name: "Answer" })).toBeFocused();
   await hear("STOP");
   await expect(page.getByRole("log")).toContainText("STOP");
 
@@ -148,7 +154,7 @@ test("sign up, import, write, launch, answer, books and log out, without a point
   await keys.activate(main.getByRole("button", { name: "Books" }));
   await expect(page.getByText("Every recipient and every credit is accounted for.")).toBeVisible();
 
-  await keys.reach(page.locator("header").getByRole("button").last(), "Shift+Tab");
+  await keys.reach(page.getByRole("button", { name: /^Account of/ }), "Shift+Tab");
   await keys.press("Enter");
   await expect(page.getByRole("menu")).toBeVisible();
   await keys.press("End");

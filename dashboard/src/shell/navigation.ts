@@ -11,6 +11,8 @@ export interface Place {
   to?: LinkProps["to"];
   /** What number stands beside it. */
   badge?: "unread";
+  /** Whether it is of the sandbox alone. */
+  isSandbox?: true;
 }
 
 export interface PlaceGroup {
@@ -25,6 +27,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
       { label: msg`Campaigns`, icon: "campaign", to: "/campaigns" },
       { label: msg`Inbox`, icon: "inbox", to: "/inbox", badge: "unread" },
       { label: msg`Messages`, icon: "message", to: "/messages" },
+      { label: msg`Handset`, icon: "phone", to: "/handset", isSandbox: true },
     ],
   },
   {

@@ -82,8 +82,9 @@ function Frame() {
         setSearching(true);
       }
     };
-    window.addEventListener("keydown", hear);
-    return () => window.removeEventListener("keydown", hear);
+    // Before what has the focus: a field that hears keys itself lets none of them through.
+    window.addEventListener("keydown", hear, { capture: true });
+    return () => window.removeEventListener("keydown", hear, { capture: true });
   }, []);
   useFocusOfPage(path);
   const unread = data?.inboxThreads.totalCount ?? 0;
@@ -190,7 +191,7 @@ function Navigation({ unread }: { unread: number }) {
   return (
     <nav aria-label={t`Main`} className="space-y-5">
       {NAVIGATION.map(({ label, places }, index) => {
-        const built = places.filter(({ to }) => to !== undefined);
+        const built = places.filter(({ to, isSandbox }) => to !== undefined && !(isSandbox && livemode));
         if (built.length === 0) return null;
         return (
           <div key={index}>
@@ -220,14 +221,6 @@ function Navigation({ unread }: { unread: number }) {
           </div>
         );
       })}
-      {!livemode && (
-        <a href="/handset" target="_blank" rel="noreferrer" className="flex items-center gap-3 rounded-lg px-3 py-2 text-text no-underline hover:bg-sunken">
-          <Icon name="phone" />
-          <span>
-            <Trans>Handset</Trans>
-          </span>
-        </a>
-      )}
     </nav>
   );
 }

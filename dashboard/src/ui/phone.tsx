@@ -10,7 +10,7 @@ export interface Said {
   isTheirs: boolean;
 }
 
-const BUBBLE = "max-w-[92%] rounded-2xl px-3.5 py-2.5 text-[0.9rem] leading-snug break-words whitespace-pre-wrap";
+export const BUBBLE = "max-w-[92%] rounded-2xl px-3.5 py-2.5 text-[0.9rem] leading-snug break-words whitespace-pre-wrap";
 
 /** A phone with a message as it arrives, drawn from the parts that go on the air. */
 export function PhonePreview({ from, parts, body, isStale = false, earlier = [], foot }: { from: string; parts: readonly string[]; body: string; isStale?: boolean; earlier?: readonly Said[]; foot?: ReactNode }) {

@@ -195,7 +195,7 @@ export function DataTable<Row>(props: TableProps<Row>) {
                 {group.headers.map((header) => {
                   const column = byId.get(header.column.id)!;
                   return (
-                    <th key={header.id} scope="col" className={classes("border-b border-line bg-sunken px-4 py-2.5 text-sm font-medium whitespace-nowrap text-muted", column.isNumber && "text-right", column.className)}>
+                    <th key={header.id} scope="col" className={classes("border-b border-line bg-sunken px-4 py-2.5 text-sm font-medium whitespace-nowrap text-muted max-sm:px-3", column.isNumber && "text-right", column.className)}>
                       {column.header}
                     </th>
                   );
@@ -234,7 +234,7 @@ export function DataTable<Row>(props: TableProps<Row>) {
                   {row.getVisibleCells().map((cell) => {
                     const column = byId.get(cell.column.id)!;
                     return (
-                      <td key={cell.id} className={classes("border-b border-line px-4 align-middle", padding, column.isNumber && "text-right tabular", column.className)}>
+                      <td key={cell.id} className={classes("border-b border-line px-4 align-middle max-sm:px-3 max-sm:[&_time]:whitespace-normal", padding, column.isNumber && "text-right tabular", column.className)}>
                         {column.cell(row.original)}
                       </td>
                     );

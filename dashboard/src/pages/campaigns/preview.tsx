@@ -6,10 +6,11 @@ import { graphql } from "@/gql";
 import type { CampaignPreviewQuery, MessagePreviewQuery } from "@/gql/graphql";
 import { useSettled } from "@/settled";
 import { Button } from "@/ui/button";
+import { AnswerAs } from "@/ui/handset";
 import { PhonePreview, SegmentMeter } from "@/ui/phone";
 import { Callout, Card, Count, Credits, Facts } from "@/ui/show";
 import { Skeleton, useProblemText } from "@/ui/states";
-import { AnswerAs, useConversation } from "./handset";
+import { useConversation } from "./conversation";
 import { hasAudience, inputOf, unitsOf, type Draft } from "./draft";
 import { useZone } from "@/ui/show";
 

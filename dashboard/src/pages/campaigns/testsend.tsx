@@ -1,4 +1,5 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useChange } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
@@ -68,9 +69,9 @@ export function TestSend({ id, onClose }: { id: string; onClose: () => void }) {
               ))}
             </ul>
             {!livemode && (
-              <a href="/handset" target="_blank" rel="noreferrer">
+              <Link to="/handset" search={{ phone: sent[0]!.to }} target="_blank">
                 <Trans>See it on the handset</Trans>
-              </a>
+              </Link>
             )}
           </Callout>
         )}

@@ -5,7 +5,7 @@ import { useChange, useData, useFeed, useLive } from "@/api/hooks";
 import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import { useSettled } from "@/settled";
-import { ButtonAnchor } from "@/ui/button";
+import { ButtonLink } from "@/ui/button";
 import { classes } from "@/ui/classes";
 import { Field, Segmented, type Choice } from "@/ui/fields";
 import { Card, PageHead } from "@/ui/show";
@@ -152,9 +152,9 @@ export function InboxPage() {
             title={t`Nobody replied yet`}
             action={
               livemode ? undefined : (
-                <ButtonAnchor look="primary" icon="phone" href="/handset" target="_blank" rel="noreferrer">
+                <ButtonLink look="primary" icon="phone" to="/handset">
                   {t`Reply from the handset`}
-                </ButtonAnchor>
+                </ButtonLink>
               )
             }
           >

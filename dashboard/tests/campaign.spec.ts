@@ -53,6 +53,14 @@ test("a campaign: compose, preview, launch, watch live, books", async ({ page })
   await page.getByRole("button", { name: "Books" }).click();
   await expect(page.getByText("Every recipient and every credit is accounted for.")).toBeVisible();
   await checkPage(page);
+
+  // What happened to it, the newest first, and each as webhooks were told.
+  await page.getByRole("button", { name: "Events" }).click();
+  const events = page.getByRole("list", { name: "Events" }).getByRole("listitem");
+  await expect(events).toContainText(["It is completed", "All its messages are queued", "It began"]);
+  await checkPage(page);
+  await events.first().getByRole("link").click();
+  await expect(page.getByRole("dialog").getByText("campaign.completed")).toBeVisible();
 });
 
 test("the list of campaigns by the keyboard alone", async ({ page }) => {

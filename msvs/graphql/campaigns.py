@@ -46,6 +46,7 @@ from msvs.graphql.errors import (
     check_allowed,
     mutate,
 )
+from msvs.graphql.events import Event
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once, said
 from msvs.graphql.inputs import Deleted, argument, given, read_input, request_input
@@ -240,6 +241,10 @@ class Campaign(Node):
     async def failures(self, info: Info) -> list[FailureCount]:
         # The fields of the type are those of the operation's answer, by the same names.
         return cast("list[FailureCount]", await info.context.loaders.failures(self.row.id))
+
+    @field("What happened to it, newest first: the last 100 of its events, without those of its messages.")
+    async def events(self, info: Info) -> list[Event]:
+        return [Event.from_row(row) for row in await info.context.loaders.campaign_events(self.row.id)]
 
     @field("Its messages, without skipped recipients.")
     async def messages(

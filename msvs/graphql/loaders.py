@@ -19,6 +19,7 @@ from msvs.api.messages.statistics import FailureCount, campaign_failures
 from msvs.api.pages import Page, PageRequest
 from msvs.api.resources import CampaignStats, MessageView
 from msvs.api.scope import scoped
+from msvs.api.webhooks.events import list_campaign_events
 from msvs.database import Row, fetch
 from msvs.models import rows
 
@@ -127,6 +128,15 @@ class Loaders:
             return [found[key] for key in keys]
 
         return self._loader("failures", read).load(campaign_id)
+
+    def campaign_events(self, campaign_id: UUID) -> Awaitable[list[rows.EventRow]]:
+        """Return what happened to a campaign, newest first."""
+
+        async def read(keys: list[UUID]) -> Sequence[list[rows.EventRow]]:
+            found = await list_campaign_events(self._ctx, keys)
+            return [found[key] for key in keys]
+
+        return self._loader("campaign_events", read).load(campaign_id)
 
     def timeline(self, message: MessageView) -> Awaitable[list[TimelineEntry]]:
         """Return what happened to a message that was read under this caller."""

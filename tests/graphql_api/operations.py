@@ -103,9 +103,9 @@ OPERATIONS = (
     Operation("Campaigns", 3, lambda s: {
         "campaigns.nodes.0.id": s.paused, "campaigns.nodes.0.pauseReason": "manual",
         "campaigns.nodes.1.stats.recipients": 0, "campaigns.totalCount": 2}),
-    Operation("Campaign", 6, lambda s: {
+    Operation("Campaign", 7, lambda s: {
         "campaign.id": s.campaign, "campaign.audience.lists.0.contactCount": 2, "campaign.audience.segment": None,
-        "campaign.failures": [], "campaign.messages.totalCount": 0, "campaign.quietHours": False},
+        "campaign.failures": [], "campaign.events": [], "campaign.messages.totalCount": 0, "campaign.quietHours": False},
               lambda s: {"id": s.campaign}),
     Operation("CreateCampaign", 6, lambda s: {
         "createCampaign.__typename": "Campaign", "createCampaign.name": "Launch",

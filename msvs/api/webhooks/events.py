@@ -22,7 +22,7 @@ from msvs.api.webhooks.member_notifications import notice_of, notify_members
 from msvs.api.webhooks.status_callbacks import CALLED, WRITE_CALLBACKS, WRITE_CALLBACKS_OF_MANY
 from msvs.database import copy_encoded, copy_rows, fetch, fetch_value
 from msvs.fields import about
-from msvs.models import Event
+from msvs.models import Event, rows
 
 
 class EventType(StrEnum):
@@ -60,6 +60,19 @@ class EventType(StrEnum):
 
 # Stands for every type in an endpoint's subscription.
 ANY_TYPE = "*"
+
+# A campaign that is paused and resumed over and over shows its newest.
+MAX_CAMPAIGN_EVENTS = 100
+# What the index events_campaigns holds.
+FIND_CAMPAIGN_EVENTS = """
+SELECT event.id, event.workspace_id, event.livemode, event.type, event.resource_id, event.data, event.created_at
+FROM unnest($3::uuid[]) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM events
+    WHERE workspace_id = $1 AND livemode = $2 AND resource_id = wanted.id AND type LIKE 'campaign.%'
+    ORDER BY id DESC LIMIT $4
+) AS event
+"""
 
 
 class ListEvents(PageQuery, frozen=True, kw_only=True):
@@ -223,3 +236,17 @@ async def list_events(ctx: Context, page: PageRequest, *, type: str | None = Non
             raise InvalidRequest(f"There is no event '{type[:80]}'.", param="type")
         query = query.filter(type=type)
     return await fetch_page(query, page)
+
+
+async def list_campaign_events(ctx: Context, campaign_ids: Sequence[UUID]) -> dict[UUID, list[rows.EventRow]]:
+    """Return what happened to the caller's campaigns, by id: each one's newest MAX_CAMPAIGN_EVENTS, newest first."""
+    found = await fetch(
+        rows.EventRow, FIND_CAMPAIGN_EVENTS, ctx.workspace_id, ctx.livemode, list(campaign_ids), MAX_CAMPAIGN_EVENTS
+    )
+    events: dict[UUID, list[rows.EventRow]] = {id: [] for id in campaign_ids}
+    for row in found:
+        if row.resource_id is not None:
+            events[row.resource_id].append(row)
+    for each in events.values():
+        each.sort(key=lambda row: row.id, reverse=True)
+    return events

@@ -13,6 +13,7 @@ import { EmptyState, Loading, Skeleton, States, useProblemText } from "@/ui/stat
 import { Tabs } from "@/ui/tabs";
 import { toast } from "@/ui/toast";
 import { Books } from "./books";
+import { Events } from "./events";
 import { Overview } from "./overview";
 import { Recipients } from "./recipients";
 
@@ -158,6 +159,7 @@ function Shown({ campaign }: { campaign: Campaign }) {
     { value: "recipients", label: t`Recipients`, count: stats.recipients },
     { value: "replies", label: t`Replies`, count: stats.replied },
     { value: "books", label: t`Books` },
+    { value: "events", label: t`Events` },
   ];
   return (
     <>
@@ -188,6 +190,7 @@ function Shown({ campaign }: { campaign: Campaign }) {
       {tab === "recipients" && <Recipients id={id} status={status} />}
       {tab === "replies" && <Recipients id={id} status="REPLIED" isFixed />}
       {tab === "books" && <Books id={id} />}
+      {tab === "events" && <Events id={id} status={campaign.status} />}
     </>
   );
 }

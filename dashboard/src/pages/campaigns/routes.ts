@@ -5,7 +5,7 @@ import { shellRoute } from "@/shell/route";
 
 export const STATUSES = ["DRAFT", "SCHEDULED", "PREPARING", "SENDING", "PAUSED", "COMPLETED", "CANCELED", "FAILED"] as const;
 export const MESSAGE_STATUSES = ["SCHEDULED", "QUEUED", "SENDING", "SENT", "DELIVERED", "FAILED", "REPLIED", "CANCELED", "SKIPPED"] as const;
-export const TABS = ["overview", "recipients", "replies", "books"] as const;
+export const TABS = ["overview", "recipients", "replies", "books", "events"] as const;
 
 export const campaignsRoute = createRoute({
   getParentRoute: () => shellRoute,

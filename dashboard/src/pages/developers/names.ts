@@ -1,27 +1,38 @@
 // Names that stand in addresses and in the API, the same in every language.
 import type { EventType } from "@/gql/graphql";
 
-export const EVENT_TYPES = [
-  "MESSAGE_QUEUED",
-  "MESSAGE_SENT",
-  "MESSAGE_DELIVERED",
-  "MESSAGE_FAILED",
-  "MESSAGE_REPLIED",
-  "MESSAGE_CANCELED",
-  "MESSAGE_SKIPPED",
-  "CONTACT_OPTED_IN",
-  "CONTACT_OPTED_OUT",
-  "INBOUND_RECEIVED",
-  "CAMPAIGN_STARTED",
-  "CAMPAIGN_PAUSED",
-  "CAMPAIGN_RESUMED",
-  "CAMPAIGN_DISPATCHED",
-  "CAMPAIGN_COMPLETED",
-  "CAMPAIGN_CANCELED",
-  "CREDITS_LOW",
-  "WEBHOOK_DISABLED",
-  "TEST_PING",
-] as const satisfies readonly EventType[];
+// Each type, as REST and webhooks write it: one that the schema has and this lacks is an error of types.
+const EVENT_NAMES = {
+  MESSAGE_QUEUED: "message.queued",
+  MESSAGE_SENT: "message.sent",
+  MESSAGE_DELIVERED: "message.delivered",
+  MESSAGE_FAILED: "message.failed",
+  MESSAGE_REPLIED: "message.replied",
+  MESSAGE_CLICKED: "message.clicked",
+  MESSAGE_CANCELED: "message.canceled",
+  MESSAGE_SKIPPED: "message.skipped",
+  CONTACT_OPTED_IN: "contact.opted_in",
+  CONTACT_OPTED_OUT: "contact.opted_out",
+  CONTACT_MERGED: "contact.merged",
+  CONTACT_UNREACHABLE: "contact.unreachable",
+  CONTACT_REACHABLE: "contact.reachable",
+  INBOUND_RECEIVED: "inbound.received",
+  CAMPAIGN_STARTED: "campaign.started",
+  CAMPAIGN_PAUSED: "campaign.paused",
+  CAMPAIGN_RESUMED: "campaign.resumed",
+  CAMPAIGN_DISPATCHED: "campaign.dispatched",
+  CAMPAIGN_COMPLETED: "campaign.completed",
+  CAMPAIGN_CANCELED: "campaign.canceled",
+  IMPORT_COMPLETED: "import.completed",
+  BULK_ACTION_COMPLETED: "bulk_action.completed",
+  LIST_SYNC_COMPLETED: "list.sync.completed",
+  LIST_SYNC_FAILED: "list.sync.failed",
+  CREDITS_LOW: "credits.low",
+  WEBHOOK_DISABLED: "webhook.disabled",
+  TEST_PING: "test.ping",
+} as const satisfies Record<EventType, string>;
+
+export const EVENT_TYPES = Object.keys(EVENT_NAMES) as [EventType, ...EventType[]];
 
 export const METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"] as const;
 
@@ -34,6 +45,8 @@ export const SCOPES = [
   "contacts:read",
   "contacts:write",
   "contacts:erase",
+  "exports:read",
+  "exports:write",
   "events:read",
   "webhooks:read",
   "webhooks:write",
@@ -45,4 +58,4 @@ export const SCOPES = [
 ] as const;
 
 /** Return an event's type as REST and webhooks write it: `contact.opted_out`. */
-export const eventName = (type: string): string => type.toLowerCase().replace("_", ".");
+export const eventName = (type: string): string => (EVENT_NAMES as Partial<Record<string, string>>)[type] ?? type.toLowerCase();

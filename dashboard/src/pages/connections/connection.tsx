@@ -345,7 +345,7 @@ function Runs({ id, lastId }: { id: string; lastId: string | undefined }) {
       },
       { id: "trigger", header: t`By`, cell: ({ trigger }) => triggers[trigger], text: ({ trigger }) => trigger, className: "hidden md:table-cell" },
       { id: "people", header: t`Read`, cell: ({ counts }) => <Count value={counts.people} />, text: ({ counts }) => counts.people, isNumber: true },
-      { id: "created", header: t`Created`, cell: ({ counts }) => <Count value={counts.created} />, text: ({ counts }) => counts.created, isNumber: true, className: "hidden sm:table-cell" },
+      { id: "created", header: t({ message: "Created", context: "counted" }), cell: ({ counts }) => <Count value={counts.created} />, text: ({ counts }) => counts.created, isNumber: true, className: "hidden sm:table-cell" },
       { id: "updated", header: t`Updated`, cell: ({ counts }) => <Count value={counts.updated} />, text: ({ counts }) => counts.updated, isNumber: true, className: "hidden md:table-cell" },
       { id: "removed", header: t`Taken off`, cell: ({ counts }) => <Count value={counts.removedFromList} />, text: ({ counts }) => counts.removedFromList, isNumber: true, className: "hidden lg:table-cell" },
       { id: "invalid", header: t`Invalid`, cell: ({ counts }) => <Count value={counts.invalid} />, text: ({ counts }) => counts.invalid, isNumber: true, className: "hidden lg:table-cell" },

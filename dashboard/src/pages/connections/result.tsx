@@ -13,18 +13,18 @@ export function CountsCard({ sync, title }: { sync: Sync; title: string }) {
   const { t } = useLingui();
   const { counts } = sync;
   const parts = [
-    { id: "created", name: t`Created`, hint: t`Phones that no contact had`, value: counts.created },
+    { id: "created", name: t({ message: "Created", context: "counted" }), hint: t`Phones that no contact had`, value: counts.created },
     { id: "updated", name: t`Updated`, hint: t`Contacts that were there, changed`, value: counts.updated },
     { id: "unchanged", name: t`Unchanged`, hint: t`People who are as they were`, value: counts.unchanged },
     { id: "duplicate", name: t`Duplicates`, hint: t`Another person there has the same phone`, value: counts.duplicate },
-    { id: "suppressed", name: t`Opted out`, hint: t`They stay opted out`, value: counts.suppressed },
-    { id: "erased", name: t`Left out`, hint: t`They were erased here`, value: counts.erased },
+    { id: "suppressed", name: t({ message: "Opted out", context: "counted" }), hint: t`They stay opted out`, value: counts.suppressed },
+    { id: "erased", name: t({ message: "Left out", context: "counted" }), hint: t`They were erased here`, value: counts.erased },
     { id: "invalid", name: t`Invalid`, hint: t`People without a valid phone`, value: counts.invalid },
   ].filter(({ id, value }) => id !== "erased" || value > 0);
   const more = [
     { id: "addedToList", name: t`Put on the list`, value: counts.addedToList },
     { id: "removedFromList", name: t`Taken off the list`, value: counts.removedFromList },
-    { id: "optedIn", name: t`Opted in`, value: counts.optedIn },
+    { id: "optedIn", name: t({ message: "Opted in", context: "counted" }), value: counts.optedIn },
     { id: "pending", name: t`Asked to confirm`, value: counts.pending },
   ].filter(({ value }) => value > 0);
   return (
@@ -37,7 +37,7 @@ export function CountsCard({ sync, title }: { sync: Sync; title: string }) {
 /** What becomes of a person, as a sync says it. */
 function useOutcomes(): Record<string, string> {
   const { t } = useLingui();
-  return { created: t`Created`, updated: t`Updated`, unchanged: t`Unchanged`, duplicate: t`Duplicate`, suppressed: t`Stays opted out`, invalid: t`Invalid`, erased: t`Left out` };
+  return { created: t({ message: "Created", context: "counted" }), updated: t`Updated`, unchanged: t`Unchanged`, duplicate: t`Duplicate`, suppressed: t`Stays opted out`, invalid: t`Invalid`, erased: t({ message: "Left out", context: "counted" }) };
 }
 
 export function SamplesCard({ sync }: { sync: Sync }) {

@@ -62,7 +62,7 @@ export function TopUp({ packs }: { packs: readonly CreditPackCardFragment[] }) {
   return (
     <Card
       title={t`Automatic top-up`}
-      tools={found.enabled ? <Badge tone="good">{t`On`}</Badge> : <Badge>{t`Off`}</Badge>}
+      tools={found.enabled ? <Badge tone="good">{t({ message: "On", context: "top-up" })}</Badge> : <Badge>{t({ message: "Off", context: "top-up" })}</Badge>}
     >
       <div className="space-y-4">
         {found.offReason != null && found.offReason !== "OWNER" && <WhyOff found={found} packs={packs} mayChange={mayChange} />}

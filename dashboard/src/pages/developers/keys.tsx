@@ -175,7 +175,7 @@ function KeyTable({ keys, isAdmin, onRoll, onRevoke }: TableProps) {
 
 function Scopes({ scopes }: { scopes: readonly string[] }) {
   const { t } = useLingui();
-  if (scopes.length >= SCOPES.length) return <span className="text-sm text-muted">{t`All`}</span>;
+  if (scopes.length >= SCOPES.length) return <span className="text-sm text-muted">{t({ message: "All", context: "events" })}</span>;
   return (
     <span className="block max-w-56 truncate font-mono text-xs text-muted" title={scopes.join(", ")}>
       {scopes.join(", ")}

@@ -75,7 +75,7 @@ export function Requests() {
   const outcomes = [
     { value: ALL, label: t`All answers` },
     { value: "failed", label: t`Refused or failed` },
-    { value: "done", label: t`Done` },
+    { value: "done", label: t({ message: "Done", context: "requests" }) },
   ];
   return (
     <>
@@ -84,7 +84,7 @@ export function Requests() {
         <Select
           label={t`Method`}
           className="w-full sm:w-36"
-          choices={[{ value: ALL, label: t`All` }, ...METHODS.map((each) => ({ value: each as string, label: each as string }))]}
+          choices={[{ value: ALL, label: t({ message: "All", context: "events" }) }, ...METHODS.map((each) => ({ value: each as string, label: each as string }))]}
           value={method ?? ALL}
           onChange={(next) => go({ method: next === ALL ? undefined : (next as "GET") })}
         />

@@ -162,7 +162,7 @@ function Shown({ webhook }: { webhook: WebhookFieldsFragment }) {
         <Card title={t`Subscription`}>
           <Facts
             items={[
-              [t`Events`, everyEvent ? t`All` : <span key="events" className="font-mono text-sm">{events.map(eventName).join(", ")}</span>],
+              [t`Events`, everyEvent ? t({ message: "All", context: "events" }) : <span key="events" className="font-mono text-sm">{events.map(eventName).join(", ")}</span>],
               [t`Created`, <Time key="at" at={webhook.createdAt} style="full" />],
               previousSecretUntil !== null && [t`The old secret signs until`, <Time key="until" at={previousSecretUntil} style="full" />],
             ]}

@@ -71,7 +71,7 @@ export function Webhooks() {
         text: ({ url }) => url,
       },
       { id: "state", header: t`State`, cell: (row) => <WebhookState webhook={row} />, text: ({ enabled }) => (enabled ? "enabled" : "disabled") },
-      { id: "events", header: t`Events`, cell: ({ everyEvent, events }) => <span className="text-sm text-muted">{everyEvent ? t`All` : events.length}</span>, text: ({ everyEvent, events }) => (everyEvent ? "all" : events.map(eventName).join(" ")), className: "hidden md:table-cell" },
+      { id: "events", header: t`Events`, cell: ({ everyEvent, events }) => <span className="text-sm text-muted">{everyEvent ? t({ message: "All", context: "events" }) : events.length}</span>, text: ({ everyEvent, events }) => (everyEvent ? "all" : events.map(eventName).join(" ")), className: "hidden md:table-cell" },
       { id: "last", header: t`Last attempt`, cell: ({ attempts: { nodes: [last] } }) => (last === undefined ? <span className="text-muted">{t`None yet`}</span> : <LastAttempt {...last} />), className: "hidden sm:table-cell" },
     ],
     [t],

@@ -62,7 +62,7 @@ export function ImportPage() {
   const { id } = useParams({ from: "/shell/imports/$id" });
   const reading = useData(ImportData, { id });
   return (
-    <States of={reading} title={t`Import`} loading={<ImportLoading />}>
+    <States of={reading} title={t({ message: "Import", context: "noun" })} loading={<ImportLoading />}>
       {({ contactImport }) =>
         contactImport == null ? (
           <EmptyState icon="search" title={t`There is no such import`} action={<ButtonLink to="/imports">{t`All imports`}</ButtonLink>}>

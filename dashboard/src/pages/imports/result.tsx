@@ -46,11 +46,11 @@ type Row = NonNullable<ImportInvalidQuery["contactImport"]>["rows"]["nodes"][num
 export function CountsCard({ counts, title, isExpected = false }: { counts: Counts; title: string; isExpected?: boolean }) {
   const { t } = useLingui();
   const parts = [
-    { id: "created", name: t`Created`, hint: t`Phones that no contact had`, value: counts.created, dot: "bg-good" },
+    { id: "created", name: t({ message: "Created", context: "counted" }), hint: t`Phones that no contact had`, value: counts.created, dot: "bg-good" },
     { id: "updated", name: t`Updated`, hint: t`Contacts that were there, changed`, value: counts.updated, dot: "bg-brand" },
     { id: "unchanged", name: t`Unchanged`, hint: t`Contacts that were so already`, value: counts.unchanged, dot: "bg-line-strong" },
     { id: "duplicate", name: t`Duplicates`, hint: t`The same phone as a row before, which they add to`, value: counts.duplicate, dot: "bg-info" },
-    { id: "suppressed", name: t`Opted out`, hint: t`They stay opted out`, value: counts.suppressed, dot: "bg-warn" },
+    { id: "suppressed", name: t({ message: "Opted out", context: "counted" }), hint: t`They stay opted out`, value: counts.suppressed, dot: "bg-warn" },
     { id: "invalid", name: t`Invalid`, hint: t`Rows that cannot be taken`, value: counts.invalid, dot: "bg-danger" },
     { id: "remaining", name: isExpected ? t`Not looked at` : t`Not imported`, hint: t`Rows whose turn has not come`, value: counts.remaining, dot: "bg-line" },
   ];
@@ -101,7 +101,7 @@ export function ConsentCard({ row, isExpected = false }: { row: Import; isExpect
             evidence != null && [t`Evidence for all`, <span key="all" className="wrap-anywhere">{evidence.source}{evidence.at != null && <>, <Time at={evidence.at} style="full" /></>}</span>],
             evidence?.text != null && [t`In these words`, <span key="words" className="wrap-anywhere">{evidence.text}</span>],
             columns.length > 0 && [t`Row by row, from`, columns.join(", ")],
-            !isExpected && [t`Opted in`, <Count key="in" value={counts.optedIn} />],
+            !isExpected && [t({ message: "Opted in", context: "counted" }), <Count key="in" value={counts.optedIn} />],
             !isExpected && counts.pending > 0 && [t`Asked to confirm`, <Count key="pending" value={counts.pending} />],
             counts.withoutOptIn > 0 && [t`Left before, so not opted in`, <Count key="without" value={counts.withoutOptIn} />],
             counts.suppressed > 0 && [t`Said STOP, and stay opted out`, <Count key="stop" value={counts.suppressed} />],

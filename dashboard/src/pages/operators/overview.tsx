@@ -162,7 +162,7 @@ function Queues({ numbers }: { numbers: Overview["numbers"] }) {
             <th scope="col" className="py-1.5 pr-4 font-medium">{t`Queue`}</th>
             <th scope="col" className="px-4 py-1.5 text-right font-medium">{t`Workers`}</th>
             <th scope="col" className="px-4 py-1.5 text-right font-medium">{t`Jobs waiting`}</th>
-            <th scope="col" className="py-1.5 pl-4 text-right font-medium">{t`Failed`}</th>
+            <th scope="col" className="py-1.5 pl-4 text-right font-medium">{t({ message: "Failed", context: "counted" })}</th>
           </tr>
         </thead>
         <tbody>

@@ -97,8 +97,8 @@ function List({ regions, blocked, enabled, onChange, error, isOff }: Props & { r
             label={t`Countries that are shown`}
             hideLabel
             choices={[
-              { value: "off", label: t`Off` },
-              { value: "all", label: t`All` },
+              { value: "off", label: t({ message: "Off", context: "countries" }) },
+              { value: "all", label: t({ message: "All", context: "countries" }) },
             ]}
             value={shown}
             onChange={setShown}

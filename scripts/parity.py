@@ -58,7 +58,7 @@ LISTED_BY_LOADER: Mapping[str, str] = {
 PEOPLE = "for people: an API key has no user behind it"
 KEYS = "a leaked key must not make or end keys"
 DASHBOARD = "a number for the dashboard; REST serves resources and their events"
-HANDSET = "for the page at /handset; a program reads messages and inbound messages"
+HANDSET = "for the sandbox's handset; a program reads messages and inbound messages"
 SEARCH = "for the dashboard's search; a program filters each list by `q`, `phone` and `email`"
 MANY = "reads many at once for a list; a route reads one"
 COMMAND = "for operators, as a command of `msvs`: it reads or writes a file of any length"
@@ -77,6 +77,7 @@ NO_REST: Mapping[str, str] = {
     "contact_pages.count_matching": DASHBOARD,
     "tags.count_tags": DASHBOARD,
     "erasure.erase_phone": LONG_GONE,
+    "events.list_campaign_events": "for a campaign's page; a program hears of them by its webhooks",
     "explanations.message_timelines": MANY,
     "handset.count_handset_messages": HANDSET,
     "handset.get_handset": HANDSET,

@@ -1,6 +1,6 @@
 // Charts of our own in SVG; long live series are uPlot's, which is loaded where it is used.
 import { useLingui } from "@lingui/react/macro";
-import { useId, useState } from "react";
+import { useEffect, useId, useRef, useState, type RefObject } from "react";
 import { classes } from "./classes";
 import { useNumbers } from "./show";
 
@@ -31,6 +31,21 @@ export interface Bar {
 
 const HEIGHT = 180;
 const AXIS = 22;
+const WIDTH = 720;
+// So much room a label has below the bars.
+const LABEL = 90;
+
+/** Return the width that a thing has on the page, in pixels: what is drawn by it keeps its letters legible. */
+function useWidth(of: RefObject<HTMLElement | null>): number {
+  const [width, setWidth] = useState(WIDTH);
+  useEffect(() => {
+    if (of.current === null) return undefined;
+    const observer = new ResizeObserver(([entry]) => setWidth(Math.max(200, Math.round(entry!.contentRect.width))));
+    observer.observe(of.current);
+    return () => observer.disconnect();
+  }, [of]);
+  return width;
+}
 
 function niceTop(most: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, most)));
@@ -45,13 +60,14 @@ export function StackedBars({ bars, series, caption }: { bars: readonly Bar[]; s
   const id = useId();
   const [pointed, setPointed] = useState<number | null>(null);
   const top = niceTop(Math.max(0, ...bars.map(({ values }) => values.reduce((sum, each) => sum + each, 0))));
-  const width = 720;
+  const box = useRef<HTMLDivElement>(null);
+  const width = useWidth(box);
   const step = (width - 44) / Math.max(1, bars.length);
-  const every = Math.ceil(bars.length / 8);
+  const every = Math.ceil(bars.length / Math.max(2, Math.floor(width / LABEL)));
   const shown = pointed === null ? null : bars[pointed];
   return (
     <figure>
-      <div className="relative">
+      <div ref={box} className="relative">
         <svg viewBox={`0 0 ${width} ${HEIGHT + AXIS}`} className="h-auto w-full" role="img" aria-labelledby={id} onPointerLeave={() => setPointed(null)}>
           <title id={id}>{caption}</title>
           {[0, 0.25, 0.5, 0.75, 1].map((part) => {

@@ -11,10 +11,16 @@ interface Props {
 /** Parts of a page that the address names. */
 export function Tabs({ label, tabs, value, onChange }: Props) {
   const row = useRef<HTMLElement>(null);
-  // On a phone the row is scrolled to the part that is open.
+  // On a phone the row is scrolled to the part that is open, and again when the phone is turned.
   useEffect(() => {
-    // It answers with a promise by now, which is no cleanup.
-    void row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (row.current === null) return undefined;
+    const nav = row.current;
+    const observer = new ResizeObserver(() => {
+      const open = nav.querySelector<HTMLElement>("[aria-current]");
+      if (open !== null) nav.scrollLeft = open.offsetLeft - nav.offsetLeft - (nav.clientWidth - open.offsetWidth) / 2;
+    });
+    observer.observe(nav);
+    return () => observer.disconnect();
   }, [value]);
   return (
     <nav ref={row} aria-label={label} className="mb-5 flex gap-1 overflow-x-auto border-b border-line">

@@ -39,19 +39,19 @@ export function Books({ id }: { id: string }) {
                 <table className="w-full text-left">
                   <thead className="text-sm text-muted">
                     <tr>
-                      <th scope="col" className="py-2 pr-4 font-medium">{t`What`}</th>
-                      <th scope="col" className="px-4 py-2 text-right font-medium">{t`Expected`}</th>
-                      <th scope="col" className="px-4 py-2 text-right font-medium">{t`Found`}</th>
-                      <th scope="col" className="py-2 pl-4 font-medium">{t`Result`}</th>
+                      <th scope="col" className="py-2 pr-2 font-medium sm:pr-4">{t`What`}</th>
+                      <th scope="col" className="px-2 py-2 text-right font-medium sm:px-4">{t`Expected`}</th>
+                      <th scope="col" className="px-2 py-2 text-right font-medium sm:px-4">{t`Found`}</th>
+                      <th scope="col" className="py-2 pl-2 font-medium sm:pl-4">{t`Result`}</th>
                     </tr>
                   </thead>
                   <tbody>
                     {books.checks.map(({ check, expected, found, ok }) => (
                       <tr key={check}>
-                        <th scope="row" className="border-t border-line py-2.5 pr-4 font-normal">{check.replaceAll("_", " ")}</th>
-                        <td className="border-t border-line px-4 py-2.5 text-right"><Count value={expected} /></td>
-                        <td className="border-t border-line px-4 py-2.5 text-right"><Count value={found} /></td>
-                        <td className="border-t border-line py-2.5 pl-4">
+                        <th scope="row" className="border-t border-line py-2.5 pr-2 font-normal wrap-anywhere sm:pr-4">{check.replaceAll("_", " ").replaceAll(".", " · ")}</th>
+                        <td className="border-t border-line px-2 py-2.5 text-right sm:px-4"><Count value={expected} /></td>
+                        <td className="border-t border-line px-2 py-2.5 text-right sm:px-4"><Count value={found} /></td>
+                        <td className="border-t border-line py-2.5 pl-2 sm:pl-4">
                           <Badge tone={ok ? "good" : "danger"} icon={ok ? "check" : "warning"}>{ok ? t`holds` : t`differs`}</Badge>
                         </td>
                       </tr>

@@ -121,7 +121,7 @@ function CampaignTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, obje
       },
       { id: "status", header: t`State`, cell: ({ status }) => <CampaignBadge status={status} />, text: ({ status }) => status },
       { id: "progress", header: t`Progress`, cell: (row) => <Progress row={row} />, className: "hidden min-w-32 2xl:table-cell" },
-      { id: "recipients", header: t`Recipients`, cell: ({ stats }) => <Count value={stats.recipients} />, text: ({ stats }) => stats.recipients, isNumber: true },
+      { id: "recipients", header: t`Recipients`, cell: ({ stats }) => <Count value={stats.recipients} />, text: ({ stats }) => stats.recipients, isNumber: true, className: "hidden sm:table-cell" },
       { id: "delivered", header: t`Delivered`, cell: ({ stats }) => rate(stats.delivered, stats.recipients - stats.skipped - stats.canceled, percent), text: ({ stats }) => stats.delivered, isNumber: true, className: "hidden sm:table-cell" },
       { id: "replied", header: t`Replied`, cell: ({ stats }) => <Count value={stats.replied} />, text: ({ stats }) => stats.replied, isNumber: true, className: "hidden md:table-cell" },
       { id: "optedOut", header: t`Opt-outs`, cell: ({ stats }) => <Count value={stats.optedOut} />, text: ({ stats }) => stats.optedOut, isNumber: true, isExtra: true },

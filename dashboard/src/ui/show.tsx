@@ -149,7 +149,7 @@ export function Callout({ tone, children, action }: { tone: "warn" | "danger" | 
   return (
     <div role={tone === "danger" ? "alert" : undefined} className={classes("flex flex-wrap items-start gap-3 rounded-xl px-4 py-3 text-sm", TONES[tone])}>
       <Icon name={icons[tone]} className="mt-0.5 size-4.5" />
-      <div className="min-w-0 flex-1 basis-48">{children}</div>
+      <div className="min-w-0 flex-1 basis-40">{children}</div>
       {action}
     </div>
   );

@@ -205,6 +205,8 @@ function Log({ feed, onOpen }: { feed: ReturnType<typeof useFeed<unknown, object
           <span className="block max-w-40">
             <span className="block font-medium tabular">{to}</span>
             <span className="block truncate text-sm text-muted">{[contact?.firstName, contact?.lastName].filter(Boolean).join(" ")}</span>
+            {/* On a phone the text has no column of its own. */}
+            <span className="block truncate text-sm md:hidden">{body}</span>
           </span>
         ),
         text: ({ to }) => to,

@@ -177,7 +177,7 @@ export function DataTable<Row>(props: TableProps<Row>) {
           </Popover>
         </MenuTrigger>
         {fileName !== undefined && (
-          <Button size="small" look="quiet" onPress={() => download(`${fileName}.csv`, toCsv(rows, columns))}>
+          <Button size="small" look="quiet" className="max-sm:hidden" onPress={() => download(`${fileName}.csv`, toCsv(rows, columns))}>
             CSV
           </Button>
         )}

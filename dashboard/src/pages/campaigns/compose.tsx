@@ -166,6 +166,7 @@ function useAutosave(draft: Draft, initialId: string | null, initial: Draft, ini
   latest.current = draft;
   const running = useRef<Promise<boolean> | null>(null);
   const key = useRef(newKey());
+  const isThere = useRef(true);
 
   const write = async (): Promise<boolean> => {
     for (;;) {
@@ -183,7 +184,7 @@ function useAutosave(draft: Draft, initialId: string | null, initial: Draft, ini
         }
         id.current = done.id;
         version.current = done.version;
-        void navigate({ to: "/campaigns/new", search: { id: done.id }, replace: true, resetScroll: false });
+        if (isThere.current) void navigate({ to: "/campaigns/new", search: { id: done.id }, replace: true, resetScroll: false });
       } else {
         const { done, problem } = await update.run({ id: id.current, input: { ...inputOf(now, zone), name: now.name.trim(), ...(version.current === null ? {} : { version: version.current }) } });
         if (problem !== null) {
@@ -205,6 +206,14 @@ function useAutosave(draft: Draft, initialId: string | null, initial: Draft, ini
   };
   const saver = useRef(save);
   saver.current = save;
+  // Who leaves for another page at once leaves nothing behind that is not saved.
+  useEffect(() => {
+    isThere.current = true;
+    return () => {
+      isThere.current = false;
+      void saver.current();
+    };
+  }, []);
   useEffect(() => {
     if (JSON.stringify(draft) === saved.current) {
       setSaving({ state: id.current === null ? "clean" : "saved" });

@@ -81,8 +81,8 @@ export function ContactsPage() {
       <PageHead title={t`Contacts`} lead={t`The people you may text, and the proof that they agreed.`} actions={mayWrite && !isFirst ? adding : undefined} />
       {!isFirst && <SavedViews page="CONTACTS" filters={search} onChoose={(next) => void navigate({ to: "/contacts", search: next, replace: true })} />}
       {!isFirst && (
-        <div className="mb-4 grid grid-cols-1 gap-3 sm:grid-cols-2 sm:items-end lg:grid-cols-4" role="search" aria-label={t`Filters`}>
-          <SearchField label={t`Search`} className="sm:col-span-2 lg:col-span-4" placeholder={t`Name, e-mail or phone`} maxLength={100} value={q ?? ""} onChange={(next) => go({ q: next || undefined })} />
+        <div className="mb-4 grid grid-cols-2 items-end gap-3 lg:grid-cols-4" role="search" aria-label={t`Filters`}>
+          <SearchField label={t`Search`} className="col-span-2 lg:col-span-4" placeholder={t`Name, e-mail or phone`} maxLength={100} value={q ?? ""} onChange={(next) => go({ q: next || undefined })} />
           <Select
             label={t`Consent`}
             choices={[{ value: ALL, label: t`Any` }, ...CONSENTS.map((each) => ({ value: each as string, label: names[each] }))]}
@@ -102,7 +102,7 @@ export function ContactsPage() {
             onChange={(next) => go({ segment: next === ALL ? undefined : next })}
           />
           <TagFilter value={tag} onChange={(next) => go({ tag: next })} />
-          <details className="sm:col-span-2 lg:col-span-4" open={[unreachable, since, until, attribute, order].some((each) => each !== undefined) || undefined}>
+          <details className="col-span-2 lg:col-span-4" open={[unreachable, since, until, attribute, order].some((each) => each !== undefined) || undefined}>
             <summary className="cursor-pointer py-1 text-sm text-muted">{t`More filters`}</summary>
             <div className="mt-2 grid gap-3 sm:grid-cols-2 lg:grid-cols-3">
               <Field label={t`Added from day`} type={"date" as "text"} value={since ?? ""} onChange={(next) => go({ since: next || undefined })} />

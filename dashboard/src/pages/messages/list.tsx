@@ -201,7 +201,7 @@ function Log({ feed, onOpen }: { feed: ReturnType<typeof useFeed<unknown, object
       {
         id: "to",
         header: t`To`,
-        cell: ({ to, contact }) => (
+        cell: ({ to, contact, body }) => (
           <span className="block max-w-40">
             <span className="block font-medium tabular">{to}</span>
             <span className="block truncate text-sm text-muted">{[contact?.firstName, contact?.lastName].filter(Boolean).join(" ")}</span>

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("msvs", "0064_saved_views")]
+    dependencies = [("msvs", "0065_top_up_limits")]
     initial = False
 
     operations = [

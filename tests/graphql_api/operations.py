@@ -105,7 +105,8 @@ OPERATIONS = (
         "campaigns.nodes.1.stats.recipients": 0, "campaigns.totalCount": 2}),
     Operation("Campaign", 7, lambda s: {
         "campaign.id": s.campaign, "campaign.audience.lists.0.contactCount": 2, "campaign.audience.segment": None,
-        "campaign.failures": [], "campaign.events": [], "campaign.messages.totalCount": 0, "campaign.quietHours": False},
+        "campaign.failures": [], "campaign.events": [], "campaign.messages.totalCount": 0,
+        "campaign.quietHours": False},
               lambda s: {"id": s.campaign}),
     Operation("CreateCampaign", 6, lambda s: {
         "createCampaign.__typename": "Campaign", "createCampaign.name": "Launch",

@@ -1,5 +1,5 @@
 // All routes. A group of pages has its own `routes.ts`, of which one line stands here.
-import { createRouter } from "@tanstack/react-router";
+import { createRoute, createRouter } from "@tanstack/react-router";
 import { accountRoutes, ownAccountRoutes } from "./pages/account/routes";
 import { campaignRoutes } from "./pages/campaigns/routes";
 import { connectionRoutes } from "./pages/connections/routes";
@@ -37,6 +37,8 @@ const tree = rootRoute.addChildren([
     ...inboxRoutes,
     ...messagesRoutes,
     ...handsetRoutes,
+    // What has no page of its own is told within the frame, from which people go on.
+    createRoute({ getParentRoute: () => shellRoute, path: "/$", component: NotFound }),
   ]),
 ]);
 

@@ -1,6 +1,6 @@
 // What people do who know nothing of it: leave at once, press twice, go back, reload in the middle, open it twice.
 import { expect, test, type Page } from "@playwright/test";
-import { checkPage, logIn, makeList, rest } from "./steps";
+import { checkPage, logIn, makeList, rest, violationsOf } from "./steps";
 
 const text = (page: Page) => page.getByLabel("What people read");
 const saved = (page: Page) => page.getByText("Saved", { exact: true });
@@ -105,4 +105,18 @@ test("mistakes in the forms are told beside them, and nothing is lost by going b
   await expect(page.getByRole("heading", { name: /pasted/ })).toBeVisible();
   await expect(page.locator('[data-count="created"] td')).toHaveText("1");
   await checkPage(page);
+});
+
+test("an address of what is gone, or never was, says so within the frame", async ({ page }) => {
+  await logIn(page);
+  const gone = "01HYZ8K5VQAE2N0PWQ6DC9V8MP";
+  for (const path of ["/nothing-here", "/nothing/at/all", `/campaigns/cmp_${gone}`, `/campaigns/new?id=cmp_${gone}`, `/contacts/con_${gone}`, `/lists/lst_${gone}`, `/segments/seg_${gone}`, `/imports/imp_${gone}`, `/connections/lst_${gone}`, `/developers/webhooks/whk_${gone}`]) {
+    await page.goto(`/dashboard${path}`);
+    await expect(page.getByRole("heading", { level: 1, name: /^There is no such/ }), path).toBeVisible();
+    await expect(page.getByRole("navigation", { name: "Main" }), path).toBeVisible();
+    expect(await violationsOf(page), path).toEqual([]);
+  }
+  await page.goto("/dashboard/nothing-here");
+  await page.getByRole("link", { name: "To the start" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toContainText("Hello");
 });

@@ -10,7 +10,7 @@ export function Pending() {
 export function NotFound() {
   const { t } = useLingui();
   return (
-    <EmptyState icon="search" title={t`There is no such page`} action={<ButtonLink look="primary" to="/">{t`To the start`}</ButtonLink>}>
+    <EmptyState isPage icon="search" title={t`There is no such page`} action={<ButtonLink look="primary" to="/">{t`To the start`}</ButtonLink>}>
       {t`The address may have a typo, or what it showed is gone.`}
     </EmptyState>
   );
@@ -29,7 +29,7 @@ export function Broken({ error, reset }: ErrorComponentProps) {
   };
   return (
     <div role="alert">
-      <EmptyState icon="warning" title={isStale ? t`This page could not be loaded` : t`This page broke`} action={<Button look="primary" icon="refresh" onPress={again}>{t`Load again`}</Button>}>
+      <EmptyState isPage icon="warning" title={isStale ? t`This page could not be loaded` : t`This page broke`} action={<Button look="primary" icon="refresh" onPress={again}>{t`Load again`}</Button>}>
         {isStale ? t`You may be offline, or the dashboard has been renewed meanwhile.` : said}
       </EmptyState>
     </div>

@@ -34,15 +34,23 @@ interface EmptyProps {
   children?: ReactNode;
   /** The one thing to do next. */
   action?: ReactNode;
+  /** Whether it is all of its page, whose heading is its title then. */
+  isPage?: boolean;
 }
 
-export function EmptyState({ icon, title, children, action }: EmptyProps) {
+export function EmptyState({ icon, title, children, action, isPage = false }: EmptyProps) {
   return (
     <div className="flex flex-col items-center px-4 py-14 text-center">
       <span className="mb-4 flex size-14 items-center justify-center rounded-2xl bg-brand-soft text-brand">
         <Icon name={icon} className="size-7" />
       </span>
-      <h2 className="text-lg font-semibold">{title}</h2>
+      {isPage ? (
+        <h1 tabIndex={-1} className="text-lg font-semibold">
+          {title}
+        </h1>
+      ) : (
+        <h2 className="text-lg font-semibold">{title}</h2>
+      )}
       {children !== undefined && <div className="mt-1 max-w-md text-muted">{children}</div>}
       {action !== undefined && <div className="mt-5">{action}</div>}
     </div>

@@ -126,7 +126,7 @@ export function CampaignPage() {
     <States of={reading} title={t`Campaign`} loading={<CampaignLoading />}>
       {({ campaign }) =>
         campaign == null ? (
-          <EmptyState icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>}>
+          <EmptyState isPage icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>}>
             <Trans>It may be of another workspace, or of the other mode.</Trans>
           </EmptyState>
         ) : (

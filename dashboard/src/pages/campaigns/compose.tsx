@@ -135,10 +135,10 @@ function OpenDraft({ id }: { id: string }) {
   const [turn, setTurn] = useState(0);
   if (data === undefined) return <Untitled title={t`Campaign`}>{problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />}</Untitled>;
   const { campaign, workspace } = data;
-  if (campaign == null) return <EmptyState icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>} />;
+  if (campaign == null) return <EmptyState isPage icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>} />;
   if (campaign.status !== "DRAFT" && campaign.status !== "SCHEDULED")
     return (
-      <EmptyState icon="campaign" title={t`This campaign has begun`} action={<ButtonLink look="primary" to="/campaigns/$id" params={{ id }}>{t`Watch it`}</ButtonLink>}>
+      <EmptyState isPage icon="campaign" title={t`This campaign has begun`} action={<ButtonLink look="primary" to="/campaigns/$id" params={{ id }}>{t`Watch it`}</ButtonLink>}>
         <Trans>Its text and audience can no longer change.</Trans>
       </EmptyState>
     );

@@ -101,7 +101,7 @@ export function ConnectionPage() {
     <States of={reading} title={t`Connection`}>
       {({ contactList }) =>
         contactList == null ? (
-          <EmptyState icon="search" title={t`There is no such connection`} action={<ButtonLink to="/connections">{t`All connections`}</ButtonLink>}>
+          <EmptyState isPage icon="search" title={t`There is no such connection`} action={<ButtonLink to="/connections">{t`All connections`}</ButtonLink>}>
             <Trans>It may be deleted, or of another workspace, or of the other mode.</Trans>
           </EmptyState>
         ) : contactList.source == null ? (

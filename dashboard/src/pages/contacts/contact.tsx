@@ -111,7 +111,7 @@ export function ContactPage() {
     <States of={reading} title={t`Contact`}>
       {({ contact }) =>
         contact == null ? (
-          <EmptyState icon="search" title={t`There is no such contact`} action={<ButtonLink to="/contacts">{t`All contacts`}</ButtonLink>}>
+          <EmptyState isPage icon="search" title={t`There is no such contact`} action={<ButtonLink to="/contacts">{t`All contacts`}</ButtonLink>}>
             <Trans>It may be deleted, or of another workspace, or of the other mode.</Trans>
           </EmptyState>
         ) : (

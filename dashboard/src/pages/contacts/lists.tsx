@@ -141,7 +141,7 @@ export function ListPage() {
     <States of={reading} title={t`List`}>
       {({ contactList }) =>
         contactList == null ? (
-          <EmptyState icon="search" title={t`There is no such list`} action={<ButtonLink to="/lists">{t`All lists`}</ButtonLink>}>
+          <EmptyState isPage icon="search" title={t`There is no such list`} action={<ButtonLink to="/lists">{t`All lists`}</ButtonLink>}>
             <Trans>It may be deleted, or of another workspace, or of the other mode.</Trans>
           </EmptyState>
         ) : (

@@ -195,7 +195,7 @@ export function SegmentPage() {
     <States of={reading} title={t`Segment`}>
       {({ segment, segmentFields }) =>
         segment == null ? (
-          <EmptyState icon="search" title={t`There is no such segment`} action={<ButtonLink to="/segments">{t`All segments`}</ButtonLink>}>
+          <EmptyState isPage icon="search" title={t`There is no such segment`} action={<ButtonLink to="/segments">{t`All segments`}</ButtonLink>}>
             <Trans>It may be deleted, or of another workspace, or of the other mode.</Trans>
           </EmptyState>
         ) : (

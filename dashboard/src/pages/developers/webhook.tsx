@@ -91,7 +91,7 @@ export function WebhookPage() {
     <States of={reading} title={t`Webhook`}>
       {({ webhook }) =>
         webhook == null ? (
-          <EmptyState icon="search" title={t`There is no such webhook`} action={<ButtonLink to="/developers" search={{ tab: "webhooks" }}>{t`All webhooks`}</ButtonLink>}>
+          <EmptyState isPage icon="search" title={t`There is no such webhook`} action={<ButtonLink to="/developers" search={{ tab: "webhooks" }}>{t`All webhooks`}</ButtonLink>}>
             <Trans>It may be of another workspace, or of the other mode.</Trans>
           </EmptyState>
         ) : (

@@ -65,7 +65,7 @@ export function ImportPage() {
     <States of={reading} title={t({ message: "Import", context: "noun" })} loading={<ImportLoading />}>
       {({ contactImport }) =>
         contactImport == null ? (
-          <EmptyState icon="search" title={t`There is no such import`} action={<ButtonLink to="/imports">{t`All imports`}</ButtonLink>}>
+          <EmptyState isPage icon="search" title={t`There is no such import`} action={<ButtonLink to="/imports">{t`All imports`}</ButtonLink>}>
             <Trans>It may be of another workspace, or of the other mode.</Trans>
           </EmptyState>
         ) : (

@@ -143,8 +143,17 @@ export function InvalidRows({ row }: { row: Import }) {
   const columns = useMemo<TableColumn<Row>[]>(
     () => [
       { id: "line", header: t`Line`, cell: ({ line }) => <span className="tabular">{line}</span> },
-      { id: "reason", header: t`Why`, cell: ({ reason }) => <span className="block min-w-40">{reason}</span> },
-      { id: "cells", header: t`Row`, cell: ({ cells }) => <span className="block max-w-48 truncate text-muted sm:max-w-md" title={cells?.join(" · ")}>{cells?.filter(Boolean).join(" · ")}</span> },
+      {
+        id: "reason",
+        header: t`Why`,
+        cell: ({ reason, cells }) => (
+          <span className="block max-w-56 sm:max-w-none sm:min-w-40">
+            {reason}
+            <span className="block truncate text-sm text-muted sm:hidden">{cells?.filter(Boolean).join(" · ")}</span>
+          </span>
+        ),
+      },
+      { id: "cells", header: t`Row`, cell: ({ cells }) => <span className="block max-w-md truncate text-muted" title={cells?.join(" · ")}>{cells?.filter(Boolean).join(" · ")}</span>, className: "hidden sm:table-cell" },
     ],
     [t],
   );

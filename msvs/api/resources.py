@@ -999,6 +999,8 @@ FAILURES: Mapping[str, str] = {
 }
 
 
+# The messages of a batch were made, sent and delivered at the same time.
+@lru_cache(maxsize=1024)
 def moment(value: datetime) -> str:
     """Return a time on the wire: ISO-8601, UTC, whole seconds, `Z`."""
     if value.tzinfo is not UTC:
@@ -1107,7 +1109,8 @@ class MessageView(Protocol):
 
 def shown_warnings(kept: Sequence[KeptWarning] | None) -> list[SendWarning]:
     """Return the shape of the warnings that a row keeps."""
-    return msgspec.convert(kept, list[SendWarning]) if kept else []
+    # One by one: what msgspec knows of a struct it remembers, what of a list of them it does not.
+    return [msgspec.convert(each, SendWarning) for each in kept] if kept else []
 
 
 ORIGINS: Mapping[str, MessageOrigin] = {

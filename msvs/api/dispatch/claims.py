@@ -27,6 +27,7 @@ from msvs.api.text.phones import region_of
 from msvs.database import execute
 from msvs.database import now as clock
 from msvs.models.rows import MessageRow
+from msvs.new_ids import id_of
 
 LEASE = timedelta(seconds=60)
 
@@ -239,7 +240,7 @@ async def take(
 
 def attempt_of(token: UUID, message_id: UUID) -> UUID:
     """Return the id of a claim's attempt at a message: of the claim's time, and found by its key."""
-    return UUID(int=token.int >> 64 << 64 | message_id.int & (1 << 64) - 1)
+    return id_of(token.int >> 64 << 64 | message_id.int & (1 << 64) - 1)
 
 
 async def _afford(lane: Lane, rows: list[PickedMessage], now: datetime) -> list[PickedMessage]:

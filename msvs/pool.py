@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from uuid import UUID
 
@@ -30,14 +30,19 @@ class ConnectionsTaken(TimeoutError):
     """No connection became free in time: those that a workspace may have are all in use, or those of the process."""
 
 
-@contextmanager
-def sharing(who: UUID) -> Iterator[None]:
+class sharing:
     """Count the connections that the block uses as those of `who`, usually a workspace."""
-    token = _sharer.set(who)
-    try:
-        yield
-    finally:
-        _sharer.reset(token)
+
+    __slots__ = ("_token", "_who")
+
+    def __init__(self, who: UUID) -> None:
+        self._who = who
+
+    def __enter__(self) -> None:
+        self._token = _sharer.set(self._who)
+
+    def __exit__(self, *_error: object) -> None:
+        _sharer.reset(self._token)
 
 
 class _Share:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,8 +59,10 @@ JOBS: dict[WorkQueue, Job] = {
 
 # A key that a dead worker never deleted must not stay set.
 WAITING_SECONDS = 5
-# Under load one notification stands for all commits of this time.
+# Under load one notification stands for all commits of this time; of a longer one where a job waited at the last
+# look, as it will see what is committed meanwhile, too.
 NOTIFY_SECONDS = 0.01
+WAITED_SECONDS = 0.02
 RESULT_SECONDS = 60
 # Long enough to be looked at: the log has them all.
 FAILURE_SECONDS = 3600
@@ -122,12 +124,12 @@ class Notifier:
             self._threads.submit(self._enqueue_soon, queue)
 
     def _enqueue_soon(self, queue: WorkQueue) -> None:
-        time.sleep(max(0.0, min(NOTIFY_SECONDS, self._next_notify - time.monotonic())))
-        self._next_notify = time.monotonic() + NOTIFY_SECONDS
+        time.sleep(max(0.0, min(WAITED_SECONDS, self._next_notify - time.monotonic())))
+        now = time.monotonic()
         with self._lock:
             self._queued.discard(queue)
-        if time.monotonic() >= self._quiet_until:
-            self.enqueue(queue)
+        is_new = now < self._quiet_until or self.enqueue(queue)
+        self._next_notify = now + (NOTIFY_SECONDS if is_new else WAITED_SECONDS)
 
     def enqueue(self, queue: WorkQueue, *, backs_off: bool = False) -> bool:
         """Enqueue a job now unless one waits already. Return whether this call enqueued it.
@@ -179,14 +181,19 @@ class Notifier:
 _current: ContextVar[Notifier | None] = ContextVar("notifier", default=None)
 
 
-@contextmanager
-def notifying(notifier: Notifier | None) -> Iterator[None]:
+class notifying:
     """Notify through `notifier` what the block commits; None leaves the work to cron."""
-    token = _current.set(notifier)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_notifier", "_token")
+
+    def __init__(self, notifier: Notifier | None) -> None:
+        self._notifier = notifier
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._notifier)
+
+    def __exit__(self, *_error: object) -> None:
+        _current.reset(self._token)
 
 
 def notify_now(queues: Iterable[WorkQueue]) -> None:

@@ -31,6 +31,8 @@ from msvs.times import read_time
 S = TypeVar("S", bound=msgspec.Struct)
 
 JSON = "application/json"
+# True in the scope of a request once its body has arrived, where the server says so.
+IS_WHOLE = "msvs.is_whole"
 MAX_BYTES = 1024 * 1024
 MAX_QUERY_PARAMETERS = 50
 BODY_SECONDS = 10.0
@@ -61,9 +63,14 @@ class ClientGone(Exception):
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[bytes, bytes], limit: int = MAX_BYTES, seconds: float | None = None
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    limit: int = MAX_BYTES,
+    seconds: float | None = None,
+    *,
+    is_whole: bool = False,
 ) -> bytes:
-    """Return the whole body within so many seconds, or BODY_SECONDS.
+    """Return the whole body within so many seconds, or BODY_SECONDS; for one that `is_whole` no clock is set.
 
     Raises RequestTooLarge, RequestTimeout, ClientGone.
     """
@@ -71,7 +78,7 @@ async def read_body(
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and (len(length) > 10 or int(length) > limit):
         raise too_large(limit)
-    message = await _next(receive, seconds)
+    message = _checked(await receive()) if is_whole else await _next(receive, seconds)
     if not message.get("more_body", False):
         body: bytes = message.get("body", b"")
         if len(body) > limit:
@@ -95,6 +102,10 @@ async def _next(receive: Receive, seconds: float) -> Message:
             message = await receive()
     except TimeoutError:
         raise RequestTimeout("The body did not arrive in time.") from None
+    return _checked(message)
+
+
+def _checked(message: Message) -> Message:
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message
@@ -128,6 +139,8 @@ def parse_body(
 
 def check_content_type(headers: Mapping[bytes, bytes], wanted: str) -> None:
     """Refuse a body of another type, character set or coding. Raises ContentTypeUnsupported."""
+    if headers.get(b"content-type") == wanted.encode() and b"content-encoding" not in headers:
+        return
     kind, *parameters = headers.get(b"content-type", b"").decode("latin-1").lower().split(";")
     charsets = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
     encoding = headers.get(b"content-encoding", b"identity").lower()

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from msvs.api import ids
 from msvs.api.errors import ApiError, RequestTimeout
+from msvs.http.body import IS_WHOLE
 from msvs.http.errors import error_body
 from msvs.http.heads import (
     MAX_HEADER_BYTES,
@@ -104,6 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _message_bytes: int = 0
     _lines: int = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _is_in_head: bool = False
     # The request whose body is being read.
     _reading: RequestResponseCycle | None = None
     # A request that waits for 100 Continue and whose connection is kept only if its body comes.
@@ -116,7 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._unanswered: deque[RequestResponseCycle] = deque()
         end_unread(transport)
-        self._start_head()
+        self._begin_head()
+        self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock, and tell every request that is not answered yet, not only the last."""
@@ -131,7 +134,8 @@ class BoundedProtocol(HttpToolsProtocol):
         # Not at any byte: line feeds between requests would keep an idle connection for ever.
         self._unset_keepalive_if_required()
         super().on_message_begin()
-        self._start_head()
+        self._end_head()
+        self._begin_head()
 
     def on_url(self, url: bytes) -> None:
         """Take in a part of the request line."""
@@ -188,6 +192,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expecting.keep_alive = True
             self._expecting = None
         super().on_message_complete()
+        self._reading.scope[IS_WHOLE] = True  # type: ignore[literal-required]
         self._reading = None
 
     def on_response_complete(self) -> None:
@@ -206,10 +211,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._message_bytes += len(data)
         if self._message_bytes > MAX_MESSAGE_BYTES and self._message_bytes > self._most_bytes():
             self._refuse(_too_large())
-        if self._head_timer is not None:
+        if self._is_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEADER_BYTES:
                 self._refuse(_too_large())
+            else:
+                self._wait_for_head()
 
     def _most_bytes(self) -> int:
         is_upload = self._reading is not None and self._reading.scope.get("path") == UPLOAD
@@ -272,12 +279,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(error)
         raise _Refused
 
-    def _start_head(self) -> None:
-        self._end_head()
+    def _begin_head(self) -> None:
+        self._is_in_head = True
         self._head_bytes = self._read_bytes = self._message_bytes = self._lines = 0
-        self._head_timer = self.loop.call_later(HEADER_SECONDS, self._head_late)
+
+    def _wait_for_head(self) -> None:
+        """Start the clock of a head that did not come whole: most do, and need none."""
+        if self._head_timer is None and self._refusal is None:
+            self._head_timer = self.loop.call_later(HEADER_SECONDS, self._head_late)
 
     def _end_head(self) -> None:
+        self._is_in_head = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None

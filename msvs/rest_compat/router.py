@@ -16,7 +16,7 @@ from msvs.api.errors import ApiError, NotAcceptable
 from msvs.api.idempotency import Answer
 from msvs.api.limits import Limiter
 from msvs.api.permissions import allow
-from msvs.http.body import JSON, convert, parse_body, parse_query, read_body
+from msvs.http.body import IS_WHOLE, JSON, convert, parse_body, parse_query, read_body
 from msvs.http.callers import address_of
 from msvs.http.calls import admit, change, method_not_allowed, replay_headers, with_head
 from msvs.http.errors import error_body
@@ -129,7 +129,8 @@ class PathRouter:
                 return await self._change(
                     replace(endpoint, handler=endpoint.form_handler), form_call, scope, headers, asked
                 )
-        values = parse_body(await read_body(receive, headers), headers, endpoint.body)
+        text = await read_body(receive, headers, is_whole=scope.get(IS_WHOLE, False))
+        values = parse_body(text, headers, endpoint.body)
         call = Call(ctx, path, scope["path_params"], convert(values, endpoint.body), query)
         if endpoint.counts_as is not None and (more := endpoint.counts_as(cast("Never", call.body)) - 1):
             await admit(scope, ctx, self._limiter, endpoint.bucket, more)

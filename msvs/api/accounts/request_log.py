@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple, TypedDict, Unpack
 from uuid import UUID
 
@@ -59,7 +60,7 @@ class RequestLog:
         self, ctx: Context, *, method: str, path: str, status: int, error_code: str | None, seconds: float
     ) -> None:
         """Note one answered request of an API key; a person's or the service's own is not noted."""
-        api_key_id = ids.decode_id(ids.API_KEY, ctx.actor)
+        api_key_id = _key_of(ctx.actor)
         if api_key_id is None or ctx.request_id is None:
             return
         self._waiting.append(
@@ -91,6 +92,11 @@ class RequestLog:
                 raise
             written += len(batch)
         return written
+
+
+@lru_cache(maxsize=4096)
+def _key_of(actor: str) -> UUID | None:
+    return ids.decode_id(ids.API_KEY, actor)
 
 
 @asynccontextmanager

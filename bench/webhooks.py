@@ -92,6 +92,8 @@ async def _measure(place: Bench) -> dict[str, float]:
     ctx = Context(place.workspace_id, False, services=SERVICES)
     use_address_policy(AddressPolicy.from_settings(Settings()))
     SERVICES.keyring.seal_with("bench")
+    # All endpoints are of one host, whose budget is out of the way of the load.
+    SERVICES.rates.host_per_second = SERVICES.rates.host_at_once = 1_000_000
     pairs = []
     async with place.connected():
         await _subscribe(ctx)

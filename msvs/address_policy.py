@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import parse_qs, urlsplit
 
@@ -156,7 +157,7 @@ class AddressPolicy:
     def hides(self, address: str | None) -> bool:
         """Return whether the log of attempts shows nothing of what an address answered; one not known is hidden."""
         try:
-            parsed = ip_address((address or "").partition("%")[0])
+            parsed = _parsed((address or "").partition("%")[0])
         except ValueError:
             return True
         inner = _embedded(parsed) or parsed
@@ -195,6 +196,12 @@ class AddressPolicy:
         if isinstance(address, IPv6Address) and address not in _GLOBAL_IPV6:
             return "a reserved address"
         return None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(address: str) -> IPv4Address | IPv6Address:
+    """Return an address as it is parsed; a receiver's answers come from the same one. Raises ValueError."""
+    return ip_address(address)
 
 
 def engine_ports(settings: Settings) -> set[int]:

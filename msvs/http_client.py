@@ -331,6 +331,8 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int, into: BinaryIO
             content += chunk
         else:
             into.write(chunk)
+        if response.content.at_eof():
+            break
     return bytes(content)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from yarl import URL
 
@@ -61,6 +62,7 @@ class HostBudgets:
         return budget
 
 
+@lru_cache(maxsize=4096)
 def host_of(url: str) -> str:
     """Return the host of a URL in its one spelling."""
     return (URL(url).raw_host or "").lower().removesuffix(".")

@@ -8,7 +8,6 @@ import re
 import secrets as random_source
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 from itertools import accumulate
 from random import Random, SystemRandom
 
@@ -50,7 +49,7 @@ def new_secret() -> str:
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
     """Sign the hex HMAC-SHA256 of `{timestamp}.{body}`; the key is the whole secret, its prefix included."""
-    return hmac.new(secret.encode(), b"%d." % timestamp + body, sha256).hexdigest()
+    return hmac.digest(secret.encode(), b"%d." % timestamp + body, "sha256").hex()
 
 
 def signature_header(secrets: Sequence[str], timestamp: int, body: bytes) -> str:

@@ -201,7 +201,7 @@ async def _read_tables(connection: asyncpg.Connection[Any], facts: Facts) -> Non
         for row in await rows(
             "SELECT id, workspace_id, livemode, kind, campaign_id, to_phone, segments, credits_used, status, delivery,"
             " error_code, metadata ->> 'key' AS key, sent_at, delivered_at, failed_at, canceled_at, replied_at,"
-            " claim_token, lease_until, attempt_count, on_unknown FROM messages"
+            " claim_token, lease_until, attempt_count, on_unknown, variant FROM messages"
         )
     }
     for row in await rows("SELECT * FROM chaos_messages ORDER BY id"):
@@ -243,14 +243,14 @@ async def _read_tables(connection: asyncpg.Connection[Any], facts: Facts) -> Non
     facts.campaigns = {
         row["id"]: row
         for row in await rows(
-            "SELECT id, status, pause_reason, dispatched_at, completed_at, canceled_at, livemode FROM campaigns"
+            "SELECT id, status, pause_reason, dispatched_at, completed_at, canceled_at, livemode, winner FROM campaigns"
         )
     }
     for row in await rows("SELECT campaign_id, was, became FROM chaos_campaigns ORDER BY id"):
         facts.campaign_history[row["campaign_id"]].append(row)
     for row in await rows(
-        "SELECT campaign_id, status, sum(messages)::bigint AS messages, sum(credits)::bigint AS credits"
-        " FROM campaign_tallies GROUP BY 1, 2"
+        "SELECT campaign_id, status, variant, sum(messages)::bigint AS messages, sum(credits)::bigint AS credits"
+        " FROM campaign_tallies GROUP BY 1, 2, 3"
     ):
         facts.tallies[row["campaign_id"]].append(row)
     for row in await rows("SELECT campaign_id, count(*) AS number FROM campaign_recipients GROUP BY 1"):
@@ -464,19 +464,30 @@ def _check_campaigns(facts: Facts, report: Report) -> None:
             report.expect("campaigns", audience in (None, len(rows)), f"{name}: {len(rows)} recipients of {audience}")
         report.expect("campaigns", facts.left_to_expand[campaign_id] == 0, f"{name}: recipients left to expand")
         counted = Counter(_tally(row) for row in rows)
-        spent: Counter[str] = Counter()
+        spent: Counter[tuple[int | None, str]] = Counter()
         for row in rows:
             spent[_tally(row)] += row["credits_used"]
-        tallied = {row["status"]: row["messages"] for row in facts.tallies[campaign_id] if row["messages"]}
-        paid = {row["status"]: row["credits"] for row in facts.tallies[campaign_id] if row["credits"]}
+        tallies = {(row.get("variant"), row["status"]): row for row in facts.tallies[campaign_id]}
+        tallied = {key: row["messages"] for key, row in tallies.items() if row["messages"]}
+        paid = {key: row["credits"] for key, row in tallies.items() if row["credits"]}
         report.expect("campaigns", tallied == dict(counted), f"{name}: tallies {tallied}, rows {dict(counted)}")
         report.expect("campaigns", paid == dict(+spent), f"{name}: tallied credits {paid}, rows {dict(+spent)}")
+        _check_winner(facts, report, campaign_id, name, rows)
         _check_end(facts, report, campaign_id, name, rows)
 
 
-def _tally(message: Any) -> str:
+def _tally(message: Any) -> tuple[int | None, str]:
     unreported = message["status"] == "sent" and message["delivery"] == "unknown"
-    return "unreported" if unreported else str(message["status"])
+    return message.get("variant"), "unreported" if unreported else str(message["status"])
+
+
+def _check_winner(facts: Facts, report: Report, campaign_id: UUID, name: str, rows: Iterable[Any]) -> None:
+    """Who was not in the test got the winner, which was chosen once."""
+    winner = facts.campaigns[campaign_id].get("winner")
+    others = {row["variant"] for row in rows if (row.get("variant") or 0) < 0}
+    report.expect("campaigns", others <= {-(winner or 0)}, f"{name}: the rest got {others}, the winner is {winner}")
+    chosen = sum(event["type"] == "campaign.winner_chosen" for event in facts.events.get(campaign_id, ()))
+    report.expect("events", chosen == int(winner is not None), f"{name}: campaign.winner_chosen {chosen} times")
 
 
 def _check_end(facts: Facts, report: Report, campaign_id: UUID, name: str, rows: Iterable[Any]) -> None:

@@ -97,6 +97,11 @@ class Client:
         self.log.write(json.dumps({"at": time.time(), **values}) + "\n")
 
 
+# Of some campaigns: two texts, of which the second is chosen as soon as the test is out.
+AB_TEST = {"variants": [{}, {"body": "The studio opens at nine."}], "test_percent": 30}
+CHOICES = 600
+
+
 class Load:
     """Everything that goes on at once, until `stopping` is set."""
 
@@ -169,12 +174,20 @@ class Load:
     async def _campaign(self, tenant: Tenant, number: int, list_id: str, audience: int) -> None:
         if not await self._pause(1 + 6 * number + self.random.uniform(0, 3)):
             return
-        campaign = await self.client.start_campaign(tenant, list_id, audience)
+        fate = (number + int(tenant.livemode)) % 3
+        variants = {"ab_test": AB_TEST} if fate == 0 else {}
+        campaign = await self.client.start_campaign(tenant, list_id, audience, **variants)
         if campaign is None:
             return
-        fate = (number + int(tenant.livemode)) % 3
         path = f"/v1/campaigns/{campaign}"
-        if fate == 1:
+        if fate == 0:
+            # Until it is chosen, the campaign does not end: so this goes on after the load has stopped.
+            for _ in range(CHOICES):
+                status, document = await self.client.post(tenant, f"{path}/winner", {"variant": "B"})
+                if status == 200 or "chosen already" in str(document):
+                    break
+                await asyncio.sleep(0.5)
+        elif fate == 1:
             await self._pause(self.random.uniform(0.2, 3))
             await self.client.post(tenant, f"{path}/pause", {})
             await self._pause(self.random.uniform(1, 4))

@@ -48,6 +48,7 @@ READ_BY_LOADER: Mapping[str, str] = {
 }
 # Fields that read a list through a loader that reads those of many parents at once.
 LISTED_BY_LOADER: Mapping[str, str] = {
+    "ab_tests.report_ab_test": "Campaign.abTest",
     "campaigns.campaign_stats": "Campaign.stats",
     "consent.list_contact_consent": "Contact.consentHistory",
     "lists.list_members": "ContactList.members",
@@ -206,6 +207,9 @@ PARTS: Mapping[str, str] = {
     "users.require_now": "deleting a workspace, and canceling that",
     "workspace_deletion.check_deletable": "deleting a workspace",
     "autoreplies.send_auto": "keyword replies and double opt-in",
+    "ab_tests.ab_test_reports": "reading the A/B test of a campaign",
+    "variants.check_ab_test": "creating, changing and previewing a campaign",
+    "variants.check_senders": "launching a campaign",
     "preflights.read_guard_rails": "creating and launching a campaign",
     "previews.campaign_warnings": "creating, changing, cloning and launching a campaign",
     "previews.preview_kept": "starting a campaign",

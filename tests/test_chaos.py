@@ -254,6 +254,23 @@ def _left_out(world: World) -> None:
     world.facts.client[1]["audience"] = 2
 
 
+def _another_than_the_winner(world: World) -> None:
+    world.message["variant"] = -1
+    world.facts.tallies[CAMPAIGN][0]["variant"] = -1
+    world.facts.campaigns[CAMPAIGN]["winner"] = 2
+    world.facts.events[CAMPAIGN].append(event("campaign.winner_chosen", 1))
+
+
+def _tallied_for_another_variant(world: World) -> None:
+    world.message["variant"] = 1
+    world.facts.tallies[CAMPAIGN][0]["variant"] = 2
+
+
+def _winner_chosen_twice(world: World) -> None:
+    world.facts.campaigns[CAMPAIGN]["winner"] = 2
+    world.facts.events[CAMPAIGN] += 2 * [event("campaign.winner_chosen", 1)]
+
+
 def _left_to_expand(world: World) -> None:
     world.facts.left_to_expand[CAMPAIGN] = 1
 
@@ -325,6 +342,9 @@ def _waited_long(world: World) -> None:
         (_paid_by_nobody, "credits"),
         (_sandbox_pays, "credits"),
         (_left_out, "campaigns"),
+        (_another_than_the_winner, "campaigns"),
+        (_tallied_for_another_variant, "campaigns"),
+        (_winner_chosen_twice, "events"),
         (_left_to_expand, "campaigns"),
         (_tally_off, "campaigns"),
         (_does_not_end, "campaigns"),

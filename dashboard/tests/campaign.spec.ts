@@ -63,6 +63,39 @@ test("a campaign: compose, preview, launch, watch live, books", async ({ page })
   await expect(page.getByRole("dialog").getByText("campaign.completed")).toBeVisible();
 });
 
+test("an A/B test: two texts, the winner by hand, the books of each", async ({ page }) => {
+  await logIn(page);
+  const name = `Two texts ${Date.now()}`;
+  const list = `Cohort ${Date.now()}`;
+  await makeList(page, list, RECIPIENTS);
+  await page.getByRole("link", { name: "Campaigns", exact: true }).first().click();
+  await page.getByRole("link", { name: /New campaign|Write a campaign/ }).first().click();
+  await page.getByLabel("Name").fill(name);
+  await page.getByLabel("What people read").fill("Doors open at 8pm. Reply STOP to opt out.");
+  await page.getByText(list).click();
+  await page.getByRole("button", { name: "Try out another text" }).click();
+  await page.getByLabel("Text of variant B").fill("Last seats: doors open at 8pm. Reply STOP to opt out.");
+  await page.getByLabel("Test on percent of the audience").fill("50");
+  await page.getByLabel("Choose the winner after hours").fill("");
+  await page.getByText("Keep quiet hours").click();
+  await expect(page.getByText("The smallest variant gets about", { exact: false })).toBeVisible();
+  await expect(page.getByText("Saved", { exact: true })).toBeVisible();
+  await page.reload();
+  await expect(page.getByLabel("Text of variant B")).toHaveValue("Last seats: doors open at 8pm. Reply STOP to opt out.");
+  await expect(page.getByLabel("Test on percent of the audience")).toHaveValue("50");
+  await checkPage(page);
+  await page.getByRole("button", { name: "Review and launch" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Launch in the sandbox" }).click();
+
+  await expect(page.getByText("The rest waits until you choose the winner.")).toBeVisible({ timeout: 60_000 });
+  await checkPage(page);
+  await page.getByRole("button", { name: "Send B to the rest" }).click();
+  await expect(page.getByText("Variant B was chosen by hand, and goes to the rest.")).toBeVisible();
+  await expect(page.locator('[data-step="Delivered"]')).toContainText(String(RECIPIENTS), { timeout: 60_000 });
+  await page.getByRole("button", { name: "Books" }).click();
+  await expect(page.getByText("Every recipient and every credit is accounted for.")).toBeVisible();
+});
+
 test("the list of campaigns by the keyboard alone", async ({ page }) => {
   await logIn(page);
   const list = await makeList(page, `Keyboard ${Date.now()}`, 1);

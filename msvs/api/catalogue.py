@@ -279,6 +279,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Clone it, and change the clone.",
     ),
     (
+        ErrorCode.AB_TEST_STATE,
+        (409,),
+        "The campaign has no A/B test, its test is not out yet, or its winner was chosen already.",
+        "Read the campaign's ab_test first.",
+    ),
+    (
         ErrorCode.VERSION_CONFLICT,
         (409,),
         "The resource was changed since the version in the request; nothing was changed now.",

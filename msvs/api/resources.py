@@ -31,7 +31,7 @@ from msvs.models import (
     SyncTrigger,
     rows,
 )
-from msvs.models.campaigns import Audience, Exclusions, GuardRails, Tripped
+from msvs.models.campaigns import VARIANTS, AbTest, Audience, Exclusions, GuardRails, Metric, Tripped
 from msvs.models.messages import KeptWarning, MetadataValue
 
 UNSET = msgspec.UNSET
@@ -104,6 +104,10 @@ class CampaignLinkResource(Resource, kw_only=True):
     position: Annotated[int, about("The place of the link in the body, from 0.", example=0, minimum=0)]
     clicks: Annotated[int, about("The number of clicks, without those of programs.", example=57, minimum=0)] = 0
     unique_clicks: Annotated[int, about("The number of messages in which it was clicked.", example=41, minimum=0)] = 0
+    variant: (
+        Annotated[str, about("The variant in whose body it is, if the campaign has some.", enum=[*VARIANTS])]
+        | UnsetType
+    ) = UNSET
 
 
 class CampaignLinksResource(Resource, kw_only=True):
@@ -207,6 +211,13 @@ class MessageResource(Resource, kw_only=True):
     on_unknown: ShownOnUnknown = OnUnknown.NEVER.value
     reply: ReplyResource | UnsetType = UNSET
     click: ClickResource | UnsetType = UNSET
+    variant: (
+        Annotated[
+            str,
+            about("The variant of its campaign, if that has some.", example="A", enum=[*VARIANTS]),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Refusal(Resource, kw_only=True):
@@ -313,6 +324,47 @@ class GuardRailsResource(Resource, kw_only=True):
     ] = None
 
 
+VariantName = Annotated[str, about("Its name.", example="A", enum=[*VARIANTS])]
+
+
+class VariantResource(Resource, kw_only=True):
+    """A variant of a campaign."""
+
+    variant: VariantName
+    body: Annotated[
+        str,
+        about("The text, with variables.", example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET."),
+    ]
+    from_: Annotated[str, about("The sender the recipients see.", example="MASSIVESMS")] = msgspec.field(name="from")
+    share: Annotated[int, about("Its share of the test in percent; null for equal shares.", example=50)] | None = None
+
+
+class AbTestResource(Resource, kw_only=True):
+    """The A/B test of a campaign: its variants go to a part of the audience, and the best of them to the rest."""
+
+    variants: Annotated[list[VariantResource], about("The variants, A first.")]
+    test_percent: Annotated[int, about("The part of the audience in the test, in percent.", example=20)]
+    metric: Annotated[str, about("By what the variants are compared.", example="click", enum=[*Metric])]
+    test_minutes: (
+        Annotated[
+            int,
+            about("How long after the last message of the test is due the winner is chosen; null if you choose it."),
+        ]
+        | None
+    ) = None
+    tested_at: Annotated[str, about("When the last message of the test was queued; null before that.")] | None = None
+    ends_at: Annotated[str, about("When the winner is chosen; null if nobody knows yet.")] | None = None
+    winner: Annotated[str, about("The variant that the rest gets; null before that.", enum=[*VARIANTS])] | None = None
+    winner_chosen_at: Annotated[str, about("When the winner was chosen; null before that.")] | None = None
+    winner_chosen_by: (
+        Annotated[
+            str,
+            about("`time` if the best variant was chosen, `hand` if you chose; null before.", enum=["time", "hand"]),
+        ]
+        | None
+    ) = None
+
+
 class CampaignResource(Resource, kw_only=True):
     """A message body that is sent to many contacts."""
 
@@ -383,6 +435,7 @@ class CampaignResource(Resource, kw_only=True):
         GuardRailsResource | None, about("Beyond what it is paused; null if nothing was asked for.", example=None)
     ] = None
     version: ShownVersion = ""
+    ab_test: Annotated[AbTestResource, about("Its A/B test, if it has one.")] | UnsetType = UNSET
 
 
 class OptInResource(Resource, kw_only=True):
@@ -1106,6 +1159,9 @@ class MessageView(Protocol):
     @property
     def is_by_user(self) -> bool: ...
 
+    @property
+    def variant(self) -> int | None: ...
+
 
 def shown_warnings(kept: Sequence[KeptWarning] | None) -> list[SendWarning]:
     """Return the shape of the warnings that a row keeps."""
@@ -1160,6 +1216,7 @@ def message_resource(
         on_unknown=str(row.on_unknown),
         reply=reply,
         click=click,
+        variant=UNSET if row.variant is None else variant_name(row.variant),
     )
 
 
@@ -1204,6 +1261,36 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         utm=utm_resource(row.utm),
         guard_rails=guard_rails_resource(row.guard_rails),
         version=campaign_version(row),
+        ab_test=UNSET if row.ab_test is None else ab_test_resource(row, row.ab_test),
+    )
+
+
+def variant_name(variant: int) -> str:
+    """Return the name of a variant, as messages and campaigns keep it."""
+    return VARIANTS[abs(variant) - 1]
+
+
+def ab_test_resource(row: rows.CampaignRow, test: AbTest) -> AbTestResource:
+    """Return the shape of a campaign's A/B test."""
+    chosen_by = "hand" if row.is_winner_picked else "time"
+    return AbTestResource(
+        variants=[
+            VariantResource(
+                variant=variant_name(number),
+                body=spec.get("body", row.body),
+                from_=spec.get("sender", row.sender),
+                share=spec.get("share"),
+            )
+            for number, spec in enumerate(test["variants"], start=1)
+        ],
+        test_percent=test["test_percent"],
+        metric=test["metric"],
+        test_minutes=test["minutes"],
+        tested_at=optional_moment(row.tested_at),
+        ends_at=optional_moment(row.test_ends_at),
+        winner=None if row.winner is None else variant_name(row.winner),
+        winner_chosen_at=optional_moment(row.winner_chosen_at),
+        winner_chosen_by=None if row.winner is None else chosen_by,
     )
 
 
@@ -1257,7 +1344,8 @@ def campaign_version(row: rows.CampaignRow) -> str:
     # What a campaign lacks changes nothing, so that versions outlive a new field.
     daily, weekly = row.contact_daily_cap, row.contact_weekly_cap
     caps = {"daily": daily, "weekly": weekly} if daily or weekly else None
-    return version_of(*told, *filter(None, [row.exclusions, caps, row.send_at_local, row.shorten_links, row.utm]))
+    more = [row.exclusions, caps, row.send_at_local, row.shorten_links, row.utm, row.ab_test]
+    return version_of(*told, *filter(None, more))
 
 
 def utm_resource(utm: Mapping[str, str] | None) -> UtmResource | None:

@@ -12,7 +12,7 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids, resources
-from msvs.api.campaigns import campaigns, reconciliation, requests
+from msvs.api.campaigns import ab_tests, campaigns, reconciliation, requests, variants
 from msvs.api.campaigns.exclusions import Exclude
 from msvs.api.campaigns.links import list_campaign_links
 from msvs.api.campaigns.reconciliation import ReconciliationResource, reconcile_campaign
@@ -60,6 +60,7 @@ from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Campaign as CampaignRow
 from msvs.models import CampaignStatus, MessageStatus, OnUnknown, rows
 from msvs.models.campaigns import Exclusions as KeptExclusions
+from msvs.models.campaigns import Metric
 
 T = TypeVar("T")
 
@@ -149,6 +150,102 @@ class GuardRails:
     tripped: Tripped | None
 
 
+@resource_type(ab_tests.SampleResource, "What came of a variant in the test, by the metric.")
+class VariantSample:
+    messages: int
+    successes: int
+    rate: float
+
+
+@resource_type(ab_tests.VariantReport, "A variant of a campaign, with its books.")
+class Variant:
+    variant: str
+    body: str
+    from_: str
+    share: int | None
+    stats: CampaignStats = strawberry.field(description="The number of recipients by status, over all who got it.")
+    test: CampaignStats = strawberry.field(description="The same of those in the test.")
+    sample: VariantSample = strawberry.field(description="What came of it in the test.")
+
+
+@resource_type(ab_tests.SignificanceResource, "Whether the variants differ by more than chance.")
+class Significance:
+    statistic: float
+    degrees_of_freedom: int
+    p_value: float
+    sample_sizes: list[int]
+    enough: bool
+    significant: bool
+    meaning: str
+
+
+@resource_type(ab_tests.AbTestReport, "The A/B test of a campaign, with the books of each variant.")
+class AbTest:
+    variants: list[Variant]
+    test_percent: int
+    metric: Metric
+    test_minutes: int | None
+    tested_at: datetime | None
+    ends_at: datetime | None
+    winner: str | None
+    winner_chosen_at: datetime | None
+    winner_chosen_by: str | None
+    leader: str
+    significance: Significance = strawberry.field(description="Whether the variants differ by more than chance.")
+
+    @classmethod
+    def of(cls, found: ab_tests.AbTestReport) -> AbTest:
+        """Return the type of a report."""
+        return cls(
+            # The fields of these types are those of the report, by the same names.
+            variants=[
+                Variant(
+                    variant=each.variant,
+                    body=each.body,
+                    from_=each.from_,
+                    share=each.share,
+                    stats=_stats(each.stats),
+                    test=_stats(each.test),
+                    sample=cast("VariantSample", each.sample),
+                )
+                for each in found.variants
+            ],
+            test_percent=found.test_percent,
+            metric=Metric(found.metric),
+            test_minutes=found.test_minutes,
+            tested_at=_time(found.tested_at),
+            ends_at=_time(found.ends_at),
+            winner=found.winner,
+            winner_chosen_at=_time(found.winner_chosen_at),
+            winner_chosen_by=found.winner_chosen_by,
+            leader=found.leader,
+            significance=cast("Significance", found.significance),
+        )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else read_time(text)
+
+
+def _stats(stats: resources.CampaignStats) -> CampaignStats:
+    """Return the type of stats."""
+    return CampaignStats(
+        recipients=stats.recipients,
+        queued=stats.queued,
+        sending=stats.sending,
+        sent=stats.sent,
+        delivered=stats.delivered,
+        failed=stats.failed,
+        skipped=stats.skipped,
+        canceled=stats.canceled,
+        replied=stats.replied,
+        opted_out=stats.opted_out,
+        credits_used=BigInt(stats.credits_used),
+        clicks=stats.clicks,
+        unique_clicks=stats.unique_clicks,
+    )
+
+
 @request_input(short_links.Utm)
 class UtmInput:
     pass
@@ -220,22 +317,14 @@ class Campaign(Node):
 
     @field("The number of recipients by status.")
     async def stats(self, info: Info) -> CampaignStats:
-        stats = await info.context.loaders.stats(self.row)
-        return CampaignStats(
-            recipients=stats.recipients,
-            queued=stats.queued,
-            sending=stats.sending,
-            sent=stats.sent,
-            delivered=stats.delivered,
-            failed=stats.failed,
-            skipped=stats.skipped,
-            canceled=stats.canceled,
-            replied=stats.replied,
-            opted_out=stats.opted_out,
-            credits_used=BigInt(stats.credits_used),
-            clicks=stats.clicks,
-            unique_clicks=stats.unique_clicks,
-        )
+        return _stats(await info.context.loaders.stats(self.row))
+
+    @field("Its A/B test, with the books of each variant; null if it has none.")
+    async def ab_test(self, info: Info) -> AbTest | None:
+        if self.row.ab_test is None:
+            return None
+        found = await info.context.loaders.ab_test(self.row)
+        return None if found is None else AbTest.of(found)
 
     @field("Why recipients were not reached, the most frequent reason first.")
     async def failures(self, info: Info) -> list[FailureCount]:
@@ -262,6 +351,7 @@ class Campaign(Node):
     resources.CampaignLinkResource, "A link of a campaign's body, and the clicks of people on it over all recipients."
 )
 class CampaignLink:
+    variant: str | None
     url: str
     position: int
     clicks: int
@@ -301,12 +391,22 @@ class ExcludeInput:
     pass
 
 
-@request_input(CampaignCreate, audience=AudienceInput, exclude=ExcludeInput, utm=UtmInput)
+@request_input(variants.VariantOptions)
+class VariantInput:
+    pass
+
+
+@request_input(variants.AbTestOptions, variants=VariantInput)
+class AbTestInput:
+    metric: Metric = Metric.DELIVERY
+
+
+@request_input(CampaignCreate, audience=AudienceInput, exclude=ExcludeInput, utm=UtmInput, ab_test=AbTestInput)
 class CreateCampaignInput:
     pass
 
 
-@request_input(CampaignUpdate, audience=AudienceInput, exclude=ExcludeInput, utm=UtmInput)
+@request_input(CampaignUpdate, audience=AudienceInput, exclude=ExcludeInput, utm=UtmInput, ab_test=AbTestInput)
 class UpdateCampaignInput:
     pass
 
@@ -397,7 +497,16 @@ class CampaignQuery:
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
     ) -> list[CampaignLink]:
         found = ids.find_id(ids.CAMPAIGN, id, "campaign")
-        return cast("list[CampaignLink]", await list_campaign_links(info.context.ctx, found))
+        return [
+            CampaignLink(
+                variant=each.variant or None,
+                url=each.url,
+                position=each.position,
+                clicks=each.clicks,
+                unique_clicks=each.unique_clicks,
+            )
+            for each in await list_campaign_links(info.context.ctx, found)
+        ]
 
     @field("The reconciliation of a campaign: counts, credits, ledger, carrier and events; null if it does not exist.")
     async def campaign_reconciliation(
@@ -495,12 +604,15 @@ class CampaignMutation:
         id: CampaignId,
         to: Annotated[list[str], argument(requests.CampaignTest, "to")],
         variables: Annotated[JSONObject | None, argument(requests.CampaignTest, "variables")] = None,
+        variant: Annotated[str | None, argument(requests.CampaignTest, "variant")] = None,
     ) -> object:
         return await _act(
             info,
             id,
             # Values of another kind are refused by the operation.
-            lambda ctx, id: campaigns.send_campaign_test(ctx, id, to=to, variables=cast("Variables | None", variables)),
+            lambda ctx, id: campaigns.send_campaign_test(
+                ctx, id, to=to, variables=cast("Variables | None", variables), variant=variant
+            ),
             lambda rows: CampaignTest(messages=[Message.from_row(row) for row in rows]),
         )
 
@@ -515,6 +627,15 @@ class CampaignMutation:
     @mutation(ChangeCampaignResult, "Cancel a campaign: messages that no carrier has are never sent.")
     async def cancel_campaign(self, info: Info, id: CampaignId) -> object:
         return await _change(info, id, campaigns.cancel_campaign)
+
+    @mutation(
+        UpdateCampaignResult,
+        "Choose the variant that the rest of a campaign's audience gets, once its test is out.",
+    )
+    async def choose_winner(
+        self, info: Info, id: CampaignId, variant: Annotated[str, argument(ab_tests.WinnerChoice, "variant")]
+    ) -> object:
+        return await _change(info, id, lambda ctx, id: ab_tests.choose_winner(ctx, id, variant=variant))
 
 
 async def _change(info: Info, id: str, operation: Callable[[Context, UUID], Awaitable[rows.CampaignRow]]) -> object:

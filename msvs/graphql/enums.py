@@ -38,6 +38,7 @@ from msvs.models import (
     SyncTrigger,
     TopUpOff,
 )
+from msvs.models.campaigns import Metric
 
 
 def describe(enum: type[Enum], name: str, description: str, values: Mapping[str, str]) -> None:
@@ -367,6 +368,8 @@ describe(
         "CAMPAIGN_PAUSED": "A campaign was paused.",
         "CAMPAIGN_RESUMED": "A campaign was resumed.",
         "CAMPAIGN_CANCELED": "A campaign was canceled.",
+        "CAMPAIGN_TESTED": "All messages of a campaign's A/B test are queued.",
+        "CAMPAIGN_WINNER_CHOSEN": "The winner of a campaign's A/B test was chosen.",
         "CONTACT_MERGED": "A contact was merged into another, which is the data.",
         "CONTACT_UNREACHABLE": "Messages to a contact's number failed again and again: campaigns skip it.",
         "CONTACT_REACHABLE": "Campaigns reach a contact again.",
@@ -376,6 +379,16 @@ describe(
         "LIST_SYNC_FAILED": "A sync of a list failed; its error tells why.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
         "TEST_PING": "A test of one webhook.",
+    },
+)
+describe(
+    Metric,
+    "AbTestMetric",
+    "By what the variants of a campaign are compared.",
+    {
+        "DELIVERY": "The messages that were delivered.",
+        "CLICK": "The messages whose links were clicked.",
+        "REPLY": "The messages that were replied to.",
     },
 )
 describe(

@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 from tortoise.models import Model
 
 from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.ab_tests import AbTestReport, ab_test_reports
 from msvs.api.contacts import sources
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context
@@ -119,6 +120,15 @@ class Loaders:
             return [stats[key.row.id] for key in keys]
 
         return self._loader("stats", read)
+
+    def ab_test(self, campaign: rows.CampaignRow) -> Awaitable[AbTestReport | None]:
+        """Return the A/B test of a campaign that was read under this caller; None if it has none."""
+
+        async def read(keys: list[_Keyed[rows.CampaignRow]]) -> Sequence[AbTestReport | None]:
+            found = await ab_test_reports(self._ctx, [key.row for key in keys])
+            return [found.get(key.row.id) for key in keys]
+
+        return self._loader("ab_test", read).load(_Keyed(campaign))
 
     def failures(self, campaign_id: UUID) -> Awaitable[list[FailureCount]]:
         """Return why recipients of a campaign were not reached."""

@@ -92,6 +92,7 @@ class Message(Node):
     created_at: datetime
     origin: MessageOrigin
     on_unknown: OnUnknown
+    variant: str | None
 
     @classmethod
     def from_row(cls, row: MessageView) -> Message:
@@ -108,6 +109,7 @@ class Message(Node):
             # The fields of the type are those of the shape, by the same names.
             warnings=cast("list[SendWarning]", shown_warnings(row.warnings)),
             origin=origin_of(row),
+            variant=None if row.variant is None else resources.variant_name(row.variant),
         )
 
     @field("The text of each segment, in order.")

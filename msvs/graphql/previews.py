@@ -12,7 +12,7 @@ from msvs.api.campaigns import preflights, previews
 from msvs.api.campaigns.requests import CampaignPreviewCreate
 from msvs.api.messages.messages import SendMessage
 from msvs.api.text.sms import Encoding
-from msvs.graphql.campaigns import AudienceInput, ExcludeInput, UtmInput
+from msvs.graphql.campaigns import AbTestInput, AudienceInput, ExcludeInput, UtmInput
 from msvs.graphql.context import Info
 from msvs.graphql.errors import InvalidRequestError, PermissionRefusedError, RateLimitError, mutate
 from msvs.graphql.fields import field, mutation
@@ -165,6 +165,7 @@ class PreviewMessageInput:
     audience=AudienceInput,
     exclude=ExcludeInput,
     utm=UtmInput,
+    ab_test=AbTestInput,
 )
 class PreviewCampaignInput:
     pass

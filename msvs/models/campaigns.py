@@ -64,6 +64,35 @@ class GuardRails(TypedDict, total=False):
     tripped: Tripped | None
 
 
+class Metric(StrEnum):
+    """By what the variants of a campaign are compared."""
+
+    DELIVERY = "delivery"
+    CLICK = "click"
+    REPLY = "reply"
+
+
+# The names of variants, in their order.
+VARIANTS = "ABCDE"
+
+
+class VariantSpec(TypedDict, total=False):
+    """A variant of a campaign: what differs from the campaign itself, and its share of the test in percent."""
+
+    body: str
+    sender: str
+    share: int
+
+
+class AbTest(TypedDict):
+    """The A/B test of a campaign: `minutes` until its winner is chosen, null where that is done by hand."""
+
+    variants: list[VariantSpec]
+    test_percent: int
+    metric: str
+    minutes: int | None
+
+
 class Campaign(Model):
     """A campaign. `resume_status` is what a paused one goes back to.
 
@@ -74,7 +103,9 @@ class Campaign(Model):
     `send_at_local` is the local hour at which recipients get it. `utm` are the UTM parameters of its short links, null
     if there are none. `guard_rails` say beyond what it is paused, at its start or while it is expanded, for which
     `planned_credits` is what the messages made so far cost. `warnings` are those it had when it was made, last changed
-    or launched.
+    or launched. `ab_test` are its variants, null if there are none; `tested_at` is when the last message of the test
+    was queued, `test_ends_at` when the winner is chosen, and `winner` the variant that the rest gets, counted from 1,
+    which somebody picked if `is_winner_picked`.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -109,6 +140,12 @@ class Campaign(Model):
     utm: fields.Field[dict[str, str] | None] = fields.JSONField(null=True)
     guard_rails: fields.Field[GuardRails | None] = fields.JSONField(null=True)
     planned_credits = fields.BigIntField(default=0, db_default=0)
+    ab_test: fields.Field[AbTest | None] = fields.JSONField(null=True)
+    tested_at = fields.DatetimeField(null=True)
+    test_ends_at = fields.DatetimeField(null=True)
+    winner = fields.SmallIntField(null=True)
+    winner_chosen_at = fields.DatetimeField(null=True)
+    is_winner_picked = fields.BooleanField(default=False, db_default=False)
     interval_seconds = fields.FloatField(default=0.0)
     slots_taken = fields.BigIntField(default=0)
     paced_from = fields.DatetimeField(null=True)

@@ -61,7 +61,8 @@ class Message(Model):
     reserved or captured for it, in credits; in the sandbox, what live would charge.
     `claim_token` and `lease_until` belong to the worker that is handing it over; a write that does not carry
     the token changes nothing. `handed_at` is when its latest hand-over was claimed. `warnings` are those it was
-    accepted with, null if there are none. `is_by_user`: somebody who had logged in sent it.
+    accepted with, null if there are none. `is_by_user`: somebody who had logged in sent it. `variant` is that of its
+    campaign, counted from 1; below 0 where it got the winner after the test.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -100,6 +101,7 @@ class Message(Model):
     carrier_ref = fields.CharField(max_length=100, null=True)
     on_unknown = fields.CharEnumField(OnUnknown, max_length=10, default=OnUnknown.NEVER, db_default="never")
     is_by_user = fields.BooleanField(default=False, db_default=False)
+    variant = fields.SmallIntField(null=True)
 
     class Meta:
         table = "messages"

@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.json_types import JSONObject
-from msvs.models.campaigns import Audience, Exclusions, GuardRails
+from msvs.models.campaigns import AbTest, Audience, Exclusions, GuardRails
 from msvs.models.messages import KeptWarning, MetadataValue
 
 
@@ -442,6 +442,24 @@ class CampaignRow(Protocol):
 
     @property
     def planned_credits(self) -> int: ...
+
+    @property
+    def ab_test(self) -> AbTest | None: ...
+
+    @property
+    def tested_at(self) -> datetime | None: ...
+
+    @property
+    def test_ends_at(self) -> datetime | None: ...
+
+    @property
+    def winner(self) -> int | None: ...
+
+    @property
+    def winner_chosen_at(self) -> datetime | None: ...
+
+    @property
+    def is_winner_picked(self) -> bool: ...
 
     @property
     def interval_seconds(self) -> float: ...
@@ -1596,6 +1614,9 @@ class MessageRow(Protocol):
     @property
     def is_by_user(self) -> bool: ...
 
+    @property
+    def variant(self) -> int | None: ...
+
 
 class MessageAttemptRow(Protocol):
     """A row of `message_attempts`."""
@@ -2181,6 +2202,9 @@ class ShortLinkRow(Protocol):
 
     @property
     def url(self) -> str: ...
+
+    @property
+    def variant(self) -> int | None: ...
 
     @property
     def clicks(self) -> int: ...

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from msvs.api import ids
-from msvs.api.campaigns import campaigns, reconciliation
+from msvs.api.campaigns import ab_tests, campaigns, reconciliation
+from msvs.api.campaigns.ab_tests import AbTestReport, WinnerChoice
 from msvs.api.campaigns.links import list_campaign_links
 from msvs.api.campaigns.reconciliation import ReconciliationResource
 from msvs.api.campaigns.requests import (
@@ -71,7 +72,9 @@ async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
 async def test(call: Call[CampaignTest, NoQuery]) -> CampaignTestSent:
     """Send a campaign's body to phones of your own."""
     id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
-    sent = await campaigns.send_campaign_test(call.ctx, id, to=call.body.to, variables=call.body.variables)
+    sent = await campaigns.send_campaign_test(
+        call.ctx, id, to=call.body.to, variables=call.body.variables, variant=call.body.variant
+    )
     return CampaignTestSent(id=call.params["id"], messages=[message_resource(row) for row in sent])
 
 
@@ -94,6 +97,16 @@ async def links(call: Call[NoBody, NoQuery]) -> CampaignLinksResource:
     """List the links of a campaign with their clicks."""
     id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
     return CampaignLinksResource(id=call.params["id"], data=await list_campaign_links(call.ctx, id))
+
+
+async def ab_test(call: Call[NoBody, NoQuery]) -> AbTestReport:
+    """Retrieve the A/B test of a campaign with the books of each variant."""
+    return await ab_tests.report_ab_test(call.ctx, ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign"))
+
+
+async def choose_winner(call: Call[WinnerChoice, NoQuery]) -> CampaignResource:
+    """Choose the variant that the rest of the audience gets."""
+    return await _change(call, lambda ctx, id: ab_tests.choose_winner(ctx, id, variant=call.body.variant))
 
 
 async def reconcile(call: Call[NoBody, NoQuery]) -> ReconciliationResource:

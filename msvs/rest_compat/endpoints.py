@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msvs.api.accounts.workspaces import UpdateWorkspace
+from msvs.api.campaigns.ab_tests import AbTestReport, WinnerChoice
 from msvs.api.campaigns.preflights import CampaignPreflight
 from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
 from msvs.api.campaigns.reconciliation import ReconciliationResource
@@ -335,6 +336,28 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=campaigns.links,
         response=CampaignLinksResource,
         errors=(NotFound,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/campaigns/{id}/ab_test",
+        operation_id="retrieveAbTest",
+        tag="Campaigns",
+        summary="Retrieve the A/B test of a campaign, with the books of each variant",
+        handler=campaigns.ab_test,
+        response=AbTestReport,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/campaigns/{id}/winner",
+        operation_id="chooseWinner",
+        tag="Campaigns",
+        summary="Choose the variant that the rest of a campaign's audience gets",
+        handler=campaigns.choose_winner,
+        body=WinnerChoice,
+        response=CampaignResource,
+        errors=(NotFound, Conflict),
+        bucket=Bucket.CAMPAIGNS,
     ),
     Endpoint(
         method="GET",

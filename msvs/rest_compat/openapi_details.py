@@ -264,6 +264,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "Message": ids.MESSAGE,
     "Campaign": ids.CAMPAIGN,
     "CampaignPreflight": ids.PREFLIGHT,
+    "AbTestReport": ids.CAMPAIGN,
     "Contact": ids.CONTACT,
     "ContactList": ids.CONTACT_LIST,
     "ListSync": ids.LIST_SYNC,

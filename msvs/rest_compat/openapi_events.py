@@ -31,6 +31,8 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_PAUSED: "Campaign paused; `data.pause_reason` tells why.",
     EventType.CAMPAIGN_RESUMED: "Campaign resumed.",
     EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
+    EventType.CAMPAIGN_TESTED: "All messages of the campaign's A/B test queued; the rest waits for the winner.",
+    EventType.CAMPAIGN_WINNER_CHOSEN: "Winner of the campaign's A/B test chosen: `data.ab_test.winner`.",
     EventType.CONTACT_MERGED: "Contact merged into another, which is `data`; `data.merged_id` is the one that is gone.",
     EventType.CONTACT_UNREACHABLE: (
         "Messages to the contact's number failed again and again: campaigns skip it. `data.unreachable` tells why."
@@ -64,6 +66,22 @@ _SENT = {"status": "sent", "sent_at": AT}
 _DELIVERED = {**_SENT, "status": "delivered", "delivered_at": AT}
 _UNDERWAY = {"recipients": 412, "queued": 300, "sending": 12, "sent": 20, "delivered": 73, "skipped": 7}
 _SENDING = {"status": "sending", "dispatched_at": AT, "stats": {**_UNDERWAY, "credits_used": 105}}
+
+_TESTING = {"status": "sending", "stats": {"recipients": 82, "sent": 20, "delivered": 62, "credits_used": 82}}
+_TEST = {
+    "variants": [
+        {"variant": "A", "body": "Cohort 06 closes tonight at 8pm ET.", "from": "MASSIVESMS", "share": None},
+        {"variant": "B", "body": "8pm ET tonight: last seats of Cohort 06.", "from": "MASSIVESMS", "share": None},
+    ],
+    "test_percent": 20,
+    "metric": "click",
+    "test_minutes": 120,
+    "tested_at": None,
+    "ends_at": AT,
+    "winner": None,
+    "winner_chosen_at": None,
+    "winner_chosen_by": None,
+}
 
 # What the moment of an event makes of the example of its `data`.
 EVENT_EXAMPLES: Mapping[EventType, Schema] = {
@@ -126,6 +144,12 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
         "dispatched_at": AT,
         "canceled_at": AT,
         "stats": {"recipients": 412, "delivered": 105, "skipped": 7, "canceled": 300, "credits_used": 105},
+    },
+    EventType.CAMPAIGN_TESTED: {**_TESTING, "ab_test": {**_TEST, "tested_at": AT}},
+    EventType.CAMPAIGN_WINNER_CHOSEN: {
+        **_TESTING,
+        "status": "preparing",
+        "ab_test": {**_TEST, "tested_at": AT, "winner": "B", "winner_chosen_at": AT, "winner_chosen_by": "time"},
     },
     EventType.CONTACT_MERGED: {"merged_id": f"con_{ULID}"},
     EventType.CONTACT_UNREACHABLE: {

@@ -26,11 +26,12 @@ PERMISSIONS: Mapping[str, Permission] = {
         ("unflagInbound", "readInboxThread", "unreadInboxThread", "createTestInbound"), Permission.INBOX_WRITE
     ),
     **dict.fromkeys(
-        ("listCampaigns", "retrieveCampaign", "listCampaignLinks", "reconcileCampaign"), Permission.CAMPAIGNS_READ
+        ("listCampaigns", "retrieveCampaign", "listCampaignLinks", "retrieveAbTest", "reconcileCampaign"),
+        Permission.CAMPAIGNS_READ,
     ),
     **dict.fromkeys(
         (
-            "preflightCampaign",
+            *("preflightCampaign", "chooseWinner"),
             *("createCampaign", "previewCampaign", "updateCampaign", "deleteCampaign", "launchCampaign"),
             *("cloneCampaign", "cancelCampaign", "pauseCampaign", "resumeCampaign"),
         ),

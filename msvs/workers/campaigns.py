@@ -11,7 +11,7 @@ from functools import partial
 from uuid import UUID
 
 from msvs import database
-from msvs.api.campaigns import audiences, campaigns, lifecycle
+from msvs.api.campaigns import ab_tests, audiences, campaigns, lifecycle
 from msvs.api.campaigns.budgets import OverBudget, pause_over_budget
 from msvs.api.campaigns.lifecycle import Cleared
 from msvs.api.context import Context, Services
@@ -42,6 +42,7 @@ async def expand_campaigns(
     broken: set[UUID] = set()
     failures = Failures()
     await failures.outlive("resume", _resume(), 0)
+    await failures.outlive("winners", _choose_winners(), None)
     clearing = _clear_canceled(services, time.monotonic() + CLEAR_SHARE * seconds, failures, stop)
     await failures.outlive("clear", clearing, None)
     while not stop.is_set:
@@ -78,6 +79,13 @@ async def expand_campaigns(
 
 async def _resume() -> int:
     return await in_unit_of_work(partial(campaigns.resume_paid, now=await database.now()))
+
+
+async def _choose_winners() -> None:
+    """Choose the winners of the tests whose time is over, each in a transaction of its own."""
+    now = await database.now()
+    for campaign in await ab_tests.ended_tests(now):
+        await in_unit_of_work(partial(ab_tests.choose_best, campaign, now))
 
 
 class _State(Enum):

@@ -21,7 +21,7 @@ EVERY = {"all": [{"field": "phone", "op": "exists"}]}
 class Step:
     """One call: the operation, its arguments from the ids known so far, and the name under which its id is kept.
 
-    `awaits` names a kept import and the status that workers must have brought it to before the call.
+    `awaits` names a kept import or campaign and the status that workers must have brought it to before the call.
     """
 
     operation_id: str
@@ -168,6 +168,18 @@ def steps(round_: int) -> list[Step]:
         Step("listCampaigns", just(limit=2)),
         Step("reconcileCampaign", of("campaign")),
         Step("listCampaignLinks", of("campaign")),
+        Step(
+            "createCampaign",
+            lambda known: {
+                "name": f"{tag}: test",
+                "body": "Hi",
+                "audience": {"list_ids": [known["list"]]},
+                "ab_test": {"variants": [{}, {"body": "Hello"}], "test_percent": 1},
+            },
+            "tested",
+        ),
+        Step("retrieveAbTest", of("tested"), awaits=("tested", "sending")),
+        Step("chooseWinner", of("tested", variant="B")),
         Step("pauseCampaign", of("campaign")),
         Step("resumeCampaign", of("campaign")),
         Step("cancelCampaign", of("campaign")),

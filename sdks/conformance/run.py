@@ -140,9 +140,9 @@ class Conformance:
                 result = answer["result"]
                 known[step.keep] = result["id"] if "id" in result else result["data"][0]["id"]
 
-    def wait(self, import_id: str, status: str) -> None:
-        """Wait until workers have brought an import to a status; without the driver, and past the proxy."""
-        url = f"{self.service.unlimited_url}/v1/imports/{import_id}"
+    def wait(self, id: str, status: str) -> None:
+        """Wait until workers have brought an import or a campaign to a status; without the driver, and past the proxy."""
+        url = f"{self.service.unlimited_url}/v1/{'imports' if id.startswith('imp_') else 'campaigns'}/{id}"
         request = Request(url, headers={"Authorization": f"Bearer {self.service.test_key}"})
         deadline = time.monotonic() + IMPORT_SECONDS
         found = ""

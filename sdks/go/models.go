@@ -9,6 +9,37 @@ import (
 	"time"
 )
 
+// AbTestMetric is one of the values below, or one that came later.
+type AbTestMetric string
+
+// Values of AbTestMetric that this version knows.
+const (
+	AbTestMetricDelivery AbTestMetric = "delivery"
+	AbTestMetricClick    AbTestMetric = "click"
+	AbTestMetricReply    AbTestMetric = "reply"
+)
+
+// AbTestWinner is one of the values below, or one that came later.
+type AbTestWinner string
+
+// Values of AbTestWinner that this version knows.
+const (
+	AbTestWinnerA AbTestWinner = "A"
+	AbTestWinnerB AbTestWinner = "B"
+	AbTestWinnerC AbTestWinner = "C"
+	AbTestWinnerD AbTestWinner = "D"
+	AbTestWinnerE AbTestWinner = "E"
+)
+
+// AbTestWinnerChosenBy is one of the values below, or one that came later.
+type AbTestWinnerChosenBy string
+
+// Values of AbTestWinnerChosenBy that this version knows.
+const (
+	AbTestWinnerChosenByTime AbTestWinnerChosenBy = "time"
+	AbTestWinnerChosenByHand AbTestWinnerChosenBy = "hand"
+)
+
 // AutoTopUpOffReason is one of the values below, or one that came later.
 type AutoTopUpOffReason string
 
@@ -168,6 +199,7 @@ type ErrorCode string
 
 // Values of ErrorCode that this version knows.
 const (
+	ErrorCodeAbTestState            ErrorCode = "ab_test_state"
 	ErrorCodeAddressExpired         ErrorCode = "address_expired"
 	ErrorCodeAddressNotAllowed      ErrorCode = "address_not_allowed"
 	ErrorCodeAPIKeyExpired          ErrorCode = "api_key_expired"
@@ -299,33 +331,35 @@ type EventType string
 
 // Values of EventType that this version knows.
 const (
-	EventTypeMessageQueued       EventType = "message.queued"
-	EventTypeMessageSent         EventType = "message.sent"
-	EventTypeMessageDelivered    EventType = "message.delivered"
-	EventTypeMessageFailed       EventType = "message.failed"
-	EventTypeMessageReplied      EventType = "message.replied"
-	EventTypeContactOptedIn      EventType = "contact.opted_in"
-	EventTypeContactOptedOut     EventType = "contact.opted_out"
-	EventTypeCampaignDispatched  EventType = "campaign.dispatched"
-	EventTypeCampaignCompleted   EventType = "campaign.completed"
-	EventTypeCreditsLow          EventType = "credits.low"
-	EventTypeInboundReceived     EventType = "inbound.received"
-	EventTypeMessageCanceled     EventType = "message.canceled"
-	EventTypeMessageSkipped      EventType = "message.skipped"
-	EventTypeMessageClicked      EventType = "message.clicked"
-	EventTypeCampaignStarted     EventType = "campaign.started"
-	EventTypeCampaignPaused      EventType = "campaign.paused"
-	EventTypeCampaignResumed     EventType = "campaign.resumed"
-	EventTypeCampaignCanceled    EventType = "campaign.canceled"
-	EventTypeImportCompleted     EventType = "import.completed"
-	EventTypeBulkActionCompleted EventType = "bulk_action.completed"
-	EventTypeListSyncCompleted   EventType = "list.sync.completed"
-	EventTypeListSyncFailed      EventType = "list.sync.failed"
-	EventTypeContactMerged       EventType = "contact.merged"
-	EventTypeContactUnreachable  EventType = "contact.unreachable"
-	EventTypeContactReachable    EventType = "contact.reachable"
-	EventTypeWebhookDisabled     EventType = "webhook.disabled"
-	EventTypeTestPing            EventType = "test.ping"
+	EventTypeMessageQueued        EventType = "message.queued"
+	EventTypeMessageSent          EventType = "message.sent"
+	EventTypeMessageDelivered     EventType = "message.delivered"
+	EventTypeMessageFailed        EventType = "message.failed"
+	EventTypeMessageReplied       EventType = "message.replied"
+	EventTypeContactOptedIn       EventType = "contact.opted_in"
+	EventTypeContactOptedOut      EventType = "contact.opted_out"
+	EventTypeCampaignDispatched   EventType = "campaign.dispatched"
+	EventTypeCampaignCompleted    EventType = "campaign.completed"
+	EventTypeCreditsLow           EventType = "credits.low"
+	EventTypeInboundReceived      EventType = "inbound.received"
+	EventTypeMessageCanceled      EventType = "message.canceled"
+	EventTypeMessageSkipped       EventType = "message.skipped"
+	EventTypeMessageClicked       EventType = "message.clicked"
+	EventTypeCampaignStarted      EventType = "campaign.started"
+	EventTypeCampaignPaused       EventType = "campaign.paused"
+	EventTypeCampaignResumed      EventType = "campaign.resumed"
+	EventTypeCampaignCanceled     EventType = "campaign.canceled"
+	EventTypeCampaignTested       EventType = "campaign.tested"
+	EventTypeCampaignWinnerChosen EventType = "campaign.winner_chosen"
+	EventTypeImportCompleted      EventType = "import.completed"
+	EventTypeBulkActionCompleted  EventType = "bulk_action.completed"
+	EventTypeListSyncCompleted    EventType = "list.sync.completed"
+	EventTypeListSyncFailed       EventType = "list.sync.failed"
+	EventTypeContactMerged        EventType = "contact.merged"
+	EventTypeContactUnreachable   EventType = "contact.unreachable"
+	EventTypeContactReachable     EventType = "contact.reachable"
+	EventTypeWebhookDisabled      EventType = "webhook.disabled"
+	EventTypeTestPing             EventType = "test.ping"
 )
 
 // ExportStatus is one of the values below, or one that came later.
@@ -713,34 +747,36 @@ type SubscribedEvent string
 
 // Values of SubscribedEvent that this version knows.
 const (
-	SubscribedEventAny                 SubscribedEvent = "*"
-	SubscribedEventMessageQueued       SubscribedEvent = "message.queued"
-	SubscribedEventMessageSent         SubscribedEvent = "message.sent"
-	SubscribedEventMessageDelivered    SubscribedEvent = "message.delivered"
-	SubscribedEventMessageFailed       SubscribedEvent = "message.failed"
-	SubscribedEventMessageReplied      SubscribedEvent = "message.replied"
-	SubscribedEventContactOptedIn      SubscribedEvent = "contact.opted_in"
-	SubscribedEventContactOptedOut     SubscribedEvent = "contact.opted_out"
-	SubscribedEventCampaignDispatched  SubscribedEvent = "campaign.dispatched"
-	SubscribedEventCampaignCompleted   SubscribedEvent = "campaign.completed"
-	SubscribedEventCreditsLow          SubscribedEvent = "credits.low"
-	SubscribedEventInboundReceived     SubscribedEvent = "inbound.received"
-	SubscribedEventMessageCanceled     SubscribedEvent = "message.canceled"
-	SubscribedEventMessageSkipped      SubscribedEvent = "message.skipped"
-	SubscribedEventMessageClicked      SubscribedEvent = "message.clicked"
-	SubscribedEventCampaignStarted     SubscribedEvent = "campaign.started"
-	SubscribedEventCampaignPaused      SubscribedEvent = "campaign.paused"
-	SubscribedEventCampaignResumed     SubscribedEvent = "campaign.resumed"
-	SubscribedEventCampaignCanceled    SubscribedEvent = "campaign.canceled"
-	SubscribedEventImportCompleted     SubscribedEvent = "import.completed"
-	SubscribedEventBulkActionCompleted SubscribedEvent = "bulk_action.completed"
-	SubscribedEventListSyncCompleted   SubscribedEvent = "list.sync.completed"
-	SubscribedEventListSyncFailed      SubscribedEvent = "list.sync.failed"
-	SubscribedEventContactMerged       SubscribedEvent = "contact.merged"
-	SubscribedEventContactUnreachable  SubscribedEvent = "contact.unreachable"
-	SubscribedEventContactReachable    SubscribedEvent = "contact.reachable"
-	SubscribedEventWebhookDisabled     SubscribedEvent = "webhook.disabled"
-	SubscribedEventTestPing            SubscribedEvent = "test.ping"
+	SubscribedEventAny                  SubscribedEvent = "*"
+	SubscribedEventMessageQueued        SubscribedEvent = "message.queued"
+	SubscribedEventMessageSent          SubscribedEvent = "message.sent"
+	SubscribedEventMessageDelivered     SubscribedEvent = "message.delivered"
+	SubscribedEventMessageFailed        SubscribedEvent = "message.failed"
+	SubscribedEventMessageReplied       SubscribedEvent = "message.replied"
+	SubscribedEventContactOptedIn       SubscribedEvent = "contact.opted_in"
+	SubscribedEventContactOptedOut      SubscribedEvent = "contact.opted_out"
+	SubscribedEventCampaignDispatched   SubscribedEvent = "campaign.dispatched"
+	SubscribedEventCampaignCompleted    SubscribedEvent = "campaign.completed"
+	SubscribedEventCreditsLow           SubscribedEvent = "credits.low"
+	SubscribedEventInboundReceived      SubscribedEvent = "inbound.received"
+	SubscribedEventMessageCanceled      SubscribedEvent = "message.canceled"
+	SubscribedEventMessageSkipped       SubscribedEvent = "message.skipped"
+	SubscribedEventMessageClicked       SubscribedEvent = "message.clicked"
+	SubscribedEventCampaignStarted      SubscribedEvent = "campaign.started"
+	SubscribedEventCampaignPaused       SubscribedEvent = "campaign.paused"
+	SubscribedEventCampaignResumed      SubscribedEvent = "campaign.resumed"
+	SubscribedEventCampaignCanceled     SubscribedEvent = "campaign.canceled"
+	SubscribedEventCampaignTested       SubscribedEvent = "campaign.tested"
+	SubscribedEventCampaignWinnerChosen SubscribedEvent = "campaign.winner_chosen"
+	SubscribedEventImportCompleted      SubscribedEvent = "import.completed"
+	SubscribedEventBulkActionCompleted  SubscribedEvent = "bulk_action.completed"
+	SubscribedEventListSyncCompleted    SubscribedEvent = "list.sync.completed"
+	SubscribedEventListSyncFailed       SubscribedEvent = "list.sync.failed"
+	SubscribedEventContactMerged        SubscribedEvent = "contact.merged"
+	SubscribedEventContactUnreachable   SubscribedEvent = "contact.unreachable"
+	SubscribedEventContactReachable     SubscribedEvent = "contact.reachable"
+	SubscribedEventWebhookDisabled      SubscribedEvent = "webhook.disabled"
+	SubscribedEventTestPing             SubscribedEvent = "test.ping"
 )
 
 // SyncSampleStatus is one of the values below, or one that came later.
@@ -802,6 +838,88 @@ const (
 	WebhookStatusEnabled  WebhookStatus = "enabled"
 	WebhookStatusDisabled WebhookStatus = "disabled"
 )
+
+// AbTest: The A/B test of a campaign: its variants go to a part of the audience, and the best of them to the rest.
+type AbTest struct {
+	// The variants, A first.
+	Variants []Variant `json:"variants"`
+	// The part of the audience in the test, in percent.
+	TestPercent int64 `json:"test_percent"`
+	// By what the variants are compared.
+	Metric AbTestMetric `json:"metric"`
+	// How long after the last message of the test is due the winner is chosen; null if you choose it.
+	TestMinutes *int64 `json:"test_minutes"`
+	// When the last message of the test was queued; null before that.
+	TestedAt *time.Time `json:"tested_at"`
+	// When the winner is chosen; null if nobody knows yet.
+	EndsAt *time.Time `json:"ends_at"`
+	// The variant that the rest gets; null before that.
+	Winner *AbTestWinner `json:"winner"`
+	// When the winner was chosen; null before that.
+	WinnerChosenAt *time.Time `json:"winner_chosen_at"`
+	// `time` if the best variant was chosen, `hand` if you chose; null before.
+	WinnerChosenBy *AbTestWinnerChosenBy `json:"winner_chosen_by"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *AbTest) UnmarshalJSON(text []byte) error {
+	type plain AbTest
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// AbTestOptions: An A/B test: the variants go to a part of the audience, and the best of them to the rest.
+type AbTestOptions struct {
+	// The variants, A first. No two may be the same.
+	Variants []VariantOptions `json:"variants"`
+	// The part of the audience that the test goes to, in percent. With 100, the variants go to all of it, and no
+	// winner is chosen.
+	TestPercent *int64 `json:"test_percent,omitempty"`
+	// By what the variants are compared.
+	Metric *AbTestMetric `json:"metric,omitempty"`
+	// How many minutes after the last message of the test is due the best variant is chosen; null if you choose it
+	// yourself.
+	TestMinutes *int64 `json:"test_minutes,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v AbTestOptions) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// AbTestReport: The A/B test of a campaign with the books of each variant.
+type AbTestReport struct {
+	// The variants, A first.
+	Variants []VariantReport `json:"variants"`
+	// The part of the audience in the test, in percent.
+	TestPercent int64 `json:"test_percent"`
+	// By what the variants are compared.
+	Metric AbTestMetric `json:"metric"`
+	// How long after the last message of the test is due the winner is chosen; null if you choose it.
+	TestMinutes *int64 `json:"test_minutes"`
+	// When the last message of the test was queued; null before that.
+	TestedAt *time.Time `json:"tested_at"`
+	// When the winner is chosen; null if nobody knows yet.
+	EndsAt *time.Time `json:"ends_at"`
+	// The variant that the rest gets; null before that.
+	Winner *AbTestWinner `json:"winner"`
+	// When the winner was chosen; null before that.
+	WinnerChosenAt *time.Time `json:"winner_chosen_at"`
+	// `time` if the best variant was chosen, `hand` if you chose; null before.
+	WinnerChosenBy *AbTestWinnerChosenBy `json:"winner_chosen_by"`
+	ID             string                `json:"id"`
+	Object         string                `json:"object"`
+	// The variant with the highest rate in the test; of equal ones the first.
+	Leader       AbTestWinner `json:"leader"`
+	Significance Significance `json:"significance"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *AbTestReport) UnmarshalJSON(text []byte) error {
+	type plain AbTestReport
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
 
 // ApiKey: An API key with its scopes. `key` is present only in the answer that creates or rolls it.
 type ApiKey struct {
@@ -1012,6 +1130,8 @@ type Campaign struct {
 	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
 	// between.
 	Version string `json:"version"`
+	// Its A/B test, if it has one.
+	AbTest *AbTest `json:"ab_test,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -1085,8 +1205,9 @@ type CampaignCreate struct {
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
 	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
 	// Their hosts must be public names. False if it is left out.
-	ShortenLinks *bool `json:"shorten_links,omitempty"`
-	Utm          *Utm  `json:"utm,omitempty"`
+	ShortenLinks *bool          `json:"shorten_links,omitempty"`
+	Utm          *Utm           `json:"utm,omitempty"`
+	AbTest       *AbTestOptions `json:"ab_test,omitempty"`
 	// A preflight of the campaign, at most 24 hours old.
 	Preflight *string `json:"preflight,omitempty"`
 	// The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its start, and before
@@ -1131,6 +1252,8 @@ type CampaignLink struct {
 	Clicks int64 `json:"clicks"`
 	// The number of messages in which it was clicked.
 	UniqueClicks int64 `json:"unique_clicks"`
+	// The variant in whose body it is, if the campaign has some.
+	Variant *AbTestWinner `json:"variant,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -1295,8 +1418,9 @@ type CampaignPreviewCreate struct {
 	OnUnknown *OnUnknown `json:"on_unknown,omitempty"`
 	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
 	// Their hosts must be public names. False if it is left out.
-	ShortenLinks *bool `json:"shorten_links,omitempty"`
-	Utm          *Utm  `json:"utm,omitempty"`
+	ShortenLinks *bool          `json:"shorten_links,omitempty"`
+	Utm          *Utm           `json:"utm,omitempty"`
+	AbTest       *AbTestOptions `json:"ab_test,omitempty"`
 	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
 	Body string `json:"body"`
 	// The audience.
@@ -1353,6 +1477,8 @@ type CampaignTest struct {
 	To []string `json:"to"`
 	// Map of {key: value} substituted into the body.
 	Variables map[string]any `json:"variables,omitempty"`
+	// The variant to send, if the campaign has an A/B test; A if it is left out.
+	Variant *AbTestWinner `json:"variant,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -1407,8 +1533,9 @@ type CampaignUpdate struct {
 	OnUnknown *Opt[OnUnknown] `json:"on_unknown,omitempty"`
 	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
 	// Their hosts must be public names. False if it is left out.
-	ShortenLinks *bool     `json:"shorten_links,omitempty"`
-	Utm          *Opt[Utm] `json:"utm,omitempty"`
+	ShortenLinks *bool               `json:"shorten_links,omitempty"`
+	Utm          *Opt[Utm]           `json:"utm,omitempty"`
+	AbTest       *Opt[AbTestOptions] `json:"ab_test,omitempty"`
 	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 	// The new audience.
@@ -3052,6 +3179,8 @@ type Message struct {
 	OnUnknown OnUnknown `json:"on_unknown"`
 	Reply     *Reply    `json:"reply,omitempty"`
 	Click     *Click    `json:"click,omitempty"`
+	// The variant of its campaign, if that has some.
+	Variant *AbTestWinner `json:"variant,omitempty"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -3581,6 +3710,25 @@ func (v *RowRefused) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// Sample: What came of a variant in the test, by the metric.
+type Sample struct {
+	// The size of the sample: for `delivery`, messages that were delivered, failed or are on their way at the carrier;
+	// for `click` and `reply`, those that the carrier accepted and that have not failed.
+	Messages int64 `json:"messages"`
+	// How many of them were delivered, clicked or replied to.
+	Successes int64 `json:"successes"`
+	// Successes by messages; 0 of none.
+	Rate float64 `json:"rate"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Sample) UnmarshalJSON(text []byte) error {
+	type plain Sample
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // SampleMessage: One recipient's message.
 type SampleMessage struct {
 	// The recipient.
@@ -3829,6 +3977,33 @@ type ShortLink struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *ShortLink) UnmarshalJSON(text []byte) error {
 	type plain ShortLink
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// Significance: Whether the variants differ by more than chance, by Pearson's chi-square test over the samples. The
+// statistic is computed exactly; with two variants it is the square of the z of a test of two proportions.
+type Significance struct {
+	// The chi-square statistic.
+	Statistic float64 `json:"statistic"`
+	// One less than the variants with messages.
+	DegreesOfFreedom int64 `json:"degrees_of_freedom"`
+	// How often equally good variants would differ this much by chance.
+	PValue float64 `json:"p_value"`
+	// The messages of each variant, A first.
+	SampleSizes []int64 `json:"sample_sizes"`
+	// Whether the samples are large enough for the test: at least 5 expected of each outcome.
+	Enough bool `json:"enough"`
+	// Whether they are, and the p-value is below 0.05.
+	Significant bool `json:"significant"`
+	// The same, in English.
+	Meaning string `json:"meaning"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Significance) UnmarshalJSON(text []byte) error {
+	type plain Significance
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -4272,6 +4447,63 @@ type Utm struct {
 // MarshalJSON writes the fields that are set.
 func (v Utm) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// Variant: A variant of a campaign.
+type Variant struct {
+	// Its name.
+	Variant AbTestWinner `json:"variant"`
+	// The text, with variables.
+	Body string `json:"body"`
+	// The sender the recipients see.
+	From string `json:"from"`
+	// Its share of the test in percent; null for equal shares.
+	Share *int64 `json:"share"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Variant) UnmarshalJSON(text []byte) error {
+	type plain Variant
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// VariantOptions: A variant of a campaign: what it does not say is as in the campaign.
+type VariantOptions struct {
+	// The text; the campaign's own if it is left out.
+	Body *string `json:"body,omitempty"`
+	// The sender; the campaign's own if it is left out.
+	From *string `json:"from,omitempty"`
+	// Its share of the test in percent. Give it for all variants, so that they add up to 100, or for none: then they
+	// have equal shares.
+	Share *int64 `json:"share,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v VariantOptions) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// VariantReport: A variant with its books: `stats` over all who got it, `test` over those in the test.
+type VariantReport struct {
+	// Its name.
+	Variant AbTestWinner `json:"variant"`
+	// The text, with variables.
+	Body string `json:"body"`
+	// The sender the recipients see.
+	From string `json:"from"`
+	// Its share of the test in percent; null for equal shares.
+	Share  *int64        `json:"share"`
+	Stats  CampaignStats `json:"stats"`
+	Test   CampaignStats `json:"test"`
+	Sample Sample        `json:"sample"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *VariantReport) UnmarshalJSON(text []byte) error {
+	type plain VariantReport
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // Webhook: A webhook. `secret` is present only in the answer that creates or rotates it.
 type Webhook struct {
 	ID     string `json:"id"`
@@ -4375,6 +4607,15 @@ type WebhookUpdate struct {
 
 // MarshalJSON writes the fields that are set.
 func (v WebhookUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// WinnerChoice: The variant that the rest of the audience gets.
+type WinnerChoice struct {
+	// Its name.
+	Variant AbTestWinner `json:"variant"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v WinnerChoice) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // Workspace: The settings of your workspace in this mode.
 type Workspace struct {
@@ -4490,7 +4731,7 @@ func newEventData(kind EventType) any {
 		return new(Message)
 	case EventTypeContactOptedIn, EventTypeContactOptedOut, EventTypeContactMerged, EventTypeContactUnreachable, EventTypeContactReachable:
 		return new(Contact)
-	case EventTypeCampaignDispatched, EventTypeCampaignCompleted, EventTypeCampaignStarted, EventTypeCampaignPaused, EventTypeCampaignResumed, EventTypeCampaignCanceled:
+	case EventTypeCampaignDispatched, EventTypeCampaignCompleted, EventTypeCampaignStarted, EventTypeCampaignPaused, EventTypeCampaignResumed, EventTypeCampaignCanceled, EventTypeCampaignTested, EventTypeCampaignWinnerChosen:
 		return new(Campaign)
 	case EventTypeCreditsLow:
 		return new(Credits)

@@ -257,6 +257,16 @@ func (s *CampaignsService) ListLinks(ctx context.Context, id string, options ...
 	return call[CampaignLinks](ctx, s.client, "GET", pathOf("/v1/campaigns/%s/links", id), nil, nil, options)
 }
 
+// RetrieveAbTest: Retrieve the A/B test of a campaign, with the books of each variant.
+func (s *CampaignsService) RetrieveAbTest(ctx context.Context, id string, options ...RequestOption) (*AbTestReport, error) {
+	return call[AbTestReport](ctx, s.client, "GET", pathOf("/v1/campaigns/%s/ab_test", id), nil, nil, options)
+}
+
+// ChooseWinner: Choose the variant that the rest of a campaign's audience gets.
+func (s *CampaignsService) ChooseWinner(ctx context.Context, id string, params WinnerChoice, options ...RequestOption) (*Campaign, error) {
+	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/winner", id), nil, params, options)
+}
+
 // Reconciliation: Reconcile a campaign: recipients, credits, carrier and events.
 func (s *CampaignsService) Reconciliation(ctx context.Context, id string, options ...RequestOption) (*Reconciliation, error) {
 	return call[Reconciliation](ctx, s.client, "GET", pathOf("/v1/campaigns/%s/reconciliation", id), nil, nil, options)

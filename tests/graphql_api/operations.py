@@ -270,6 +270,15 @@ OPERATIONS = (
         {"__typename": "Contact", "id": s.maria}, None, {"__typename": "Message", "id": s.message},
         {"__typename": "Contact", "id": s.ana}, {"__typename": "Workspace", "id": s.workspace}]},
               lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
+    Operation("CampaignAbTest", 2, lambda s: {
+        "campaign.abTest.metric": "DELIVERY", "campaign.abTest.winner": None, "campaign.abTest.leader": "A",
+        "campaign.abTest.variants.0.body": "Hey {firstName|there}", "campaign.abTest.variants.1.body": "Hey you",
+        "campaign.abTest.variants.1.stats": {"recipients": 0, "delivered": 0, "failed": 0, "creditsUsed": 0},
+        "campaign.abTest.significance.enough": False},
+              lambda s: {"id": s.draft}),
+    Operation("ChooseWinner", 3, lambda s: {
+        "chooseWinner.__typename": "ConflictError", "chooseWinner.code": "ab_test_state"},
+              lambda s: {"id": s.draft, "variant": "B"}),
     Operation("CampaignLinks", 1, lambda s: {"campaignLinks": []}, lambda s: {"id": s.campaign}),
     Operation(
         "CampaignReconciliation",

@@ -11,6 +11,7 @@ from msvs.api import ids
 from msvs.api.accounts import keys, users
 from msvs.api.audit import AUDIT_ENTRY, AuditAction
 from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.variants import AbTestOptions, VariantOptions
 from msvs.api.contacts import segments, suppressions
 from msvs.api.context import Context
 from msvs.api.dispatch import senders
@@ -87,7 +88,8 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         campaign = await campaigns.create_campaign(ctx, new)
         paused = await campaigns.create_campaign(ctx, new)
         await campaigns.pause_campaign(ctx, paused.id)
-        draft = await campaigns.create_campaign(ctx, structs.replace(new, draft=True))
+        test = AbTestOptions(variants=[VariantOptions(), VariantOptions(body="Hey you")])
+        draft = await campaigns.create_campaign(ctx, structs.replace(new, draft=True, ab_test=test))
         api_key, _ = await keys.create_key(ctx.workspace_id, livemode=ctx.livemode, name="Backend")
         owner = await make_member(workspace, "Rosa", Role.OWNER)
         member = await make_member(workspace, "Luis", Role.MEMBER)

@@ -18,7 +18,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from tests import factories
 from tests.rest_compat.conftest import Client
-from tests.rest_compat.making import CARRIERS, EVERY, get, in_future, post, work
+from tests.rest_compat.making import CARRIERS, EVERY, get, in_future, post, refused, work
 from tests.services import SERVICES
 
 SOME = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
@@ -358,3 +358,51 @@ async def test_a_campaign_shows_whom_it_excludes(api: httpx.AsyncClient) -> None
             body = {"exclude": exclude} if path.endswith(campaign["id"]) else {**told, "exclude": exclude}
             refused = await api.post(path, json=body)
             assert (refused.status_code, refused.json()["error"]["param"]) == (400, param), refused.text
+
+
+async def test_an_ab_test_from_its_creation_to_its_winner(api: httpx.AsyncClient) -> None:
+    contacts = await people(api, 8)
+    test = {"variants": [{}, {"body": "Doors are open"}], "test_percent": 1, "metric": "reply"}
+    campaign = await create(api, contacts, ab_test=test)
+    assert campaign["ab_test"] == {
+        "variants": [
+            {"variant": "A", "body": "Doors open", "from": "MASSIVESMS", "share": None},
+            {"variant": "B", "body": "Doors are open", "from": "MASSIVESMS", "share": None},
+        ],
+        "test_percent": 1,
+        "metric": "reply",
+        "test_minutes": None,
+        "tested_at": None,
+        "ends_at": None,
+        "winner": None,
+        "winner_chosen_at": None,
+        "winner_chosen_by": None,
+    }
+    early = await api.post(f"/v1/campaigns/{campaign['id']}/winner", json={"variant": "B"})
+    assert await refused(early) == (409, "ab_test_state", None)
+    await work()
+    waiting = await again(api, campaign)
+    assert (waiting["status"], waiting["dispatched_at"]) == ("sending", None)
+    assert waiting["ab_test"]["tested_at"] is not None
+    chosen = await post(api, f"/v1/campaigns/{campaign['id']}/winner", 200, variant="B")
+    assert (chosen["status"], chosen["ab_test"]["winner"]) == ("preparing", "B")
+    await work()
+    assert (await again(api, campaign))["status"] == "completed"
+    report = await get(api, f"/v1/campaigns/{campaign['id']}/ab_test")
+    assert (report["object"], report["id"], report["winner_chosen_by"]) == ("ab_test", campaign["id"], "hand")
+    assert sum(variant["stats"]["recipients"] for variant in report["variants"]) == 8
+    assert report["significance"]["enough"] is False
+    page = await get(api, "/v1/messages", limit=100)
+    assert {message["variant"] for message in page["data"]} <= {"A", "B"}
+    assert await events_of(api, campaign) == ["started", "tested", "winner_chosen", "dispatched", "completed"]
+
+
+async def test_a_campaign_without_variants_says_nothing_of_them(api: httpx.AsyncClient) -> None:
+    campaign = await create(api, await people(api, 2))
+    await work()
+    assert "ab_test" not in await again(api, campaign)
+    for message in (await get(api, "/v1/messages"))["data"]:
+        assert "variant" not in message
+    for event in (await get(api, "/v1/events", limit=100))["data"]:
+        assert not {"ab_test", "variant"} & set(event["data"])
+    assert (await refused(await api.get(f"/v1/campaigns/{campaign['id']}/ab_test")))[:2] == (404, "resource_missing")

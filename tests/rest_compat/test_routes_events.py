@@ -124,6 +124,23 @@ async def cancel_campaign(client: httpx.AsyncClient) -> None:
     await post(client, f"{await campaign(client, scheduled_at=in_future(days=1))}/cancel", 200)
 
 
+async def choose_a_winner(client: httpx.AsyncClient) -> None:
+    contacts = [
+        (await post(client, "/v1/contacts", phone=f"+1212555017{n}", opt_in={"source": "checkout"}))["id"]
+        for n in range(5)
+    ]
+    row = await post(
+        client,
+        "/v1/campaigns",
+        name="X",
+        body="Hi",
+        audience={"contact_ids": contacts},
+        ab_test={"variants": [{}, {"body": "Hey"}], "test_percent": 1},
+    )
+    await expand_campaigns(SERVICES)
+    await post(client, f"/v1/campaigns/{row['id']}/winner", 200, variant="B")
+
+
 async def cancel_import(client: httpx.AsyncClient) -> None:
     row = await post(client, "/v1/imports", file_name="people.csv")
     await post(client, f"/v1/imports/{row['id']}/cancel", 200)
@@ -199,6 +216,8 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.CAMPAIGN_PAUSED: pause_and_resume,
     EventType.CAMPAIGN_RESUMED: pause_and_resume,
     EventType.CAMPAIGN_CANCELED: cancel_campaign,
+    EventType.CAMPAIGN_TESTED: choose_a_winner,
+    EventType.CAMPAIGN_WINNER_CHOSEN: choose_a_winner,
     EventType.CONTACT_MERGED: merge_contacts,
     EventType.CONTACT_UNREACHABLE: lose_a_number,
     EventType.CONTACT_REACHABLE: reach_a_number,

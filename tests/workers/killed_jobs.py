@@ -1,4 +1,4 @@
-"""Workers of files and syncs that are killed by SIGKILL at their first statement, at their second, and so on.
+"""Workers of files, syncs and campaigns that are killed by SIGKILL at their first statement, their second, and so on.
 
 `python -m tests.workers.killed_jobs DATABASE_URL imports` prints how many statements the worker took that got through.
 With a number after it, that many workers are killed at random moments instead, and one more finishes the job. The
@@ -23,7 +23,7 @@ from msvs import database as db
 from msvs.api.contacts import sync_runs
 from msvs.http_client import HttpClient
 from msvs.settings import Settings
-from msvs.workers import bulk_actions, exports, import_reader, imports, syncs
+from msvs.workers import bulk_actions, campaigns, exports, import_reader, imports, syncs
 from msvs.workers.stopping import StopFlag
 from tests.services import SERVICES
 from tests.workers.fake_service import SECRET, serving
@@ -53,6 +53,7 @@ async def sync() -> None:
 
 
 JOBS: Mapping[str, Callable[[], Awaitable[object]]] = {
+    "campaigns": lambda: campaigns.expand_campaigns(SERVICES, chunk=2),
     "imports": lambda: imports.run_imports(SERVICES, SETTINGS),
     "exports": lambda: exports.run_export(SERVICES, StopFlag()),
     "bulk_actions": lambda: bulk_actions.run_bulk_action(SERVICES, StopFlag()),

@@ -1,4 +1,4 @@
-"""kill -9 at every statement of a worker of files and syncs: it goes on, nothing is lost, nothing is done twice."""
+"""kill -9 at every statement of a worker of files, syncs and campaigns: nothing is lost, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ import pytest
 from bench.engines import PEOPLE
 from msvs import database as db
 from msvs.api import ids
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.requests import CreateCampaign
+from msvs.api.campaigns.variants import AbTestOptions, VariantOptions, variant_of
 from msvs.api.consent import consent_chain
 from msvs.api.contacts import sources
 from msvs.api.contacts.bulk_actions import CreateBulkAction, create_bulk_action
@@ -24,12 +27,14 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.models import (
     AuditEntry,
     BulkAction,
+    Campaign,
     ConsentEvent,
     Contact,
     ContactImport,
     Event,
     Export,
     ListMember,
+    Message,
     OptInStatus,
     Suppression,
     SyncTrigger,
@@ -211,3 +216,25 @@ async def test_an_export_survives_kill_9_at_random_moments(
     assert {each["phone"] for each in lines} == {f"+1{2_125_000_000 + number}" for number in range(10 * ROWS)}
     assert len(lines) == 10 * ROWS
     assert await db.fetch_value("SELECT sum(length(data)) FROM export_chunks") == len(data)
+
+
+async def test_an_ab_test_survives_kill_9_at_every_statement(ctx: Context, database: str) -> None:
+    contacts = [await make_contact(ctx) for _ in range(16)]
+    listed = await make_list(ctx, contacts)
+    test = AbTestOptions(variants=[VariantOptions(), VariantOptions(body="B")], test_percent=50, test_minutes=5)
+    async with unit_of_work():
+        campaign = await campaigns.create_campaign(
+            ctx, CreateCampaign("Cohort 06", "A", list_ids=[listed.id], ab_test=test)
+        )
+    assert campaign.ab_test is not None
+    wanted = {contact.id: variant_of(campaign.id, contact.id, campaign.ab_test) for contact in contacts}
+    assert await kill_at_each(database, "campaigns") > 10
+    tested = {row.contact_id: row.variant for row in await Message.filter(campaign_id=campaign.id)}
+    assert tested == {id: variant for id, variant in wanted.items() if variant is not None}
+    await Campaign.filter(id=campaign.id).update(test_ends_at=await db.now())
+    assert await kill_at_each(database, "campaigns") > 10
+    rows = await Message.filter(campaign_id=campaign.id)
+    assert len(rows) == len(contacts)
+    assert {row.contact_id: row.variant for row in rows} == {id: variant or -1 for id, variant in wanted.items()}
+    events = await Event.filter(resource_id=campaign.id).order_by("id").values_list("type", flat=True)
+    assert list(events) == ["campaign.started", "campaign.tested", "campaign.winner_chosen", "campaign.dispatched"]

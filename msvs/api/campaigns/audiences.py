@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -16,14 +17,15 @@ from uuid_utils import uuid7
 from msvs.api import ids, settings_of_mode
 from msvs.api.campaigns.budgets import plan_credits
 from msvs.api.campaigns.exclusions import Exclusion, find_exclusion
-from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
+from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, VARIANT_COLUMNS, RowEncoder, Text
+from msvs.api.campaigns.variants import VARIANT, Content, bounds_of, contents_of, estimated_segments
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context, Services
 from msvs.api.credits import rates
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
-from msvs.api.dispatch.short_links import LinkRow, body_template, copy_links, link_rows, new_links
+from msvs.api.dispatch.short_links import LinkRow, copy_links, link_rows, new_links
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.scope import scoped
 from msvs.api.text import quiet_hours
@@ -31,13 +33,13 @@ from msvs.api.text.compliance import check_destination, is_in_blocked_range
 from msvs.api.text.links import LinkedTemplate
 from msvs.api.text.phones import Phone, parse_phone, region_of
 from msvs.api.text.rendering import CONTACT_FIELDS, HasAttributes, NotRenderable, contact_values, render
-from msvs.api.text.sms import Encoding, measure
+from msvs.api.text.sms import Encoding
 from msvs.api.text.templates import Template
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, record_encoded
 from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
 from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
-from msvs.models.campaigns import Audience, Exclusions, GuardRails
+from msvs.models.campaigns import AbTest, Audience, Exclusions, GuardRails
 from msvs.models.messages import MetadataValue
 
 MAX_IDS = 1000
@@ -55,8 +57,6 @@ MOST_BEGAN = 1000
 FIX_SECONDS = 600.0
 # A campaign later than this was missed: its hour is over.
 MAX_LATE = timedelta(minutes=60)
-# Stands for a value that is not known yet when the cost of a campaign is estimated.
-SAMPLE_VALUE = "Mariana"
 # Comes before every contact.
 NOBODY = UUID(int=0)
 
@@ -75,6 +75,12 @@ SELECT taken.phone, taken.contact_id, c.id, c.region, c.number_kind, c.opt_in_st
     CASE WHEN $3 THEN c.attributes END AS attributes
 FROM taken LEFT JOIN contacts AS c ON c.id = taken.contact_id AND c.phone = taken.phone
 """
+# Of those who are in the test, whose messages come first. An index has them and nobody else.
+TAKE_TESTED = (
+    TAKE_RECIPIENTS.replace("phone >= $4", "variant IS NOT NULL AND phone >= $4")
+    .replace("RETURNING phone, contact_id", "RETURNING phone, contact_id, variant")
+    .replace("AS attributes\n", "AS attributes,\n    taken.variant\n")
+)
 
 
 class RegionSettings(Protocol):
@@ -139,6 +145,12 @@ class ExpandingCampaign(Protocol):
     def guard_rails(self) -> GuardRails | None: ...
 
     @property
+    def ab_test(self) -> AbTest | None: ...
+
+    @property
+    def winner(self) -> int | None: ...
+
+    @property
     def default_sender(self) -> str: ...
 
     @property
@@ -149,24 +161,6 @@ class ExpandingCampaign(Protocol):
 
 
 class _Expanding(ExpandingCampaign, RegionSettings, Protocol): ...
-
-
-class HasBody(Protocol):
-    """The columns of a campaign that say what its messages read."""
-
-    @property
-    def body(self) -> str: ...
-
-    @property
-    def shorten_links(self) -> bool: ...
-
-    @property
-    def utm(self) -> Mapping[str, str] | None: ...
-
-
-def template_of(services: Services, campaign: HasBody) -> Template:
-    """Return the template of a campaign's messages. Raises InvalidRequest."""
-    return body_template(services, campaign.body, shorten_links=campaign.shorten_links, utm=campaign.utm)
 
 
 class Recipient(HasAttributes, Protocol):
@@ -365,11 +359,6 @@ async def estimate_credits(
     return int(credits) * estimated_segments(template)
 
 
-def estimated_segments(template: Template) -> int:
-    """Return the segments of a body whose variables are of ordinary length, before anything is rendered."""
-    return measure(template.render(dict.fromkeys(template.names, SAMPLE_VALUE))).segments
-
-
 FIND_NEWEST_CONTACT = "SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 ORDER BY id DESC LIMIT 1"
 LIST_BOUND = """
 SELECT bound.contact_id AS id FROM unnest($1::uuid[]) AS list (id) CROSS JOIN LATERAL (
@@ -389,6 +378,18 @@ WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 AND id IN ({m
 FIX_MORE = INSERT_RECIPIENTS + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
 
 
+def _with_variants(statement: str, ab_test: AbTest) -> str:
+    """Return a statement that fixes recipients, with the variant of each who is in the test."""
+    bounds = bounds_of(ab_test)
+    points = f"ARRAY[{', '.join(map(str, bounds))}]::bigint[]"
+    variant = VARIANT.format(contact="id", campaign="${number}::uuid", bounds=points, rest=len(bounds))
+    return (
+        statement.replace("phone, contact_id)", "phone, contact_id, variant)")
+        .replace("phone, id FROM", f"phone, id, {variant} FROM")
+        .replace("contact_id = excluded.contact_id", "contact_id = excluded.contact_id, variant = excluded.variant")
+    )
+
+
 async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
     """Fix a further chunk of who a campaign goes to, one row a phone. Return whether that was the last.
 
@@ -403,6 +404,8 @@ async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_
     until = last or campaign.audience_until
     members, values = await members_sql(ctx, campaign.audience, (after, until))
     fix = INSERT_RECIPIENTS if campaign.audience_after is None else FIX_MORE
+    if campaign.ab_test is not None:
+        fix = _with_variants(fix, campaign.ab_test)
     statement = fix.format(number=len(values) + 1, members=members)
     campaign.audience_count += await execute(statement, *values, campaign.id, timeout=FIX_SECONDS)
     campaign.audience_after = until
@@ -444,12 +447,12 @@ class Began:
 
 
 async def _take_recipients(
-    services: Services, campaign_id: UUID, limit: int, wants_attributes: bool, exclusion: Exclusion
+    services: Services, campaign_id: UUID, limit: int, wants_attributes: bool, exclusion: Exclusion, statement: str
 ) -> Sequence[Row]:
     """Take up to `limit` recipients from where the last chunk began on, and where those are too few from the first."""
     began = services.keep(Began)
     since = began.take(campaign_id)
-    take = TAKE_RECIPIENTS.format(exclusion=exclusion.sql)
+    take = statement.format(exclusion=exclusion.sql)
     recipients = await fetch(take, campaign_id, limit, wants_attributes, since, *exclusion.values)
     if len(recipients) < limit and since:
         left = limit - len(recipients)
@@ -462,8 +465,9 @@ async def _take_recipients(
 async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
     """Turn up to `limit` recipients of a preparing campaign into messages, in the current transaction. Return how many.
 
-    Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody. Raises
-    OverBudget where its messages cost more than is left of the campaign's `max_credits`.
+    Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody. Of a
+    campaign with variants, only who is in the test is taken until there is a winner. Raises OverBudget where its
+    messages cost more than is left of the campaign's `max_credits`.
     """
     campaign = await fetch_row(
         _Expanding,
@@ -478,22 +482,42 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
         # Halted, or ended: what is known of it is of no more use.
         services.keep(Began).take(campaign_id)
         return 0
-    template = template_of(services, campaign)
-    wants_attributes = not set(template.names).issubset(CONTACT_FIELDS)
+    contents = contents_of(services, campaign)
+    wants_attributes = any(not set(content.template.names).issubset(CONTACT_FIELDS) for content in contents)
     ctx = Context(campaign.workspace_id, campaign.livemode, services=services)
     exclusion = await find_exclusion(ctx, campaign.exclusions, now, first_parameter=5)
-    recipients = await _take_recipients(services, campaign_id, limit, wants_attributes, exclusion)
+    is_test = campaign.ab_test is not None and campaign.winner is None
+    take = TAKE_TESTED if is_test else TAKE_RECIPIENTS
+    recipients = await _take_recipients(services, campaign_id, limit, wants_attributes, exclusion, take)
     if not recipients:
         return 0
-    senders = await choose_senders(services, campaign, recipients)
-    chunk = _Chunk(campaign, template, Regions.of(campaign), senders, now, services.link_days)
-    await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
-    await copy_links(chunk.links)
-    await record_encoded(ctx, chunk.events, chunk.written, now)
+    chunks: list[tuple[_Chunk, Sequence[Row]]] = []
+    for content, group in _groups(contents, recipients, campaign.winner):
+        senders = await choose_senders(services, campaign, group, content.sender)
+        chunks.append((_Chunk(campaign, content, Regions.of(campaign), senders, now, services.link_days), group))
+    columns = MESSAGE_COLUMNS if campaign.ab_test is None else VARIANT_COLUMNS
+    await copy_encoded("messages", columns, chain.from_iterable(chunk.encode(group) for chunk, group in chunks))
+    await copy_links([link for chunk, _ in chunks for link in chunk.links])
+    events = chain.from_iterable(chunk.events for chunk, _ in chunks)
+    await record_encoded(ctx, events, chain.from_iterable(chunk.written for chunk, _ in chunks), now)
     # Last, as it locks the campaign's row.
-    await plan_credits(campaign.id, campaign.guard_rails, chunk.credits)
+    await plan_credits(campaign.id, campaign.guard_rails, sum(chunk.credits for chunk, _ in chunks))
     notify_after_commit(WorkQueue.MESSAGES)
     return len(recipients)
+
+
+def _groups(
+    contents: Sequence[Content], recipients: Sequence[Row], winner: int | None
+) -> Sequence[tuple[Content, Sequence[Row]]]:
+    """Return the recipients of each content: all of them, those of each variant, or all for the winner."""
+    if contents[0].variant is None:
+        return [(contents[0], recipients)]
+    if winner is not None:
+        return [(replace(contents[winner - 1], variant=-winner), recipients)]
+    groups: dict[int, list[Row]] = {}
+    for recipient in recipients:
+        groups.setdefault(recipient["variant"], []).append(recipient)
+    return [(contents[variant - 1], groups[variant]) for variant in sorted(groups)]
 
 
 class _Outcome(NamedTuple):
@@ -514,7 +538,7 @@ class _Chunk:
     def __init__(
         self,
         campaign: ExpandingCampaign,
-        template: Template,
+        content: Content,
         regions: Regions,
         senders: Mapping[str, str | None],
         now: datetime,
@@ -527,12 +551,13 @@ class _Chunk:
         self._event_ids: list[bytes] = []
         self._types: list[EventType] = []
         self._campaign = campaign
-        self._template = template
+        self._content = content
+        self._template = template = content.template
         self._regions = regions
         self._senders = senders
         self._now = now
-        self._sender: str | None = campaign.sender
-        self._unrendered = Text(campaign.body)
+        self._sender: str | None = content.sender
+        self._unrendered = Text(content.body)
         self._reasons: dict[tuple[object, ...], str | None] = {}
         self._found: dict[tuple[object, ...], tuple[RowEncoder, Text]] = {}
         self._encoders: dict[tuple[object, ...], RowEncoder] = {}
@@ -579,6 +604,7 @@ class _Chunk:
             message_id=id,
             campaign_id=campaign.id,
             contact_id=contact_id,
+            variant=self._content.variant,
             due_at=encoder.due_at,
             now=self._now,
         )
@@ -638,7 +664,7 @@ class _Chunk:
         key = (sender, encoding, segments, price, code, due_at)
         encoder = self._encoders.get(key)
         if encoder is None:
-            message = _new_message(self._campaign, recipient, sender, self._now)
+            message = _new_message(self._campaign, self._content, recipient, sender, self._now)
             message.encoding = encoding
             message.segments = segments
             message.due_at = due_at
@@ -650,21 +676,21 @@ class _Chunk:
 
 
 async def choose_senders(
-    services: Services, campaign: ExpandingCampaign, recipients: Sequence[Row]
+    services: Services, campaign: ExpandingCampaign, recipients: Sequence[Row], sender: str
 ) -> Mapping[str, str | None]:
-    """Choose the sender for each phone, None if none may be used; nothing where all get the campaign's."""
+    """Choose the sender for each phone, None if none may be used; nothing where all get the one given."""
     if not services.carriers.is_real(campaign.livemode):
-        if await is_usable(Context(campaign.workspace_id, campaign.livemode, services=services), campaign.sender):
+        if await is_usable(Context(campaign.workspace_id, campaign.livemode, services=services), sender):
             return {}
         return {row["phone"]: None for row in recipients}
     pool = await find_pool(campaign.workspace_id, campaign.default_sender)
     regions = {row["region"] for row in recipients}
-    if campaign.sender != pool.default:
-        refused = {region for region in regions if pool.refusal(campaign.sender, region) is not None}
+    if sender != pool.default:
+        refused = {region for region in regions if pool.refusal(sender, region) is not None}
         return {row["phone"]: None for row in recipients if row["region"] in refused}
     if not pool.has_choice:
         chosen = {region: pool.choose(region) for region in regions}
-        differing = {region for region in regions if chosen[region] != campaign.sender}
+        differing = {region for region in regions if chosen[region] != sender}
         return {row["phone"]: chosen[row["region"]] for row in recipients if row["region"] in differing}
     last = await find_last(campaign.workspace_id, True, [row["contact_id"] for row in recipients])
     return {row.phone: pool.choose(row.region, last=last.get(row.contact_id), key=row.phone) for row in recipients}
@@ -673,14 +699,15 @@ async def choose_senders(
 def make_message(
     campaign: ExpandingCampaign,
     recipient: Recipient,
-    template: Template,
+    content: Content,
     regions: Regions,
     senders: Mapping[str, str | None],
     now: datetime,
 ) -> NewMessage:
     """Make the message of one recipient."""
-    sender = senders.get(recipient.phone, campaign.sender)
-    message = _new_message(campaign, recipient, sender, now)
+    template = content.template
+    sender = senders.get(recipient.phone, content.sender)
+    message = _new_message(campaign, content, recipient, sender, now)
     code = _skip_reason(campaign, recipient, regions, sender)
     if code is None:
         try:
@@ -693,11 +720,13 @@ def make_message(
             code = error.code.value
     if code is not None:
         _skip(message, code)
-        message.body = campaign.body
+        message.body = content.body
     return message
 
 
-def _new_message(campaign: ExpandingCampaign, recipient: Recipient, sender: str | None, now: datetime) -> NewMessage:
+def _new_message(
+    campaign: ExpandingCampaign, content: Content, recipient: Recipient, sender: str | None, now: datetime
+) -> NewMessage:
     return NewMessage(
         ids.new_id(),
         campaign.workspace_id,
@@ -706,13 +735,14 @@ def _new_message(campaign: ExpandingCampaign, recipient: Recipient, sender: str 
         campaign.id,
         recipient.contact_id,
         recipient.phone,
-        sender or campaign.sender,
+        sender or content.sender,
         campaign.metadata,
         now,
         now,
         expires_at=campaign.expires_at,
         on_unknown=str(campaign.on_unknown),
         price=_price(campaign, recipient),
+        variant=content.variant,
     )
 
 

@@ -26,6 +26,15 @@ from msvs.api.campaigns.requests import (
     ListCampaigns,
     UpdateCampaign,
 )
+from msvs.api.campaigns.variants import (
+    check_ab_test,
+    check_contents,
+    check_senders,
+    contents_of,
+    estimated_segments,
+    longest_of,
+    read_variant,
+)
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits, rates
 from msvs.api.credits.caps import DAILY_CAP_REACHED
@@ -37,7 +46,7 @@ from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.pausing import DAILY_CAP, EXCLUSION_MISSING, GUARD_RAIL, INSUFFICIENT_CREDITS
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_usable
-from msvs.api.dispatch.short_links import body_template, check_utm
+from msvs.api.dispatch.short_links import check_utm
 from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.messages.messages import (
     SendMessage,
@@ -82,7 +91,6 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     now = ctx.services.clock()
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     utm = check_utm(data.utm)
-    body_template(ctx.services, data.body, shorten_links=bool(data.shorten_links), utm=utm)
     due_at = check_schedule(data.scheduled_at, now)
     check_pace(data.rate_per_minute, data.spread_hours)
     campaign = Campaign(
@@ -110,7 +118,9 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         shorten_links=bool(data.shorten_links),
         utm=utm,
         guard_rails=await read_guard_rails(ctx, data),
+        ab_test=await check_ab_test(ctx, data.ab_test),
     )
+    check_contents(ctx.services, campaign)
     members = None
     if not data.draft:
         members = await _launch(ctx, campaign, workspace, found_rates, due_at, now)
@@ -153,9 +163,11 @@ async def _change(ctx: Context, campaign: Campaign, data: UpdateCampaign, worksp
         campaign.shorten_links = data.shorten_links
     if data.utm is not msgspec.UNSET:
         campaign.utm = check_utm(data.utm)
-    audiences.template_of(ctx.services, campaign)
     if data.from_ is not msgspec.UNSET:
         campaign.sender = await check_campaign_sender(ctx, workspace, data.from_)
+    if data.ab_test is not msgspec.UNSET:
+        campaign.ab_test = await check_ab_test(ctx, data.ab_test)
+    check_contents(ctx.services, campaign)
     audience = (data.list_ids, data.segment_id, data.contact_ids)
     if any(each is not msgspec.UNSET for each in audience):
         list_ids, segment_id, contact_ids = audience
@@ -216,6 +228,7 @@ async def launch_campaign(
     await check_kept(ctx, campaign.exclusions)
     # Whose its sender is may have changed, too.
     await check_usable(ctx, campaign.sender)
+    await check_senders(ctx, campaign.ab_test)
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     members = await _launch(ctx, campaign, workspace, found_rates, due_at, now)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now, members)
@@ -250,6 +263,7 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
         on_unknown=source.on_unknown,
         shorten_links=source.shorten_links,
         utm=source.utm,
+        ab_test=source.ab_test,
     )
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, ctx.services.clock())
@@ -267,9 +281,11 @@ async def delete_campaign(ctx: Context, id: UUID) -> None:
 
 
 async def send_campaign_test(
-    ctx: Context, id: UUID, *, to: Sequence[str], variables: Variables | None = None
+    ctx: Context, id: UUID, *, to: Sequence[str], variables: Variables | None = None, variant: str | None = None
 ) -> list[NewMessage]:
     """Send a campaign's body to at most five phones of your own, each as a single message that says it is a test.
+
+    Of a campaign with an A/B test, it is that of the variant named, else of the first.
 
     Raises as send_message does, with `to[0]` as the parameter; nothing is sent then.
     """
@@ -279,12 +295,18 @@ async def send_campaign_test(
         raise InvalidRequest(
             f"to names 1 to {MAX_TEST_RECIPIENTS} phones.", param="to", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
+    number = 1
+    if variant is not None:
+        if campaign.ab_test is None:
+            raise InvalidRequest("The campaign has no variants.", param="variant")
+        number = read_variant(campaign.ab_test, variant)
+    content = contents_of(ctx.services, campaign)[number - 1]
     sent = []
     for phone in phones:
         data = SendMessage(
             to=phone,
-            body=campaign.body,
-            from_=campaign.sender,
+            body=content.body,
+            from_=content.sender,
             variables=variables or {},
             metadata={"test": "true", "campaign_id": ids.encode_id(ids.CAMPAIGN, id)},
             on_unknown=campaign.on_unknown,
@@ -467,11 +489,21 @@ async def _needs(campaign: Campaign, most: int) -> tuple[int, int]:
     following = queued.following
     if not following:
         rate = await fetch_value(NEXT_RATE, campaign.id, campaign.workspace_id)
-        following = audiences.estimated_segments(read_template(campaign.body)) * (rate or rates.DEFAULT)
+        following = max(map(_segments, _bodies(campaign))) * (rate or rates.DEFAULT)
     unexpanded = 0
     if queued.messages < most:
         unexpanded = await fetch_value(COUNT_UNEXPANDED, campaign.id, most - queued.messages)
     return following, queued.credits + unexpanded * following
+
+
+def _bodies(campaign: Campaign) -> list[str]:
+    """Return what recipients may get: the campaign's body, or those of its variants."""
+    variants = campaign.ab_test["variants"] if campaign.ab_test else [{}]
+    return [spec.get("body", campaign.body) for spec in variants]
+
+
+def _segments(body: str) -> int:
+    return estimated_segments(read_template(body))
 
 
 async def record_campaign_event(type: EventType, campaign: Campaign, now: datetime) -> None:
@@ -510,8 +542,8 @@ async def _check_credits(ctx: Context, campaign: Campaign, workspace: Workspace,
     Who of a large audience would get it is only counted where the balance may not do for all of them: then its members
     are returned, for what else is asked about them.
     """
-    template = audiences.template_of(ctx.services, campaign)
-    dearest = audiences.estimated_segments(template) * rates.dearest(found_rates)
+    template = longest_of(contents_of(ctx.services, campaign)).template
+    dearest = estimated_segments(template) * rates.dearest(found_rates)
     available = await credits.available(ctx.workspace_id)
     if await audiences.has_at_most(ctx, campaign.audience, available // max(dearest, 1)):
         return None

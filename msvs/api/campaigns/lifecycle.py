@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.api.campaigns import audiences
+from msvs.api.campaigns.ab_tests import end_test
 from msvs.api.campaigns.campaigns import pause_start, record_campaign_event
 from msvs.api.campaigns.exclusions import find_kept
 from msvs.api.campaigns.preflights import find_tripped
@@ -29,7 +30,8 @@ HAS_CAMPAIGN_WORK = """
 SELECT EXISTS (
     SELECT FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')
         AND (status = 'preparing' OR (status = 'scheduled' AND scheduled_at <= $1)
-            OR (status = 'paused' AND pause_reason IN ('insufficient_credits', 'daily_cap')))
+            OR (status = 'paused' AND pause_reason IN ('insufficient_credits', 'daily_cap'))
+            OR (status = 'sending' AND winner IS NULL AND test_ends_at <= $1))
 )
 """
 # The first of what is left of each canceled campaign, from where that is known to begin. One that is complete has
@@ -64,8 +66,8 @@ SHORTEST_INTERVAL = 0.0001
 
 
 async def has_work(services: Services, now: datetime) -> bool:
-    """Return whether a campaign is due, not all expanded, waiting for credits or a new day, or canceled with messages
-    left.
+    """Return whether a campaign is due, not all expanded, waiting for credits, a new day or its winner, or canceled
+    with messages left.
     """
     return bool(await fetch_value(HAS_CAMPAIGN_WORK, now) or await canceled_campaigns(services, now))
 
@@ -174,16 +176,32 @@ def _begin(campaign: Campaign, now: datetime) -> None:
         campaign.interval_seconds = interval if interval >= SHORTEST_INTERVAL else 0.0
 
 
+HAS_RECIPIENTS = "SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1)"
+# Those whose variant is set are in the test.
+HAS_TESTED = "SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1 AND variant IS NOT NULL)"
+
+
 async def finish_expansion(campaign_id: UUID, now: datetime) -> bool:
-    """Mark a campaign dispatched once no recipient is left to expand. Return whether this call did."""
+    """Mark a campaign dispatched once no recipient is left to expand. Return whether this call did.
+
+    Where others wait for the winner of its test, it is the test that ends.
+    """
     campaign = await Campaign.filter(id=campaign_id, status=CampaignStatus.PREPARING).select_for_update().first()
     if campaign is None or campaign.started_at is None:
         return False
-    if await fetch_value("SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1)", campaign_id):
+    is_left = await fetch_value(HAS_RECIPIENTS, campaign_id)
+    if campaign.ab_test is not None and campaign.winner is None:
+        if is_left and await fetch_value(HAS_TESTED, campaign_id):
+            return False
+        if is_left:
+            await end_test(campaign, now)
+            return True
+        campaign.tested_at = now
+    if is_left:
         return False
     campaign.status = CampaignStatus.SENDING
     campaign.dispatched_at = now
-    await campaign.save(update_fields=["status", "dispatched_at"])
+    await campaign.save(update_fields=["status", "dispatched_at", "tested_at"])
     await record_campaign_event(EventType.CAMPAIGN_DISPATCHED, campaign, now)
     notify_after_commit(WorkQueue.MAINTENANCE)
     return True
@@ -230,9 +248,7 @@ async def _is_open(campaign_id: UUID) -> bool:
     """Return whether a message of a campaign may still change, or a recipient become one."""
     if await count_open(campaign_id):
         return True
-    return bool(
-        await fetch_value("SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1)", campaign_id)
-    )
+    return bool(await fetch_value(HAS_RECIPIENTS, campaign_id))
 
 
 @dataclass(frozen=True, slots=True)

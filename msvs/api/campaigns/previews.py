@@ -19,6 +19,16 @@ from msvs.api.campaigns import audiences, checks
 from msvs.api.campaigns.audiences import Members
 from msvs.api.campaigns.exclusions import Exclusion, check_exclusions, find_exclusion
 from msvs.api.campaigns.requests import PreviewCampaign
+from msvs.api.campaigns.variants import (
+    MAX_PERCENT,
+    SAMPLE_VALUE,
+    Content,
+    check_ab_test,
+    check_contents,
+    contents_of,
+    longest_of,
+    shares_of,
+)
 from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context, Services
 from msvs.api.credits import caps, credits, rates
@@ -56,7 +66,7 @@ from msvs.api.text.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch
 from msvs.fields import TEXT, about
 from msvs.models import Campaign, Contact, ErasedSuppression, OnUnknown, OptInStatus, Suppression, Workspace
-from msvs.models.campaigns import Audience, Exclusions, GuardRails
+from msvs.models.campaigns import AbTest, Audience, Exclusions, GuardRails
 from msvs.models.messages import KeptWarning, MetadataValue
 
 K = TypeVar("K", bound=Hashable)
@@ -67,6 +77,9 @@ EXACT_UP_TO = 20_000
 LOOKED_AT = 2000
 SAMPLES = 10
 WITHOUT_EVIDENCE = "recipients_without_evidence"
+TEST_TOO_SMALL = "test_too_small"
+# With less messages, a variant of a test tells little.
+FEWEST_TESTED = 100
 MAX_CHARACTERS = 50
 # What carriers take in ordinary traffic; only the estimate of duration rests on it.
 MESSAGES_PER_SECOND = 500
@@ -327,11 +340,12 @@ def _rendered(preview: MessagePreview) -> Rendered | None:
 async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: int = EXACT_UP_TO) -> CampaignPreview:
     """Preview a campaign: who would get it, who would be skipped and why, what it would cost, ten of its messages.
 
+    Of a campaign with variants, all get the longest, so that it costs no more.
+
+
     Exact up to `exact_up_to` recipients, of a random sample of about as many above. Raises InvalidRequest as creating
     it does.
     """
-    utm = check_utm(data.utm)
-    template = body_template(ctx.services, data.body, shorten_links=bool(data.shorten_links), utm=utm)
     start = check_schedule(data.scheduled_at, ctx.services.clock())
     check_expiry(data.expires_at, start)
     checks.check_pace(data.rate_per_minute, data.spread_hours)
@@ -342,9 +356,11 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
     exclusions = await check_exclusions(ctx, data.exclude)
-    planned = _Planned(ctx, workspace, sender, data, start, found_rates, exclusions)
+    ab_test = await check_ab_test(ctx, data.ab_test)
+    planned = _Planned(ctx, workspace, sender, data, start, found_rates, exclusions, ab_test)
+    check_contents(ctx.services, planned)
     members = await audiences.members_sql(ctx, audience)
-    outcome, total, exact = await _look_at(ctx, planned, audience, members, template, exact_up_to)
+    outcome, total, exact = await _look_at(ctx, planned, audience, members, exact_up_to)
     preview = outcome.preview(total, exact=exact)
     left = await caps.spendable(ctx.workspace_id, start)
     preview.balance = left.balance
@@ -356,7 +372,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
         require_carrier(ctx.services, ctx.livemode)
         if ctx.livemode:
             required = await audiences.estimate_credits(
-                ctx, members, template, exclusions, admit_unknown=workspace.campaigns_admit_unknown
+                ctx, members, outcome.template, exclusions, admit_unknown=workspace.campaigns_admit_unknown
             )
             if preview.balance < required:
                 raise credits.insufficient(required, preview.balance)
@@ -411,17 +427,22 @@ async def _look_at_kept(
         contact_weekly_cap=campaign.contact_weekly_cap,
     )
     start = max(campaign.scheduled_at or now, now)
-    planned = _Planned(ctx, workspace, campaign.sender, data, start, found_rates, campaign.exclusions)
-    template = audiences.template_of(ctx.services, campaign)
+    planned = _Planned(ctx, workspace, campaign.sender, data, start, found_rates, campaign.exclusions, campaign.ab_test)
+    planned.shorten_links, planned.utm = campaign.shorten_links, campaign.utm
     members = members or await audiences.members_sql(ctx, campaign.audience)
-    outcome, total, exact = await _look_at(ctx, planned, campaign.audience, members, template, exact_up_to)
+    outcome, total, exact = await _look_at(ctx, planned, campaign.audience, members, exact_up_to)
     return outcome, outcome.preview(total, exact=exact)
 
 
 async def _look_at(
-    ctx: Context, planned: _Planned, audience: Audience, members: Members, template: Template, exact_up_to: int
+    ctx: Context, planned: _Planned, audience: Audience, members: Members, exact_up_to: int
 ) -> tuple[_Outcome, int, bool]:
-    """Render an audience, or a sample of it: what becomes of it, how many they are, and whether that is all of them."""
+    """Render an audience, or a sample of it: what becomes of it, how many they are, and whether that is all of them.
+
+    Of a campaign with variants, all get the longest.
+    """
+    contents = contents_of(ctx.services, planned)
+    content = longest_of(contents)
     total = await audiences.count_members(ctx, audience, members)
     first_parameter = len(members.values) + 2
     exclusion = await find_exclusion(ctx, planned.exclusions, planned.start, first_parameter=first_parameter)
@@ -429,10 +450,10 @@ async def _look_at(
     exact = total <= exact_up_to
     if exact:
         total = len(people)
-    outcome = _Outcome(planned, template, _suggestion(planned.body, template))
+    outcome = _Outcome(planned, content, _suggestion(content.body, content.template), contents)
     if not planned.caps.is_none:
         outcome.counted = await frequency.count([person.id for person in people], planned.caps, planned.start)
-    planned.senders = await audiences.choose_senders(ctx.services, planned, people)
+    planned.senders = await audiences.choose_senders(ctx.services, planned, people, content.sender)
     for first in range(0, len(people), RENDER_CHUNK):
         for person in people[first : first + RENDER_CHUNK]:
             outcome.add(person)
@@ -479,6 +500,7 @@ class _Planned:
         start: datetime,
         found_rates: Rates,
         exclusions: Exclusions | None,
+        ab_test: AbTest | None,
     ) -> None:
         self._services = ctx.services
         self.id = ids.new_id()
@@ -489,6 +511,8 @@ class _Planned:
         self.senders: Mapping[str, str | None] = {}
         self.rates = found_rates
         self.body = data.body
+        self.ab_test = ab_test
+        self.winner: int | None = None
         self.exclusions = exclusions
         self.send_at_local = data.send_at_local
         self.scheduled_at = data.scheduled_at
@@ -518,8 +542,9 @@ class _Planned:
         if self.rate_per_minute is not None:
             rates.append(self.rate_per_minute / 60)
         spread = timedelta(hours=self.spread_hours or 0).total_seconds()
+        tested = 60 * (self.ab_test["minutes"] or 0) if self.ab_test and self.ab_test["test_percent"] < 100 else 0
         waiting = 0.0 if last_opening is None else (last_opening - self.start).total_seconds() + held / min(rates)
-        return ceil(max(recipients / min(rates), spread, waiting))
+        return ceil(max(recipients / min(rates), spread, waiting)) + tested
 
 
 def _throughput_rates(services: Services, livemode: bool, sender: str) -> list[float]:
@@ -534,8 +559,9 @@ class _Outcome:
     """The outcomes of the recipients that were rendered so far."""
 
     planned: _Planned
-    template: Template
+    content: Content
     suggestion: str | None
+    contents: Sequence[Content]
     # By reason (None: sent), encoding, segments and price: every recipient is in one cell.
     cells: Counter[tuple[str | None, str, int, int]] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
@@ -552,13 +578,16 @@ class _Outcome:
     counted: Mapping[UUID, tuple[int, int]] = field(default_factory=dict)
     _by_body: dict[str, dict[str, int]] = field(default_factory=dict)
 
+    @property
+    def template(self) -> Template:
+        """The template of what all of them would get."""
+        return self.content.template
+
     def add(self, person: Row) -> None:
         """Look at one more recipient."""
         planned = self.planned
         self.unproven += person.consent == OptInStatus.UNKNOWN and not person.is_suppressed
-        message = audiences.make_message(
-            planned, person, self.template, planned.regions, planned.senders, planned.start
-        )
+        message = audiences.make_message(planned, person, self.content, planned.regions, planned.senders, planned.start)
         code = message.error_code
         if code is None:
             # What its claim would find.
@@ -607,8 +636,10 @@ class _Outcome:
     def warnings(self, preview: CampaignPreview, left: caps.Spendable) -> list[BodyWarning]:
         """Return the warnings about the body, its sender, its audience and the day's cap; `preview` has the counts."""
         bodies = [] if self.template.is_literal else [message.body for message in self.sent]
-        found = body_warnings.warn_of_template(self.planned.body, self.template, is_marketing=True, rendered=bodies)
+        found = body_warnings.warn_of_template(self.content.body, self.template, is_marketing=True, rendered=bodies)
         found += self._size_warnings(preview)
+        if self.planned.ab_test is not None:
+            found = self._variant_warnings(found, self.planned.ab_test, preview)
         found += [
             BodyWarning(SENDER_NOT_CARRIED, f"{count} recipients looked at: {reason}", "from")
             for reason, count in _most_first(self.uncarried)
@@ -625,10 +656,28 @@ class _Outcome:
             found.append(_cap_warning(preview.credits.total, left.left_today, self.planned.start))
         return found
 
+    def _variant_warnings(
+        self, found: Sequence[BodyWarning], ab_test: AbTest, preview: CampaignPreview
+    ) -> list[BodyWarning]:
+        """Return warnings, each about its variant; those found are about the longest."""
+        told = [each._replace(param=_variant_param(self.content, each.param, ab_test)) for each in found]
+        for content in self.contents:
+            if content.variant != self.content.variant and content.body != self.content.body:
+                more = body_warnings.warn_of_template(content.body, content.template, is_marketing=True)
+                told += [each._replace(param=_variant_param(content, each.param, ab_test)) for each in more]
+        shares = shares_of(ab_test)
+        fewest = preview.recipient_count * ab_test["test_percent"] * min(shares) // (MAX_PERCENT * sum(shares))
+        if fewest < FEWEST_TESTED:
+            message = (
+                f"The smallest variant gets about {fewest} messages. Between so few, differences are mostly chance."
+            )
+            told.append(BodyWarning(TEST_TOO_SMALL, message, "ab_test.test_percent"))
+        return told
+
     def _size_warnings(self, preview: CampaignPreview) -> list[BodyWarning]:
         """Return the warnings about the encoding and length of what was rendered; of nothing, of a likely body."""
         if not self.sent:
-            likely = _try_render(self.template, dict.fromkeys(self.template.names, audiences.SAMPLE_VALUE))
+            likely = _try_render(self.template, dict.fromkeys(self.template.names, SAMPLE_VALUE))
             if likely is None:
                 return []
             return body_warnings.warn_of_encoding(likely.body, likely.encoding) + body_warnings.warn_of_segments(
@@ -660,7 +709,7 @@ class _Outcome:
         held = min(round(self.held * ratio), recipients)
         return CampaignPreview(
             livemode=self.planned.livemode,
-            from_=self.planned.sender,
+            from_=self.content.sender,
             audience_count=recipients + skipped.total(),
             recipient_count=recipients,
             skipped_count=skipped.total(),
@@ -695,6 +744,13 @@ class _Outcome:
         )
 
 
+def _variant_param(content: Content, param: str | None, ab_test: AbTest) -> str | None:
+    """Return the input that a warning about the body of a variant is about."""
+    place = (content.variant or 1) - 1
+    is_own = param == "body" and "body" in ab_test["variants"][place]
+    return f"ab_test.variants[{place}].body" if is_own else param
+
+
 def _describe(preview: MessagePreview, body: str, template: Template, values: Mapping[str, str]) -> None:
     """Fill in what follows from the rendered body. Raises NotRenderable."""
     rendered = render(template, values)
@@ -724,7 +780,7 @@ def _missing_names(template: Template, values: Mapping[str, str]) -> list[str]:
         except NotRenderable as error:
             if error.code == ErrorCode.VARIABLE_MISSING:
                 names.append(error.name)
-                known[error.name] = audiences.SAMPLE_VALUE
+                known[error.name] = SAMPLE_VALUE
                 continue
         return names
 

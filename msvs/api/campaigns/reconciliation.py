@@ -196,6 +196,23 @@ FROM campaign, totals, tallied, phones, waiting, answers, own_events
 """
 
 
+# Of a campaign with variants: its recipients and credits by variant and state, as the rows and the tallies say.
+RECONCILE_VARIANTS = """
+WITH found AS (
+    SELECT variant, tally_status(status, delivery)::text AS state, count(*) AS messages, sum(credits_used) AS credits
+    FROM messages WHERE campaign_id = $1 AND workspace_id = $2 AND livemode = $3 GROUP BY 1, 2
+), tallied AS (
+    SELECT variant, status::text AS state, sum(messages) AS messages, sum(credits) AS credits
+    FROM campaign_tallies WHERE campaign_id = $1 GROUP BY 1, 2 HAVING sum(messages) <> 0 OR sum(credits) <> 0
+)
+SELECT coalesce(sum(found.messages) FILTER (WHERE found.variant IS NOT NULL), 0)::bigint AS recipients,
+    coalesce(sum(tallied.messages) FILTER (WHERE tallied.variant IS NOT NULL), 0)::bigint AS tallied,
+    coalesce(sum(found.messages) FILTER (WHERE found.variant IS NULL), 0)::bigint AS without,
+    count(*) FILTER (WHERE (found.messages, found.credits) IS DISTINCT FROM (tallied.messages, tallied.credits)) AS off
+FROM found FULL JOIN tallied
+    ON coalesce(found.variant, 0) = coalesce(tallied.variant, 0) AND found.state = tallied.state
+"""
+
 # A million recipients take longer than other statements may.
 TIMEOUT_SECONDS = 600.0
 
@@ -254,6 +271,8 @@ async def reconcile_campaign(ctx: Context, id: UUID, *, now: datetime | None = N
     if row is None:
         raise ids.missing("campaign", ids.encode_id(ids.CAMPAIGN, id))
     checks = [*_recipients(row), *_credits(row, ctx.livemode), *_carrier(row)]
+    if campaign.ab_test is not None:
+        checks += await _variants(ctx, id)
     oldest = await fetch_value(OLDEST_EVENTS)
     if oldest is None or campaign.created_at.astimezone(UTC).strftime("%Y_%m") >= oldest:
         checks += _events(row)
@@ -301,6 +320,16 @@ def _recipients(row: Row) -> list[ReconciliationCheck]:
     checks += [_check(f"tallies.{tally}", row[f"{tally}_state"], row[f"{tally}_tally"]) for tally in TALLIES]
     checks.append(_check("tallies.credits_used", row.credits_used, row.credits_tally))
     return checks
+
+
+async def _variants(ctx: Context, id: UUID) -> list[ReconciliationCheck]:
+    """Return each recipient has a variant, and the tallies of each say what its rows say."""
+    row = await fetch_row(RECONCILE_VARIANTS, id, ctx.workspace_id, ctx.livemode, timeout=TIMEOUT_SECONDS)
+    assert row is not None, "an aggregate has a row"
+    return [
+        _check("variants.recipients", row.recipients, row.tallied, row.off),
+        _check("variants.without", 0, row.without),
+    ]
 
 
 def _credits(row: Row, livemode: bool) -> list[ReconciliationCheck]:

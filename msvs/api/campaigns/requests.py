@@ -14,6 +14,7 @@ from msvs.api import ids
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.checks import MAX_RATE, MAX_SPREAD_HOURS
 from msvs.api.campaigns.exclusions import Exclude
+from msvs.api.campaigns.variants import AbTestOptions
 from msvs.api.dispatch.frequency import MAX_CAP
 from msvs.api.dispatch.short_links import ShortenLinks, Utm
 from msvs.api.messages.messages import (
@@ -30,6 +31,7 @@ from msvs.api.pages import OrderField, PageQuery
 from msvs.api.text.rendering import check_metadata
 from msvs.fields import LIST_ID, PHONE_PATTERN, AwareTime, Ref, Request, Version, about, id_pattern, named
 from msvs.models import CampaignStatus
+from msvs.models.campaigns import VARIANTS
 from msvs.models.messages import MetadataValue
 
 MAX_NAME = 200
@@ -105,6 +107,7 @@ class CampaignOptions(Request, frozen=True, kw_only=True):
     on_unknown: OnUnknownField | None = None
     shorten_links: ShortenLinks | None = None
     utm: Annotated[Utm, about("UTM parameters of its short links; for `shorten_links` only.")] | None = None
+    ab_test: Annotated[AbTestOptions, about("An A/B test of several bodies or senders.")] | None = None
 
 
 MAX_CREDITS = 1_000_000_000
@@ -205,6 +208,11 @@ class _Changes(Request, frozen=True, kw_only=True):
         | UnsetType
         | None
     ) = UNSET
+    ab_test: (
+        Annotated[AbTestOptions, about("An A/B test, in place of the one that it has; null for none.")]
+        | UnsetType
+        | None
+    ) = UNSET
     version: Version | UnsetType = UNSET
 
 
@@ -294,6 +302,12 @@ class CampaignTest(Request, frozen=True, kw_only=True):
         about("The phones, in E.164 format.", example=["+14155550123"], minItems=1, maxItems=MAX_TEST_RECIPIENTS),
     ]
     variables: Variables | None = None
+    variant: (
+        Annotated[
+            str, about("The variant to send, if the campaign has an A/B test; A if it is left out.", enum=[*VARIANTS])
+        ]
+        | None
+    ) = None
 
 
 class ListCampaigns(PageQuery, frozen=True, kw_only=True):

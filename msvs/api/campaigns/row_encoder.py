@@ -43,6 +43,9 @@ MESSAGE_COLUMNS = (
     "attempt_count",
 )
 
+# Of a campaign with variants; others have one column less to write.
+VARIANT_COLUMNS = (*MESSAGE_COLUMNS, "variant")
+
 _length = Struct("!i").pack
 _UUID_LENGTH = _length(16)
 _LENGTHS = [_length(size) for size in range(65)]
@@ -107,7 +110,10 @@ class RowEncoder:
             False,
             0,
         )
-        self._head = encode_row_head(MESSAGE_COLUMNS) + _UUID_LENGTH
+        columns: tuple[str, ...] = MESSAGE_COLUMNS
+        if message.variant is not None:
+            row, columns = (*row, message.variant), VARIANT_COLUMNS
+        self._head = encode_row_head(columns) + _UUID_LENGTH
         self._tail = b"".join(map(encode_field, row))
         self._event_head = encode_row_head(EVENT_COLUMNS) + _UUID_LENGTH
         event: tuple[FieldValue, ...] = (message.workspace_id, message.livemode, type.value)

@@ -36,6 +36,17 @@ TALLIES = """(
         WHERE campaign_id = $1
     ) AS tallies
 )"""
+# Of the variants of campaigns: below 0, those who got it as the winner.
+VARIANT_STATS = """
+SELECT campaign_id, variant, status, sum(messages)::bigint AS messages, sum(credits)::bigint AS credits
+FROM campaign_tallies WHERE campaign_id = ANY($1) AND variant IS NOT NULL GROUP BY campaign_id, variant, status
+UNION ALL
+SELECT campaign_id, variant, NULL, count(*), 0 FROM messages
+WHERE campaign_id = ANY($1) AND opted_out AND variant IS NOT NULL AND {in_months} GROUP BY campaign_id, variant
+UNION ALL
+SELECT campaign_id, variant, 'clicks', sum(clicks)::bigint, sum(first_clicks)::bigint FROM click_tallies
+WHERE campaign_id = ANY($1) AND variant <> 0 GROUP BY campaign_id, variant
+"""
 Tally = tuple[str | None, int, int]
 
 
@@ -47,6 +58,36 @@ async def campaign_stats(campaign_ids: Sequence[UUID]) -> dict[UUID, CampaignSta
     for row in await fetch(in_months_of(campaign_ids, STATS), list(stats)):
         _add(stats[row.campaign_id], row.status, row.messages, row.credits)
     return stats
+
+
+class VariantBooks:
+    """The stats of each variant of a campaign: of those in its test, and of those who got it as the winner."""
+
+    def __init__(self) -> None:
+        self._stats: dict[int, CampaignStats] = {}
+
+    def add(self, variant: int, status: str | None, messages: int, credits: int) -> None:
+        """Take in a tally."""
+        _add(self._stats.setdefault(variant, CampaignStats()), status, messages, credits)
+
+    def tested(self, variant: int) -> CampaignStats:
+        """Return the stats of who got a variant in the test."""
+        return self._stats.get(variant, CampaignStats())
+
+    def all_of(self, variant: int) -> CampaignStats:
+        """Return the stats of everybody who got a variant."""
+        found, rest = self.tested(variant), self.tested(-variant)
+        names = CampaignStats.__struct_fields__
+        return CampaignStats(**{name: getattr(found, name) + getattr(rest, name) for name in names})
+
+
+async def variant_books(campaign_ids: Sequence[UUID]) -> dict[UUID, VariantBooks]:
+    """Return the books of the variants of campaigns, by id. The caller has checked whose they are."""
+    books = {campaign_id: VariantBooks() for campaign_id in campaign_ids}
+    if books:
+        for row in await fetch(in_months_of(campaign_ids, VARIANT_STATS), list(books)):
+            books[row.campaign_id].add(row.variant, row.status, row.messages, row.credits)
+    return books
 
 
 def stats_of(tallies: Iterable[Tally]) -> CampaignStats:
@@ -104,10 +145,10 @@ FOLD_TALLIES = """
 WITH taken AS (
     DELETE FROM campaign_tallies WHERE id = ANY (ARRAY(
         SELECT id FROM campaign_tallies WHERE campaign_id = $1 LIMIT $2 FOR UPDATE SKIP LOCKED
-    )) RETURNING status, messages, credits
+    )) RETURNING status, variant, messages, credits
 )
-INSERT INTO campaign_tallies (campaign_id, status, messages, credits)
-SELECT $1, status, sum(messages), sum(credits) FROM taken GROUP BY status
+INSERT INTO campaign_tallies (campaign_id, status, variant, messages, credits)
+SELECT $1, status, variant, sum(messages), sum(credits) FROM taken GROUP BY status, variant
 HAVING sum(messages) <> 0 OR sum(credits) <> 0
 """
 FOLD_BATCH = 5000

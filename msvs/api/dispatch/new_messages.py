@@ -53,6 +53,7 @@ class NewMessage:
     warnings: list[KeptWarning] | None = None
     on_unknown: str = OnUnknown.NEVER.value
     is_by_user: bool = False
+    variant: int | None = None
     links: tuple[NewLink, ...] = ()
 
     @property

@@ -93,6 +93,7 @@ LINK_COLUMNS = (
     "contact_id",
     "position",
     "url",
+    "variant",
     "clicks",
     "created_at",
     "expires_at",
@@ -100,7 +101,7 @@ LINK_COLUMNS = (
 INSERT_LINKS = f"""
 INSERT INTO short_links ({", ".join(LINK_COLUMNS)})
 SELECT * FROM unnest($1::varchar[], $2::uuid[], $3::bool[], $4::uuid[], $5::uuid[], $6::uuid[], $7::smallint[],
-    $8::text[], $9::int[], $10::timestamptz[], $11::timestamptz[])
+    $8::text[], $9::smallint[], $10::int[], $11::timestamptz[], $12::timestamptz[])
 """
 LinkRow = Sequence[object]
 
@@ -114,13 +115,14 @@ def link_rows(
     message_id: UUID,
     campaign_id: UUID | None,
     contact_id: UUID | None,
+    variant: int | None = None,
     due_at: datetime,
     now: datetime,
 ) -> list[LinkRow]:
     """Return the rows of a message's links, which lead somewhere for so many days after it is due."""
     owner = (workspace_id, livemode, message_id, campaign_id, contact_id)
     expires_at = due_at + timedelta(days=days)
-    return [(link.code, *owner, link.position, link.url, 0, now, expires_at) for link in links]
+    return [(link.code, *owner, link.position, link.url, variant, 0, now, expires_at) for link in links]
 
 
 async def insert_links(services: Services, messages: Iterable[NewMessage]) -> None:

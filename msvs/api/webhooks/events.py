@@ -47,6 +47,8 @@ class EventType(StrEnum):
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
+    CAMPAIGN_TESTED = "campaign.tested"
+    CAMPAIGN_WINNER_CHOSEN = "campaign.winner_chosen"
     IMPORT_COMPLETED = "import.completed"
     BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"

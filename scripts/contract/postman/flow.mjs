@@ -106,6 +106,8 @@ export const FLOW = {
   cloneCampaign: { path: { id: "campaign_id" } },
   testCampaign: { path: { id: "campaign_id" }, body: { to: ["{{phone}}"] } },
   listCampaignLinks: { path: { id: "campaign_id" } },
+  retrieveAbTest: { path: { id: "campaign_id" } },
+  chooseWinner: { path: { id: "campaign_id" } },
   reconcileCampaign: { path: { id: "campaign_id" } },
   cancelCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
   pauseCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },

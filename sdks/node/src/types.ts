@@ -6,6 +6,25 @@ export type Scalar = string | number | boolean | null;
 /** Any text, without hiding the values that are known: sets of values are open. */
 type Open = string & Record<never, never>;
 
+export type AbTestMetric =
+  | "delivery"
+  | "click"
+  | "reply"
+  | Open;
+
+export type AbTestWinner =
+  | "A"
+  | "B"
+  | "C"
+  | "D"
+  | "E"
+  | Open;
+
+export type AbTestWinnerChosenBy =
+  | "time"
+  | "hand"
+  | Open;
+
 export type AutoTopUpOffReason =
   | "owner"
   | "declined"
@@ -109,6 +128,7 @@ export type Engagement =
   | Open;
 
 export type ErrorCode =
+  | "ab_test_state"
   | "address_expired"
   | "address_not_allowed"
   | "api_key_expired"
@@ -250,6 +270,8 @@ export type EventType =
   | "campaign.paused"
   | "campaign.resumed"
   | "campaign.canceled"
+  | "campaign.tested"
+  | "campaign.winner_chosen"
   | "import.completed"
   | "bulk_action.completed"
   | "list.sync.completed"
@@ -545,6 +567,8 @@ export type SubscribedEvent =
   | "campaign.paused"
   | "campaign.resumed"
   | "campaign.canceled"
+  | "campaign.tested"
+  | "campaign.winner_chosen"
   | "import.completed"
   | "bulk_action.completed"
   | "list.sync.completed"
@@ -591,6 +615,24 @@ export type WebhookStatus =
   | "enabled"
   | "disabled"
   | Open;
+
+/** An A/B test: the variants go to a part of the audience, and the best of them to the rest. */
+export interface AbTestOptionsParams {
+  /** The variants, A first. No two may be the same. */
+  variants: ReadonlyArray<VariantOptionsParams>;
+  /**
+   * The part of the audience that the test goes to, in percent. With 100, the variants go to all of it, and no winner
+   * is chosen.
+   */
+  test_percent?: number;
+  /** By what the variants are compared. */
+  metric?: AbTestMetric;
+  /**
+   * How many minutes after the last message of the test is due the best variant is chosen; null if you choose it
+   * yourself.
+   */
+  test_minutes?: number | null;
+}
 
 /** The audience of a campaign: the union of lists, a segment and single contacts. */
 export interface AudienceParams {
@@ -782,6 +824,68 @@ export interface UtmParams {
   content?: string | null;
 }
 
+/** A variant of a campaign: what it does not say is as in the campaign. */
+export interface VariantOptionsParams {
+  /** The text; the campaign's own if it is left out. */
+  body?: string | null;
+  /** The sender; the campaign's own if it is left out. */
+  from?: string | null;
+  /**
+   * Its share of the test in percent. Give it for all variants, so that they add up to 100, or for none: then they
+   * have equal shares.
+   */
+  share?: number | null;
+}
+
+/** The A/B test of a campaign: its variants go to a part of the audience, and the best of them to the rest. */
+export interface AbTest {
+  /** The variants, A first. */
+  variants: Array<Variant>;
+  /** The part of the audience in the test, in percent. */
+  test_percent: number;
+  /** By what the variants are compared. */
+  metric: AbTestMetric;
+  /** How long after the last message of the test is due the winner is chosen; null if you choose it. */
+  test_minutes: number | null;
+  /** When the last message of the test was queued; null before that. */
+  tested_at: string | null;
+  /** When the winner is chosen; null if nobody knows yet. */
+  ends_at: string | null;
+  /** The variant that the rest gets; null before that. */
+  winner: AbTestWinner | null;
+  /** When the winner was chosen; null before that. */
+  winner_chosen_at: string | null;
+  /** `time` if the best variant was chosen, `hand` if you chose; null before. */
+  winner_chosen_by: AbTestWinnerChosenBy | null;
+}
+
+/** The A/B test of a campaign with the books of each variant. */
+export interface AbTestReport {
+  /** The variants, A first. */
+  variants: Array<VariantReport>;
+  /** The part of the audience in the test, in percent. */
+  test_percent: number;
+  /** By what the variants are compared. */
+  metric: AbTestMetric;
+  /** How long after the last message of the test is due the winner is chosen; null if you choose it. */
+  test_minutes: number | null;
+  /** When the last message of the test was queued; null before that. */
+  tested_at: string | null;
+  /** When the winner is chosen; null if nobody knows yet. */
+  ends_at: string | null;
+  /** The variant that the rest gets; null before that. */
+  winner: AbTestWinner | null;
+  /** When the winner was chosen; null before that. */
+  winner_chosen_at: string | null;
+  /** `time` if the best variant was chosen, `hand` if you chose; null before. */
+  winner_chosen_by: AbTestWinnerChosenBy | null;
+  id: string;
+  object: "ab_test";
+  /** The variant with the highest rate in the test; of equal ones the first. */
+  leader: AbTestWinner;
+  significance: Significance;
+}
+
 /** An API key with its scopes. `key` is present only in the answer that creates or rolls it. */
 export interface ApiKey {
   id: string;
@@ -963,6 +1067,8 @@ export interface Campaign {
    * between.
    */
   version: string;
+  /** Its A/B test, if it has one. */
+  ab_test?: AbTest;
 }
 
 /** The audience of a campaign: the union of lists, a segment and single contacts. */
@@ -1019,6 +1125,8 @@ export interface CampaignLink {
   clicks: number;
   /** The number of messages in which it was clicked. */
   unique_clicks: number;
+  /** The variant in whose body it is, if the campaign has some. */
+  variant?: AbTestWinner;
 }
 
 /** The links of a campaign's body, in their order. */
@@ -1194,6 +1302,28 @@ export interface CampaignTestSent {
   id: string;
   object: "campaign_test";
   messages: Array<Message>;
+}
+
+/** All messages of the campaign's A/B test queued; the rest waits for the winner. */
+export interface CampaignTestedEvent {
+  id: string;
+  object: "event";
+  type: "campaign.tested";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Campaign;
+}
+
+/** Winner of the campaign's A/B test chosen: `data.ab_test.winner`. */
+export interface CampaignWinnerChosenEvent {
+  id: string;
+  object: "event";
+  type: "campaign.winner_chosen";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Campaign;
 }
 
 /** The carrier of the last attempt, and its id of the message. */
@@ -2229,6 +2359,8 @@ export interface Message {
   on_unknown: OnUnknown;
   reply?: Reply;
   click?: Click;
+  /** The variant of its campaign, if that has some. */
+  variant?: AbTestWinner;
 }
 
 /** One attempt to hand the message to a carrier. `outcome` is null while it lasts. */
@@ -2614,6 +2746,19 @@ export interface RowRefused {
   param: string;
 }
 
+/** What came of a variant in the test, by the metric. */
+export interface Sample {
+  /**
+   * The size of the sample: for `delivery`, messages that were delivered, failed or are on their way at the carrier;
+   * for `click` and `reply`, those that the carrier accepted and that have not failed.
+   */
+  messages: number;
+  /** How many of them were delivered, clicked or replied to. */
+  successes: number;
+  /** Successes by messages; 0 of none. */
+  rate: number;
+}
+
 /** One recipient's message. */
 export interface SampleMessage {
   /** The recipient. */
@@ -2773,6 +2918,27 @@ export interface ShortLink {
   last_clicked_at: string | null;
   /** The link leads nowhere after this time. */
   expires_at: string;
+}
+
+/**
+ * Whether the variants differ by more than chance, by Pearson's chi-square test over the samples. The statistic is
+ * computed exactly; with two variants it is the square of the z of a test of two proportions.
+ */
+export interface Significance {
+  /** The chi-square statistic. */
+  statistic: number;
+  /** One less than the variants with messages. */
+  degrees_of_freedom: number;
+  /** How often equally good variants would differ this much by chance. */
+  p_value: number;
+  /** The messages of each variant, A first. */
+  sample_sizes: Array<number>;
+  /** Whether the samples are large enough for the test: at least 5 expected of each outcome. */
+  enough: boolean;
+  /** Whether they are, and the p-value is below 0.05. */
+  significant: boolean;
+  /** The same, in English. */
+  meaning: string;
 }
 
 /** The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late. */
@@ -2989,6 +3155,33 @@ export interface Utm {
   content?: string | null;
 }
 
+/** A variant of a campaign. */
+export interface Variant {
+  /** Its name. */
+  variant: AbTestWinner;
+  /** The text, with variables. */
+  body: string;
+  /** The sender the recipients see. */
+  from: string;
+  /** Its share of the test in percent; null for equal shares. */
+  share: number | null;
+}
+
+/** A variant with its books: `stats` over all who got it, `test` over those in the test. */
+export interface VariantReport {
+  /** Its name. */
+  variant: AbTestWinner;
+  /** The text, with variables. */
+  body: string;
+  /** The sender the recipients see. */
+  from: string;
+  /** Its share of the test in percent; null for equal shares. */
+  share: number | null;
+  stats: CampaignStats;
+  test: CampaignStats;
+  sample: Sample;
+}
+
 /** A webhook. `secret` is present only in the answer that creates or rotates it. */
 export interface Webhook {
   id: string;
@@ -3134,6 +3327,8 @@ export type KnownEvent =
   | CampaignPausedEvent
   | CampaignResumedEvent
   | CampaignCanceledEvent
+  | CampaignTestedEvent
+  | CampaignWinnerChosenEvent
   | ImportCompletedEvent
   | BulkActionCompletedEvent
   | ListSyncCompletedEvent
@@ -3167,6 +3362,8 @@ export const EVENT_TYPES: readonly string[] = [
   "campaign.paused",
   "campaign.resumed",
   "campaign.canceled",
+  "campaign.tested",
+  "campaign.winner_chosen",
   "import.completed",
   "bulk_action.completed",
   "list.sync.completed",

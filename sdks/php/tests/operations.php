@@ -26,6 +26,8 @@ return [
     'cloneCampaign' => ['campaigns', 'clone', ['id'], true],
     'testCampaign' => ['campaigns', 'test', ['id'], true],
     'listCampaignLinks' => ['campaigns', 'listLinks', ['id'], false],
+    'retrieveAbTest' => ['campaigns', 'retrieveAbTest', ['id'], false],
+    'chooseWinner' => ['campaigns', 'chooseWinner', ['id'], true],
     'reconcileCampaign' => ['campaigns', 'reconciliation', ['id'], false],
     'cancelCampaign' => ['campaigns', 'cancel', ['id'], false],
     'pauseCampaign' => ['campaigns', 'pause', ['id'], false],

@@ -15,6 +15,7 @@ from msvs.api import ids
 from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.campaigns.audiences import Regions
 from msvs.api.campaigns.campaigns import CreateCampaign
+from msvs.api.campaigns.variants import Content
 from msvs.api.context import Context
 from msvs.api.ids import new_id
 from msvs.api.resources import message_resource
@@ -121,11 +122,12 @@ async def test_an_expansion_writes_what_one_message_at_a_time_would(
     messages = {row.contact_id: row for row in await Message.filter(campaign_id=campaign.id)}
     events = {row.resource_id: row for row in await Event.filter(type__in=["message.queued", "message.skipped"])}
     assert (len(messages), len(events)) == (len(people), len(people))
+    content = Content(body, campaign.sender, compile_template(body))
     seen = _Seen(campaign, workspace.campaigns_admit_unknown)
     for person in people:
         message = messages[person.id]
         recipient = _Recipient(person, None if person.id == gone.id else person.id)
-        draft = audiences.make_message(seen, recipient, compile_template(body), Regions.of(workspace), {}, NOW)
+        draft = audiences.make_message(seen, recipient, content, Regions.of(workspace), {}, NOW)
         assert draft.links == ()
         for name in draft.__slots__:
             assert name in ("id", "links") or getattr(message, name) == getattr(draft, name), name

@@ -64,7 +64,7 @@ export function BodyCard({ draft, onChange, preview }: Props) {
             </Callout>
           );
         })}
-        {preview.warnings.filter(({ code }) => code !== FORCED).map(({ code, message }) => (
+        {preview.warnings.filter(({ code }) => code !== FORCED || preview.characters.length === 0).map(({ code, message }) => (
           <Callout key={code + message} tone="warn">
             {message}
           </Callout>

@@ -46,6 +46,7 @@ export const CampaignFull = graphql(`
     stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed clicks uniqueClicks }
     failures { code message status count }
     warnings { code message }
+    abTest { metric }
   }
 `);
 const CampaignData = graphql(`

@@ -18,6 +18,7 @@ import { BodyCard } from "./body";
 import { createInput, EMPTY, hasAudience, inputOf, type Draft } from "./draft";
 import { DeliveryCard } from "./delivery";
 import { LinksCard } from "./links";
+import { VariantsCard } from "./variants";
 import { ExcludeCard } from "./exclude";
 import { PreviewColumn, usePreview } from "./preview";
 import { Review } from "./review";
@@ -44,6 +45,7 @@ const ComposeCampaign = graphql(`
       version
       audience { listIds segmentId contactIds }
       exclude { listIds segmentIds campaignIds messagedWithinDays }
+      abTest { testPercent metric testMinutes variants { body from share } }
     }
     workspace { id defaultSender quietHours }
   }
@@ -66,7 +68,7 @@ const SaveDraft = graphql(`
   mutation SaveDraft($id: ID!, $input: UpdateCampaignInput!) {
     updateCampaign(id: $id, input: $input) {
       __typename
-      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours sendAtLocal contactDailyCap contactWeeklyCap shortenLinks utm { source medium campaign term content } version audience { listIds segmentId contactIds } exclude { listIds segmentIds campaignIds messagedWithinDays } }
+      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours sendAtLocal contactDailyCap contactWeeklyCap shortenLinks utm { source medium campaign term content } version audience { listIds segmentId contactIds } exclude { listIds segmentIds campaignIds messagedWithinDays } abTest { testPercent metric testMinutes variants { variant body from share } } }
       ... on Error { code message param }
     }
   }
@@ -75,6 +77,16 @@ const SaveDraft = graphql(`
 const SAVE_MS = 800;
 
 type Found = NonNullable<ComposeCampaignQuery["campaign"]>;
+
+/** Return the variants of an A/B test as the composer has them: what is as in the campaign is empty. */
+function variantsOf({ abTest, body, from }: Found): Pick<Draft, "variants" | "test"> {
+  if (abTest == null) return { variants: EMPTY.variants, test: EMPTY.test };
+  const written = abTest.variants.map((each) => ({ body: each.body === body ? "" : each.body, from: each.from === from ? "" : each.from }));
+  const [first = EMPTY.test.first, ...variants] = written;
+  const shares = abTest.variants.map(({ share }) => share ?? null);
+  const hours = abTest.testMinutes == null ? "" : String(abTest.testMinutes / 60);
+  return { variants, test: { percent: String(abTest.testPercent), metric: abTest.metric, hours, first, shares: shares.includes(null) ? [] : shares } };
+}
 
 function draftOf(campaign: Found, defaultSender: string, zone: string): Draft {
   const { audience, exclude, scheduledAt, ratePerMinute, spreadHours } = campaign;
@@ -99,6 +111,7 @@ function draftOf(campaign: Found, defaultSender: string, zone: string): Draft {
       campaignIds: exclude?.campaignIds ?? [],
       days: String(exclude?.messagedWithinDays ?? ""),
     },
+    ...variantsOf(campaign),
     shortenLinks: campaign.shortenLinks,
     utm: {
       source: campaign.utm?.source ?? "",
@@ -318,6 +331,7 @@ function Composer({ initial, initialId, version, defaultSender, onTheirs }: Comp
             <Field label={t`Name`} hint={t`For your team only.`} value={draft.name} onChange={(name) => change({ name })} maxLength={200} error={draft.name.trim() === "" ? t`Give it a name.` : undefined} />
           </Card>
           <BodyCard draft={draft} onChange={change} preview={preview} />
+          <VariantsCard draft={draft} onChange={change} />
           <LinksCard draft={draft} onChange={change} />
           <AudienceCard draft={draft} onChange={change} />
           <ExcludeCard draft={draft} onChange={change} own={id.current} />
@@ -326,7 +340,7 @@ function Composer({ initial, initialId, version, defaultSender, onTheirs }: Comp
         <PreviewColumn draft={draft} preview={preview} defaultSender={defaultSender} />
       </div>
       {open === "review" && id.current !== null && <Review id={id.current} draft={draft} onClose={() => setOpen(null)} />}
-      {open === "test" && id.current !== null && <TestSend id={id.current} onClose={() => setOpen(null)} />}
+      {open === "test" && id.current !== null && <TestSend id={id.current} variants={draft.variants.length === 0 ? 0 : (inputOf(draft, "UTC").abTest?.variants.length ?? 0)} onClose={() => setOpen(null)} />}
     </>
   );
 }

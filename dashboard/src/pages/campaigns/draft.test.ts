@@ -20,6 +20,17 @@ describe("a draft", () => {
     expect(inputOf(EMPTY, "UTC")).toMatchObject({ sendAtLocal: null, contactDailyCap: null, contactWeeklyCap: null });
     expect(inputOf({ ...EMPTY, localTime: "10:00", dailyCap: "1", weeklyCap: "none" }, "UTC")).toMatchObject({ sendAtLocal: "10:00", contactDailyCap: 1, contactWeeklyCap: null });
   });
+  test("has an A/B test once another variant says something", () => {
+    expect(inputOf({ ...EMPTY, body: "A", variants: [{ body: " ", from: "" }] }, "UTC").abTest).toBeNull();
+    expect(inputOf({ ...EMPTY, body: "A", variants: [{ body: "B", from: "" }, { body: "", from: "COHORT" }] }, "UTC").abTest).toEqual({
+      variants: [{}, { body: "B" }, { from: "COHORT" }],
+      testPercent: 20,
+      metric: "DELIVERY",
+      testMinutes: 240,
+    });
+    const test = { ...EMPTY.test, hours: "", shares: [70, 30] };
+    expect(inputOf({ ...EMPTY, body: "A", variants: [{ body: "B", from: "" }], test }, "UTC").abTest).toMatchObject({ variants: [{ share: 70 }, { body: "B", share: 30 }], testMinutes: null });
+  });
   test("has a pace of whole messages", () => {
     expect(inputOf({ ...EMPTY, pace: "rate", ratePerMinute: "30.4" }, "UTC").ratePerMinute).toBe(30);
     expect(inputOf({ ...EMPTY, pace: "spread", spreadHours: "1.5" }, "UTC").spreadHours).toBe(1.5);

@@ -22,9 +22,34 @@ export interface Draft {
   weeklyCap: string;
   /** Who of the audience is skipped. */
   exclude: Left;
+  /** The other variants of an A/B test, B first; none for no test. */
+  variants: readonly Variant[];
+  test: Test;
   shortenLinks: boolean;
   /** UTM parameters of the short links, each empty for none. */
   utm: Readonly<Record<UtmName, string>>;
+}
+
+export interface Variant {
+  /** Empty for the campaign's own text. */
+  body: string;
+  /** Empty for the campaign's own sender. */
+  from: string;
+}
+
+export const METRICS = ["DELIVERY", "CLICK", "REPLY"] as const;
+export type Metric = (typeof METRICS)[number];
+export const MOST_VARIANTS = 5;
+
+export interface Test {
+  /** The part of the audience in the test, in percent, as it is typed. */
+  percent: string;
+  metric: Metric;
+  /** Hours until the winner is chosen, as they are typed; empty where somebody chooses. */
+  hours: string;
+  /** What variant A differs in from the campaign, and the shares, where the API was told of some. */
+  first: Variant;
+  shares: readonly (number | null)[];
 }
 
 export const UTM_NAMES = ["source", "medium", "campaign", "term", "content"] as const;
@@ -54,6 +79,8 @@ export const EMPTY: Draft = {
   dailyCap: "",
   weeklyCap: "",
   exclude: { listIds: [], segmentIds: [], campaignIds: [], days: "" },
+  variants: [],
+  test: { percent: "20", metric: "DELIVERY", hours: "4", first: { body: "", from: "" }, shares: [] },
   shortenLinks: false,
   utm: { source: "", medium: "", campaign: "", term: "", content: "" },
 };
@@ -76,6 +103,22 @@ function utmOf({ shortenLinks, utm }: Draft) {
   return !shortenLinks || given.length === 0 ? null : Object.fromEntries(given.map((name) => [name, utm[name].trim()]));
 }
 
+const variantOf = ({ body, from }: Variant) => ({ ...(body.trim() === "" ? {} : { body }), ...(from === "" ? {} : { from }) });
+
+/** Return the A/B test as the API takes it, null while no other variant says anything. */
+function testOf({ variants, test }: Draft) {
+  const others = variants.filter(({ body, from }) => body.trim() !== "" || from !== "");
+  if (others.length === 0) return null;
+  const all = [test.first, ...others];
+  const hasShares = test.shares.length === all.length;
+  return {
+    variants: all.map((variant, place) => ({ ...variantOf(variant), ...(hasShares ? { share: test.shares[place] ?? null } : {}) })),
+    testPercent: Math.round(number(test.percent) ?? 0),
+    metric: test.metric,
+    testMinutes: test.hours.trim() === "" ? null : Math.round((number(test.hours) ?? 0) * 60),
+  };
+}
+
 type Written = Omit<PreviewCampaignInput, "name" | "metadata" | "expiresAt">;
 
 /** Return the draft as the API takes it, with every field that an update may clear. */
@@ -94,6 +137,7 @@ export function inputOf(draft: Draft, zone: string): Written {
     exclude: excludeOf(draft.exclude),
     shortenLinks: draft.shortenLinks,
     utm: utmOf(draft),
+    abTest: testOf(draft),
   };
 }
 

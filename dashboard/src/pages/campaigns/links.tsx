@@ -8,7 +8,7 @@ import type { Draft, UtmName } from "./draft";
 
 const LinksData = graphql(`
   query CampaignLinks($id: ID!) {
-    campaignLinks(id: $id) { url position clicks uniqueClicks }
+    campaignLinks(id: $id) { variant url position clicks uniqueClicks }
   }
 `);
 
@@ -54,9 +54,9 @@ export function Links({ campaign: { id, status } }: { campaign: Campaign }) {
             </tr>
           </thead>
           <tbody>
-            {links.map(({ url, position, clicks, uniqueClicks }) => (
-              <tr key={position}>
-                <th scope="row" className="border-t border-line py-2.5 pr-4 font-normal break-all">{url}</th>
+            {links.map(({ variant, url, position, clicks, uniqueClicks }) => (
+              <tr key={`${variant ?? ""} ${position}`}>
+                <th scope="row" className="border-t border-line py-2.5 pr-4 font-normal break-all">{variant == null ? url : `${variant}: ${url}`}</th>
                 <td className="border-t border-line px-4 py-2.5 text-right"><Count value={clicks} /></td>
                 <td className="border-t border-line py-2.5 pl-4 text-right"><Count value={uniqueClicks} /></td>
               </tr>

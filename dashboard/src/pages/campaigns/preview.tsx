@@ -102,9 +102,10 @@ export function usePreview(draft: Draft): Preview {
   return {
     campaign,
     message,
-    characters: about?.characters ?? [],
-    suggestedBody: about?.suggestedBody ?? null,
-    segmentsSaved: about?.segmentsSaved ?? 0,
+    // Of several variants, these are about the longest, which need not be the text of the campaign.
+    characters: now.abTest == null ? (about?.characters ?? []) : [],
+    suggestedBody: now.abTest == null ? (about?.suggestedBody ?? null) : null,
+    segmentsSaved: now.abTest == null ? (about?.segmentsSaved ?? 0) : 0,
     missing: campaign?.missingVariables ?? [],
     warnings: (campaign ?? message)?.warnings ?? [],
     problem: many.problem ?? one.problem,

@@ -8,33 +8,35 @@ import { graphql } from "@/gql";
 import { MessageBadge } from "@/status";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
-import { Field } from "@/ui/fields";
+import { Field, Segmented } from "@/ui/fields";
 import { Callout } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
 import type { MessageStatus } from "@/gql/graphql";
 
 const SendTest = graphql(`
-  mutation SendTest($id: ID!, $to: [String!]!) {
-    sendCampaignTest(id: $id, to: $to) {
+  mutation SendTest($id: ID!, $to: [String!]!, $variant: String) {
+    sendCampaignTest(id: $id, to: $to, variant: $variant) {
       __typename
       ... on CampaignTest { messages { id to body status } }
       ... on Error { code message param }
     }
   }
 `);
+const NAMES: readonly string[] = [..."ABCDE"];
 const SANDBOX_PHONE = "+14155550123";
 
-export function TestSend({ id, onClose }: { id: string; onClose: () => void }) {
+export function TestSend({ id, variants, onClose }: { id: string; variants: number; onClose: () => void }) {
   const { t } = useLingui();
   const { livemode } = useSession();
   const textOf = useProblemText();
   const send = useChange(SendTest);
+  const [variant, setVariant] = useState("A");
   const [phones, setPhones] = useState(livemode ? "" : SANDBOX_PHONE);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [sent, setSent] = useState<readonly { id: string; to: string; status: MessageStatus }[]>([]);
   const to = phones.split(/[\s,;]+/).filter((each) => each !== "");
   const go = async () => {
-    const { done, problem: found } = await send.run({ id, to });
+    const { done, problem: found } = await send.run({ id, to, variant: variants === 0 ? null : variant });
     setProblem(found);
     setSent(done?.messages ?? []);
   };
@@ -55,6 +57,7 @@ export function TestSend({ id, onClose }: { id: string; onClose: () => void }) {
           <Trans>Phones of your own get the text as single messages. Variables take their fallbacks.</Trans>
         </p>
         {problem !== null && <Callout tone="danger">{textOf(problem)}</Callout>}
+        {variants > 0 && <Segmented label={t`Variant`} choices={NAMES.slice(0, variants).map((value) => ({ value, label: value }))} value={variant} onChange={setVariant} />}
         <Field label={t`Phones`} hint={t`With country code; several by a comma.`} value={phones} onChange={setPhones} inputMode="tel" autoFocus />
         {sent.length > 0 && (
           <Callout tone="good">

@@ -121,6 +121,16 @@ var Calls = map[string]Call{
 	"listCampaignLinks": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Campaigns.ListLinks(ctx, args.text("id"), options...)
 	},
+	"retrieveAbTest": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Campaigns.RetrieveAbTest(ctx, args.text("id"), options...)
+	},
+	"chooseWinner": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.WinnerChoice
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Campaigns.ChooseWinner(ctx, args.text("id"), params, options...)
+	},
 	"reconcileCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Campaigns.Reconciliation(ctx, args.text("id"), options...)
 	},

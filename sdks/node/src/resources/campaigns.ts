@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { AudienceParams, Campaign, CampaignLinks, CampaignPreflight, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ExcludeParams, ListMessagesOrder, OnUnknown, Reconciliation, Scalar, UtmParams } from "../types.js";
+import type { AbTestOptionsParams, AbTestReport, AbTestWinner, AudienceParams, Campaign, CampaignLinks, CampaignPreflight, CampaignPreview, CampaignStatus, CampaignTestSent, Deleted, ExcludeParams, ListMessagesOrder, OnUnknown, Reconciliation, Scalar, UtmParams } from "../types.js";
 
 /** Parameters of campaigns.create. */
 export interface CampaignsCreateParams {
@@ -50,6 +50,7 @@ export interface CampaignsCreateParams {
    */
   shorten_links?: boolean | null;
   utm?: UtmParams | null;
+  ab_test?: AbTestOptionsParams | null;
   /** A preflight of the campaign, at most 24 hours old. */
   preflight?: string | null;
   /**
@@ -129,6 +130,7 @@ export interface CampaignsPreviewParams {
    */
   shorten_links?: boolean | null;
   utm?: UtmParams | null;
+  ab_test?: AbTestOptionsParams | null;
   /** The name, which is ignored. */
   name?: string | null;
 }
@@ -174,6 +176,7 @@ export interface CampaignsPreflightParams {
    */
   shorten_links?: boolean | null;
   utm?: UtmParams | null;
+  ab_test?: AbTestOptionsParams | null;
   /** The name, which is ignored. */
   name?: string | null;
 }
@@ -222,6 +225,7 @@ export interface CampaignsUpdateParams {
    */
   shorten_links?: boolean;
   utm?: UtmParams | null;
+  ab_test?: AbTestOptionsParams | null;
   /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
   /** The new audience. */
@@ -258,6 +262,14 @@ export interface CampaignsTestParams {
   to: ReadonlyArray<string>;
   /** Map of {key: value} substituted into the body. */
   variables?: Record<string, Scalar | null> | null;
+  /** The variant to send, if the campaign has an A/B test; A if it is left out. */
+  variant?: AbTestWinner | null;
+}
+
+/** Parameters of campaigns.chooseWinner. */
+export interface CampaignsChooseWinnerParams {
+  /** Its name. */
+  variant: AbTestWinner;
 }
 
 /** Send one message to many contacts: lists, a segment, or contacts by id. */
@@ -333,6 +345,16 @@ export class CampaignsResource {
   /** List the links of a campaign with their clicks. */
   listLinks(id: string, options: RequestOptions = {}): Promise<Result<CampaignLinks>> {
     return this.#call.one("GET", `/v1/campaigns/${pathId("id", id)}/links`, { options });
+  }
+
+  /** Retrieve the A/B test of a campaign, with the books of each variant. */
+  retrieveAbTest(id: string, options: RequestOptions = {}): Promise<Result<AbTestReport>> {
+    return this.#call.one("GET", `/v1/campaigns/${pathId("id", id)}/ab_test`, { options });
+  }
+
+  /** Choose the variant that the rest of a campaign's audience gets. */
+  chooseWinner(id: string, params: CampaignsChooseWinnerParams, options: RequestOptions = {}): Promise<Result<Campaign>> {
+    return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/winner`, { body: params, options });
   }
 
   /** Reconcile a campaign: recipients, credits, carrier and events. */

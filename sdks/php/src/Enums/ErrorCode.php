@@ -11,6 +11,7 @@ namespace MassiveSMS\Enums;
  */
 final class ErrorCode
 {
+    public const AB_TEST_STATE = 'ab_test_state';
     public const ADDRESS_EXPIRED = 'address_expired';
     public const ADDRESS_NOT_ALLOWED = 'address_not_allowed';
     public const API_KEY_EXPIRED = 'api_key_expired';

@@ -30,6 +30,8 @@ final class SubscribedEvent
     public const CAMPAIGN_PAUSED = 'campaign.paused';
     public const CAMPAIGN_RESUMED = 'campaign.resumed';
     public const CAMPAIGN_CANCELED = 'campaign.canceled';
+    public const CAMPAIGN_TESTED = 'campaign.tested';
+    public const CAMPAIGN_WINNER_CHOSEN = 'campaign.winner_chosen';
     public const IMPORT_COMPLETED = 'import.completed';
     public const BULK_ACTION_COMPLETED = 'bulk_action.completed';
     public const LIST_SYNC_COMPLETED = 'list.sync.completed';

@@ -51,6 +51,7 @@ use MassiveSMS\Model;
  * @property-read GuardRails|null $guard_rails Beyond what it is paused; null if nothing was asked for.
  * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
  * refused if another was made in between.
+ * @property-read AbTest|null $ab_test Its A/B test, if it has one.
  */
 final class Campaign extends Model
 {
@@ -67,5 +68,6 @@ final class Campaign extends Model
         'created_at' => 'time',
         'utm' => Utm::class,
         'guard_rails' => GuardRails::class,
+        'ab_test' => AbTest::class,
     ];
 }

@@ -16,6 +16,7 @@ use MassiveSMS\Model;
  * @property-read int $position The place of the link in the body, from 0.
  * @property-read int $clicks The number of clicks, without those of programs.
  * @property-read int $unique_clicks The number of messages in which it was clicked.
+ * @property-read string|null $variant The variant in whose body it is, if the campaign has some.
  */
 final class CampaignLink extends Model
 {

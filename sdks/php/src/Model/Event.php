@@ -43,6 +43,8 @@ class Event extends Model
         'campaign.paused' => CampaignPausedEvent::class,
         'campaign.resumed' => CampaignResumedEvent::class,
         'campaign.canceled' => CampaignCanceledEvent::class,
+        'campaign.tested' => CampaignTestedEvent::class,
+        'campaign.winner_chosen' => CampaignWinnerChosenEvent::class,
         'import.completed' => ImportCompletedEvent::class,
         'bulk_action.completed' => BulkActionCompletedEvent::class,
         'list.sync.completed' => ListSyncCompletedEvent::class,

@@ -44,6 +44,7 @@ use MassiveSMS\Model;
  * asked: `never` or `resend`.
  * @property-read Reply|null $reply
  * @property-read Click|null $click
+ * @property-read string|null $variant The variant of its campaign, if that has some.
  */
 final class Message extends Model
 {

@@ -40,6 +40,7 @@ final class Campaigns extends Resource
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool|null,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
+     *     ab_test?: array{variants: list<array{body?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
      *     preflight?: string|null,
      *     max_credits?: int|null,
      *     max_drift?: float|null,
@@ -83,7 +84,7 @@ final class Campaigns extends Resource
             [],
             [],
             $params,
-            ['audience' => [], 'exclude' => [], 'metadata' => [], 'utm' => []],
+            ['audience' => [], 'exclude' => [], 'metadata' => [], 'utm' => [], 'ab_test' => ['variants' => ['*' => []]]],
             $options,
         );
     }
@@ -139,6 +140,7 @@ final class Campaigns extends Resource
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool|null,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
+     *     ab_test?: array{variants: list<array{body?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
      *     name?: string|null,
      * } $params
      * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
@@ -172,7 +174,7 @@ final class Campaigns extends Resource
             [],
             [],
             $params,
-            ['exclude' => [], 'metadata' => [], 'utm' => [], 'audience' => []],
+            ['exclude' => [], 'metadata' => [], 'utm' => [], 'ab_test' => ['variants' => ['*' => []]], 'audience' => []],
             $options,
         );
     }
@@ -197,6 +199,7 @@ final class Campaigns extends Resource
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool|null,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
+     *     ab_test?: array{variants: list<array{body?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
      *     name?: string|null,
      * } $params
      * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
@@ -230,7 +233,7 @@ final class Campaigns extends Resource
             [],
             [],
             $params,
-            ['exclude' => [], 'metadata' => [], 'utm' => [], 'audience' => []],
+            ['exclude' => [], 'metadata' => [], 'utm' => [], 'ab_test' => ['variants' => ['*' => []]], 'audience' => []],
             $options,
         );
     }
@@ -277,6 +280,7 @@ final class Campaigns extends Resource
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
+     *     ab_test?: array{variants: list<array{body?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
      *     version?: string,
      *     audience?: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
      * } $params
@@ -313,7 +317,7 @@ final class Campaigns extends Resource
             ['id' => $id],
             [],
             $params,
-            ['metadata' => [], 'exclude' => [], 'utm' => [], 'audience' => []],
+            ['metadata' => [], 'exclude' => [], 'utm' => [], 'ab_test' => ['variants' => ['*' => []]], 'audience' => []],
             $options,
         );
     }
@@ -405,9 +409,11 @@ final class Campaigns extends Resource
      * @param array{
      *     to: list<string>,
      *     variables?: array<string, mixed>|null,
+     *     variant?: 'A'|'B'|'C'|'D'|'E'|string|null,
      * } $params
      * - `to`: The phones, in E.164 format.
      * - `variables`: Map of {key: value} substituted into the body.
+     * - `variant`: The variant to send, if the campaign has an A/B test; A if it is left out.
      * @param RequestOptions $options
      */
     public function test(string $id, array $params, array $options = []): Model\CampaignTestSent
@@ -440,6 +446,50 @@ final class Campaigns extends Resource
             [],
             [],
             null,
+            $options,
+        );
+    }
+
+    /**
+     * Retrieve the A/B test of a campaign, with the books of each variant.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function retrieveAbTest(string $id, array $options = []): Model\AbTestReport
+    {
+        return $this->fetch(
+            Model\AbTestReport::class,
+            'GET',
+            '/v1/campaigns/{id}/ab_test',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Choose the variant that the rest of a campaign's audience gets.
+     *
+     * @param string $id The resource's id.
+     * @param array{
+     *     variant: 'A'|'B'|'C'|'D'|'E'|string,
+     * } $params
+     * - `variant`: Its name.
+     * @param RequestOptions $options
+     */
+    public function chooseWinner(string $id, array $params, array $options = []): Model\Campaign
+    {
+        return $this->fetch(
+            Model\Campaign::class,
+            'POST',
+            '/v1/campaigns/{id}/winner',
+            ['id' => $id],
+            [],
+            $params,
+            [],
             $options,
         );
     }

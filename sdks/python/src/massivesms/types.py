@@ -10,6 +10,31 @@ from typing import Any, ClassVar, Literal, Required, TypedDict, Union
 
 from massivesms._model import Model
 
+AbTestMetric = (
+    Literal[
+        "delivery",
+        "click",
+        "reply",
+    ]
+    | str
+)
+AbTestWinner = (
+    Literal[
+        "A",
+        "B",
+        "C",
+        "D",
+        "E",
+    ]
+    | str
+)
+AbTestWinnerChosenBy = (
+    Literal[
+        "time",
+        "hand",
+    ]
+    | str
+)
 AutoTopUpOffReason = (
     Literal[
         "owner",
@@ -140,6 +165,7 @@ Engagement = (
 )
 ErrorCode = (
     Literal[
+        "ab_test_state",
         "address_expired",
         "address_not_allowed",
         "api_key_expired",
@@ -285,6 +311,8 @@ EventType = (
         "campaign.paused",
         "campaign.resumed",
         "campaign.canceled",
+        "campaign.tested",
+        "campaign.winner_chosen",
         "import.completed",
         "bulk_action.completed",
         "list.sync.completed",
@@ -640,6 +668,8 @@ SubscribedEvent = (
         "campaign.paused",
         "campaign.resumed",
         "campaign.canceled",
+        "campaign.tested",
+        "campaign.winner_chosen",
         "import.completed",
         "bulk_action.completed",
         "list.sync.completed",
@@ -700,6 +730,15 @@ WebhookStatus = (
     ]
     | str
 )
+
+
+class AbTestOptionsParam(TypedDict, total=False):
+    """An A/B test: the variants go to a part of the audience, and the best of them to the rest."""
+
+    variants: Required[Sequence[VariantOptionsParam]]
+    test_percent: int
+    metric: AbTestMetric
+    test_minutes: int | None
 
 
 class AudienceParam(TypedDict, total=False):
@@ -843,6 +882,69 @@ class UtmParam(TypedDict, total=False):
     content: str | None
 
 
+VariantOptionsParam = TypedDict(
+    "VariantOptionsParam",
+    {
+        "body": "str | None",
+        "from": "str | None",
+        "share": "int | None",
+    },
+)
+
+
+class AbTest(Model):
+    """The A/B test of a campaign: its variants go to a part of the audience, and the best of them to the rest."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"variants": "Variant"}
+    variants: list[Variant]
+    """The variants, A first."""
+    test_percent: int
+    """The part of the audience in the test, in percent."""
+    metric: AbTestMetric
+    """By what the variants are compared."""
+    test_minutes: int | None
+    """How long after the last message of the test is due the winner is chosen; null if you choose it."""
+    tested_at: str | None
+    """When the last message of the test was queued; null before that."""
+    ends_at: str | None
+    """When the winner is chosen; null if nobody knows yet."""
+    winner: AbTestWinner | None
+    """The variant that the rest gets; null before that."""
+    winner_chosen_at: str | None
+    """When the winner was chosen; null before that."""
+    winner_chosen_by: AbTestWinnerChosenBy | None
+    """`time` if the best variant was chosen, `hand` if you chose; null before."""
+
+
+class AbTestReport(Model):
+    """The A/B test of a campaign with the books of each variant."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"variants": "VariantReport", "significance": "Significance"}
+    variants: list[VariantReport]
+    """The variants, A first."""
+    test_percent: int
+    """The part of the audience in the test, in percent."""
+    metric: AbTestMetric
+    """By what the variants are compared."""
+    test_minutes: int | None
+    """How long after the last message of the test is due the winner is chosen; null if you choose it."""
+    tested_at: str | None
+    """When the last message of the test was queued; null before that."""
+    ends_at: str | None
+    """When the winner is chosen; null if nobody knows yet."""
+    winner: AbTestWinner | None
+    """The variant that the rest gets; null before that."""
+    winner_chosen_at: str | None
+    """When the winner was chosen; null before that."""
+    winner_chosen_by: AbTestWinnerChosenBy | None
+    """`time` if the best variant was chosen, `hand` if you chose; null before."""
+    id: str
+    object: Literal["ab_test"]
+    leader: AbTestWinner
+    """The variant with the highest rate in the test; of equal ones the first."""
+    significance: Significance
+
+
 class ApiKey(Model):
     """An API key with its scopes. `key` is present only in the answer that creates or rolls it."""
 
@@ -976,6 +1078,7 @@ class Campaign(Model):
         "warnings": "SendWarning",
         "utm": "Utm",
         "guard_rails": "GuardRails",
+        "ab_test": "AbTest",
     }
     id: str
     object: Literal["campaign"]
@@ -1034,6 +1137,8 @@ class Campaign(Model):
     version: str
     """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     between."""
+    ab_test: AbTest | None
+    """Its A/B test, if it has one."""
 
 
 class CampaignAudience(Model):
@@ -1098,6 +1203,8 @@ class CampaignLink(Model):
     """The number of clicks, without those of programs."""
     unique_clicks: int
     """The number of messages in which it was clicked."""
+    variant: AbTestWinner | None
+    """The variant in whose body it is, if the campaign has some."""
 
 
 class CampaignLinks(Model):
@@ -1305,6 +1412,32 @@ class CampaignTestSent(Model):
     id: str
     object: Literal["campaign_test"]
     messages: list[Message]
+
+
+class CampaignTestedEvent(Model):
+    """All messages of the campaign's A/B test queued; the rest waits for the winner."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Campaign"}
+    id: str
+    object: Literal["event"]
+    type: Literal["campaign.tested"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Campaign
+
+
+class CampaignWinnerChosenEvent(Model):
+    """Winner of the campaign's A/B test chosen: `data.ab_test.winner`."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Campaign"}
+    id: str
+    object: Literal["event"]
+    type: Literal["campaign.winner_chosen"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Campaign
 
 
 class CarrierExplanation(Model):
@@ -2436,6 +2569,8 @@ class Message(Model):
     """What to do if the outcome of a message is unknown and the carrier cannot be asked: `never` or `resend`."""
     reply: Reply | None
     click: Click | None
+    variant: AbTestWinner | None
+    """The variant of its campaign, if that has some."""
 
 
 class MessageAttempt(Model):
@@ -2877,6 +3012,18 @@ class RowRefused(Model):
     """The field of the row."""
 
 
+class Sample(Model):
+    """What came of a variant in the test, by the metric."""
+
+    messages: int
+    """The size of the sample: for `delivery`, messages that were delivered, failed or are on their way at the carrier;
+    for `click` and `reply`, those that the carrier accepted and that have not failed."""
+    successes: int
+    """How many of them were delivered, clicked or replied to."""
+    rate: float
+    """Successes by messages; 0 of none."""
+
+
 class SampleMessage(Model):
     """One recipient's message."""
 
@@ -3003,6 +3150,26 @@ class ShortLink(Model):
     """When it was last clicked; null before that."""
     expires_at: str
     """The link leads nowhere after this time."""
+
+
+class Significance(Model):
+    """Whether the variants differ by more than chance, by Pearson's chi-square test over the samples. The statistic is
+    computed exactly; with two variants it is the square of the z of a test of two proportions."""
+
+    statistic: float
+    """The chi-square statistic."""
+    degrees_of_freedom: int
+    """One less than the variants with messages."""
+    p_value: float
+    """How often equally good variants would differ this much by chance."""
+    sample_sizes: list[int]
+    """The messages of each variant, A first."""
+    enough: bool
+    """Whether the samples are large enough for the test: at least 5 expected of each outcome."""
+    significant: bool
+    """Whether they are, and the p-value is below 0.05."""
+    meaning: str
+    """The same, in English."""
 
 
 class SkippedCount(Model):
@@ -3238,6 +3405,36 @@ class Utm(Model):
     """`utm_content`."""
 
 
+class Variant(Model):
+    """A variant of a campaign."""
+
+    variant: AbTestWinner
+    """Its name."""
+    body: str
+    """The text, with variables."""
+    from_: str
+    """The sender the recipients see."""
+    share: int | None
+    """Its share of the test in percent; null for equal shares."""
+
+
+class VariantReport(Model):
+    """A variant with its books: `stats` over all who got it, `test` over those in the test."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"stats": "CampaignStats", "test": "CampaignStats", "sample": "Sample"}
+    variant: AbTestWinner
+    """Its name."""
+    body: str
+    """The text, with variables."""
+    from_: str
+    """The sender the recipients see."""
+    share: int | None
+    """Its share of the test in percent; null for equal shares."""
+    stats: CampaignStats
+    test: CampaignStats
+    sample: Sample
+
+
 class Webhook(Model):
     """A webhook. `secret` is present only in the answer that creates or rotates it."""
 
@@ -3382,6 +3579,8 @@ Event = Union[  # noqa: UP007
     CampaignPausedEvent,
     CampaignResumedEvent,
     CampaignCanceledEvent,
+    CampaignTestedEvent,
+    CampaignWinnerChosenEvent,
     ImportCompletedEvent,
     BulkActionCompletedEvent,
     ListSyncCompletedEvent,
@@ -3412,6 +3611,8 @@ EVENTS: Mapping[str, type[Model]] = {
     "campaign.paused": CampaignPausedEvent,
     "campaign.resumed": CampaignResumedEvent,
     "campaign.canceled": CampaignCanceledEvent,
+    "campaign.tested": CampaignTestedEvent,
+    "campaign.winner_chosen": CampaignWinnerChosenEvent,
     "import.completed": ImportCompletedEvent,
     "bulk_action.completed": BulkActionCompletedEvent,
     "list.sync.completed": ListSyncCompletedEvent,

@@ -4,6 +4,28 @@
 
 # Values that this version knows; the service may come to send others.
 module MassiveSMS
+  # Values of AbTestMetric.
+  module AbTestMetric
+    DELIVERY = "delivery"
+    CLICK = "click"
+    REPLY = "reply"
+  end
+
+  # Values of AbTestWinner.
+  module AbTestWinner
+    A = "A"
+    B = "B"
+    C = "C"
+    D = "D"
+    E = "E"
+  end
+
+  # Values of AbTestWinnerChosenBy.
+  module AbTestWinnerChosenBy
+    TIME = "time"
+    HAND = "hand"
+  end
+
   # Values of AutoTopUpOffReason.
   module AutoTopUpOffReason
     OWNER = "owner"
@@ -121,6 +143,7 @@ module MassiveSMS
 
   # Values of ErrorCode.
   module ErrorCode
+    AB_TEST_STATE = "ab_test_state"
     ADDRESS_EXPIRED = "address_expired"
     ADDRESS_NOT_ALLOWED = "address_not_allowed"
     API_KEY_EXPIRED = "api_key_expired"
@@ -264,6 +287,8 @@ module MassiveSMS
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
+    CAMPAIGN_TESTED = "campaign.tested"
+    CAMPAIGN_WINNER_CHOSEN = "campaign.winner_chosen"
     IMPORT_COMPLETED = "import.completed"
     BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"
@@ -589,6 +614,8 @@ module MassiveSMS
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
+    CAMPAIGN_TESTED = "campaign.tested"
+    CAMPAIGN_WINNER_CHOSEN = "campaign.winner_chosen"
     IMPORT_COMPLETED = "import.completed"
     BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"

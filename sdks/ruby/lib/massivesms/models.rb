@@ -43,6 +43,8 @@ module MassiveSMS
       "campaign.paused" => :CampaignPausedEvent,
       "campaign.resumed" => :CampaignResumedEvent,
       "campaign.canceled" => :CampaignCanceledEvent,
+      "campaign.tested" => :CampaignTestedEvent,
+      "campaign.winner_chosen" => :CampaignWinnerChosenEvent,
       "import.completed" => :ImportCompletedEvent,
       "bulk_action.completed" => :BulkActionCompletedEvent,
       "list.sync.completed" => :ListSyncCompletedEvent,
@@ -53,6 +55,55 @@ module MassiveSMS
       "webhook.disabled" => :WebhookDisabledEvent,
       "test.ping" => :TestPingEvent
     }.freeze
+  end
+
+  # The A/B test of a campaign: its variants go to a part of the audience, and the best of them to the rest.
+  class AbTest < Model
+    # The variants, A first.
+    field :variants, [:Variant]
+    # The part of the audience in the test, in percent.
+    field :test_percent
+    # By what the variants are compared.
+    field :metric
+    # How long after the last message of the test is due the winner is chosen; null if you choose it.
+    field :test_minutes
+    # When the last message of the test was queued; null before that.
+    field :tested_at, :time
+    # When the winner is chosen; null if nobody knows yet.
+    field :ends_at, :time
+    # The variant that the rest gets; null before that.
+    field :winner
+    # When the winner was chosen; null before that.
+    field :winner_chosen_at, :time
+    # `time` if the best variant was chosen, `hand` if you chose; null before.
+    field :winner_chosen_by
+  end
+
+  # The A/B test of a campaign with the books of each variant.
+  class AbTestReport < Model
+    # The variants, A first.
+    field :variants, [:VariantReport]
+    # The part of the audience in the test, in percent.
+    field :test_percent
+    # By what the variants are compared.
+    field :metric
+    # How long after the last message of the test is due the winner is chosen; null if you choose it.
+    field :test_minutes
+    # When the last message of the test was queued; null before that.
+    field :tested_at, :time
+    # When the winner is chosen; null if nobody knows yet.
+    field :ends_at, :time
+    # The variant that the rest gets; null before that.
+    field :winner
+    # When the winner was chosen; null before that.
+    field :winner_chosen_at, :time
+    # `time` if the best variant was chosen, `hand` if you chose; null before.
+    field :winner_chosen_by
+    field :id
+    field :object
+    # The variant with the highest rate in the test; of equal ones the first.
+    field :leader
+    field :significance, :Significance
   end
 
   # An API key with its scopes. `key` is present only in the answer that creates or rolls it.
@@ -230,6 +281,8 @@ module MassiveSMS
     # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     # between.
     field :version
+    # Its A/B test, if it has one.
+    field :ab_test, :AbTest
   end
 
   # The audience of a campaign: the union of lists, a segment and single contacts.
@@ -286,6 +339,8 @@ module MassiveSMS
     field :clicks
     # The number of messages in which it was clicked.
     field :unique_clicks
+    # The variant in whose body it is, if the campaign has some.
+    field :variant
   end
 
   # The links of a campaign's body, in their order.
@@ -457,6 +512,28 @@ module MassiveSMS
     field :id
     field :object
     field :messages, [:Message]
+  end
+
+  # All messages of the campaign's A/B test queued; the rest waits for the winner.
+  class CampaignTestedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Campaign
+  end
+
+  # Winner of the campaign's A/B test chosen: `data.ab_test.winner`.
+  class CampaignWinnerChosenEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Campaign
   end
 
   # The carrier of the last attempt, and its id of the message.
@@ -1466,6 +1543,8 @@ module MassiveSMS
     field :on_unknown
     field :reply, :Reply
     field :click, :Click
+    # The variant of its campaign, if that has some.
+    field :variant
   end
 
   # One attempt to hand the message to a carrier. `outcome` is null while it lasts.
@@ -1845,6 +1924,17 @@ module MassiveSMS
     field :param
   end
 
+  # What came of a variant in the test, by the metric.
+  class Sample < Model
+    # The size of the sample: for `delivery`, messages that were delivered, failed or are on their way at the carrier;
+    # for `click` and `reply`, those that the carrier accepted and that have not failed.
+    field :messages
+    # How many of them were delivered, clicked or replied to.
+    field :successes
+    # Successes by messages; 0 of none.
+    field :rate
+  end
+
   # One recipient's message.
   class SampleMessage < Model
     # The recipient.
@@ -1960,6 +2050,25 @@ module MassiveSMS
     field :last_clicked_at, :time
     # The link leads nowhere after this time.
     field :expires_at, :time
+  end
+
+  # Whether the variants differ by more than chance, by Pearson's chi-square test over the samples. The statistic is
+  # computed exactly; with two variants it is the square of the z of a test of two proportions.
+  class Significance < Model
+    # The chi-square statistic.
+    field :statistic
+    # One less than the variants with messages.
+    field :degrees_of_freedom
+    # How often equally good variants would differ this much by chance.
+    field :p_value
+    # The messages of each variant, A first.
+    field :sample_sizes
+    # Whether the samples are large enough for the test: at least 5 expected of each outcome.
+    field :enough
+    # Whether they are, and the p-value is below 0.05.
+    field :significant
+    # The same, in English.
+    field :meaning
   end
 
   # The number of recipients skipped for one reason; `expired` are those whose quiet hours end too late.
@@ -2170,6 +2279,33 @@ module MassiveSMS
     field :term
     # `utm_content`.
     field :content
+  end
+
+  # A variant of a campaign.
+  class Variant < Model
+    # Its name.
+    field :variant
+    # The text, with variables.
+    field :body
+    # The sender the recipients see.
+    field :from
+    # Its share of the test in percent; null for equal shares.
+    field :share
+  end
+
+  # A variant with its books: `stats` over all who got it, `test` over those in the test.
+  class VariantReport < Model
+    # Its name.
+    field :variant
+    # The text, with variables.
+    field :body
+    # The sender the recipients see.
+    field :from
+    # Its share of the test in percent; null for equal shares.
+    field :share
+    field :stats, :CampaignStats
+    field :test, :CampaignStats
+    field :sample, :Sample
   end
 
   # A webhook. `secret` is present only in the answer that creates or rotates it.

@@ -5,6 +5,8 @@
 module MassiveSMS
   %i[
     Event
+    AbTest
+    AbTestReport
     ApiKey
     AutoTopUp
     BulkAction
@@ -24,6 +26,8 @@ module MassiveSMS
     CampaignStartedEvent
     CampaignStats
     CampaignTestSent
+    CampaignTestedEvent
+    CampaignWinnerChosenEvent
     CarrierExplanation
     CharacterExplanation
     Checkout
@@ -110,6 +114,7 @@ module MassiveSMS
     Refusal
     Reply
     RowRefused
+    Sample
     SampleMessage
     Segment
     SegmentPreview
@@ -120,6 +125,7 @@ module MassiveSMS
     SettingChoice
     SettingChoices
     ShortLink
+    Significance
     SkippedCount
     SourceField
     StateChange
@@ -136,6 +142,8 @@ module MassiveSMS
     Tripped
     Unreachable
     Utm
+    Variant
+    VariantReport
     Webhook
     WebhookAttempt
     WebhookDisabledEvent
@@ -143,6 +151,9 @@ module MassiveSMS
   ].each { |name| autoload name, "massivesms/models" }
 
   %i[
+    AbTestMetric
+    AbTestWinner
+    AbTestWinnerChosenBy
     AutoTopUpOffReason
     BulkActionAction
     BulkActionStatus

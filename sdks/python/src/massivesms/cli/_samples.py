@@ -18,7 +18,7 @@ _samples = {
         'a": {"campaign": "cohort_06_close"}, "error": null, "warnings": [], "scheduled_at": null, '
         '"expires_at": null, "sent_at": null, "delivered_at": null, "failed_at": null, "canceled_at'
         '": null, "replied_at": null, "created_at": "2026-05-01T20:00:00Z", "origin": "api", "on_un'
-        'known": "never"}}'
+        'known": "never", "variant": "A"}}'
     ),
     "message.sent": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "message.sent", "livem'
@@ -30,7 +30,7 @@ _samples = {
         '{"campaign": "cohort_06_close"}, "error": null, "warnings": [], "scheduled_at": null, "exp'
         'ires_at": null, "sent_at": "2026-05-01T20:00:00Z", "delivered_at": null, "failed_at": null'
         ', "canceled_at": null, "replied_at": null, "created_at": "2026-05-01T20:00:00Z", "origin":'
-        ' "api", "on_unknown": "never"}}'
+        ' "api", "on_unknown": "never", "variant": "A"}}'
     ),
     "message.delivered": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "message.delivered", "'
@@ -42,7 +42,7 @@ _samples = {
         'etadata": {"campaign": "cohort_06_close"}, "error": null, "warnings": [], "scheduled_at": '
         'null, "expires_at": null, "sent_at": "2026-05-01T20:00:00Z", "delivered_at": "2026-05-01T2'
         '0:00:00Z", "failed_at": null, "canceled_at": null, "replied_at": null, "created_at": "2026'
-        '-05-01T20:00:00Z", "origin": "api", "on_unknown": "never"}}'
+        '-05-01T20:00:00Z", "origin": "api", "on_unknown": "never", "variant": "A"}}'
     ),
     "message.failed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "message.failed", "liv'
@@ -55,7 +55,7 @@ _samples = {
         'arrier says that the number does not exist."}, "warnings": [], "scheduled_at": null, "expi'
         'res_at": null, "sent_at": null, "delivered_at": null, "failed_at": "2026-05-01T20:00:00Z",'
         ' "canceled_at": null, "replied_at": null, "created_at": "2026-05-01T20:00:00Z", "origin": '
-        '"api", "on_unknown": "never"}}'
+        '"api", "on_unknown": "never", "variant": "A"}}'
     ),
     "message.replied": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "message.replied", "li'
@@ -67,9 +67,9 @@ _samples = {
         'ata": {"campaign": "cohort_06_close"}, "error": null, "warnings": [], "scheduled_at": null'
         ', "expires_at": null, "sent_at": "2026-05-01T20:00:00Z", "delivered_at": "2026-05-01T20:00'
         ':00Z", "failed_at": null, "canceled_at": null, "replied_at": "2026-05-01T20:00:00Z", "crea'
-        'ted_at": "2026-05-01T20:00:00Z", "origin": "api", "on_unknown": "never", "reply": {"id": "'
-        'inb_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "body": "Is there a payment plan?", "from": "+14155550123'
-        '", "received_at": "2026-05-01T20:00:00Z"}}}'
+        'ted_at": "2026-05-01T20:00:00Z", "origin": "api", "on_unknown": "never", "variant": "A", "'
+        'reply": {"id": "inb_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "body": "Is there a payment plan?", "from'
+        '": "+14155550123", "received_at": "2026-05-01T20:00:00Z"}}}'
     ),
     "contact.opted_in": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "contact.opted_in", "l'
@@ -150,7 +150,8 @@ _samples = {
         '9V8MP", "metadata": {"campaign": "cohort_06_close"}, "error": null, "warnings": [], "sched'
         'uled_at": null, "expires_at": null, "sent_at": "2026-05-01T20:00:00Z", "delivered_at": "20'
         '26-05-01T20:00:00Z", "failed_at": null, "canceled_at": null, "replied_at": "2026-05-01T20:'
-        '00:00Z", "created_at": "2026-05-01T20:00:00Z", "origin": "api", "on_unknown": "never"}}}'
+        '00:00Z", "created_at": "2026-05-01T20:00:00Z", "origin": "api", "on_unknown": "never", "va'
+        'riant": "A"}}}'
     ),
     "message.canceled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "message.canceled", "l'
@@ -162,7 +163,7 @@ _samples = {
         'adata": {"campaign": "cohort_06_close"}, "error": null, "warnings": [], "scheduled_at": nu'
         'll, "expires_at": null, "sent_at": null, "delivered_at": null, "failed_at": null, "cancele'
         'd_at": "2026-05-01T20:00:00Z", "replied_at": null, "created_at": "2026-05-01T20:00:00Z", "'
-        'origin": "api", "on_unknown": "never"}}'
+        'origin": "api", "on_unknown": "never", "variant": "A"}}'
     ),
     "message.skipped": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "message.skipped", "li'
@@ -175,7 +176,7 @@ _samples = {
         'not_opted_in", "message": "The recipient has not opted in."}, "warnings": [], "scheduled_a'
         't": null, "expires_at": null, "sent_at": null, "delivered_at": null, "failed_at": null, "c'
         'anceled_at": null, "replied_at": null, "created_at": "2026-05-01T20:00:00Z", "origin": "ap'
-        'i", "on_unknown": "never"}}'
+        'i", "on_unknown": "never", "variant": "A"}}'
     ),
     "message.clicked": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "message.clicked", "li'
@@ -187,8 +188,8 @@ _samples = {
         ' {"campaign": "cohort_06_close"}, "error": null, "warnings": [], "scheduled_at": null, "ex'
         'pires_at": null, "sent_at": "2026-05-01T20:00:00Z", "delivered_at": "2026-05-01T20:00:00Z"'
         ', "failed_at": null, "canceled_at": null, "replied_at": null, "created_at": "2026-05-01T20'
-        ':00:00Z", "origin": "api", "on_unknown": "never", "click": {"url": "https://cohortlabs.co/'
-        'cart", "position": 0, "clicked_at": "2026-05-01T20:00:00Z"}}}'
+        ':00:00Z", "origin": "api", "on_unknown": "never", "variant": "A", "click": {"url": "https:'
+        '//cohortlabs.co/cart", "position": 0, "clicked_at": "2026-05-01T20:00:00Z"}}}'
     ),
     "campaign.started": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.started", "l'
@@ -256,6 +257,48 @@ _samples = {
         'ted_at": null, "canceled_at": "2026-05-01T20:00:00Z", "created_at": "2026-05-01T20:00:00Z"'
         ', "on_unknown": "never", "shorten_links": false, "utm": null, "guard_rails": null, "versio'
         'n": "5f3a9c01d2e4b687"}}'
+    ),
+    "campaign.tested": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.tested", "li'
+        'vemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": "'
+        'cmp_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "campaign", "livemode": true, "name": "Cohort 0'
+        '6 — cart close 4h", "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.", '
+        '"from": "MASSIVESMS", "audience": {"list_ids": ["lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"]}, "exclu'
+        'de": {"list_ids": ["lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"]}, "status": "sending", "pause_reason"'
+        ': null, "stats": {"recipients": 82, "queued": 0, "sending": 0, "sent": 20, "delivered": 62'
+        ', "failed": 0, "skipped": 0, "canceled": 0, "replied": 0, "opted_out": 0, "credits_used": '
+        '82, "clicks": 0, "unique_clicks": 0}, "metadata": {"campaign": "cohort_06_close"}, "warnin'
+        'gs": [], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null, "send_at_loca'
+        'l": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": "2026-05-'
+        '01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "canceled_'
+        'at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorten_links": f'
+        'alse, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "ab_test": {"varian'
+        'ts": [{"variant": "A", "body": "Cohort 06 closes tonight at 8pm ET.", "from": "MASSIVESMS"'
+        ', "share": null}, {"variant": "B", "body": "8pm ET tonight: last seats of Cohort 06.", "fr'
+        'om": "MASSIVESMS", "share": null}], "test_percent": 20, "metric": "click", "test_minutes":'
+        ' 120, "tested_at": "2026-05-01T20:00:00Z", "ends_at": "2026-05-01T20:00:00Z", "winner": nu'
+        'll, "winner_chosen_at": null, "winner_chosen_by": null}}}'
+    ),
+    "campaign.winner_chosen": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.winner_chose'
+        'n", "livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {'
+        '"id": "cmp_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "campaign", "livemode": true, "name": "C'
+        'ohort 06 — cart close 4h", "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm'
+        ' ET.", "from": "MASSIVESMS", "audience": {"list_ids": ["lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"]},'
+        ' "exclude": {"list_ids": ["lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"]}, "status": "preparing", "paus'
+        'e_reason": null, "stats": {"recipients": 82, "queued": 0, "sending": 0, "sent": 20, "deliv'
+        'ered": 62, "failed": 0, "skipped": 0, "canceled": 0, "replied": 0, "opted_out": 0, "credit'
+        's_used": 82, "clicks": 0, "unique_clicks": 0}, "metadata": {"campaign": "cohort_06_close"}'
+        ', "warnings": [], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null, "sen'
+        'd_at_local": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": '
+        '"2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "'
+        'canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorten_'
+        'links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "ab_test":'
+        ' {"variants": [{"variant": "A", "body": "Cohort 06 closes tonight at 8pm ET.", "from": "MA'
+        'SSIVESMS", "share": null}, {"variant": "B", "body": "8pm ET tonight: last seats of Cohort '
+        '06.", "from": "MASSIVESMS", "share": null}], "test_percent": 20, "metric": "click", "test_'
+        'minutes": 120, "tested_at": "2026-05-01T20:00:00Z", "ends_at": "2026-05-01T20:00:00Z", "wi'
+        'nner": "B", "winner_chosen_at": "2026-05-01T20:00:00Z", "winner_chosen_by": "time"}}}'
     ),
     "import.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "import.completed", "l'

@@ -42,6 +42,7 @@ class Campaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
         preflight: str | NotGiven | None = NOT_GIVEN,
         max_credits: int | NotGiven | None = NOT_GIVEN,
         max_drift: float | NotGiven | None = NOT_GIVEN,
@@ -78,6 +79,7 @@ class Campaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        ab_test: See the reference.
         preflight: A preflight of the campaign, at most 24 hours old.
         max_credits: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at
             its start, and before its queued messages cost more.
@@ -107,6 +109,7 @@ class Campaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "ab_test": ab_test,
                 "preflight": preflight,
                 "max_credits": max_credits,
                 "max_drift": max_drift,
@@ -181,6 +184,7 @@ class Campaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -211,6 +215,7 @@ class Campaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        ab_test: See the reference.
         name: The name, which is ignored.
         """
         return self._client.call(
@@ -232,6 +237,7 @@ class Campaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "ab_test": ab_test,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -259,6 +265,7 @@ class Campaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -289,6 +296,7 @@ class Campaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        ab_test: See the reference.
         name: The name, which is ignored.
         """
         return self._client.call(
@@ -310,6 +318,7 @@ class Campaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "ab_test": ab_test,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -358,6 +367,7 @@ class Campaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -392,6 +402,7 @@ class Campaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        ab_test: See the reference.
         version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         audience: The new audience.
         """
@@ -419,6 +430,7 @@ class Campaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "ab_test": ab_test,
                 "version": version,
                 "audience": audience,
             },
@@ -523,6 +535,7 @@ class Campaigns:
         *,
         to: Sequence[str],
         variables: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
+        variant: t.AbTestWinner | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.CampaignTestSent:
@@ -532,6 +545,7 @@ class Campaigns:
 
         to: The phones, in E.164 format.
         variables: Map of {key: value} substituted into the body.
+        variant: The variant to send, if the campaign has an A/B test; A if it is left out.
         """
         return self._client.call(
             "POST",
@@ -543,6 +557,7 @@ class Campaigns:
             body={
                 "to": to,
                 "variables": variables,
+                "variant": variant,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -565,6 +580,54 @@ class Campaigns:
             path_ids={
                 "id": id,
             },
+            options=options,
+        )
+
+    def retrieve_ab_test(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.AbTestReport:
+        """Retrieve the A/B test of a campaign, with the books of each variant.
+
+        Retrieve the A/B test of a campaign, with the books of each variant.
+        """
+        return self._client.call(
+            "GET",
+            "/v1/campaigns/{id}/ab_test",
+            "AbTestReport",
+            path_ids={
+                "id": id,
+            },
+            options=options,
+        )
+
+    def choose_winner(
+        self,
+        id: str,
+        *,
+        variant: t.AbTestWinner,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Campaign:
+        """Choose the variant that the rest of a campaign's audience gets.
+
+        Choose the variant that the rest of a campaign's audience gets.
+
+        variant: Its name.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/campaigns/{id}/winner",
+            "Campaign",
+            path_ids={
+                "id": id,
+            },
+            body={
+                "variant": variant,
+            },
+            idempotency_key=idempotency_key,
             options=options,
         )
 
@@ -681,6 +744,7 @@ class AsyncCampaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
         preflight: str | NotGiven | None = NOT_GIVEN,
         max_credits: int | NotGiven | None = NOT_GIVEN,
         max_drift: float | NotGiven | None = NOT_GIVEN,
@@ -717,6 +781,7 @@ class AsyncCampaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        ab_test: See the reference.
         preflight: A preflight of the campaign, at most 24 hours old.
         max_credits: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at
             its start, and before its queued messages cost more.
@@ -746,6 +811,7 @@ class AsyncCampaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "ab_test": ab_test,
                 "preflight": preflight,
                 "max_credits": max_credits,
                 "max_drift": max_drift,
@@ -820,6 +886,7 @@ class AsyncCampaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -850,6 +917,7 @@ class AsyncCampaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        ab_test: See the reference.
         name: The name, which is ignored.
         """
         return await self._client.call(
@@ -871,6 +939,7 @@ class AsyncCampaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "ab_test": ab_test,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -898,6 +967,7 @@ class AsyncCampaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -928,6 +998,7 @@ class AsyncCampaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        ab_test: See the reference.
         name: The name, which is ignored.
         """
         return await self._client.call(
@@ -949,6 +1020,7 @@ class AsyncCampaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "ab_test": ab_test,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -997,6 +1069,7 @@ class AsyncCampaigns:
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
+        ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -1031,6 +1104,7 @@ class AsyncCampaigns:
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
+        ab_test: See the reference.
         version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         audience: The new audience.
         """
@@ -1058,6 +1132,7 @@ class AsyncCampaigns:
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
                 "utm": utm,
+                "ab_test": ab_test,
                 "version": version,
                 "audience": audience,
             },
@@ -1162,6 +1237,7 @@ class AsyncCampaigns:
         *,
         to: Sequence[str],
         variables: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
+        variant: t.AbTestWinner | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.CampaignTestSent:
@@ -1171,6 +1247,7 @@ class AsyncCampaigns:
 
         to: The phones, in E.164 format.
         variables: Map of {key: value} substituted into the body.
+        variant: The variant to send, if the campaign has an A/B test; A if it is left out.
         """
         return await self._client.call(
             "POST",
@@ -1182,6 +1259,7 @@ class AsyncCampaigns:
             body={
                 "to": to,
                 "variables": variables,
+                "variant": variant,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -1204,6 +1282,54 @@ class AsyncCampaigns:
             path_ids={
                 "id": id,
             },
+            options=options,
+        )
+
+    async def retrieve_ab_test(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.AbTestReport:
+        """Retrieve the A/B test of a campaign, with the books of each variant.
+
+        Retrieve the A/B test of a campaign, with the books of each variant.
+        """
+        return await self._client.call(
+            "GET",
+            "/v1/campaigns/{id}/ab_test",
+            "AbTestReport",
+            path_ids={
+                "id": id,
+            },
+            options=options,
+        )
+
+    async def choose_winner(
+        self,
+        id: str,
+        *,
+        variant: t.AbTestWinner,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Campaign:
+        """Choose the variant that the rest of a campaign's audience gets.
+
+        Choose the variant that the rest of a campaign's audience gets.
+
+        variant: Its name.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/campaigns/{id}/winner",
+            "Campaign",
+            path_ids={
+                "id": id,
+            },
+            body={
+                "variant": variant,
+            },
+            idempotency_key=idempotency_key,
             options=options,
         )
 

@@ -37,6 +37,7 @@ module MassiveSMS
       # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param utm [Hash<Object, Object>, nil]
+      # @param ab_test [Hash<Object, Object>, nil]
       # @param preflight [String, nil] A preflight of the campaign, at most 24 hours old.
       # @param max_credits [Integer, nil] The most credits that it may cost. It is paused with `guard_rail` if it
       # would cost more at its start, and before its queued messages cost more.
@@ -49,15 +50,16 @@ module MassiveSMS
       def create(name:, body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
                  expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                 shorten_links: UNSET, utm: UNSET, preflight: UNSET, max_credits: UNSET, max_drift: UNSET,
-                 draft: UNSET, request_options: {})
+                 shorten_links: UNSET, utm: UNSET, ab_test: UNSET, preflight: UNSET, max_credits: UNSET,
+                 max_drift: UNSET, draft: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns", {},
              {}, { name: name, body: body, audience: audience, from: from, exclude: exclude,
                scheduled_at: scheduled_at, metadata: metadata, expires_at: expires_at,
                rate_per_minute: rate_per_minute, spread_hours: spread_hours, quiet_hours: quiet_hours,
                send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
-               utm: utm, preflight: preflight, max_credits: max_credits, max_drift: max_drift, draft: draft }, request_options)
+               utm: utm, ab_test: ab_test, preflight: preflight, max_credits: max_credits, max_drift: max_drift,
+               draft: draft }, request_options)
       end
 
       # List campaigns. Newest first. Drafts are listed only with `status=draft`.
@@ -111,19 +113,20 @@ module MassiveSMS
       # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param utm [Hash<Object, Object>, nil]
+      # @param ab_test [Hash<Object, Object>, nil]
       # @param name [String, nil] The name, which is ignored.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [CampaignPreview]
       def preview(body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
                   expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
                   send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                  shorten_links: UNSET, utm: UNSET, name: UNSET, request_options: {})
+                  shorten_links: UNSET, utm: UNSET, ab_test: UNSET, name: UNSET, request_options: {})
         fetch(MassiveSMS::CampaignPreview, "POST", "/v1/campaigns/preview", {},
              {}, { from: from, exclude: exclude, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
                quiet_hours: quiet_hours, send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
-               utm: utm, body: body, audience: audience, name: name }, request_options)
+               utm: utm, ab_test: ab_test, body: body, audience: audience, name: name }, request_options)
       end
 
       # Preflight a campaign: audience, cost and end, with an id to create it with.
@@ -154,19 +157,20 @@ module MassiveSMS
       # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param utm [Hash<Object, Object>, nil]
+      # @param ab_test [Hash<Object, Object>, nil]
       # @param name [String, nil] The name, which is ignored.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [CampaignPreflight]
       def preflight(body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
                     expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
                     send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                    shorten_links: UNSET, utm: UNSET, name: UNSET, request_options: {})
+                    shorten_links: UNSET, utm: UNSET, ab_test: UNSET, name: UNSET, request_options: {})
         fetch(MassiveSMS::CampaignPreflight, "POST", "/v1/campaigns/preflight", {},
              {}, { from: from, exclude: exclude, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
                quiet_hours: quiet_hours, send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
-               utm: utm, body: body, audience: audience, name: name }, request_options)
+               utm: utm, ab_test: ab_test, body: body, audience: audience, name: name }, request_options)
       end
 
       # Retrieve a campaign.
@@ -210,6 +214,7 @@ module MassiveSMS
       # @param shorten_links [Boolean] Whether the links of the body are replaced by short links, one for each
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param utm [Hash<Object, Object>, nil]
+      # @param ab_test [Hash<Object, Object>, nil]
       # @param version [String] The version that you read. If the current one differs, nothing changes: 409
       # `version_conflict`.
       # @param audience [Hash<Object, Object>] The new audience.
@@ -218,13 +223,14 @@ module MassiveSMS
       def update(id, name: UNSET, body: UNSET, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
                  rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, exclude: UNSET,
                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                 shorten_links: UNSET, utm: UNSET, version: UNSET, audience: UNSET, request_options: {})
+                 shorten_links: UNSET, utm: UNSET, ab_test: UNSET, version: UNSET, audience: UNSET,
+                 request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}", { "id" => id },
              {}, { name: name, body: body, from: from, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
                quiet_hours: quiet_hours, exclude: exclude, send_at_local: send_at_local,
                contact_daily_cap: contact_daily_cap, contact_weekly_cap: contact_weekly_cap,
-               on_unknown: on_unknown, shorten_links: shorten_links, utm: utm, version: version,
+               on_unknown: on_unknown, shorten_links: shorten_links, utm: utm, ab_test: ab_test, version: version,
                audience: audience }, request_options)
       end
 
@@ -274,11 +280,12 @@ module MassiveSMS
       # @param id [String] The resource's id.
       # @param to [Array<String>] The phones, in E.164 format.
       # @param variables [Hash<String, Object>, nil] Map of {key: value} substituted into the body.
+      # @param variant [String, nil] The variant to send, if the campaign has an A/B test; A if it is left out.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [CampaignTestSent]
-      def test(id, to:, variables: UNSET, request_options: {})
+      def test(id, to:, variables: UNSET, variant: UNSET, request_options: {})
         fetch(MassiveSMS::CampaignTestSent, "POST", "/v1/campaigns/{id}/test", { "id" => id },
-             {}, { to: to, variables: variables }, request_options)
+             {}, { to: to, variables: variables, variant: variant }, request_options)
       end
 
       # List the links of a campaign with their clicks.
@@ -289,6 +296,27 @@ module MassiveSMS
       def list_links(id, request_options: {})
         fetch(MassiveSMS::CampaignLinks, "GET", "/v1/campaigns/{id}/links", { "id" => id },
              {}, nil, request_options)
+      end
+
+      # Retrieve the A/B test of a campaign, with the books of each variant.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [AbTestReport]
+      def retrieve_ab_test(id, request_options: {})
+        fetch(MassiveSMS::AbTestReport, "GET", "/v1/campaigns/{id}/ab_test", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # Choose the variant that the rest of a campaign's audience gets.
+      #
+      # @param id [String] The resource's id.
+      # @param variant [String] Its name.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [Campaign]
+      def choose_winner(id, variant:, request_options: {})
+        fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}/winner", { "id" => id },
+             {}, { variant: variant }, request_options)
       end
 
       # Reconcile a campaign: recipients, credits, carrier and events.

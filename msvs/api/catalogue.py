@@ -279,6 +279,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Clone it, and change the clone.",
     ),
     (
+        ErrorCode.CAMPAIGN_NOT_ENDED,
+        (409,),
+        "Only a campaign that is completed, canceled or failed can be archived.",
+        "Wait until it ends, or cancel it.",
+    ),
+    (
         ErrorCode.AB_TEST_STATE,
         (409,),
         "The campaign has no A/B test, its test is not out yet, or its winner was chosen already.",

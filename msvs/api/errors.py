@@ -55,6 +55,7 @@ class ErrorCode(StrEnum):
     CAMPAIGN_DRAFT = "campaign_draft"
     CAMPAIGN_NOT_DRAFT = "campaign_not_draft"
     CAMPAIGN_BEGUN = "campaign_begun"
+    CAMPAIGN_NOT_ENDED = "campaign_not_ended"
     AB_TEST_STATE = "ab_test_state"
     VERSION_CONFLICT = "version_conflict"
     CONTACT_EXISTS = "contact_exists"

@@ -436,6 +436,8 @@ class CampaignResource(Resource, kw_only=True):
     ] = None
     version: ShownVersion = ""
     ab_test: Annotated[AbTestResource, about("Its A/B test, if it has one.")] | UnsetType = UNSET
+    tags: Annotated[list[str], about("Its tags, in order.", example=["launch"])] = []
+    archived_at: Annotated[str, about("When it was archived; null if it is not.")] | None = None
 
 
 class OptInResource(Resource, kw_only=True):
@@ -1262,6 +1264,8 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         guard_rails=guard_rails_resource(row.guard_rails),
         version=campaign_version(row),
         ab_test=UNSET if row.ab_test is None else ab_test_resource(row, row.ab_test),
+        tags=row.tags or [],
+        archived_at=optional_moment(row.archived_at),
     )
 
 
@@ -1344,7 +1348,7 @@ def campaign_version(row: rows.CampaignRow) -> str:
     # What a campaign lacks changes nothing, so that versions outlive a new field.
     daily, weekly = row.contact_daily_cap, row.contact_weekly_cap
     caps = {"daily": daily, "weekly": weekly} if daily or weekly else None
-    more = [row.exclusions, caps, row.send_at_local, row.shorten_links, row.utm, row.ab_test]
+    more = [row.exclusions, caps, row.send_at_local, row.shorten_links, row.utm, row.ab_test, row.tags]
     return version_of(*told, *filter(None, more))
 
 

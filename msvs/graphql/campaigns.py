@@ -288,6 +288,8 @@ class Campaign(Node):
     dispatched_at: datetime | None
     completed_at: datetime | None
     canceled_at: datetime | None
+    archived_at: datetime | None
+    tags: list[str]
     created_at: datetime
     version: str
 
@@ -312,6 +314,7 @@ class Campaign(Node):
             quiet_hours=row.respects_quiet_hours,
             utm=cast("Utm | None", utm_resource(row.utm)),
             guard_rails=cast("GuardRails | None", resources.guard_rails_resource(row.guard_rails)),
+            tags=row.tags or [],
             version=campaign_version(row),
         )
 
@@ -481,12 +484,21 @@ class CampaignQuery:
         order_by: OrderBy = Order.NEWEST,
         starts_from: Annotated[datetime | None, argument(requests.ListCampaigns, "starts_from")] = None,
         starts_before: Annotated[datetime | None, argument(requests.ListCampaigns, "starts_before")] = None,
+        tag: Annotated[str | None, argument(requests.ListCampaigns, "tag")] = None,
+        archived: Annotated[bool | None, argument(requests.ListCampaigns, "archived")] = None,
     ) -> Connection[Campaign]:
         ctx = info.context.ctx
         request = read_page(ids.CAMPAIGN, first, after, last, before)
         named: list[str] | None = None if statuses is None else [*statuses]
         which = requests.ListCampaigns(
-            status=status, statuses=named, q=q, starts_from=starts_from, starts_before=starts_before, order=order_by
+            status=status,
+            statuses=named,
+            q=q,
+            starts_from=starts_from,
+            starts_before=starts_before,
+            tag=tag,
+            archived=archived,
+            order=order_by,
         )
         page = await campaigns.list_campaigns(ctx, request, which)
         query = campaigns.campaign_query(ctx, which)
@@ -627,6 +639,14 @@ class CampaignMutation:
     @mutation(ChangeCampaignResult, "Cancel a campaign: messages that no carrier has are never sent.")
     async def cancel_campaign(self, info: Info, id: CampaignId) -> object:
         return await _change(info, id, campaigns.cancel_campaign)
+
+    @mutation(ChangeCampaignResult, "Archive a campaign that has ended.")
+    async def archive_campaign(self, info: Info, id: CampaignId) -> object:
+        return await _change(info, id, campaigns.archive_campaign)
+
+    @mutation(ChangeCampaignResult, "Take a campaign out of the archive.")
+    async def unarchive_campaign(self, info: Info, id: CampaignId) -> object:
+        return await _change(info, id, campaigns.unarchive_campaign)
 
     @mutation(
         UpdateCampaignResult,

@@ -65,7 +65,7 @@ class _Kept(msgspec.Struct):
 def said(data: msgspec.Struct) -> dict[str, object]:
     """Return what a call said, without options that say nothing: keys of the last day do not know them."""
     values = msgspec.structs.asdict(data)
-    for name in ("on_unknown", "shorten_links", "utm", "preflight", "max_credits", "max_drift", "ab_test"):
+    for name in ("on_unknown", "shorten_links", "utm", "preflight", "max_credits", "max_drift", "ab_test", "tags"):
         if values.get(name) is None:
             values.pop(name, None)
     return values

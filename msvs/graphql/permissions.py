@@ -12,6 +12,7 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("createCampaign", "pauseCampaign", "resumeCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("cancelCampaign", "updateCampaign", "launchCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("cloneCampaign", "deleteCampaign", "preflightCampaign"), Permission.CAMPAIGNS_WRITE),
+    **dict.fromkeys(("archiveCampaign", "unarchiveCampaign"), Permission.CAMPAIGNS_WRITE),
     "chooseWinner": Permission.CAMPAIGNS_WRITE,
     **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.CONTACTS_WRITE),
     "markContactReachable": Permission.CONTACTS_WRITE,

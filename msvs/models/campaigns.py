@@ -105,7 +105,8 @@ class Campaign(Model):
     `planned_credits` is what the messages made so far cost. `warnings` are those it had when it was made, last changed
     or launched. `ab_test` are its variants, null if there are none; `tested_at` is when the last message of the test
     was queued, `test_ends_at` when the winner is chosen, and `winner` the variant that the rest gets, counted from 1,
-    which somebody picked if `is_winner_picked`.
+    which somebody picked if `is_winner_picked`. `tags` are null if there are none; one that ended may be put away, at
+    `archived_at`.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -146,6 +147,8 @@ class Campaign(Model):
     winner = fields.SmallIntField(null=True)
     winner_chosen_at = fields.DatetimeField(null=True)
     is_winner_picked = fields.BooleanField(default=False, db_default=False)
+    tags: fields.Field[list[str] | None] = fields.JSONField(null=True)
+    archived_at = fields.DatetimeField(null=True)
     interval_seconds = fields.FloatField(default=0.0)
     slots_taken = fields.BigIntField(default=0)
     paced_from = fields.DatetimeField(null=True)

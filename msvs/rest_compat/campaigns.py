@@ -93,6 +93,16 @@ async def resume(call: Call[NoBody, NoQuery]) -> CampaignResource:
     return await _change(call, campaigns.resume_campaign)
 
 
+async def archive(call: Call[NoBody, NoQuery]) -> CampaignResource:
+    """Archive a campaign."""
+    return await _change(call, campaigns.archive_campaign)
+
+
+async def unarchive(call: Call[NoBody, NoQuery]) -> CampaignResource:
+    """Take a campaign out of the archive."""
+    return await _change(call, campaigns.unarchive_campaign)
+
+
 async def links(call: Call[NoBody, NoQuery]) -> CampaignLinksResource:
     """List the links of a campaign with their clicks."""
     id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")

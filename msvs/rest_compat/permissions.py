@@ -34,6 +34,7 @@ PERMISSIONS: Mapping[str, Permission] = {
             *("preflightCampaign", "chooseWinner"),
             *("createCampaign", "previewCampaign", "updateCampaign", "deleteCampaign", "launchCampaign"),
             *("cloneCampaign", "cancelCampaign", "pauseCampaign", "resumeCampaign"),
+            *("archiveCampaign", "unarchiveCampaign"),
         ),
         Permission.CAMPAIGNS_WRITE,
     ),

@@ -183,6 +183,8 @@ def steps(round_: int) -> list[Step]:
         Step("pauseCampaign", of("campaign")),
         Step("resumeCampaign", of("campaign")),
         Step("cancelCampaign", of("campaign")),
+        Step("archiveCampaign", of("campaign")),
+        Step("unarchiveCampaign", of("campaign")),
         Step("cloneCampaign", of("campaign", name=f"{tag}: again"), "draft"),
         Step("updateCampaign", of("draft", name=f"{tag}: once more")),
         Step("testCampaign", lambda known: {"id": known["draft"], "to": [number(1)]}),

@@ -216,6 +216,7 @@ const (
 	ErrorCodeCampaignBegun          ErrorCode = "campaign_begun"
 	ErrorCodeCampaignDraft          ErrorCode = "campaign_draft"
 	ErrorCodeCampaignNotDraft       ErrorCode = "campaign_not_draft"
+	ErrorCodeCampaignNotEnded       ErrorCode = "campaign_not_ended"
 	ErrorCodeCampaignNotPaused      ErrorCode = "campaign_not_paused"
 	ErrorCodeCampaignTerminal       ErrorCode = "campaign_terminal"
 	ErrorCodeCannedAnswerExists     ErrorCode = "canned_answer_exists"
@@ -1132,6 +1133,10 @@ type Campaign struct {
 	Version string `json:"version"`
 	// Its A/B test, if it has one.
 	AbTest *AbTest `json:"ab_test,omitempty"`
+	// Its tags, in order.
+	Tags []string `json:"tags"`
+	// When it was archived; null if it is not.
+	ArchivedAt *time.Time `json:"archived_at"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -1216,6 +1221,8 @@ type CampaignCreate struct {
 	// How far its recipients and its cost may have moved from the preflight at its start, as a share: 0.1 for a tenth.
 	// Beyond, it is paused with `guard_rail`.
 	MaxDrift *float64 `json:"max_drift,omitempty"`
+	// Its tags, for your team: kept in lower case, in order.
+	Tags []string `json:"tags,omitempty"`
 	// Whether to keep it as a draft until it is launched; its audience may be empty until then.
 	Draft *bool `json:"draft,omitempty"`
 }
@@ -1536,6 +1543,8 @@ type CampaignUpdate struct {
 	ShortenLinks *bool               `json:"shorten_links,omitempty"`
 	Utm          *Opt[Utm]           `json:"utm,omitempty"`
 	AbTest       *Opt[AbTestOptions] `json:"ab_test,omitempty"`
+	// Its tags, for your team: kept in lower case, in order.
+	Tags *Opt[[]string] `json:"tags,omitempty"`
 	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 	// The new audience.

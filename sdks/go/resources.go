@@ -194,6 +194,10 @@ type CampaignsListParams struct {
 	StartsAtGte *time.Time `url:"starts_at[gte]"`
 	// Only campaigns that started, or are scheduled to start, before this time.
 	StartsAtLt *time.Time `url:"starts_at[lt]"`
+	// Only campaigns with this tag.
+	Tag *string `url:"tag"`
+	// Only archived campaigns if true, only others if false; both if it is left out.
+	Archived *bool `url:"archived"`
 	// The order; `newest` by default.
 	Order *ListMessagesOrder `url:"order"`
 }
@@ -286,6 +290,16 @@ func (s *CampaignsService) Pause(ctx context.Context, id string, options ...Requ
 // Resume: Resume a paused campaign.
 func (s *CampaignsService) Resume(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/resume", id), nil, nil, options)
+}
+
+// Archive: Archive a campaign that has ended.
+func (s *CampaignsService) Archive(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
+	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/archive", id), nil, nil, options)
+}
+
+// Unarchive: Take a campaign out of the archive.
+func (s *CampaignsService) Unarchive(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
+	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/unarchive", id), nil, nil, options)
 }
 
 // ContactsService: The people you send SMS to, with their consent and attributes.

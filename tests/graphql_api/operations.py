@@ -270,6 +270,12 @@ OPERATIONS = (
         {"__typename": "Contact", "id": s.maria}, None, {"__typename": "Message", "id": s.message},
         {"__typename": "Contact", "id": s.ana}, {"__typename": "Workspace", "id": s.workspace}]},
               lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
+    Operation("ArchiveCampaign", 3, lambda s: {
+        "archiveCampaign.__typename": "ConflictError", "archiveCampaign.code": "campaign_not_ended"},
+              lambda s: {"id": s.campaign}),
+    Operation("UnarchiveCampaign", 3, lambda s: {"unarchiveCampaign.id": s.campaign,
+                                                 "unarchiveCampaign.archivedAt": None},
+              lambda s: {"id": s.campaign}),
     Operation("CampaignAbTest", 2, lambda s: {
         "campaign.abTest.metric": "DELIVERY", "campaign.abTest.winner": None, "campaign.abTest.leader": "A",
         "campaign.abTest.variants.0.body": "Hey {firstName|there}", "campaign.abTest.variants.1.body": "Hey you",

@@ -406,3 +406,35 @@ async def test_a_campaign_without_variants_says_nothing_of_them(api: httpx.Async
     for event in (await get(api, "/v1/events", limit=100))["data"]:
         assert not {"ab_test", "variant"} & set(event["data"])
     assert (await refused(await api.get(f"/v1/campaigns/{campaign['id']}/ab_test")))[:2] == (404, "resource_missing")
+
+
+async def test_a_campaign_is_archived_once_it_has_ended(
+    api: httpx.AsyncClient, client: Client, live_ctx: Context
+) -> None:
+    audience = await people(api, 1)
+    ended = await create(api, audience, tags=["Launch", "vip", "launch"])
+    other = await create(api, audience, scheduled_at=in_future(days=1))
+    assert (ended["tags"], ended["archived_at"], other["tags"]) == (["launch", "vip"], None, [])
+    early = await api.post(f"/v1/campaigns/{ended['id']}/archive")
+    assert await refused(early) == (409, "campaign_not_ended", None)
+    await work()
+    away = await act(api, ended, "archive")
+    assert away["archived_at"] is not None
+    assert (await act(api, ended, "archive"))["archived_at"] == away["archived_at"]
+
+    async def found(**query: str) -> list[str]:
+        return [row["id"] for row in (await get(api, "/v1/campaigns", **query))["data"]]
+
+    assert await found() == [other["id"], ended["id"]]
+    assert await found(archived="false") == [other["id"]]
+    assert await found(archived="true") == await found(tag="Launch") == [ended["id"]]
+    assert await found(tag="none") == []
+    stranger = await client(live_ctx)
+    for verb in ("archive", "unarchive"):
+        assert (await stranger.post(f"/v1/campaigns/{ended['id']}/{verb}")).status_code == 404
+    assert (await act(api, ended, "unarchive"))["archived_at"] is None
+    assert await found(archived="true") == []
+    changed = await post(api, f"/v1/campaigns/{other['id']}", 200, tags=["b"])
+    assert (changed["tags"], changed["version"] != other["version"]) == (["b"], True)
+    refusal = await api.post(f"/v1/campaigns/{other['id']}", json={"tags": ["a,b"]})
+    assert await refused(refusal) == (400, "parameter_invalid", "tags[0]")

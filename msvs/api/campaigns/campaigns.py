@@ -35,6 +35,7 @@ from msvs.api.campaigns.variants import (
     longest_of,
     read_variant,
 )
+from msvs.api.contacts.tags import read_tag, read_tags
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits, rates
 from msvs.api.credits.caps import DAILY_CAP_REACHED
@@ -119,6 +120,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         utm=utm,
         guard_rails=await read_guard_rails(ctx, data),
         ab_test=await check_ab_test(ctx, data.ab_test),
+        tags=read_tags(data.tags or (), param="tags") or None,
     )
     check_contents(ctx.services, campaign)
     members = None
@@ -168,6 +170,8 @@ async def _change(ctx: Context, campaign: Campaign, data: UpdateCampaign, worksp
     if data.ab_test is not msgspec.UNSET:
         campaign.ab_test = await check_ab_test(ctx, data.ab_test)
     check_contents(ctx.services, campaign)
+    if data.tags is not msgspec.UNSET:
+        campaign.tags = read_tags(data.tags or (), param="tags") or None
     audience = (data.list_ids, data.segment_id, data.contact_ids)
     if any(each is not msgspec.UNSET for each in audience):
         list_ids, segment_id, contact_ids = audience
@@ -264,6 +268,7 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
         shorten_links=source.shorten_links,
         utm=source.utm,
         ab_test=source.ab_test,
+        tags=source.tags,
     )
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, ctx.services.clock())
@@ -346,6 +351,10 @@ def campaign_query(ctx: Context, which: ListCampaigns) -> QuerySet[Campaign]:
         query = query.filter(status__not=CampaignStatus.DRAFT)
     if which.q is not None:
         query = query.filter(name__icontains=_check_name(which.q, "q"))
+    if which.tag is not None:
+        query = query.filter(tags__contains=[read_tag(which.tag, param="tag")])
+    if which.archived is not None:
+        query = query.filter(archived_at__isnull=not which.archived)
     if (first := which.starts_from) is not None:
         query = query.filter(Q(started_at__gte=first) | Q(started_at__isnull=True, scheduled_at__gte=first))
     if (end := which.starts_before) is not None:
@@ -403,6 +412,31 @@ async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
         campaign.guard_rails = lifted(campaign.guard_rails)
         await campaign.save(update_fields=["guard_rails"])
     await _resume(campaign, ctx.services.clock())
+    return campaign
+
+
+async def archive_campaign(ctx: Context, id: UUID) -> Campaign:
+    """Put a campaign away that has ended; one that is already stays as it is. Raises NotFound, Conflict."""
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
+    campaign = await _lock(ctx, id)
+    if campaign.status not in TERMINAL:
+        raise Conflict(
+            f"The campaign is {campaign.status}: only one that has ended can be archived.",
+            code=ErrorCode.CAMPAIGN_NOT_ENDED,
+        )
+    if campaign.archived_at is None:
+        campaign.archived_at = ctx.services.clock()
+        await campaign.save(update_fields=["archived_at"])
+    return campaign
+
+
+async def unarchive_campaign(ctx: Context, id: UUID) -> Campaign:
+    """Take a campaign back out of the archive. Raises NotFound."""
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
+    campaign = await _lock(ctx, id)
+    if campaign.archived_at is not None:
+        campaign.archived_at = None
+        await campaign.save(update_fields=["archived_at"])
     return campaign
 
 

@@ -15,6 +15,7 @@ from msvs.api.campaigns import audiences
 from msvs.api.campaigns.checks import MAX_RATE, MAX_SPREAD_HOURS
 from msvs.api.campaigns.exclusions import Exclude
 from msvs.api.campaigns.variants import AbTestOptions
+from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS
 from msvs.api.dispatch.frequency import MAX_CAP
 from msvs.api.dispatch.short_links import ShortenLinks, Utm
 from msvs.api.messages.messages import (
@@ -146,10 +147,17 @@ class GuardRailOptions(Request, frozen=True, kw_only=True):
     max_drift: MaxDrift | None = None
 
 
+CampaignTags = Annotated[
+    list[Annotated[str, about(**named(MAX_TAG))]],
+    about("Its tags, for your team: kept in lower case, in order.", example=["launch"], maxItems=MAX_TAGS),
+]
+
+
 class _CreationOptions(CampaignOptions, frozen=True, kw_only=True):
     preflight: PreflightId | None = None
     max_credits: MaxCredits | None = None
     max_drift: MaxDrift | None = None
+    tags: CampaignTags | None = None
     draft: (
         Annotated[
             bool, about("Whether to keep it as a draft until it is launched; its audience may be empty until then.")
@@ -213,6 +221,7 @@ class _Changes(Request, frozen=True, kw_only=True):
         | UnsetType
         | None
     ) = UNSET
+    tags: CampaignTags | UnsetType | None = UNSET
     version: Version | UnsetType = UNSET
 
 
@@ -334,6 +343,10 @@ class ListCampaigns(PageQuery, frozen=True, kw_only=True):
     starts_before: (
         Annotated[AwareTime, about("Only campaigns that started, or are scheduled to start, before this time.")] | None
     ) = msgspec.field(name="starts_at[lt]", default=None)
+    tag: Annotated[str, about("Only campaigns with this tag.", **named(MAX_TAG))] | None = None
+    archived: (
+        Annotated[bool, about("Only archived campaigns if true, only others if false; both if it is left out.")] | None
+    ) = None
     order: OrderField | None = None
 
 

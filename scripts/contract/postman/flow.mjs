@@ -106,10 +106,13 @@ export const FLOW = {
   cloneCampaign: { path: { id: "campaign_id" } },
   testCampaign: { path: { id: "campaign_id" }, body: { to: ["{{phone}}"] } },
   listCampaignLinks: { path: { id: "campaign_id" } },
-  retrieveAbTest: { path: { id: "campaign_id" } },
-  chooseWinner: { path: { id: "campaign_id" } },
+  retrieveAbTest: { path: { id: "spare_test_id" }, before: ["spareTest"] },
+  // Of a campaign whose test is out, which workers see to.
+  chooseWinner: { path: { id: "tested_campaign_id" }, needs: "tested_campaign_id" },
   reconcileCampaign: { path: { id: "campaign_id" } },
   cancelCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
+  archiveCampaign: { path: { id: "spare_campaign_id" } },
+  unarchiveCampaign: { path: { id: "spare_campaign_id" } },
   pauseCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
   resumeCampaign: { path: { id: "spare_campaign_id" } },
 
@@ -194,6 +197,17 @@ export const SPARES = {
       body: "Doors open tomorrow.",
       audience: { list_ids: ["{{list_id}}"] },
       scheduled_at: "{{tomorrow}}",
+    },
+  },
+  spareTest: {
+    path: "/v1/campaigns",
+    variable: "spare_test_id",
+    body: {
+      name: "Two texts",
+      body: "Doors open tomorrow.",
+      audience: { list_ids: ["{{list_id}}"] },
+      ab_test: { variants: [{}, { body: "Tomorrow: doors open." }] },
+      draft: true,
     },
   },
   spareDraft: {

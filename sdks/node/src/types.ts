@@ -145,6 +145,7 @@ export type ErrorCode =
   | "campaign_begun"
   | "campaign_draft"
   | "campaign_not_draft"
+  | "campaign_not_ended"
   | "campaign_not_paused"
   | "campaign_terminal"
   | "canned_answer_exists"
@@ -1069,6 +1070,10 @@ export interface Campaign {
   version: string;
   /** Its A/B test, if it has one. */
   ab_test?: AbTest;
+  /** Its tags, in order. */
+  tags: Array<string>;
+  /** When it was archived; null if it is not. */
+  archived_at: string | null;
 }
 
 /** The audience of a campaign: the union of lists, a segment and single contacts. */

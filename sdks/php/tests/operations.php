@@ -32,6 +32,8 @@ return [
     'cancelCampaign' => ['campaigns', 'cancel', ['id'], false],
     'pauseCampaign' => ['campaigns', 'pause', ['id'], false],
     'resumeCampaign' => ['campaigns', 'resume', ['id'], false],
+    'archiveCampaign' => ['campaigns', 'archive', ['id'], false],
+    'unarchiveCampaign' => ['campaigns', 'unarchive', ['id'], false],
     'createContact' => ['contacts', 'create', [], true],
     'listContacts' => ['contacts', 'list', [], true],
     'importContacts' => ['contacts', 'importBatch', [], true],

@@ -31,8 +31,8 @@ function weeksOf(month: string): string[][] {
 }
 
 const CampaignMonth = graphql(`
-  query CampaignMonth($statuses: [CampaignStatus!], $q: String, $startsFrom: DateTime, $startsBefore: DateTime, $first: Int, $after: String) {
-    campaigns(statuses: $statuses, q: $q, startsFrom: $startsFrom, startsBefore: $startsBefore, orderBy: OLDEST, first: $first, after: $after) {
+  query CampaignMonth($statuses: [CampaignStatus!], $q: String, $tag: String, $archived: Boolean, $startsFrom: DateTime, $startsBefore: DateTime, $first: Int, $after: String) {
+    campaigns(statuses: $statuses, q: $q, tag: $tag, archived: $archived, startsFrom: $startsFrom, startsBefore: $startsBefore, orderBy: OLDEST, first: $first, after: $after) {
       nodes { ...CampaignRow }
       pageInfo { hasNextPage endCursor }
       totalCount
@@ -45,7 +45,7 @@ const MOST = 500;
 const OF_DAY = 4;
 
 interface CalendarProps {
-  which: { statuses: CampaignStatus[]; q?: string };
+  which: { statuses: CampaignStatus[]; archived: boolean; q?: string; tag?: string };
   isFiltered: boolean;
   month: string | undefined;
   onMonth: (month: string) => void;

@@ -47,6 +47,8 @@ export const CampaignFull = graphql(`
     failures { code message status count }
     warnings { code message }
     abTest { metric }
+    tags
+    archivedAt
   }
 `);
 const CampaignData = graphql(`
@@ -105,6 +107,24 @@ const Clone = graphql(`
     }
   }
 `);
+const Archive = graphql(`
+  mutation PageArchive($id: ID!) {
+    archiveCampaign(id: $id) {
+      __typename
+      ... on Campaign { id archivedAt }
+      ... on Error { code message }
+    }
+  }
+`);
+const Unarchive = graphql(`
+  mutation PageUnarchive($id: ID!) {
+    unarchiveCampaign(id: $id) {
+      __typename
+      ... on Campaign { id archivedAt }
+      ... on Error { code message }
+    }
+  }
+`);
 const Delete = graphql(`
   mutation PageDelete($id: ID!) {
     deleteCampaign(id: $id) {
@@ -117,6 +137,7 @@ const Delete = graphql(`
 
 export type Campaign = NonNullable<CampaignPageQuery["campaign"]>;
 
+const ENDED = new Set(["COMPLETED", "CANCELED", "FAILED"]);
 const RUNS = new Set(["SCHEDULED", "PREPARING", "SENDING", "PAUSED"]);
 
 export function CampaignPage() {
@@ -278,6 +299,8 @@ function Actions({ campaign }: { campaign: Campaign }) {
   const cancel = useChange(Cancel);
   const clone = useChange(Clone);
   const remove = useChange(Delete);
+  const archive = useChange(Archive);
+  const unarchive = useChange(Unarchive);
   const [isEnding, setEnding] = useState(false);
   const { id, status } = campaign;
   if (membership?.role === "READ_ONLY") return null;
@@ -303,6 +326,12 @@ function Actions({ campaign }: { campaign: Campaign }) {
         }}
       >{t`Copy`}</Button>
       {RUNS.has(status) && <Button look="danger" onPress={() => setEnding(true)}>{t`Cancel campaign`}</Button>}
+      {ENDED.has(status) && campaign.archivedAt == null && (
+        <Button isPending={archive.isRunning} onPress={async () => tell((await archive.run({ id })).problem, t`Archived.`)}>{t`Archive`}</Button>
+      )}
+      {campaign.archivedAt != null && (
+        <Button isPending={unarchive.isRunning} onPress={async () => tell((await unarchive.run({ id })).problem, t`Back among the campaigns.`)}>{t`Take out of the archive`}</Button>
+      )}
       {status === "DRAFT" && <Button look="danger" onPress={() => setEnding(true)}>{t`Delete`}</Button>}
       <Confirm
         isOpen={isEnding}

@@ -15,7 +15,7 @@ import { EmptyState, Loading, ProblemState, useProblemText, Untitled } from "@/u
 import { toast } from "@/ui/toast";
 import { AudienceCard } from "./audience";
 import { BodyCard } from "./body";
-import { createInput, EMPTY, hasAudience, inputOf, type Draft } from "./draft";
+import { createInput, EMPTY, hasAudience, inputOf, tagsOf, type Draft } from "./draft";
 import { DeliveryCard } from "./delivery";
 import { LinksCard } from "./links";
 import { VariantsCard } from "./variants";
@@ -41,6 +41,7 @@ const ComposeCampaign = graphql(`
       contactDailyCap
       contactWeeklyCap
       shortenLinks
+      tags
       utm { source medium campaign term content }
       version
       audience { listIds segmentId contactIds }
@@ -68,7 +69,7 @@ const SaveDraft = graphql(`
   mutation SaveDraft($id: ID!, $input: UpdateCampaignInput!) {
     updateCampaign(id: $id, input: $input) {
       __typename
-      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours sendAtLocal contactDailyCap contactWeeklyCap shortenLinks utm { source medium campaign term content } version audience { listIds segmentId contactIds } exclude { listIds segmentIds campaignIds messagedWithinDays } abTest { testPercent metric testMinutes variants { variant body from share } } }
+      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours sendAtLocal contactDailyCap contactWeeklyCap shortenLinks tags utm { source medium campaign term content } version audience { listIds segmentId contactIds } exclude { listIds segmentIds campaignIds messagedWithinDays } abTest { testPercent metric testMinutes variants { variant body from share } } }
       ... on Error { code message param }
     }
   }
@@ -92,6 +93,7 @@ function draftOf(campaign: Found, defaultSender: string, zone: string): Draft {
   const { audience, exclude, scheduledAt, ratePerMinute, spreadHours } = campaign;
   return {
     name: campaign.name,
+    tags: campaign.tags.join(", "),
     body: campaign.body,
     from: campaign.from === defaultSender ? "" : campaign.from,
     listIds: audience.listIds,
@@ -199,7 +201,7 @@ function useAutosave(draft: Draft, initialId: string | null, initial: Draft, ini
         version.current = done.version;
         if (isThere.current) void navigate({ to: "/campaigns/new", search: { id: done.id }, replace: true, resetScroll: false });
       } else {
-        const { done, problem } = await update.run({ id: id.current, input: { ...inputOf(now, zone), name: now.name.trim(), ...(version.current === null ? {} : { version: version.current }) } });
+        const { done, problem } = await update.run({ id: id.current, input: { ...inputOf(now, zone), name: now.name.trim(), tags: tagsOf(now), ...(version.current === null ? {} : { version: version.current }) } });
         if (problem !== null) {
           setSaving({ state: "failed", problem });
           return false;
@@ -329,6 +331,7 @@ function Composer({ initial, initialId, version, defaultSender, onTheirs }: Comp
         <div className="space-y-6">
           <Card>
             <Field label={t`Name`} hint={t`For your team only.`} value={draft.name} onChange={(name) => change({ name })} maxLength={200} error={draft.name.trim() === "" ? t`Give it a name.` : undefined} />
+            <Field className="mt-4" label={t`Tags`} hint={t`To find it by; several by a comma.`} value={draft.tags} onChange={(tags) => change({ tags })} />
           </Card>
           <BodyCard draft={draft} onChange={change} preview={preview} />
           <VariantsCard draft={draft} onChange={change} />

@@ -4,6 +4,8 @@ import { instantOf } from "./times";
 
 export interface Draft {
   name: string;
+  /** Tags as they are typed, separated by commas. */
+  tags: string;
   body: string;
   from: string;
   listIds: readonly string[];
@@ -65,6 +67,7 @@ export interface Left {
 
 export const EMPTY: Draft = {
   name: "",
+  tags: "",
   body: "",
   from: "",
   listIds: [],
@@ -141,8 +144,10 @@ export function inputOf(draft: Draft, zone: string): Written {
   };
 }
 
+export const tagsOf = ({ tags }: Draft) => tags.split(",").map((each) => each.trim()).filter((each) => each !== "");
+
 export function createInput(draft: Draft, zone: string): CreateCampaignInput {
-  return { ...inputOf(draft, zone), name: draft.name.trim(), draft: true } as CreateCampaignInput;
+  return { ...inputOf(draft, zone), name: draft.name.trim(), tags: tagsOf(draft), draft: true } as CreateCampaignInput;
 }
 
 export const hasAudience = ({ listIds, segmentId }: Draft) => listIds.length > 0 || segmentId !== null;

@@ -7,7 +7,7 @@ import type { CampaignRowFragment, CampaignStatus } from "@/gql/graphql";
 import { CampaignBadge, useStatusNames } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
 import { Share } from "@/ui/charts";
-import { Segmented } from "@/ui/fields";
+import { Checkbox, Segmented } from "@/ui/fields";
 import { SearchField } from "@/ui/searchfield";
 import { Card, Count, PageHead, Time, useNumbers } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
@@ -27,12 +27,13 @@ export const CampaignRow = graphql(`
     scheduledAt
     startedAt
     createdAt
+    tags
     stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed }
   }
 `);
 const CampaignList = graphql(`
-  query CampaignList($statuses: [CampaignStatus!], $q: String, $first: Int, $after: String) {
-    campaigns(statuses: $statuses, q: $q, first: $first, after: $after) {
+  query CampaignList($statuses: [CampaignStatus!], $q: String, $tag: String, $archived: Boolean, $first: Int, $after: String) {
+    campaigns(statuses: $statuses, q: $q, tag: $tag, archived: $archived, first: $first, after: $after) {
       nodes { ...CampaignRow }
       pageInfo { hasNextPage endCursor }
       totalCount
@@ -46,9 +47,9 @@ export function CampaignsPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
   const found = useSearch({ from: "/shell/campaigns" });
-  const { status, view, month, q } = found;
+  const { status, view, month, q, tag, archived } = found;
   const names = useStatusNames().campaigns;
-  const which = { statuses: status === undefined ? [...STATUSES] : [status], ...(q === undefined ? {} : { q }) };
+  const which = { statuses: status === undefined ? [...STATUSES] : [status], archived: archived ?? false, ...(q === undefined ? {} : { q }), ...(tag === undefined ? {} : { tag }) };
   const isCalendar = view === "calendar";
   const feed = useFeed(CampaignList, which as never, ({ campaigns }) => campaigns, { pause: isCalendar });
   const tabs = [{ value: "", label: t`All` }, ...SHOWN.map((each) => ({ value: each as string, label: names[each] }))];
@@ -58,7 +59,7 @@ export function CampaignsPage() {
     { value: "calendar", label: t`Calendar` },
   ] as const;
   const go = (changes: Partial<typeof found>, replace = false) => void navigate({ to: "/campaigns", search: { ...found, ...changes }, replace, resetScroll: false });
-  const isFiltered = status !== undefined || q !== undefined;
+  const isFiltered = status !== undefined || q !== undefined || tag !== undefined || archived === true;
   const clear = () => void navigate({ to: "/campaigns", search: { view, month } });
   const { month: _month, ...viewed } = found;
   return (
@@ -77,6 +78,8 @@ export function CampaignsPage() {
       <Tabs label={t`State`} tabs={tabs} value={status ?? ""} onChange={(next) => go({ status: next === "" ? undefined : (next as CampaignStatus) })} />
       <div role="search" aria-label={t`Filters`} className="mb-4 flex flex-wrap items-end gap-3">
         <SearchField label={t`Search`} className="min-w-0 flex-1 basis-60 sm:max-w-96" placeholder={t`Name of the campaign`} maxLength={200} value={q ?? ""} onChange={(next) => go({ q: next || undefined }, true)} />
+        <Checkbox isSelected={archived === true} onChange={(isAway) => go({ archived: isAway || undefined })}>{t`Archived`}</Checkbox>
+        {tag !== undefined && <Button look="quiet" icon="close" onPress={() => go({ tag: undefined })}>{t`Tag: ${tag}`}</Button>}
         {isFiltered && isCalendar && <Button look="quiet" icon="close" onPress={clear}>{t`Clear filters`}</Button>}
       </div>
       {isCalendar ? (
@@ -115,6 +118,7 @@ function CampaignTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, obje
           <span className="block max-w-40 min-w-32 sm:max-w-64 sm:min-w-44">
             <CampaignLink row={row} />
             <span className="block truncate text-sm text-muted">{row.body}</span>
+            {row.tags.length > 0 && <span className="block truncate text-sm text-muted">{row.tags.map((each) => `#${each}`).join(" ")}</span>}
           </span>
         ),
         text: ({ name }) => name,

@@ -190,6 +190,7 @@ function Settings({ campaign }: { campaign: Campaign }) {
     <Card title={t`Details`}>
       <Facts
         items={[
+          campaign.tags.length > 0 && [t`Tags`, campaign.tags.join(", ")],
           [t`Audience`, names.join(", ") || "–"],
           leftOut.length > 0 && [t`Left out`, leftOut.join(", ")],
           [t`Pace`, pace],

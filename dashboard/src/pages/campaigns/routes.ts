@@ -10,7 +10,7 @@ export const TABS = ["overview", "recipients", "replies", "books", "events"] as 
 export const campaignsRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/campaigns",
-  validateSearch: search({ status: oneOf(STATUSES), view: oneOf(["calendar"]), month: text(), q: text() }),
+  validateSearch: search({ status: oneOf(STATUSES), view: oneOf(["calendar"]), month: text(), q: text(), tag: text(), archived: flag() }),
   component: lazyPage("campaigns", () => import("./list"), "CampaignsPage"),
 });
 

@@ -143,6 +143,12 @@ var Calls = map[string]Call{
 	"resumeCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Campaigns.Resume(ctx, args.text("id"), options...)
 	},
+	"archiveCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Campaigns.Archive(ctx, args.text("id"), options...)
+	},
+	"unarchiveCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Campaigns.Unarchive(ctx, args.text("id"), options...)
+	},
 	"createContact": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.ContactCreate
 		if err := args.body(&params, "upsert"); err != nil {

@@ -63,6 +63,8 @@ export interface CampaignsCreateParams {
    * Beyond, it is paused with `guard_rail`.
    */
   max_drift?: number | null;
+  /** Its tags, for your team: kept in lower case, in order. */
+  tags?: ReadonlyArray<string> | null;
   /** Whether to keep it as a draft until it is launched; its audience may be empty until then. */
   draft?: boolean | null;
 }
@@ -85,6 +87,10 @@ export interface CampaignsListParams {
   "starts_at[gte]"?: string | Date;
   /** Only campaigns that started, or are scheduled to start, before this time. */
   "starts_at[lt]"?: string | Date;
+  /** Only campaigns with this tag. */
+  tag?: string;
+  /** Only archived campaigns if true, only others if false; both if it is left out. */
+  archived?: boolean;
   /** The order; `newest` by default. */
   order?: ListMessagesOrder;
 }
@@ -226,6 +232,8 @@ export interface CampaignsUpdateParams {
   shorten_links?: boolean;
   utm?: UtmParams | null;
   ab_test?: AbTestOptionsParams | null;
+  /** Its tags, for your team: kept in lower case, in order. */
+  tags?: ReadonlyArray<string> | null;
   /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
   /** The new audience. */
@@ -378,5 +386,15 @@ export class CampaignsResource {
   /** Resume a paused campaign. */
   resume(id: string, options: RequestOptions = {}): Promise<Result<Campaign>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/resume`, { options });
+  }
+
+  /** Archive a campaign that has ended. */
+  archive(id: string, options: RequestOptions = {}): Promise<Result<Campaign>> {
+    return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/archive`, { options });
+  }
+
+  /** Take a campaign out of the archive. */
+  unarchive(id: string, options: RequestOptions = {}): Promise<Result<Campaign>> {
+    return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/unarchive`, { options });
   }
 }

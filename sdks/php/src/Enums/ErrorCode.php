@@ -28,6 +28,7 @@ final class ErrorCode
     public const CAMPAIGN_BEGUN = 'campaign_begun';
     public const CAMPAIGN_DRAFT = 'campaign_draft';
     public const CAMPAIGN_NOT_DRAFT = 'campaign_not_draft';
+    public const CAMPAIGN_NOT_ENDED = 'campaign_not_ended';
     public const CAMPAIGN_NOT_PAUSED = 'campaign_not_paused';
     public const CAMPAIGN_TERMINAL = 'campaign_terminal';
     public const CANNED_ANSWER_EXISTS = 'canned_answer_exists';

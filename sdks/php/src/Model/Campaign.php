@@ -52,6 +52,8 @@ use MassiveSMS\Model;
  * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
  * refused if another was made in between.
  * @property-read AbTest|null $ab_test Its A/B test, if it has one.
+ * @property-read list<string> $tags Its tags, in order.
+ * @property-read \DateTimeImmutable|null $archived_at When it was archived; null if it is not.
  */
 final class Campaign extends Model
 {
@@ -69,5 +71,6 @@ final class Campaign extends Model
         'utm' => Utm::class,
         'guard_rails' => GuardRails::class,
         'ab_test' => AbTest::class,
+        'archived_at' => 'time',
     ];
 }

@@ -44,6 +44,7 @@ final class Campaigns extends Resource
      *     preflight?: string|null,
      *     max_credits?: int|null,
      *     max_drift?: float|null,
+     *     tags?: list<string>|null,
      *     draft?: bool|null,
      * } $params
      * - `name`: Internal name (your team only).
@@ -72,6 +73,7 @@ final class Campaigns extends Resource
      * start, and before its queued messages cost more.
      * - `max_drift`: How far its recipients and its cost may have moved from the preflight at its start, as a share:
      * 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
+     * - `tags`: Its tags, for your team: kept in lower case, in order.
      * - `draft`: Whether to keep it as a draft until it is launched; its audience may be empty until then.
      * @param RequestOptions $options
      */
@@ -101,6 +103,8 @@ final class Campaigns extends Resource
      *     q?: string,
      *     'starts_at[gte]'?: \DateTimeInterface|string,
      *     'starts_at[lt]'?: \DateTimeInterface|string,
+     *     tag?: string,
+     *     archived?: bool,
      *     order?: 'newest'|'oldest'|string,
      * } $params
      * - `limit`: The size of a page.
@@ -111,6 +115,8 @@ final class Campaigns extends Resource
      * - `q`: Only campaigns whose name contains this text, in upper or lower case.
      * - `starts_at[gte]`: Only campaigns that started, or are scheduled to start, at this time or later.
      * - `starts_at[lt]`: Only campaigns that started, or are scheduled to start, before this time.
+     * - `tag`: Only campaigns with this tag.
+     * - `archived`: Only archived campaigns if true, only others if false; both if it is left out.
      * - `order`: The order; `newest` by default.
      * @param RequestOptions $options
      * @return Page<Model\Campaign>
@@ -281,6 +287,7 @@ final class Campaigns extends Resource
      *     shorten_links?: bool,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
      *     ab_test?: array{variants: list<array{body?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
+     *     tags?: list<string>|null,
      *     version?: string,
      *     audience?: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
      * } $params
@@ -304,6 +311,7 @@ final class Campaigns extends Resource
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
      * clicks are counted. Their hosts must be public names. False if it is left out.
+     * - `tags`: Its tags, for your team: kept in lower case, in order.
      * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
      * - `audience`: The new audience.
      * @param RequestOptions $options
@@ -567,6 +575,46 @@ final class Campaigns extends Resource
             Model\Campaign::class,
             'POST',
             '/v1/campaigns/{id}/resume',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Archive a campaign that has ended.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function archive(string $id, array $options = []): Model\Campaign
+    {
+        return $this->fetch(
+            Model\Campaign::class,
+            'POST',
+            '/v1/campaigns/{id}/archive',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Take a campaign out of the archive.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function unarchive(string $id, array $options = []): Model\Campaign
+    {
+        return $this->fetch(
+            Model\Campaign::class,
+            'POST',
+            '/v1/campaigns/{id}/unarchive',
             ['id' => $id],
             [],
             [],

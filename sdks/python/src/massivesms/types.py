@@ -182,6 +182,7 @@ ErrorCode = (
         "campaign_begun",
         "campaign_draft",
         "campaign_not_draft",
+        "campaign_not_ended",
         "campaign_not_paused",
         "campaign_terminal",
         "canned_answer_exists",
@@ -1139,6 +1140,10 @@ class Campaign(Model):
     between."""
     ab_test: AbTest | None
     """Its A/B test, if it has one."""
+    tags: list[str]
+    """Its tags, in order."""
+    archived_at: str | None
+    """When it was archived; null if it is not."""
 
 
 class CampaignAudience(Model):

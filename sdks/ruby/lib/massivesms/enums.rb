@@ -160,6 +160,7 @@ module MassiveSMS
     CAMPAIGN_BEGUN = "campaign_begun"
     CAMPAIGN_DRAFT = "campaign_draft"
     CAMPAIGN_NOT_DRAFT = "campaign_not_draft"
+    CAMPAIGN_NOT_ENDED = "campaign_not_ended"
     CAMPAIGN_NOT_PAUSED = "campaign_not_paused"
     CAMPAIGN_TERMINAL = "campaign_terminal"
     CANNED_ANSWER_EXISTS = "canned_answer_exists"

@@ -283,6 +283,10 @@ module MassiveSMS
     field :version
     # Its A/B test, if it has one.
     field :ab_test, :AbTest
+    # Its tags, in order.
+    field :tags
+    # When it was archived; null if it is not.
+    field :archived_at, :time
   end
 
   # The audience of a campaign: the union of lists, a segment and single contacts.

@@ -108,7 +108,7 @@ _samples = {
         '"2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "comp'
         'leted_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": '
         '"never", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e'
-        '4b687"}}'
+        '4b687", "tags": ["launch"], "archived_at": null}}'
     ),
     "campaign.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.completed", '
@@ -125,7 +125,7 @@ _samples = {
         '026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "comple'
         'ted_at": "2026-05-01T20:00:00Z", "canceled_at": null, "created_at": "2026-05-01T20:00:00Z"'
         ', "on_unknown": "never", "shorten_links": false, "utm": null, "guard_rails": null, "versio'
-        'n": "5f3a9c01d2e4b687"}}'
+        'n": "5f3a9c01d2e4b687", "tags": ["launch"], "archived_at": null}}'
     ),
     "credits.low": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "credits.low", "livemo'
@@ -205,7 +205,8 @@ _samples = {
         '": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": "2026-05-0'
         '1T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "canceled_a'
         't": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorten_links": fa'
-        'lse, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687"}}'
+        'lse, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "tags": ["launch"], '
+        '"archived_at": null}}'
     ),
     "campaign.paused": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.paused", "li'
@@ -222,7 +223,7 @@ _samples = {
         '2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "compl'
         'eted_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "'
         'never", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4'
-        'b687"}}'
+        'b687", "tags": ["launch"], "archived_at": null}}'
     ),
     "campaign.resumed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.resumed", "l'
@@ -239,7 +240,7 @@ _samples = {
         '26-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "complet'
         'ed_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "ne'
         'ver", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b6'
-        '87"}}'
+        '87", "tags": ["launch"], "archived_at": null}}'
     ),
     "campaign.canceled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.canceled", "'
@@ -256,7 +257,7 @@ _samples = {
         '026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "comple'
         'ted_at": null, "canceled_at": "2026-05-01T20:00:00Z", "created_at": "2026-05-01T20:00:00Z"'
         ', "on_unknown": "never", "shorten_links": false, "utm": null, "guard_rails": null, "versio'
-        'n": "5f3a9c01d2e4b687"}}'
+        'n": "5f3a9c01d2e4b687", "tags": ["launch"], "archived_at": null}}'
     ),
     "campaign.tested": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.tested", "li'
@@ -272,12 +273,13 @@ _samples = {
         'l": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": "2026-05-'
         '01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "canceled_'
         'at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorten_links": f'
-        'alse, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "ab_test": {"varian'
-        'ts": [{"variant": "A", "body": "Cohort 06 closes tonight at 8pm ET.", "from": "MASSIVESMS"'
-        ', "share": null}, {"variant": "B", "body": "8pm ET tonight: last seats of Cohort 06.", "fr'
-        'om": "MASSIVESMS", "share": null}], "test_percent": 20, "metric": "click", "test_minutes":'
-        ' 120, "tested_at": "2026-05-01T20:00:00Z", "ends_at": "2026-05-01T20:00:00Z", "winner": nu'
-        'll, "winner_chosen_at": null, "winner_chosen_by": null}}}'
+        'alse, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "tags": ["launch"],'
+        ' "archived_at": null, "ab_test": {"variants": [{"variant": "A", "body": "Cohort 06 closes '
+        'tonight at 8pm ET.", "from": "MASSIVESMS", "share": null}, {"variant": "B", "body": "8pm E'
+        'T tonight: last seats of Cohort 06.", "from": "MASSIVESMS", "share": null}], "test_percent'
+        '": 20, "metric": "click", "test_minutes": 120, "tested_at": "2026-05-01T20:00:00Z", "ends_'
+        'at": "2026-05-01T20:00:00Z", "winner": null, "winner_chosen_at": null, "winner_chosen_by":'
+        " null}}}"
     ),
     "campaign.winner_chosen": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.winner_chose'
@@ -293,12 +295,13 @@ _samples = {
         'd_at_local": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": '
         '"2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "'
         'canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorten_'
-        'links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "ab_test":'
-        ' {"variants": [{"variant": "A", "body": "Cohort 06 closes tonight at 8pm ET.", "from": "MA'
-        'SSIVESMS", "share": null}, {"variant": "B", "body": "8pm ET tonight: last seats of Cohort '
-        '06.", "from": "MASSIVESMS", "share": null}], "test_percent": 20, "metric": "click", "test_'
-        'minutes": 120, "tested_at": "2026-05-01T20:00:00Z", "ends_at": "2026-05-01T20:00:00Z", "wi'
-        'nner": "B", "winner_chosen_at": "2026-05-01T20:00:00Z", "winner_chosen_by": "time"}}}'
+        'links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "tags": ["'
+        'launch"], "archived_at": null, "ab_test": {"variants": [{"variant": "A", "body": "Cohort 0'
+        '6 closes tonight at 8pm ET.", "from": "MASSIVESMS", "share": null}, {"variant": "B", "body'
+        '": "8pm ET tonight: last seats of Cohort 06.", "from": "MASSIVESMS", "share": null}], "tes'
+        't_percent": 20, "metric": "click", "test_minutes": 120, "tested_at": "2026-05-01T20:00:00Z'
+        '", "ends_at": "2026-05-01T20:00:00Z", "winner": "B", "winner_chosen_at": "2026-05-01T20:00'
+        ':00Z", "winner_chosen_by": "time"}}}'
     ),
     "import.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "import.completed", "l'

@@ -46,6 +46,7 @@ class Campaigns:
         preflight: str | NotGiven | None = NOT_GIVEN,
         max_credits: int | NotGiven | None = NOT_GIVEN,
         max_drift: float | NotGiven | None = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
         draft: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -85,6 +86,7 @@ class Campaigns:
             its start, and before its queued messages cost more.
         max_drift: How far its recipients and its cost may have moved from the preflight at its start, as a
             share: 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
+        tags: Its tags, for your team: kept in lower case, in order.
         draft: Whether to keep it as a draft until it is launched; its audience may be empty until then.
         """
         return self._client.call(
@@ -113,6 +115,7 @@ class Campaigns:
                 "preflight": preflight,
                 "max_credits": max_credits,
                 "max_drift": max_drift,
+                "tags": tags,
                 "draft": draft,
             },
             idempotency_key=idempotency_key,
@@ -130,6 +133,8 @@ class Campaigns:
         q: str | NotGiven = NOT_GIVEN,
         starts_at_gte: datetime | str | NotGiven = NOT_GIVEN,
         starts_at_lt: datetime | str | NotGiven = NOT_GIVEN,
+        tag: str | NotGiven = NOT_GIVEN,
+        archived: bool | NotGiven = NOT_GIVEN,
         order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.Campaign]:
@@ -145,6 +150,8 @@ class Campaigns:
         q: Only campaigns whose name contains this text, in upper or lower case.
         starts_at_gte: Only campaigns that started, or are scheduled to start, at this time or later.
         starts_at_lt: Only campaigns that started, or are scheduled to start, before this time.
+        tag: Only campaigns with this tag.
+        archived: Only archived campaigns if true, only others if false; both if it is left out.
         order: The order; `newest` by default.
         """
         return self._client.call_page(
@@ -160,6 +167,8 @@ class Campaigns:
                 "q": q,
                 "starts_at[gte]": starts_at_gte,
                 "starts_at[lt]": starts_at_lt,
+                "tag": tag,
+                "archived": archived,
                 "order": order,
             },
             options=options,
@@ -368,6 +377,7 @@ class Campaigns:
         shorten_links: bool | NotGiven = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -403,6 +413,7 @@ class Campaigns:
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
         ab_test: See the reference.
+        tags: Its tags, for your team: kept in lower case, in order.
         version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         audience: The new audience.
         """
@@ -431,6 +442,7 @@ class Campaigns:
                 "shorten_links": shorten_links,
                 "utm": utm,
                 "ab_test": ab_test,
+                "tags": tags,
                 "version": version,
                 "audience": audience,
             },
@@ -717,6 +729,50 @@ class Campaigns:
             options=options,
         )
 
+    def archive(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Campaign:
+        """Archive a campaign that has ended.
+
+        Archive a campaign that has ended.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/campaigns/{id}/archive",
+            "Campaign",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def unarchive(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Campaign:
+        """Take a campaign out of the archive.
+
+        Take a campaign out of the archive.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/campaigns/{id}/unarchive",
+            "Campaign",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
 
 class AsyncCampaigns:
     """Send one message to many contacts: lists, a segment, or contacts by id."""
@@ -748,6 +804,7 @@ class AsyncCampaigns:
         preflight: str | NotGiven | None = NOT_GIVEN,
         max_credits: int | NotGiven | None = NOT_GIVEN,
         max_drift: float | NotGiven | None = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
         draft: bool | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -787,6 +844,7 @@ class AsyncCampaigns:
             its start, and before its queued messages cost more.
         max_drift: How far its recipients and its cost may have moved from the preflight at its start, as a
             share: 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
+        tags: Its tags, for your team: kept in lower case, in order.
         draft: Whether to keep it as a draft until it is launched; its audience may be empty until then.
         """
         return await self._client.call(
@@ -815,6 +873,7 @@ class AsyncCampaigns:
                 "preflight": preflight,
                 "max_credits": max_credits,
                 "max_drift": max_drift,
+                "tags": tags,
                 "draft": draft,
             },
             idempotency_key=idempotency_key,
@@ -832,6 +891,8 @@ class AsyncCampaigns:
         q: str | NotGiven = NOT_GIVEN,
         starts_at_gte: datetime | str | NotGiven = NOT_GIVEN,
         starts_at_lt: datetime | str | NotGiven = NOT_GIVEN,
+        tag: str | NotGiven = NOT_GIVEN,
+        archived: bool | NotGiven = NOT_GIVEN,
         order: t.ListMessagesOrder | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.Campaign]:
@@ -847,6 +908,8 @@ class AsyncCampaigns:
         q: Only campaigns whose name contains this text, in upper or lower case.
         starts_at_gte: Only campaigns that started, or are scheduled to start, at this time or later.
         starts_at_lt: Only campaigns that started, or are scheduled to start, before this time.
+        tag: Only campaigns with this tag.
+        archived: Only archived campaigns if true, only others if false; both if it is left out.
         order: The order; `newest` by default.
         """
         return self._client.call_page(
@@ -862,6 +925,8 @@ class AsyncCampaigns:
                 "q": q,
                 "starts_at[gte]": starts_at_gte,
                 "starts_at[lt]": starts_at_lt,
+                "tag": tag,
+                "archived": archived,
                 "order": order,
             },
             options=options,
@@ -1070,6 +1135,7 @@ class AsyncCampaigns:
         shorten_links: bool | NotGiven = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
+        tags: Sequence[str] | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         audience: t.AudienceParam | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
@@ -1105,6 +1171,7 @@ class AsyncCampaigns:
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
         ab_test: See the reference.
+        tags: Its tags, for your team: kept in lower case, in order.
         version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         audience: The new audience.
         """
@@ -1133,6 +1200,7 @@ class AsyncCampaigns:
                 "shorten_links": shorten_links,
                 "utm": utm,
                 "ab_test": ab_test,
+                "tags": tags,
                 "version": version,
                 "audience": audience,
             },
@@ -1411,6 +1479,50 @@ class AsyncCampaigns:
         return await self._client.call(
             "POST",
             "/v1/campaigns/{id}/resume",
+            "Campaign",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def archive(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Campaign:
+        """Archive a campaign that has ended.
+
+        Archive a campaign that has ended.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/campaigns/{id}/archive",
+            "Campaign",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def unarchive(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Campaign:
+        """Take a campaign out of the archive.
+
+        Take a campaign out of the archive.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/campaigns/{id}/unarchive",
             "Campaign",
             path_ids={
                 "id": id,

@@ -43,6 +43,7 @@ module MassiveSMS
       # would cost more at its start, and before its queued messages cost more.
       # @param max_drift [Numeric, nil] How far its recipients and its cost may have moved from the preflight at its
       # start, as a share: 0.1 for a tenth. Beyond, it is paused with `guard_rail`.
+      # @param tags [Array<String>, nil] Its tags, for your team: kept in lower case, in order.
       # @param draft [Boolean, nil] Whether to keep it as a draft until it is launched; its audience may be empty
       # until then.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
@@ -51,7 +52,7 @@ module MassiveSMS
                  expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
                  shorten_links: UNSET, utm: UNSET, ab_test: UNSET, preflight: UNSET, max_credits: UNSET,
-                 max_drift: UNSET, draft: UNSET, request_options: {})
+                 max_drift: UNSET, tags: UNSET, draft: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns", {},
              {}, { name: name, body: body, audience: audience, from: from, exclude: exclude,
                scheduled_at: scheduled_at, metadata: metadata, expires_at: expires_at,
@@ -59,7 +60,7 @@ module MassiveSMS
                send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
                utm: utm, ab_test: ab_test, preflight: preflight, max_credits: max_credits, max_drift: max_drift,
-               draft: draft }, request_options)
+               tags: tags, draft: draft }, request_options)
       end
 
       # List campaigns. Newest first. Drafts are listed only with `status=draft`.
@@ -74,15 +75,18 @@ module MassiveSMS
       # @param starts_at_gte [Time, String] Only campaigns that started, or are scheduled to start, at this time or
       # later.
       # @param starts_at_lt [Time, String] Only campaigns that started, or are scheduled to start, before this time.
+      # @param tag [String] Only campaigns with this tag.
+      # @param archived [Boolean] Only archived campaigns if true, only others if false; both if it is left out.
       # @param order [String] The order; `newest` by default.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Campaign>]
       def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, status: UNSET, statuses: UNSET, q: UNSET,
-               starts_at_gte: UNSET, starts_at_lt: UNSET, order: UNSET, request_options: {})
+               starts_at_gte: UNSET, starts_at_lt: UNSET, tag: UNSET, archived: UNSET, order: UNSET,
+               request_options: {})
         fetch_list(MassiveSMS::Campaign, "/v1/campaigns", {},
              { limit: limit, starting_after: starting_after, ending_before: ending_before, status: status,
-               statuses: statuses, q: q, "starts_at[gte]": starts_at_gte, "starts_at[lt]": starts_at_lt,
-               order: order }, request_options)
+               statuses: statuses, q: q, "starts_at[gte]": starts_at_gte, "starts_at[lt]": starts_at_lt, tag: tag,
+               archived: archived, order: order }, request_options)
       end
 
       # Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent.
@@ -215,6 +219,7 @@ module MassiveSMS
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param utm [Hash<Object, Object>, nil]
       # @param ab_test [Hash<Object, Object>, nil]
+      # @param tags [Array<String>, nil] Its tags, for your team: kept in lower case, in order.
       # @param version [String] The version that you read. If the current one differs, nothing changes: 409
       # `version_conflict`.
       # @param audience [Hash<Object, Object>] The new audience.
@@ -223,15 +228,15 @@ module MassiveSMS
       def update(id, name: UNSET, body: UNSET, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
                  rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, exclude: UNSET,
                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                 shorten_links: UNSET, utm: UNSET, ab_test: UNSET, version: UNSET, audience: UNSET,
+                 shorten_links: UNSET, utm: UNSET, ab_test: UNSET, tags: UNSET, version: UNSET, audience: UNSET,
                  request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}", { "id" => id },
              {}, { name: name, body: body, from: from, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
                quiet_hours: quiet_hours, exclude: exclude, send_at_local: send_at_local,
                contact_daily_cap: contact_daily_cap, contact_weekly_cap: contact_weekly_cap,
-               on_unknown: on_unknown, shorten_links: shorten_links, utm: utm, ab_test: ab_test, version: version,
-               audience: audience }, request_options)
+               on_unknown: on_unknown, shorten_links: shorten_links, utm: utm, ab_test: ab_test, tags: tags,
+               version: version, audience: audience }, request_options)
       end
 
       # Delete a draft. For a launched campaign, the answer is 409.
@@ -357,6 +362,26 @@ module MassiveSMS
       # @return [Campaign]
       def resume(id, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}/resume", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # Archive a campaign that has ended.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [Campaign]
+      def archive(id, request_options: {})
+        fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}/archive", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # Take a campaign out of the archive.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [Campaign]
+      def unarchive(id, request_options: {})
+        fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}/unarchive", { "id" => id },
              {}, nil, request_options)
       end
     end

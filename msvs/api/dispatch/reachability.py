@@ -44,6 +44,12 @@ FROM unnest($1::uuid[], $2::varchar[], $3::uuid[], $4::uuid[], $5::bool[])
 JOIN workspaces ON workspaces.id = failed.workspace_id {settings_of_mode.JOIN.format(livemode="failed.livemode")}
 WHERE settings.unreachable_after IS NOT NULL ON CONFLICT (carrier, dedupe_key) DO NOTHING RETURNING id
 """
+# The index of marked contacts tells at once where there are none.
+FIND_MARKED = """
+SELECT contacts.id FROM unnest($1::uuid[], $2::bool[]) AS scope (workspace_id, livemode)
+JOIN contacts ON contacts.workspace_id = scope.workspace_id AND contacts.livemode = scope.livemode
+    AND contacts.unreachable_at IS NOT NULL AND contacts.id = ANY ($3::uuid[])
+"""
 # Only of the few that are marked.
 NOTE_DELIVERIES = f"""
 INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, message_id, text, tries, received_at, due_at)
@@ -126,6 +132,9 @@ async def note_failures(rows: Iterable[MessageRow], now: datetime) -> None:
 async def note_deliveries(rows: Iterable[MessageRow], now: datetime) -> None:
     """Note messages that reached a number which is marked, in the transaction that counts them as delivered."""
     reached = [row for row in rows if row.contact_id and row.carrier]
+    scopes = {(row.workspace_id, row.livemode) for row in reached}
+    marked = {row.id for row in await _find_marked(scopes, [row.contact_id for row in reached])} if reached else ()
+    reached = [row for row in reached if row.contact_id in marked]
     if reached and await fetch(
         NOTE_DELIVERIES,
         [ids.new_id() for _ in reached],
@@ -137,6 +146,15 @@ async def note_deliveries(rows: Iterable[MessageRow], now: datetime) -> None:
         now,
     ):
         notify_after_commit(WorkQueue.REPORTS)
+
+
+class _Marked(Protocol):
+    id: UUID
+
+
+async def _find_marked(scopes: Iterable[tuple[UUID, bool]], contact_ids: Sequence[UUID | None]) -> Sequence[_Marked]:
+    workspace_ids, livemodes = zip(*scopes, strict=True)
+    return await fetch(_Marked, FIND_MARKED, workspace_ids, livemodes, contact_ids)
 
 
 class _Judged(Protocol):

@@ -15,7 +15,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
-from msvs.api.resources import Resource
+from msvs.api.resources import MessageResource, Resource
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.member_notifications import notice_of, notify_members
@@ -177,7 +177,7 @@ async def _copy_events(rows: Sequence[NewEvent], now: datetime) -> None:
     )
     written = [(row.workspace_id, row.livemode, id, row.type) for id, row in zip(event_ids, rows, strict=True)]
     await _copy_deliveries({row.workspace_id for row in rows}, written, now)
-    called = [row for row in rows if row.type in CALLED]
+    called = [row for row in rows if row.type in CALLED and not _is_of_campaign(row.data)]
     if called and await fetch_value(
         WRITE_CALLBACKS_OF_MANY,
         [row.type.value for row in called],
@@ -187,6 +187,11 @@ async def _copy_events(rows: Sequence[NewEvent], now: datetime) -> None:
         now,
     ):
         notify_after_commit(WorkQueue.WEBHOOKS)
+
+
+def _is_of_campaign(data: Resource) -> bool:
+    """Return whether an event is of a campaign's message: only single messages ask for status callbacks."""
+    return isinstance(data, MessageResource) and data.campaign_id is not None
 
 
 async def record_encoded(

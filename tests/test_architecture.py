@@ -95,6 +95,7 @@ UNSCOPED_SQL = {
     "msvs/api/messages/export_rows.py": "its statements are put together with the scope of their source",
     "msvs/api/contacts/import_merge.py": "its statements join contacts by OF_ROW, which has the scope",
     "msvs/api/campaigns/audiences.py": "expands the campaign whose row it holds",
+    "msvs/api/campaigns/ab_tests.py": "ends the tests of all campaigns whose time is over",
     "msvs/api/campaigns/budgets.py": "counts what the campaign whose chunk it writes may cost",
     "msvs/api/dispatch/reachability.py": "judges the contacts of messages of all workspaces that carriers reported",
     "msvs/api/campaigns/exclusions.py": "its conditions are of a contact that the statement around them scopes",

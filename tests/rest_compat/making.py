@@ -104,6 +104,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         body="Hi",
         audience={"list_ids": [contact_list]},
         scheduled_at=in_future(days=1),
+        ab_test={"variants": [{}, {"body": "Hey"}]},
     )
     draft = await post(
         client, "/v1/campaigns", name="Open", body="Hi", audience={"list_ids": [contact_list]}, draft=True

@@ -115,8 +115,10 @@ OTHERWISE = {
     ("listContacts", "attributes"),
     ("listMessages", "metadata"),
 }
-# What is refused before the rest of it is read: evidence without a source, a source without a type.
+# What is refused before the rest of it is read: a test without variants, evidence without a source, a source without a
+# type.
 NEEDED = {
+    "ab_test": {"variants": [{}, {"body": "Hey"}]},
     "opt_in": {"source": "checkout"},
     "evidence": {"source": "checkout"},
     "source": {"type": "hook", "settings": {}},

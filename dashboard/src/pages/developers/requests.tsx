@@ -79,7 +79,7 @@ export function Requests() {
   ];
   return (
     <>
-      <div className="mb-4 flex flex-wrap items-end gap-3">
+      <div className="mb-4 grid grid-cols-2 items-end gap-3 sm:flex sm:flex-wrap">
         <Select label={t`Answer`} className="w-full sm:w-44" choices={outcomes} value={outcome ?? ALL} onChange={(next) => go({ outcome: next === ALL ? undefined : (next as "failed") })} />
         <Select
           label={t`Method`}
@@ -90,7 +90,7 @@ export function Requests() {
         />
         <Select
           label={t`Key`}
-          className="w-full sm:w-52"
+          className="col-span-2 w-full sm:w-52"
           choices={[{ value: ALL, label: t`All keys` }, ...[...names].map(([value, label]) => ({ value, label })), ...(key !== undefined && !names.has(key) ? [{ value: key, label: key }] : [])]}
           value={key ?? ALL}
           onChange={(next) => go({ key: next === ALL ? undefined : next })}

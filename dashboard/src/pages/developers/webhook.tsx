@@ -124,7 +124,7 @@ function Shown({ webhook }: { webhook: WebhookFieldsFragment }) {
             {t`Webhooks`}
           </Link>
         }
-        title={<span className="break-all">{url}</span>}
+        title={<span className="text-lg break-all sm:text-2xl">{url}</span>}
         lead={
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <WebhookState webhook={webhook} />

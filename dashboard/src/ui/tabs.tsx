@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, type RefObject } from "react";
 import { classes } from "./classes";
 
 interface Props {
@@ -8,20 +8,24 @@ interface Props {
   onChange: (value: string) => void;
 }
 
-/** Parts of a page that the address names. */
-export function Tabs({ label, tabs, value, onChange }: Props) {
-  const row = useRef<HTMLElement>(null);
-  // On a phone the row is scrolled to the part that is open, and again when the phone is turned.
+/** Keep what is open of a row in view: as it changes, and again when a phone is turned. */
+export function useInView(row: RefObject<HTMLElement | null>, open: string) {
   useEffect(() => {
-    if (row.current === null) return undefined;
     const nav = row.current;
+    if (nav === null) return undefined;
     const observer = new ResizeObserver(() => {
-      const open = nav.querySelector<HTMLElement>("[aria-current]");
-      if (open !== null) nav.scrollLeft = open.offsetLeft - nav.offsetLeft - (nav.clientWidth - open.offsetWidth) / 2;
+      const current = nav.querySelector<HTMLElement>("[aria-current]");
+      if (current !== null) nav.scrollLeft = current.offsetLeft - nav.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
     });
     observer.observe(nav);
     return () => observer.disconnect();
-  }, [value]);
+  }, [row, open]);
+}
+
+/** Parts of a page that the address names. */
+export function Tabs({ label, tabs, value, onChange }: Props) {
+  const row = useRef<HTMLElement>(null);
+  useInView(row, value);
   return (
     <nav ref={row} aria-label={label} className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
       {tabs.map((each) => (

@@ -9,6 +9,7 @@ import { Field } from "@/ui/fields";
 import { Icon, type IconName } from "@/ui/icons";
 import { Badge, Callout } from "@/ui/show";
 import { Loading, ProblemState, useProblemText } from "@/ui/states";
+import { useInView } from "@/ui/tabs";
 import { ask, become, problemOfThrown, resume, useOperator, type Operator } from "./api";
 
 export function OperatorsFrame() {
@@ -54,10 +55,7 @@ function Inside({ operator }: { operator: Operator }) {
     return () => clearTimeout(frame);
   }, [path, t]);
   const row = useRef<HTMLElement>(null);
-  // On a phone the row is scrolled to the page that is open.
-  useEffect(() => {
-    void row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [path]);
+  useInView(row, path);
   const places: { to: LinkProps["to"]; icon: IconName; label: string }[] = [
     { to: "/operators", icon: "home", label: t`Overview` },
     { to: "/operators/jobs", icon: "warning", label: t`Failed jobs` },

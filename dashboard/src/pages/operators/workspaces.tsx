@@ -3,7 +3,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { Switch } from "@/ui/fields";
 import { SearchField } from "@/ui/searchfield";
-import { Badge, Card, Count, PageHead, Time } from "@/ui/show";
+import { Badge, Card, Count, Credits, PageHead, Time } from "@/ui/show";
 import { EmptyState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { useOpsFeed, type WorkspaceRow } from "./api";
@@ -23,12 +23,15 @@ export function WorkspacesPage() {
         cell: (row) => (
           <Link to="/operators/workspaces/$id" params={{ id: row.id }} className="block max-w-48 truncate font-medium text-text no-underline hover:underline sm:max-w-96">
             {row.name}
+            <span className="block text-sm font-normal text-muted sm:hidden">
+              <Credits value={row.balance} />
+            </span>
           </Link>
         ),
         text: (row) => row.name,
       },
       { id: "state", header: t`State`, cell: (row) => <State of={row} />, text: (row) => row.erased_at ?? row.deletes_at ?? row.held_at },
-      { id: "balance", header: t`Credits`, cell: (row) => <Count value={row.balance} />, text: (row) => row.balance, isNumber: true },
+      { id: "balance", header: t`Credits`, cell: (row) => <Count value={row.balance} />, text: (row) => row.balance, isNumber: true, className: "hidden sm:table-cell" },
       { id: "users", header: t`Members`, cell: (row) => <Count value={row.users} />, text: (row) => row.users, isNumber: true, className: "hidden sm:table-cell" },
       { id: "since", header: t`Since`, cell: (row) => <Time at={row.created_at} style="day" />, text: (row) => row.created_at, className: "hidden md:table-cell" },
       { id: "id", header: t`Id`, cell: (row) => <span className="font-mono text-xs text-muted">{row.id}</span>, text: (row) => row.id, className: "hidden lg:table-cell" },

@@ -124,6 +124,7 @@ def explain(text: str) -> Reading:
 
     `words.bare` is a word of words.toml with courtesies or a name, `words.torn` one that spaces tore apart.
     """
+    text = _FORWARDED.sub("", text)
     reading = _explain(text)
     if reading.intent is not Intent.CERTAIN:
         reading = min(reading, _explain(without_courtesies(text[:MAX_TEXT])), key=lambda each: _STRENGTH[each.intent])
@@ -174,6 +175,8 @@ def _excluded(rule: _Rule, message: str, sentence: str) -> _Exclusion | None:
 # Folding
 
 
+# What mail programs put before the subject of an answer, which gateways of mail to SMS bring along.
+_FORWARDED = re.compile(r"^\s*(?:(?:re|fwd?|aw|wg|enc|res|rv|tr)\s*:\s*)+", re.IGNORECASE)
 _SENTENCE = re.compile(r"([^.!?…¡¿;\n\r]+)([.!?…¡¿;\n\r]*)")
 _CLAUSE_END = re.compile(r"[,:()—–]+")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘`´ʼ", "'"))

@@ -9,6 +9,7 @@ import tomllib
 import unicodedata
 from enum import StrEnum
 from importlib.resources import files
+from string import ascii_lowercase
 
 
 class Keyword(StrEnum):
@@ -28,6 +29,18 @@ MEANINGS = (Keyword.STOP, Keyword.START, Keyword.HELP, Keyword.CONFIRM)
 OPT_INS = frozenset((Keyword.START, Keyword.CONFIRM))
 _QUESTION_MARKS = frozenset("?¿？؟⁇⁈⁉‽⸮﹖")
 
+# Characters that look like a Latin letter, and are none: Cyrillic, Greek, small capitals.
+_TWINS = (
+    ("аеорсухіјѕһԁԛԝкмтвнВНКМТАЕОРСУХІЈЅ", "aeopcyxijshdqwkmtbhbhkmtaeopcyxijs"),
+    ("αεορτυχικνΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeoptuxiknabezhikmnoptyx"),
+    ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz"),
+)
+# The first letter of each alphabet in circles, squares and flags.
+_SIGNS = (0x24B6, 0x24D0, 0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
+_LOOKALIKES = {
+    **{ord(twin): letter for twins, letters in _TWINS for twin, letter in zip(twins, letters, strict=True)},
+    **{first + place: letter for first in _SIGNS for place, letter in enumerate(ascii_lowercase)},
+}
 _DATA = tomllib.loads(files("msvs.api").joinpath("data/words.toml").read_text("utf-8"))
 
 
@@ -41,8 +54,11 @@ def classify_reply(text: str) -> Keyword | None:
 
     Case, accents, punctuation, symbols and repeated whitespace do not count: "S.T.O.P" and "Arrêt!" opt out;
     "STOP PLEASE" is free text, which opt_out_phrases reads. "YES?" and "Start?" are questions, and opt nobody in.
+    A word that opts out counts in letters that look like its own, too: of another alphabet, circled, or of flags.
     """
     keyword = _KEYWORDS.get(fold(text))
+    if keyword is None and not text.isascii() and _KEYWORDS.get(fold(text.translate(_LOOKALIKES))) is Keyword.STOP:
+        return Keyword.STOP
     return None if keyword in OPT_INS and is_question(text) else keyword
 
 

@@ -366,3 +366,13 @@ def test_stop_with_a_threat_or_a_reason_after_it_asks_out(text: str) -> None:
 )
 def test_a_text_that_resembles_a_threat_is_a_reply(text: str) -> None:
     assert wants_out(text) is None
+
+
+@pytest.mark.parametrize("text", ["RE: STOP", "Fwd: stop", "AW: Re: please stop texting me", "RES:PARAR"])
+def test_what_mail_programs_put_before_an_answer_does_not_count(text: str) -> None:
+    assert classify(text) is Intent.CERTAIN
+
+
+@pytest.mark.parametrize("text", ["Re: your message", "re: the bus stop", "Ref: stop 5"])
+def test_a_subject_alone_is_a_reply(text: str) -> None:
+    assert classify(text) is None

@@ -115,7 +115,7 @@ def test_a_word_among_others_is_free_text(word: str, keyword: Keyword) -> None:
         ("STOPPED", None),
         ("no", None),
         ("yes please", None),
-        ("стоп", None),
+        ("стоп", Keyword.STOP),
     ],
 )
 def test_replies(text: str, keyword: Keyword | None) -> None:
@@ -138,3 +138,31 @@ def test_punctuation_after_a_word_changes_nothing(word: tuple[str, Keyword], tai
     # What asks opts nobody in.
     expected = None if word[1] in OPT_INS and is_question(tail) else word[1]
     assert classify_reply(word[0] + tail) is expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("СТОП", "стоп!", "ST\u041eP", "\u0405ТОР", "ⓈⓉⓄⓅ", "🆂🆃🅾🅿", "🇸🇹🇴🇵", "ꜱᴛᴏᴘ", "ＳＴＯＰ", "𝐒𝐓𝐎𝐏", "ΣΤΟΠ"),
+        *(
+            "退订。",
+            "إلغاء",
+            "الغاء الاشتراك",
+            "הסר",
+            "수신거부",
+            "ยกเลิก",
+            "配信停止",
+            "LOPETA",
+            "dezabonare",
+            "rezygnuję",
+        ),
+    ],
+)
+def test_a_stop_counts_in_every_script(text: str) -> None:
+    assert classify_reply(text) is Keyword.STOP
+
+
+@pytest.mark.parametrize("text", ["🇺🇸", "Да", "οκ", "ⓎⒺⓈ", "\u0423ЕЅ", "ＹＥＳ?", "стол", "止まれ", "停止します"])
+def test_other_letters_opt_nobody_in_or_out(text: str) -> None:
+    """What opts in is written as it is asked for: a likeness is no consent."""
+    assert classify_reply(text) is None

@@ -243,6 +243,9 @@ class BoundedProtocol(HttpToolsProtocol):
                     self._read_without_upgrade()
         except httptools.HttpParserError as error:
             self._refuse(HttpInvalid(_what_is_wrong(error)))
+        except _Refused:
+            # Said already, and outside of the parser, which makes errors of its own of what its callbacks raise.
+            return
 
     def _takes_socket(self) -> bool:
         """Return whether this is a WebSocket's handshake, where there is a WebSocket, and nothing is to be answered

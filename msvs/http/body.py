@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from enum import EnumMeta
 from typing import TypeVar, cast, get_origin
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 import msgspec.inspect
@@ -371,6 +371,14 @@ def read_pairs(query: bytes) -> Iterator[tuple[str, str]]:
             raise InvalidRequest(f"{name[:MAX_ECHO]} holds a NUL character.", param=name[:MAX_ECHO])
         seen.add(name)
         yield name, text
+
+
+def tell_of_plus(error: InvalidRequest, query: bytes) -> None:
+    """Say in a refusal that a plus sign, bare in the query's value of its parameter, was read as a space."""
+    for pair in query.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if b"+" in value and unquote_plus(name.decode("latin-1")) == error.param:
+            error.message += " A + in a query stands for a space: write it as %2B."
 
 
 def _shown(name: str) -> str:

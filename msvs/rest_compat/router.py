@@ -12,11 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from msvs.api.accounts.auth import authenticate
 from msvs.api.context import Context, Services
-from msvs.api.errors import ApiError, NotAcceptable
+from msvs.api.errors import ApiError, InvalidRequest, NotAcceptable
 from msvs.api.idempotency import Answer
 from msvs.api.limits import Limiter
 from msvs.api.permissions import allow
-from msvs.http.body import IS_WHOLE, JSON, convert, parse_body, parse_query, read_body
+from msvs.http.body import IS_WHOLE, JSON, convert, parse_body, parse_query, read_body, tell_of_plus
 from msvs.http.callers import address_of
 from msvs.http.calls import admit, change, method_not_allowed, replay_headers, with_head
 from msvs.http.errors import error_body
@@ -109,7 +109,11 @@ class PathRouter:
         # Before what was stored under an idempotency key is shown again.
         allow(ctx, PERMISSIONS[endpoint.operation_id])
         with sharing(ctx.workspace_id):
-            answer = await self._answer(endpoint, ctx, scope, receive, headers)
+            try:
+                answer = await self._answer(endpoint, ctx, scope, receive, headers)
+            except InvalidRequest as error:
+                tell_of_plus(error, scope["query_string"])
+                raise
             if endpoint.finish is not None and answer.status < 400:
                 answer = replace(answer, body=encode(await endpoint.finish(ctx, answer.body)))
         await send_whole(send, answer.status, answer.body, replay_headers(scope, answer, "error"))

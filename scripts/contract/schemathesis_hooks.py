@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 import uuid
 import zlib
 from collections import deque
@@ -67,6 +68,12 @@ def _choose(text: str, choices: Any) -> Any:
     return choices[zlib.crc32(text.encode()) % len(choices)]
 
 
+def _prints(character: str) -> bool:
+    """Whether a character is one of a name that is no blank."""
+    blank = "\u034f\u115f\u1160\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
+    return character not in blank and unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
+
+
 def _existing(value: Any) -> Any:
     """`value` with ids in it exchanged for ones that exist, three times out of four, and no control characters.
 
@@ -82,7 +89,7 @@ def _existing(value: Any) -> Any:
         return _choose(value, pool) if pool else value
     if isinstance(value, str) and value:
         text = CONTROL.sub(" ", value)
-        return text if text.strip() else "x" * len(text)
+        return text if any(map(_prints, text)) else "x" * len(text)
     if (isinstance(value, int) or (isinstance(value, float) and value.is_integer())) and abs(value) > MAX_INTEGER:
         return MAX_INTEGER
     return value

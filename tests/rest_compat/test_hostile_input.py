@@ -243,3 +243,54 @@ async def test_an_empty_object_is_no_body(api: httpx.AsyncClient) -> None:
         assert response.status_code == (200 if content == b"" else 404)
     response = await api.request("DELETE", f"/v1/contacts/{made['id']}", json={"force": True})
     assert response.json()["error"]["param"] == "force"
+
+
+INVISIBLE = ["\u200b", "\u2060\u200d", "\u3164", "\ufe0f", "\u2800", "\u202e\u202c", "\U000e0001", "\u00a0\u200b"]
+
+
+@pytest.mark.parametrize("blank", INVISIBLE)
+async def test_what_nobody_can_see_is_blank(api: httpx.AsyncClient, blank: str) -> None:
+    """It would be paid for as a text, name a list that nobody finds, or stand for evidence."""
+    people = (await api.post("/v1/lists", json={"name": "Cohort 06"})).json()["id"]
+    for path, body, told in (
+        ("/v1/messages", {"to": TO, "body": blank}, ("body_empty", "body")),
+        ("/v1/messages", {"to": TO, "body": f"{{x|{blank}}}"}, ("body_empty", "body")),
+        ("/v1/messages/preview", {"to": TO, "body": blank}, ("body_empty", "body")),
+        ("/v1/campaigns", {**campaign(draft=True), "body": blank}, ("body_empty", "body")),
+        ("/v1/campaigns", {**campaign(draft=True), "name": blank}, ("parameter_out_of_range", "name")),
+        ("/v1/lists", {"name": blank}, ("parameter_out_of_range", "name")),
+        ("/v1/segments", {"name": blank, "filter": {"tag": "vip"}}, ("parameter_out_of_range", "name")),
+        ("/v1/contacts", contact(first_name=blank), ("parameter_out_of_range", "first_name")),
+        ("/v1/contacts", contact(opt_in={"source": blank}), ("parameter_out_of_range", "opt_in.source")),
+        ("/v1/keywords", {"word": "JOIN6", "list_id": people, "reply": blank}, ("parameter_out_of_range", "reply")),
+        ("/v1/workspace", {"help_text": blank}, ("parameter_out_of_range", "help_text")),
+    ):
+        answer = await api.post(path, json=body)
+        assert answer.status_code == 400, (path, body, answer.text)
+        error = answer.json()["error"]
+        assert (error["code"], error["param"]) == told
+    assert await Message.all().count() == await Contact.all().count() == 0
+    # In a row of an import, it is a cell that says nothing.
+    rows = [{"phone": TO, "first_name": blank, "email": blank}]
+    taken = (await api.post("/v1/contacts/import", json={"contacts": rows})).json()
+    assert (taken["created"], taken["invalid"]) == (1, [])
+    assert (await Contact.get()).first_name is None
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("/v1/messages?to=+12125550100", "to"),
+        ("/v1/contacts?phone=+12125550100", "phone"),
+        ("/v1/messages?created_at[gte]=2026-01-01T00:00:00+02:00", "created_at[gte]"),
+        ("/v1/messages?created_at%5Bgte%5D=2026-01-01T00:00:00+02:00", "created_at[gte]"),
+    ],
+)
+async def test_a_bare_plus_in_a_query_is_told_of(api: httpx.AsyncClient, query: str, param: str) -> None:
+    """Forms write a space so; a phone and an offset that are pasted into an address lose their sign."""
+    error = (await api.get(query)).json()["error"]
+    assert error["param"] == param
+    assert error["message"].endswith("A + in a query stands for a space: write it as %2B.")
+    assert (await api.get(query.replace("+", "%2B"))).status_code == 200
+    other = (await api.get(query.replace("+", "x"))).json()["error"]
+    assert "%2B" not in other["message"]

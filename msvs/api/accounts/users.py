@@ -32,6 +32,7 @@ from msvs.api.contacts.sources import pause_sync
 from msvs.api.context import OPERATOR, Context, Services, Visitor
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.permissions import Permission, allow, may, require, require_confirmed
+from msvs.api.text.templates import is_visible
 from msvs.api.webhooks.endpoints import UpdateWebhook, update_webhook
 from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.database import Row, execute, fetch, fetch_row
@@ -512,7 +513,7 @@ def _checked_email(text: str) -> str:
 
 def _checked_name(text: str) -> str:
     name = text.strip()
-    if not 1 <= len(name) <= MAX_NAME_LENGTH or "\0" in name:
+    if not is_visible(name) or len(name) > MAX_NAME_LENGTH or "\0" in name:
         raise InvalidRequest(
             f"name must have from 1 to {MAX_NAME_LENGTH} characters.",
             param="name",

@@ -24,6 +24,7 @@ from msvs.api.resources import optional_moment, workspace_version
 from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
 from msvs.api.text.compliance import ALWAYS_BLOCKED
 from msvs.api.text.quiet_hours import check_timezone
+from msvs.api.text.templates import is_visible
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.database import Row, execute, fetch, fetch_value
 from msvs.fields import REGION_PATTERN, Request, Sender, Version, about, named
@@ -302,7 +303,7 @@ def _checked_text(name: str, text: str) -> str:
             return check_sender(text, param=name)
         case "timezone":
             return check_timezone(text)
-    if not 0 < len(text.strip()) <= len(text) <= MAX_TEXT_LENGTH:
+    if not is_visible(text) or len(text) > MAX_TEXT_LENGTH:
         raise _out_of_range(name, f"must have from 1 to {MAX_TEXT_LENGTH} characters")
     return text
 
@@ -316,7 +317,7 @@ def _check_region(region: str, param: str, *, may_be_always_blocked: bool) -> No
 
 def _checked_name(name: str) -> str:
     name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+    if not is_visible(name) or len(name) > MAX_NAME_LENGTH:
         raise _out_of_range("name", f"must have from 1 to {MAX_NAME_LENGTH} characters")
     return name
 

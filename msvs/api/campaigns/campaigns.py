@@ -63,6 +63,7 @@ from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings_with
 from msvs.api.text.phones import by_canonical
 from msvs.api.text.rendering import check_metadata, read_template
+from msvs.api.text.templates import is_visible
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch_row, fetch_value
@@ -629,7 +630,7 @@ def _audience_ids(audience: Audience) -> tuple[list[UUID], UUID | None, list[UUI
 
 def _check_name(text: str, param: str = "name") -> str:
     name = text.strip()
-    if not 1 <= len(name) <= MAX_NAME:
+    if not is_visible(name) or len(name) > MAX_NAME:
         raise InvalidRequest(
             f"{param} has 1 to {MAX_NAME} characters.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )

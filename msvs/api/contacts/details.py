@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.text.emails import read_email
 from msvs.api.text.quiet_hours import check_timezone
+from msvs.api.text.templates import is_visible
 from msvs.postgres_values import can_keep
 
 MAX_NAME = 100
@@ -28,11 +29,11 @@ INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u061c") 
 
 
 def read_name(text: str, *, param: str, maximum: int = MAX_NAME) -> str:
-    """Read a name of 1 to `maximum` characters that is not blank and has no control characters.
+    """Read a name of 1 to `maximum` characters, of which one prints, and none is a control character.
 
     Raises InvalidRequest.
     """
-    if not text.strip() or len(text) > maximum:
+    if not is_visible(text) or len(text) > maximum:
         raise InvalidRequest(
             f"{param} must have from 1 to {maximum} characters.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )

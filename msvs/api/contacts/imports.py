@@ -23,6 +23,7 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.phones import Phone, canonical, parse_phone, read_phone
+from msvs.api.text.templates import is_visible
 from msvs.database import Row, encode_json, execute, fetch, fetch_value
 from msvs.fields import LIST_ID, REGION_PATTERN, Ref, Request, about, id_pattern
 from msvs.models import Contact, ContactList, OptInStatus
@@ -267,8 +268,8 @@ def _trimmed(opt_in: OptInEvidence) -> OptInEvidence:
 
 
 def _said(text: str | None) -> str | None:
-    """Return what a cell says, without its edges; a blank one says nothing."""
-    return None if text is None else trim(text) or None
+    """Return what a cell says, without its edges; one of which nothing prints says nothing."""
+    return trim(text) if text is not None and is_visible(text) else None
 
 
 def _join(person: _Person, later: _Person) -> None:

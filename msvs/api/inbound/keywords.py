@@ -22,6 +22,7 @@ from msvs.api.resources import keyword_version
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
 from msvs.api.text.opt_out_phrases import wants_out
+from msvs.api.text.templates import is_visible
 from msvs.api.text.words import classify_reply, fold
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, execute, fetch_row
@@ -215,7 +216,7 @@ def _read_word(text: str) -> tuple[str, str]:
 
 
 def _read_reply(text: str) -> str:
-    if not 0 < len(text.strip()) <= len(text) <= MAX_REPLY:
+    if not is_visible(text) or len(text) > MAX_REPLY:
         raise InvalidRequest(
             f"reply must have from 1 to {MAX_REPLY} characters.", param="reply", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )

@@ -9,7 +9,15 @@ from typing import NamedTuple, Protocol, cast
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.text.links import MAX_URL, LinkedTemplate
 from msvs.api.text.sms import Encoding, measure
-from msvs.api.text.templates import MissingVariable, Template, TemplateError, canonical, compile_template, value_text
+from msvs.api.text.templates import (
+    MissingVariable,
+    Template,
+    TemplateError,
+    canonical,
+    compile_template,
+    is_visible,
+    value_text,
+)
 from msvs.json_types import JSON, JSONObject
 from msvs.models.messages import MetadataValue
 
@@ -47,7 +55,7 @@ class NotRenderable(Exception):
 
 def read_template(body: str, *, is_literal: bool = False) -> Template:
     """Read the template of a body of 1 to 1600 characters; braces of a literal one are text. Raises InvalidRequest."""
-    if not body.strip():
+    if not is_visible(body):
         raise InvalidRequest("body must not be blank.", param="body", code=ErrorCode.BODY_EMPTY)
     if len(body) > MAX_BODY:
         raise InvalidRequest(f"body is longer than {MAX_BODY} characters.", param="body", code=ErrorCode.BODY_TOO_LONG)
@@ -110,7 +118,7 @@ def render(template: Template, values: Mapping[str, str]) -> Rendered:
         raise NotRenderable(ErrorCode.VARIABLE_MISSING, error.name, error.written, is_blank=error.is_blank) from None
     if len(body) > MAX_BODY or _has_long_link(template, values):
         raise NotRenderable(ErrorCode.BODY_TOO_LONG)
-    if not body.strip():
+    if not is_visible(body):
         raise NotRenderable(ErrorCode.BODY_EMPTY)
     size = measure(body)
     return Rendered(body, size.encoding, size.segments)

@@ -14,7 +14,7 @@ MAX_NAME_LENGTH = 64
 _tokens = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}|]*)(?:\|(?P<fallback>[^{}]*))?\}|[{}]")
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"))
 # Characters of visible categories that print as nothing all the same.
-_FILLERS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
+_FILLERS = frozenset(("\u034f", "\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", *map(chr, range(0xFE00, 0xFE10))))
 # Beyond these a float is written with an exponent; between them in plain digits.
 _PLAIN_FROM, _PLAIN_TO = 1e-6, 1e21
 
@@ -70,7 +70,7 @@ class Template:
         parts = [self._head]
         for name, fallback, tail in self._slots:
             value = values.get(name)
-            if not value or not ((value[0].isalnum() and value[0] not in _FILLERS) or _is_visible(value)):
+            if not value or not ((value[0].isalnum() and value[0] not in _FILLERS) or is_visible(value)):
                 if fallback is None:
                     # Two parts a slot before this one, and the head.
                     raise MissingVariable(name, self._written[len(parts) // 2], is_blank=value is not None)
@@ -136,16 +136,19 @@ def value_text(value: object) -> str | None:
     return None
 
 
+def is_visible(text: str) -> bool:
+    """Return whether any character of a text prints; spaces, controls and zero-width characters do not."""
+    first = text[:1]
+    if first.isalnum() and first not in _FILLERS:
+        return True
+    return any(character not in _FILLERS and unicodedata.category(character) not in _INVISIBLE for character in text)
+
+
 def _float_text(value: float) -> str:
     size = abs(value)
     if value.is_integer() and size < _PLAIN_TO:
         return str(int(value))
     return format(Decimal(repr(value)), "f") if _PLAIN_FROM <= size < _PLAIN_TO else repr(value)
-
-
-def _is_visible(value: str) -> bool:
-    """Return whether any character of a value prints; spaces, controls and zero-width characters do not."""
-    return any(character not in _FILLERS and unicodedata.category(character) not in _INVISIBLE for character in value)
 
 
 def _checked_name(name: str, position: int) -> str:

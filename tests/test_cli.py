@@ -162,12 +162,34 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             yield name, command
 
 
+def test_what_is_required_is_asked_for() -> None:
+    """An option with a default of None would be passed over, and the command break on it."""
+    asked = [(name, parameter) for name, command in commands() for parameter in command.params if parameter.required]
+    for name, parameter in asked:
+        with pytest.raises(click.MissingParameter):
+            parameter.handle_parse_result(click.Context(click.Command(name)), {}, [])
+    modes = {name for name, parameter in asked if parameter.name == "mode"}
+    assert {"keys create", "suppressions import", "suppressions export"} <= modes
+
+
 def test_the_caller_of_sudo_is_logged_as_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     own = user_of_system()
     monkeypatch.setenv("SUDO_USER", "COHORT\\ada lovelace of the second floor")
     assert user_of_system() == ("COHORT-ada-lovelace-of-the-second"[:31] if os.getuid() == 0 else own)
     monkeypatch.delenv("SUDO_USER")
     assert user_of_system() == own
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+async def test_a_name_moves_no_cursor_of_the_terminal(env: dict[str, str], flags: tuple[str, ...]) -> None:
+    """Users name workspaces and keys, and an operator lists them: an escape sequence is shown, and does nothing."""
+    name = "Cohort\x1b[2J\x9b1A\u202eLabs"
+    done = await msvs("workspace", "create", "--name", name, *flags, env=env)
+    assert done.status == 0
+    assert "Cohort\\u001b[2J\\u009b1A\\u202eLabs" in done.out
+    assert all(each.isprintable() or each == "\n" for each in done.out + done.err)
+    refused = await msvs("workspace", "create", "--name", "a" * 101 + "\x1b[2J", env=env)
+    assert all(each.isprintable() or each == "\n" for each in refused.out + refused.err)
 
 
 async def test_migrating_says_what_it_did(env: dict[str, str], owner_url: str) -> None:
@@ -188,6 +210,8 @@ async def test_migrating_says_what_it_did(env: dict[str, str], owner_url: str) -
         (["keys", "create", "--workspace", "wsp_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "--mode", "live"], 1, "No such workspace"),
         (["credits", "grant", "--workspace", "x", "0"], 2, "whole number"),
         (["carriers", "check", "nobody"], 1, "no such carrier: nobody; there are virtual"),
+        (["keys", "create", "--workspace", "x"], 2, "--mode"),
+        (["suppressions", "import", "--workspace", "x", "people.csv"], 2, "--mode"),
         (["keys", "roll", "--workspace", "x", "key_x", "--expires-in", "169"], 2, "whole number"),
     ],
 )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -110,7 +110,9 @@ def workspace_option(*, required: bool = True, more: str = "") -> click.Option:
 
 def mode_option(*, required: bool = True, default: str | None = None, help: str | None = None) -> click.Option:
     """Make the option --mode."""
-    return click.Option(["--mode"], type=click.Choice(MODES), required=required, default=default, help=help)
+    option = partial(click.Option, ["--mode"], type=click.Choice(MODES), required=required, help=help)
+    # A default of None would count as one, and what is required would not be asked for.
+    return option() if default is None else option(default=default)
 
 
 def expiry_option(help: str) -> click.Option:
@@ -212,13 +214,20 @@ class CommandFailed(Exception):
 
 def fail(message: str, status: int = FAILED) -> int:
     for line in message.splitlines():
-        print(f"msvs: {line}", file=sys.stderr)
+        print(f"msvs: {printable(line)}", file=sys.stderr)
     return status
+
+
+def printable(text: str) -> str:
+    """Return a line for a terminal: what does not print, such as an escape sequence in a name, as JSON spells it."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def show(arguments: Arguments, value: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
     if arguments.json:
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print("\n".join(map(printable, json.dumps(value, indent=2, ensure_ascii=False).split("\n"))))
         return
     rows = [value] if isinstance(value, Mapping) else value
     width = max([14, *(len(name) for row in rows for name in row)])
@@ -229,7 +238,7 @@ def show(arguments: Arguments, value: Mapping[str, object] | Sequence[Mapping[st
 
 
 def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return printable(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 async def find_workspace_of(arguments: Arguments) -> UUID:

@@ -22,6 +22,7 @@ from msvs.cli.common import (
     group,
     in_database,
     mode_option,
+    printable,
     require_secret,
     services_of_command,
     show,
@@ -74,9 +75,9 @@ def import_suppressions(settings: Settings, arguments: Arguments) -> int:
                 encoding=arguments.encoding,
             ):
                 for note in done.lost:
-                    print(f"line {note.line}: not read: {note.reason}", file=sys.stderr)
+                    print(f"line {note.line}: not read: {printable(note.reason)}", file=sys.stderr)
                 for note in done.notes:
-                    print(f"line {note.line}: note: {note.reason}", file=sys.stderr)
+                    print(f"line {note.line}: note: {printable(note.reason)}", file=sys.stderr)
                 added += done.added
                 already += done.already_suppressed
                 lost += len({note.line for note in done.lost})

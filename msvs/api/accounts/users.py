@@ -28,7 +28,6 @@ from msvs.api.accounts.passwords import check_password, hash_password
 from msvs.api.accounts.tokens import digest_token
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.audit import AuditAction, changed, record_audit
-from msvs.api.contacts.sources import pause_sync
 from msvs.api.context import OPERATOR, Context, Services, Visitor
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.permissions import Permission, allow, may, require, require_confirmed
@@ -76,6 +75,10 @@ WHERE memberships.workspace_id = $1 {condition} ORDER BY memberships.id
 """
 
 
+PAUSE_LIST = """
+UPDATE list_sources SET is_paused = true, lease_token = NULL, lease_until = NULL, updated_at = $3
+WHERE workspace_id = $1 AND list_id = $2
+"""
 NAMES_OF_INVITATION = """
 SELECT workspaces.name AS workspace, users.name AS inviter, users.language
 FROM workspaces LEFT JOIN users ON users.id = $2 WHERE workspaces.id = $1
@@ -365,7 +368,14 @@ async def _end_holdings(ctx: Context, holdings: Holdings) -> None:
     for webhook in holdings.webhooks:
         await update_webhook(replace(ctx, livemode=webhook.livemode), webhook.id, UpdateWebhook(enabled=False))
     for synced in holdings.synced_lists:
-        await pause_sync(replace(ctx, livemode=synced.livemode), synced.id)
+        # A sync in progress stops after its page, as when the list is paused by itself.
+        await execute(PAUSE_LIST, ctx.workspace_id, synced.id, ctx.services.clock())
+        await record_audit(
+            ctx,
+            AuditAction.LIST_SOURCE_UPDATED,
+            ids.encode_id(ids.CONTACT_LIST, synced.id),
+            {"livemode": synced.livemode, **changed({"paused": False}, {"paused": True})},
+        )
 
 
 async def remove_member(ctx: Context, user_id: UUID, *, end_holdings: bool = False) -> None:

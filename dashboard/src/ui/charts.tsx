@@ -47,10 +47,11 @@ function useWidth(of: RefObject<HTMLElement | null>): number {
   return width;
 }
 
-function niceTop(most: number): number {
+/** Return the top of an axis with four steps: no less than the most, and whole at each step, as what is counted is. */
+export function niceTop(most: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, most)));
-  const step = [1, 2, 2.5, 5, 10].find((each) => each * power >= most) ?? 10;
-  return Math.max(4, step * power);
+  const tops = [1, 2, 4, 6, 8, 10, 12].map((each) => each * power);
+  return tops.find((each) => each >= most && each % 4 === 0) ?? 12 * power;
 }
 
 /** Bars stacked by series, with the numbers as a table for who cannot see them. */

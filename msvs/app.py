@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from msvs import database, garbage, logs, settings, start_checks
 from msvs.api.accounts import auth, request_log, secret_keys
@@ -41,7 +41,7 @@ from msvs.http.compression import Compressed
 from msvs.http.errors import error_body
 from msvs.http.hosts import AllowedHosts
 from msvs.http.html import NOT_STORED
-from msvs.http.middleware import REQUEST_ID, RequestMiddleware, as_refusal
+from msvs.http.middleware import REQUEST_ID, STATUS, RequestMiddleware
 from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
 from msvs.http.request_log import noting
@@ -92,10 +92,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Readiness(settings.database_url, settings.redis_url),
         Traffic(),
     )
-    app = Starlette(
+    app = Application(
         routes=_routes(settings, parts),
         middleware=_middleware(settings, parts),
-        exception_handlers={HTTPException: _raise_refusal},
         lifespan=lambda app: _lifespan(app, settings, parts),
     )
     app.state.limiter = parts.limiter
@@ -107,6 +106,17 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     app.router.redirect_slashes = False
     app.router.default = unknown_pages()
     return app
+
+
+class Application(Starlette):
+    """Starlette without its own two layers around every request: RequestMiddleware renders each error there is."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the router behind the middleware that was asked for."""
+        app: ASGIApp = self.router
+        for layer, args, options in reversed(self.user_middleware):
+            app = layer(app, *args, **options)
+        return app
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             Observed,
             traffic=parts.traffic,
             request_id=REQUEST_ID,
+            status=STATUS,
             logs_requests=settings.is_production,
             note=noting(parts.services),
         ),
@@ -292,8 +303,3 @@ def show_readiness(readiness: Readiness, base_url: str) -> Callable[[Request], A
 
 def _json(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, NOT_STORED, media_type="application/json")
-
-
-async def _raise_refusal(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    raise as_refusal(error) from error

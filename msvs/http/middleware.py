@@ -19,6 +19,8 @@ from msvs.settings import PRODUCTION_URL
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = "msvs.request_id"
+# The status of the answer, once that has begun.
+STATUS = "msvs.status"
 ANSWER_HEADERS = "msvs.answer_headers"
 # Who asks, once a front knows it by an API key, and the code of what it was refused with.
 CALLER = "msvs.caller"
@@ -52,6 +54,7 @@ class RequestMiddleware:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                scope[STATUS] = message["status"]
                 headers = [header for header in message.get("headers", ()) if header != AS_TYPED]
                 headers += self._more
                 headers.append((b"x-request-id", scope[REQUEST_ID].encode()))
@@ -79,7 +82,7 @@ class RequestMiddleware:
 
 def refuse(scope: Scope, error: Exception) -> ApiError:
     """Return what the caller is told of an error, and log what is not the caller's fault."""
-    refusal = as_api_error(error)
+    refusal = as_refusal(error) if isinstance(error, HTTPException) else as_api_error(error)
     scope[ERROR_CODE] = refusal.code
     if refusal.status == 503:
         log.warning("request refused", method=scope["method"], status=503, error=type(error).__name__)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import get_contextvars, unbind_contextvars
 
 from msvs.http.templates import ROUTE_PATH
@@ -86,17 +86,25 @@ Note = Callable[[Scope, int, float], None]
 class Observed:
     """Wraps the whole application: counts each request, and writes its line where `logs_requests` says so.
 
-    `request_id` is the key of the scope under which a layer below keeps the request's id. `note` is told of each
-    request: its scope, status and seconds.
+    `request_id` and `status` are the keys of the scope under which a layer below keeps the request's id and the status
+    of its answer. `note` is told of each request: its scope, status and seconds.
     """
 
     def __init__(
-        self, app: ASGIApp, *, traffic: Traffic, request_id: str, logs_requests: bool, note: Note | None = None
+        self,
+        app: ASGIApp,
+        *,
+        traffic: Traffic,
+        request_id: str,
+        status: str,
+        logs_requests: bool,
+        note: Note | None = None,
     ) -> None:
         self._app = app
         self._tell = note
         self._traffic = traffic
         self._request_id = request_id
+        self._status = status
         self._logs_requests = logs_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,22 +112,15 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = CLIENT_GONE
-
-        async def send_on(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         unbind_contextvars("workspace")
         began = time.perf_counter()
         self._traffic.running += 1
         try:
-            await self._app(scope, receive, send_on)
+            await self._app(scope, receive, send)
         finally:
             self._traffic.running -= 1
             seconds = time.perf_counter() - began
+            status: int = scope.get(self._status, CLIENT_GONE)
             self._note(scope, status, seconds)
             if self._tell is not None:
                 self._tell(scope, status, seconds)

@@ -14,7 +14,8 @@ from msvs.rest_compat.schemas import FilteredListOf, NoBody, NoQuery, filtered_l
 
 async def create(call: Call[SendMessage, NoQuery]) -> MessageResource:
     """Send a single SMS."""
-    return message_resource(await messages.send_message(call.ctx, call.body))
+    message = await messages.send_message(call.ctx, call.body)
+    return message.shown or message_resource(message)
 
 
 async def send_batch(call: Call[SendBatch, NoQuery]) -> MessageBatchResource:

@@ -221,6 +221,8 @@ def _json_of(warnings: list[KeptWarning] | None) -> str | None:
 async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewMessage]) -> None:
     """Write due messages in one statement, all or none. Raises PaymentRequired and ComplianceRefused."""
     encode = msgspec.json.encode
+    for message in new_messages:
+        message.shown = message_resource(message)
     total = sum(message.cost for message in new_messages)
     values: list[object] = [
         workspace_id,
@@ -228,7 +230,7 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
         total,
         *_columns(new_messages),
         [ids.new_id() for _ in new_messages],
-        [encode(message_resource(message)).decode() for message in new_messages],
+        [encode(message.shown).decode() for message in new_messages],
     ]
     if livemode:
         values.append([ids.new_id() for _ in new_messages])

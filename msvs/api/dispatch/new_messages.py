@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from msvs.api.resources import MessageResource
 from msvs.api.text.sms import Encoding
 from msvs.models import MessageStatus, OnUnknown
 from msvs.models.messages import KeptWarning, MetadataValue
@@ -55,6 +56,8 @@ class NewMessage:
     is_by_user: bool = False
     variant: int | None = None
     links: tuple[NewLink, ...] = ()
+    # What its event shows of it, once that is written.
+    shown: MessageResource | None = None
 
     @property
     def cost(self) -> int:

@@ -104,6 +104,7 @@ UNSCOPED_SQL = {
     "msvs/api/dispatch/campaign_stats.py": "sums tallies of campaigns that the caller has checked",
     "msvs/api/dispatch/message_totals.py": "counts events of all workspaces for the operator's metrics",
     "msvs/api/webhooks/deliveries.py": "claims due deliveries of all workspaces, and works by the ids it claimed",
+    "msvs/api/webhooks/replays.py": "opens what the endpoints missed whose answers are being recorded",
     "msvs/api/dispatch/admission.py": "refuses messages by the ids that were picked",
     "msvs/api/dispatch/claims.py": "takes messages by the ids that it picked",
     "msvs/api/dispatch/expired_leases.py": "takes over messages of all workspaces whose lease expired",

@@ -46,12 +46,16 @@ test("a webhook, its secret once, a test, off and on", async ({ page }) => {
   await page.getByRole("button", { name: "Add webhook" }).first().click();
   const drawer = page.getByRole("dialog");
   await drawer.getByLabel("Address").fill(`https://hooks.example.com/${Date.now()}`);
+  await expect(drawer.getByRole("checkbox", { name: /Send what it missed/ })).toBeChecked();
+  await drawer.getByLabel("Events in one request").fill("50");
   await checkPage(page);
   await drawer.getByRole("button", { name: "Add webhook" }).click();
   await page.getByRole("button", { name: "I have kept it" }).click();
   await page.getByRole("grid", { name: "Webhooks" }).getByRole("link").first().click();
   await page.getByRole("button", { name: "Send a test" }).click();
   await expect(page.getByText("A test event is on its way.")).toBeVisible();
+  await expect(page.getByText("Last number")).toBeVisible();
+  await expect(page.getByText("Up to 50")).toBeVisible();
   await checkPage(page);
   await page.getByRole("button", { name: "Rotate secret" }).click();
   await page.getByRole("alertdialog").getByRole("button", { name: "Rotate secret" }).click();

@@ -452,6 +452,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "The webhook's secret is not 8 to 256 printable ASCII characters.",
         "Send a longer random secret, or leave it out to have one generated.",
     ),
+    (
+        ErrorCode.WEBHOOK_SECRET_NOT_STANDARD,
+        (400,),
+        "The webhook's secret is no key for Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes.",
+        "Rotate the secret, or leave it out to have one generated, and try again.",
+    ),
     (ErrorCode.WEBHOOK_LIMIT, (409,), "There are 20 webhooks in this workspace and mode.", "Delete one, or share one."),
     (
         ErrorCode.WEBHOOK_EXISTS,

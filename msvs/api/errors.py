@@ -91,6 +91,7 @@ class ErrorCode(StrEnum):
     EVENTS_EMPTY = "events_empty"
     EVENT_UNKNOWN = "event_unknown"
     WEBHOOK_SECRET_INVALID = "webhook_secret_invalid"  # noqa: S105
+    WEBHOOK_SECRET_NOT_STANDARD = "webhook_secret_not_standard"  # noqa: S105
     WEBHOOK_LIMIT = "webhook_limit"
     WEBHOOK_EXISTS = "webhook_exists"
     WEBHOOK_DISABLED = "webhook_disabled"

@@ -837,6 +837,16 @@ class CreditsResource(Resource, kw_only=True):
     ] = 0
 
 
+class WebhookFilterResource(Resource, kw_only=True):
+    """What an event must match beside its type."""
+
+    campaign_ids: Annotated[list[str], about("Only events of these campaigns; empty for all.", example=[])] = []
+    metadata: Annotated[
+        dict[str, MetadataValue],
+        about("Values that the `metadata` of its event's resource must have.", example={"campaign": "cohort_06_close"}),
+    ] = {}
+
+
 class WebhookResource(Resource, kw_only=True):
     """A webhook. `secret` is present only in the answer that creates or rotates it."""
 
@@ -868,8 +878,71 @@ class WebhookResource(Resource, kw_only=True):
             example="usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP",
         ),
     ] = None
+    auto_replay: Annotated[
+        bool, about("Whether it is sent what it missed, the oldest first, once it answers again.", example=False)
+    ] = False
+    standard_webhooks: Annotated[
+        bool, about("Whether requests have the headers of Standard Webhooks, too.", example=False)
+    ] = False
+    batch_size: (
+        Annotated[
+            int,
+            about("The most events of one request; null for one event each.", example=None, minimum=1, maximum=100),
+        ]
+        | None
+    ) = None
+    filter: (
+        Annotated[WebhookFilterResource, about("What an event must match beside its type; null for nothing.")] | None
+    ) = None
     version: ShownVersion = ""
     secret: str | UnsetType = UNSET
+
+
+class WebhookHealthResource(Resource, kw_only=True):
+    """How deliveries to a webhook go."""
+
+    webhook_id: str
+    object: Literal["webhook_health"] = "webhook_health"
+    status: Annotated[
+        str,
+        about(
+            "`healthy`: the last attempt was taken. `failing`: it was not. `replaying`: it is sent what it missed."
+            " `waiting`: it has yet to answer. `disabled`: nothing is sent.",
+            example="healthy",
+            enum=["healthy", "failing", "replaying", "waiting", "disabled"],
+        ),
+    ]
+    failing_since: (
+        Annotated[
+            str, about("Since when no attempt was taken; null if the last was.", format="date-time", example=None)
+        ]
+        | None
+    ) = None
+    last_success_at: (
+        Annotated[str, about("When it last took an event; null if it did not of late.", format="date-time", example=AT)]
+        | None
+    ) = None
+    last_error: (
+        Annotated[
+            str,
+            about("How the last attempt failed: an HTTP status or an error; null if it did not.", example=None),
+        ]
+        | None
+    ) = None
+    pending_count: Annotated[
+        int, about("Events that are to be sent, up to 10,000.", example=0, minimum=0, maximum=10_000)
+    ]
+    missed_count: Annotated[
+        int,
+        about("Events that were given up in the last 30 days, up to 10,000.", example=0, minimum=0, maximum=10_000),
+    ]
+    last_sequence: Annotated[int, about("The number of the last event that was sent; 0 if none was.", minimum=0)]
+    recent_attempt_count: Annotated[
+        int, about("The attempts of the last 24 hours, up to the last 1,000.", example=240, minimum=0, maximum=1000)
+    ]
+    recent_success_count: Annotated[int, about("Those of them that were taken.", example=240, minimum=0, maximum=1000)]
+    median_ms: Annotated[int, about("Half of these took no longer; null if there were none.", example=84)] | None = None
+    p95_ms: Annotated[int, about("Of 100 of these, 95 took no longer.", example=212)] | None = None
 
 
 class WebhookAttemptResource(Resource, kw_only=True):
@@ -887,6 +960,9 @@ class WebhookAttemptResource(Resource, kw_only=True):
     response_head: Annotated[str, about("The beginning of the answer.", example="ok")]
     elapsed_ms: Annotated[int, about("The duration in milliseconds.", example=84, minimum=0)]
     created_at: Annotated[str, about("When the attempt was made.")]
+    replay: Annotated[
+        bool, about("Whether the event was sent again by a replay, a recovery or a resend.", example=False)
+    ] = False
 
 
 class EventResource(Resource, kw_only=True):
@@ -899,6 +975,24 @@ class EventResource(Resource, kw_only=True):
     api_version: Literal["v1"] = "v1"
     created_at: Annotated[str, about("When it happened.")]
     data: msgspec.Raw
+    sequence: Annotated[
+        int | UnsetType,
+        about(
+            "Its number among all that was sent to a webhook; only in batches and in lists of one webhook.",
+            example=42,
+            minimum=1,
+        ),
+    ] = UNSET
+
+
+class EventBatchResource(Resource, kw_only=True):
+    """Events that a webhook with a `batch_size` is sent in one request, the oldest first."""
+
+    id: Annotated[str, about("The id of the batch: the same events make the same id.", example="bat_5f0c1e7d")]
+    object: Literal["event_batch"] = "event_batch"
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    api_version: Literal["v1"] = "v1"
+    data: Annotated[list[EventResource], about("The events.")]
 
 
 class RedeliveryResource(Resource, kw_only=True):
@@ -1387,7 +1481,9 @@ def workspace_version(row: rows.WorkspaceRow, low_balance_threshold: int) -> str
 
 def webhook_version(row: rows.WebhookEndpointRow) -> str:
     """Return the version of a webhook endpoint."""
-    return version_of(row.url, row.events, row.description, row.enabled)
+    # What most have none of leaves their version as it was.
+    options = (row.auto_replay_since is not None, row.standard_webhooks, row.batch_size, row.event_filter)
+    return version_of(row.url, row.events, row.description, row.enabled, *(options if any(options) else ()))
 
 
 def keyword_version(row: rows.KeywordRow) -> str:
@@ -1526,6 +1622,11 @@ def workspace_resource(row: rows.WorkspaceRow, *, low_balance_threshold: int) ->
     )
 
 
+def webhook_filter_resource(kept: Mapping[str, object] | None) -> WebhookFilterResource | None:
+    """Return the shape of a filter as it is kept; None for none."""
+    return None if kept is None else msgspec.convert(kept, WebhookFilterResource)
+
+
 def webhook_resource(row: rows.WebhookEndpointRow, *, secret: str | UnsetType = UNSET) -> WebhookResource:
     """Return the shape of a webhook endpoint row."""
     return WebhookResource(
@@ -1539,6 +1640,10 @@ def webhook_resource(row: rows.WebhookEndpointRow, *, secret: str | UnsetType = 
         verified=row.unverified_since is None,
         created_at=moment(row.created_at),
         created_by=row.created_by,
+        auto_replay=row.auto_replay_since is not None,
+        standard_webhooks=row.standard_webhooks,
+        batch_size=row.batch_size,
+        filter=webhook_filter_resource(row.event_filter),
         version=webhook_version(row),
         secret=secret,
     )
@@ -1556,6 +1661,7 @@ def webhook_attempt_resource(row: rows.WebhookAttemptRow) -> WebhookAttemptResou
         response_head=row.response_head,
         elapsed_ms=row.elapsed_ms,
         created_at=moment(row.created_at),
+        replay=row.replay,
     )
 
 

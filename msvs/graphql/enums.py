@@ -16,6 +16,7 @@ from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
 from msvs.api.webhooks.events import EventType
+from msvs.api.webhooks.health import HealthStatus
 from msvs.api.webhooks.member_notifications import NotificationKind
 from msvs.models import (
     BulkKind,
@@ -55,6 +56,18 @@ describe(
     {
         "GSM7": "The GSM alphabet: 160 in one segment, else 153 each.",
         "UCS2": "Any character: 70 in one segment, else 67 each.",
+    },
+)
+describe(
+    HealthStatus,
+    "WebhookHealthStatus",
+    "How deliveries to a webhook go.",
+    {
+        "HEALTHY": "The last attempt was taken.",
+        "FAILING": "The last attempt was not taken.",
+        "REPLAYING": "It is sent what it missed.",
+        "WAITING": "It has yet to answer an event.",
+        "DISABLED": "Nothing is sent to it.",
     },
 )
 describe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -13,9 +14,17 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
-from msvs.api.resources import WebhookAttemptResource, WebhookResource, webhook_version
+from msvs.api.pages import MAX_LIMIT
+from msvs.api.resources import (
+    WebhookAttemptResource,
+    WebhookFilterResource,
+    WebhookHealthResource,
+    WebhookResource,
+    webhook_filter_resource,
+    webhook_version,
+)
 from msvs.api.scope import scoped
-from msvs.api.webhooks import endpoints
+from msvs.api.webhooks import endpoints, health, sequences
 from msvs.api.webhooks.endpoints import CreateWebhook, RecoverWebhook, UpdateWebhook
 from msvs.api.webhooks.events import EventType
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -26,6 +35,7 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, argument, read_input, request_input, required
 from msvs.graphql.loaders import WEBHOOK_ATTEMPTS
 from msvs.graphql.nodes import Node, load_kind, register_rows
+from msvs.graphql.scalars import BigInt, JSONObject
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Event as EventRow
 from msvs.models import WebhookAttempt as WebhookAttemptRow
@@ -41,6 +51,7 @@ class WebhookAttempt(Node):
     response_head: str
     elapsed_ms: int
     created_at: datetime
+    replay: bool
 
     @classmethod
     def from_row(cls, row: rows.WebhookAttemptRow) -> WebhookAttempt:
@@ -54,6 +65,33 @@ class WebhookAttempt(Node):
 
 
 register_rows(ids.ATTEMPT, WebhookAttemptRow, WebhookAttempt.from_row)
+
+
+@resource_type(WebhookFilterResource, "What an event must match beside its type.")
+class WebhookFilter:
+    campaign_ids: list[ID]
+    metadata: JSONObject
+
+
+@resource_type(WebhookHealthResource, "How deliveries to a webhook go.")
+class WebhookHealth:
+    status: health.HealthStatus
+    failing_since: datetime | None
+    last_success_at: datetime | None
+    last_error: str | None
+    pending_count: int
+    missed_count: int
+    last_sequence: BigInt
+    recent_attempt_count: int
+    recent_success_count: int
+    median_ms: int | None
+    p95_ms: int | None
+
+
+@strawberry.type(description="An event that was sent to a webhook, with its number there.")
+class SentEvent:
+    sequence: BigInt = strawberry.field(description="Its number among all that was sent to the webhook, from 1.")
+    event: Event = strawberry.field(description="The event.")
 
 
 @resource_type(WebhookResource, "A URL to which events are posted.")
@@ -72,6 +110,10 @@ class Webhook(Node):
     )
     created_at: datetime
     created_by: str | None
+    auto_replay: bool
+    standard_webhooks: bool
+    batch_size: int | None
+    filter: WebhookFilter | None
     version: str
 
     @classmethod
@@ -83,9 +125,30 @@ class Webhook(Node):
             id=ID(ids.encode_id(ids.WEBHOOK, row.id)),
             verified=row.unverified_since is None,
             version=webhook_version(row),
+            auto_replay=row.auto_replay_since is not None,
+            filter=_filter(row.event_filter),
             every_event=endpoints.EVERY_EVENT in row.events,
             events=[EventType(name) for name in row.events if name != endpoints.EVERY_EVENT],
         )
+
+    @field("What was sent to it after a number, in the order of the numbers.")
+    async def sent_events(
+        self,
+        info: Info,
+        after_seq: Annotated[
+            BigInt | None, strawberry.argument(description="The number after which to begin; 0 by default.")
+        ] = None,
+        first: Annotated[
+            int | None, strawberry.argument(description=f"The number of events, 1 to {MAX_LIMIT}.")
+        ] = None,
+    ) -> list[SentEvent]:
+        request = read_page(ids.EVENT, first, None, None, None)
+        page = await sequences.list_numbered(info.context.ctx, self.row.id, request, after_seq=after_seq)
+        return [SentEvent(sequence=BigInt(row.sequence), event=Event.from_row(row)) for row in page.items]
+
+    @field("How deliveries to it go.")
+    async def health(self, info: Info) -> WebhookHealth:
+        return from_row(WebhookHealth, await health.get_health(info.context.ctx, self.row.id))
 
     @field("The attempts to deliver events, newest first.")
     async def attempts(
@@ -97,6 +160,13 @@ class Webhook(Node):
         return connect(
             ids.ATTEMPT, request, page, WebhookAttempt.from_row, lambda: loaders.count_children(WEBHOOK_ATTEMPTS, id)
         )
+
+
+def _filter(kept: Mapping[str, object] | None) -> WebhookFilter | None:
+    found = webhook_filter_resource(kept)
+    if found is None:
+        return None
+    return WebhookFilter(campaign_ids=[ID(id) for id in found.campaign_ids], metadata=JSONObject({**found.metadata}))
 
 
 register_rows(ids.WEBHOOK, WebhookEndpoint, Webhook.from_row)
@@ -111,13 +181,18 @@ class WebhookWithSecret:
 EVERY_EVENT = "Whether to subscribe to all events instead."
 
 
-@request_input(CreateWebhook)
+@request_input(endpoints.WebhookFilter)
+class WebhookFilterInput:
+    pass
+
+
+@request_input(CreateWebhook, filter=WebhookFilterInput)
 class CreateWebhookInput:
     events: list[EventType] | None = strawberry.field(default=None, description="The events to subscribe to.")
     every_event: bool = strawberry.field(default=False, description=EVERY_EVENT)
 
 
-@request_input(UpdateWebhook)
+@request_input(UpdateWebhook, filter=WebhookFilterInput)
 class UpdateWebhookInput:
     events: list[EventType] | None = strawberry.field(
         default=strawberry.UNSET, description="The events to subscribe to. Cannot be null."

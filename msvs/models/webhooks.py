@@ -38,6 +38,13 @@ class WebhookEndpoint(Model):
     # sandbox. A test takes the place of the oldest event.
     unverified_since = fields.DatetimeField(null=True)
     tested_by = fields.UUIDField(null=True)
+    # Since when what it misses is replayed once it answers again; null if it is not.
+    auto_replay_since = fields.DatetimeField(null=True)
+    standard_webhooks = fields.BooleanField(default=False, db_default=False)
+    # The most events of a delivery; null for one that is not in a batch.
+    batch_size = fields.SmallIntField(null=True)
+    # What its events must match beside their types, as `matches_webhook_filter` of the database reads it.
+    event_filter: fields.Field[dict[str, object] | None] = fields.JSONField(null=True)
     created_by = fields.CharField(max_length=40, null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
@@ -53,6 +60,11 @@ class WebhookDelivery(Model):
     endpoint_id = fields.UUIDField()
     event_id = fields.UUIDField()
     state = fields.CharEnumField(DeliveryState, max_length=10, default=DeliveryState.PENDING)
+    # Its place among all that was ever sent to its endpoint, from its first attempt on.
+    sequence = fields.BigIntField(null=True)
+    # Whether it was opened again, and how often by the service itself.
+    replay = fields.BooleanField(default=False, db_default=False)
+    replay_count = fields.SmallIntField(default=0, db_default=0)
     attempt_count = fields.SmallIntField(default=0)
     next_attempt_at = fields.DatetimeField()
     lease_until = fields.DatetimeField(null=True)
@@ -74,6 +86,7 @@ class WebhookAttempt(Model):
     endpoint_id = fields.UUIDField()
     event_id = fields.UUIDField()
     number = fields.SmallIntField()
+    replay = fields.BooleanField(default=False, db_default=False)
     status_code = fields.SmallIntField(null=True)
     error = fields.CharField(max_length=200, null=True)
     response_head = fields.TextField(default="")

@@ -79,6 +79,7 @@ from msvs.api.resources import (
     SegmentResource,
     SenderResource,
     WebhookAttemptResource,
+    WebhookHealthResource,
     WebhookResource,
     WorkspaceResource,
 )
@@ -1313,6 +1314,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             NotFound,
             Conflict,
         ),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/webhooks/{id}/health",
+        operation_id="retrieveWebhookHealth",
+        tag="Webhooks",
+        summary="Retrieve the health of a webhook",
+        handler=webhooks.retrieve_health,
+        response=WebhookHealthResource,
+        errors=(NotFound,),
     ),
     Endpoint(
         method="GET",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from msvs.api import ids
+from msvs.api.errors import InvalidRequest
 from msvs.api.resources import EventResource, RedeliveryResource, event_resource
-from msvs.api.webhooks import endpoints, events
+from msvs.api.webhooks import endpoints, events, sequences
 from msvs.api.webhooks.endpoints import ResendEvent
 from msvs.api.webhooks.events import ListEvents
 from msvs.rest_compat.endpoint import Call
@@ -20,6 +21,16 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> EventResource:
 
 async def list_(call: Call[NoBody, ListEvents]) -> ListOf[EventResource]:
     """List events."""
+    webhook_id = optional_ref(ids.WEBHOOK, call.query.webhook_id, "webhook_id")
+    if webhook_id is not None:
+        query = call.query
+        sent = await sequences.list_numbered(
+            call.ctx, webhook_id, query.page(ids.EVENT), after_seq=query.after_seq, type=query.type
+        )
+        return list_of(call.path, sent, sequences.numbered_event_resource)
+    if call.query.after_seq is not None:
+        sequences.check_sequence(call.query.after_seq)
+        raise InvalidRequest("Name the webhook that after_seq is of.", param="webhook_id")
     page = await events.list_events(call.ctx, call.query.page(ids.EVENT), type=call.query.type)
     return list_of(call.path, page, event_resource)
 

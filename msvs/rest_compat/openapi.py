@@ -415,6 +415,19 @@ class _Document:
                     "description": "1 for the first attempt.",
                     "schema": {"type": "integer", "minimum": 1},
                 },
+                {
+                    "name": "MSVS-Sequence",
+                    "in": "header",
+                    "description": "The event's number at this webhook, without gaps; in a batch, those of all.",
+                    "schema": {"type": "string", "pattern": "^[1-9][0-9]*(?:,[1-9][0-9]*)*$"},
+                    "example": "42",
+                },
+                {
+                    "name": "MSVS-Replay",
+                    "in": "header",
+                    "description": "`true` if the event is sent again by a replay, a recovery or a resend.",
+                    "schema": {"type": "string", "enum": ["true"]},
+                },
             ],
             "requestBody": {
                 "required": True,

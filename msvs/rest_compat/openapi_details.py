@@ -182,6 +182,13 @@ OPERATIONS: Mapping[str, str] = {
     "updateWebhook": (
         "Fields that are left out stay. In live mode, a new URL must answer one event with 2xx before it gets more."
     ),
+    "retrieveWebhookHealth": (
+        "Whether it answers, how long it takes, what waits for it and what was given up. Counts are bounded."
+    ),
+    "listEvents": (
+        "Newest first. With `webhook_id`, what was sent to that webhook: the oldest first, each with its `sequence`;"
+        " `after_seq` begins after the last number that you have."
+    ),
     "testWebhook": (
         "Sends one `test.ping` event to this webhook only, regardless of its subscriptions. A webhook that is"
         " not verified yet gets it before waiting events."

@@ -81,7 +81,9 @@ PERMISSIONS: Mapping[str, Permission] = {
         Permission.CREDITS_READ,
     ),
     **dict.fromkeys(("createCheckout", "updateAutoTopUp"), Permission.CREDITS_BUY),
-    **dict.fromkeys(("listWebhooks", "retrieveWebhook", "listWebhookAttempts"), Permission.WEBHOOKS_READ),
+    **dict.fromkeys(
+        ("listWebhooks", "retrieveWebhook", "retrieveWebhookHealth", "listWebhookAttempts"), Permission.WEBHOOKS_READ
+    ),
     **dict.fromkeys(
         (
             *("createWebhook", "updateWebhook", "deleteWebhook", "rotateWebhookSecret", "testWebhook"),

@@ -12,12 +12,13 @@ from msvs.api.resources import (
     EventResource,
     RedeliveryResource,
     WebhookAttemptResource,
+    WebhookHealthResource,
     WebhookResource,
     event_resource,
     webhook_attempt_resource,
     webhook_resource,
 )
-from msvs.api.webhooks import endpoints
+from msvs.api.webhooks import endpoints, health
 from msvs.api.webhooks.endpoints import CreateWebhook, RecoverWebhook, UpdateWebhook
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import Deleted, ListOf, NoBody, NoQuery, list_of
@@ -61,6 +62,11 @@ async def rotate_secret(call: Call[NoBody, NoQuery]) -> WebhookResource:
 async def test(call: Call[NoBody, NoQuery]) -> EventResource:
     """Send a test event to a webhook subscription."""
     return event_resource(await endpoints.send_test(call.ctx, _id(call.params["id"])))
+
+
+async def retrieve_health(call: Call[NoBody, NoQuery]) -> WebhookHealthResource:
+    """Retrieve the health of a webhook."""
+    return health.webhook_health_resource(await health.get_health(call.ctx, _id(call.params["id"])))
 
 
 async def attempts(call: Call[NoBody, PageQuery]) -> ListOf[WebhookAttemptResource]:

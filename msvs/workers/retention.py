@@ -49,6 +49,7 @@ RETENTION: Mapping[str, Retention] = {
     "webhook_deliveries": Retention(
         "webhook_deliveries", "event_id", 30 * DAY, "state <> 'pending' AND created_at < $1", is_id=True
     ),
+    "webhook_sequences": Retention("webhook_sequences", "event_id", 30 * DAY, is_id=True),
     "api_requests": Retention("api_requests", "id", 7 * DAY, is_id=True),
     "notifications": Retention("notifications", "id", 90 * DAY, is_id=True),
     "list_syncs": Retention("list_syncs", "id", 90 * DAY, "status NOT IN ('queued', 'running', 'held')", is_id=True),

@@ -12,14 +12,12 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from msvs import database
 from msvs.api import ids
 from msvs.api.context import Services
 from msvs.api.crypto import Keyring, SecretUnreadable
-from msvs.api.resources import event_resource
 from msvs.api.unit_of_work import in_unit_of_work, unit_of_work
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.deliveries import (
@@ -33,6 +31,7 @@ from msvs.api.webhooks.deliveries import (
     record_attempts,
     release_deliveries,
 )
+from msvs.api.webhooks.payloads import Content, content_of
 from msvs.http_client import TOTAL_SECONDS, HttpClient, HttpError, parse_retry_after
 from msvs.workers.host_budgets import HostBudgets, host_of
 from msvs.workers.retrying import Failures, in_parts, is_away
@@ -63,6 +62,8 @@ SLOW_SECONDS = 1.0
 # Of a quick endpoint more is claimed than is posted at once: about this much of its time.
 AHEAD_SECONDS = 0.5
 MOST_AHEAD = 200
+# Of a slow one with batches no more than this, so that others have room.
+SLOW_AHEAD = 20
 
 # A claimed delivery is posted only while its lease, by PostgreSQL's clock, outlasts an attempt of two posts, and its
 # record: so long after its claim.
@@ -75,7 +76,10 @@ class _Endpoint:
 
     at_once: int
     queue: deque[tuple[ClaimedDelivery, float]] = field(default_factory=deque)
+    # Posts, and the deliveries in them.
     in_flight: int = 0
+    posted: int = 0
+    batch_size: int = 1
     seconds: float | None = None
     has_more: bool = False
     # Whether its next post waits for its host's budget.
@@ -83,15 +87,16 @@ class _Endpoint:
 
     @property
     def claimed(self) -> int:
-        return len(self.queue) + self.in_flight
+        return len(self.queue) + self.posted
 
     @property
     def target(self) -> int:
         """The number of deliveries to hold claimed."""
+        least = min(self.at_once * self.batch_size, SLOW_AHEAD if self.is_slow else MOST_AHEAD)
         if self.seconds is None:
-            return self.at_once
-        ahead = self.at_once * AHEAD_SECONDS / max(self.seconds, 0.001)
-        return max(self.at_once, min(int(ahead), MOST_AHEAD))
+            return least
+        ahead = least * AHEAD_SECONDS / max(self.seconds, 0.001)
+        return max(least, min(int(ahead), MOST_AHEAD))
 
     @property
     def is_hungry(self) -> bool:
@@ -100,6 +105,13 @@ class _Endpoint:
     @property
     def is_slow(self) -> bool:
         return self.at_once <= SLOW_AT_ONCE or (self.seconds is not None and self.seconds >= SLOW_SECONDS)
+
+    def take(self) -> list[tuple[ClaimedDelivery, float]]:
+        """Take what goes into the next post: one delivery, or a batch of those that came together."""
+        taken = [self.queue.popleft()]
+        while self.queue and len(taken) < self.batch_size and self.queue[0][0].replay == taken[0][0].replay:
+            taken.append(self.queue.popleft())
+        return taken
 
     def learn(self, post: Post) -> None:
         seconds = post.elapsed_ms / 1000
@@ -205,6 +217,7 @@ class _Run:
             if endpoint is None:
                 at_once = FIRST_AT_ONCE if row.failing_since is None else SLOW_AT_ONCE
                 endpoint = self._endpoints[row.endpoint_id] = _Endpoint(at_once)
+            endpoint.batch_size = row.batch_size or 1
             endpoint.queue.append((row, held_until))
         taken = Counter(row.endpoint_id for row in rows)
         for id, endpoint in self._endpoints.items():
@@ -227,8 +240,10 @@ class _Run:
                 self._hold(endpoint, host, wait)
                 return
             self._hosts.begin(host)
+            taken = endpoint.take()
             endpoint.in_flight += 1
-            self._posts.add(self._tasks.create_task(self._attempt(endpoint, *endpoint.queue.popleft())))
+            endpoint.posted += len(taken)
+            self._posts.add(self._tasks.create_task(self._attempt(endpoint, taken)))
 
     def _hold(self, endpoint: _Endpoint, host: str, wait: float | None) -> None:
         """Have an endpoint wait for its host: for as long as its rate says, or until a post to it ends."""
@@ -255,30 +270,32 @@ class _Run:
         if not held:
             self._held.pop(host, None)
 
-    async def _attempt(self, endpoint: _Endpoint, claimed: ClaimedDelivery, held_until: float) -> None:
-        host = host_of(claimed.url)
+    async def _attempt(self, endpoint: _Endpoint, taken: Sequence[tuple[ClaimedDelivery, float]]) -> None:
+        claimed = [row for row, _ in taken]
+        host = host_of(claimed[0].url)
         try:
-            if time.monotonic() > held_until:
+            if time.monotonic() > min(held_until for _, held_until in taken):
                 async with unit_of_work():
-                    await release_deliveries([claimed])
+                    await release_deliveries(claimed)
             else:
                 posts = await self._deliver(claimed)
                 endpoint.learn(posts[-1])
-                self._attempts += 1
-                attempt = Attempt(claimed, posts)
-                if claimed.unverified_since is not None:
+                self._attempts += len(claimed)
+                attempts = [Attempt(row, posts) for row in claimed]
+                if any(row.unverified_since is not None or row.replay_count for row in claimed):
                     # Written before the post counts as ended: what waits behind it may be claimed then.
-                    await _record_all([attempt])
+                    await _record_all(attempts)
                     self._hungry = True
                 else:
-                    self._done.append(attempt)
+                    self._done.extend(attempts)
                 self._some_done.set()
                 if len(self._done) >= BATCH:
                     self._record_now.set()
         finally:
             self._hosts.end(host)
         endpoint.in_flight -= 1
-        self._claimed -= 1
+        endpoint.posted -= len(claimed)
+        self._claimed -= len(claimed)
         self._posts.discard(asyncio.current_task())
         if not self._closed:
             self._release(host)
@@ -290,30 +307,31 @@ class _Run:
         if self._hungry or not self._posts:
             self._wake.set()
 
-    async def _deliver(self, claimed: ClaimedDelivery) -> list[Post]:
-        secrets = self._secrets_of(claimed)
+    async def _deliver(self, claimed: Sequence[ClaimedDelivery]) -> list[Post]:
+        secrets = self._secrets_of(claimed[0])
         if not secrets:
             return [Post(at=datetime.now(UTC), error=SECRET_UNREADABLE)]
-        event = event_resource(claimed)
-        body = msgspec.json.encode(event)
-        posts = [await self._post(claimed, event.id, body, secrets)]
+        content = content_of(claimed)
+        posts = [await self._post(claimed[0], content, secrets)]
         status = posts[0].status
         # The document's verifier reads one signature alone, and may hold the other secret already.
         if len(secrets) > 1 and status is not None and 400 <= status < 500 and status not in NOT_ABOUT_SIGNATURES:
-            posts.append(await self._post(claimed, event.id, body, secrets[::-1]))
+            posts.append(await self._post(claimed[0], content, secrets[::-1]))
         return posts
 
-    async def _post(self, claimed: ClaimedDelivery, event_id: str, body: bytes, secrets: Sequence[str]) -> Post:
+    async def _post(self, claimed: ClaimedDelivery, content: Content, secrets: Sequence[str]) -> Post:
         at = datetime.now(UTC)
+        timestamp = int(at.timestamp())
         headers = {
             "Content-Type": "application/json",
             "User-Agent": USER_AGENT,
-            "MSVS-Signature": signatures.signature_header(secrets, int(at.timestamp()), body),
-            "MSVS-Event-Id": event_id,
-            "MSVS-Delivery-Attempt": str(claimed.attempt_count),
+            "MSVS-Signature": signatures.signature_header(secrets, timestamp, content.body),
+            **content.headers,
         }
+        if claimed.standard_webhooks:
+            headers |= signatures.standard_headers(secrets, content.id, timestamp, content.body)
         try:
-            answer = await self._client.post(claimed.url, body, headers)
+            answer = await self._client.post(claimed.url, content.body, headers)
         except HttpError as error:
             return Post(at=at, error=error.kind.value, elapsed_ms=error.elapsed_ms)
         return Post(

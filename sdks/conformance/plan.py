@@ -206,6 +206,7 @@ def steps(round_: int) -> list[Step]:
         Step("resendEvent", lambda known: {"id": known["event"], "webhook_id": known["webhook"]}),
         Step("recoverWebhook", lambda known: {"id": known["webhook"], "since": later(minutes=-1)}),
         Step("listWebhookAttempts", of("webhook")),
+        Step("retrieveWebhookHealth", of("webhook")),
         Step("rotateWebhookSecret", of("webhook")),
         Step("deleteWebhook", of("webhook")),
         Step("createTestInbound", lambda known: {"from": number(1), "body": "Is there a payment plan?"}, "inbound"),

@@ -161,8 +161,62 @@ def signatures() -> Json:
             ("bytes that are not UTF-8", b'{"type": "\xff\xfe"}'),
         )
     ]
-    told = "MSVS-Signature: verification and signing."
-    return {"description": told, "cases": cases, "signing": signing, "no_events": no_events}
+    told = "MSVS-Signature and Standard Webhooks: verification and signing."
+    return {
+        "description": told, "cases": cases, "standard": standard_signatures(), "signing": signing,
+        "no_events": no_events,
+    }  # fmt: skip
+
+
+def standard_signatures() -> list[Json]:
+    """Return the cases of verification by the headers of Standard Webhooks."""
+    payload = b'{"id":"evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP","object":"event","type":"test.ping","data":{}}'
+    id = f"evt_{ULID}"
+    secret, other = ("whsec_" + _base64(bytes([letter]) * 32) for letter in (1, 2))
+    cases: list[Json] = []
+
+    def mark(key: str = secret, *, body: bytes = payload, of: str = id, at: int = NOW) -> str:
+        raw = base64.b64decode(key.removeprefix("whsec_"))
+        return "v1," + _base64(hmac.digest(raw, f"{of}.{at}.".encode() + body, hashlib.sha256))
+
+    def add(name: str, signature: str | None = None, reason: str | None = None, **more: Any) -> None:
+        headers = {"webhook-id": id, "webhook-timestamp": str(NOW), "webhook-signature": signature or mark()}
+        headers |= more.pop("headers", {})
+        case = {
+            "name": name,
+            "payload_base64": _base64(payload),
+            "headers": {name: value for name, value in headers.items() if value is not None},
+            "secret": secret,
+            "now": NOW,
+            "valid": reason is None,
+        }
+        cases.append(case | ({} if reason is None else {"reason": reason}) | more)
+
+    add("a valid signature")
+    add("two signatures, the old secret's first", f"{mark(other)} {mark()}")
+    add("two signatures, the new secret's first", f"{mark()} {mark(other)}")
+    add("another version beside it", f"v1a,AAAA {mark()}")
+    add("a secret without its prefix", secret=secret.removeprefix("whsec_"))
+    add("300 seconds old", now=NOW + 300)
+    add("301 seconds old", None, "timestamp_outside_tolerance", now=NOW + 301)
+    add("301 seconds ahead", None, "timestamp_outside_tolerance", now=NOW - 301)
+    add("old, and a tolerance that admits it", now=NOW + 900, tolerance=1000)
+    add("another secret", mark(other), "no_match")
+    add("another id than was signed", None, "no_match", headers={"webhook-id": "evt_2"})
+    add("another time than was signed", None, "no_match", headers={"webhook-timestamp": str(NOW + 1)})
+    add("an altered body", None, "no_match", payload_base64=_base64(payload + b"\n"))
+    add("a signature cut short", mark()[:-2], "no_match")
+    add("a signature that is not ASCII", "v1,é", "no_match")
+    add("a secret that is no base64", None, "no_match", secret="whsec_not-base64!")  # noqa: S106
+    add("no id", None, "header_missing", headers={"webhook-id": None})
+    add("no time", None, "header_missing", headers={"webhook-timestamp": None})
+    add("no signature", None, "header_missing", headers={"webhook-signature": None})
+    add("an empty signature", None, "header_missing", headers={"webhook-signature": ""})
+    add("a time that is no number", None, "header_malformed", headers={"webhook-timestamp": "soon"})
+    add("a time with a sign", None, "header_malformed", headers={"webhook-timestamp": f"+{NOW}"})
+    add("only another version", "v1a,AAAA", "header_malformed")
+    add("an empty secret", None, "secret_missing", secret="")
+    return cases
 
 
 def envelope(type: str, code: str, **more: Any) -> Json:

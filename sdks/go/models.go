@@ -199,116 +199,117 @@ type ErrorCode string
 
 // Values of ErrorCode that this version knows.
 const (
-	ErrorCodeAbTestState            ErrorCode = "ab_test_state"
-	ErrorCodeAddressExpired         ErrorCode = "address_expired"
-	ErrorCodeAddressNotAllowed      ErrorCode = "address_not_allowed"
-	ErrorCodeAPIKeyExpired          ErrorCode = "api_key_expired"
-	ErrorCodeAPIKeyInvalid          ErrorCode = "api_key_invalid"
-	ErrorCodeAPIKeyMalformed        ErrorCode = "api_key_malformed"
-	ErrorCodeAPIKeyMissing          ErrorCode = "api_key_missing"
-	ErrorCodeAPIKeyRevoked          ErrorCode = "api_key_revoked"
-	ErrorCodeBillingClosed          ErrorCode = "billing_closed"
-	ErrorCodeBodyEmpty              ErrorCode = "body_empty"
-	ErrorCodeBodyTooLong            ErrorCode = "body_too_long"
-	ErrorCodeBulkActionLimit        ErrorCode = "bulk_action_limit"
-	ErrorCodeCallbackInvalid        ErrorCode = "callback_invalid"
-	ErrorCodeCallbackRefused        ErrorCode = "callback_refused"
-	ErrorCodeCampaignBegun          ErrorCode = "campaign_begun"
-	ErrorCodeCampaignDraft          ErrorCode = "campaign_draft"
-	ErrorCodeCampaignNotDraft       ErrorCode = "campaign_not_draft"
-	ErrorCodeCampaignNotEnded       ErrorCode = "campaign_not_ended"
-	ErrorCodeCampaignNotPaused      ErrorCode = "campaign_not_paused"
-	ErrorCodeCampaignTerminal       ErrorCode = "campaign_terminal"
-	ErrorCodeCannedAnswerExists     ErrorCode = "canned_answer_exists"
-	ErrorCodeCardMissing            ErrorCode = "card_missing"
-	ErrorCodeCarrierNotConfigured   ErrorCode = "carrier_not_configured"
-	ErrorCodeContactExists          ErrorCode = "contact_exists"
-	ErrorCodeContactOptedOut        ErrorCode = "contact_opted_out"
-	ErrorCodeContentTypeUnsupported ErrorCode = "content_type_unsupported"
-	ErrorCodeCursorConflict         ErrorCode = "cursor_conflict"
-	ErrorCodeCursorInvalid          ErrorCode = "cursor_invalid"
-	ErrorCodeDailyCapReached        ErrorCode = "daily_cap_reached"
-	ErrorCodeDateInvalid            ErrorCode = "date_invalid"
-	ErrorCodeEmailInvalid           ErrorCode = "email_invalid"
-	ErrorCodeErasurePending         ErrorCode = "erasure_pending"
-	ErrorCodeEventUnknown           ErrorCode = "event_unknown"
-	ErrorCodeEventsEmpty            ErrorCode = "events_empty"
-	ErrorCodeExpiresAtPast          ErrorCode = "expires_at_past"
-	ErrorCodeExportLimit            ErrorCode = "export_limit"
-	ErrorCodeFieldUnknown           ErrorCode = "field_unknown"
-	ErrorCodeFilterTooDeep          ErrorCode = "filter_too_deep"
-	ErrorCodeFilterTooLarge         ErrorCode = "filter_too_large"
-	ErrorCodeHeadersTooLarge        ErrorCode = "headers_too_large"
-	ErrorCodeHostUnknown            ErrorCode = "host_unknown"
-	ErrorCodeHttpInvalid            ErrorCode = "http_invalid"
-	ErrorCodeIDInvalid              ErrorCode = "id_invalid"
-	ErrorCodeIdempotencyKeyInUse    ErrorCode = "idempotency_key_in_use"
-	ErrorCodeIdempotencyKeyInvalid  ErrorCode = "idempotency_key_invalid"
-	ErrorCodeIdempotencyKeyReused   ErrorCode = "idempotency_key_reused"
-	ErrorCodeImportOffsetWrong      ErrorCode = "import_offset_wrong"
-	ErrorCodeImportState            ErrorCode = "import_state"
-	ErrorCodeInsufficientCredits    ErrorCode = "insufficient_credits"
-	ErrorCodeInternalError          ErrorCode = "internal_error"
-	ErrorCodeIPInvalid              ErrorCode = "ip_invalid"
-	ErrorCodeJsonInvalid            ErrorCode = "json_invalid"
-	ErrorCodeKeywordExists          ErrorCode = "keyword_exists"
-	ErrorCodeKeywordReserved        ErrorCode = "keyword_reserved"
-	ErrorCodeLimitNotLifted         ErrorCode = "limit_not_lifted"
-	ErrorCodeListNotSynced          ErrorCode = "list_not_synced"
-	ErrorCodeListSynced             ErrorCode = "list_synced"
-	ErrorCodeLiveOnly               ErrorCode = "live_only"
-	ErrorCodeMessageInProgress      ErrorCode = "message_in_progress"
-	ErrorCodeMethodNotAllowed       ErrorCode = "method_not_allowed"
-	ErrorCodeNoRoute                ErrorCode = "no_route"
-	ErrorCodeNotAcceptable          ErrorCode = "not_acceptable"
-	ErrorCodeNotReady               ErrorCode = "not_ready"
-	ErrorCodeNumberTypeBlocked      ErrorCode = "number_type_blocked"
-	ErrorCodeOptInRevoked           ErrorCode = "opt_in_revoked"
-	ErrorCodePaceConflict           ErrorCode = "pace_conflict"
-	ErrorCodePackUnknown            ErrorCode = "pack_unknown"
-	ErrorCodeParameterInvalid       ErrorCode = "parameter_invalid"
-	ErrorCodeParameterMissing       ErrorCode = "parameter_missing"
-	ErrorCodeParameterOutOfRange    ErrorCode = "parameter_out_of_range"
-	ErrorCodeParameterUnknown       ErrorCode = "parameter_unknown"
-	ErrorCodePaymentsUnavailable    ErrorCode = "payments_unavailable"
-	ErrorCodePhoneNumberInvalid     ErrorCode = "phone_number_invalid"
-	ErrorCodePrefixVelocityExceeded ErrorCode = "prefix_velocity_exceeded"
-	ErrorCodeRateLimitExceeded      ErrorCode = "rate_limit_exceeded"
-	ErrorCodeRecipientOptedOut      ErrorCode = "recipient_opted_out"
-	ErrorCodeRegionBlocked          ErrorCode = "region_blocked"
-	ErrorCodeRegionNotEnabled       ErrorCode = "region_not_enabled"
-	ErrorCodeRequestTimeout         ErrorCode = "request_timeout"
-	ErrorCodeRequestTooLarge        ErrorCode = "request_too_large"
-	ErrorCodeResourceMissing        ErrorCode = "resource_missing"
-	ErrorCodeRouteUnknown           ErrorCode = "route_unknown"
-	ErrorCodeSandboxOnly            ErrorCode = "sandbox_only"
-	ErrorCodeSavedViewExists        ErrorCode = "saved_view_exists"
-	ErrorCodeSavedViewLimit         ErrorCode = "saved_view_limit"
-	ErrorCodeScheduledAtPast        ErrorCode = "scheduled_at_past"
-	ErrorCodeScheduledAtTooFar      ErrorCode = "scheduled_at_too_far"
-	ErrorCodeScopeMissing           ErrorCode = "scope_missing"
-	ErrorCodeSenderInvalid          ErrorCode = "sender_invalid"
-	ErrorCodeSenderNotAllowed       ErrorCode = "sender_not_allowed"
-	ErrorCodeServiceUnavailable     ErrorCode = "service_unavailable"
-	ErrorCodeSignUpClosed           ErrorCode = "sign_up_closed"
-	ErrorCodeSourceLimit            ErrorCode = "source_limit"
-	ErrorCodeSourcePaused           ErrorCode = "source_paused"
-	ErrorCodeSourceState            ErrorCode = "source_state"
-	ErrorCodeSuppressionExists      ErrorCode = "suppression_exists"
-	ErrorCodeTemplateInvalid        ErrorCode = "template_invalid"
-	ErrorCodeTimeInvalid            ErrorCode = "time_invalid"
-	ErrorCodeTimezoneInvalid        ErrorCode = "timezone_invalid"
-	ErrorCodeURLInvalid             ErrorCode = "url_invalid"
-	ErrorCodeVariableBlank          ErrorCode = "variable_blank"
-	ErrorCodeVariableMissing        ErrorCode = "variable_missing"
-	ErrorCodeVersionConflict        ErrorCode = "version_conflict"
-	ErrorCodeWebhookDisabled        ErrorCode = "webhook_disabled"
-	ErrorCodeWebhookExists          ErrorCode = "webhook_exists"
-	ErrorCodeWebhookLimit           ErrorCode = "webhook_limit"
-	ErrorCodeWebhookSecretInvalid   ErrorCode = "webhook_secret_invalid"
-	ErrorCodeWorkspaceDeleting      ErrorCode = "workspace_deleting"
-	ErrorCodeWorkspaceNotDeleting   ErrorCode = "workspace_not_deleting"
-	ErrorCodeWorkspaceSuspended     ErrorCode = "workspace_suspended"
+	ErrorCodeAbTestState              ErrorCode = "ab_test_state"
+	ErrorCodeAddressExpired           ErrorCode = "address_expired"
+	ErrorCodeAddressNotAllowed        ErrorCode = "address_not_allowed"
+	ErrorCodeAPIKeyExpired            ErrorCode = "api_key_expired"
+	ErrorCodeAPIKeyInvalid            ErrorCode = "api_key_invalid"
+	ErrorCodeAPIKeyMalformed          ErrorCode = "api_key_malformed"
+	ErrorCodeAPIKeyMissing            ErrorCode = "api_key_missing"
+	ErrorCodeAPIKeyRevoked            ErrorCode = "api_key_revoked"
+	ErrorCodeBillingClosed            ErrorCode = "billing_closed"
+	ErrorCodeBodyEmpty                ErrorCode = "body_empty"
+	ErrorCodeBodyTooLong              ErrorCode = "body_too_long"
+	ErrorCodeBulkActionLimit          ErrorCode = "bulk_action_limit"
+	ErrorCodeCallbackInvalid          ErrorCode = "callback_invalid"
+	ErrorCodeCallbackRefused          ErrorCode = "callback_refused"
+	ErrorCodeCampaignBegun            ErrorCode = "campaign_begun"
+	ErrorCodeCampaignDraft            ErrorCode = "campaign_draft"
+	ErrorCodeCampaignNotDraft         ErrorCode = "campaign_not_draft"
+	ErrorCodeCampaignNotEnded         ErrorCode = "campaign_not_ended"
+	ErrorCodeCampaignNotPaused        ErrorCode = "campaign_not_paused"
+	ErrorCodeCampaignTerminal         ErrorCode = "campaign_terminal"
+	ErrorCodeCannedAnswerExists       ErrorCode = "canned_answer_exists"
+	ErrorCodeCardMissing              ErrorCode = "card_missing"
+	ErrorCodeCarrierNotConfigured     ErrorCode = "carrier_not_configured"
+	ErrorCodeContactExists            ErrorCode = "contact_exists"
+	ErrorCodeContactOptedOut          ErrorCode = "contact_opted_out"
+	ErrorCodeContentTypeUnsupported   ErrorCode = "content_type_unsupported"
+	ErrorCodeCursorConflict           ErrorCode = "cursor_conflict"
+	ErrorCodeCursorInvalid            ErrorCode = "cursor_invalid"
+	ErrorCodeDailyCapReached          ErrorCode = "daily_cap_reached"
+	ErrorCodeDateInvalid              ErrorCode = "date_invalid"
+	ErrorCodeEmailInvalid             ErrorCode = "email_invalid"
+	ErrorCodeErasurePending           ErrorCode = "erasure_pending"
+	ErrorCodeEventUnknown             ErrorCode = "event_unknown"
+	ErrorCodeEventsEmpty              ErrorCode = "events_empty"
+	ErrorCodeExpiresAtPast            ErrorCode = "expires_at_past"
+	ErrorCodeExportLimit              ErrorCode = "export_limit"
+	ErrorCodeFieldUnknown             ErrorCode = "field_unknown"
+	ErrorCodeFilterTooDeep            ErrorCode = "filter_too_deep"
+	ErrorCodeFilterTooLarge           ErrorCode = "filter_too_large"
+	ErrorCodeHeadersTooLarge          ErrorCode = "headers_too_large"
+	ErrorCodeHostUnknown              ErrorCode = "host_unknown"
+	ErrorCodeHttpInvalid              ErrorCode = "http_invalid"
+	ErrorCodeIDInvalid                ErrorCode = "id_invalid"
+	ErrorCodeIdempotencyKeyInUse      ErrorCode = "idempotency_key_in_use"
+	ErrorCodeIdempotencyKeyInvalid    ErrorCode = "idempotency_key_invalid"
+	ErrorCodeIdempotencyKeyReused     ErrorCode = "idempotency_key_reused"
+	ErrorCodeImportOffsetWrong        ErrorCode = "import_offset_wrong"
+	ErrorCodeImportState              ErrorCode = "import_state"
+	ErrorCodeInsufficientCredits      ErrorCode = "insufficient_credits"
+	ErrorCodeInternalError            ErrorCode = "internal_error"
+	ErrorCodeIPInvalid                ErrorCode = "ip_invalid"
+	ErrorCodeJsonInvalid              ErrorCode = "json_invalid"
+	ErrorCodeKeywordExists            ErrorCode = "keyword_exists"
+	ErrorCodeKeywordReserved          ErrorCode = "keyword_reserved"
+	ErrorCodeLimitNotLifted           ErrorCode = "limit_not_lifted"
+	ErrorCodeListNotSynced            ErrorCode = "list_not_synced"
+	ErrorCodeListSynced               ErrorCode = "list_synced"
+	ErrorCodeLiveOnly                 ErrorCode = "live_only"
+	ErrorCodeMessageInProgress        ErrorCode = "message_in_progress"
+	ErrorCodeMethodNotAllowed         ErrorCode = "method_not_allowed"
+	ErrorCodeNoRoute                  ErrorCode = "no_route"
+	ErrorCodeNotAcceptable            ErrorCode = "not_acceptable"
+	ErrorCodeNotReady                 ErrorCode = "not_ready"
+	ErrorCodeNumberTypeBlocked        ErrorCode = "number_type_blocked"
+	ErrorCodeOptInRevoked             ErrorCode = "opt_in_revoked"
+	ErrorCodePaceConflict             ErrorCode = "pace_conflict"
+	ErrorCodePackUnknown              ErrorCode = "pack_unknown"
+	ErrorCodeParameterInvalid         ErrorCode = "parameter_invalid"
+	ErrorCodeParameterMissing         ErrorCode = "parameter_missing"
+	ErrorCodeParameterOutOfRange      ErrorCode = "parameter_out_of_range"
+	ErrorCodeParameterUnknown         ErrorCode = "parameter_unknown"
+	ErrorCodePaymentsUnavailable      ErrorCode = "payments_unavailable"
+	ErrorCodePhoneNumberInvalid       ErrorCode = "phone_number_invalid"
+	ErrorCodePrefixVelocityExceeded   ErrorCode = "prefix_velocity_exceeded"
+	ErrorCodeRateLimitExceeded        ErrorCode = "rate_limit_exceeded"
+	ErrorCodeRecipientOptedOut        ErrorCode = "recipient_opted_out"
+	ErrorCodeRegionBlocked            ErrorCode = "region_blocked"
+	ErrorCodeRegionNotEnabled         ErrorCode = "region_not_enabled"
+	ErrorCodeRequestTimeout           ErrorCode = "request_timeout"
+	ErrorCodeRequestTooLarge          ErrorCode = "request_too_large"
+	ErrorCodeResourceMissing          ErrorCode = "resource_missing"
+	ErrorCodeRouteUnknown             ErrorCode = "route_unknown"
+	ErrorCodeSandboxOnly              ErrorCode = "sandbox_only"
+	ErrorCodeSavedViewExists          ErrorCode = "saved_view_exists"
+	ErrorCodeSavedViewLimit           ErrorCode = "saved_view_limit"
+	ErrorCodeScheduledAtPast          ErrorCode = "scheduled_at_past"
+	ErrorCodeScheduledAtTooFar        ErrorCode = "scheduled_at_too_far"
+	ErrorCodeScopeMissing             ErrorCode = "scope_missing"
+	ErrorCodeSenderInvalid            ErrorCode = "sender_invalid"
+	ErrorCodeSenderNotAllowed         ErrorCode = "sender_not_allowed"
+	ErrorCodeServiceUnavailable       ErrorCode = "service_unavailable"
+	ErrorCodeSignUpClosed             ErrorCode = "sign_up_closed"
+	ErrorCodeSourceLimit              ErrorCode = "source_limit"
+	ErrorCodeSourcePaused             ErrorCode = "source_paused"
+	ErrorCodeSourceState              ErrorCode = "source_state"
+	ErrorCodeSuppressionExists        ErrorCode = "suppression_exists"
+	ErrorCodeTemplateInvalid          ErrorCode = "template_invalid"
+	ErrorCodeTimeInvalid              ErrorCode = "time_invalid"
+	ErrorCodeTimezoneInvalid          ErrorCode = "timezone_invalid"
+	ErrorCodeURLInvalid               ErrorCode = "url_invalid"
+	ErrorCodeVariableBlank            ErrorCode = "variable_blank"
+	ErrorCodeVariableMissing          ErrorCode = "variable_missing"
+	ErrorCodeVersionConflict          ErrorCode = "version_conflict"
+	ErrorCodeWebhookDisabled          ErrorCode = "webhook_disabled"
+	ErrorCodeWebhookExists            ErrorCode = "webhook_exists"
+	ErrorCodeWebhookLimit             ErrorCode = "webhook_limit"
+	ErrorCodeWebhookSecretInvalid     ErrorCode = "webhook_secret_invalid"
+	ErrorCodeWebhookSecretNotStandard ErrorCode = "webhook_secret_not_standard"
+	ErrorCodeWorkspaceDeleting        ErrorCode = "workspace_deleting"
+	ErrorCodeWorkspaceNotDeleting     ErrorCode = "workspace_not_deleting"
+	ErrorCodeWorkspaceSuspended       ErrorCode = "workspace_suspended"
 )
 
 // ErrorType is one of the values below, or one that came later.
@@ -829,6 +830,18 @@ type WebhookDisabledReason string
 const (
 	WebhookDisabledReasonGone    WebhookDisabledReason = "gone"
 	WebhookDisabledReasonFailing WebhookDisabledReason = "failing"
+)
+
+// WebhookHealthStatus is one of the values below, or one that came later.
+type WebhookHealthStatus string
+
+// Values of WebhookHealthStatus that this version knows.
+const (
+	WebhookHealthStatusHealthy   WebhookHealthStatus = "healthy"
+	WebhookHealthStatusFailing   WebhookHealthStatus = "failing"
+	WebhookHealthStatusReplaying WebhookHealthStatus = "replaying"
+	WebhookHealthStatusWaiting   WebhookHealthStatus = "waiting"
+	WebhookHealthStatusDisabled  WebhookHealthStatus = "disabled"
 )
 
 // WebhookStatus is one of the values below, or one that came later.
@@ -4534,6 +4547,13 @@ type Webhook struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Who created it: the id of a user or of a key, or `system`; null if that was not kept.
 	CreatedBy *string `json:"created_by"`
+	// Whether it is sent what it missed, the oldest first, once it answers again.
+	AutoReplay bool `json:"auto_replay"`
+	// Whether requests have the headers of Standard Webhooks, too.
+	StandardWebhooks bool `json:"standard_webhooks"`
+	// The most events of one request; null for one event each.
+	BatchSize *int64         `json:"batch_size"`
+	Filter    *WebhookFilter `json:"filter"`
 	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
 	// between.
 	Version string  `json:"version"`
@@ -4566,6 +4586,8 @@ type WebhookAttempt struct {
 	ElapsedMs int64 `json:"elapsed_ms"`
 	// When the attempt was made.
 	CreatedAt time.Time `json:"created_at"`
+	// Whether the event was sent again by a replay, a recovery or a resend.
+	Replay bool `json:"replay"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -4586,10 +4608,65 @@ type WebhookCreate struct {
 	Secret *string `json:"secret,omitempty"`
 	// Its purpose.
 	Description *string `json:"description,omitempty"`
+	// Whether it is sent what it missed from now on, the oldest first, once it answers again. `false` by default.
+	AutoReplay *bool `json:"auto_replay,omitempty"`
+	// Whether requests have the headers of Standard Webhooks, too. `false` by default.
+	StandardWebhooks *bool `json:"standard_webhooks,omitempty"`
+	// The most events of one request, whose body is then a batch; null for one event each.
+	BatchSize *int64         `json:"batch_size,omitempty"`
+	Filter    *WebhookFilter `json:"filter,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
 func (v WebhookCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// WebhookFilter: What an event must match beside its type: all that is given.
+type WebhookFilter struct {
+	// Only events of these campaigns and of their messages.
+	CampaignIDs []string `json:"campaign_ids,omitempty"`
+	// Values that the `metadata` of its event's resource must have.
+	Metadata map[string]any `json:"metadata,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v WebhookFilter) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// WebhookHealth: How deliveries to a webhook go.
+type WebhookHealth struct {
+	WebhookID string `json:"webhook_id"`
+	Object    string `json:"object"`
+	// `healthy`: the last attempt was taken. `failing`: it was not. `replaying`: it is sent what it missed. `waiting`:
+	// it has yet to answer. `disabled`: nothing is sent.
+	Status WebhookHealthStatus `json:"status"`
+	// Since when no attempt was taken; null if the last was.
+	FailingSince *time.Time `json:"failing_since"`
+	// When it last took an event; null if it did not of late.
+	LastSuccessAt *time.Time `json:"last_success_at"`
+	// How the last attempt failed: an HTTP status or an error; null if it did not.
+	LastError *string `json:"last_error"`
+	// Events that are to be sent, up to 10,000.
+	PendingCount int64 `json:"pending_count"`
+	// Events that were given up in the last 30 days, up to 10,000.
+	MissedCount int64 `json:"missed_count"`
+	// The number of the last event that was sent; 0 if none was.
+	LastSequence int64 `json:"last_sequence"`
+	// The attempts of the last 24 hours, up to the last 1,000.
+	RecentAttemptCount int64 `json:"recent_attempt_count"`
+	// Those of them that were taken.
+	RecentSuccessCount int64 `json:"recent_success_count"`
+	// Half of these took no longer; null if there were none.
+	MedianMs *int64 `json:"median_ms"`
+	// Of 100 of these, 95 took no longer.
+	P95Ms *int64 `json:"p95_ms"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *WebhookHealth) UnmarshalJSON(text []byte) error {
+	type plain WebhookHealth
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
 
 // WebhookRecover: The time since which events are to be delivered again.
 type WebhookRecover struct {
@@ -4610,6 +4687,13 @@ type WebhookUpdate struct {
 	Description *string `json:"description,omitempty"`
 	// Whether events are delivered to it.
 	Enabled *bool `json:"enabled,omitempty"`
+	// Whether it is sent what it missed from now on, the oldest first, once it answers again. `false` by default.
+	AutoReplay *bool `json:"auto_replay,omitempty"`
+	// Whether requests have the headers of Standard Webhooks, too. `false` by default.
+	StandardWebhooks *bool `json:"standard_webhooks,omitempty"`
+	// The most events of one request, whose body is then a batch; null for one event each.
+	BatchSize *Opt[int64]         `json:"batch_size,omitempty"`
+	Filter    *Opt[WebhookFilter] `json:"filter,omitempty"`
 	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
 	Version *string `json:"version,omitempty"`
 }

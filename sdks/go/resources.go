@@ -1150,6 +1150,12 @@ func (s *WebhooksService) Test(ctx context.Context, id string, options ...Reques
 	return call[Event](ctx, s.client, "POST", pathOf("/v1/webhooks/%s/test", id), nil, nil, options)
 }
 
+// RetrieveHealth: Retrieve the health of a webhook. Whether it answers, how long it takes, what waits for it and what
+// was given up. Counts are bounded.
+func (s *WebhooksService) RetrieveHealth(ctx context.Context, id string, options ...RequestOption) (*WebhookHealth, error) {
+	return call[WebhookHealth](ctx, s.client, "GET", pathOf("/v1/webhooks/%s/health", id), nil, nil, options)
+}
+
 // WebhooksListAttemptsParams says which page of a list, and of what.
 type WebhooksListAttemptsParams struct {
 	// The size of a page.
@@ -1190,9 +1196,14 @@ type EventsListParams struct {
 	EndingBefore *string `url:"ending_before"`
 	// Only events of this type.
 	Type *EventType `url:"type"`
+	// Only what was sent to this webhook, with its `sequence`, the oldest first.
+	WebhookID *string `url:"webhook_id"`
+	// Only what was sent to `webhook_id` after this number.
+	AfterSeq *int64 `url:"after_seq"`
 }
 
-// List: List events.
+// List: List events. Newest first. With `webhook_id`, what was sent to that webhook: the oldest first, each with its
+// `sequence`; `after_seq` begins after the last number that you have.
 func (s *EventsService) List(ctx context.Context, params EventsListParams, options ...RequestOption) (*Page[Event], error) {
 	return list[Event](ctx, s.client, "/v1/events", queryOf(params), options)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -311,6 +312,16 @@ func TestSignatures(t *testing.T) {
 			Valid     bool
 			Reason    string
 		}
+		Standard []struct {
+			Name      string
+			Payload   []byte `json:"payload_base64"`
+			Headers   map[string]string
+			Secret    string
+			Now       int64
+			Tolerance *int64
+			Valid     bool
+			Reason    string
+		}
 		Signing []struct {
 			Name      string
 			Payload   []byte `json:"payload_base64"`
@@ -347,6 +358,23 @@ func TestSignatures(t *testing.T) {
 			}
 			if err != nil && c.Secret != "" && strings.Contains(err.Error(), c.Secret) {
 				t.Error("the error shows the secret")
+			}
+		})
+	}
+	for _, c := range read.Standard {
+		t.Run("standard webhooks: "+c.Name, func(t *testing.T) {
+			headers := http.Header{}
+			for name, value := range c.Headers {
+				headers.Set(name, value)
+			}
+			options := []massivesms.WebhookOption{massivesms.WithNow(func() time.Time { return time.Unix(c.Now, 0) })}
+			if c.Tolerance != nil {
+				options = append(options, massivesms.WithTolerance(time.Duration(*c.Tolerance)*time.Second))
+			}
+			_, err := massivesms.ConstructStandardEvent(c.Payload, headers, c.Secret, options...)
+			var refused *massivesms.SignatureVerificationError
+			if c.Valid && err != nil || !c.Valid && (!errors.As(err, &refused) || refused.Reason != c.Reason) {
+				t.Errorf("error is %v; expected %q", err, c.Reason)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package massivesms
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -97,6 +98,19 @@ func ConstructEvent(payload []byte, header, secret string, options ...WebhookOpt
 	if err := VerifySignature(payload, header, secret, options...); err != nil {
 		return nil, err
 	}
+	return readEvent(payload)
+}
+
+// ConstructStandardEvent verifies a webhook with standard_webhooks by the headers of Standard Webhooks, and returns its
+// event, or the errors of ConstructEvent.
+func ConstructStandardEvent(payload []byte, headers http.Header, secret string, options ...WebhookOption) (*Event, error) {
+	if err := VerifyStandardSignature(payload, headers, secret, options...); err != nil {
+		return nil, err
+	}
+	return readEvent(payload)
+}
+
+func readEvent(payload []byte) (*Event, error) {
 	event := new(Event)
 	if !utf8.Valid(payload) {
 		return nil, &InvalidPayloadError{errors.New("it is not UTF-8")}
@@ -123,11 +137,7 @@ func ConstructEventFromRequest(r *http.Request, secret string, options ...Webhoo
 // its time is within the tolerance.
 func VerifySignature(payload []byte, header, secret string, options ...WebhookOption) error {
 	if secret == "" {
-		return &SignatureVerificationError{"secret_missing", "no webhook secret: it starts with whsec_ and is shown when the webhook is made"}
-	}
-	v := verification{DefaultTolerance, time.Now}
-	for _, option := range options {
-		option(&v)
+		return errNoSecret()
 	}
 	if header == "" {
 		return &SignatureVerificationError{"header_missing", "the request has no " + SignatureHeader + " header"}
@@ -136,12 +146,58 @@ func VerifySignature(payload []byte, header, secret string, options ...WebhookOp
 	if err != nil {
 		return &SignatureVerificationError{"header_malformed", "the " + SignatureHeader + " header cannot be read: " + err.Error()}
 	}
+	return check(signature(payload, secret, timestamp), candidates, timestamp, options)
+}
+
+// VerifyStandardSignature returns a *SignatureVerificationError unless the headers of Standard Webhooks have such a
+// signature.
+func VerifyStandardSignature(payload []byte, headers http.Header, secret string, options ...WebhookOption) error {
+	if secret == "" {
+		return errNoSecret()
+	}
+	id, at, signatures := headers.Get("webhook-id"), headers.Get("webhook-timestamp"), headers.Get("webhook-signature")
+	if id == "" || at == "" || signatures == "" {
+		return &SignatureVerificationError{"header_missing", "the request has no headers of Standard Webhooks"}
+	}
+	var candidates []string
+	for _, part := range strings.Fields(signatures) {
+		if strings.HasPrefix(part, "v1,") {
+			candidates = append(candidates, part[len("v1,"):])
+		}
+	}
+	timestamp, err := strconv.ParseUint(at, 10, 62)
+	if err != nil || len(at) > 15 || len(candidates) == 0 {
+		return &SignatureVerificationError{"header_malformed", "the headers of Standard Webhooks cannot be read"}
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+	if err != nil || len(key) == 0 {
+		candidates = nil
+	}
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%s.%s.", id, at)
+	mac.Write(payload)
+	return check(base64.StdEncoding.EncodeToString(mac.Sum(nil)), candidates, int64(timestamp), options)
+}
+
+func errNoSecret() error {
+	return &SignatureVerificationError{"secret_missing", "no webhook secret: it starts with whsec_ and is shown when the webhook is made"}
+}
+
+func check(expected string, candidates []string, timestamp int64, options []WebhookOption) error {
+	v := verification{DefaultTolerance, time.Now}
+	for _, option := range options {
+		option(&v)
+	}
 	age := v.now().Sub(time.Unix(timestamp, 0))
 	if age > v.tolerance || age < -v.tolerance {
 		return &SignatureVerificationError{"timestamp_outside_tolerance", "the webhook was signed too long ago, or in the future: it may be a replay; " +
 			"check the clock of this machine"}
 	}
-	if !matches(payload, secret, timestamp, candidates) {
+	found := false
+	for _, candidate := range candidates {
+		found = hmac.Equal([]byte(expected), []byte(candidate)) || found
+	}
+	if !found {
 		return &SignatureVerificationError{"no_match", "no signature fits: check that the secret is of this webhook, and that the payload " +
 			"is the body as it came, before any JSON parser (io.ReadAll(r.Body))"}
 	}
@@ -170,15 +226,6 @@ func readSignature(header string) (int64, []string, error) {
 		return 0, nil, errors.New("it has no v1")
 	}
 	return int64(timestamp), candidates, nil
-}
-
-func matches(payload []byte, secret string, timestamp int64, candidates []string) bool {
-	expected := []byte(signature(payload, secret, timestamp))
-	found := false
-	for _, candidate := range candidates {
-		found = hmac.Equal(expected, []byte(candidate)) || found
-	}
-	return found
 }
 
 func signature(payload []byte, secret string, timestamp int64) string {

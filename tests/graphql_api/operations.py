@@ -222,8 +222,9 @@ OPERATIONS = (
     Operation("Webhooks", 3, lambda s: {
         "webhooks.nodes.0.id": s.webhook, "webhooks.nodes.0.events": ["MESSAGE_QUEUED"],
         "webhooks.nodes.0.attempts.nodes.0.id": s.attempt, "webhooks.totalCount": 1}),
-    Operation("Webhook", 4, lambda s: {
-        "webhook.enabled": True, "webhook.attempts.nodes.0.event.type": "MESSAGE_QUEUED",
+    Operation("Webhook", 8, lambda s: {
+        "webhook.enabled": True, "webhook.health.status": "HEALTHY", "webhook.sentEvents": [],
+        "webhook.attempts.nodes.0.event.type": "MESSAGE_QUEUED",
         "webhook.attempts.nodes.0.statusCode": 500}, lambda s: {"id": s.webhook}),
     Operation("CreateWebhook", 4, lambda s: {
         "createWebhook.webhook.everyEvent": True, "createWebhook.webhook.events": [],
@@ -233,7 +234,7 @@ OPERATIONS = (
     Operation("UpdateWebhook", 3, lambda s: {
         "updateWebhook.events": ["CONTACT_OPTED_OUT"], "updateWebhook.enabled": False},
               lambda s: {"id": s.webhook, "input": {"events": ["CONTACT_OPTED_OUT"], "enabled": False}}),
-    Operation("DeleteWebhook", 4, lambda s: {"deleteWebhook.id": s.webhook}, lambda s: {"id": s.webhook}),
+    Operation("DeleteWebhook", 5, lambda s: {"deleteWebhook.id": s.webhook}, lambda s: {"id": s.webhook}),
     Operation("RotateWebhookSecret", 3, lambda s: {
         "rotateWebhookSecret.__typename": "WebhookWithSecret", "rotateWebhookSecret.webhook.id": s.webhook},
               lambda s: {"id": s.webhook}),

@@ -19,7 +19,7 @@ from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.resources import message_resource
 from msvs.api.text.rendering import Rendered
 from msvs.api.unit_of_work import WorkQueue, is_single_statement, notify_after_commit, single_statement, unit_of_work
-from msvs.api.webhooks.events import EventType
+from msvs.api.webhooks.events import ENDED, IS_KEPT, MATCHES, STATE, EventType
 from msvs.database import encode_json, execute, fetch_row
 from msvs.models import MessageKind, MessageStatus, OnUnknown
 from msvs.models.messages import KeptWarning, MetadataValue
@@ -60,11 +60,13 @@ QUEUE = f"""
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
     SELECT event_id, $1, $2, '{EventType.MESSAGE_QUEUED.value}', id, event_data, created_at FROM new_messages
 ), deliveries AS (
-    INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
-    SELECT gen_random_uuid(), endpoint.id, new_messages.event_id, 'pending', 0, new_messages.created_at,
-        new_messages.created_at
+    INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at,
+        ended_at)
+    SELECT gen_random_uuid(), endpoint.id, new_messages.event_id, {STATE}, 0, new_messages.created_at,
+        new_messages.created_at, {ENDED.format(now="new_messages.created_at")}
     FROM new_messages JOIN webhook_endpoints AS endpoint ON endpoint.workspace_id = $1 AND endpoint.livemode = $2
-        AND endpoint.enabled AND endpoint.events ?| ARRAY['{EventType.MESSAGE_QUEUED.value}', '*']
+        AND {IS_KEPT} AND endpoint.events ?| ARRAY['{EventType.MESSAGE_QUEUED.value}', '*']
+        AND {MATCHES.format(data="new_messages.event_data")}
     RETURNING 1
 )
 SELECT paid.is_low, (SELECT count(*) FROM deliveries) AS deliveries FROM paid

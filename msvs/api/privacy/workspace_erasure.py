@@ -38,6 +38,8 @@ ERASED: Mapping[str, str] = {
     "click_tallies": OF_CAMPAIGNS,
     "preflights": OWN,
     "webhook_deliveries": OF_ENDPOINTS,
+    "webhook_sequences": OF_ENDPOINTS,
+    "webhook_positions": OF_ENDPOINTS,
     "webhook_attempts": OWN,
     "webhook_endpoints": OWN,
     "events": OWN,

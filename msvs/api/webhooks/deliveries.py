@@ -12,7 +12,7 @@ from msvs import looks
 from msvs.api import ids
 from msvs.api.resources import webhook_resource
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
-from msvs.api.webhooks import signatures
+from msvs.api.webhooks import replays, signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import execute, fetch, fetch_value
 from msvs.looks import ByKey
@@ -64,8 +64,8 @@ WITH lanes AS MATERIALIZED (
     WHERE coalesce(room.deliveries, $3) > 0
     ORDER BY random()
 ), picked AS MATERIALIZED (
-    SELECT due.id FROM lanes CROSS JOIN LATERAL (
-        SELECT id FROM webhook_deliveries
+    SELECT due.id, due.endpoint_id, due.event_id, due.sequence FROM lanes CROSS JOIN LATERAL (
+        SELECT id, endpoint_id, event_id, sequence FROM webhook_deliveries
         WHERE state = 'pending' AND endpoint_id = lanes.endpoint_id AND next_attempt_at <= $5
             AND next_attempt_at >= lanes.first_at
             AND (lease_until IS NULL OR lease_until <= $5)
@@ -76,23 +76,40 @@ WITH lanes AS MATERIALIZED (
         ORDER BY next_attempt_at, id LIMIT lanes.room FOR UPDATE SKIP LOCKED
     ) AS due
     LIMIT $4
+), unnumbered AS MATERIALIZED (
+    SELECT id, endpoint_id, event_id, row_number() OVER (PARTITION BY endpoint_id ORDER BY event_id) AS place
+    FROM picked WHERE sequence IS NULL AND EXISTS (SELECT FROM events WHERE events.id = picked.event_id)
+), ends AS (
+    INSERT INTO webhook_positions AS position (endpoint_id, sequence)
+    SELECT endpoint_id, count(*) FROM unnumbered GROUP BY endpoint_id ORDER BY endpoint_id
+    ON CONFLICT (endpoint_id) DO UPDATE SET sequence = position.sequence + excluded.sequence
+    RETURNING endpoint_id, sequence
+), numbered AS MATERIALIZED (
+    SELECT id, endpoint_id, event_id,
+        ends.sequence - count(*) OVER (PARTITION BY endpoint_id) + unnumbered.place AS sequence
+    FROM unnumbered JOIN ends USING (endpoint_id)
+), kept AS (
+    INSERT INTO webhook_sequences (endpoint_id, sequence, event_id) SELECT endpoint_id, sequence, event_id FROM numbered
 ), taken AS (
     UPDATE webhook_deliveries SET attempt_count = attempt_count + 1, lease_until = $6,
-        created_at = CASE WHEN attempt_count = 0 THEN $5 ELSE created_at END
-    WHERE id = ANY (ARRAY(SELECT id FROM picked))
-    RETURNING id, endpoint_id, event_id, attempt_count, lease_until, created_at, next_attempt_at
+        created_at = CASE WHEN attempt_count = 0 THEN $5 ELSE created_at END,
+        sequence = coalesce(picked.sequence, numbered.sequence)
+    FROM picked LEFT JOIN numbered ON numbered.id = picked.id
+    WHERE webhook_deliveries.id = ANY (ARRAY(SELECT id FROM picked)) AND webhook_deliveries.id = picked.id
+    RETURNING webhook_deliveries.*
 )
 SELECT taken.id AS delivery_id, taken.endpoint_id, taken.attempt_count, taken.lease_until,
     taken.created_at AS first_at, webhook_endpoints.url, webhook_endpoints.secret_sealed,
     webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until,
     webhook_endpoints.failing_since, webhook_endpoints.unverified_since,
-    webhook_endpoints.workspace_id, webhook_endpoints.livemode,
-    taken.event_id, events.id IS NULL AS is_lost, events.id, events.resource_id, events.type, events.data,
+    webhook_endpoints.workspace_id, webhook_endpoints.livemode, webhook_endpoints.standard_webhooks,
+    webhook_endpoints.batch_size, taken.sequence, taken.replay, taken.replay_count, taken.event_id,
+    events.id IS NULL AS is_lost, events.id, events.resource_id, events.type, events.data,
     events.created_at
 FROM taken
 JOIN webhook_endpoints ON webhook_endpoints.id = taken.endpoint_id
 LEFT JOIN events ON events.id = taken.event_id
-ORDER BY taken.next_attempt_at, taken.id
+ORDER BY taken.next_attempt_at, taken.sequence
 """
 
 HAS_DUE = f"""
@@ -159,15 +176,15 @@ WHERE webhook_deliveries.id = claimed.id
 
 INSERT_ATTEMPTS = """
 INSERT INTO webhook_attempts (id, workspace_id, livemode, endpoint_id, event_id, number, status_code, error,
-    response_head, elapsed_ms, created_at)
+    response_head, elapsed_ms, created_at, replay)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::uuid[], $5::uuid[], $6::smallint[], $7::smallint[],
-    $8::varchar[], $9::text[], $10::int[], $11::timestamptz[])
+    $8::varchar[], $9::text[], $10::int[], $11::timestamptz[], $12::bool[])
 """
 
 # Operations lock an endpoint before its deliveries; so does this, weakly enough for many workers at once.
 HOLD_ENDPOINTS = """
-SELECT id, url, enabled, failing_since, unverified_since FROM webhook_endpoints
-WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE
+SELECT id, url, enabled, failing_since, unverified_since, auto_replay_since IS NOT NULL AS replays
+FROM webhook_endpoints WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE
 """
 
 MARK_FAILING = "UPDATE webhook_endpoints SET failing_since = $2 WHERE id = ANY ($1) AND failing_since IS NULL"
@@ -238,6 +255,21 @@ class ClaimedDelivery(EventRow, Protocol):
     @property
     def first_at(self) -> datetime: ...
 
+    @property
+    def standard_webhooks(self) -> bool: ...
+
+    @property
+    def batch_size(self) -> int | None: ...
+
+    @property
+    def sequence(self) -> int: ...
+
+    @property
+    def replay(self) -> bool: ...
+
+    @property
+    def replay_count(self) -> int: ...
+
 
 class _Taken(ClaimedDelivery, Protocol):
     """A delivery as it was taken; where `is_lost`, its event is past its retention and its columns are null."""
@@ -252,6 +284,7 @@ class _HeldEndpoint(Protocol):
     enabled: bool
     failing_since: datetime | None
     unverified_since: datetime | None
+    replays: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +394,9 @@ async def record_attempts(attempts: Iterable[Attempt], now: datetime) -> None:
     for row in failing:
         if row.enabled and row.failing_since is not None and now - row.failing_since >= FAILING_LIMIT:
             await _disable(row.id, REASON_FAILING, now)
+    # Last, as it waits for other workers that record attempts at the same endpoints.
+    answering = [row for row in endpoints if row.enabled and row.id in well and (row.id, row.url) not in gone]
+    await replays.replay_next([row.id for row in answering if row.replays], now)
 
 
 async def _log(done: Sequence[Attempt]) -> None:
@@ -379,6 +415,7 @@ async def _log(done: Sequence[Attempt]) -> None:
         [post.head.decode(errors="replace").replace("\0", "\ufffd") for _, post in posts],
         [post.elapsed_ms for _, post in posts],
         [post.at for _, post in posts],
+        [claimed.replay for claimed, _ in posts],
     )
 
 
@@ -402,9 +439,11 @@ def _outcome(attempt: Attempt, now: datetime) -> tuple[DeliveryState, datetime |
     if last.status == GONE:
         return DeliveryState.DROPPED, None
     claimed = attempt.claimed
-    next_attempt_at = signatures.retry_at(
-        claimed.attempt_count, now, retry_after=last.retry_after, first_at=claimed.first_at
-    )
+    next_attempt_at = None
+    if not replays.is_over(claimed.replay_count, claimed.attempt_count):
+        next_attempt_at = signatures.retry_at(
+            claimed.attempt_count, now, retry_after=last.retry_after, first_at=claimed.first_at
+        )
     if next_attempt_at is None and claimed.unverified_since is not None:
         # What waits behind it waits on, until the endpoint is disabled.
         next_attempt_at = now + signatures.RETRY_DELAYS[-1]

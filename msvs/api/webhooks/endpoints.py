@@ -21,17 +21,24 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.resources import webhook_resource, webhook_version
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
-from msvs.api.webhooks import signatures
-from msvs.api.webhooks.events import EventType, get_event
+from msvs.api.webhooks import replays, signatures
+from msvs.api.webhooks.events import MATCHES, EventType, get_event
 from msvs.database import execute, fetch_value
 from msvs.fields import AT, ULID, AwareTime, Ref, Request, Version, about, id_pattern
-from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from msvs.models import Campaign, Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from msvs.models.messages import MetadataValue
 
 EVERY_EVENT = "*"
 MAX_WEBHOOKS = 20
 MAX_EVENTS = 50
 MAX_URL_LENGTH = 2048
 MAX_DESCRIPTION_LENGTH = 200
+MAX_BATCH_SIZE = 100
+BATCH_LIMITS = {"minimum": 1, "maximum": MAX_BATCH_SIZE}
+MAX_FILTER_CAMPAIGNS = 50
+MAX_FILTER_KEYS = 20
+MAX_FILTER_KEY = 40
+MAX_FILTER_VALUE = 500
 SECRET_OVERLAP = timedelta(hours=24)
 LONGEST_RECOVERY = timedelta(days=30)
 # Of events that came while an endpoint was disabled, as many as one statement makes deliveries of in a few seconds.
@@ -43,6 +50,8 @@ _secret_shape = re.compile(r"(?=.*[!-~])[ -~]{8,256}", re.ASCII)
 # A delivery that is opened again goes through the whole schedule of attempts again.
 REOPEN = "state = 'pending', attempt_count = 0, next_attempt_at = $1, lease_until = NULL, ended_at = NULL"
 
+REPLAYED = f"{REOPEN}, replay = true, replay_count = 0"
+
 RESUME_DELIVERIES = f"UPDATE webhook_deliveries SET {REOPEN} WHERE endpoint_id = $2 AND state = 'pending'"
 
 DROP_PENDING_DELIVERIES = (
@@ -50,30 +59,36 @@ DROP_PENDING_DELIVERIES = (
     " WHERE endpoint_id = $2 AND state = 'pending'"
 )
 
+# Its numbers go with its deliveries, by their age.
+FORGET_POSITION = "DELETE FROM webhook_positions WHERE endpoint_id = $1"
+
 RESEND_EVENT = f"""
-INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
-SELECT gen_random_uuid(), id, $2, 'pending', 0, $1, $1 FROM webhook_endpoints
-WHERE workspace_id = $3 AND livemode = $4 AND enabled AND {{which}}
-ON CONFLICT (endpoint_id, event_id) DO UPDATE SET {REOPEN}
+INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at, replay)
+SELECT gen_random_uuid(), endpoint.id, events.id, 'pending', 0, $1, $1, true
+FROM webhook_endpoints AS endpoint JOIN events ON events.id = $2
+WHERE endpoint.workspace_id = $3 AND endpoint.livemode = $4 AND endpoint.enabled AND {{which}}
+ON CONFLICT (endpoint_id, event_id) DO UPDATE SET {REPLAYED}
 """
 
-ONE_ENDPOINT = "id = $5::text::uuid"
+ONE_ENDPOINT = "endpoint.id = $5::text::uuid"
+SUBSCRIBED = f"(endpoint.events ? $5 OR endpoint.events ? '*') AND {MATCHES.format(data='events.data')}"
 
 REOPEN_ENDED = f"""
-UPDATE webhook_deliveries SET {REOPEN}
+UPDATE webhook_deliveries SET {REPLAYED}
 FROM events
 WHERE webhook_deliveries.endpoint_id = $2 AND webhook_deliveries.state IN ('exhausted', 'dropped')
     AND events.id = webhook_deliveries.event_id AND events.created_at >= $3
 """
 
 # Events that no delivery was made of, because the endpoint was disabled when they came.
-DELIVER_MISSED = """
-INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
-SELECT gen_random_uuid(), endpoint.id, events.id, 'pending', 0, $1, $1
+DELIVER_MISSED = f"""
+INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at, replay)
+SELECT gen_random_uuid(), endpoint.id, events.id, 'pending', 0, $1, $1, true
 FROM webhook_endpoints AS endpoint
     JOIN events ON events.workspace_id = endpoint.workspace_id AND events.livemode = endpoint.livemode
 WHERE endpoint.id = $2 AND events.id >= id_floor($3::timestamptz) AND events.created_at >= $3
     AND events.type <> $4 AND (endpoint.events ? events.type OR endpoint.events ? '*')
+    AND {MATCHES.format(data="events.data")}
     AND NOT EXISTS (SELECT FROM webhook_deliveries WHERE endpoint_id = endpoint.id AND event_id = events.id)
 ORDER BY events.id LIMIT $5
 ON CONFLICT (endpoint_id, event_id) DO NOTHING
@@ -86,6 +101,40 @@ EventNames = Annotated[
     about("The events to subscribe to, or `*` for all.", minItems=1, maxItems=MAX_EVENTS),
 ]
 Description = Annotated[str, about("Its purpose.", maxLength=MAX_DESCRIPTION_LENGTH)]
+
+
+AutoReplay = Annotated[
+    bool,
+    about(
+        "Whether it is sent what it missed from now on, the oldest first, once it answers again. `false` by default."
+    ),
+]
+StandardWebhooks = Annotated[
+    bool,
+    about("Whether requests have the headers of Standard Webhooks, too. `false` by default."),
+]
+BatchSize = Annotated[
+    int,
+    about("The most events of one request, whose body is then a batch; null for one event each.", **BATCH_LIMITS),
+]
+WebhookMetadata = Annotated[
+    dict[str, MetadataValue],
+    about("Values that the `metadata` of its event's resource must have.", example={"campaign": "cohort_06_close"}),
+]
+CampaignIds = Annotated[
+    list[Annotated[str, Ref(ids.CAMPAIGN)]],
+    about("Only events of these campaigns and of their messages.", minItems=1, maxItems=MAX_FILTER_CAMPAIGNS),
+]
+
+
+class WebhookFilter(Request, frozen=True):
+    """What an event must match beside its type: all that is given."""
+
+    campaign_ids: Annotated[CampaignIds, about(example=[f"cmp_{ULID}"])] | None = None
+    metadata: WebhookMetadata | None = None
+
+
+FilterField = Annotated[WebhookFilter, about("What an event must match beside its type; null for nothing.")]
 
 
 class CreateWebhook(Request, frozen=True):
@@ -101,6 +150,10 @@ class CreateWebhook(Request, frozen=True):
         | None
     ) = None
     description: Description | None = None
+    auto_replay: AutoReplay | None = None
+    standard_webhooks: StandardWebhooks | None = None
+    batch_size: BatchSize | None = None
+    filter: FilterField | None = None
 
 
 class UpdateWebhook(Request, frozen=True):
@@ -110,6 +163,10 @@ class UpdateWebhook(Request, frozen=True):
     events: Annotated[EventNames, about(example=["*"])] | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     enabled: Annotated[bool, about("Whether events are delivered to it.", example=True)] | UnsetType = UNSET
+    auto_replay: AutoReplay | UnsetType = UNSET
+    standard_webhooks: StandardWebhooks | UnsetType = UNSET
+    batch_size: BatchSize | UnsetType | None = UNSET
+    filter: FilterField | UnsetType | None = UNSET
     version: Version | UnsetType = UNSET
 
 
@@ -136,6 +193,12 @@ class ResendEvent(Request, frozen=True):
     ) = None
 
 
+CHANGED = (
+    *("url", "events", "description", "enabled", "failing_since", "disabled_reason", "unverified_since"),
+    *("auto_replay_since", "standard_webhooks", "batch_size", "event_filter"),
+)
+
+
 async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndpoint, str]:
     """Subscribe an endpoint to events; the row and its secret, which is shown only once.
 
@@ -148,7 +211,11 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
         _read_events(data.events),
         _read_description(data.description or ""),
     )
+    batch_size = _read_batch_size(data.batch_size)
     secret = signatures.new_secret() if data.secret is None else _read_secret(data.secret)
+    if data.standard_webhooks:
+        _check_standard(secret, param="secret")
+    event_filter = await _read_filter(ctx, data.filter)
     sealed = ctx.services.keyring.seal(secret)
     there = await _hold_endpoints(ctx)
     if len(there) >= MAX_WEBHOOKS:
@@ -164,6 +231,10 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
         description=description,
         secret_sealed=sealed,
         unverified_since=ctx.services.clock() if ctx.livemode else None,
+        auto_replay_since=ctx.services.clock() if data.auto_replay else None,
+        standard_webhooks=bool(data.standard_webhooks),
+        batch_size=batch_size,
+        event_filter=event_filter,
         created_by=ctx.actor,
     )
     await _log(ctx, AuditAction.WEBHOOK_CREATED, row, changed({}, _settings(row)))
@@ -183,13 +254,15 @@ async def list_webhooks(ctx: Context, page: PageRequest) -> Page[WebhookEndpoint
 async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> WebhookEndpoint:
     """Change an endpoint; enabling it again makes what is pending for it due at once, from the first attempt on.
 
-    In live another URL has to answer as that of a new endpoint. Raises NotFound, InvalidRequest, and Conflict code
-    `webhook_exists`.
+    Where it replays, what came while it was disabled follows. In live another URL has to answer as that of a new
+    endpoint. Raises NotFound, InvalidRequest, and Conflict code `webhook_exists`.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
     url = None if data.url is UNSET else _read_url(ctx, data.url)
     events = None if data.events is UNSET else _read_events(data.events)
     description = None if data.description is UNSET else _read_description(data.description)
+    batch_size = None if data.batch_size is UNSET else _read_batch_size(data.batch_size)
+    event_filter = None if data.filter is UNSET else await _read_filter(ctx, data.filter)
     there = [] if url is None else await _hold_endpoints(ctx)
     row = await _find(ctx, id, lock=True)
     check_version(data.version, webhook_version(row), "webhook")
@@ -204,16 +277,27 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
         row.events = events
     if description is not None:
         row.description = description
+    if data.batch_size is not UNSET:
+        row.batch_size = batch_size
+    if data.filter is not UNSET:
+        row.event_filter = event_filter
+    if data.standard_webhooks is not UNSET:
+        if data.standard_webhooks and not row.standard_webhooks:
+            _check_standard(ctx.services.keyring.open(row.secret_sealed), param="standard_webhooks")
+        row.standard_webhooks = data.standard_webhooks
+    if data.auto_replay is not UNSET and data.auto_replay != (row.auto_replay_since is not None):
+        row.auto_replay_since = ctx.services.clock() if data.auto_replay else None
     resumed = data.enabled is True and not row.enabled
     if data.enabled is not UNSET:
         row.enabled = data.enabled
     if resumed:
         row.failing_since = None
         row.disabled_reason = None
-    changed_fields = ["url", "events", "description", "enabled", "failing_since", "disabled_reason", "unverified_since"]
-    await row.save(update_fields=changed_fields)
-    if resumed and await execute(RESUME_DELIVERIES, ctx.services.clock(), row.id):
-        notify_after_commit(WorkQueue.WEBHOOKS)
+    await row.save(update_fields=CHANGED)
+    if resumed:
+        if await execute(RESUME_DELIVERIES, ctx.services.clock(), row.id):
+            notify_after_commit(WorkQueue.WEBHOOKS)
+        await replays.replay_next([row.id], ctx.services.clock())
     changes = changed(before, _settings(row))
     if changes:
         await _log(ctx, AuditAction.WEBHOOK_UPDATED, row, changes)
@@ -225,6 +309,7 @@ async def delete_webhook(ctx: Context, id: UUID) -> None:
     allow(ctx, Permission.WEBHOOKS_WRITE)
     row = await _find(ctx, id, lock=True)
     await execute(DROP_PENDING_DELIVERIES, ctx.services.clock(), row.id)
+    await execute(FORGET_POSITION, row.id)
     await row.delete()
     await _log(ctx, AuditAction.WEBHOOK_DELETED, row, changed(_settings(row), {}))
 
@@ -281,7 +366,7 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
     event = await get_event(ctx, event_id)
-    which, value = "(events ? $5 OR events ? '*')", event.type
+    which, value = SUBSCRIBED, event.type
     if webhook_id is not None:
         row = await _find_enabled(ctx, webhook_id, param="webhook_id")
         which, value = ONE_ENDPOINT, str(row.id)
@@ -341,7 +426,16 @@ def _refuse_known_url(there: Sequence[WebhookEndpoint], url: str) -> None:
 
 def _settings(row: WebhookEndpoint) -> dict[str, object]:
     """Return what the audit log tells of an endpoint: all that a caller can set but the secret."""
-    return {"url": row.url, "events": row.events, "description": row.description, "enabled": row.enabled}
+    return {
+        "url": row.url,
+        "events": row.events,
+        "description": row.description,
+        "enabled": row.enabled,
+        "auto_replay": row.auto_replay_since is not None,
+        "standard_webhooks": row.standard_webhooks,
+        "batch_size": row.batch_size,
+        "filter": row.event_filter,
+    }
 
 
 async def _log(ctx: Context, action: AuditAction, row: WebhookEndpoint, changes: Mapping[str, object]) -> None:
@@ -393,6 +487,70 @@ def _read_description(text: str | None) -> str:
             code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     return text
+
+
+def _read_batch_size(size: int | None) -> int | None:
+    if size is not None and not 1 <= size <= MAX_BATCH_SIZE:
+        raise InvalidRequest(
+            f"batch_size must be from 1 to {MAX_BATCH_SIZE}.", param="batch_size", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
+    return size
+
+
+async def _read_filter(ctx: Context, given: WebhookFilter | None) -> dict[str, object] | None:
+    """Return a filter as it is kept: what is given of it alone; None where that is nothing.
+
+    Raises InvalidRequest, also for a campaign that is not of the workspace and mode.
+    """
+    found: dict[str, object] = {}
+    if given is not None and given.campaign_ids is not None:
+        found["campaign_ids"] = await _read_campaigns(ctx, given.campaign_ids)
+    if given is not None and given.metadata:
+        found["metadata"] = _read_metadata(given.metadata)
+    return found or None
+
+
+def _read_metadata(metadata: Mapping[str, MetadataValue]) -> dict[str, MetadataValue]:
+    """Return the values to look for: of as many keys, and as long, as metadata has. Raises InvalidRequest."""
+    param = "filter.metadata"
+    if len(metadata) > MAX_FILTER_KEYS or not all(1 <= len(key) <= MAX_FILTER_KEY for key in metadata):
+        raise InvalidRequest(
+            f"{param} has at most {MAX_FILTER_KEYS} keys of 1 to {MAX_FILTER_KEY} characters.",
+            param=param,
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
+        )
+    for key, value in metadata.items():
+        if not isinstance(value, str | int | float | None) or (
+            isinstance(value, str) and len(value) > MAX_FILTER_VALUE
+        ):
+            raise InvalidRequest(
+                f"A value is text of at most {MAX_FILTER_VALUE} characters, a number, a boolean or null.",
+                param=f"{param}.{key}",
+            )
+    return dict(metadata)
+
+
+async def _read_campaigns(ctx: Context, texts: Sequence[str]) -> list[str]:
+    param = "filter.campaign_ids"
+    if not 1 <= len(texts) <= MAX_FILTER_CAMPAIGNS:
+        raise InvalidRequest(
+            f"{param} names 1 to {MAX_FILTER_CAMPAIGNS} campaigns.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
+    wanted = [ids.read_id(ids.CAMPAIGN, text, f"{param}[{place}]") for place, text in enumerate(texts)]
+    known = set(await scoped(ctx, Campaign).filter(id__in=wanted).values_list("id", flat=True))
+    for place, id in enumerate(wanted):
+        if id not in known:
+            raise InvalidRequest("There is no such campaign.", param=f"{param}[{place}]")
+    return [ids.encode_id(ids.CAMPAIGN, id) for id in dict.fromkeys(wanted)]
+
+
+def _check_standard(secret: str, *, param: str) -> None:
+    if signatures.standard_key(secret) is None:
+        raise InvalidRequest(
+            "The secret is no key for Standard Webhooks: whsec_ and the base64 of 24 to 64 bytes.",
+            param=param,
+            code=ErrorCode.WEBHOOK_SECRET_NOT_STANDARD,
+        )
 
 
 def _read_secret(text: str) -> str:

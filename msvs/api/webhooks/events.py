@@ -20,8 +20,8 @@ from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.member_notifications import notice_of, notify_members
 from msvs.api.webhooks.status_callbacks import CALLED, WRITE_CALLBACKS, WRITE_CALLBACKS_OF_MANY
-from msvs.database import copy_encoded, copy_rows, fetch, fetch_value
-from msvs.fields import about
+from msvs.database import copy_encoded, copy_rows, execute, fetch, fetch_value
+from msvs.fields import Ref, about, id_pattern
 from msvs.models import Event, rows
 
 
@@ -81,6 +81,20 @@ class ListEvents(PageQuery, frozen=True, kw_only=True):
     """Which events."""
 
     type: Annotated[str, about("Only events of this type.", enum=[*EventType])] | None = None
+    webhook_id: (
+        Annotated[
+            str,
+            Ref(ids.WEBHOOK),
+            about(
+                "Only what was sent to this webhook, with its `sequence`, the oldest first.",
+                pattern=id_pattern(ids.WEBHOOK),
+            ),
+        ]
+        | None
+    ) = None
+    after_seq: (
+        Annotated[int, about("Only what was sent to `webhook_id` after this number.", minimum=0, example=41)] | None
+    ) = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +108,26 @@ class NewEvent:
     data: Resource
 
 
+# What an endpoint misses while it is disabled is written down where it is replayed, as if it had been given up.
+IS_KEPT = "(endpoint.enabled OR endpoint.auto_replay_since IS NOT NULL)"
+STATE = "CASE WHEN endpoint.enabled THEN 'pending' ELSE 'dropped' END"
+ENDED = "CASE WHEN endpoint.enabled THEN NULL ELSE {now} END"
+MATCHES = "(endpoint.event_filter IS NULL OR matches_webhook_filter(endpoint.event_filter, {data}))"
+
 WRITE_EVENTS_AND_DELIVERIES = f"""
 WITH written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
     SELECT * , $7::timestamptz
     FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::varchar[], $5::uuid[], $6::text[])
-    RETURNING id, workspace_id, livemode, type
+    RETURNING id, workspace_id, livemode, type, data
 ), queued AS (
-    INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
-    SELECT gen_random_uuid(), endpoint.id, written.id, 'pending', 0, $7, $7
+    INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at,
+        ended_at)
+    SELECT gen_random_uuid(), endpoint.id, written.id, {STATE}, 0, $7, $7, {ENDED.format(now="$7::timestamptz")}
     FROM written JOIN webhook_endpoints AS endpoint
         ON endpoint.workspace_id = written.workspace_id AND endpoint.livemode = written.livemode
-        AND endpoint.enabled AND (endpoint.events ? written.type OR endpoint.events ? '*')
+        AND {IS_KEPT} AND (endpoint.events ? written.type OR endpoint.events ? '*')
+        AND {MATCHES.format(data="written.data")}
     RETURNING 1
 ), called AS (
     {
@@ -124,16 +146,33 @@ MANY = 100
 
 EVENT_COLUMNS = ("id", "workspace_id", "livemode", "type", "resource_id", "data", "created_at")
 
-FIND_ENABLED_ENDPOINTS = (
-    "SELECT id, workspace_id, livemode, events FROM webhook_endpoints WHERE enabled AND workspace_id = ANY($1)"
-)
+DELIVERY_COLUMNS = (
+    "id", "endpoint_id", "event_id", "state", "attempt_count", "next_attempt_at", "created_at", "ended_at"
+)  # fmt: skip
+
+FIND_SUBSCRIBED = f"""
+SELECT id, workspace_id, livemode, events, enabled, event_filter IS NOT NULL AS is_filtered
+FROM webhook_endpoints AS endpoint WHERE {IS_KEPT} AND workspace_id = ANY ($1)
+"""
+# Of events that are written already, for endpoints with a filter.
+DELIVER_MATCHING = f"""
+INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at, ended_at)
+SELECT gen_random_uuid(), endpoint.id, written.id, {STATE}, 0, $3, $3, {ENDED.format(now="$3::timestamptz")}
+FROM unnest($1::uuid[]) AS chosen (id) JOIN events AS written ON written.id = chosen.id
+    JOIN webhook_endpoints AS endpoint ON endpoint.id = ANY ($2)
+        AND endpoint.workspace_id = written.workspace_id AND endpoint.livemode = written.livemode
+        AND (endpoint.events ? written.type OR endpoint.events ? '*') AND {MATCHES.format(data="written.data")}
+ORDER BY written.id
+"""
 
 
-class _EnabledEndpoint(Protocol):
+class _Subscribed(Protocol):
     id: UUID
     workspace_id: UUID
     livemode: bool
     events: list[str]
+    enabled: bool
+    is_filtered: bool
 
 
 async def record_events(events: Iterable[NewEvent], now: datetime) -> None:
@@ -209,24 +248,26 @@ async def record_encoded(
 async def _copy_deliveries(
     workspace_ids: Collection[UUID], written: Iterable[tuple[UUID, bool, UUID, EventType]], now: datetime
 ) -> None:
-    """Deliveries of events, each given as workspace, mode, id and type."""
-    endpoints = await fetch(_EnabledEndpoint, FIND_ENABLED_ENDPOINTS, list(workspace_ids))
+    """Deliveries of events that are written, each given as workspace, mode, id and type."""
+    endpoints = await fetch(_Subscribed, FIND_SUBSCRIBED, list(workspace_ids))
     if not endpoints:
         return
+    events = list(written)
+    missed = ("dropped", 0, now, now, now)
     deliveries = [
-        (ids.new_id(), endpoint.id, id, "pending", 0, now, now)
-        for workspace_id, livemode, id, type in written
+        (ids.new_id(), endpoint.id, id, *(("pending", 0, now, now, None) if endpoint.enabled else missed))
+        for workspace_id, livemode, id, type in events
         for endpoint in endpoints
         if endpoint.workspace_id == workspace_id
         and endpoint.livemode == livemode
+        and not endpoint.is_filtered
         and (type.value in endpoint.events or ANY_TYPE in endpoint.events)
     ]
     if deliveries:
-        await copy_rows(
-            "webhook_deliveries",
-            ("id", "endpoint_id", "event_id", "state", "attempt_count", "next_attempt_at", "created_at"),
-            deliveries,
-        )
+        await copy_rows("webhook_deliveries", DELIVERY_COLUMNS, deliveries)
+    filtered = [endpoint.id for endpoint in endpoints if endpoint.is_filtered]
+    matched = filtered and await execute(DELIVER_MATCHING, [id for _, _, id, _ in events], filtered, now)
+    if deliveries or matched:
         notify_after_commit(WorkQueue.WEBHOOKS)
 
 

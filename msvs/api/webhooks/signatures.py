@@ -6,12 +6,14 @@ import hmac
 import math
 import re
 import secrets as random_source
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from random import Random, SystemRandom
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - public, it only names the kind
+STANDARD_KEY_BYTES = range(24, 65)
 TOLERANCE_SECONDS = 300
 
 RETRY_DELAYS: tuple[timedelta, ...] = (
@@ -43,8 +45,28 @@ _system_random = SystemRandom()
 
 
 def new_secret() -> str:
-    """Make a fresh endpoint secret: `whsec_` and 32 random bytes."""
-    return SECRET_PREFIX + random_source.token_urlsafe(32)
+    """Make a fresh endpoint secret: `whsec_` and 32 random bytes in base64, as Standard Webhooks writes secrets."""
+    return SECRET_PREFIX + b64encode(random_source.token_bytes(32)).decode()
+
+
+def standard_key(secret: str) -> bytes | None:
+    """Return the key that a secret is for Standard Webhooks: 24 to 64 bytes in base64 after `whsec_`; None if not."""
+    try:
+        key = b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except ValueError:
+        return None
+    return key if secret.startswith(SECRET_PREFIX) and len(key) in STANDARD_KEY_BYTES else None
+
+
+def standard_headers(secrets: Sequence[str], id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Return the headers of Standard Webhooks, with a signature by each secret that it can use as a key.
+
+    Each is the base64 HMAC-SHA256 of `{id}.{timestamp}.{body}`.
+    """
+    signed = f"{id}.{timestamp}.".encode() + body
+    keys = [key for secret in secrets if (key := standard_key(secret)) is not None]
+    marks = ["v1," + b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
+    return {"webhook-id": id, "webhook-timestamp": str(timestamp), "webhook-signature": " ".join(marks)}
 
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:

@@ -159,6 +159,7 @@ export const FLOW = {
   rotateWebhookSecret: { path: { id: "webhook_id" } },
   testWebhook: { path: { id: "webhook_id" } },
   listWebhookAttempts: { path: { id: "webhook_id" }, query: { limit: "5" } },
+  retrieveWebhookHealth: { path: { id: "webhook_id" } },
   recoverWebhook: { path: { id: "webhook_id" }, body: { since: "{{an_hour_ago}}" } },
 
   listEvents: { query: { limit: "5" }, saveFirst: "event_id" },

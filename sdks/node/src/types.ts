@@ -235,6 +235,7 @@ export type ErrorCode =
   | "webhook_exists"
   | "webhook_limit"
   | "webhook_secret_invalid"
+  | "webhook_secret_not_standard"
   | "workspace_deleting"
   | "workspace_not_deleting"
   | "workspace_suspended"
@@ -612,6 +613,14 @@ export type WebhookDisabledReason =
   | "failing"
   | Open;
 
+export type WebhookHealthStatus =
+  | "healthy"
+  | "failing"
+  | "replaying"
+  | "waiting"
+  | "disabled"
+  | Open;
+
 export type WebhookStatus =
   | "enabled"
   | "disabled"
@@ -836,6 +845,14 @@ export interface VariantOptionsParams {
    * have equal shares.
    */
   share?: number | null;
+}
+
+/** What an event must match beside its type: all that is given. */
+export interface WebhookFilterParams {
+  /** Only events of these campaigns and of their messages. */
+  campaign_ids?: ReadonlyArray<string> | null;
+  /** Values that the `metadata` of its event's resource must have. */
+  metadata?: Record<string, Scalar | null> | null;
 }
 
 /** The A/B test of a campaign: its variants go to a part of the audience, and the best of them to the rest. */
@@ -3208,6 +3225,13 @@ export interface Webhook {
   created_at: string;
   /** Who created it: the id of a user or of a key, or `system`; null if that was not kept. */
   created_by: string | null;
+  /** Whether it is sent what it missed, the oldest first, once it answers again. */
+  auto_replay: boolean;
+  /** Whether requests have the headers of Standard Webhooks, too. */
+  standard_webhooks: boolean;
+  /** The most events of one request; null for one event each. */
+  batch_size: number | null;
+  filter: WebhookFilter | null;
   /**
    * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
    * between.
@@ -3234,6 +3258,8 @@ export interface WebhookAttempt {
   elapsed_ms: number;
   /** When the attempt was made. */
   created_at: string;
+  /** Whether the event was sent again by a replay, a recovery or a resend. */
+  replay: boolean;
 }
 
 /** Webhook disabled after 410 Gone, or after three days of failures only. */
@@ -3245,6 +3271,45 @@ export interface WebhookDisabledEvent {
   api_version: "v1";
   created_at: string;
   data: Webhook;
+}
+
+/** What an event must match beside its type: all that is given. */
+export interface WebhookFilter {
+  /** Only events of these campaigns and of their messages. */
+  campaign_ids?: Array<string> | null;
+  /** Values that the `metadata` of its event's resource must have. */
+  metadata?: Record<string, Scalar | null> | null;
+}
+
+/** How deliveries to a webhook go. */
+export interface WebhookHealth {
+  webhook_id: string;
+  object: "webhook_health";
+  /**
+   * `healthy`: the last attempt was taken. `failing`: it was not. `replaying`: it is sent what it missed. `waiting`:
+   * it has yet to answer. `disabled`: nothing is sent.
+   */
+  status: WebhookHealthStatus;
+  /** Since when no attempt was taken; null if the last was. */
+  failing_since: string | null;
+  /** When it last took an event; null if it did not of late. */
+  last_success_at: string | null;
+  /** How the last attempt failed: an HTTP status or an error; null if it did not. */
+  last_error: string | null;
+  /** Events that are to be sent, up to 10,000. */
+  pending_count: number;
+  /** Events that were given up in the last 30 days, up to 10,000. */
+  missed_count: number;
+  /** The number of the last event that was sent; 0 if none was. */
+  last_sequence: number;
+  /** The attempts of the last 24 hours, up to the last 1,000. */
+  recent_attempt_count: number;
+  /** Those of them that were taken. */
+  recent_success_count: number;
+  /** Half of these took no longer; null if there were none. */
+  median_ms: number | null;
+  /** Of 100 of these, 95 took no longer. */
+  p95_ms: number | null;
 }
 
 /** The settings of your workspace in this mode. */

@@ -29,6 +29,28 @@ export async function constructEvent(
   options: VerifyOptions = {},
 ): Promise<Event> {
   await verify(payload, header, secret, options);
+  return readEvent(payload);
+}
+
+/** The headers of a request as frameworks give them: an object, or `Headers`. */
+export type Headers = { get(name: string): string | null } | Record<string, Header>;
+
+/**
+ * Return the event of a webhook with `standard_webhooks`, whose signature by Standard Webhooks is right.
+ *
+ * Throws SignatureVerificationError where anything is not right (answer 400), and InvalidPayloadError.
+ */
+export async function constructStandardEvent(
+  payload: Payload,
+  headers: Headers,
+  secret: string,
+  options: VerifyOptions = {},
+): Promise<Event> {
+  await verifyStandard(payload, headers, secret, options);
+  return readEvent(payload);
+}
+
+function readEvent(payload: Payload): Event {
   let value: unknown;
   try {
     value = JSON.parse(typeof payload === "string" ? payload : new TextDecoder("utf-8", { fatal: true }).decode(bytes(payload)));
@@ -55,13 +77,56 @@ export async function verify(
     throw new SignatureVerificationError(`The request has no ${SIGNATURE_HEADER} header.`, "header_missing");
   }
   const { timestamp, candidates } = parse(text);
+  checkTime(timestamp, tolerance, now);
+  checkAny(await digest(raw, secret, timestamp), candidates);
+}
+
+/** Throw SignatureVerificationError unless the headers of Standard Webhooks have such a signature. */
+export async function verifyStandard(
+  payload: Payload,
+  headers: Headers,
+  secret: string,
+  { tolerance = 300, now = Date.now() / 1000 }: VerifyOptions = {},
+): Promise<void> {
+  const raw = bytes(payload);
+  if (!secret) throw new SignatureVerificationError("The secret of the endpoint is empty.", "secret_missing");
+  const id = headerOf(headers, "webhook-id");
+  const time = headerOf(headers, "webhook-timestamp");
+  const signatures = headerOf(headers, "webhook-signature");
+  if (!id || !time || !signatures) {
+    throw new SignatureVerificationError("The request has no headers of Standard Webhooks.", "header_missing");
+  }
+  const candidates = signatures.split(" ").flatMap((part) => (part.startsWith("v1,") ? [part.slice(3)] : []));
+  if (!/^[0-9]{1,12}$/.test(time) || candidates.length === 0) {
+    throw new SignatureVerificationError("The headers of Standard Webhooks cannot be read.", "header_malformed");
+  }
+  checkTime(Number(time), tolerance, now);
+  const key = fromBase64(secret.replace(/^whsec_/, ""));
+  const signed = join(new TextEncoder().encode(`${id}.${time}.`), raw);
+  checkAny(key === undefined ? "" : btoa(String.fromCharCode(...(await hmac(key, signed)))), key === undefined ? [] : candidates);
+}
+
+function headerOf(headers: Headers, name: string): string {
+  if (typeof headers.get === "function") return (headers as { get(name: string): string | null }).get(name) ?? "";
+  const found = Object.entries(headers as Record<string, Header>).find(([each]) => each.toLowerCase() === name)?.[1];
+  return typeof found === "string" ? found : (found ?? []).join(" ");
+}
+
+function fromBase64(text: string): Uint8Array | undefined {
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text) || text === "") return undefined;
+  return Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
+}
+
+function checkTime(timestamp: number, tolerance: number, now: number): void {
   if (Math.abs(now - timestamp) > tolerance) {
     throw new SignatureVerificationError(
       `The signature is over ${tolerance} seconds away from now: an old request, or a clock that is wrong.`,
       "timestamp_outside_tolerance",
     );
   }
-  const expected = await digest(raw, secret, timestamp);
+}
+
+function checkAny(expected: string, candidates: readonly string[]): void {
   // All are compared, so that the time taken tells nothing.
   if (!candidates.map((candidate) => isEqual(candidate, expected)).includes(true)) {
     throw new SignatureVerificationError(
@@ -108,14 +173,21 @@ function parse(header: string): { timestamp: number; candidates: string[] } {
 
 async function digest(payload: Uint8Array, secret: string, timestamp: number): Promise<string> {
   const encoder = new TextEncoder();
-  const prefix = encoder.encode(`${timestamp}.`);
-  const signed = new Uint8Array(prefix.length + payload.length);
-  signed.set(prefix);
-  signed.set(payload, prefix.length);
-  const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", encoder.encode(secret), algorithm, false, ["sign"]);
-  const signature = new Uint8Array(await crypto.subtle.sign("HMAC", key, signed));
+  const signature = await hmac(encoder.encode(secret), join(encoder.encode(`${timestamp}.`), payload));
   return Array.from(signature, (each) => each.toString(16).padStart(2, "0")).join("");
+}
+
+function join(one: Uint8Array, other: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(one.length + other.length);
+  joined.set(one);
+  joined.set(other, one.length);
+  return joined;
+}
+
+async function hmac(secret: Uint8Array, signed: Uint8Array): Promise<Uint8Array> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", secret as Uint8Array<ArrayBuffer>, algorithm, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign("HMAC", key, signed as Uint8Array<ArrayBuffer>));
 }
 
 function isEqual(one: string, other: string): boolean {

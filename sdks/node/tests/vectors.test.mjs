@@ -48,6 +48,20 @@ for (const each of read("signatures").cases) {
   });
 }
 
+for (const each of read("signatures").standard) {
+  test(`standard webhooks: ${each.name}`, async () => {
+    const payload = Buffer.from(each.payload_base64, "base64");
+    const { tolerance = 300, now } = each;
+    const isHeaders = Object.values(each.headers).every((value) => /^[ -~]*$/.test(value));
+    for (const headers of [each.headers, ...(isHeaders ? [new Headers(each.headers)] : [])]) {
+      const error = await caught(() => webhooks.verifyStandard(payload, headers, each.secret, { tolerance, now }));
+      assert.equal(error?.reason, each.reason);
+      if (!each.valid) assert(error instanceof massivesms.SignatureVerificationError);
+    }
+    if (each.valid) assert.equal((await webhooks.constructStandardEvent(payload, each.headers, each.secret, { tolerance, now })).type, "test.ping");
+  });
+}
+
 for (const each of read("signatures").signing) {
   test(`signing: ${each.name}`, async () => {
     const payload = Buffer.from(each.payload_base64, "base64");

@@ -139,6 +139,19 @@ final class VectorsTest extends TestCase
         }
     }
 
+    public function testStandardWebhooks(): void
+    {
+        foreach (self::vectors('signatures')['standard'] as $case) {
+            $payload = base64_decode($case['payload_base64']);
+            $tolerance = $case['tolerance'] ?? Webhooks::TOLERANCE;
+            $headers = array_change_key_case($case['headers'], CASE_UPPER);
+            $failure = self::failure(
+                static fn () => Webhooks::constructStandardEvent($payload, $headers, $case['secret'], $tolerance, $case['now']),
+            );
+            self::assertSame($case['valid'] ? null : $case['reason'], $failure?->reason, $case['name']);
+        }
+    }
+
     public function testSignedBodiesThatAreNoEvents(): void
     {
         foreach (self::vectors('signatures')['no_events'] as $case) {

@@ -116,6 +116,7 @@ return [
     'deleteWebhook' => ['webhooks', 'delete', ['id'], false],
     'rotateWebhookSecret' => ['webhooks', 'rotateSecret', ['id'], false],
     'testWebhook' => ['webhooks', 'test', ['id'], false],
+    'retrieveWebhookHealth' => ['webhooks', 'retrieveHealth', ['id'], false],
     'listWebhookAttempts' => ['webhooks', 'listAttempts', ['id'], true],
     'recoverWebhook' => ['webhooks', 'recover', ['id'], true],
     'listEvents' => ['events', 'list', [], true],

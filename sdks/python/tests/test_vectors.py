@@ -76,6 +76,19 @@ def test_signatures(case: dict[str, Any]) -> None:
         assert caught.value.reason == case["reason"]
 
 
+@pytest.mark.parametrize("case", vectors.cases("signatures", "standard"))
+def test_standard_webhooks(case: dict[str, Any]) -> None:
+    payload = base64.b64decode(case["payload_base64"])
+    headers = {name.title(): value for name, value in case["headers"].items()}
+    more = {"tolerance": case.get("tolerance", 300), "now": case["now"]}
+    if case["valid"]:
+        assert webhooks.construct_standard_event(payload, headers, case["secret"], **more).type == "test.ping"
+    else:
+        with pytest.raises(errors.SignatureVerificationError) as caught:
+            webhooks.verify_standard(payload, headers, case["secret"], **more)
+        assert caught.value.reason == case["reason"]
+
+
 @pytest.mark.parametrize("case", vectors.cases("signatures", "no_events"))
 def test_a_signed_body_that_is_no_event(case: dict[str, Any]) -> None:
     payload = base64.b64decode(case["payload_base64"])

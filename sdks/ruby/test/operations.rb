@@ -114,6 +114,7 @@ OPERATIONS = {
   "deleteWebhook" => [:webhooks, :delete, %w[id], false],
   "rotateWebhookSecret" => [:webhooks, :rotate_secret, %w[id], false],
   "testWebhook" => [:webhooks, :test, %w[id], false],
+  "retrieveWebhookHealth" => [:webhooks, :retrieve_health, %w[id], false],
   "listWebhookAttempts" => [:webhooks, :list_attempts, %w[id], true],
   "recoverWebhook" => [:webhooks, :recover, %w[id], false],
   "listEvents" => [:events, :list, %w[], true],

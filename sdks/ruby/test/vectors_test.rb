@@ -84,6 +84,19 @@ class VectorsTest < Minitest::Test
     end
   end
 
+  def test_standard_webhooks
+    vectors("signatures")["standard"].each do |each|
+      options = { tolerance: each["tolerance"], now: Time.at(each["now"]) }.compact
+      payload = each["payload_base64"].unpack1("m")
+      rack = each["headers"].transform_keys { |name| "HTTP_#{name.upcase.tr("-", "_")}" }
+      [each["headers"], rack].each do |headers|
+        error = failure { MassiveSMS::Webhooks.construct_standard_event(payload, headers, each["secret"], **options) }
+
+        assert_equal each["reason"], error&.reason&.to_s, each["name"]
+      end
+    end
+  end
+
   def test_signed_bodies_that_are_no_events
     vectors("signatures")["no_events"].each do |each|
       payload = each["payload_base64"].unpack1("m")

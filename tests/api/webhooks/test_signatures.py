@@ -111,8 +111,7 @@ def test_a_new_secret_is_32_random_bytes() -> None:
     for secret in made:
         prefix, _, rest = secret.partition("_")
         assert prefix == "whsec"
-        assert "=" not in rest
-        assert len(base64.urlsafe_b64decode(rest + "=")) == 32
+        assert len(base64.b64decode(rest, validate=True)) == 32
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

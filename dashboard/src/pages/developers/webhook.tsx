@@ -3,7 +3,7 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { useChange, useData, useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
-import type { AttemptRowFragment, WebhookFieldsFragment } from "@/gql/graphql";
+import type { AttemptRowFragment, WebhookFieldsFragment, WebhookHealthFieldsFragment } from "@/gql/graphql";
 import { Button, ButtonLink } from "@/ui/button";
 import { Confirm, Dialog } from "@/ui/dialog";
 import { Select } from "@/ui/fields";
@@ -16,10 +16,13 @@ import { Code, ShownOnce } from "./parts";
 import { AttemptBadge, WebhookForm, WebhookState } from "./webhooks";
 
 const WebhookData = graphql(`
-  query WebhookPage($id: ID!) { webhook(id: $id) { ...WebhookFields } }
+  query WebhookPage($id: ID!) { webhook(id: $id) { ...WebhookFields health { ...WebhookHealthFields } } }
+`);
+export const WebhookHealthFields = graphql(`
+  fragment WebhookHealthFields on WebhookHealth { status failingSince lastSuccessAt lastError pendingCount missedCount lastSequence recentAttemptCount recentSuccessCount medianMs p95Ms }
 `);
 export const AttemptRow = graphql(`
-  fragment AttemptRow on WebhookAttempt { id number statusCode error responseHead elapsedMs createdAt event { id type } }
+  fragment AttemptRow on WebhookAttempt { id number statusCode error responseHead elapsedMs createdAt replay event { id type } }
 `);
 const Attempts = graphql(`
   query WebhookAttempts($id: ID!, $first: Int, $after: String) {
@@ -95,19 +98,19 @@ export function WebhookPage() {
             <Trans>It may be of another workspace, or of the other mode.</Trans>
           </EmptyState>
         ) : (
-          <Shown webhook={webhook} />
+          <Shown webhook={webhook} health={webhook.health} />
         )
       }
     </States>
   );
 }
 
-function Shown({ webhook }: { webhook: WebhookFieldsFragment }) {
+function Shown({ webhook, health }: { webhook: WebhookFieldsFragment; health: WebhookHealthFieldsFragment }) {
   const { t } = useLingui();
   const navigate = useNavigate();
   const tell = useTell();
   const isAdmin = useIsAdmin();
-  const { id, url, enabled, everyEvent, events, previousSecretUntil } = webhook;
+  const { id, url, enabled, everyEvent, events, previousSecretUntil, autoReplay, standardWebhooks, batchSize, filter } = webhook;
   const feed = useFeed(Attempts, { id } as never, ({ webhook: found }) => found?.attempts ?? NONE);
   const enable = useChange(Enable);
   const test = useChange(Test);
@@ -127,7 +130,7 @@ function Shown({ webhook }: { webhook: WebhookFieldsFragment }) {
         title={<span className="text-lg break-all sm:text-2xl">{url}</span>}
         lead={
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <WebhookState webhook={webhook} />
+            <WebhookState webhook={webhook} status={health.status} />
             {webhook.description}
             <CopyId id={id} short />
           </span>
@@ -163,11 +166,16 @@ function Shown({ webhook }: { webhook: WebhookFieldsFragment }) {
           <Facts
             items={[
               [t`Events`, everyEvent ? t({ message: "All", context: "events" }) : <span key="events" className="font-mono text-sm">{events.map(eventName).join(", ")}</span>],
+              filter !== null && [t`Filter`, <FilterText key="filter" filter={filter} />],
+              [t`What it missed`, autoReplay ? t`Sent once it answers again` : t`Sent when you recover it`],
+              batchSize !== null && [t`Events in one request`, t`Up to ${batchSize}`],
+              standardWebhooks && [t`Headers`, t`Those of Standard Webhooks, too`],
               [t`Created`, <Time key="at" at={webhook.createdAt} style="full" />],
               previousSecretUntil !== null && [t`The old secret signs until`, <Time key="until" at={previousSecretUntil} style="full" />],
             ]}
           />
         </Card>
+        <Health health={health} />
         {isAdmin && (
           <Card title={t`Secret and repair`}>
             <div className="flex flex-wrap gap-2">
@@ -218,6 +226,32 @@ function Shown({ webhook }: { webhook: WebhookFieldsFragment }) {
   );
 }
 
+function FilterText({ filter: { campaignIds, metadata } }: { filter: NonNullable<WebhookFieldsFragment["filter"]> }) {
+  const pairs = Object.entries(metadata as Record<string, unknown>).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return <span className="font-mono text-sm break-all">{[...campaignIds, ...pairs].join(", ")}</span>;
+}
+
+function Health({ health }: { health: WebhookHealthFieldsFragment }) {
+  const { t } = useLingui();
+  const { failingSince, lastSuccessAt, lastError, pendingCount, missedCount, lastSequence, recentAttemptCount, recentSuccessCount, medianMs, p95Ms } = health;
+  return (
+    <Card title={t`Health`}>
+      <Facts
+        items={[
+          [t`Last success`, lastSuccessAt === null ? t`None yet` : <Time key="success" at={lastSuccessAt} style="full" />],
+          failingSince !== null && [t`Fails since`, <Time key="since" at={failingSince} style="full" />],
+          lastError !== null && [t`Last error`, <span key="error" className="font-mono text-sm">{lastError}</span>],
+          recentAttemptCount > 0 && [t`Taken in the last 24 hours`, t`${recentSuccessCount} of ${recentAttemptCount} attempts`],
+          medianMs !== null && p95Ms !== null && [t`Answers within`, t`${medianMs} ms mostly, ${p95Ms} ms for 95 of 100`],
+          [t`Waiting`, <Count key="waiting" value={pendingCount} />],
+          [t`Missed`, <Count key="missed" value={missedCount} />],
+          [t`Last number`, <Count key="sequence" value={lastSequence} />],
+        ]}
+      />
+    </Card>
+  );
+}
+
 function AttemptList({ feed }: { feed: ReturnType<typeof useFeed<unknown, object, AttemptRowFragment>> }) {
   const { t } = useLingui();
   const [open, setOpen] = useState<AttemptRowFragment | null>(null);
@@ -253,6 +287,7 @@ function AttemptList({ feed }: { feed: ReturnType<typeof useFeed<unknown, object
                 [t`Answer`, <AttemptBadge key="answer" {...open} />],
                 open.event !== null && [t`Event`, <CopyId key="event" id={open.event.id} />],
                 [t`Try`, open.number],
+                open.replay && [t`Replay`, t`Sent again`],
                 [t`Took`, `${open.elapsedMs} ms`],
                 [t`When`, <Time key="at" at={open.createdAt} style="full" />],
                 open.error !== null && [t`What went wrong`, open.error],

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { useChange, useFeed } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
-import type { EventType, WebhookFieldsFragment } from "@/gql/graphql";
+import type { EventType, WebhookFieldsFragment, WebhookHealthStatus } from "@/gql/graphql";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Checkbox, Field, Segmented } from "@/ui/fields";
@@ -16,12 +16,12 @@ import { EVENT_TYPES, eventName } from "./names";
 import { ShownOnce } from "./parts";
 
 export const WebhookFields = graphql(`
-  fragment WebhookFields on Webhook { id url everyEvent events description enabled disabledReason verified previousSecretUntil createdAt }
+  fragment WebhookFields on Webhook { id url everyEvent events description enabled disabledReason verified previousSecretUntil createdAt autoReplay standardWebhooks batchSize filter { campaignIds metadata } }
 `);
 const WebhookList = graphql(`
   query WebhookList($first: Int, $after: String) {
     webhooks(first: $first, after: $after) {
-      nodes { ...WebhookFields attempts(first: 1) { nodes { id statusCode error createdAt } } }
+      nodes { ...WebhookFields health { status } attempts(first: 1) { nodes { id statusCode error createdAt } } }
       pageInfo { hasNextPage endCursor }
       totalCount
     }
@@ -46,7 +46,7 @@ const Update = graphql(`
   }
 `);
 
-type Row = WebhookFieldsFragment & { attempts: { nodes: { id: string; statusCode: number | null; error: string | null; createdAt: string }[] } };
+type Row = WebhookFieldsFragment & { health: { status: WebhookHealthStatus } } & { attempts: { nodes: { id: string; statusCode: number | null; error: string | null; createdAt: string }[] } };
 
 export function Webhooks() {
   const { t } = useLingui();
@@ -70,7 +70,7 @@ export function Webhooks() {
         ),
         text: ({ url }) => url,
       },
-      { id: "state", header: t`State`, cell: (row) => <WebhookState webhook={row} />, text: ({ enabled }) => (enabled ? "enabled" : "disabled") },
+      { id: "state", header: t`State`, cell: (row) => <WebhookState webhook={row} status={row.health.status} />, text: ({ enabled }) => (enabled ? "enabled" : "disabled") },
       { id: "events", header: t`Events`, cell: ({ everyEvent, events }) => <span className="text-sm text-muted">{everyEvent ? t({ message: "All", context: "events" }) : events.length}</span>, text: ({ everyEvent, events }) => (everyEvent ? "all" : events.map(eventName).join(" ")), className: "hidden md:table-cell" },
       { id: "last", header: t`Last attempt`, cell: ({ attempts: { nodes: [last] } }) => (last === undefined ? <span className="text-muted">{t`None yet`}</span> : <LastAttempt {...last} />), className: "hidden sm:table-cell" },
     ],
@@ -138,8 +138,10 @@ export function AttemptBadge({ statusCode, error }: { statusCode: number | null;
   return <Badge tone={error === null ? "good" : "danger"}>{statusCode ?? t`No answer`}</Badge>;
 }
 
-export function WebhookState({ webhook: { enabled, disabledReason, verified } }: { webhook: WebhookFieldsFragment }) {
+export function WebhookState({ webhook: { enabled, disabledReason, verified }, status }: { webhook: WebhookFieldsFragment; status?: WebhookHealthStatus }) {
   const { t } = useLingui();
+  if (status === "FAILING") return <Badge tone="danger">{t`Fails`}</Badge>;
+  if (status === "REPLAYING") return <Badge tone="info">{t`Catches up`}</Badge>;
   if (!enabled) return <Badge tone={disabledReason === null ? "neutral" : "danger"}>{disabledReason === null ? t`Off` : t`Turned off by us`}</Badge>;
   return verified ? <Badge tone="good">{t`Works`}</Badge> : <Badge tone="info">{t`Not answered yet`}</Badge>;
 }
@@ -153,10 +155,14 @@ export function WebhookForm({ webhook, onClose, onMade }: { webhook?: WebhookFie
   const [description, setDescription] = useState(webhook?.description ?? "");
   const [reach, setReach] = useState<"all" | "some">(webhook === undefined || webhook.everyEvent ? "all" : "some");
   const [events, setEvents] = useState<readonly EventType[]>(webhook?.events ?? []);
+  const [autoReplay, setAutoReplay] = useState(webhook?.autoReplay ?? true);
+  const [standardWebhooks, setStandardWebhooks] = useState(webhook?.standardWebhooks ?? false);
+  const [batchSize, setBatchSize] = useState(webhook?.batchSize?.toString() ?? "");
   const [problem, setProblem] = useState<Problem | null>(null);
   const isOfUrl = problem?.param?.split(".").pop() === "url";
   const submit = async () => {
-    const input = { url: url.trim(), description: description.trim(), ...(reach === "all" ? { everyEvent: true } : { events: [...events] }) };
+    const options = { autoReplay, standardWebhooks, batchSize: batchSize.trim() === "" ? null : Number(batchSize) };
+    const input = { url: url.trim(), description: description.trim(), ...options, ...(reach === "all" ? { everyEvent: true } : { events: [...events] }) };
     if (webhook === undefined) {
       const { done, problem: found } = await create.run({ input: { everyEvent: false, ...input } });
       setProblem(found);
@@ -197,6 +203,16 @@ export function WebhookForm({ webhook, onClose, onMade }: { webhook?: WebhookFie
             ))}
           </fieldset>
         )}
+        <fieldset className="space-y-3">
+          <legend className="mb-2 text-sm font-medium">{t`How they are sent`}</legend>
+          <Checkbox isSelected={autoReplay} onChange={setAutoReplay}>
+            {t`Send what it missed once it answers again, the oldest first`}
+          </Checkbox>
+          <Checkbox isSelected={standardWebhooks} onChange={setStandardWebhooks}>
+            {t`Add the headers of Standard Webhooks`}
+          </Checkbox>
+          <Field label={t`Events in one request`} type="number" hint={t`Leave it empty for one event each. Up to 100 come as a batch.`} value={batchSize} onChange={setBatchSize} />
+        </fieldset>
       </div>
     </Dialog>
   );

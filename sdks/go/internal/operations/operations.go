@@ -589,6 +589,9 @@ var Calls = map[string]Call{
 	"testWebhook": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Webhooks.Test(ctx, args.text("id"), options...)
 	},
+	"retrieveWebhookHealth": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Webhooks.RetrieveHealth(ctx, args.text("id"), options...)
+	},
 	"listWebhookAttempts": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.WebhooksListAttemptsParams
 		if err := args.query(&params); err != nil {

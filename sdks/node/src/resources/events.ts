@@ -14,6 +14,10 @@ export interface EventsListParams {
   ending_before?: string;
   /** Only events of this type. */
   type?: EventType;
+  /** Only what was sent to this webhook, with its `sequence`, the oldest first. */
+  webhook_id?: string;
+  /** Only what was sent to `webhook_id` after this number. */
+  after_seq?: number;
 }
 
 /** Parameters of events.resend. */
@@ -30,7 +34,10 @@ export class EventsResource {
     this.#call = call;
   }
 
-  /** List events. */
+  /**
+   * List events. Newest first. With `webhook_id`, what was sent to that webhook: the oldest first, each with its
+   * `sequence`; `after_seq` begins after the last number that you have.
+   */
   list(params: EventsListParams = {}, options: RequestOptions = {}): PagePromise<Event> {
     return this.#call.page("GET", "/v1/events", { query: params, options });
   }

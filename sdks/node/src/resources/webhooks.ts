@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { Deleted, Event, Redelivery, SubscribedEvent, Webhook, WebhookAttempt } from "../types.js";
+import type { Deleted, Event, Redelivery, SubscribedEvent, Webhook, WebhookAttempt, WebhookFilterParams, WebhookHealth } from "../types.js";
 
 /** Parameters of webhooks.create. */
 export interface WebhooksCreateParams {
@@ -14,6 +14,13 @@ export interface WebhooksCreateParams {
   secret?: string | null;
   /** Its purpose. */
   description?: string | null;
+  /** Whether it is sent what it missed from now on, the oldest first, once it answers again. `false` by default. */
+  auto_replay?: boolean | null;
+  /** Whether requests have the headers of Standard Webhooks, too. `false` by default. */
+  standard_webhooks?: boolean | null;
+  /** The most events of one request, whose body is then a batch; null for one event each. */
+  batch_size?: number | null;
+  filter?: WebhookFilterParams | null;
 }
 
 /** Parameters of webhooks.list. */
@@ -36,6 +43,13 @@ export interface WebhooksUpdateParams {
   description?: string;
   /** Whether events are delivered to it. */
   enabled?: boolean;
+  /** Whether it is sent what it missed from now on, the oldest first, once it answers again. `false` by default. */
+  auto_replay?: boolean;
+  /** Whether requests have the headers of Standard Webhooks, too. `false` by default. */
+  standard_webhooks?: boolean;
+  /** The most events of one request, whose body is then a batch; null for one event each. */
+  batch_size?: number | null;
+  filter?: WebhookFilterParams | null;
   /** The version that you read. If the current one differs, nothing changes: 409 `version_conflict`. */
   version?: string;
 }
@@ -107,6 +121,14 @@ export class WebhooksResource {
    */
   test(id: string, options: RequestOptions = {}): Promise<Result<Event>> {
     return this.#call.one("POST", `/v1/webhooks/${pathId("id", id)}/test`, { options });
+  }
+
+  /**
+   * Retrieve the health of a webhook. Whether it answers, how long it takes, what waits for it and what was given up.
+   * Counts are bounded.
+   */
+  retrieveHealth(id: string, options: RequestOptions = {}): Promise<Result<WebhookHealth>> {
+    return this.#call.one("GET", `/v1/webhooks/${pathId("id", id)}/health`, { options });
   }
 
   /** List the delivery attempts of a webhook. */

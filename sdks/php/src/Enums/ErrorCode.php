@@ -118,6 +118,7 @@ final class ErrorCode
     public const WEBHOOK_EXISTS = 'webhook_exists';
     public const WEBHOOK_LIMIT = 'webhook_limit';
     public const WEBHOOK_SECRET_INVALID = 'webhook_secret_invalid';
+    public const WEBHOOK_SECRET_NOT_STANDARD = 'webhook_secret_not_standard';
     public const WORKSPACE_DELETING = 'workspace_deleting';
     public const WORKSPACE_NOT_DELETING = 'workspace_not_deleting';
     public const WORKSPACE_SUSPENDED = 'workspace_suspended';

@@ -24,6 +24,10 @@ use MassiveSMS\Model;
  * @property-read \DateTimeImmutable $created_at When it was created.
  * @property-read string|null $created_by Who created it: the id of a user or of a key, or `system`; null if that was
  * not kept.
+ * @property-read bool $auto_replay Whether it is sent what it missed, the oldest first, once it answers again.
+ * @property-read bool $standard_webhooks Whether requests have the headers of Standard Webhooks, too.
+ * @property-read int|null $batch_size The most events of one request; null for one event each.
+ * @property-read WebhookFilter|null $filter
  * @property-read string $version A value that changes with each edit. Send it with a change, so that the change is
  * refused if another was made in between.
  * @property-read string|null $secret
@@ -32,5 +36,6 @@ final class Webhook extends Model
 {
     protected const KINDS = [
         'created_at' => 'time',
+        'filter' => WebhookFilter::class,
     ];
 }

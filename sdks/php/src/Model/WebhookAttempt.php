@@ -21,6 +21,7 @@ use MassiveSMS\Model;
  * @property-read string $response_head The beginning of the answer.
  * @property-read int $elapsed_ms The duration in milliseconds.
  * @property-read \DateTimeImmutable $created_at When the attempt was made.
+ * @property-read bool $replay Whether the event was sent again by a replay, a recovery or a resend.
  */
 final class WebhookAttempt extends Model
 {

@@ -19,18 +19,23 @@ use MassiveSMS\Resource;
 final class Events extends Resource
 {
     /**
-     * List events.
+     * List events. Newest first. With `webhook_id`, what was sent to that webhook: the oldest first, each with its
+     * `sequence`; `after_seq` begins after the last number that you have.
      *
      * @param array{
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
      *     type?: string,
+     *     webhook_id?: string,
+     *     after_seq?: int,
      * } $params
      * - `limit`: The size of a page.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `type`: Only events of this type.
+     * - `webhook_id`: Only what was sent to this webhook, with its `sequence`, the oldest first.
+     * - `after_seq`: Only what was sent to `webhook_id` after this number.
      * @param RequestOptions $options
      * @return Page<Model\Event>
      */

@@ -28,11 +28,19 @@ final class Webhooks extends Resource
      *     events: list<string>,
      *     secret?: string|null,
      *     description?: string|null,
+     *     auto_replay?: bool|null,
+     *     standard_webhooks?: bool|null,
+     *     batch_size?: int|null,
+     *     filter?: array{campaign_ids?: list<string>|null, metadata?: array<string, mixed>|null}|null,
      * } $params
      * - `url`: A public https URL.
      * - `events`: The events to subscribe to, or `*` for all.
      * - `secret`: The secret for signatures. If you omit it, one is generated.
      * - `description`: Its purpose.
+     * - `auto_replay`: Whether it is sent what it missed from now on, the oldest first, once it answers again.
+     * `false` by default.
+     * - `standard_webhooks`: Whether requests have the headers of Standard Webhooks, too. `false` by default.
+     * - `batch_size`: The most events of one request, whose body is then a batch; null for one event each.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Webhook
@@ -44,7 +52,7 @@ final class Webhooks extends Resource
             [],
             [],
             $params,
-            [],
+            ['filter' => ['metadata' => []]],
             $options,
         );
     }
@@ -98,12 +106,20 @@ final class Webhooks extends Resource
      *     events?: list<string>,
      *     description?: string,
      *     enabled?: bool,
+     *     auto_replay?: bool,
+     *     standard_webhooks?: bool,
+     *     batch_size?: int|null,
+     *     filter?: array{campaign_ids?: list<string>|null, metadata?: array<string, mixed>|null}|null,
      *     version?: string,
      * } $params
      * - `url`: A public https URL.
      * - `events`: The events to subscribe to, or `*` for all.
      * - `description`: Its purpose.
      * - `enabled`: Whether events are delivered to it.
+     * - `auto_replay`: Whether it is sent what it missed from now on, the oldest first, once it answers again.
+     * `false` by default.
+     * - `standard_webhooks`: Whether requests have the headers of Standard Webhooks, too. `false` by default.
+     * - `batch_size`: The most events of one request, whose body is then a batch; null for one event each.
      * - `version`: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
      * @param RequestOptions $options
      */
@@ -116,7 +132,7 @@ final class Webhooks extends Resource
             ['id' => $id],
             [],
             $params,
-            [],
+            ['filter' => ['metadata' => []]],
             $options,
         );
     }
@@ -174,6 +190,27 @@ final class Webhooks extends Resource
             Model\Event::class,
             'POST',
             '/v1/webhooks/{id}/test',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Retrieve the health of a webhook. Whether it answers, how long it takes, what waits for it and what was given
+     * up. Counts are bounded.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function retrieveHealth(string $id, array $options = []): Model\WebhookHealth
+    {
+        return $this->fetch(
+            Model\WebhookHealth::class,
+            'GET',
+            '/v1/webhooks/{id}/health',
             ['id' => $id],
             [],
             [],

@@ -272,6 +272,7 @@ ErrorCode = (
         "webhook_exists",
         "webhook_limit",
         "webhook_secret_invalid",
+        "webhook_secret_not_standard",
         "workspace_deleting",
         "workspace_not_deleting",
         "workspace_suspended",
@@ -724,6 +725,16 @@ WebhookDisabledReason = (
     ]
     | str
 )
+WebhookHealthStatus = (
+    Literal[
+        "healthy",
+        "failing",
+        "replaying",
+        "waiting",
+        "disabled",
+    ]
+    | str
+)
 WebhookStatus = (
     Literal[
         "enabled",
@@ -891,6 +902,13 @@ VariantOptionsParam = TypedDict(
         "share": "int | None",
     },
 )
+
+
+class WebhookFilterParam(TypedDict, total=False):
+    """What an event must match beside its type: all that is given."""
+
+    campaign_ids: Sequence[str] | None
+    metadata: Mapping[str, str | float | bool | None] | None
 
 
 class AbTest(Model):
@@ -3443,6 +3461,7 @@ class VariantReport(Model):
 class Webhook(Model):
     """A webhook. `secret` is present only in the answer that creates or rotates it."""
 
+    _nested: ClassVar[Mapping[str, str]] = {"filter": "WebhookFilter"}
     id: str
     object: Literal["webhook"]
     livemode: bool
@@ -3462,6 +3481,13 @@ class Webhook(Model):
     """When it was created."""
     created_by: str | None
     """Who created it: the id of a user or of a key, or `system`; null if that was not kept."""
+    auto_replay: bool
+    """Whether it is sent what it missed, the oldest first, once it answers again."""
+    standard_webhooks: bool
+    """Whether requests have the headers of Standard Webhooks, too."""
+    batch_size: int | None
+    """The most events of one request; null for one event each."""
+    filter: WebhookFilter | None
     version: str
     """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     between."""
@@ -3487,6 +3513,8 @@ class WebhookAttempt(Model):
     """The duration in milliseconds."""
     created_at: str
     """When the attempt was made."""
+    replay: bool
+    """Whether the event was sent again by a replay, a recovery or a resend."""
 
 
 class WebhookDisabledEvent(Model):
@@ -3500,6 +3528,45 @@ class WebhookDisabledEvent(Model):
     api_version: Literal["v1"]
     created_at: str
     data: Webhook
+
+
+class WebhookFilter(Model):
+    """What an event must match beside its type: all that is given."""
+
+    campaign_ids: list[str] | None
+    """Only events of these campaigns and of their messages."""
+    metadata: dict[str, str | float | bool | None] | None
+    """Values that the `metadata` of its event's resource must have."""
+
+
+class WebhookHealth(Model):
+    """How deliveries to a webhook go."""
+
+    webhook_id: str
+    object: Literal["webhook_health"]
+    status: WebhookHealthStatus
+    """`healthy`: the last attempt was taken. `failing`: it was not. `replaying`: it is sent what it missed. `waiting`:
+    it has yet to answer. `disabled`: nothing is sent."""
+    failing_since: str | None
+    """Since when no attempt was taken; null if the last was."""
+    last_success_at: str | None
+    """When it last took an event; null if it did not of late."""
+    last_error: str | None
+    """How the last attempt failed: an HTTP status or an error; null if it did not."""
+    pending_count: int
+    """Events that are to be sent, up to 10,000."""
+    missed_count: int
+    """Events that were given up in the last 30 days, up to 10,000."""
+    last_sequence: int
+    """The number of the last event that was sent; 0 if none was."""
+    recent_attempt_count: int
+    """The attempts of the last 24 hours, up to the last 1,000."""
+    recent_success_count: int
+    """Those of them that were taken."""
+    median_ms: int | None
+    """Half of these took no longer; null if there were none."""
+    p95_ms: int | None
+    """Of 100 of these, 95 took no longer."""
 
 
 class Workspace(Model):

@@ -250,6 +250,7 @@ module MassiveSMS
     WEBHOOK_EXISTS = "webhook_exists"
     WEBHOOK_LIMIT = "webhook_limit"
     WEBHOOK_SECRET_INVALID = "webhook_secret_invalid"
+    WEBHOOK_SECRET_NOT_STANDARD = "webhook_secret_not_standard"
     WORKSPACE_DELETING = "workspace_deleting"
     WORKSPACE_NOT_DELETING = "workspace_not_deleting"
     WORKSPACE_SUSPENDED = "workspace_suspended"
@@ -662,6 +663,15 @@ module MassiveSMS
   module WebhookDisabledReason
     GONE = "gone"
     FAILING = "failing"
+  end
+
+  # Values of WebhookHealthStatus.
+  module WebhookHealthStatus
+    HEALTHY = "healthy"
+    FAILING = "failing"
+    REPLAYING = "replaying"
+    WAITING = "waiting"
+    DISABLED = "disabled"
   end
 
   # Values of WebhookStatus.

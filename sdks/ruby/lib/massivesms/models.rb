@@ -2333,6 +2333,13 @@ module MassiveSMS
     field :created_at, :time
     # Who created it: the id of a user or of a key, or `system`; null if that was not kept.
     field :created_by
+    # Whether it is sent what it missed, the oldest first, once it answers again.
+    field :auto_replay
+    # Whether requests have the headers of Standard Webhooks, too.
+    field :standard_webhooks
+    # The most events of one request; null for one event each.
+    field :batch_size
+    field :filter, :WebhookFilter
     # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
     # between.
     field :version
@@ -2357,6 +2364,8 @@ module MassiveSMS
     field :elapsed_ms
     # When the attempt was made.
     field :created_at, :time
+    # Whether the event was sent again by a replay, a recovery or a resend.
+    field :replay
   end
 
   # Webhook disabled after 410 Gone, or after three days of failures only.
@@ -2368,6 +2377,43 @@ module MassiveSMS
     field :api_version
     field :created_at, :time
     field :data, :Webhook
+  end
+
+  # What an event must match beside its type: all that is given.
+  class WebhookFilter < Model
+    # Only events of these campaigns and of their messages.
+    field :campaign_ids
+    # Values that the `metadata` of its event's resource must have.
+    field :metadata
+  end
+
+  # How deliveries to a webhook go.
+  class WebhookHealth < Model
+    field :webhook_id
+    field :object
+    # `healthy`: the last attempt was taken. `failing`: it was not. `replaying`: it is sent what it missed. `waiting`:
+    # it has yet to answer. `disabled`: nothing is sent.
+    field :status
+    # Since when no attempt was taken; null if the last was.
+    field :failing_since, :time
+    # When it last took an event; null if it did not of late.
+    field :last_success_at, :time
+    # How the last attempt failed: an HTTP status or an error; null if it did not.
+    field :last_error
+    # Events that are to be sent, up to 10,000.
+    field :pending_count
+    # Events that were given up in the last 30 days, up to 10,000.
+    field :missed_count
+    # The number of the last event that was sent; 0 if none was.
+    field :last_sequence
+    # The attempts of the last 24 hours, up to the last 1,000.
+    field :recent_attempt_count
+    # Those of them that were taken.
+    field :recent_success_count
+    # Half of these took no longer; null if there were none.
+    field :median_ms
+    # Of 100 of these, 95 took no longer.
+    field :p95_ms
   end
 
   # The settings of your workspace in this mode.

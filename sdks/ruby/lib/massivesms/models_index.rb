@@ -147,6 +147,8 @@ module MassiveSMS
     Webhook
     WebhookAttempt
     WebhookDisabledEvent
+    WebhookFilter
+    WebhookHealth
     Workspace
   ].each { |name| autoload name, "massivesms/models" }
 
@@ -205,6 +207,7 @@ module MassiveSMS
     TrippedGuard
     TrippedMeasure
     WebhookDisabledReason
+    WebhookHealthStatus
     WebhookStatus
   ].each { |name| autoload name, "massivesms/enums" }
 end

@@ -8,6 +8,7 @@ module MassiveSMS
   # Verification of webhooks.
   module Webhooks
     HEADER = "MSVS-Signature"
+    STANDARD_HEADERS = %w[webhook-id webhook-timestamp webhook-signature].freeze
     TOLERANCE = 300
 
     module_function
@@ -23,6 +24,21 @@ module MassiveSMS
     # @raise [InvalidPayloadError] where it is signed, and no event
     def construct_event(payload, header, secret, tolerance: TOLERANCE, now: Time.now)
       verify(payload, header, secret, tolerance: tolerance, now: now)
+      event(payload)
+    end
+
+    # Verify a webhook with standard_webhooks by the headers of Standard Webhooks, and return its event.
+    #
+    # @param headers [Hash] the headers of the request, by their names in any case: request.headers.to_h in Rails
+    # @return [Event]
+    # @raise [SignatureVerificationError] where it is not to be trusted: answer 400
+    # @raise [InvalidPayloadError] where it is signed, and no event
+    def construct_standard_event(payload, headers, secret, tolerance: TOLERANCE, now: Time.now)
+      verify_standard(payload, headers, secret, tolerance: tolerance, now: now)
+      event(payload)
+    end
+
+    def event(payload)
       text = payload.dup.force_encoding(Encoding::UTF_8)
       value = text.valid_encoding? ? JSON.parse(text) : nil
       return Event.from(value) if value.is_a?(Hash) && value["type"].is_a?(String)
@@ -38,10 +54,40 @@ module MassiveSMS
       fail!(:secret_missing, "No webhook secret: it is shown when the webhook is made") if secret.to_s.empty?
       fail!(:header_missing, "The request has no #{HEADER} header") if header.to_s.empty?
       timestamp, candidates = read(header)
-      if (now.to_i - timestamp).abs > tolerance
-        fail!(:timestamp_outside_tolerance, "The webhook was signed too long ago, or in the future: it may be a replay")
-      end
-      expected = signature(payload, secret, timestamp)
+      check_time!(timestamp, tolerance, now)
+      check_any!(signature(payload, secret, timestamp), candidates)
+    end
+
+    # Raise a SignatureVerificationError unless the headers of Standard Webhooks have such a signature.
+    def verify_standard(payload, headers, secret, tolerance: TOLERANCE, now: Time.now)
+      raw!(payload)
+      fail!(:secret_missing, "No webhook secret: it is shown when the webhook is made") if secret.to_s.empty?
+      id, time, candidates = read_standard(headers)
+      check_time!(time.to_i, tolerance, now)
+      key = secret.delete_prefix("whsec_").unpack1("m0")
+      expected = [OpenSSL::HMAC.digest("SHA256", key, "#{id}.#{time}.".b + payload.b)].pack("m0")
+      check_any!(expected, candidates)
+    rescue ArgumentError
+      check_any!("", [])
+    end
+
+    def read_standard(headers)
+      given = headers.to_h { |name, value| [name.to_s.downcase.tr("_", "-").delete_prefix("http-"), value.to_s] }
+      id, time, signatures = STANDARD_HEADERS.map { |name| given[name].to_s }
+      fail!(:header_missing, "The request has no headers of Standard Webhooks") if [id, time, signatures].any?(&:empty?)
+      candidates = signatures.split.filter_map { |part| part.delete_prefix("v1,") if part.start_with?("v1,") }
+      return [id, time, candidates] if time.match?(/\A[0-9]{1,12}\z/) && candidates.any?
+
+      fail!(:header_malformed, "The headers of Standard Webhooks cannot be read")
+    end
+
+    def check_time!(timestamp, tolerance, now)
+      return if (now.to_i - timestamp).abs <= tolerance
+
+      fail!(:timestamp_outside_tolerance, "The webhook was signed too long ago, or in the future: it may be a replay")
+    end
+
+    def check_any!(expected, candidates)
       return if candidates.map { |each| same?(expected, each) }.any?
 
       fail!(:no_match, "No signature fits: check that the secret is of this webhook, and that the payload is the body " \
@@ -79,6 +125,6 @@ module MassiveSMS
 
     def fail!(reason, message) = raise(SignatureVerificationError.new(reason, message))
 
-    private_class_method :raw!, :read, :signature, :same?, :fail!
+    private_class_method :event, :raw!, :read, :read_standard, :check_time!, :check_any!, :signature, :same?, :fail!
   end
 end

@@ -392,7 +392,8 @@ _samples = {
         'pi.cohortlabs.co/webhooks/sms", "events": ["message.delivered", "message.failed", "message'
         '.replied", "contact.opted_out"], "description": "", "status": "disabled", "disabled_reason'
         '": "gone", "verified": true, "created_at": "2026-05-01T20:00:00Z", "created_by": "usr_01HY'
-        'Z8K5VQAE2N0PWQ6DC9V8MP", "version": "5f3a9c01d2e4b687"}}'
+        'Z8K5VQAE2N0PWQ6DC9V8MP", "auto_replay": false, "standard_webhooks": false, "batch_size": n'
+        'ull, "filter": {}, "version": "5f3a9c01d2e4b687"}}'
     ),
     "test.ping": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "test.ping", "livemode'
@@ -401,7 +402,8 @@ _samples = {
         'rtlabs.co/webhooks/sms", "events": ["message.delivered", "message.failed", "message.replie'
         'd", "contact.opted_out"], "description": "", "status": "enabled", "disabled_reason": null,'
         ' "verified": true, "created_at": "2026-05-01T20:00:00Z", "created_by": "usr_01HYZ8K5VQAE2N'
-        '0PWQ6DC9V8MP", "version": "5f3a9c01d2e4b687"}}'
+        '0PWQ6DC9V8MP", "auto_replay": false, "standard_webhooks": false, "batch_size": null, "filt'
+        'er": {}, "version": "5f3a9c01d2e4b687"}}'
     ),
 }
 TYPES = tuple(_samples)

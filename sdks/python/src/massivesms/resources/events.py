@@ -27,16 +27,21 @@ class Events:
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
         type: t.EventType | NotGiven = NOT_GIVEN,
+        webhook_id: str | NotGiven = NOT_GIVEN,
+        after_seq: int | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> Page[t.Event]:
         """List events.
 
-        List events.
+        Newest first. With `webhook_id`, what was sent to that webhook: the oldest first, each with its `sequence`;
+        `after_seq` begins after the last number that you have.
 
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         type: Only events of this type.
+        webhook_id: Only what was sent to this webhook, with its `sequence`, the oldest first.
+        after_seq: Only what was sent to `webhook_id` after this number.
         """
         return self._client.call_page(
             "GET",
@@ -47,6 +52,8 @@ class Events:
                 "starting_after": starting_after,
                 "ending_before": ending_before,
                 "type": type,
+                "webhook_id": webhook_id,
+                "after_seq": after_seq,
             },
             options=options,
         )
@@ -114,16 +121,21 @@ class AsyncEvents:
         starting_after: str | NotGiven = NOT_GIVEN,
         ending_before: str | NotGiven = NOT_GIVEN,
         type: t.EventType | NotGiven = NOT_GIVEN,
+        webhook_id: str | NotGiven = NOT_GIVEN,
+        after_seq: int | NotGiven = NOT_GIVEN,
         options: RequestOptions | None = None,
     ) -> AsyncPager[t.Event]:
         """List events.
 
-        List events.
+        Newest first. With `webhook_id`, what was sent to that webhook: the oldest first, each with its `sequence`;
+        `after_seq` begins after the last number that you have.
 
         limit: The size of a page.
         starting_after: The id after which the page starts: older resources.
         ending_before: The id before which the page ends: newer resources.
         type: Only events of this type.
+        webhook_id: Only what was sent to this webhook, with its `sequence`, the oldest first.
+        after_seq: Only what was sent to `webhook_id` after this number.
         """
         return self._client.call_page(
             "GET",
@@ -134,6 +146,8 @@ class AsyncEvents:
                 "starting_after": starting_after,
                 "ending_before": ending_before,
                 "type": type,
+                "webhook_id": webhook_id,
+                "after_seq": after_seq,
             },
             options=options,
         )

@@ -29,6 +29,10 @@ class Webhooks:
         events: Sequence[t.SubscribedEvent],
         secret: str | NotGiven | None = NOT_GIVEN,
         description: str | NotGiven | None = NOT_GIVEN,
+        auto_replay: bool | NotGiven | None = NOT_GIVEN,
+        standard_webhooks: bool | NotGiven | None = NOT_GIVEN,
+        batch_size: int | NotGiven | None = NOT_GIVEN,
+        filter: t.WebhookFilterParam | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Webhook:
@@ -42,6 +46,11 @@ class Webhooks:
         events: The events to subscribe to, or `*` for all.
         secret: The secret for signatures. If you omit it, one is generated.
         description: Its purpose.
+        auto_replay: Whether it is sent what it missed from now on, the oldest first, once it answers again.
+            `false` by default.
+        standard_webhooks: Whether requests have the headers of Standard Webhooks, too. `false` by default.
+        batch_size: The most events of one request, whose body is then a batch; null for one event each.
+        filter: See the reference.
         """
         return self._client.call(
             "POST",
@@ -52,6 +61,10 @@ class Webhooks:
                 "events": events,
                 "secret": secret,
                 "description": description,
+                "auto_replay": auto_replay,
+                "standard_webhooks": standard_webhooks,
+                "batch_size": batch_size,
+                "filter": filter,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -113,6 +126,10 @@ class Webhooks:
         events: Sequence[t.SubscribedEvent] | NotGiven = NOT_GIVEN,
         description: str | NotGiven = NOT_GIVEN,
         enabled: bool | NotGiven = NOT_GIVEN,
+        auto_replay: bool | NotGiven = NOT_GIVEN,
+        standard_webhooks: bool | NotGiven = NOT_GIVEN,
+        batch_size: int | NotGiven | None = NOT_GIVEN,
+        filter: t.WebhookFilterParam | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -125,6 +142,11 @@ class Webhooks:
         events: The events to subscribe to, or `*` for all.
         description: Its purpose.
         enabled: Whether events are delivered to it.
+        auto_replay: Whether it is sent what it missed from now on, the oldest first, once it answers again.
+            `false` by default.
+        standard_webhooks: Whether requests have the headers of Standard Webhooks, too. `false` by default.
+        batch_size: The most events of one request, whose body is then a batch; null for one event each.
+        filter: See the reference.
         version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return self._client.call(
@@ -139,6 +161,10 @@ class Webhooks:
                 "events": events,
                 "description": description,
                 "enabled": enabled,
+                "auto_replay": auto_replay,
+                "standard_webhooks": standard_webhooks,
+                "batch_size": batch_size,
+                "filter": filter,
                 "version": version,
             },
             idempotency_key=idempotency_key,
@@ -209,6 +235,26 @@ class Webhooks:
                 "id": id,
             },
             idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def retrieve_health(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.WebhookHealth:
+        """Retrieve the health of a webhook.
+
+        Whether it answers, how long it takes, what waits for it and what was given up. Counts are bounded.
+        """
+        return self._client.call(
+            "GET",
+            "/v1/webhooks/{id}/health",
+            "WebhookHealth",
+            path_ids={
+                "id": id,
+            },
             options=options,
         )
 
@@ -287,6 +333,10 @@ class AsyncWebhooks:
         events: Sequence[t.SubscribedEvent],
         secret: str | NotGiven | None = NOT_GIVEN,
         description: str | NotGiven | None = NOT_GIVEN,
+        auto_replay: bool | NotGiven | None = NOT_GIVEN,
+        standard_webhooks: bool | NotGiven | None = NOT_GIVEN,
+        batch_size: int | NotGiven | None = NOT_GIVEN,
+        filter: t.WebhookFilterParam | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Webhook:
@@ -300,6 +350,11 @@ class AsyncWebhooks:
         events: The events to subscribe to, or `*` for all.
         secret: The secret for signatures. If you omit it, one is generated.
         description: Its purpose.
+        auto_replay: Whether it is sent what it missed from now on, the oldest first, once it answers again.
+            `false` by default.
+        standard_webhooks: Whether requests have the headers of Standard Webhooks, too. `false` by default.
+        batch_size: The most events of one request, whose body is then a batch; null for one event each.
+        filter: See the reference.
         """
         return await self._client.call(
             "POST",
@@ -310,6 +365,10 @@ class AsyncWebhooks:
                 "events": events,
                 "secret": secret,
                 "description": description,
+                "auto_replay": auto_replay,
+                "standard_webhooks": standard_webhooks,
+                "batch_size": batch_size,
+                "filter": filter,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -371,6 +430,10 @@ class AsyncWebhooks:
         events: Sequence[t.SubscribedEvent] | NotGiven = NOT_GIVEN,
         description: str | NotGiven = NOT_GIVEN,
         enabled: bool | NotGiven = NOT_GIVEN,
+        auto_replay: bool | NotGiven = NOT_GIVEN,
+        standard_webhooks: bool | NotGiven = NOT_GIVEN,
+        batch_size: int | NotGiven | None = NOT_GIVEN,
+        filter: t.WebhookFilterParam | NotGiven | None = NOT_GIVEN,
         version: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -383,6 +446,11 @@ class AsyncWebhooks:
         events: The events to subscribe to, or `*` for all.
         description: Its purpose.
         enabled: Whether events are delivered to it.
+        auto_replay: Whether it is sent what it missed from now on, the oldest first, once it answers again.
+            `false` by default.
+        standard_webhooks: Whether requests have the headers of Standard Webhooks, too. `false` by default.
+        batch_size: The most events of one request, whose body is then a batch; null for one event each.
+        filter: See the reference.
         version: The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
         """
         return await self._client.call(
@@ -397,6 +465,10 @@ class AsyncWebhooks:
                 "events": events,
                 "description": description,
                 "enabled": enabled,
+                "auto_replay": auto_replay,
+                "standard_webhooks": standard_webhooks,
+                "batch_size": batch_size,
+                "filter": filter,
                 "version": version,
             },
             idempotency_key=idempotency_key,
@@ -467,6 +539,26 @@ class AsyncWebhooks:
                 "id": id,
             },
             idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def retrieve_health(
+        self,
+        id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.WebhookHealth:
+        """Retrieve the health of a webhook.
+
+        Whether it answers, how long it takes, what waits for it and what was given up. Counts are bounded.
+        """
+        return await self._client.call(
+            "GET",
+            "/v1/webhooks/{id}/health",
+            "WebhookHealth",
+            path_ids={
+                "id": id,
+            },
             options=options,
         )
 

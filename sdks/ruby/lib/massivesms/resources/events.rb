@@ -6,17 +6,22 @@ module MassiveSMS
   module Resources
     # Events, as webhooks deliver them, to read or deliver again.
     class Events < Resource
-      # List events.
+      # List events. Newest first. With `webhook_id`, what was sent to that webhook: the oldest first, each with its
+      # `sequence`; `after_seq` begins after the last number that you have.
       #
       # @param limit [Integer] The size of a page.
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param type [String] Only events of this type.
+      # @param webhook_id [String] Only what was sent to this webhook, with its `sequence`, the oldest first.
+      # @param after_seq [Integer] Only what was sent to `webhook_id` after this number.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Event>]
-      def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, type: UNSET, request_options: {})
+      def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, type: UNSET, webhook_id: UNSET,
+               after_seq: UNSET, request_options: {})
         fetch_list(MassiveSMS::Event, "/v1/events", {},
-             { limit: limit, starting_after: starting_after, ending_before: ending_before, type: type }, request_options)
+             { limit: limit, starting_after: starting_after, ending_before: ending_before, type: type,
+               webhook_id: webhook_id, after_seq: after_seq }, request_options)
       end
 
       # Retrieve an event.

@@ -14,11 +14,20 @@ module MassiveSMS
       # @param events [Array<String>] The events to subscribe to, or `*` for all.
       # @param secret [String, nil] The secret for signatures. If you omit it, one is generated.
       # @param description [String, nil] Its purpose.
+      # @param auto_replay [Boolean, nil] Whether it is sent what it missed from now on, the oldest first, once it
+      # answers again. `false` by default.
+      # @param standard_webhooks [Boolean, nil] Whether requests have the headers of Standard Webhooks, too. `false`
+      # by default.
+      # @param batch_size [Integer, nil] The most events of one request, whose body is then a batch; null for one
+      # event each.
+      # @param filter [Hash<Object, Object>, nil]
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Webhook]
-      def create(url:, events:, secret: UNSET, description: UNSET, request_options: {})
+      def create(url:, events:, secret: UNSET, description: UNSET, auto_replay: UNSET, standard_webhooks: UNSET,
+                 batch_size: UNSET, filter: UNSET, request_options: {})
         fetch(MassiveSMS::Webhook, "POST", "/v1/webhooks", {},
-             {}, { url: url, events: events, secret: secret, description: description }, request_options)
+             {}, { url: url, events: events, secret: secret, description: description, auto_replay: auto_replay,
+               standard_webhooks: standard_webhooks, batch_size: batch_size, filter: filter }, request_options)
       end
 
       # List webhook subscriptions.
@@ -51,14 +60,22 @@ module MassiveSMS
       # @param events [Array<String>] The events to subscribe to, or `*` for all.
       # @param description [String] Its purpose.
       # @param enabled [Boolean] Whether events are delivered to it.
+      # @param auto_replay [Boolean] Whether it is sent what it missed from now on, the oldest first, once it answers
+      # again. `false` by default.
+      # @param standard_webhooks [Boolean] Whether requests have the headers of Standard Webhooks, too. `false` by
+      # default.
+      # @param batch_size [Integer, nil] The most events of one request, whose body is then a batch; null for one
+      # event each.
+      # @param filter [Hash<Object, Object>, nil]
       # @param version [String] The version that you read. If the current one differs, nothing changes: 409
       # `version_conflict`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Webhook]
-      def update(id, url: UNSET, events: UNSET, description: UNSET, enabled: UNSET, version: UNSET,
-                 request_options: {})
+      def update(id, url: UNSET, events: UNSET, description: UNSET, enabled: UNSET, auto_replay: UNSET,
+                 standard_webhooks: UNSET, batch_size: UNSET, filter: UNSET, version: UNSET, request_options: {})
         fetch(MassiveSMS::Webhook, "POST", "/v1/webhooks/{id}", { "id" => id },
-             {}, { url: url, events: events, description: description, enabled: enabled, version: version }, request_options)
+             {}, { url: url, events: events, description: description, enabled: enabled, auto_replay: auto_replay,
+               standard_webhooks: standard_webhooks, batch_size: batch_size, filter: filter, version: version }, request_options)
       end
 
       # Delete a webhook subscription.
@@ -89,6 +106,17 @@ module MassiveSMS
       # @return [Event]
       def test(id, request_options: {})
         fetch(MassiveSMS::Event, "POST", "/v1/webhooks/{id}/test", { "id" => id },
+             {}, nil, request_options)
+      end
+
+      # Retrieve the health of a webhook. Whether it answers, how long it takes, what waits for it and what was given
+      # up. Counts are bounded.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [WebhookHealth]
+      def retrieve_health(id, request_options: {})
+        fetch(MassiveSMS::WebhookHealth, "GET", "/v1/webhooks/{id}/health", { "id" => id },
              {}, nil, request_options)
       end
 

@@ -23,6 +23,8 @@ const EVENT_NAMES = {
   CAMPAIGN_DISPATCHED: "campaign.dispatched",
   CAMPAIGN_COMPLETED: "campaign.completed",
   CAMPAIGN_CANCELED: "campaign.canceled",
+  CAMPAIGN_TESTED: "campaign.tested",
+  CAMPAIGN_WINNER_CHOSEN: "campaign.winner_chosen",
   IMPORT_COMPLETED: "import.completed",
   BULK_ACTION_COMPLETED: "bulk_action.completed",
   LIST_SYNC_COMPLETED: "list.sync.completed",

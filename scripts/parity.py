@@ -67,6 +67,7 @@ LONG_GONE = "for operators, as a command of `msvs`: the person who is asked for 
 TWILIO = "for code that comes from Twilio, through its front"
 OPERATORS = "for operators, who log in at /ops"
 WHOLE = "a file in one request; a field takes it in parts, by `createImport` and `addImportPart`"
+SEQUENCES = "sequences come to GraphQL with their pages in the dashboard"
 OF_ONE = "the field reads the timelines of many at once"
 
 # Operation → why REST, or GraphQL, does not reach it.
@@ -125,6 +126,17 @@ NO_REST: Mapping[str, str] = {
     "suppressions.import_file": COMMAND,
 }
 NO_GRAPHQL: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            *("sequences.create_sequence", "sequences.update_sequence", "sequences.get_sequence"),
+            *("sequences.list_sequences", "sequences.delete_sequence", "sequences.sequence_resources"),
+            *("sequences.publish_sequence", "sequences.pause_sequence", "sequences.resume_sequence"),
+            *("sequences.archive_sequence", "sequence_stats.read_stats", "enrollments.enroll_contact"),
+            *("enrollments.list_enrollments", "enrollments.get_enrollment", "enrollments.enrollment_resources"),
+            "enrollments.remove_enrollment",
+        ),
+        SEQUENCES,
+    ),
     **dict.fromkeys(("operators.record", "operators.sign_in", "operators.sign_out"), OPERATORS),
     "contact_export.stream_contact": COMMAND,
     "import_jobs.import_file": WHOLE,
@@ -152,6 +164,13 @@ FOR_PEOPLE = (
 )
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
+    "enrollments.enter": "a call, list, keyword, tag or event that lets a contact in",
+    "sequence_signals.enter_by_keyword": "a text with a keyword",
+    "enrollments.enrollment_query": "listing enrollments",
+    "sequence_signals.leave_on_reply": "a reply",
+    "sequence_stats.sequence_stats": "reading sequences",
+    "sequence_versions.current_version": "entering a sequence",
+    "sequence_versions.find_versions": "reading enrollments",
     "settings_of_mode.find_settings_with": "previewing, creating and launching campaigns, and previewing messages",
     "settings_of_mode.find_settings": "everything the settings decide",
     "audiences.check_audience": "creating, changing and launching a campaign",

@@ -96,6 +96,7 @@ UNSCOPED_SQL = {
     "msvs/api/contacts/import_merge.py": "its statements join contacts by OF_ROW, which has the scope",
     "msvs/api/campaigns/audiences.py": "expands the campaign whose row it holds",
     "msvs/api/campaigns/ab_tests.py": "ends the tests of all campaigns whose time is over",
+    "msvs/api/campaigns/sequence_steps.py": "takes steps of all workspaces, by the enrollments that it holds",
     "msvs/api/campaigns/budgets.py": "counts what the campaign whose chunk it writes may cost",
     "msvs/api/dispatch/reachability.py": "judges the contacts of messages of all workspaces that carriers reported",
     "msvs/api/campaigns/exclusions.py": "its conditions are of a contact that the statement around them scopes",

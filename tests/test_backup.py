@@ -22,6 +22,7 @@ from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Message
 from tests import factories
+from tests.api.campaigns.flows import make_sequence
 from tests.engines import Engines, create_database, is_alive
 from tests.services import SERVICES
 
@@ -98,6 +99,7 @@ async def test_the_engines_run_alone_for_a_restore(tmp_path: Path) -> None:
 async def test_holding_keeps_back_what_is_live_and_due(ctx: Context, live_ctx: Context, virtual_live: None) -> None:
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     person = await factories.make_contact(live_ctx)
+    await make_sequence(live_ctx, "One")
     async with unit_of_work():
         sent = [await send_message(each, SendMessage(to="+14155550123", body="Hi")) for each in (live_ctx, ctx)]
         later = await send_message(live_ctx, SendMessage(to="+14155550123", body="Hi", scheduled_at=tomorrow))
@@ -105,8 +107,8 @@ async def test_holding_keeps_back_what_is_live_and_due(ctx: Context, live_ctx: C
             await create_campaign(
                 live_ctx, CreateCampaign("Close", "Hi", contact_ids=[person.id], scheduled_at=scheduled_at)
             )
-    assert await hold_everything(SERVICES) == Held(campaigns_paused=2, messages_canceled=1)
+    assert await hold_everything(SERVICES) == Held(campaigns_paused=2, messages_canceled=1, sequences_paused=1)
     statuses = [(await Message.get(id=each.id)).status for each in (*sent, later)]
     assert statuses == ["canceled", "queued", "scheduled"]
-    assert await Campaign.filter(status="paused", pause_reason="manual").count() == 2
-    assert await hold_everything(SERVICES) == Held(campaigns_paused=0, messages_canceled=0)
+    assert await Campaign.filter(status="paused", pause_reason="manual").count() == 3
+    assert await hold_everything(SERVICES) == Held(campaigns_paused=0, messages_canceled=0, sequences_paused=0)

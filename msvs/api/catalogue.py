@@ -291,6 +291,24 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Read the campaign's ab_test first.",
     ),
     (
+        ErrorCode.CAMPAIGN_OF_SEQUENCE,
+        (409,),
+        "The campaign is a step of a sequence, and goes with it.",
+        "Change, pause or archive the sequence.",
+    ),
+    (
+        ErrorCode.SEQUENCE_STATE,
+        (409,),
+        "The status of the sequence does not allow this: nobody enters a draft, and what is archived stays so.",
+        "Read its status; publish a draft, or create another sequence.",
+    ),
+    (
+        ErrorCode.SEQUENCE_ENTERED,
+        (409,),
+        "The contact is in the sequence, or was in it and may enter it once; existing_id names the enrollment.",
+        "Read that enrollment, or set may_reenter and publish the sequence.",
+    ),
+    (
         ErrorCode.VERSION_CONFLICT,
         (409,),
         "The resource was changed since the version in the request; nothing was changed now.",
@@ -884,6 +902,7 @@ _FAILURE_ACTIONS: Mapping[str, str] = {
     "excluded_campaign": "Take the other campaign out of the exclude of the next one, if both should be received.",
     "messaged_recently": "Send to the recipient later, or lower messaged_within_days.",
     "frequency_cap": "Send it later, or raise contact_daily_cap or contact_weekly_cap.",
+    "sequence_left": "Nothing: the contact left, as the enrollment tells.",
     "recipient_deleted": "Create the contact again if it was deleted by mistake.",
     "region_blocked": "Do not send to this number.",
     "region_not_enabled": "Add the region to enabled_regions of the workspace if you want to send there.",

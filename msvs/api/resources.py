@@ -371,6 +371,9 @@ class CampaignResource(Resource, kw_only=True):
     id: str
     object: Literal["campaign"] = "campaign"
     livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    sequence_id: (
+        Annotated[str, about("The sequence whose step it is; null for a campaign by itself.", example=None)] | None
+    ) = None
     name: Annotated[str, about("The name, shown to your team only.", example="Cohort 06 — cart close 4h")]
     body: Annotated[
         str,
@@ -1135,6 +1138,7 @@ FAILURES: Mapping[str, str] = {
     "excluded_campaign": "The recipient is one of a campaign that this one excludes.",
     "messaged_recently": "The recipient got a message in the days that the campaign excludes.",
     "frequency_cap": "The recipient got as many messages as a cap on messages to one contact allows.",
+    "sequence_left": "The contact left the sequence before the message was sent.",
     "recipient_deleted": "The contact was deleted before the message was due.",
     "outcome_unknown": "The carrier's answer was lost and no report came; the message was not sent again.",
     "expired": "The message was not handed over before its expires_at.",
@@ -1330,6 +1334,7 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
     return CampaignResource(
         id=ids.encode_id(ids.CAMPAIGN, row.id),
         livemode=row.livemode,
+        sequence_id=optional_id(ids.SEQUENCE, row.sequence_id),
         name=row.name,
         body=row.body,
         from_=row.sender,

@@ -54,6 +54,14 @@ from msvs.models.requests import ApiRequest
 from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
+from msvs.models.sequences import (
+    EnrollmentState,
+    LeaveReason,
+    MessageSequence,
+    SequenceEnrollment,
+    SequenceStatus,
+    SequenceVersion,
+)
 from msvs.models.syncs import ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
 from msvs.models.tags import Tag
 from msvs.models.twilio import StatusCallback, TwilioMessage
@@ -104,6 +112,7 @@ __all__ = [
     "CreditBalance",
     "CreditRate",
     "DeliveryState",
+    "EnrollmentState",
     "ErasedSuppression",
     "Event",
     "EventState",
@@ -116,6 +125,7 @@ __all__ = [
     "InboundMessage",
     "Invitation",
     "Keyword",
+    "LeaveReason",
     "LedgerEntry",
     "LedgerKind",
     "ListMember",
@@ -130,6 +140,7 @@ __all__ = [
     "MessageKind",
     "MessageOrigin",
     "MessagePart",
+    "MessageSequence",
     "MessageStatus",
     "Notification",
     "OnUnknown",
@@ -152,6 +163,9 @@ __all__ = [
     "Segment",
     "Sender",
     "SenderKind",
+    "SequenceEnrollment",
+    "SequenceStatus",
+    "SequenceVersion",
     "Session",
     "ShortLink",
     "SourceStatus",

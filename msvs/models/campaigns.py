@@ -112,6 +112,7 @@ class Campaign(Model):
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
+    sequence_id = fields.UUIDField(null=True)
     name = fields.CharField(max_length=200)
     body = fields.TextField()
     sender = fields.CharField(max_length=16)

@@ -363,6 +363,9 @@ class CampaignRow(Protocol):
     def livemode(self) -> bool: ...
 
     @property
+    def sequence_id(self) -> UUID | None: ...
+
+    @property
     def name(self) -> str: ...
 
     @property
@@ -1686,6 +1689,43 @@ class MessagePartRow(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class MessageSequenceRow(Protocol):
+    """A row of `sequences`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def definition(self) -> JSONObject: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def published_at(self) -> datetime | None: ...
+
+    @property
+    def archived_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
 class NotificationRow(Protocol):
     """A row of `notifications`."""
 
@@ -2143,6 +2183,92 @@ class SenderRow(Protocol):
 
     @property
     def registration(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class SequenceEnrollmentRow(Protocol):
+    """A row of `sequence_enrollments`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def sequence_id(self) -> UUID: ...
+
+    @property
+    def version_id(self) -> UUID: ...
+
+    @property
+    def contact_id(self) -> UUID: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def leaving(self) -> str | None: ...
+
+    @property
+    def entered_by(self) -> str: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def wait_until(self) -> datetime: ...
+
+    @property
+    def due_at(self) -> datetime: ...
+
+    @property
+    def anchor_at(self) -> datetime | None: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class SequenceVersionRow(Protocol):
+    """A row of `sequence_versions`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def sequence_id(self) -> UUID: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def definition(self) -> JSONObject: ...
+
+    @property
+    def campaign_ids(self) -> list[str]: ...
+
+    @property
+    def leaves_on_reply(self) -> bool: ...
+
+    @property
+    def retired_at(self) -> datetime | None: ...
 
     @property
     def created_at(self) -> datetime: ...

@@ -59,7 +59,9 @@ RENAMED = {
     "CreateKeyword": "KeywordCreate",
     "CreateList": "ListCreate",
     "CreateSegment": "SegmentCreate",
+    "CreateSequence": "SequenceCreate",
     "CreateSuppression": "SuppressionCreate",
+    "EnrollContact": "EnrollmentCreate",
     "ImportContacts": "ContactImport",
     "ImportSuppressions": "SuppressionImport",
     "OptInEvidence": "OptIn",
@@ -69,11 +71,14 @@ RENAMED = {
     "ResendEvent": "EventResend",
     "SendBatch": "MessageBatchCreate",
     "SendMessage": "MessageCreate",
+    # Its own name is a type of several languages.
+    "SequenceResource": "MessageSequence",
     "SimulateReply": "InboundTest",
     "UpdateContact": "ContactUpdate",
     "UpdateKeyword": "KeywordUpdate",
     "UpdateList": "ListUpdate",
     "UpdateSegment": "SegmentUpdate",
+    "UpdateSequence": "SequenceUpdate",
     "CreateWebhook": "WebhookCreate",
     "UpdateWebhook": "WebhookUpdate",
     "UpdateWorkspace": "WorkspaceUpdate",
@@ -649,10 +654,10 @@ def _error_fields() -> Schema:
         "existing_id": {
             "type": "string",
             "description": (
-                "With contact_exists, suppression_exists, keyword_exists and webhook_exists: the existing"
-                " resource; with opt_in_revoked: the contact of the phone, if it has one."
+                "With contact_exists, suppression_exists, keyword_exists, webhook_exists and sequence_entered: the"
+                " existing resource; with opt_in_revoked: the contact of the phone, if it has one."
             ),
-            **details.id_of(f"(?:{ids.CONTACT}|{SUPPRESSION}|{ids.KEYWORD}|{ids.WEBHOOK})"),
+            **details.id_of(f"(?:{ids.CONTACT}|{SUPPRESSION}|{ids.KEYWORD}|{ids.WEBHOOK}|{ids.ENROLLMENT})"),
         },
         "opted_out_at": {
             "type": "string",

@@ -32,6 +32,7 @@ charges nothing; a live key (`msvs_live_…`) sends for real. All bodies are JSO
 TAGS: Mapping[str, str] = {
     "Messages": "One SMS to one phone.",
     "Campaigns": "Send one message to many contacts: lists, a segment, or contacts by id.",
+    "Sequences": "Send messages one after the other to each contact that enters: a welcome, a challenge, reminders.",
     "Contacts": "The people you send SMS to, with their consent and attributes.",
     "Imports": "Import contacts from files: upload, map, check, run and undo.",
     "Suppressions": "Phones to which nothing is sent, and consent records.",
@@ -254,6 +255,7 @@ PATH_IDS: Mapping[str, str] = {
     "tags": ids.TAG,
     "bulk_actions": ids.BULK_ACTION,
     "campaigns": ids.CAMPAIGN,
+    "sequences": ids.SEQUENCE,
     "contacts": ids.CONTACT,
     "lists": ids.CONTACT_LIST,
     "segments": ids.SEGMENT,
@@ -303,9 +305,13 @@ RESOURCE_IDS: Mapping[str, str] = {
     "MessageAttempt": ids.ATTEMPT,
     "Reconciliation": ids.CAMPAIGN,
     "Checkout": PURCHASE,
+    "MessageSequence": ids.SEQUENCE,
+    "SequenceStats": ids.SEQUENCE,
+    "Enrollment": ids.ENROLLMENT,
 }
 REFERENCES: Mapping[str, str] = {
     "campaign_id": ids.CAMPAIGN,
+    "sequence_id": ids.SEQUENCE,
     "contact_id": ids.CONTACT,
     "list_id": ids.CONTACT_LIST,
     "segment_id": ids.SEGMENT,

@@ -33,6 +33,9 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
     EventType.CAMPAIGN_TESTED: "All messages of the campaign's A/B test queued; the rest waits for the winner.",
     EventType.CAMPAIGN_WINNER_CHOSEN: "Winner of the campaign's A/B test chosen: `data.ab_test.winner`.",
+    EventType.SEQUENCE_ENTERED: "Contact entered a sequence.",
+    EventType.SEQUENCE_COMPLETED: "Contact took the last step of a sequence.",
+    EventType.SEQUENCE_LEFT: "Contact left a sequence before its end; `data.reason` tells why.",
     EventType.CONTACT_MERGED: "Contact merged into another, which is `data`; `data.merged_id` is the one that is gone.",
     EventType.CONTACT_UNREACHABLE: (
         "Messages to the contact's number failed again and again: campaigns skip it. `data.unreachable` tells why."
@@ -53,6 +56,7 @@ EVENT_DATA: Mapping[str, str] = {
     "message": "Message",
     "contact": "Contact",
     "campaign": "Campaign",
+    "sequence": "Enrollment",
     "import": "Import",
     "bulk_action": "BulkAction",
     "list": "ListSync",
@@ -151,6 +155,9 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
         "status": "preparing",
         "ab_test": {**_TEST, "tested_at": AT, "winner": "B", "winner_chosen_at": AT, "winner_chosen_by": "time"},
     },
+    EventType.SEQUENCE_ENTERED: {},
+    EventType.SEQUENCE_COMPLETED: {"state": "completed", "step": None, "due_at": None, "ended_at": AT},
+    EventType.SEQUENCE_LEFT: {"state": "left", "reason": "replied", "step": None, "due_at": None, "ended_at": AT},
     EventType.CONTACT_MERGED: {"merged_id": f"con_{ULID}"},
     EventType.CONTACT_UNREACHABLE: {
         "unreachable": {"at": AT, "code": "invalid_number", "message": FAILURES["invalid_number"]}

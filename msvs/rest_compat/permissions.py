@@ -26,7 +26,10 @@ PERMISSIONS: Mapping[str, Permission] = {
         ("unflagInbound", "readInboxThread", "unreadInboxThread", "createTestInbound"), Permission.INBOX_WRITE
     ),
     **dict.fromkeys(
-        ("listCampaigns", "retrieveCampaign", "listCampaignLinks", "retrieveAbTest", "reconcileCampaign"),
+        (
+            *("listCampaigns", "retrieveCampaign", "listCampaignLinks", "retrieveAbTest", "reconcileCampaign"),
+            *("listSequences", "retrieveSequence", "retrieveSequenceStats", "listEnrollments", "retrieveEnrollment"),
+        ),
         Permission.CAMPAIGNS_READ,
     ),
     **dict.fromkeys(
@@ -35,6 +38,8 @@ PERMISSIONS: Mapping[str, Permission] = {
             *("createCampaign", "previewCampaign", "updateCampaign", "deleteCampaign", "launchCampaign"),
             *("cloneCampaign", "cancelCampaign", "pauseCampaign", "resumeCampaign"),
             *("archiveCampaign", "unarchiveCampaign"),
+            *("createSequence", "updateSequence", "deleteSequence", "publishSequence", "pauseSequence"),
+            *("resumeSequence", "archiveSequence", "createEnrollment", "removeEnrollment"),
         ),
         Permission.CAMPAIGNS_WRITE,
     ),

@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
+from datetime import datetime
 from enum import Enum, auto
 from functools import partial
 from uuid import UUID
 
 from msvs import database
 from msvs.api.campaigns import ab_tests, audiences, campaigns, lifecycle
+from msvs.api.campaigns import sequence_steps as steps
 from msvs.api.campaigns.budgets import OverBudget, pause_over_budget
 from msvs.api.campaigns.lifecycle import Cleared
 from msvs.api.context import Context, Services
 from msvs.api.notifier import WorkQueue, notify_now
 from msvs.api.unit_of_work import in_unit_of_work
+from msvs.workers import sequences
 from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
@@ -31,7 +34,7 @@ ROUND = 16
 async def expand_campaigns(
     services: Services, *, seconds: float = 10.0, chunk: int = audiences.CHUNK, stop: StopFlag | None = None
 ) -> int:
-    """Bring campaigns forward, a chunk each in turn, until none is due or the time is up; messages made.
+    """Bring sequences and campaigns forward, a chunk each in turn, until none is due or the time is up; messages made.
 
     One that breaks holds up no other; its error is raised once the others are done. After `stop` nothing is begun.
     """
@@ -41,6 +44,7 @@ async def expand_campaigns(
     started: set[UUID] = set()
     broken: set[UUID] = set()
     failures = Failures()
+    await failures.outlive("sequences", sequences.bring_forward(services, failures, stop=stop), 0)
     await failures.outlive("resume", _resume(), 0)
     await failures.outlive("winners", _choose_winners(), None)
     clearing = _clear_canceled(services, time.monotonic() + CLEAR_SHARE * seconds, failures, stop)
@@ -75,6 +79,11 @@ async def expand_campaigns(
         break
     failures.end()
     return made
+
+
+async def has_work(services: Services, now: datetime) -> bool:
+    """Return whether a campaign or a sequence has something to do."""
+    return await lifecycle.has_work(services, now) or await steps.has_work(now)
 
 
 async def _resume() -> int:

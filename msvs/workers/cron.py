@@ -17,14 +17,13 @@ from redis.exceptions import RedisError
 
 from msvs import database
 from msvs.api.accounts import mail_outbox, secret_keys
-from msvs.api.campaigns import lifecycle
 from msvs.api.context import Services
 from msvs.api.dispatch.lanes import has_due
 from msvs.api.notifier import Notifier, WorkQueue
 from msvs.loops import new_runner
 from msvs.packs import Billing
 from msvs.settings import Settings, SettingsError
-from msvs.workers import billing, exports, imports, maintenance, reports, status_callbacks
+from msvs.workers import billing, campaigns, exports, imports, maintenance, reports, status_callbacks
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +53,7 @@ Question = Callable[[Services, datetime], Awaitable[bool]]
 
 QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.MESSAGES: has_due,
-    WorkQueue.CAMPAIGNS: lifecycle.has_work,
+    WorkQueue.CAMPAIGNS: campaigns.has_work,
     WorkQueue.REPORTS: reports.has_due,
     WorkQueue.WEBHOOKS: status_callbacks.has_due,
     WorkQueue.MAIL: mail_outbox.has_due,

@@ -194,6 +194,42 @@ const (
 	EngagementSent      Engagement = "sent"
 )
 
+// EnrollmentEnteredBy is one of the values below, or one that came later.
+type EnrollmentEnteredBy string
+
+// Values of EnrollmentEnteredBy that this version knows.
+const (
+	EnrollmentEnteredByAPI     EnrollmentEnteredBy = "api"
+	EnrollmentEnteredByList    EnrollmentEnteredBy = "list"
+	EnrollmentEnteredByKeyword EnrollmentEnteredBy = "keyword"
+	EnrollmentEnteredByTag     EnrollmentEnteredBy = "tag"
+	EnrollmentEnteredByEvent   EnrollmentEnteredBy = "event"
+)
+
+// EnrollmentReason is one of the values below, or one that came later.
+type EnrollmentReason string
+
+// Values of EnrollmentReason that this version knows.
+const (
+	EnrollmentReasonReplied        EnrollmentReason = "replied"
+	EnrollmentReasonOptedOut       EnrollmentReason = "opted_out"
+	EnrollmentReasonGoal           EnrollmentReason = "goal"
+	EnrollmentReasonCondition      EnrollmentReason = "condition"
+	EnrollmentReasonRemoved        EnrollmentReason = "removed"
+	EnrollmentReasonArchived       EnrollmentReason = "archived"
+	EnrollmentReasonContactDeleted EnrollmentReason = "contact_deleted"
+)
+
+// EnrollmentState is one of the values below, or one that came later.
+type EnrollmentState string
+
+// Values of EnrollmentState that this version knows.
+const (
+	EnrollmentStateActive    EnrollmentState = "active"
+	EnrollmentStateCompleted EnrollmentState = "completed"
+	EnrollmentStateLeft      EnrollmentState = "left"
+)
+
 // ErrorCode is one of the values below, or one that came later.
 type ErrorCode string
 
@@ -218,6 +254,7 @@ const (
 	ErrorCodeCampaignNotDraft         ErrorCode = "campaign_not_draft"
 	ErrorCodeCampaignNotEnded         ErrorCode = "campaign_not_ended"
 	ErrorCodeCampaignNotPaused        ErrorCode = "campaign_not_paused"
+	ErrorCodeCampaignOfSequence       ErrorCode = "campaign_of_sequence"
 	ErrorCodeCampaignTerminal         ErrorCode = "campaign_terminal"
 	ErrorCodeCannedAnswerExists       ErrorCode = "canned_answer_exists"
 	ErrorCodeCardMissing              ErrorCode = "card_missing"
@@ -289,6 +326,8 @@ const (
 	ErrorCodeScopeMissing             ErrorCode = "scope_missing"
 	ErrorCodeSenderInvalid            ErrorCode = "sender_invalid"
 	ErrorCodeSenderNotAllowed         ErrorCode = "sender_not_allowed"
+	ErrorCodeSequenceEntered          ErrorCode = "sequence_entered"
+	ErrorCodeSequenceState            ErrorCode = "sequence_state"
 	ErrorCodeServiceUnavailable       ErrorCode = "service_unavailable"
 	ErrorCodeSignUpClosed             ErrorCode = "sign_up_closed"
 	ErrorCodeSourceLimit              ErrorCode = "source_limit"
@@ -353,6 +392,9 @@ const (
 	EventTypeCampaignCanceled     EventType = "campaign.canceled"
 	EventTypeCampaignTested       EventType = "campaign.tested"
 	EventTypeCampaignWinnerChosen EventType = "campaign.winner_chosen"
+	EventTypeSequenceEntered      EventType = "sequence.entered"
+	EventTypeSequenceCompleted    EventType = "sequence.completed"
+	EventTypeSequenceLeft         EventType = "sequence.left"
 	EventTypeImportCompleted      EventType = "import.completed"
 	EventTypeBulkActionCompleted  EventType = "bulk_action.completed"
 	EventTypeListSyncCompleted    EventType = "list.sync.completed"
@@ -406,6 +448,7 @@ const (
 	FailureCodeRegionNotEnabled     FailureCode = "region_not_enabled"
 	FailureCodeSenderNotAllowed     FailureCode = "sender_not_allowed"
 	FailureCodeSenderRejected       FailureCode = "sender_rejected"
+	FailureCodeSequenceLeft         FailureCode = "sequence_left"
 	FailureCodeUnreachable          FailureCode = "unreachable"
 	FailureCodeVariableMissing      FailureCode = "variable_missing"
 )
@@ -574,6 +617,17 @@ const (
 	MessageOriginDashboard MessageOrigin = "dashboard"
 )
 
+// MessageSequenceStatus is one of the values below, or one that came later.
+type MessageSequenceStatus string
+
+// Values of MessageSequenceStatus that this version knows.
+const (
+	MessageSequenceStatusDraft    MessageSequenceStatus = "draft"
+	MessageSequenceStatusActive   MessageSequenceStatus = "active"
+	MessageSequenceStatusPaused   MessageSequenceStatus = "paused"
+	MessageSequenceStatusArchived MessageSequenceStatus = "archived"
+)
+
 // MessageStatus is one of the values below, or one that came later.
 type MessageStatus string
 
@@ -732,6 +786,35 @@ const (
 	SenderSourceWorkspaceDefault SenderSource = "workspace_default"
 )
 
+// SequenceCreateTemplate is one of the values below, or one that came later.
+type SequenceCreateTemplate string
+
+// Values of SequenceCreateTemplate that this version knows.
+const (
+	SequenceCreateTemplateChallenge       SequenceCreateTemplate = "challenge"
+	SequenceCreateTemplateWebinarReminder SequenceCreateTemplate = "webinar_reminder"
+	SequenceCreateTemplateWelcome         SequenceCreateTemplate = "welcome"
+)
+
+// SequenceEntryEvents is one of the values below, or one that came later.
+type SequenceEntryEvents string
+
+// Values of SequenceEntryEvents that this version knows.
+const (
+	SequenceEntryEventsContactOptedIn SequenceEntryEvents = "contact.opted_in"
+	SequenceEntryEventsMessageClicked SequenceEntryEvents = "message.clicked"
+	SequenceEntryEventsMessageReplied SequenceEntryEvents = "message.replied"
+)
+
+// SequenceStepOtherwise is one of the values below, or one that came later.
+type SequenceStepOtherwise string
+
+// Values of SequenceStepOtherwise that this version knows.
+const (
+	SequenceStepOtherwiseLeave SequenceStepOtherwise = "leave"
+	SequenceStepOtherwiseSkip  SequenceStepOtherwise = "skip"
+)
+
 // SourceFieldType is one of the values below, or one that came later.
 type SourceFieldType string
 
@@ -770,6 +853,9 @@ const (
 	SubscribedEventCampaignCanceled     SubscribedEvent = "campaign.canceled"
 	SubscribedEventCampaignTested       SubscribedEvent = "campaign.tested"
 	SubscribedEventCampaignWinnerChosen SubscribedEvent = "campaign.winner_chosen"
+	SubscribedEventSequenceEntered      SubscribedEvent = "sequence.entered"
+	SubscribedEventSequenceCompleted    SubscribedEvent = "sequence.completed"
+	SubscribedEventSequenceLeft         SubscribedEvent = "sequence.left"
 	SubscribedEventImportCompleted      SubscribedEvent = "import.completed"
 	SubscribedEventBulkActionCompleted  SubscribedEvent = "bulk_action.completed"
 	SubscribedEventListSyncCompleted    SubscribedEvent = "list.sync.completed"
@@ -1091,6 +1177,8 @@ type Campaign struct {
 	Object string `json:"object"`
 	// Whether it is live; false in the sandbox.
 	Livemode bool `json:"livemode"`
+	// The sequence whose step it is; null for a campaign by itself.
+	SequenceID *string `json:"sequence_id"`
 	// The name, shown to your team only.
 	Name string `json:"name"`
 	// The text, with variables.
@@ -2374,6 +2462,57 @@ func (v *EncodingExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// Enrollment: A contact's way through a sequence.
+type Enrollment struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// The sequence.
+	SequenceID string `json:"sequence_id"`
+	// The version that the contact entered, and stays on.
+	SequenceVersion int64 `json:"sequence_version"`
+	// The contact.
+	ContactID string `json:"contact_id"`
+	// The state.
+	State EnrollmentState `json:"state"`
+	// Why the contact left; null unless it did.
+	Reason *EnrollmentReason `json:"reason"`
+	// How the contact entered.
+	EnteredBy EnrollmentEnteredBy `json:"entered_by"`
+	// The step that comes next; null at the end.
+	Step *string `json:"step"`
+	// When the next step is due; null at the end.
+	DueAt *time.Time `json:"due_at"`
+	// The contact's own anchor.
+	AnchorAt *time.Time `json:"anchor_at"`
+	// When the contact entered.
+	CreatedAt time.Time `json:"created_at"`
+	// When the contact completed the sequence or left it.
+	EndedAt *time.Time `json:"ended_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Enrollment) UnmarshalJSON(text []byte) error {
+	type plain Enrollment
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// EnrollmentCreate: A contact that enters a sequence, by its id or its phone.
+type EnrollmentCreate struct {
+	// The contact.
+	ContactID *string `json:"contact_id,omitempty"`
+	// The phone, in E.164 format, whose contact is made if there is none.
+	Phone *string `json:"phone,omitempty"`
+	// The contact's own anchor in place of the sequence's, such as an appointment.
+	AnchorAt *time.Time `json:"anchor_at,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v EnrollmentCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // Erasure: Confirmation that a contact was erased, with the time.
 type Erasure struct {
 	ID       *string   `json:"id"`
@@ -3420,6 +3559,55 @@ func (v *MessagePreview) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// MessageSequence: Messages that a contact gets one after the other.
+type MessageSequence struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// The name, shown to your team only.
+	Name string `json:"name"`
+	// The status.
+	Status MessageSequenceStatus `json:"status"`
+	// The number of the version published last.
+	PublishedVersion *int64 `json:"published_version"`
+	// Whether it was changed since it was published.
+	HasChanges bool `json:"has_changes"`
+	// The steps, in their order.
+	Steps []SequenceStep `json:"steps"`
+	// The sender; null for the workspace's.
+	From  *string        `json:"from"`
+	Entry *SequenceEntry `json:"entry"`
+	// The filter whose matches leave with the reason `goal`.
+	Goal map[string]any `json:"goal"`
+	// Whether a contact that replies leaves.
+	LeaveOnReply bool `json:"leave_on_reply"`
+	// Whether a contact may enter again after it ended.
+	MayReenter bool `json:"may_reenter"`
+	// Whether quiet hours hold messages.
+	QuietHours bool `json:"quiet_hours"`
+	// The time that `anchor_minutes` count from.
+	AnchorAt *time.Time     `json:"anchor_at"`
+	Stats    SequenceCounts `json:"stats"`
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
+	Version string `json:"version"`
+	// When it was published last.
+	PublishedAt *time.Time `json:"published_at"`
+	// When it was archived.
+	ArchivedAt *time.Time `json:"archived_at"`
+	// When it was created.
+	CreatedAt time.Time `json:"created_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *MessageSequence) UnmarshalJSON(text []byte) error {
+	type plain MessageSequence
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // MessageTimeline: Everything that happened to a message, in order.
 type MessageTimeline struct {
 	ID       string          `json:"id"`
@@ -3943,6 +4131,189 @@ func (v *SenderExplanation) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// SequenceCounts: The contacts of a sequence: those who entered are inside, completed it or left it.
+type SequenceCounts struct {
+	// All who entered.
+	Entered int64 `json:"entered"`
+	// Those who are inside.
+	Inside int64 `json:"inside"`
+	// Those who took the last step.
+	Completed int64 `json:"completed"`
+	// Those who left before it.
+	Left int64 `json:"left"`
+	// Those who left, by reason.
+	LeftByReason map[string]any `json:"left_by_reason"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SequenceCounts) UnmarshalJSON(text []byte) error {
+	type plain SequenceCounts
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// SequenceCreate: A new sequence, a draft until it is published.
+type SequenceCreate struct {
+	// Internal name (your team only).
+	Name string `json:"name"`
+	// The steps and options to begin with, for all that is not given.
+	Template *SequenceCreateTemplate `json:"template,omitempty"`
+	// The steps, in their order.
+	Steps []SequenceStep `json:"steps,omitempty"`
+	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
+	// none is given.
+	From  *string        `json:"from,omitempty"`
+	Entry *SequenceEntry `json:"entry,omitempty"`
+	// A filter as segments have it. A contact that matches it when a step is due leaves with the reason `goal`.
+	Goal *SegmentCondition `json:"goal,omitempty"`
+	// Whether a contact that replies leaves. True if none is given.
+	LeaveOnReply *bool `json:"leave_on_reply,omitempty"`
+	// Whether a contact may enter again after it completed or left. False if none is given.
+	MayReenter *bool `json:"may_reenter,omitempty"`
+	// Whether to hold messages during the recipients' quiet hours. True if none is given.
+	QuietHours *bool `json:"quiet_hours,omitempty"`
+	// The time that `anchor_minutes` count from, such as the start of a webinar, as ISO-8601.
+	AnchorAt *time.Time `json:"anchor_at,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v SequenceCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// SequenceEntry: How contacts enter a sequence besides calls: all who join a list, text a keyword, get a tag, or do
+// something.
+type SequenceEntry struct {
+	// Contacts that are put on one of these lists.
+	ListIDs []string `json:"list_ids,omitempty"`
+	// Contacts that text one of these keywords.
+	KeywordIDs []string `json:"keyword_ids,omitempty"`
+	// Contacts that get one of these tags.
+	Tags []string `json:"tags,omitempty"`
+	// Contacts to whom one of these events happens.
+	Events []SequenceEntryEvents `json:"events,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v SequenceEntry) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// SequenceStats: The statistics of a sequence, step by step.
+type SequenceStats struct {
+	ID     string         `json:"id"`
+	Object string         `json:"object"`
+	Stats  SequenceCounts `json:"stats"`
+	// The steps of each version, the newest version first.
+	Steps []SequenceStepStats `json:"steps"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SequenceStats) UnmarshalJSON(text []byte) error {
+	type plain SequenceStats
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// SequenceStep: A step of a sequence: a wait, a condition, and a message.
+type SequenceStep struct {
+	// A name of the step, unique in the sequence.
+	Key string `json:"key"`
+	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+	Body string `json:"body"`
+	// The number of minutes to wait after the step before it, or after entering.
+	WaitMinutes *int64 `json:"wait_minutes,omitempty"`
+	// The number of minutes after the anchor, such as the start of a webinar, at which it is due; less than 0 for
+	// before it. It takes the place of `wait_minutes`. A step is skipped that would be more than 60 minutes late.
+	AnchorMinutes *int64 `json:"anchor_minutes,omitempty"`
+	// The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock.
+	SendAtLocal *string        `json:"send_at_local,omitempty"`
+	OnlyIf      *StepCondition `json:"only_if,omitempty"`
+	// What happens if the condition does not hold: `skip` the step (if none is given), or `leave`.
+	Otherwise *SequenceStepOtherwise `json:"otherwise,omitempty"`
+	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
+	// Their hosts must be public names. False if it is left out.
+	ShortenLinks *bool `json:"shorten_links,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v SequenceStep) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// SequenceStepStats: What became of a step of one version of a sequence.
+type SequenceStepStats struct {
+	Object string `json:"object"`
+	// The version.
+	SequenceVersion int64 `json:"sequence_version"`
+	// The step.
+	Key string `json:"key"`
+	// The place of the step, from 0.
+	Position int64 `json:"position"`
+	// The campaign as which it sends; messages of the step have its id.
+	CampaignID string `json:"campaign_id"`
+	// Contacts who wait for it.
+	Waiting int64 `json:"waiting"`
+	// Contacts for whom it was taken.
+	Entered int64 `json:"entered"`
+	// Contacts who got no message.
+	Skipped int64 `json:"skipped"`
+	// Contacts who got no message, by reason.
+	SkippedByReason map[string]any `json:"skipped_by_reason"`
+	// Contacts who left while they waited for it.
+	Left int64 `json:"left"`
+	// Messages that wait.
+	Queued int64 `json:"queued"`
+	// Messages that a carrier has, without those delivered.
+	Sent int64 `json:"sent"`
+	// Messages delivered, those with a reply included.
+	Delivered int64 `json:"delivered"`
+	// Messages that failed.
+	Failed int64 `json:"failed"`
+	// Messages canceled before a carrier had them.
+	Canceled int64 `json:"canceled"`
+	// Messages with a click.
+	Clicked int64 `json:"clicked"`
+	// Messages with a reply.
+	Replied int64 `json:"replied"`
+	// Contacts who answered STOP.
+	OptedOut int64 `json:"opted_out"`
+	// Credits reserved or spent.
+	CreditsUsed int64 `json:"credits_used"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SequenceStepStats) UnmarshalJSON(text []byte) error {
+	type plain SequenceStepStats
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// SequenceUpdate: Changes to a sequence, which hold for those who enter after it is published again. What is left out
+// stays.
+type SequenceUpdate struct {
+	// Internal name (your team only).
+	Name *string `json:"name,omitempty"`
+	// The steps, in their order.
+	Steps []SequenceStep `json:"steps,omitempty"`
+	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
+	// none is given.
+	From  *Opt[string]        `json:"from,omitempty"`
+	Entry *Opt[SequenceEntry] `json:"entry,omitempty"`
+	// A filter as segments have it. A contact that matches it when a step is due leaves with the reason `goal`.
+	Goal *Opt[SegmentCondition] `json:"goal,omitempty"`
+	// Whether a contact that replies leaves. True if none is given.
+	LeaveOnReply *bool `json:"leave_on_reply,omitempty"`
+	// Whether a contact may enter again after it completed or left. False if none is given.
+	MayReenter *bool `json:"may_reenter,omitempty"`
+	// Whether to hold messages during the recipients' quiet hours. True if none is given.
+	QuietHours *bool `json:"quiet_hours,omitempty"`
+	// The time that `anchor_minutes` count from, such as the start of a webinar, as ISO-8601.
+	AnchorAt *Opt[time.Time] `json:"anchor_at,omitempty"`
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
+	Version *string `json:"version,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v SequenceUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // SettingChoice: A value that a setting can have in the account.
 type SettingChoice struct {
 	// The value to send.
@@ -4082,6 +4453,23 @@ func (v *StateChange) UnmarshalJSON(text []byte) error {
 	type plain StateChange
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
+
+// StepCondition: The condition of a step. All that is given must hold when its time has come.
+type StepCondition struct {
+	// A filter as segments have it, which the contact must match.
+	Filter *SegmentCondition `json:"filter,omitempty"`
+	// An earlier step, a link of whose message the contact clicked.
+	Clicked *string `json:"clicked,omitempty"`
+	// An earlier step, no link of whose message the contact clicked.
+	NotClicked *string `json:"not_clicked,omitempty"`
+	// An earlier step to whose message the contact replied.
+	Replied *string `json:"replied,omitempty"`
+	// An earlier step to whose message the contact did not reply.
+	NotReplied *string `json:"not_replied,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v StepCondition) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // Suppression: A phone to which nothing is sent, with the reason and the time.
 type Suppression struct {
@@ -4830,6 +5218,8 @@ func newEventData(kind EventType) any {
 		return new(Credits)
 	case EventTypeInboundReceived:
 		return new(InboundReceived)
+	case EventTypeSequenceEntered, EventTypeSequenceCompleted, EventTypeSequenceLeft:
+		return new(Enrollment)
 	case EventTypeImportCompleted:
 		return new(Import)
 	case EventTypeBulkActionCompleted:

@@ -16,6 +16,8 @@ type resources struct {
 	Messages *MessagesService
 	// Send one message to many contacts: lists, a segment, or contacts by id.
 	Campaigns *CampaignsService
+	// Send messages one after the other to each contact that enters: a welcome, a challenge, reminders.
+	Sequences *SequencesService
 	// The people you send SMS to, with their consent and attributes.
 	Contacts *ContactsService
 	// Phones to which nothing is sent, and consent records.
@@ -54,6 +56,7 @@ func newResources(c *Client) resources {
 	var r resources
 	r.Messages = &MessagesService{c}
 	r.Campaigns = &CampaignsService{c}
+	r.Sequences = &SequencesService{c}
 	r.Contacts = &ContactsService{c}
 	r.Suppressions = &SuppressionsService{c}
 	r.Exports = &ExportsService{c}
@@ -300,6 +303,115 @@ func (s *CampaignsService) Archive(ctx context.Context, id string, options ...Re
 // Unarchive: Take a campaign out of the archive.
 func (s *CampaignsService) Unarchive(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/unarchive", id), nil, nil, options)
+}
+
+// SequencesService: Send messages one after the other to each contact that enters: a welcome, a challenge, reminders.
+type SequencesService struct{ client *Client }
+
+// Create: Create a sequence as a draft.
+func (s *SequencesService) Create(ctx context.Context, params SequenceCreate, options ...RequestOption) (*MessageSequence, error) {
+	return call[MessageSequence](ctx, s.client, "POST", "/v1/sequences", nil, params, options)
+}
+
+// SequencesListParams says which page of a list, and of what.
+type SequencesListParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+	// Only sequences of this status.
+	Status *MessageSequenceStatus `url:"status"`
+}
+
+// List: List sequences.
+func (s *SequencesService) List(ctx context.Context, params SequencesListParams, options ...RequestOption) (*Page[MessageSequence], error) {
+	return list[MessageSequence](ctx, s.client, "/v1/sequences", queryOf(params), options)
+}
+
+// ListAutoPaging goes through all pages of List.
+func (s *SequencesService) ListAutoPaging(ctx context.Context, params SequencesListParams, options ...RequestOption) *Iterator[MessageSequence] {
+	return iterate[MessageSequence](ctx, s.client, "/v1/sequences", queryOf(params), options)
+}
+
+// Retrieve: Retrieve a sequence.
+func (s *SequencesService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*MessageSequence, error) {
+	return call[MessageSequence](ctx, s.client, "GET", pathOf("/v1/sequences/%s", id), nil, nil, options)
+}
+
+// Update: Update a sequence; contacts who are inside stay on the version that they entered.
+func (s *SequencesService) Update(ctx context.Context, id string, params SequenceUpdate, options ...RequestOption) (*MessageSequence, error) {
+	return call[MessageSequence](ctx, s.client, "POST", pathOf("/v1/sequences/%s", id), nil, params, options)
+}
+
+// Delete: Delete a draft of a sequence.
+func (s *SequencesService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
+	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/sequences/%s", id), nil, nil, options)
+}
+
+// Publish: Publish a sequence as it stands.
+func (s *SequencesService) Publish(ctx context.Context, id string, options ...RequestOption) (*MessageSequence, error) {
+	return call[MessageSequence](ctx, s.client, "POST", pathOf("/v1/sequences/%s/publish", id), nil, nil, options)
+}
+
+// Pause: Pause a sequence: no step is taken until it is resumed.
+func (s *SequencesService) Pause(ctx context.Context, id string, options ...RequestOption) (*MessageSequence, error) {
+	return call[MessageSequence](ctx, s.client, "POST", pathOf("/v1/sequences/%s/pause", id), nil, nil, options)
+}
+
+// Resume: Resume a sequence.
+func (s *SequencesService) Resume(ctx context.Context, id string, options ...RequestOption) (*MessageSequence, error) {
+	return call[MessageSequence](ctx, s.client, "POST", pathOf("/v1/sequences/%s/resume", id), nil, nil, options)
+}
+
+// Archive: Archive a sequence: everyone leaves, and nobody enters any more.
+func (s *SequencesService) Archive(ctx context.Context, id string, options ...RequestOption) (*MessageSequence, error) {
+	return call[MessageSequence](ctx, s.client, "POST", pathOf("/v1/sequences/%s/archive", id), nil, nil, options)
+}
+
+// RetrieveStats: Retrieve the statistics of a sequence, step by step.
+func (s *SequencesService) RetrieveStats(ctx context.Context, id string, options ...RequestOption) (*SequenceStats, error) {
+	return call[SequenceStats](ctx, s.client, "GET", pathOf("/v1/sequences/%s/stats", id), nil, nil, options)
+}
+
+// CreateEnrollment: Let a contact enter a sequence.
+func (s *SequencesService) CreateEnrollment(ctx context.Context, id string, params EnrollmentCreate, options ...RequestOption) (*Enrollment, error) {
+	return call[Enrollment](ctx, s.client, "POST", pathOf("/v1/sequences/%s/enrollments", id), nil, params, options)
+}
+
+// SequencesListEnrollmentsParams says which page of a list, and of what.
+type SequencesListEnrollmentsParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+	// Only enrollments in this state.
+	State *EnrollmentState `url:"state"`
+	// Only enrollments of this contact.
+	ContactID *string `url:"contact_id"`
+}
+
+// ListEnrollments: List the enrollments in a sequence.
+func (s *SequencesService) ListEnrollments(ctx context.Context, id string, params SequencesListEnrollmentsParams, options ...RequestOption) (*Page[Enrollment], error) {
+	return list[Enrollment](ctx, s.client, pathOf("/v1/sequences/%s/enrollments", id), queryOf(params), options)
+}
+
+// ListEnrollmentsAutoPaging goes through all pages of ListEnrollments.
+func (s *SequencesService) ListEnrollmentsAutoPaging(ctx context.Context, id string, params SequencesListEnrollmentsParams, options ...RequestOption) *Iterator[Enrollment] {
+	return iterate[Enrollment](ctx, s.client, pathOf("/v1/sequences/%s/enrollments", id), queryOf(params), options)
+}
+
+// RetrieveEnrollment: Retrieve an enrollment.
+func (s *SequencesService) RetrieveEnrollment(ctx context.Context, id string, enrollmentID string, options ...RequestOption) (*Enrollment, error) {
+	return call[Enrollment](ctx, s.client, "GET", pathOf("/v1/sequences/%s/enrollments/%s", id, enrollmentID), nil, nil, options)
+}
+
+// RemoveEnrollment: Take a contact out of a sequence.
+func (s *SequencesService) RemoveEnrollment(ctx context.Context, id string, enrollmentID string, options ...RequestOption) (*Enrollment, error) {
+	return call[Enrollment](ctx, s.client, "DELETE", pathOf("/v1/sequences/%s/enrollments/%s", id, enrollmentID), nil, nil, options)
 }
 
 // ContactsService: The people you send SMS to, with their consent and attributes.

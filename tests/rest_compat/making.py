@@ -30,6 +30,7 @@ EVERY = {"all": [{"field": "phone", "op": "exists"}]}
 NOUNS = {
     "messages": "message",
     "campaigns": "campaign",
+    "sequences": "sequence",
     "contacts": "contact",
     "lists": "list",
     "segments": "segment",
@@ -109,6 +110,9 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     draft = await post(
         client, "/v1/campaigns", name="Open", body="Hi", audience={"list_ids": [contact_list]}, draft=True
     )
+    sequence = await post(client, "/v1/sequences", name="Challenge", steps=[{"key": "a", "body": "Hi"}])
+    await post(client, f"/v1/sequences/{sequence['id']}/publish", 200)
+    enrollment = await post(client, f"/v1/sequences/{sequence['id']}/enrollments", contact_id=contact)
     webhook = await post(client, "/v1/webhooks", url=WEBHOOK_URL, events=["*"])
     event = await post(client, f"/v1/webhooks/{webhook['id']}/test", 200)
     inbound = await post(client, "/v1/test/inbound", from_=to, body="Thanks")
@@ -133,6 +137,9 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         "keyword": keyword["id"],
         "segment": segment["id"],
         "campaign": campaign["id"],
+        "sequence": sequence["id"],
+        "enrollment": enrollment["id"],
+        "draft_sequence": (await post(client, "/v1/sequences", name="Spare"))["id"],
         "draft": draft["id"],
         "webhook": webhook["id"],
         "event": event["id"],
@@ -146,13 +153,14 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
 
 
 # Operations that only a draft admits.
-ON_DRAFTS = ("launchCampaign", "deleteCampaign")
+ON_DRAFTS = {"launchCampaign": "draft", "deleteCampaign": "draft", "deleteSequence": "draft_sequence"}
 
 
 def path_of(template: str, known: Mapping[str, str], operation_id: str = "") -> str:
     """The path with the ids of known resources."""
-    noun = "draft" if operation_id in ON_DRAFTS else NOUNS.get(template.split("/")[2], "")
-    return template.replace("{id}", known.get(noun, "")).replace("{contact_id}", known.get("contact", ""))
+    noun = ON_DRAFTS.get(operation_id) or NOUNS.get(template.split("/")[2], "")
+    path = template.replace("{id}", known.get(noun, "")).replace("{contact_id}", known.get("contact", ""))
+    return path.replace("{enrollment_id}", known.get("enrollment", ""))
 
 
 async def hurry() -> None:

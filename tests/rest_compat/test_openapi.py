@@ -170,6 +170,10 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         assert (data["completed_at"] is not None) is (verb == "completed")
         assert (data["canceled_at"] is not None) is (verb == "canceled")
         assert (data["dispatched_at"] is not None) is (verb != "started")
+    elif subject == "sequence":
+        assert data["state"] == {"entered": "active"}.get(verb, verb)
+        assert (data["reason"] is not None) is (verb == "left")
+        assert (data["ended_at"] is not None) is (verb != "entered")
     elif subject == "contact":
         consenting = dict.fromkeys(("merged", "unreachable", "reachable"), "opted_in")
         assert data["opt_in"]["status"] == consenting.get(verb, verb)
@@ -285,6 +289,11 @@ async def test_an_example_is_accepted_as_it_stands(api: httpx.AsyncClient, endpo
     body = substituted(operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("example"), known)
     if endpoint.operation_id == "resumeCampaign":
         await post(api, f"/v1/campaigns/{known['campaign']}/pause", 200)
+    if endpoint.operation_id == "resumeSequence":
+        await post(api, f"/v1/sequences/{known['sequence']}/pause", 200)
+    if endpoint.operation_id == "createEnrollment":
+        await post(api, f"/v1/sequences/{known['sequence']}", 200, may_reenter=True)
+        body["contact_id"] = known["other_contact"]
     if endpoint.operation_id == "createWebhook":
         # One of the same URL would be in its way.
         await api.delete(f"/v1/webhooks/{known['webhook']}")

@@ -80,6 +80,12 @@ async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
                 due_at=datetime.now(UTC),
             )
         return path.replace("{id}", contact_list)
+    elif path == "/v1/sequences/{id}/enrollments":
+        sequence = (await post(api, "/v1/sequences", name="Welcome", template="welcome"))["id"]
+        await post(api, f"/v1/sequences/{sequence}/publish", 200)
+        for number in range(COUNT):
+            await post(api, f"/v1/sequences/{sequence}/enrollments", phone=f"+1212555010{number}")
+        return path.replace("{id}", sequence)
     elif path == "/v1/contacts/{id}/consent":
         contact = (await post(api, "/v1/contacts", phone="+12125550100", opt_in={"source": "form"}))["id"]
         for _ in range(COUNT - 1):
@@ -113,6 +119,8 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
             await post(api, path, kind="ledger")
         case "/v1/lists":
             await post(api, path, name=f"List {number}")
+        case "/v1/sequences":
+            await post(api, path, name=f"Sequence {number}")
         case "/v1/keywords":
             contact_list = await post(api, "/v1/lists", name=f"List {number}")
             await post(api, path, word=f"JOIN{number}", list_id=contact_list["id"])

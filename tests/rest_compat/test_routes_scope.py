@@ -31,6 +31,9 @@ LISTS = [endpoint for endpoint in ENDPOINTS if endpoint.method == "GET" and "{" 
 TABLES = (
     "messages",
     "campaigns",
+    "sequences",
+    "sequence_versions",
+    "sequence_enrollments",
     "contacts",
     "contact_lists",
     "list_members",
@@ -78,7 +81,7 @@ async def test_a_resource_of_another_is_not_there(
         body = {"update": "fill"}
     if endpoint.operation_id == "addListContacts":
         body = {"contact_ids": [known["contact"]]}
-    if endpoint.operation_id == "mergeContacts":
+    if endpoint.operation_id in ("mergeContacts", "createEnrollment"):
         body = {"contact_id": known["other_contact"]}
     if endpoint.operation_id == "recoverWebhook":
         body = {"since": (await get(api, path_of("/v1/webhooks/{id}", known)))["created_at"]}
@@ -88,7 +91,7 @@ async def test_a_resource_of_another_is_not_there(
         response = await stranger.request(endpoint.method, path, json=json)
         error = response.json()["error"]
         assert (response.status_code, error["code"]) == (404, "resource_missing")
-        assert error["param"] in ("id", "contact_id")
+        assert error["param"] in ("id", "contact_id", "enrollment_id")
     assert await contents() == before
     # The same request by its owner finds it.
     own = await api.request(endpoint.method, path, json=None if endpoint.method == "GET" else body)

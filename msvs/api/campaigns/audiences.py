@@ -462,6 +462,57 @@ async def _take_recipients(
     return recipients
 
 
+FIND_WITH_SETTINGS = (
+    "SELECT campaigns.*, settings.blocked_regions, settings.enabled_regions, settings.default_sender,"
+    f" settings.campaigns_admit_unknown, {rates.AS_JSON} AS rates FROM campaigns"
+    " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
+    + settings_of_mode.JOIN.format(livemode="campaigns.livemode")
+    + " WHERE campaigns.id = $1 AND "
+)
+FIND_EXPANDING = FIND_WITH_SETTINGS + "campaigns.status = 'preparing' AND campaigns.started_at IS NOT NULL"
+FIND_STEP = FIND_WITH_SETTINGS + "campaigns.sequence_id IS NOT NULL"
+# The columns of TAKE_RECIPIENTS, of contacts that are known already.
+FIND_RECIPIENTS = """
+SELECT c.phone, c.id AS contact_id, c.id, c.region, c.number_kind, c.opt_in_status, NULL::varchar AS exclusion,
+    c.unreachable_at IS NOT NULL AS is_unreachable, c.timezone, c.first_name, c.last_name, c.email, c.attributes
+FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND c.id = ANY ($3::uuid[]) ORDER BY c.phone
+"""
+
+
+class Written(NamedTuple):
+    """A message that was written to a contact; `code` is why it is skipped, None if it is queued."""
+
+    contact_id: UUID
+    message_id: UUID
+    code: str | None
+
+
+async def write_step(
+    services: Services, campaign_id: UUID, contact_ids: Sequence[UUID], now: datetime
+) -> list[Written]:
+    """Write the messages of a sequence's step to contacts, as a campaign's are, in the current transaction.
+
+    Contacts that are gone get none.
+    """
+    campaign = await fetch_row(_Expanding, FIND_STEP, campaign_id)
+    assert campaign is not None, "the steps of a version have their campaigns"
+    recipients = await fetch(FIND_RECIPIENTS, campaign.workspace_id, campaign.livemode, list(contact_ids))
+    if not recipients:
+        return []
+    content = contents_of(services, campaign)[0]
+    senders = await choose_senders(services, campaign, recipients, content.sender)
+    chunk = _Chunk(campaign, content, Regions.of(campaign), senders, now, services.link_days)
+    await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
+    await copy_links(chunk.links)
+    ctx = Context(campaign.workspace_id, campaign.livemode, services=services)
+    await record_encoded(ctx, chunk.events, chunk.written, now)
+    notify_after_commit(WorkQueue.MESSAGES)
+    return [
+        Written(row["contact_id"], UUID(bytes=id), encoder.code)
+        for row, (id, encoder) in zip(recipients, chunk.made, strict=True)
+    ]
+
+
 async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
     """Turn up to `limit` recipients of a preparing campaign into messages, in the current transaction. Return how many.
 
@@ -469,15 +520,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
     campaign with variants, only who is in the test is taken until there is a winner. Raises OverBudget where its
     messages cost more than is left of the campaign's `max_credits`.
     """
-    campaign = await fetch_row(
-        _Expanding,
-        "SELECT campaigns.*, settings.blocked_regions, settings.enabled_regions, settings.default_sender,"
-        f" settings.campaigns_admit_unknown, {rates.AS_JSON} AS rates FROM campaigns"
-        " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
-        + settings_of_mode.JOIN.format(livemode="campaigns.livemode")
-        + " WHERE campaigns.id = $1 AND campaigns.status = 'preparing' AND campaigns.started_at IS NOT NULL",
-        campaign_id,
-    )
+    campaign = await fetch_row(_Expanding, FIND_EXPANDING, campaign_id)
     if campaign is None:
         # Halted, or ended: what is known of it is of no more use.
         services.keep(Began).take(campaign_id)
@@ -548,6 +591,8 @@ class _Chunk:
         self.credits = 0
         self._link_days = link_days
         self.events: list[bytes] = []
+        # The id of each message, and the encoder that it shares with others.
+        self.made: list[tuple[bytes, RowEncoder]] = []
         self._event_ids: list[bytes] = []
         self._types: list[EventType] = []
         self._campaign = campaign
@@ -587,6 +632,7 @@ class _Chunk:
                 self.credits += encoder.cost
                 rows += encoder.row(key, contact_id.bytes, phone, text)
                 events += encoder.event(event_id, key, public_id, public_contact_id, phone, text)
+                self.made.append((key, encoder))
                 self._event_ids.append(event_id)
                 self._types.append(encoder.type)
             self.events.append(b"".join(events))

@@ -333,14 +333,14 @@ async def get_campaign(ctx: Context, id: UUID) -> Campaign:
 
 
 async def list_campaigns(ctx: Context, page: PageRequest, which: ListCampaigns | None = None) -> Page[Campaign]:
-    """Campaigns, newest first unless ordered otherwise; drafts only where they are asked for."""
+    """Campaigns without the steps of sequences, newest first unless ordered otherwise; drafts only if asked for."""
     which = which or ListCampaigns()
     return await fetch_ordered(partial(fetch_page, campaign_query(ctx, which)), page, which.order)
 
 
 def campaign_query(ctx: Context, which: ListCampaigns) -> QuerySet[Campaign]:
     """Return the query of the campaigns that meet every condition given. Raises InvalidRequest."""
-    query = scoped(ctx, Campaign)
+    query = scoped(ctx, Campaign).filter(sequence_id__isnull=True)
     for param, named in (("status", None if which.status is None else [which.status]), ("statuses", which.statuses)):
         if named is None:
             continue
@@ -551,7 +551,17 @@ async def _record(type: EventType, campaign: rows.CampaignRow, stats: CampaignSt
     await record_events([NewEvent(type, campaign.workspace_id, campaign.livemode, campaign.id, data)], now)
 
 
+def _refuse_step(campaign: Campaign) -> None:
+    """Refuse to change what a sequence runs. Raises Conflict."""
+    if campaign.sequence_id is not None:
+        raise Conflict(
+            "The campaign is a step of a sequence: change, pause or archive the sequence.",
+            code=ErrorCode.CAMPAIGN_OF_SEQUENCE,
+        )
+
+
 def _refuse_ended(campaign: Campaign) -> None:
+    _refuse_step(campaign)
     if campaign.status == CampaignStatus.DRAFT:
         raise Conflict("The campaign is a draft: launch it, or delete it.", code=ErrorCode.CAMPAIGN_DRAFT)
     if campaign.status in TERMINAL:
@@ -650,7 +660,9 @@ async def _halt(ctx: Context, id: UUID, statement: str) -> halting.HaltedCampaig
 
 
 async def _lock(ctx: Context, id: UUID) -> Campaign:
-    return await find(ctx, Campaign, id, prefix=ids.CAMPAIGN, noun="campaign", lock=True)
+    campaign = await find(ctx, Campaign, id, prefix=ids.CAMPAIGN, noun="campaign", lock=True)
+    _refuse_step(campaign)
+    return campaign
 
 
 async def _pause(campaign: Campaign, reason: str, now: datetime) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 from msvs import database
 from msvs.api.campaigns.campaigns import pause_campaign
+from msvs.api.campaigns.sequences import pause_sequence
 from msvs.api.context import Context, Services
 from msvs.api.errors import Conflict
 from msvs.api.messages.messages import cancel_message
@@ -17,7 +19,12 @@ NOTHING = UUID(int=0)
 
 FIND_UNFINISHED_CAMPAIGNS = """
 SELECT workspace_id, livemode, id FROM campaigns
-WHERE livemode AND status IN ('scheduled', 'preparing', 'sending') AND id > $1 ORDER BY id LIMIT $2
+WHERE livemode AND sequence_id IS NULL AND status IN ('scheduled', 'preparing', 'sending') AND id > $1
+ORDER BY id LIMIT $2
+"""
+
+FIND_ACTIVE_SEQUENCES = """
+SELECT workspace_id, livemode, id FROM sequences WHERE livemode AND status = 'active' AND id > $1 ORDER BY id LIMIT $2
 """
 
 MESSAGES = """
@@ -29,28 +36,33 @@ WHERE livemode AND campaign_id IS NULL AND (status = 'queued' OR (status = 'sche
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The campaigns and messages that were held."""
+    """The campaigns, messages and sequences that were held."""
 
     campaigns_paused: int
     messages_canceled: int
+    sequences_paused: int
 
 
 async def hold_everything(services: Services) -> Held:
-    """Pause every live campaign that is under way or scheduled, and cancel every live single message that is due.
+    """Pause every live campaign that is under way or scheduled and every live sequence, and cancel every live single
+    message that is due.
 
     What a worker had claimed is left: its outcome is unknown, and resolved by what its carrier can do.
     """
-    return Held(await _pause_campaigns(services), await _cancel_messages(services))
+    sequences = await _pause_all(services, FIND_ACTIVE_SEQUENCES, pause_sequence)
+    campaigns = await _pause_all(services, FIND_UNFINISHED_CAMPAIGNS, pause_campaign)
+    return Held(campaigns, await _cancel_messages(services), sequences)
 
 
-async def _pause_campaigns(services: Services) -> int:
+async def _pause_all(services: Services, find: str, pause: Callable[[Context, UUID], Awaitable[object]]) -> int:
+    """Pause all that a statement finds. Return how many."""
     paused, last = 0, NOTHING
-    while rows := await database.fetch(FIND_UNFINISHED_CAMPAIGNS, last, BATCH):
+    while rows := await database.fetch(find, last, BATCH):
         for row in rows:
             last = row.id
             try:
                 async with unit_of_work():
-                    await pause_campaign(Context(row.workspace_id, row.livemode, services=services), row.id)
+                    await pause(Context(row.workspace_id, row.livemode, services=services), row.id)
             except Conflict:
                 continue  # it has just ended
             paused += 1

@@ -207,9 +207,10 @@ async def finish_expansion(campaign_id: UUID, now: datetime) -> bool:
     return True
 
 
-# A campaign that was canceled before it began has nothing to complete. What is older was so before that was told.
+# A campaign that was canceled before it began has nothing to complete. What is older was so before that was told. The
+# step of a sequence ends with its version.
 IS_COMPLETABLE = """
-(status = 'sending' OR (status = 'canceled' AND started_at IS NOT NULL AND completed_at IS NULL
+sequence_id IS NULL AND (status = 'sending' OR (status = 'canceled' AND started_at IS NOT NULL AND completed_at IS NULL
     AND canceled_at > now() - interval '7 days'))
 """
 
@@ -238,6 +239,8 @@ async def complete_campaign(campaign_id: UUID, now: datetime) -> bool:
 
 
 def _is_completable(campaign: Campaign) -> bool:
+    if campaign.sequence_id is not None:
+        return False
     if campaign.status == CampaignStatus.SENDING:
         return True
     is_canceled = campaign.status == CampaignStatus.CANCELED

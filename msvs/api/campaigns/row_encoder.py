@@ -79,7 +79,7 @@ class RowEncoder:
 
     __slots__ = (
         *("_data", "_data_length", "_event", "_event_head", "_event_tail", "_head", "_tail"),
-        *("cost", "due_at", "type"),
+        *("code", "cost", "due_at", "type"),
     )
 
     def __init__(self, message: NewMessage, type: EventType, now: datetime) -> None:
@@ -88,6 +88,7 @@ class RowEncoder:
         `type` is its event's.
         """
         self.type = type
+        self.code = message.error_code
         self.due_at = message.due_at
         self.cost = message.segments * message.price if message.error_code is None else 0
         row: tuple[FieldValue, ...] = (

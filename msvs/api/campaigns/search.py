@@ -92,7 +92,7 @@ async def search_campaigns(ctx: Context, term: Term) -> list[Campaign]:
     if term.is_id:
         return await _by_id(ctx, Campaign, term.id(ids.CAMPAIGN))
     named = campaign_query(ctx, ListCampaigns(q=term.text, statuses=[*CampaignStatus]))
-    return await _newest(scoped(ctx, Campaign), named)
+    return await _newest(scoped(ctx, Campaign).filter(sequence_id__isnull=True), named)
 
 
 async def search_messages(ctx: Context, term: Term) -> list[Message]:

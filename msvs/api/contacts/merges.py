@@ -79,6 +79,14 @@ UPDATE source_people SET contact_id = $3 WHERE contact_id = $4 AND source_id IN 
     SELECT id FROM list_sources WHERE workspace_id = $1 AND livemode = $2
 )
 """
+# An enrollment in a sequence that the kept contact was never in; any other ends with the contact that is gone.
+MOVE_ENROLLMENTS = """
+UPDATE sequence_enrollments SET contact_id = $3 WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $4
+    AND NOT EXISTS (
+        SELECT FROM sequence_enrollments AS own
+        WHERE own.sequence_id = sequence_enrollments.sequence_id AND own.contact_id = $3
+    )
+"""
 # Campaigns not yet launched switch to the kept contact.
 READ_AUDIENCES = """
 SELECT id, audience FROM campaigns
@@ -219,7 +227,7 @@ async def _merge(ctx: Context, kept: Contact, other: Contact, result: _Result) -
     await change_tags(ctx, [kept.id], add=result.tags, now=now)
     # Cancel pending campaign messages to the removed phone first; they move to the kept contact with the others.
     await cancellation.cancel_campaign_contact(ctx, other.id, reason="recipient_deleted", now=now)
-    for move in (MOVE_MESSAGES, MOVE_LINKS, MOVE_INBOUND, MOVE_NOTES, MOVE_ASSIGNMENT, MOVE_PEOPLE):
+    for move in (MOVE_MESSAGES, MOVE_LINKS, MOVE_INBOUND, MOVE_NOTES, MOVE_ASSIGNMENT, MOVE_ENROLLMENTS, MOVE_PEOPLE):
         await execute(move, *both)
     await _rename(ctx, kept.id, other.id)
     await delete_contact(ctx, other.id)

@@ -23,7 +23,7 @@ SHARE_CAMPAIGN = "SELECT moment, halted FROM share_campaign($1)"
 HALT = f"""
 WITH held AS MATERIALIZED (
     SELECT id AS campaign_id, halt_campaign(id) AS moment FROM campaigns
-    WHERE id = $1 AND workspace_id = $2 AND livemode = $3
+    WHERE id = $1 AND workspace_id = $2 AND livemode = $3 AND {{of}}
 ), locked AS MATERIALIZED (
     SELECT campaign_id, moment, status AS before FROM held JOIN campaigns ON campaigns.id = campaign_id
     WHERE status IN ('scheduled', 'preparing', 'sending', 'paused') FOR UPDATE OF campaigns
@@ -31,12 +31,15 @@ WITH held AS MATERIALIZED (
 UPDATE campaigns SET {{change}} FROM locked WHERE campaigns.id = campaign_id
 RETURNING campaigns.*, before, moment, {TALLIES} AS tallies
 """
-PAUSE = HALT.replace(
-    "{change}",
+TO_PAUSE = (
     "resume_status = CASE WHEN status = 'paused' THEN resume_status ELSE status END, status = 'paused',"
-    " pause_reason = 'manual'",
+    " pause_reason = 'manual'"
 )
-CANCEL = HALT.replace("{change}", "status = 'canceled', canceled_at = moment, pause_reason = NULL")
+TO_CANCEL = "status = 'canceled', canceled_at = moment, pause_reason = NULL"
+# A step of a sequence is halted with the sequence, and never by itself.
+ALONE, STEP = "sequence_id IS NULL", "sequence_id IS NOT NULL"
+PAUSE, CANCEL = (HALT.replace("{of}", ALONE).replace("{change}", change) for change in (TO_PAUSE, TO_CANCEL))
+PAUSE_STEP, CANCEL_STEP = (HALT.replace("{of}", STEP).replace("{change}", change) for change in (TO_PAUSE, TO_CANCEL))
 
 
 class HaltedCampaign(CampaignRow, Protocol):

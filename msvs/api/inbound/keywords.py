@@ -15,6 +15,7 @@ from msvs.api.consent.revocation import OWN_ACT
 from msvs.api.contacts import lists
 from msvs.api.contacts.details import read_name
 from msvs.api.context import Context
+from msvs.api.dispatch.sequence_signals import enter_by_keyword
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
@@ -159,6 +160,7 @@ async def join(
     listed = await scoped(ctx, ContactList).filter(id=keyword.list_id).select_for_update().first()
     if current is None or listed is None:
         return None
+    await enter_by_keyword(ctx, keyword.id, current.id)
     added = await execute(lists.ADD_MEMBERS, listed.id, [ids.new_id()], [current.id], now)
     is_in = current.opt_in_status == OptInStatus.OPTED_IN
     if is_in and not added:

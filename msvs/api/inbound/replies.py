@@ -17,6 +17,7 @@ from msvs.api.contacts.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.dispatch.reachability import note_heard
 from msvs.api.dispatch.senders import check_sender, check_usable
+from msvs.api.dispatch.sequence_signals import leave_on_reply
 from msvs.api.errors import ErrorCode, PermissionDenied
 from msvs.api.inbound import keywords
 from msvs.api.messages.messages import Sender
@@ -349,6 +350,7 @@ async def _answer(ctx: Context, row: Row, contact: Contact, text: str, now: date
 
 
 async def _reply(ctx: Context, row: Row, contact_id: UUID, now: datetime) -> Row:
+    await leave_on_reply(ctx, contact_id)
     message = await _latest(ctx, contact_id)
     if message is None:
         return row

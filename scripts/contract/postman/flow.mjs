@@ -1,7 +1,7 @@
 // What a generated request cannot know: what it needs made first, what it names, and what it leaves for the next one.
 
 export const FOLDERS = [
-  "API keys", "Contacts", "Imports", "Exports", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Messages", "Sandbox", "Inbound",
+  "API keys", "Contacts", "Imports", "Exports", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Sequences", "Messages", "Sandbox", "Inbound",
   "Inbox", "Credits", "Webhooks", "Events", "Workspace",
 ];
 
@@ -58,6 +58,20 @@ export const FLOW = {
   retrieveSuppression: { path: { id: "suppression_id" } },
   liftSuppression: { path: { id: "suppression_id" }, body: { at: "{{now}}" } },
 
+  createSequence: { body: { entry: null, template: null }, save: "sequence_id" },
+  listSequences: { query: { limit: "5" } },
+  retrieveSequence: { path: { id: "sequence_id" } },
+  updateSequence: { path: { id: "sequence_id" } },
+  publishSequence: { path: { id: "sequence_id" } },
+  createEnrollment: { path: { id: "sequence_id" }, body: { contact_id: "{{contact_id}}" }, save: "enrollment_id" },
+  listEnrollments: { path: { id: "sequence_id" }, query: { limit: "5" } },
+  retrieveEnrollment: { path: { id: "sequence_id", enrollment_id: "enrollment_id" } },
+  removeEnrollment: { path: { id: "sequence_id", enrollment_id: "enrollment_id" } },
+  retrieveSequenceStats: { path: { id: "sequence_id" } },
+  pauseSequence: { path: { id: "sequence_id" } },
+  resumeSequence: { path: { id: "sequence_id" } },
+  archiveSequence: { path: { id: "sequence_id" } },
+  deleteSequence: { path: { id: "spare_sequence_id" }, before: ["spareSequence"] },
   createKeyword: { body: { list_id: "{{list_id}}" }, save: "keyword_id" },
   listKeywords: { query: { limit: "5" } },
   retrieveKeyword: { path: { id: "keyword_id" } },
@@ -174,6 +188,7 @@ export const FLOW = {
 export const SPARES = {
   spareContact: { path: "/v1/contacts", variable: "spare_contact_id", body: { phone: "{{spare_phone}}" } },
   spareImport: { path: "/v1/imports", variable: "spare_import_id", body: { file_name: "members.csv" } },
+  spareSequence: { path: "/v1/sequences", variable: "spare_sequence_id", body: { name: "To be deleted" } },
   spareList: { path: "/v1/lists", variable: "spare_list_id", body: { name: "To be deleted" } },
   spareSyncedList: {
     path: "/v1/lists",

@@ -3,6 +3,7 @@
 import type { Caller } from "./call.js";
 import { MessagesResource } from "./resources/messages.js";
 import { CampaignsResource } from "./resources/campaigns.js";
+import { SequencesResource } from "./resources/sequences.js";
 import { ContactsResource } from "./resources/contacts.js";
 import { SuppressionsResource } from "./resources/suppressions.js";
 import { ExportsResource } from "./resources/exports.js";
@@ -21,6 +22,7 @@ import { SandboxResource } from "./resources/sandbox.js";
 import { ApiKeysResource } from "./resources/api_keys.js";
 export * from "./resources/messages.js";
 export * from "./resources/campaigns.js";
+export * from "./resources/sequences.js";
 export * from "./resources/contacts.js";
 export * from "./resources/suppressions.js";
 export * from "./resources/exports.js";
@@ -43,6 +45,7 @@ export abstract class Resources {
   protected abstract readonly caller: Caller;
   #messages?: MessagesResource;
   #campaigns?: CampaignsResource;
+  #sequences?: SequencesResource;
   #contacts?: ContactsResource;
   #suppressions?: SuppressionsResource;
   #exports?: ExportsResource;
@@ -68,6 +71,11 @@ export abstract class Resources {
   /** Send one message to many contacts: lists, a segment, or contacts by id. */
   get campaigns(): CampaignsResource {
     return (this.#campaigns ??= new CampaignsResource(this.caller));
+  }
+
+  /** Send messages one after the other to each contact that enters: a welcome, a challenge, reminders. */
+  get sequences(): SequencesResource {
+    return (this.#sequences ??= new SequencesResource(this.caller));
   }
 
   /** The people you send SMS to, with their consent and attributes. */

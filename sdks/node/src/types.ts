@@ -127,6 +127,30 @@ export type Engagement =
   | "sent"
   | Open;
 
+export type EnrollmentEnteredBy =
+  | "api"
+  | "list"
+  | "keyword"
+  | "tag"
+  | "event"
+  | Open;
+
+export type EnrollmentReason =
+  | "replied"
+  | "opted_out"
+  | "goal"
+  | "condition"
+  | "removed"
+  | "archived"
+  | "contact_deleted"
+  | Open;
+
+export type EnrollmentState =
+  | "active"
+  | "completed"
+  | "left"
+  | Open;
+
 export type ErrorCode =
   | "ab_test_state"
   | "address_expired"
@@ -147,6 +171,7 @@ export type ErrorCode =
   | "campaign_not_draft"
   | "campaign_not_ended"
   | "campaign_not_paused"
+  | "campaign_of_sequence"
   | "campaign_terminal"
   | "canned_answer_exists"
   | "card_missing"
@@ -218,6 +243,8 @@ export type ErrorCode =
   | "scope_missing"
   | "sender_invalid"
   | "sender_not_allowed"
+  | "sequence_entered"
+  | "sequence_state"
   | "service_unavailable"
   | "sign_up_closed"
   | "source_limit"
@@ -274,6 +301,9 @@ export type EventType =
   | "campaign.canceled"
   | "campaign.tested"
   | "campaign.winner_chosen"
+  | "sequence.entered"
+  | "sequence.completed"
+  | "sequence.left"
   | "import.completed"
   | "bulk_action.completed"
   | "list.sync.completed"
@@ -319,6 +349,7 @@ export type FailureCode =
   | "region_not_enabled"
   | "sender_not_allowed"
   | "sender_rejected"
+  | "sequence_left"
   | "unreachable"
   | "variable_missing"
   | Open;
@@ -431,6 +462,13 @@ export type MessageOrigin =
   | "dashboard"
   | Open;
 
+export type MessageSequenceStatus =
+  | "draft"
+  | "active"
+  | "paused"
+  | "archived"
+  | Open;
+
 export type MessageStatus =
   | "scheduled"
   | "queued"
@@ -541,6 +579,23 @@ export type SenderSource =
   | "workspace_default"
   | Open;
 
+export type SequenceCreateTemplate =
+  | "challenge"
+  | "webinar_reminder"
+  | "welcome"
+  | Open;
+
+export type SequenceEntryEvents =
+  | "contact.opted_in"
+  | "message.clicked"
+  | "message.replied"
+  | Open;
+
+export type SequenceStepOtherwise =
+  | "leave"
+  | "skip"
+  | Open;
+
 export type SourceFieldType =
   | "text"
   | "number"
@@ -571,6 +626,9 @@ export type SubscribedEvent =
   | "campaign.canceled"
   | "campaign.tested"
   | "campaign.winner_chosen"
+  | "sequence.entered"
+  | "sequence.completed"
+  | "sequence.left"
   | "import.completed"
   | "bulk_action.completed"
   | "list.sync.completed"
@@ -820,6 +878,57 @@ export interface SegmentConditionNotParams {
   not: SegmentConditionParams;
 }
 
+/** How contacts enter a sequence besides calls: all who join a list, text a keyword, get a tag, or do something. */
+export interface SequenceEntryParams {
+  /** Contacts that are put on one of these lists. */
+  list_ids?: ReadonlyArray<string> | null;
+  /** Contacts that text one of these keywords. */
+  keyword_ids?: ReadonlyArray<string> | null;
+  /** Contacts that get one of these tags. */
+  tags?: ReadonlyArray<string> | null;
+  /** Contacts to whom one of these events happens. */
+  events?: ReadonlyArray<SequenceEntryEvents> | null;
+}
+
+/** A step of a sequence: a wait, a condition, and a message. */
+export interface SequenceStepParams {
+  /** A name of the step, unique in the sequence. */
+  key: string;
+  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
+  body: string;
+  /** The number of minutes to wait after the step before it, or after entering. */
+  wait_minutes?: number;
+  /**
+   * The number of minutes after the anchor, such as the start of a webinar, at which it is due; less than 0 for before
+   * it. It takes the place of `wait_minutes`. A step is skipped that would be more than 60 minutes late.
+   */
+  anchor_minutes?: number | null;
+  /** The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock. */
+  send_at_local?: string | null;
+  only_if?: StepConditionParams | null;
+  /** What happens if the condition does not hold: `skip` the step (if none is given), or `leave`. */
+  otherwise?: SequenceStepOtherwise | null;
+  /**
+   * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
+   * hosts must be public names. False if it is left out.
+   */
+  shorten_links?: boolean | null;
+}
+
+/** The condition of a step. All that is given must hold when its time has come. */
+export interface StepConditionParams {
+  /** A filter as segments have it, which the contact must match. */
+  filter?: SegmentConditionParams | null;
+  /** An earlier step, a link of whose message the contact clicked. */
+  clicked?: string | null;
+  /** An earlier step, no link of whose message the contact clicked. */
+  not_clicked?: string | null;
+  /** An earlier step to whose message the contact replied. */
+  replied?: string | null;
+  /** An earlier step to whose message the contact did not reply. */
+  not_replied?: string | null;
+}
+
 /** UTM parameters that are added to each shortened link which does not have them yet. */
 export interface UtmParams {
   /** `utm_source`. */
@@ -1028,6 +1137,8 @@ export interface Campaign {
   object: "campaign";
   /** Whether it is live; false in the sandbox. */
   livemode: boolean;
+  /** The sequence whose step it is; null for a campaign by itself. */
+  sequence_id: string | null;
   /** The name, shown to your team only. */
   name: string;
   /** The text, with variables. */
@@ -1827,6 +1938,36 @@ export interface EncodingExplanation {
   forced_by: Array<CharacterExplanation>;
 }
 
+/** A contact's way through a sequence. */
+export interface Enrollment {
+  id: string;
+  object: "sequence_enrollment";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** The sequence. */
+  sequence_id: string;
+  /** The version that the contact entered, and stays on. */
+  sequence_version: number;
+  /** The contact. */
+  contact_id: string;
+  /** The state. */
+  state: EnrollmentState;
+  /** Why the contact left; null unless it did. */
+  reason: EnrollmentReason | null;
+  /** How the contact entered. */
+  entered_by: EnrollmentEnteredBy;
+  /** The step that comes next; null at the end. */
+  step: string | null;
+  /** When the next step is due; null at the end. */
+  due_at: string | null;
+  /** The contact's own anchor. */
+  anchor_at: string | null;
+  /** When the contact entered. */
+  created_at: string;
+  /** When the contact completed the sequence or left it. */
+  ended_at: string | null;
+}
+
 /** Confirmation that a contact was erased, with the time. */
 export interface Erasure {
   id: string | null;
@@ -2577,6 +2718,49 @@ export interface MessageSentEvent {
   data: Message;
 }
 
+/** Messages that a contact gets one after the other. */
+export interface MessageSequence {
+  id: string;
+  object: "sequence";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** The name, shown to your team only. */
+  name: string;
+  /** The status. */
+  status: MessageSequenceStatus;
+  /** The number of the version published last. */
+  published_version: number | null;
+  /** Whether it was changed since it was published. */
+  has_changes: boolean;
+  /** The steps, in their order. */
+  steps: Array<SequenceStep>;
+  /** The sender; null for the workspace's. */
+  from: string | null;
+  entry: SequenceEntry | null;
+  /** The filter whose matches leave with the reason `goal`. */
+  goal: Record<string, unknown> | null;
+  /** Whether a contact that replies leaves. */
+  leave_on_reply: boolean;
+  /** Whether a contact may enter again after it ended. */
+  may_reenter: boolean;
+  /** Whether quiet hours hold messages. */
+  quiet_hours: boolean;
+  /** The time that `anchor_minutes` count from. */
+  anchor_at: string | null;
+  stats: SequenceCounts;
+  /**
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
+   */
+  version: string;
+  /** When it was published last. */
+  published_at: string | null;
+  /** When it was archived. */
+  archived_at: string | null;
+  /** When it was created. */
+  created_at: string;
+}
+
 /** A campaign skipped a recipient; `data.error` tells why. */
 export interface MessageSkippedEvent {
   id: string;
@@ -2907,6 +3091,140 @@ export interface SenderExplanation {
   source: SenderSource;
 }
 
+/** Contact took the last step of a sequence. */
+export interface SequenceCompletedEvent {
+  id: string;
+  object: "event";
+  type: "sequence.completed";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Enrollment;
+}
+
+/** The contacts of a sequence: those who entered are inside, completed it or left it. */
+export interface SequenceCounts {
+  /** All who entered. */
+  entered: number;
+  /** Those who are inside. */
+  inside: number;
+  /** Those who took the last step. */
+  completed: number;
+  /** Those who left before it. */
+  left: number;
+  /** Those who left, by reason. */
+  left_by_reason: Record<string, number>;
+}
+
+/** Contact entered a sequence. */
+export interface SequenceEnteredEvent {
+  id: string;
+  object: "event";
+  type: "sequence.entered";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Enrollment;
+}
+
+/** How contacts enter a sequence besides calls: all who join a list, text a keyword, get a tag, or do something. */
+export interface SequenceEntry {
+  /** Contacts that are put on one of these lists. */
+  list_ids?: Array<string> | null;
+  /** Contacts that text one of these keywords. */
+  keyword_ids?: Array<string> | null;
+  /** Contacts that get one of these tags. */
+  tags?: Array<string> | null;
+  /** Contacts to whom one of these events happens. */
+  events?: Array<SequenceEntryEvents> | null;
+}
+
+/** Contact left a sequence before its end; `data.reason` tells why. */
+export interface SequenceLeftEvent {
+  id: string;
+  object: "event";
+  type: "sequence.left";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Enrollment;
+}
+
+/** The statistics of a sequence, step by step. */
+export interface SequenceStats {
+  id: string;
+  object: "sequence_stats";
+  stats: SequenceCounts;
+  /** The steps of each version, the newest version first. */
+  steps: Array<SequenceStepStats>;
+}
+
+/** A step of a sequence: a wait, a condition, and a message. */
+export interface SequenceStep {
+  /** A name of the step, unique in the sequence. */
+  key: string;
+  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
+  body: string;
+  /** The number of minutes to wait after the step before it, or after entering. */
+  wait_minutes?: number;
+  /**
+   * The number of minutes after the anchor, such as the start of a webinar, at which it is due; less than 0 for before
+   * it. It takes the place of `wait_minutes`. A step is skipped that would be more than 60 minutes late.
+   */
+  anchor_minutes?: number | null;
+  /** The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock. */
+  send_at_local?: string | null;
+  only_if?: StepCondition | null;
+  /** What happens if the condition does not hold: `skip` the step (if none is given), or `leave`. */
+  otherwise?: SequenceStepOtherwise | null;
+  /**
+   * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
+   * hosts must be public names. False if it is left out.
+   */
+  shorten_links?: boolean | null;
+}
+
+/** What became of a step of one version of a sequence. */
+export interface SequenceStepStats {
+  object: "sequence_step_stats";
+  /** The version. */
+  sequence_version: number;
+  /** The step. */
+  key: string;
+  /** The place of the step, from 0. */
+  position: number;
+  /** The campaign as which it sends; messages of the step have its id. */
+  campaign_id: string;
+  /** Contacts who wait for it. */
+  waiting: number;
+  /** Contacts for whom it was taken. */
+  entered: number;
+  /** Contacts who got no message. */
+  skipped: number;
+  /** Contacts who got no message, by reason. */
+  skipped_by_reason: Record<string, number>;
+  /** Contacts who left while they waited for it. */
+  left: number;
+  /** Messages that wait. */
+  queued: number;
+  /** Messages that a carrier has, without those delivered. */
+  sent: number;
+  /** Messages delivered, those with a reply included. */
+  delivered: number;
+  /** Messages that failed. */
+  failed: number;
+  /** Messages canceled before a carrier had them. */
+  canceled: number;
+  /** Messages with a click. */
+  clicked: number;
+  /** Messages with a reply. */
+  replied: number;
+  /** Contacts who answered STOP. */
+  opted_out: number;
+  /** Credits reserved or spent. */
+  credits_used: number;
+}
+
 /** A value that a setting can have in the account. */
 export interface SettingChoice {
   /** The value to send. */
@@ -2991,6 +3309,20 @@ export interface StateChange {
   at: string;
   event_id: string | null;
   error: ErrorDetail | null;
+}
+
+/** The condition of a step. All that is given must hold when its time has come. */
+export interface StepCondition {
+  /** A filter as segments have it, which the contact must match. */
+  filter?: SegmentConditionParams | null;
+  /** An earlier step, a link of whose message the contact clicked. */
+  clicked?: string | null;
+  /** An earlier step, no link of whose message the contact clicked. */
+  not_clicked?: string | null;
+  /** An earlier step to whose message the contact replied. */
+  replied?: string | null;
+  /** An earlier step to whose message the contact did not reply. */
+  not_replied?: string | null;
 }
 
 /** A phone to which nothing is sent, with the reason and the time. */
@@ -3399,6 +3731,9 @@ export type KnownEvent =
   | CampaignCanceledEvent
   | CampaignTestedEvent
   | CampaignWinnerChosenEvent
+  | SequenceEnteredEvent
+  | SequenceCompletedEvent
+  | SequenceLeftEvent
   | ImportCompletedEvent
   | BulkActionCompletedEvent
   | ListSyncCompletedEvent
@@ -3434,6 +3769,9 @@ export const EVENT_TYPES: readonly string[] = [
   "campaign.canceled",
   "campaign.tested",
   "campaign.winner_chosen",
+  "sequence.entered",
+  "sequence.completed",
+  "sequence.left",
   "import.completed",
   "bulk_action.completed",
   "list.sync.completed",

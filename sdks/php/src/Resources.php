@@ -12,6 +12,8 @@ namespace MassiveSMS;
  * @property-read Resource\Messages $messages One SMS to one phone.
  * @property-read Resource\Campaigns $campaigns Send one message to many contacts: lists, a segment, or contacts by
  * id.
+ * @property-read Resource\Sequences $sequences Send messages one after the other to each contact that enters: a
+ * welcome, a challenge, reminders.
  * @property-read Resource\Contacts $contacts The people you send SMS to, with their consent and attributes.
  * @property-read Resource\Suppressions $suppressions Phones to which nothing is sent, and consent records.
  * @property-read Resource\Exports $exports Exports of your data as files, kept for seven days.
@@ -35,6 +37,7 @@ abstract class Resources
     private const RESOURCES = [
         'messages' => Resource\Messages::class,
         'campaigns' => Resource\Campaigns::class,
+        'sequences' => Resource\Sequences::class,
         'contacts' => Resource\Contacts::class,
         'suppressions' => Resource\Suppressions::class,
         'exports' => Resource\Exports::class,

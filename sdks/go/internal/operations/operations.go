@@ -149,6 +149,68 @@ var Calls = map[string]Call{
 	"unarchiveCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Campaigns.Unarchive(ctx, args.text("id"), options...)
 	},
+	"createSequence": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.SequenceCreate
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Sequences.Create(ctx, params, options...)
+	},
+	"listSequences": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.SequencesListParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Sequences.List(ctx, params, options...)
+	},
+	"retrieveSequence": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sequences.Retrieve(ctx, args.text("id"), options...)
+	},
+	"updateSequence": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.SequenceUpdate
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Sequences.Update(ctx, args.text("id"), params, options...)
+	},
+	"deleteSequence": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sequences.Delete(ctx, args.text("id"), options...)
+	},
+	"publishSequence": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sequences.Publish(ctx, args.text("id"), options...)
+	},
+	"pauseSequence": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sequences.Pause(ctx, args.text("id"), options...)
+	},
+	"resumeSequence": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sequences.Resume(ctx, args.text("id"), options...)
+	},
+	"archiveSequence": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sequences.Archive(ctx, args.text("id"), options...)
+	},
+	"retrieveSequenceStats": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sequences.RetrieveStats(ctx, args.text("id"), options...)
+	},
+	"createEnrollment": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.EnrollmentCreate
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Sequences.CreateEnrollment(ctx, args.text("id"), params, options...)
+	},
+	"listEnrollments": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.SequencesListEnrollmentsParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Sequences.ListEnrollments(ctx, args.text("id"), params, options...)
+	},
+	"retrieveEnrollment": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sequences.RetrieveEnrollment(ctx, args.text("id"), args.text("enrollment_id"), options...)
+	},
+	"removeEnrollment": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sequences.RemoveEnrollment(ctx, args.text("id"), args.text("enrollment_id"), options...)
+	},
 	"createContact": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.ContactCreate
 		if err := args.body(&params, "upsert"); err != nil {
@@ -724,6 +786,20 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Campaigns.ListAutoPaging(ctx, params), take)
+	},
+	"listSequences": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.SequencesListParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Sequences.ListAutoPaging(ctx, params), take)
+	},
+	"listEnrollments": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.SequencesListEnrollmentsParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Sequences.ListEnrollmentsAutoPaging(ctx, args.text("id"), params), take)
 	},
 	"listContacts": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.ContactsListParams

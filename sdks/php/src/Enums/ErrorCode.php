@@ -30,6 +30,7 @@ final class ErrorCode
     public const CAMPAIGN_NOT_DRAFT = 'campaign_not_draft';
     public const CAMPAIGN_NOT_ENDED = 'campaign_not_ended';
     public const CAMPAIGN_NOT_PAUSED = 'campaign_not_paused';
+    public const CAMPAIGN_OF_SEQUENCE = 'campaign_of_sequence';
     public const CAMPAIGN_TERMINAL = 'campaign_terminal';
     public const CANNED_ANSWER_EXISTS = 'canned_answer_exists';
     public const CARD_MISSING = 'card_missing';
@@ -101,6 +102,8 @@ final class ErrorCode
     public const SCOPE_MISSING = 'scope_missing';
     public const SENDER_INVALID = 'sender_invalid';
     public const SENDER_NOT_ALLOWED = 'sender_not_allowed';
+    public const SEQUENCE_ENTERED = 'sequence_entered';
+    public const SEQUENCE_STATE = 'sequence_state';
     public const SERVICE_UNAVAILABLE = 'service_unavailable';
     public const SIGN_UP_CLOSED = 'sign_up_closed';
     public const SOURCE_LIMIT = 'source_limit';

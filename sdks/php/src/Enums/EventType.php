@@ -31,6 +31,9 @@ final class EventType
     public const CAMPAIGN_CANCELED = 'campaign.canceled';
     public const CAMPAIGN_TESTED = 'campaign.tested';
     public const CAMPAIGN_WINNER_CHOSEN = 'campaign.winner_chosen';
+    public const SEQUENCE_ENTERED = 'sequence.entered';
+    public const SEQUENCE_COMPLETED = 'sequence.completed';
+    public const SEQUENCE_LEFT = 'sequence.left';
     public const IMPORT_COMPLETED = 'import.completed';
     public const BULK_ACTION_COMPLETED = 'bulk_action.completed';
     public const LIST_SYNC_COMPLETED = 'list.sync.completed';

@@ -35,6 +35,7 @@ final class FailureCode
     public const REGION_NOT_ENABLED = 'region_not_enabled';
     public const SENDER_NOT_ALLOWED = 'sender_not_allowed';
     public const SENDER_REJECTED = 'sender_rejected';
+    public const SEQUENCE_LEFT = 'sequence_left';
     public const UNREACHABLE = 'unreachable';
     public const VARIABLE_MISSING = 'variable_missing';
 }

@@ -14,6 +14,7 @@ use MassiveSMS\Model;
  * @property-read string $id
  * @property-read string $object
  * @property-read bool $livemode Whether it is live; false in the sandbox.
+ * @property-read string|null $sequence_id The sequence whose step it is; null for a campaign by itself.
  * @property-read string $name The name, shown to your team only.
  * @property-read string $body The text, with variables.
  * @property-read string $from The sender the recipients see.

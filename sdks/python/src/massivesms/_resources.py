@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from massivesms.resources.sandbox import AsyncSandbox, Sandbox
     from massivesms.resources.segments import AsyncSegments, Segments
     from massivesms.resources.senders import AsyncSenders, Senders
+    from massivesms.resources.sequences import AsyncSequences, Sequences
     from massivesms.resources.suppressions import AsyncSuppressions, Suppressions
     from massivesms.resources.webhooks import AsyncWebhooks, Webhooks
     from massivesms.resources.workspace import AsyncWorkspace, Workspace
@@ -46,6 +47,13 @@ class Resources(Calls):
         from massivesms.resources.campaigns import Campaigns
 
         return Campaigns(self)
+
+    @cached_property
+    def sequences(self) -> Sequences:
+        """Send messages one after the other to each contact that enters: a welcome, a challenge, reminders."""
+        from massivesms.resources.sequences import Sequences
+
+        return Sequences(self)
 
     @cached_property
     def contacts(self) -> Contacts:
@@ -176,6 +184,13 @@ class AsyncResources(AsyncCalls):
         from massivesms.resources.campaigns import AsyncCampaigns
 
         return AsyncCampaigns(self)
+
+    @cached_property
+    def sequences(self) -> AsyncSequences:
+        """Send messages one after the other to each contact that enters: a welcome, a challenge, reminders."""
+        from massivesms.resources.sequences import AsyncSequences
+
+        return AsyncSequences(self)
 
     @cached_property
     def contacts(self) -> AsyncContacts:

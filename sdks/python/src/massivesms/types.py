@@ -163,6 +163,36 @@ Engagement = (
     ]
     | str
 )
+EnrollmentEnteredBy = (
+    Literal[
+        "api",
+        "list",
+        "keyword",
+        "tag",
+        "event",
+    ]
+    | str
+)
+EnrollmentReason = (
+    Literal[
+        "replied",
+        "opted_out",
+        "goal",
+        "condition",
+        "removed",
+        "archived",
+        "contact_deleted",
+    ]
+    | str
+)
+EnrollmentState = (
+    Literal[
+        "active",
+        "completed",
+        "left",
+    ]
+    | str
+)
 ErrorCode = (
     Literal[
         "ab_test_state",
@@ -184,6 +214,7 @@ ErrorCode = (
         "campaign_not_draft",
         "campaign_not_ended",
         "campaign_not_paused",
+        "campaign_of_sequence",
         "campaign_terminal",
         "canned_answer_exists",
         "card_missing",
@@ -255,6 +286,8 @@ ErrorCode = (
         "scope_missing",
         "sender_invalid",
         "sender_not_allowed",
+        "sequence_entered",
+        "sequence_state",
         "service_unavailable",
         "sign_up_closed",
         "source_limit",
@@ -315,6 +348,9 @@ EventType = (
         "campaign.canceled",
         "campaign.tested",
         "campaign.winner_chosen",
+        "sequence.entered",
+        "sequence.completed",
+        "sequence.left",
         "import.completed",
         "bulk_action.completed",
         "list.sync.completed",
@@ -364,6 +400,7 @@ FailureCode = (
         "region_not_enabled",
         "sender_not_allowed",
         "sender_rejected",
+        "sequence_left",
         "unreachable",
         "variable_missing",
     ]
@@ -505,6 +542,15 @@ MessageOrigin = (
     ]
     | str
 )
+MessageSequenceStatus = (
+    Literal[
+        "draft",
+        "active",
+        "paused",
+        "archived",
+    ]
+    | str
+)
 MessageStatus = (
     Literal[
         "scheduled",
@@ -639,6 +685,29 @@ SenderSource = (
     ]
     | str
 )
+SequenceCreateTemplate = (
+    Literal[
+        "challenge",
+        "webinar_reminder",
+        "welcome",
+    ]
+    | str
+)
+SequenceEntryEvents = (
+    Literal[
+        "contact.opted_in",
+        "message.clicked",
+        "message.replied",
+    ]
+    | str
+)
+SequenceStepOtherwise = (
+    Literal[
+        "leave",
+        "skip",
+    ]
+    | str
+)
 SourceFieldType = (
     Literal[
         "text",
@@ -672,6 +741,9 @@ SubscribedEvent = (
         "campaign.canceled",
         "campaign.tested",
         "campaign.winner_chosen",
+        "sequence.entered",
+        "sequence.completed",
+        "sequence.left",
         "import.completed",
         "bulk_action.completed",
         "list.sync.completed",
@@ -882,6 +954,38 @@ SegmentConditionNotParam = TypedDict(
         "not": "SegmentConditionParam",
     },
 )
+
+
+class SequenceEntryParam(TypedDict, total=False):
+    """How contacts enter a sequence besides calls: all who join a list, text a keyword, get a tag, or do something."""
+
+    list_ids: Sequence[str] | None
+    keyword_ids: Sequence[str] | None
+    tags: Sequence[str] | None
+    events: Sequence[SequenceEntryEvents] | None
+
+
+class SequenceStepParam(TypedDict, total=False):
+    """A step of a sequence: a wait, a condition, and a message."""
+
+    key: Required[str]
+    body: Required[str]
+    wait_minutes: int
+    anchor_minutes: int | None
+    send_at_local: str | None
+    only_if: StepConditionParam | None
+    otherwise: SequenceStepOtherwise | None
+    shorten_links: bool | None
+
+
+class StepConditionParam(TypedDict, total=False):
+    """The condition of a step. All that is given must hold when its time has come."""
+
+    filter: SegmentConditionParam | None
+    clicked: str | None
+    not_clicked: str | None
+    replied: str | None
+    not_replied: str | None
 
 
 class UtmParam(TypedDict, total=False):
@@ -1103,6 +1207,8 @@ class Campaign(Model):
     object: Literal["campaign"]
     livemode: bool
     """Whether it is live; false in the sandbox."""
+    sequence_id: str | None
+    """The sequence whose step it is; null for a campaign by itself."""
     name: str
     """The name, shown to your team only."""
     body: str
@@ -1987,6 +2093,37 @@ class EncodingExplanation(Model):
     forced_by: list[CharacterExplanation]
 
 
+class Enrollment(Model):
+    """A contact's way through a sequence."""
+
+    id: str
+    object: Literal["sequence_enrollment"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    sequence_id: str
+    """The sequence."""
+    sequence_version: int
+    """The version that the contact entered, and stays on."""
+    contact_id: str
+    """The contact."""
+    state: EnrollmentState
+    """The state."""
+    reason: EnrollmentReason | None
+    """Why the contact left; null unless it did."""
+    entered_by: EnrollmentEnteredBy
+    """How the contact entered."""
+    step: str | None
+    """The step that comes next; null at the end."""
+    due_at: str | None
+    """When the next step is due; null at the end."""
+    anchor_at: str | None
+    """The contact's own anchor."""
+    created_at: str
+    """When the contact entered."""
+    ended_at: str | None
+    """When the contact completed the sequence or left it."""
+
+
 class Erasure(Model):
     """Confirmation that a contact was erased, with the time."""
 
@@ -2828,6 +2965,53 @@ class MessageSentEvent(Model):
     data: Message
 
 
+class MessageSequence(Model):
+    """Messages that a contact gets one after the other."""
+
+    _nested: ClassVar[Mapping[str, str]] = {
+        "steps": "SequenceStep",
+        "entry": "SequenceEntry",
+        "stats": "SequenceCounts",
+    }
+    id: str
+    object: Literal["sequence"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    name: str
+    """The name, shown to your team only."""
+    status: MessageSequenceStatus
+    """The status."""
+    published_version: int | None
+    """The number of the version published last."""
+    has_changes: bool
+    """Whether it was changed since it was published."""
+    steps: list[SequenceStep]
+    """The steps, in their order."""
+    from_: str | None
+    """The sender; null for the workspace's."""
+    entry: SequenceEntry | None
+    goal: dict[str, Any] | None
+    """The filter whose matches leave with the reason `goal`."""
+    leave_on_reply: bool
+    """Whether a contact that replies leaves."""
+    may_reenter: bool
+    """Whether a contact may enter again after it ended."""
+    quiet_hours: bool
+    """Whether quiet hours hold messages."""
+    anchor_at: str | None
+    """The time that `anchor_minutes` count from."""
+    stats: SequenceCounts
+    version: str
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
+    published_at: str | None
+    """When it was published last."""
+    archived_at: str | None
+    """When it was archived."""
+    created_at: str
+    """When it was created."""
+
+
 class MessageSkippedEvent(Model):
     """A campaign skipped a recipient; `data.error` tells why."""
 
@@ -3136,6 +3320,149 @@ class SenderExplanation(Model):
     """`given`, `workspace_default` or `campaign`."""
 
 
+class SequenceCompletedEvent(Model):
+    """Contact took the last step of a sequence."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Enrollment"}
+    id: str
+    object: Literal["event"]
+    type: Literal["sequence.completed"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Enrollment
+
+
+class SequenceCounts(Model):
+    """The contacts of a sequence: those who entered are inside, completed it or left it."""
+
+    entered: int
+    """All who entered."""
+    inside: int
+    """Those who are inside."""
+    completed: int
+    """Those who took the last step."""
+    left: int
+    """Those who left before it."""
+    left_by_reason: dict[str, int]
+    """Those who left, by reason."""
+
+
+class SequenceEnteredEvent(Model):
+    """Contact entered a sequence."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Enrollment"}
+    id: str
+    object: Literal["event"]
+    type: Literal["sequence.entered"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Enrollment
+
+
+class SequenceEntry(Model):
+    """How contacts enter a sequence besides calls: all who join a list, text a keyword, get a tag, or do something."""
+
+    list_ids: list[str] | None
+    """Contacts that are put on one of these lists."""
+    keyword_ids: list[str] | None
+    """Contacts that text one of these keywords."""
+    tags: list[str] | None
+    """Contacts that get one of these tags."""
+    events: list[SequenceEntryEvents] | None
+    """Contacts to whom one of these events happens."""
+
+
+class SequenceLeftEvent(Model):
+    """Contact left a sequence before its end; `data.reason` tells why."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Enrollment"}
+    id: str
+    object: Literal["event"]
+    type: Literal["sequence.left"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Enrollment
+
+
+class SequenceStats(Model):
+    """The statistics of a sequence, step by step."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"stats": "SequenceCounts", "steps": "SequenceStepStats"}
+    id: str
+    object: Literal["sequence_stats"]
+    stats: SequenceCounts
+    steps: list[SequenceStepStats]
+    """The steps of each version, the newest version first."""
+
+
+class SequenceStep(Model):
+    """A step of a sequence: a wait, a condition, and a message."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"only_if": "StepCondition"}
+    key: str
+    """A name of the step, unique in the sequence."""
+    body: str
+    """SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}."""
+    wait_minutes: int | None
+    """The number of minutes to wait after the step before it, or after entering."""
+    anchor_minutes: int | None
+    """The number of minutes after the anchor, such as the start of a webinar, at which it is due; less than 0 for
+    before it. It takes the place of `wait_minutes`. A step is skipped that would be more than 60 minutes late."""
+    send_at_local: str | None
+    """The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock."""
+    only_if: StepCondition | None
+    otherwise: SequenceStepOtherwise | None
+    """What happens if the condition does not hold: `skip` the step (if none is given), or `leave`."""
+    shorten_links: bool | None
+    """Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
+    Their hosts must be public names. False if it is left out."""
+
+
+class SequenceStepStats(Model):
+    """What became of a step of one version of a sequence."""
+
+    object: Literal["sequence_step_stats"]
+    sequence_version: int
+    """The version."""
+    key: str
+    """The step."""
+    position: int
+    """The place of the step, from 0."""
+    campaign_id: str
+    """The campaign as which it sends; messages of the step have its id."""
+    waiting: int
+    """Contacts who wait for it."""
+    entered: int
+    """Contacts for whom it was taken."""
+    skipped: int
+    """Contacts who got no message."""
+    skipped_by_reason: dict[str, int]
+    """Contacts who got no message, by reason."""
+    left: int
+    """Contacts who left while they waited for it."""
+    queued: int
+    """Messages that wait."""
+    sent: int
+    """Messages that a carrier has, without those delivered."""
+    delivered: int
+    """Messages delivered, those with a reply included."""
+    failed: int
+    """Messages that failed."""
+    canceled: int
+    """Messages canceled before a carrier had them."""
+    clicked: int
+    """Messages with a click."""
+    replied: int
+    """Messages with a reply."""
+    opted_out: int
+    """Contacts who answered STOP."""
+    credits_used: int
+    """Credits reserved or spent."""
+
+
 class SettingChoice(Model):
     """A value that a setting can have in the account."""
 
@@ -3227,6 +3554,21 @@ class StateChange(Model):
     at: str
     event_id: str | None
     error: ErrorDetail | None
+
+
+class StepCondition(Model):
+    """The condition of a step. All that is given must hold when its time has come."""
+
+    filter: SegmentCondition | None
+    """A filter as segments have it, which the contact must match."""
+    clicked: str | None
+    """An earlier step, a link of whose message the contact clicked."""
+    not_clicked: str | None
+    """An earlier step, no link of whose message the contact clicked."""
+    replied: str | None
+    """An earlier step to whose message the contact replied."""
+    not_replied: str | None
+    """An earlier step to whose message the contact did not reply."""
 
 
 class Suppression(Model):
@@ -3653,6 +3995,9 @@ Event = Union[  # noqa: UP007
     CampaignCanceledEvent,
     CampaignTestedEvent,
     CampaignWinnerChosenEvent,
+    SequenceEnteredEvent,
+    SequenceCompletedEvent,
+    SequenceLeftEvent,
     ImportCompletedEvent,
     BulkActionCompletedEvent,
     ListSyncCompletedEvent,
@@ -3685,6 +4030,9 @@ EVENTS: Mapping[str, type[Model]] = {
     "campaign.canceled": CampaignCanceledEvent,
     "campaign.tested": CampaignTestedEvent,
     "campaign.winner_chosen": CampaignWinnerChosenEvent,
+    "sequence.entered": SequenceEnteredEvent,
+    "sequence.completed": SequenceCompletedEvent,
+    "sequence.left": SequenceLeftEvent,
     "import.completed": ImportCompletedEvent,
     "bulk_action.completed": BulkActionCompletedEvent,
     "list.sync.completed": ListSyncCompletedEvent,

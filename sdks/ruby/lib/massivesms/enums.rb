@@ -141,6 +141,33 @@ module MassiveSMS
     SENT = "sent"
   end
 
+  # Values of EnrollmentEnteredBy.
+  module EnrollmentEnteredBy
+    API = "api"
+    LIST = "list"
+    KEYWORD = "keyword"
+    TAG = "tag"
+    EVENT = "event"
+  end
+
+  # Values of EnrollmentReason.
+  module EnrollmentReason
+    REPLIED = "replied"
+    OPTED_OUT = "opted_out"
+    GOAL = "goal"
+    CONDITION = "condition"
+    REMOVED = "removed"
+    ARCHIVED = "archived"
+    CONTACT_DELETED = "contact_deleted"
+  end
+
+  # Values of EnrollmentState.
+  module EnrollmentState
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    LEFT = "left"
+  end
+
   # Values of ErrorCode.
   module ErrorCode
     AB_TEST_STATE = "ab_test_state"
@@ -162,6 +189,7 @@ module MassiveSMS
     CAMPAIGN_NOT_DRAFT = "campaign_not_draft"
     CAMPAIGN_NOT_ENDED = "campaign_not_ended"
     CAMPAIGN_NOT_PAUSED = "campaign_not_paused"
+    CAMPAIGN_OF_SEQUENCE = "campaign_of_sequence"
     CAMPAIGN_TERMINAL = "campaign_terminal"
     CANNED_ANSWER_EXISTS = "canned_answer_exists"
     CARD_MISSING = "card_missing"
@@ -233,6 +261,8 @@ module MassiveSMS
     SCOPE_MISSING = "scope_missing"
     SENDER_INVALID = "sender_invalid"
     SENDER_NOT_ALLOWED = "sender_not_allowed"
+    SEQUENCE_ENTERED = "sequence_entered"
+    SEQUENCE_STATE = "sequence_state"
     SERVICE_UNAVAILABLE = "service_unavailable"
     SIGN_UP_CLOSED = "sign_up_closed"
     SOURCE_LIMIT = "source_limit"
@@ -291,6 +321,9 @@ module MassiveSMS
     CAMPAIGN_CANCELED = "campaign.canceled"
     CAMPAIGN_TESTED = "campaign.tested"
     CAMPAIGN_WINNER_CHOSEN = "campaign.winner_chosen"
+    SEQUENCE_ENTERED = "sequence.entered"
+    SEQUENCE_COMPLETED = "sequence.completed"
+    SEQUENCE_LEFT = "sequence.left"
     IMPORT_COMPLETED = "import.completed"
     BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"
@@ -338,6 +371,7 @@ module MassiveSMS
     REGION_NOT_ENABLED = "region_not_enabled"
     SENDER_NOT_ALLOWED = "sender_not_allowed"
     SENDER_REJECTED = "sender_rejected"
+    SEQUENCE_LEFT = "sequence_left"
     UNREACHABLE = "unreachable"
     VARIABLE_MISSING = "variable_missing"
   end
@@ -464,6 +498,14 @@ module MassiveSMS
     DASHBOARD = "dashboard"
   end
 
+  # Values of MessageSequenceStatus.
+  module MessageSequenceStatus
+    DRAFT = "draft"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ARCHIVED = "archived"
+  end
+
   # Values of MessageStatus.
   module MessageStatus
     SCHEDULED = "scheduled"
@@ -586,6 +628,26 @@ module MassiveSMS
     WORKSPACE_DEFAULT = "workspace_default"
   end
 
+  # Values of SequenceCreateTemplate.
+  module SequenceCreateTemplate
+    CHALLENGE = "challenge"
+    WEBINAR_REMINDER = "webinar_reminder"
+    WELCOME = "welcome"
+  end
+
+  # Values of SequenceEntryEvents.
+  module SequenceEntryEvents
+    CONTACT_OPTED_IN = "contact.opted_in"
+    MESSAGE_CLICKED = "message.clicked"
+    MESSAGE_REPLIED = "message.replied"
+  end
+
+  # Values of SequenceStepOtherwise.
+  module SequenceStepOtherwise
+    LEAVE = "leave"
+    SKIP = "skip"
+  end
+
   # Values of SourceFieldType.
   module SourceFieldType
     TEXT = "text"
@@ -618,6 +680,9 @@ module MassiveSMS
     CAMPAIGN_CANCELED = "campaign.canceled"
     CAMPAIGN_TESTED = "campaign.tested"
     CAMPAIGN_WINNER_CHOSEN = "campaign.winner_chosen"
+    SEQUENCE_ENTERED = "sequence.entered"
+    SEQUENCE_COMPLETED = "sequence.completed"
+    SEQUENCE_LEFT = "sequence.left"
     IMPORT_COMPLETED = "import.completed"
     BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"

@@ -45,6 +45,9 @@ module MassiveSMS
       "campaign.canceled" => :CampaignCanceledEvent,
       "campaign.tested" => :CampaignTestedEvent,
       "campaign.winner_chosen" => :CampaignWinnerChosenEvent,
+      "sequence.entered" => :SequenceEnteredEvent,
+      "sequence.completed" => :SequenceCompletedEvent,
+      "sequence.left" => :SequenceLeftEvent,
       "import.completed" => :ImportCompletedEvent,
       "bulk_action.completed" => :BulkActionCompletedEvent,
       "list.sync.completed" => :ListSyncCompletedEvent,
@@ -228,6 +231,8 @@ module MassiveSMS
     field :object
     # Whether it is live; false in the sandbox.
     field :livemode
+    # The sequence whose step it is; null for a campaign by itself.
+    field :sequence_id
     # The name, shown to your team only.
     field :name
     # The text, with variables.
@@ -1005,6 +1010,36 @@ module MassiveSMS
     field :forced_by, [:CharacterExplanation]
   end
 
+  # A contact's way through a sequence.
+  class Enrollment < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # The sequence.
+    field :sequence_id
+    # The version that the contact entered, and stays on.
+    field :sequence_version
+    # The contact.
+    field :contact_id
+    # The state.
+    field :state
+    # Why the contact left; null unless it did.
+    field :reason
+    # How the contact entered.
+    field :entered_by
+    # The step that comes next; null at the end.
+    field :step
+    # When the next step is due; null at the end.
+    field :due_at, :time
+    # The contact's own anchor.
+    field :anchor_at, :time
+    # When the contact entered.
+    field :created_at, :time
+    # When the contact completed the sequence or left it.
+    field :ended_at, :time
+  end
+
   # Confirmation that a contact was erased, with the time.
   class Erasure < Model
     field :id
@@ -1739,6 +1774,47 @@ module MassiveSMS
     field :data, :Message
   end
 
+  # Messages that a contact gets one after the other.
+  class MessageSequence < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # The name, shown to your team only.
+    field :name
+    # The status.
+    field :status
+    # The number of the version published last.
+    field :published_version
+    # Whether it was changed since it was published.
+    field :has_changes
+    # The steps, in their order.
+    field :steps, [:SequenceStep]
+    # The sender; null for the workspace's.
+    field :from
+    field :entry, :SequenceEntry
+    # The filter whose matches leave with the reason `goal`.
+    field :goal
+    # Whether a contact that replies leaves.
+    field :leave_on_reply
+    # Whether a contact may enter again after it ended.
+    field :may_reenter
+    # Whether quiet hours hold messages.
+    field :quiet_hours
+    # The time that `anchor_minutes` count from.
+    field :anchor_at, :time
+    field :stats, :SequenceCounts
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
+    field :version
+    # When it was published last.
+    field :published_at, :time
+    # When it was archived.
+    field :archived_at, :time
+    # When it was created.
+    field :created_at, :time
+  end
+
   # A campaign skipped a recipient; `data.error` tells why.
   class MessageSkippedEvent < Event
     field :id
@@ -2021,6 +2097,136 @@ module MassiveSMS
     field :source
   end
 
+  # Contact took the last step of a sequence.
+  class SequenceCompletedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Enrollment
+  end
+
+  # The contacts of a sequence: those who entered are inside, completed it or left it.
+  class SequenceCounts < Model
+    # All who entered.
+    field :entered
+    # Those who are inside.
+    field :inside
+    # Those who took the last step.
+    field :completed
+    # Those who left before it.
+    field :left
+    # Those who left, by reason.
+    field :left_by_reason
+  end
+
+  # Contact entered a sequence.
+  class SequenceEnteredEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Enrollment
+  end
+
+  # How contacts enter a sequence besides calls: all who join a list, text a keyword, get a tag, or do something.
+  class SequenceEntry < Model
+    # Contacts that are put on one of these lists.
+    field :list_ids
+    # Contacts that text one of these keywords.
+    field :keyword_ids
+    # Contacts that get one of these tags.
+    field :tags
+    # Contacts to whom one of these events happens.
+    field :events
+  end
+
+  # Contact left a sequence before its end; `data.reason` tells why.
+  class SequenceLeftEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Enrollment
+  end
+
+  # The statistics of a sequence, step by step.
+  class SequenceStats < Model
+    field :id
+    field :object
+    field :stats, :SequenceCounts
+    # The steps of each version, the newest version first.
+    field :steps, [:SequenceStepStats]
+  end
+
+  # A step of a sequence: a wait, a condition, and a message.
+  class SequenceStep < Model
+    # A name of the step, unique in the sequence.
+    field :key
+    # SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+    field :body
+    # The number of minutes to wait after the step before it, or after entering.
+    field :wait_minutes
+    # The number of minutes after the anchor, such as the start of a webinar, at which it is due; less than 0 for
+    # before it. It takes the place of `wait_minutes`. A step is skipped that would be more than 60 minutes late.
+    field :anchor_minutes
+    # The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock.
+    field :send_at_local
+    field :only_if, :StepCondition
+    # What happens if the condition does not hold: `skip` the step (if none is given), or `leave`.
+    field :otherwise
+    # Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
+    # Their hosts must be public names. False if it is left out.
+    field :shorten_links
+  end
+
+  # What became of a step of one version of a sequence.
+  class SequenceStepStats < Model
+    field :object
+    # The version.
+    field :sequence_version
+    # The step.
+    field :key
+    # The place of the step, from 0.
+    field :position
+    # The campaign as which it sends; messages of the step have its id.
+    field :campaign_id
+    # Contacts who wait for it.
+    field :waiting
+    # Contacts for whom it was taken.
+    field :entered
+    # Contacts who got no message.
+    field :skipped
+    # Contacts who got no message, by reason.
+    field :skipped_by_reason
+    # Contacts who left while they waited for it.
+    field :left
+    # Messages that wait.
+    field :queued
+    # Messages that a carrier has, without those delivered.
+    field :sent
+    # Messages delivered, those with a reply included.
+    field :delivered
+    # Messages that failed.
+    field :failed
+    # Messages canceled before a carrier had them.
+    field :canceled
+    # Messages with a click.
+    field :clicked
+    # Messages with a reply.
+    field :replied
+    # Contacts who answered STOP.
+    field :opted_out
+    # Credits reserved or spent.
+    field :credits_used
+  end
+
   # A value that a setting can have in the account.
   class SettingChoice < Model
     # The value to send.
@@ -2103,6 +2309,20 @@ module MassiveSMS
     field :at, :time
     field :event_id
     field :error, :ErrorDetail
+  end
+
+  # The condition of a step. All that is given must hold when its time has come.
+  class StepCondition < Model
+    # A filter as segments have it, which the contact must match.
+    field :filter
+    # An earlier step, a link of whose message the contact clicked.
+    field :clicked
+    # An earlier step, no link of whose message the contact clicked.
+    field :not_clicked
+    # An earlier step to whose message the contact replied.
+    field :replied
+    # An earlier step to whose message the contact did not reply.
+    field :not_replied
   end
 
   # A phone to which nothing is sent, with the reason and the time.

@@ -59,6 +59,7 @@ module MassiveSMS
     Deleted
     EncodingCounts
     EncodingExplanation
+    Enrollment
     Erasure
     ErrorDetail
     Exclusions
@@ -99,6 +100,7 @@ module MassiveSMS
     MessageQueuedEvent
     MessageRepliedEvent
     MessageSentEvent
+    MessageSequence
     MessageSkippedEvent
     MessageTimeline
     MissingVariable
@@ -122,6 +124,14 @@ module MassiveSMS
     SendWarning
     Sender
     SenderExplanation
+    SequenceCompletedEvent
+    SequenceCounts
+    SequenceEnteredEvent
+    SequenceEntry
+    SequenceLeftEvent
+    SequenceStats
+    SequenceStep
+    SequenceStepStats
     SettingChoice
     SettingChoices
     ShortLink
@@ -129,6 +139,7 @@ module MassiveSMS
     SkippedCount
     SourceField
     StateChange
+    StepCondition
     Suppression
     SuppressionExplanation
     SuppressionsImported
@@ -169,6 +180,9 @@ module MassiveSMS
     CreateImportUpdate
     Direction
     Engagement
+    EnrollmentEnteredBy
+    EnrollmentReason
+    EnrollmentState
     ErrorCode
     ErrorType
     EventType
@@ -188,6 +202,7 @@ module MassiveSMS
     MergeContactsPrefer
     MessageEncoding
     MessageOrigin
+    MessageSequenceStatus
     MessageStatus
     MessageStatusFilter
     OnConflict
@@ -200,6 +215,9 @@ module MassiveSMS
     SegmentOperator
     SenderKind
     SenderSource
+    SequenceCreateTemplate
+    SequenceEntryEvents
+    SequenceStepOtherwise
     SourceFieldType
     SubscribedEvent
     SyncSampleStatus

@@ -9,6 +9,7 @@ module MassiveSMS
   module Resources
     autoload :Messages, "massivesms/resources/messages"
     autoload :Campaigns, "massivesms/resources/campaigns"
+    autoload :Sequences, "massivesms/resources/sequences"
     autoload :Contacts, "massivesms/resources/contacts"
     autoload :Suppressions, "massivesms/resources/suppressions"
     autoload :Exports, "massivesms/resources/exports"
@@ -35,6 +36,11 @@ module MassiveSMS
     #
     # @return [Resources::Campaigns]
     def campaigns = Resources::Campaigns.new(self)
+
+    # Send messages one after the other to each contact that enters: a welcome, a challenge, reminders.
+    #
+    # @return [Resources::Sequences]
+    def sequences = Resources::Sequences.new(self)
 
     # The people you send SMS to, with their consent and attributes.
     #

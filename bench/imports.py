@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from uuid import UUID
 
 from bench.accept import wait_for
 from bench.engines import Bench
+from bench.memory import resident, tree
 from bench.sends import as_customer, compare, send
 from msvs import database as db
 from msvs.api import ids
@@ -38,6 +38,8 @@ CHUNK = 5000
 # Sends beside imports: so many alone before each of the imports, which are of no more rows than this.
 PORT = 28_719
 SENDS = 150
+# How often the memory of an import is looked at.
+SAMPLE_SECONDS = 0.1
 ROUNDS = 3
 MOST_BESIDE = 100_000
 FAULTY_EVERY, REPEATED_EVERY = 50, 20
@@ -120,22 +122,27 @@ async def upload(path: Path, workspace_id: UUID) -> UUID:
 
 
 async def work(database_url: str) -> None:
-    """Import what waits as a worker of imports does, and tell the seconds and the peak of memory in kilobytes."""
+    """Import what waits as a worker of imports does, and tell the seconds."""
     os.nice(BULK_NICENESS)
     async with db.connected(database_url):
         began = time.perf_counter()
         await run_imports(SERVICES, Settings(import_processes=PROCESSES))
-        took = time.perf_counter() - began
-    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(took, own + PROCESSES * children)
+        print(time.perf_counter() - began)
 
 
 def work_apart(place: Bench) -> tuple[float, float]:
-    """Work in a process of its own; its seconds and kilobytes."""
+    """Work in a process of its own; its seconds, and the most kilobytes that it and its children had at one time."""
     argv = [sys.executable, "-m", "bench.imports", place.database_url]
-    told = subprocess.run(argv, env=place.environment(), check=True, capture_output=True, text=True)
-    seconds, kilobytes = map(float, told.stdout.split()[-2:])
-    return seconds, kilobytes
+    most = 0.0
+    with subprocess.Popen(argv, env=place.environment(), stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            most = max(most, sum(map(resident, tree(process.pid))))
+            time.sleep(SAMPLE_SECONDS)
+        assert process.stdout is not None, "it is a pipe"
+        told = process.stdout.read()
+    if process.returncode:
+        raise RuntimeError(f"the import ended with {process.returncode}")
+    return float(told.split()[-1]), most
 
 
 async def run(place: Bench, count: int) -> dict[str, float]:

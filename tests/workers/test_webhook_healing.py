@@ -212,7 +212,7 @@ async def test_workers_that_record_at_once_open_one_replay(ctx: Context) -> None
     rows = await deliveries_of(endpoint.id)
     assert [(row.state, row.replay_count) for row in rows[:2]] == [("pending", 1), ("exhausted", 0)]
     assert sum(row.state == "pending" for row in rows) == 1
-    # Each that is taken opens the next, in order, whoever takes it.
+    # Each that is taken opens the next, in order, by any worker.
     order = []
     while replayed := await claim():
         order += [row.event_id for row in replayed]

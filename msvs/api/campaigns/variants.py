@@ -248,7 +248,7 @@ def bounds_of(ab_test: AbTest) -> list[int]:
 
 
 # The same as `variant_of`: null for the rest. A recipient's point depends on its contact and campaign alone, so that
-# whoever fixes an audience again comes to the same.
+# fixing an audience again comes to the same.
 VARIANT = """
 nullif(width_bucket(
     ('x' || left(encode(sha256(uuid_send({contact}) || uuid_send({campaign})), 'hex'), 8))::bit(32)::bigint, {bounds}

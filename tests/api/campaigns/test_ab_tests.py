@@ -124,7 +124,7 @@ async def test_the_test_goes_out_and_the_winner_gets_the_rest(live_ctx: Context)
     assert report.significance.sample_sizes == [wanted[1], wanted[2]]
 
 
-async def test_each_contact_gets_its_variant_whoever_fixes_the_audience(ctx: Context) -> None:
+async def test_each_contact_gets_its_variant_however_often_the_audience_is_fixed(ctx: Context) -> None:
     contacts = await people(ctx, 60)
     options = AbTestOptions(
         variants=[

@@ -18,9 +18,9 @@ FILL = """
 INSERT INTO sequence_enrollments (id, workspace_id, livemode, sequence_id, version_id, contact_id, number, state,
     entered_by, step, wait_until, due_at, created_at)
 SELECT gen_random_uuid(), workspace_id, livemode, sequence_id, version_id, gen_random_uuid(), 1,
-    CASE WHEN number % 2 = 0 THEN 'active' ELSE 'completed' END, 'api', 1, now() + interval '1 day',
+    CASE WHEN place % 2 = 0 THEN 'active' ELSE 'completed' END, 'api', 1, now() + interval '1 day',
     now() + interval '1 day', now()
-FROM sequence_enrollments, generate_series(1, $2) AS number WHERE contact_id = $1
+FROM sequence_enrollments, generate_series(1, $2) AS place WHERE contact_id = $1
 """
 
 

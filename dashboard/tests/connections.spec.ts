@@ -80,7 +80,7 @@ test("an address of a file, from the service to the contacts and back", async ({
   expect((await rest(page, "GET", `/lists/${id}`))["contact_count"]).toBe(0);
   await page.getByRole("button", { name: "Confirm and sync" }).click();
 
-  await expect(page.getByText("Up to date")).toBeVisible({ timeout: 60_000 });
+  await expect(page.locator("#page").getByText("Up to date")).toBeVisible({ timeout: 60_000 });
   const runs = page.getByRole("grid", { name: "Syncs" });
   await expect(runs.locator("tbody tr")).toHaveCount(3, { timeout: 20_000 });
   await expect(runs.locator("tbody tr").first()).toContainText("Completed");
@@ -141,7 +141,7 @@ test("people who are posted, by the keyboard alone, and what stops a list", asyn
   await expect(page.getByRole("button", { name: "See what would come of it" })).toBeVisible({ timeout: 20_000 });
   await press("See what would come of it");
   await press("Confirm and sync");
-  await expect(page.getByText("Up to date")).toBeVisible();
+  await expect(page.locator("#page").getByText("Up to date")).toBeVisible();
   // Another delivery than the one that was sampled.
   const again = await page.request.post(new URL(hook).pathname, { data: { phone: `+1${phone}`, name: "Maria Silva", plan: "gold" } });
   expect(((await again.json()) as { counts: { created: number } }).counts.created).toBe(1);

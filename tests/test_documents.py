@@ -64,7 +64,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.~$}/-])/(?:home|root|Users|work|mnt|workspac
 KEYS = (
     # A secret of zeros, as the vectors of SDKs have it, opens nothing.
     re.compile(r"\bmsvs_(?:live|test)_(?!0{30})[0-9A-Za-z]{36}\b"),
-    re.compile(r"\bwhsec_[0-9A-Za-z_-]{40,}"),
+    re.compile(r"\bwhsec_[0-9A-Za-z+/_-]{40,}"),
     re.compile(r"\b(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{16,}"),
     re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
     re.compile(r"\bgh[pousr]_[0-9A-Za-z]{30,}"),

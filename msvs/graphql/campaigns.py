@@ -322,7 +322,7 @@ class Campaign(Node):
     async def stats(self, info: Info) -> CampaignStats:
         return _stats(await info.context.loaders.stats(self.row))
 
-    @field("Its A/B test, with the books of each variant; null if it has none.")
+    @field("Its A/B test, if it has one.")
     async def ab_test(self, info: Info) -> AbTest | None:
         if self.row.ab_test is None:
             return None

@@ -319,6 +319,7 @@ def _members(kind: type) -> Sequence[object]:
 # Query strings
 
 
+BOOLEANS = {"true": True, "false": False}
 _whole = re.compile(r"-?[0-9]{1,9}").fullmatch
 # An entry of an object, such as metadata[order].
 _entry = re.compile(r"([^\[\]]+)\[(.+)\]", re.DOTALL).fullmatch
@@ -340,6 +341,10 @@ def parse_query(query: bytes, type: type[S]) -> S:
             if not _whole(text):
                 raise InvalidRequest(f"{name} must be an integer.", param=name)
             values[name] = int(text)
+        if known is not None and known.kind is bool:
+            if text not in BOOLEANS:
+                raise InvalidRequest(f"{name} must be true or false.", param=name)
+            values[name] = BOOLEANS[text]
         if known is not None and known.is_list:
             values[name] = text.split(",")
     return convert(values, type)

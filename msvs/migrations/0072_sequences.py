@@ -121,7 +121,7 @@ DROP TRIGGER list_members_enter ON list_members; DROP FUNCTION enter_by_list();
 DROP TRIGGER tag_members_enter ON tag_members; DROP FUNCTION enter_by_tag();
 DROP TRIGGER events_enter ON events; DROP FUNCTION enter_by_event();
 """
-# Wherever a contact opts out or is deleted, it leaves; of one that is gone no time of its own is kept.
+# Each time a contact opts out or is deleted, it leaves; of one that is gone no time of its own is kept.
 LEAVE = """
 CREATE FUNCTION leave_sequences() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

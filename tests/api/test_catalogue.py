@@ -107,8 +107,9 @@ def failures() -> set[str]:
                 text = text_of(node.value)
                 if text is not None and path.parts[-2] in ("api", "carriers") and text in FAILURES:
                     found.add(text)
-            elif isinstance(node, ast.Call) and name_of(node.func) == "fail_unsent":
-                found |= {text for each in node.args if (text := text_of(each)) is not None}
+            elif isinstance(node, ast.Call) and name_of(node.func) in ("fail_unsent", "cancel_messages"):
+                given = [*node.args, *(keyword.value for keyword in node.keywords)]
+                found |= {text for each in given if (text := text_of(each)) is not None}
             elif isinstance(node, ast.FunctionDef) and node.name in ("skip_reason", "limit"):
                 returned = [text_of(part.value) for part in ast.walk(node) if isinstance(part, ast.Return)]
                 found |= {text for text in returned if text is not None and CODE.fullmatch(text)}

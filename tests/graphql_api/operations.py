@@ -271,10 +271,10 @@ OPERATIONS = (
         {"__typename": "Contact", "id": s.maria}, None, {"__typename": "Message", "id": s.message},
         {"__typename": "Contact", "id": s.ana}, {"__typename": "Workspace", "id": s.workspace}]},
               lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
-    Operation("ArchiveCampaign", 3, lambda s: {
+    Operation("ArchiveCampaign", 1, lambda s: {
         "archiveCampaign.__typename": "ConflictError", "archiveCampaign.code": "campaign_not_ended"},
               lambda s: {"id": s.campaign}),
-    Operation("UnarchiveCampaign", 3, lambda s: {"unarchiveCampaign.id": s.campaign,
+    Operation("UnarchiveCampaign", 1, lambda s: {"unarchiveCampaign.id": s.campaign,
                                                  "unarchiveCampaign.archivedAt": None},
               lambda s: {"id": s.campaign}),
     Operation("CampaignAbTest", 2, lambda s: {

@@ -165,6 +165,8 @@ def _parameter(name: str, text: str, schema: Schema) -> object:
             return text.split(",")
         case "integer":
             return int(text)
+        case "boolean":
+            return {"true": True, "false": False}[text]
     return text
 
 

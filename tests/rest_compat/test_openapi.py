@@ -18,7 +18,7 @@ from msvs.api.catalogue import ERRORS
 from msvs.api.webhooks.events import EventType
 from msvs.cli import main
 from msvs.fields import AT, ULID
-from msvs.models import ContactImport, ListSource, ListSync, SourceStatus, SyncStatus
+from msvs.models import Campaign, ContactImport, ListSource, ListSync, SourceStatus, SyncStatus
 from msvs.models.identity import new_id
 from msvs.rest_compat import openapi, openapi_details
 from msvs.rest_compat.endpoint import Endpoint
@@ -140,6 +140,16 @@ def test_every_event_has_a_webhook_with_an_example(type: EventType) -> None:
     assert body["example"]["type"] == type.value
 
 
+# A campaign's status at events that do not name it.
+STATUS_AT = {
+    "started": "preparing",
+    "dispatched": "sending",
+    "resumed": "sending",
+    "tested": "sending",
+    "winner_chosen": "preparing",
+}
+
+
 @pytest.mark.parametrize("type", EventType)
 def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
     data = DOCUMENT["webhooks"][type.value]["post"]["requestBody"]["content"][JSON]["example"]["data"]
@@ -165,11 +175,11 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         states = ("queued", "sending", "sent", "delivered", "failed", "skipped", "canceled")
         assert stats["recipients"] == sum(stats[state] for state in states)
         assert stats["credits_used"] == sum(stats[state] for state in ("sending", "sent", "delivered", "failed"))
-        assert data["status"] == {"started": "preparing", "dispatched": "sending", "resumed": "sending"}.get(verb, verb)
+        assert data["status"] == STATUS_AT.get(verb, verb)
         assert (data["pause_reason"] is not None) is (verb == "paused")
         assert (data["completed_at"] is not None) is (verb == "completed")
         assert (data["canceled_at"] is not None) is (verb == "canceled")
-        assert (data["dispatched_at"] is not None) is (verb != "started")
+        assert (data["dispatched_at"] is not None) is (verb not in ("started", "tested", "winner_chosen"))
     elif subject == "sequence":
         assert data["state"] == {"entered": "active"}.get(verb, verb)
         assert (data["reason"] is not None) is (verb == "left")
@@ -289,6 +299,10 @@ async def test_an_example_is_accepted_as_it_stands(api: httpx.AsyncClient, endpo
     body = substituted(operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("example"), known)
     if endpoint.operation_id == "resumeCampaign":
         await post(api, f"/v1/campaigns/{known['campaign']}/pause", 200)
+    if endpoint.operation_id == "archiveCampaign":
+        await Campaign.all().update(status="completed")
+    if endpoint.operation_id == "chooseWinner":
+        await Campaign.filter(ab_test__isnull=False).update(status="sending", tested_at=datetime.now(UTC))
     if endpoint.operation_id == "resumeSequence":
         await post(api, f"/v1/sequences/{known['sequence']}/pause", 200)
     if endpoint.operation_id == "createEnrollment":

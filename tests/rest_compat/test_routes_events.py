@@ -20,8 +20,10 @@ from msvs.api.unit_of_work import in_unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.connectors.base import ConnectorError, CredentialsRefused
 from msvs.http_client import HttpClient
-from msvs.models import ShortLink, WebhookEndpoint, Workspace
+from msvs.models import ListSource, ShortLink, WebhookEndpoint, Workspace
 from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.retrying import Failures
+from msvs.workers.sequences import bring_forward
 from msvs.workers.syncs import run_syncs
 from msvs.workers.webhooks import deliver_webhooks
 from tests.contract.matching import filled, mismatches
@@ -177,11 +179,34 @@ async def sync_a_list(client: httpx.AsyncClient, *errors: ConnectorError) -> Non
         async with serving() as service:
             service.put("1", "+12125550160", "Maria")
             service.errors = [*errors]
-            source = {"type": KIND, "settings": {"api_key": "key-1"}}
+            # The document names the services that there are.
+            source = {"type": "kit", "settings": {"api_key": "key-1"}, "mapping": {"fields.phone": "phone"}}
             await post(client, "/v1/lists", name="Cohort 06", source=source)
+            await ListSource.all().update(kind=KIND, mapping={})
             await run_syncs(SERVICES, http)
     finally:
         await http.close()
+
+
+async def enter_a_sequence(client: httpx.AsyncClient) -> str:
+    """Let a contact enter a sequence of one step; the path of its enrollment."""
+    step = {"key": "welcome", "body": "Welcome"}
+    row = await post(client, "/v1/sequences", name="X", steps=[step], quiet_hours=False)
+    await post(client, f"/v1/sequences/{row['id']}/publish", 200)
+    contact = await opted_in(client, "+14155550123")
+    path = f"/v1/sequences/{row['id']}/enrollments"
+    return f"{path}/{(await post(client, path, contact_id=contact))['id']}"
+
+
+async def complete_a_sequence(client: httpx.AsyncClient) -> None:
+    await enter_a_sequence(client)
+    failures = Failures()
+    await bring_forward(SERVICES, failures, seconds=30)
+    failures.end()
+
+
+async def leave_a_sequence(client: httpx.AsyncClient) -> None:
+    assert (await client.delete(await enter_a_sequence(client))).status_code == 200
 
 
 async def lose_a_number(client: httpx.AsyncClient) -> None:
@@ -197,7 +222,7 @@ async def reach_a_number(client: httpx.AsyncClient) -> None:
     assert again["unreachable"] is None
 
 
-MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
+MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[object]]] = {
     EventType.MESSAGE_QUEUED: lambda client: message_to(client, "+14155550123"),
     EventType.MESSAGE_SENT: lambda client: message_to(client, "+14155550108"),
     EventType.MESSAGE_DELIVERED: lambda client: message_to(client, "+14155550123"),
@@ -218,6 +243,9 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.CAMPAIGN_CANCELED: cancel_campaign,
     EventType.CAMPAIGN_TESTED: choose_a_winner,
     EventType.CAMPAIGN_WINNER_CHOSEN: choose_a_winner,
+    EventType.SEQUENCE_ENTERED: enter_a_sequence,
+    EventType.SEQUENCE_COMPLETED: complete_a_sequence,
+    EventType.SEQUENCE_LEFT: leave_a_sequence,
     EventType.CONTACT_MERGED: merge_contacts,
     EventType.CONTACT_UNREACHABLE: lose_a_number,
     EventType.CONTACT_REACHABLE: reach_a_number,

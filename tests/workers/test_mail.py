@@ -27,7 +27,7 @@ VALUES = {
     name: f"<{name}>"
     for name in (
         *("workspace", "inviter", "address", "device", "network", "at", "change"),
-        *("credits", "price", "card"),
+        *("credits", "price", "card", "until"),
     )
 }
 # What a notification says is that of its kind.

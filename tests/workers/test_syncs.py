@@ -864,7 +864,10 @@ async def test_secrets_are_sealed_and_never_shown(ctx: Context, service: Service
     shown = msgspec.json.encode(await sources.list_resource(ctx, row)).decode()
     entries = [each.changes for each in await AuditEntry.all()]
     assert "very-secret" not in stored + shown + str(entries)
-    assert entries == [{"type": KIND, "livemode": False}]
+    assert entries == [
+        {"type": KIND, "livemode": False},
+        {"type": KIND, "status": ["checked", "active"], "livemode": False},
+    ]
     await act(sources.update_source, ctx, row, UpdateSource(settings={"tag_id": "8"}))
     assert sources.open_settings(ctx, await source_of(row))["api_key"] == "very-secret"
 

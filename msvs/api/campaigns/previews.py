@@ -660,11 +660,11 @@ class _Outcome:
         self, found: Sequence[BodyWarning], ab_test: AbTest, preview: CampaignPreview
     ) -> list[BodyWarning]:
         """Return warnings, each about its variant; those found are about the longest."""
-        told = [each._replace(param=_variant_param(self.content, each.param, ab_test)) for each in found]
+        told = [_of_variant(each, self.content, ab_test) for each in found]
         for content in self.contents:
             if content.variant != self.content.variant and content.body != self.content.body:
                 more = body_warnings.warn_of_template(content.body, content.template, is_marketing=True)
-                told += [each._replace(param=_variant_param(content, each.param, ab_test)) for each in more]
+                told += [_of_variant(each, content, ab_test) for each in more]
         shares = shares_of(ab_test)
         fewest = preview.recipient_count * ab_test["test_percent"] * min(shares) // (MAX_PERCENT * sum(shares))
         if fewest < FEWEST_TESTED:
@@ -749,6 +749,10 @@ def _variant_param(content: Content, param: str | None, ab_test: AbTest) -> str 
     place = (content.variant or 1) - 1
     is_own = param == "body" and "body" in ab_test["variants"][place]
     return f"ab_test.variants[{place}].body" if is_own else param
+
+
+def _of_variant(warning: BodyWarning, content: Content, ab_test: AbTest) -> BodyWarning:
+    return BodyWarning(warning.code, warning.message, _variant_param(content, warning.param, ab_test))
 
 
 def _describe(preview: MessagePreview, body: str, template: Template, values: Mapping[str, str]) -> None:

@@ -32,11 +32,12 @@ BATCH = 500
 CONDITION_NOT_MET = "condition_not_met"
 STEP_MISSED = "step_missed"
 
-# Each by an index of what waits alone: sequences with nothing to do cost a look-up each.
+# Each by an index of what waits alone: sequences with nothing to do cost a look-up each. ORDER BY and OFFSET
+# 0 keep PostgreSQL from reading all that wait, in the hope of meeting one soon.
 HAS_DUE_STEPS = """
 EXISTS (
     SELECT FROM sequence_enrollments WHERE sequence_id = sequences.id AND state = 'active' AND leaving IS NULL
-        AND due_at <= $1
+        AND due_at <= $1 ORDER BY due_at OFFSET 0
 )
 """
 IS_RUN = """
@@ -45,7 +46,7 @@ AND NOT EXISTS (SELECT FROM workspaces WHERE id = sequences.workspace_id AND sus
 """
 IS_CLEARED = """
 sequences.status = 'archived' AND EXISTS (
-    SELECT FROM sequence_enrollments WHERE sequence_id = sequences.id AND state = 'active'
+    SELECT FROM sequence_enrollments WHERE sequence_id = sequences.id AND state = 'active' ORDER BY sequence_id OFFSET 0
 )
 """
 # A version that another has followed, and that nobody is in any more.
@@ -53,7 +54,7 @@ IS_RETIRED = """
 EXISTS (
     SELECT FROM sequence_versions AS version WHERE version.sequence_id = sequences.id AND version.retired_at IS NULL
         AND version.number < sequences.number AND NOT EXISTS (
-            SELECT FROM sequence_enrollments WHERE version_id = version.id AND state = 'active'
+            SELECT FROM sequence_enrollments WHERE version_id = version.id AND state = 'active' OFFSET 0
         )
 )
 """

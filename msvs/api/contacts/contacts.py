@@ -17,7 +17,6 @@ from msvs.api import ids
 from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts.details import (
-    DETAILS,
     EARLIEST,
     MAX_ATTRIBUTE_KEY,
     MAX_ATTRIBUTE_VALUE,
@@ -25,6 +24,7 @@ from msvs.api.contacts.details import (
     MAX_NAME,
     MAX_SOURCE,
     merge_attributes,
+    read_detail,
     read_ip,
     read_name,
 )
@@ -262,6 +262,16 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
         name="updated_at[lt]", default=None
     )
     order: OrderField | None = None
+
+
+# What is told of a contact besides its phone and attributes: the column of each text.
+DETAILS = (
+    "first_name",
+    "last_name",
+    "email",
+    "timezone",
+    "external_id",
+)
 
 
 FIND_BY_EXTERNAL_ID = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND external_id = $3"
@@ -664,7 +674,7 @@ def _taken(existing: ContactRow, param: str = "phone") -> Conflict:
 def read_details(data: NewContact | UpdateContact) -> dict[str, str | None]:
     """Return what is told of a contact besides its phone and attributes, checked. Raises InvalidRequest."""
     told: dict[str, str | None] = {name: value for name in DETAILS if (value := getattr(data, name)) is not UNSET}
-    return {name: None if text is None else DETAILS[name](text) for name, text in told.items()}
+    return {name: None if text is None else read_detail(name, text) for name, text in told.items()}
 
 
 def read_status(text: str) -> OptInStatus:

@@ -33,23 +33,25 @@ def read_name(text: str, *, param: str, maximum: int = MAX_NAME) -> str:
 
     Raises InvalidRequest.
     """
-    if not is_visible(text) or len(text) > maximum:
+    has_controls = any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+    is_blank = not text.strip() if has_controls else not is_visible(text)
+    if is_blank or len(text) > maximum:
         raise InvalidRequest(
             f"{param} must have from 1 to {maximum} characters.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+    if has_controls:
         raise InvalidRequest(f"{param} must not contain control characters.", param=param)
     return text
 
 
-# What is told of a contact besides its phone and attributes: each text's column, and its reader.
-DETAILS: Mapping[str, Callable[[str], str]] = {
-    "first_name": lambda text: read_name(text, param="first_name"),
-    "last_name": lambda text: read_name(text, param="last_name"),
-    "email": read_email,
-    "timezone": check_timezone,
-    "external_id": lambda text: read_name(text, param="external_id"),
-}
+# How columns are read that hold no names.
+READERS: Mapping[str, Callable[[str], str]] = {"email": read_email, "timezone": check_timezone}
+
+
+def read_detail(column: str, text: str) -> str:
+    """Read what is told for a column of a contact. Raises InvalidRequest."""
+    read = READERS.get(column)
+    return read_name(text, param=column) if read is None else read(text)
 
 
 def trim(text: str) -> str:

@@ -13,8 +13,8 @@ from msvs.api.consent import consent
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts import lists
 from msvs.api.contacts.contacts import lock_external_ids
-from msvs.api.contacts.details import DETAILS, MAX_ATTRIBUTES
-from msvs.api.contacts.import_rows import AGREED, REFUSED
+from msvs.api.contacts.details import MAX_ATTRIBUTES
+from msvs.api.contacts.import_rows import AGREED, DETAILS, REFUSED
 from msvs.api.contacts.imports import hold_list, opt_in_imported
 from msvs.api.contacts.rules import FILL, OVERWRITE, RULES, SKIP
 from msvs.api.contacts.tags import LOCK_TAGS_OF, change_tags

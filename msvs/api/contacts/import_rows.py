@@ -13,11 +13,11 @@ import msgspec
 
 from msvs.api.contacts import import_columns
 from msvs.api.contacts.details import (
-    DETAILS,
     EARLIEST,
     MAX_ATTRIBUTE_VALUE,
     MAX_SOURCE,
     merge_attributes,
+    read_detail,
     read_ip,
     trim,
 )
@@ -31,10 +31,12 @@ from msvs.api.text.phones import Phone, canonical
 from msvs.new_ids import new_id
 from msvs.postgres_values import FieldValue, encode_field, encode_row_head
 
+# What a file may tell of a contact besides its phone and attributes: the column of each text.
+DETAILS = ("first_name", "last_name", "email", "timezone", "external_id")
 # The columns of `import_rows`, in the order in which they are copied.
 COLUMNS = (
     *("reading_id", "number", "line", "status", "reason", "phone", "canonical", "region", "number_kind"),
-    *("first_name", "last_name", "email", "timezone", "external_id", "attributes", "consent", "evidence"),
+    *(*DETAILS, "attributes", "consent", "evidence"),
     *("contact_id", "cells"),
 )
 STAGED, INVALID = "staged", "invalid"
@@ -298,12 +300,12 @@ def _read_details(plan: Plan, cells: Sequence[str]) -> dict[str, str]:
     if (full := said.pop("full_name", "")) and not said.get("first_name") and not said.get("last_name"):
         said["first_name"], said["last_name"] = split_name(full)
     found: dict[str, str] = {}
-    for name, read in DETAILS.items():
+    for name in DETAILS:
         text = said.get(name)
         if not text:
             continue
         try:
-            found[name] = read(text if name == "email" else " ".join(text.split()))
+            found[name] = read_detail(name, text if name == "email" else " ".join(text.split()))
         except InvalidRequest as error:
             # A zone that is not known is as good as none; the phone's own stands in.
             if name != "timezone":

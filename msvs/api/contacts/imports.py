@@ -15,8 +15,15 @@ from msvs.api import ids
 from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts import lists
-from msvs.api.contacts.contacts import NewContact, OptInEvidence, lock_external_ids, read_details, read_evidence
-from msvs.api.contacts.details import DETAILS, merge_attributes, trim
+from msvs.api.contacts.contacts import (
+    DETAILS,
+    NewContact,
+    OptInEvidence,
+    lock_external_ids,
+    read_details,
+    read_evidence,
+)
+from msvs.api.contacts.details import merge_attributes, trim
 from msvs.api.context import Context, lock_number
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.permissions import Permission, allow

@@ -13,8 +13,8 @@ import msgspec
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.consent import consent
-from msvs.api.contacts.contacts import UPDATE_CONTACT, delete_contact, get_contact, lock_external_ids
-from msvs.api.contacts.details import DETAILS, merge_attributes
+from msvs.api.contacts.contacts import DETAILS, UPDATE_CONTACT, delete_contact, get_contact, lock_external_ids
+from msvs.api.contacts.details import merge_attributes
 from msvs.api.contacts.tags import MAX_TAGS, change_tags
 from msvs.api.context import Context
 from msvs.api.dispatch import cancellation

@@ -14,8 +14,7 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.consent import consent
 from msvs.api.contacts.bulk_actions import forget_ids, forget_names
-from msvs.api.contacts.contacts import DELETE_CONTACT, LOCK_LISTS
-from msvs.api.contacts.details import DETAILS
+from msvs.api.contacts.contacts import DELETE_CONTACT, DETAILS, LOCK_LISTS
 from msvs.api.contacts.import_erasure import erase_from_imports, hash_of, hold_imports
 from msvs.api.contacts.saved_views import forget_views
 from msvs.api.contacts.sync_erasure import erase_from_syncs, hold_sources

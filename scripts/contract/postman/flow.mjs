@@ -58,7 +58,7 @@ export const FLOW = {
   retrieveSuppression: { path: { id: "suppression_id" } },
   liftSuppression: { path: { id: "suppression_id" }, body: { at: "{{now}}" } },
 
-  createSequence: { body: { entry: null, template: null }, save: "sequence_id" },
+  createSequence: { body: { entry: { list_ids: ["{{list_id}}"] } }, save: "sequence_id" },
   listSequences: { query: { limit: "5" } },
   retrieveSequence: { path: { id: "sequence_id" } },
   updateSequence: { path: { id: "sequence_id" } },

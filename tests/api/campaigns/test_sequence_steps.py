@@ -151,7 +151,7 @@ async def test_a_step_waits_for_the_local_hour_and_quiet_hours(ctx: Context) -> 
     row = await only(sequence, tokyo)
     assert row.due_at.astimezone(UTC).strftime("%H:%M") == "01:00", "10:00 in Tokyo"
     assert row.due_at >= row.wait_until
-    # Moved to New York meanwhile: the hour there counts, whichever comes.
+    # Moved to New York meanwhile: the hour there counts.
     await Contact.filter(id=tokyo.id).update(timezone="America/New_York")
     now = datetime(2026, 5, 4, 1, 0, tzinfo=UTC)
     await db.execute("UPDATE sequence_enrollments SET wait_until = $1, due_at = $1", now)

@@ -45,6 +45,8 @@ READ_BY_LOADER: Mapping[str, str] = {
     "sources.get_sync": "listSync",
     "suppressions.get_suppression": "suppression",
     "endpoints.get_webhook": "webhook",
+    "sequences.get_sequence": "sequence",
+    "enrollments.get_enrollment": "enrollment",
 }
 # Fields that read a list through a loader that reads those of many parents at once.
 LISTED_BY_LOADER: Mapping[str, str] = {
@@ -67,7 +69,6 @@ LONG_GONE = "for operators, as a command of `msvs`: the person who is asked for 
 TWILIO = "for code that comes from Twilio, through its front"
 OPERATORS = "for operators, who log in at /ops"
 WHOLE = "a file in one request; a field takes it in parts, by `createImport` and `addImportPart`"
-SEQUENCES = "sequences come to GraphQL with their pages in the dashboard"
 OF_ONE = "the field reads the timelines of many at once"
 
 # Operation → why REST, or GraphQL, does not reach it.
@@ -126,17 +127,6 @@ NO_REST: Mapping[str, str] = {
     "suppressions.import_file": COMMAND,
 }
 NO_GRAPHQL: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            *("sequences.create_sequence", "sequences.update_sequence", "sequences.get_sequence"),
-            *("sequences.list_sequences", "sequences.delete_sequence", "sequences.sequence_resources"),
-            *("sequences.publish_sequence", "sequences.pause_sequence", "sequences.resume_sequence"),
-            *("sequences.archive_sequence", "sequence_stats.read_stats", "enrollments.enroll_contact"),
-            *("enrollments.list_enrollments", "enrollments.get_enrollment", "enrollments.enrollment_resources"),
-            "enrollments.remove_enrollment",
-        ),
-        SEQUENCES,
-    ),
     **dict.fromkeys(("operators.record", "operators.sign_in", "operators.sign_out"), OPERATORS),
     "contact_export.stream_contact": COMMAND,
     "import_jobs.import_file": WHOLE,

@@ -284,6 +284,7 @@ class Campaign(Node):
     shorten_links: bool
     utm: Utm | None
     guard_rails: GuardRails | None
+    sequence_id: ID | None
     started_at: datetime | None = strawberry.field(description="When it started; null before that.")
     dispatched_at: datetime | None
     completed_at: datetime | None
@@ -314,6 +315,7 @@ class Campaign(Node):
             quiet_hours=row.respects_quiet_hours,
             utm=cast("Utm | None", utm_resource(row.utm)),
             guard_rails=cast("GuardRails | None", resources.guard_rails_resource(row.guard_rails)),
+            sequence_id=resources.optional_id(ids.SEQUENCE, row.sequence_id),
             tags=row.tags or [],
             version=campaign_version(row),
         )

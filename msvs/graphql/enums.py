@@ -8,6 +8,7 @@ from enum import Enum
 import strawberry
 
 from msvs.api.audit import AuditAction
+from msvs.api.campaigns.sequence_requests import Otherwise, Template
 from msvs.api.contacts.saved_views import ViewPage
 from msvs.api.contacts.segments import FieldType
 from msvs.api.messages.statistics import Dimension, Interval
@@ -22,9 +23,11 @@ from msvs.models import (
     BulkKind,
     BulkStatus,
     CampaignStatus,
+    EnrollmentState,
     ExportKind,
     ExportStatus,
     ImportStatus,
+    LeaveReason,
     LedgerKind,
     MessageKind,
     MessageOrigin,
@@ -34,6 +37,7 @@ from msvs.models import (
     PurchaseStatus,
     Role,
     SenderKind,
+    SequenceStatus,
     SourceStatus,
     SyncStatus,
     SyncTrigger,
@@ -494,5 +498,56 @@ describe(
         "TOLL_FREE": "A toll-free number.",
         "SHORT_CODE": "A short code of 3 to 8 digits.",
         "ALPHANUMERIC": "A name of up to 11 characters, which cannot receive replies.",
+    },
+)
+describe(
+    SequenceStatus,
+    "SequenceStatus",
+    "The status of a sequence.",
+    {
+        "DRAFT": "Not published yet.",
+        "ACTIVE": "Published: contacts enter, and steps are taken.",
+        "PAUSED": "Held: contacts enter, and no step is taken.",
+        "ARCHIVED": "Ended for good.",
+    },
+)
+describe(
+    EnrollmentState,
+    "EnrollmentState",
+    "The state of an enrollment.",
+    {
+        "ACTIVE": "The contact is inside.",
+        "COMPLETED": "The contact took the last step.",
+        "LEFT": "The contact left before it; the reason says why.",
+    },
+)
+describe(
+    LeaveReason,
+    "LeaveReason",
+    "Why a contact left a sequence before its end.",
+    {
+        "REPLIED": "The contact replied.",
+        "OPTED_OUT": "The contact opted out.",
+        "GOAL": "The contact reached the goal.",
+        "CONDITION": "The contact did not meet a condition whose step says so.",
+        "REMOVED": "Somebody took the contact out.",
+        "ARCHIVED": "The sequence was archived.",
+        "CONTACT_DELETED": "The contact was deleted.",
+    },
+)
+describe(
+    Otherwise,
+    "StepOtherwise",
+    "What happens at a step whose condition a contact does not meet.",
+    {"SKIP": "The contact skips the step.", "LEAVE": "The contact leaves the sequence."},
+)
+describe(
+    Template,
+    "SequenceTemplate",
+    "The sequences to begin with.",
+    {
+        "WELCOME": "Three messages to somebody who has joined.",
+        "CHALLENGE": "A task a day, for five days.",
+        "WEBINAR_REMINDER": "Reminders of a webinar, counted from its start.",
     },
 )

@@ -57,7 +57,7 @@ HEAVY: Mapping[str, int] = {
     **dict.fromkeys(("campaignPreview", "campaignReconciliation", "contactExport"), 500),
     **dict.fromkeys(("activity", "audienceGrowth", "campaignActivity", "deliverability"), 300),
     "search": 200,
-    **dict.fromkeys(("conversationOverview", "errorCatalogue", "regions", "segmentFields"), 100),
+    **dict.fromkeys(("conversationOverview", "errorCatalogue", "regions", "segmentFields", "sequenceStats"), 100),
 }
 # A list whose length no argument bounds.
 PLAIN_LIST = 10

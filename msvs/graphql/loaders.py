@@ -12,6 +12,9 @@ from tortoise.models import Model
 
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.ab_tests import AbTestReport, ab_test_reports
+from msvs.api.campaigns.enrollments import enrollment_resources
+from msvs.api.campaigns.sequence_shapes import EnrollmentResource, SequenceResource
+from msvs.api.campaigns.sequences import sequence_resources
 from msvs.api.contacts import sources
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context
@@ -22,7 +25,7 @@ from msvs.api.resources import CampaignStats, MessageView
 from msvs.api.scope import scoped
 from msvs.api.webhooks.events import list_campaign_events
 from msvs.database import Row, fetch
-from msvs.models import rows
+from msvs.models import MessageSequence, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,22 @@ class Loaders:
             return [found.get(key.row.id) for key in keys]
 
         return self._loader("ab_test", read).load(_Keyed(campaign))
+
+    def sequence(self, sequence: MessageSequence) -> Awaitable[SequenceResource]:
+        """Return the shape, with its stats, of a sequence that was read under this caller."""
+
+        async def read(keys: list[_Keyed[MessageSequence]]) -> Sequence[SequenceResource]:
+            return await sequence_resources(self._ctx, [key.row for key in keys])
+
+        return self._loader("sequence", read).load(_Keyed(sequence))
+
+    def enrollment(self, enrollment: rows.SequenceEnrollmentRow) -> Awaitable[EnrollmentResource]:
+        """Return the shape of an enrollment that was read under this caller."""
+
+        async def read(keys: list[_Keyed[rows.SequenceEnrollmentRow]]) -> Sequence[EnrollmentResource]:
+            return await enrollment_resources(self._ctx, [key.row for key in keys])
+
+        return self._loader("enrollment", read).load(_Keyed(enrollment))
 
     def failures(self, campaign_id: UUID) -> Awaitable[list[FailureCount]]:
         """Return why recipients of a campaign were not reached."""

@@ -14,6 +14,9 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("cloneCampaign", "deleteCampaign", "preflightCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("archiveCampaign", "unarchiveCampaign"), Permission.CAMPAIGNS_WRITE),
     "chooseWinner": Permission.CAMPAIGNS_WRITE,
+    **dict.fromkeys(("createSequence", "updateSequence", "deleteSequence"), Permission.CAMPAIGNS_WRITE),
+    **dict.fromkeys(("publishSequence", "pauseSequence", "resumeSequence"), Permission.CAMPAIGNS_WRITE),
+    **dict.fromkeys(("archiveSequence", "enrollContact", "removeEnrollment"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.CONTACTS_WRITE),
     "markContactReachable": Permission.CONTACTS_WRITE,
     **dict.fromkeys(

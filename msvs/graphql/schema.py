@@ -44,6 +44,7 @@ from msvs.graphql.search import SearchQuery
 from msvs.graphql.second_factors import SecondFactorMutation, SecondFactorQuery
 from msvs.graphql.segments import SegmentMutation, SegmentQuery
 from msvs.graphql.senders import SenderQuery
+from msvs.graphql.sequences import SequenceMutation, SequenceQuery
 from msvs.graphql.statistics import StatisticsQuery
 from msvs.graphql.subscriptions import Subscription
 from msvs.graphql.suppressions import SuppressionMutation, SuppressionQuery
@@ -62,6 +63,7 @@ class Query(
     WorkspaceQuery,
     MessageQuery,
     CampaignQuery,
+    SequenceQuery,
     ContactQuery,
     ImportQuery,
     ExportQuery,
@@ -102,6 +104,7 @@ class Mutation(
     WorkspaceMutation,
     MessageMutation,
     CampaignMutation,
+    SequenceMutation,
     PreviewMutation,
     ContactMutation,
     ImportMutation,

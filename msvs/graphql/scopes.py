@@ -35,6 +35,7 @@ FIELDS: Mapping[str, Permission | None] = {
     "messagePreview": Permission.MESSAGES_SEND,
     **dict.fromkeys(("campaign", "campaigns", "campaignReconciliation", "campaignProgress"), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(("campaignActivity", "campaignLinks"), Permission.CAMPAIGNS_READ),
+    **dict.fromkeys(("sequence", "sequences", "sequenceStats", "enrollment", "enrollments"), Permission.CAMPAIGNS_READ),
     "campaignPreview": Permission.CAMPAIGNS_WRITE,
     **dict.fromkeys(("contact", "contacts", "contactList", "contactLists", "contactExport"), Permission.CONTACTS_READ),
     **dict.fromkeys(("joinKeyword", "joinKeywords", "suppression", "suppressions"), Permission.CONTACTS_READ),
@@ -63,7 +64,7 @@ TYPES: Mapping[str, Permission] = {
         ("Message", "InboundMessage", "InboxThread", "ThreadMessage", "MessageExplanation", "Handset", "CannedAnswer"),
         Permission.MESSAGES_READ,
     ),
-    "Campaign": Permission.CAMPAIGNS_READ,
+    **dict.fromkeys(("Campaign", "Sequence", "Enrollment"), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(
         ("Contact", "ContactList", "JoinKeyword", "Suppression", "Segment", "ConsentEvent", "ContactNote"),
         Permission.CONTACTS_READ,

@@ -179,6 +179,38 @@ OPERATIONS = (
               lambda s: {"id": s.contact_list, "contactIds": [s.spare, s.ana, "con_1"]}),
     Operation("RemoveContactFromList", 4, lambda s: {"removeContactFromList.contactCount": 1},
               lambda s: {"id": s.contact_list, "contactId": s.ana}),
+    Operation("Sequences", 4, lambda s: {
+        "sequences.nodes.0.id": s.draft_sequence, "sequences.nodes.2.stats.inside": 1, "sequences.totalCount": 3}),
+    Operation("Sequence", 3, lambda s: {
+        "sequence.steps.0.key": "hello", "sequence.hasChanges": False, "sequence.stats.entered": 1},
+              lambda s: {"id": s.sequence}),
+    Operation("SequenceStats", 7, lambda s: {
+        "sequenceStats.stats.inside": 1, "sequenceStats.steps.0.key": "hello", "sequenceStats.steps.0.waiting": 1},
+              lambda s: {"id": s.sequence}),
+    Operation("Enrollments", 6, lambda s: {
+        "enrollments.nodes.0.id": s.enrollment, "enrollments.nodes.0.contact.id": s.maria,
+        "enrollments.totalCount": 1}, lambda s: {"id": s.sequence, "state": "ACTIVE", "contactId": s.maria}),
+    Operation("Enrollment", 2, lambda s: {
+        "enrollment.sequenceId": s.sequence, "enrollment.contactId": s.maria, "enrollment.state": "ACTIVE",
+        "enrollment.step": "hello"}, lambda s: {"id": s.enrollment}),
+    Operation("CreateSequence", 1, lambda s: {
+        "createSequence.status": "DRAFT", "createSequence.steps.0.key": "day_1"},
+              lambda s: {"input": {"name": "Challenge", "template": "CHALLENGE"}}),
+    Operation("UpdateSequence", 3, lambda s: {"updateSequence.name": "Hello", "updateSequence.steps.0.key": "a"},
+              lambda s: {"id": s.draft_sequence, "input": {"name": "Hello", "steps": [{"key": "a", "body": "Hi"}]}}),
+    Operation("DeleteSequence", 2, lambda s: {"deleteSequence.id": s.draft_sequence},
+              lambda s: {"id": s.draft_sequence}),
+    Operation("PublishSequence", 11, lambda s: {
+        "publishSequence.status": "ACTIVE", "publishSequence.publishedVersion": 1}, lambda s: {"id": s.draft_sequence}),
+    Operation("PauseSequence", 8, lambda s: {"pauseSequence.status": "PAUSED"}, lambda s: {"id": s.sequence}),
+    Operation("ResumeSequence", 5, lambda s: {"resumeSequence.status": "ACTIVE"}, lambda s: {"id": s.paused_sequence}),
+    Operation("ArchiveSequence", 10, lambda s: {"archiveSequence.status": "ARCHIVED"}, lambda s: {"id": s.sequence}),
+    Operation("EnrollContact", 6, lambda s: {
+        "enrollContact.contactId": s.ana, "enrollContact.state": "ACTIVE", "enrollContact.step": "hello"},
+              lambda s: {"id": s.sequence, "input": {"contactId": s.ana}}),
+    Operation("RemoveEnrollment", 6, lambda s: {
+        "removeEnrollment.state": "LEFT", "removeEnrollment.reason": "REMOVED"},
+              lambda s: {"id": s.sequence, "enrollmentId": s.enrollment}),
     Operation("JoinKeywords", 3, lambda s: {
         "joinKeywords.nodes.0.id": s.keyword, "joinKeywords.nodes.0.contactList.id": s.contact_list,
         "joinKeywords.totalCount": 1}, lambda s: {"listId": s.contact_list}),

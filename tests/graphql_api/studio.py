@@ -10,7 +10,8 @@ from msgspec import structs
 from msvs.api import ids
 from msvs.api.accounts import keys, users
 from msvs.api.audit import AUDIT_ENTRY, AuditAction
-from msvs.api.campaigns import campaigns
+from msvs.api.campaigns import campaigns, enrollments, sequences
+from msvs.api.campaigns.sequence_requests import CreateSequence, EnrollContact, Template
 from msvs.api.campaigns.variants import AbTestOptions, VariantOptions
 from msvs.api.contacts import segments, suppressions
 from msvs.api.context import Context
@@ -38,6 +39,10 @@ class Studio:
     spare: str
     contact_list: str
     keyword: str
+    sequence: str
+    paused_sequence: str
+    draft_sequence: str
+    enrollment: str
     sender: str
     segment: str
     message: str
@@ -58,7 +63,7 @@ class Studio:
 
 
 async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
-    """Contacts on a list, a segment, messages, campaigns, a webhook with an attempt, an event, a reply, a key."""
+    """Contacts on a list, a segment, messages, campaigns, sequences, a webhook with an attempt, a reply, a key."""
     maria = await factories.make_contact(
         ctx, "+12125550101", first_name="Maria", email="maria@example.com", attributes={"tier": "vip"}
     )
@@ -90,6 +95,12 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         await campaigns.pause_campaign(ctx, paused.id)
         test = AbTestOptions(variants=[VariantOptions(), VariantOptions(body="Hey you")])
         draft = await campaigns.create_campaign(ctx, structs.replace(new, draft=True, ab_test=test))
+        sequence = await sequences.create_sequence(ctx, CreateSequence(name="Welcome", template=Template.WELCOME))
+        await sequences.publish_sequence(ctx, sequence.id)
+        paused_sequence = await sequences.create_sequence(ctx, CreateSequence(name="Held", template=Template.WELCOME))
+        await sequences.publish_sequence(ctx, paused_sequence.id)
+        await sequences.pause_sequence(ctx, paused_sequence.id)
+        draft_sequence = await sequences.create_sequence(ctx, CreateSequence(name="Again", template=Template.WELCOME))
         api_key, _ = await keys.create_key(ctx.workspace_id, livemode=ctx.livemode, name="Backend")
         owner = await make_member(workspace, "Rosa", Role.OWNER)
         member = await make_member(workspace, "Luis", Role.MEMBER)
@@ -98,6 +109,9 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         inbound = await replies.receive_inbound(
             ctx, from_phone=maria.phone, to_sender="MASSIVESMS", text="When?", dedupe_key="1"
         )
+        # After the reply, by which a contact leaves.
+        named = EnrollContact(contact_id=ids.encode_id(ids.CONTACT, maria.id))
+        enrollment = await enrollments.enroll_contact(ctx, sequence.id, named)
     event = await Event.filter(workspace_id=ctx.workspace_id, type="message.queued").order_by("-id").first()
     assert event is not None
     invited = await AuditEntry.filter(workspace_id=ctx.workspace_id, action=AuditAction.MEMBER_INVITED).first()
@@ -120,6 +134,10 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         spare=ids.encode_id(ids.CONTACT, spare.id),
         contact_list=ids.encode_id(ids.CONTACT_LIST, contact_list.id),
         keyword=ids.encode_id(ids.KEYWORD, keyword.id),
+        sequence=ids.encode_id(ids.SEQUENCE, sequence.id),
+        paused_sequence=ids.encode_id(ids.SEQUENCE, paused_sequence.id),
+        draft_sequence=ids.encode_id(ids.SEQUENCE, draft_sequence.id),
+        enrollment=enrollment.id,
         sender=ids.encode_id(ids.SENDER, sender.id),
         segment=ids.encode_id(ids.SEGMENT, segment.id),
         message=ids.encode_id(ids.MESSAGE, message.id),

@@ -23,6 +23,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.campaigns.campaigns import CreateCampaign, UpdateCampaign
+from msvs.api.campaigns.sequence_requests import CreateSequence, EnrollContact, SequenceStep, UpdateSequence
 from msvs.api.contacts.contacts import CreateContact, UpdateContact
 from msvs.api.inbound.inbox import AnswerThread
 from msvs.api.inbound.keywords import CreateKeyword, UpdateKeyword
@@ -104,6 +105,10 @@ DIFFERENT = {
         (SendMessage, "SendMessageInput"),
         (CreateCampaign, "CreateCampaignInput"),
         (UpdateCampaign, "UpdateCampaignInput"),
+        (CreateSequence, "CreateSequenceInput"),
+        (UpdateSequence, "UpdateSequenceInput"),
+        (SequenceStep, "SequenceStepInput"),
+        (EnrollContact, "EnrollContactInput"),
         (AnswerThread, "AnswerThreadInput"),
         (CreateContact, "CreateContactInput"),
         (UpdateContact, "UpdateContactInput"),

@@ -13,7 +13,7 @@ from tortoise.queryset import QuerySet
 from msvs.api import ids
 from msvs.api.campaigns.sequence_requests import EnrollContact, ListEnrollments
 from msvs.api.campaigns.sequence_shapes import EnrollmentResource, enrollment_resource
-from msvs.api.campaigns.sequence_timing import HasHours, plan
+from msvs.api.campaigns.sequence_timing import HasHours, hold_anchor, plan
 from msvs.api.campaigns.sequence_versions import Published, current_version, find_versions
 from msvs.api.contacts.contacts import ensure_contact
 from msvs.api.context import Context, Services
@@ -100,7 +100,7 @@ async def enter(
         [entry.entered_by for entry in once.values()],
         [due.wait_until for due in dues.values()],
         [due.due_at for due in dues.values()],
-        [entry.anchor_at for entry in once.values()],
+        [None if entry.anchor_at is None else hold_anchor(entry.anchor_at) for entry in once.values()],
         definition.may_reenter,
     )
     await record_enrollments(EventType.SEQUENCE_ENTERED, rows, {version.id: version}, now)

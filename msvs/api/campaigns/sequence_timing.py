@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from msvs.api.campaigns.audiences import MAX_LATE
 from msvs.api.campaigns.sequence_requests import Definition, SequenceStep
 from msvs.api.text import quiet_hours
+
+# Anchors beyond count as these: with a year of minutes, and the hours of a zone, all stay within the calendar.
+FIRST_ANCHOR, LAST_ANCHOR = datetime(3, 1, 1, tzinfo=UTC), datetime(9997, 1, 1, tzinfo=UTC)
 
 
 class HasHours(Protocol):
@@ -30,11 +33,18 @@ class Due(NamedTuple):
     due_at: datetime
 
 
+def hold_anchor(anchor_at: datetime) -> datetime:
+    """Return an anchor, or the first or last that counts where it lies beyond."""
+    return min(max(anchor_at, FIRST_ANCHOR), LAST_ANCHOR)
+
+
 def wait_of(step: SequenceStep, since: datetime, anchor_at: datetime | None) -> datetime:
     """Return when the wait before a step ends, `since` the step before it; at once where its anchor is missing."""
     if step.anchor_minutes is None:
         return since + timedelta(minutes=step.wait_minutes)
-    return since if anchor_at is None else anchor_at + timedelta(minutes=step.anchor_minutes)
+    if anchor_at is None:
+        return since
+    return hold_anchor(anchor_at) + timedelta(minutes=step.anchor_minutes)
 
 
 def hour_of(definition: Definition, step: SequenceStep, contact: HasHours, moment: datetime) -> datetime:

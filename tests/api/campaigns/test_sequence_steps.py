@@ -14,6 +14,7 @@ from msvs.api.campaigns import campaigns, sequences
 from msvs.api.campaigns import sequence_steps as engine
 from msvs.api.campaigns.enrollments import remove_enrollment
 from msvs.api.campaigns.sequence_requests import (
+    MAX_MINUTES,
     CreateSequence,
     Otherwise,
     SequenceEntry,
@@ -442,6 +443,22 @@ async def test_reminders_count_from_an_anchor(ctx: Context) -> None:
     assert len(await bodies(contact)) == 3
     moves = await db.fetch("SELECT step, code FROM sequence_moves ORDER BY step")
     assert [(move.step, move.code) for move in moves] == [(0, None), (1, "step_missed"), (2, None), (3, None)]
+
+
+@pytest.mark.parametrize(
+    ("anchor", "before"), [(datetime.min.replace(tzinfo=UTC), True), (datetime.max.replace(tzinfo=UTC), False)]
+)
+@pytest.mark.parametrize("minutes", [-MAX_MINUTES, MAX_MINUTES])
+async def test_an_anchor_at_the_end_of_the_calendar(ctx: Context, anchor: datetime, before: bool, minutes: int) -> None:
+    step = SequenceStep(key="a", body="Hi", anchor_minutes=minutes, send_at_local="09:00")
+    sequence = await make_sequence(ctx, steps=[step], quiet_hours=True)
+    contact = await factories.make_contact(ctx)
+    entered = await enroll(ctx, sequence, contact, anchor_at=anchor)
+    assert entered.state == "active"
+    await work()
+    row = await only(sequence, contact)
+    assert row.state == ("completed" if before else "active")
+    assert await bodies(contact) == [], "it is long over, or far ahead"
 
 
 @pytest.mark.parametrize("template", [*Template])

@@ -112,7 +112,7 @@ test("a large file is read, checked and taken, and each of its rows accounted fo
   await page.getByRole("link", { name: "See the list" }).click();
   await expect(page.getByRole("grid", { name: "Members" }).locator("tbody tr").first()).toBeVisible();
   await shoot(page, "list");
-  await page.goto(`/dashboard/contacts?search=${encodeURIComponent(`student.${ROWS - 3}@`)}`);
+  await page.goto(`/dashboard/contacts?q=${encodeURIComponent(`student.${ROWS - 3}@`)}`);
   await expect(page.getByRole("grid", { name: "Contacts" }).locator("tbody tr[data-row]")).toHaveCount(1);
   await shoot(page, "search");
   rmSync(folder, { recursive: true });

@@ -21,7 +21,7 @@ from msvs.api.dispatch.lane_bounds import NONE, Bound
 from msvs.api.dispatch.pausing import EXCLUSION_MISSING, GUARD_RAIL, MISSED
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType
-from msvs.database import execute, fetch, fetch_value
+from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.looks import Pace
 from msvs.models import Campaign, CampaignStatus
 from msvs.models.campaigns import Tripped
@@ -177,8 +177,16 @@ def _begin(campaign: Campaign, now: datetime) -> None:
 
 
 HAS_RECIPIENTS = "SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1)"
-# Those whose variant is set are in the test.
-HAS_TESTED = "SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1 AND variant IS NOT NULL)"
+# Those whose variant is set are in the test. Both by one look: others take recipients meanwhile.
+FIND_LEFT = """
+SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1) AS is_left,
+    EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1 AND variant IS NOT NULL) AS is_testing
+"""
+
+
+class _Left(Protocol):
+    is_left: bool
+    is_testing: bool
 
 
 async def finish_expansion(campaign_id: UUID, now: datetime) -> bool:
@@ -189,15 +197,16 @@ async def finish_expansion(campaign_id: UUID, now: datetime) -> bool:
     campaign = await Campaign.filter(id=campaign_id, status=CampaignStatus.PREPARING).select_for_update().first()
     if campaign is None or campaign.started_at is None:
         return False
-    is_left = await fetch_value(HAS_RECIPIENTS, campaign_id)
+    left = await fetch_row(_Left, FIND_LEFT, campaign_id)
+    assert left is not None, "it is one row"
     if campaign.ab_test is not None and campaign.winner is None:
-        if is_left and await fetch_value(HAS_TESTED, campaign_id):
+        if left.is_testing:
             return False
-        if is_left:
+        if left.is_left:
             await end_test(campaign, now)
             return True
         campaign.tested_at = now
-    if is_left:
+    if left.is_left:
         return False
     campaign.status = CampaignStatus.SENDING
     campaign.dispatched_at = now

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
-import subprocess
 import sys
 import time
 from uuid import UUID
 
 from bench.engines import Bench
+from bench.memory import run_apart
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.context import Context
@@ -60,12 +58,12 @@ async def floor(workspace_id: UUID) -> tuple[float, int]:
 
 
 async def work(database_url: str) -> None:
-    """Write what waits, and tell the seconds and the peak of memory in kilobytes."""
+    """Write what waits, and tell the seconds."""
     async with db.connected(database_url):
         began = time.perf_counter()
         await exports.run_export(SERVICES, StopFlag())
         took = time.perf_counter() - began
-    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(took)
 
 
 async def ask(ctx: Context, **options: bool) -> UUID:
@@ -76,18 +74,10 @@ async def ask(ctx: Context, **options: bool) -> UUID:
 
 async def write(place: Bench, id: UUID) -> tuple[float, float]:
     """Have a process of its own write an export. Return its seconds and megabytes."""
-    told = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "bench.exports", place.database_url],
-        env={**os.environ, **place.environment()},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    seconds, kilobytes = await asyncio.to_thread(run_apart, place, "bench.exports")
     row = await Export.get(id=id)
     if row.status is not ExportStatus.COMPLETED:
         raise RuntimeError(f"the export is {row.status}")
-    seconds, kilobytes = map(float, told.stdout.split()[-2:])
     return seconds, kilobytes / 1024
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from uuid import UUID
 
 from bench.accept import wait_for
 from bench.engines import Bench
-from bench.memory import resident, tree
+from bench.memory import run_apart
 from bench.sends import as_customer, compare, send
 from msvs import database as db
 from msvs.api import ids
@@ -38,8 +37,6 @@ CHUNK = 5000
 # Sends beside imports: so many alone before each of the imports, which are of no more rows than this.
 PORT = 28_719
 SENDS = 150
-# How often the memory of an import is looked at.
-SAMPLE_SECONDS = 0.1
 ROUNDS = 3
 MOST_BESIDE = 100_000
 FAULTY_EVERY, REPEATED_EVERY = 50, 20
@@ -130,21 +127,6 @@ async def work(database_url: str) -> None:
         print(time.perf_counter() - began)
 
 
-def work_apart(place: Bench) -> tuple[float, float]:
-    """Work in a process of its own; its seconds, and the most kilobytes that it and its children had at one time."""
-    argv = [sys.executable, "-m", "bench.imports", place.database_url]
-    most = 0.0
-    with subprocess.Popen(argv, env=place.environment(), stdout=subprocess.PIPE, text=True) as process:
-        while process.poll() is None:
-            most = max(most, sum(map(resident, tree(process.pid))))
-            time.sleep(SAMPLE_SECONDS)
-        assert process.stdout is not None, "it is a pipe"
-        told = process.stdout.read()
-    if process.returncode:
-        raise RuntimeError(f"the import ended with {process.returncode}")
-    return float(told.split()[-1]), most
-
-
 async def run(place: Bench, count: int) -> dict[str, float]:
     """Measure the floor and the import of the same file."""
     path = place.directory / "people.csv"
@@ -154,7 +136,7 @@ async def run(place: Bench, count: int) -> dict[str, float]:
         await db.execute("DROP TABLE bench_staged")
         await place.vacuum("contacts")
         id = await upload(path, place.workspace_id)
-        seconds, kilobytes = await asyncio.to_thread(work_apart, place)
+        seconds, kilobytes = await asyncio.to_thread(run_apart, place, "bench.imports")
         row = await ContactImport.get(id=id)
     counts = import_jobs.counts_of(row)
     if row.status != ImportStatus.COMPLETED or counts.remaining:
@@ -183,7 +165,7 @@ async def run_beside(place: Bench, count: int) -> dict[str, float]:
             idle += await send(session, PORT, SENDS)
             # Another workspace's, so that each is an import of rows nobody has.
             await upload(path, (await make_workspace()).id)
-            working = asyncio.create_task(asyncio.to_thread(work_apart, place))
+            working = asyncio.create_task(asyncio.to_thread(run_apart, place, "bench.imports"))
             while not working.done():
                 busy += await send(session, PORT, 20)
             await working

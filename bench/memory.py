@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from bench.engines import Bench
+
+# How often the memory of a process is looked at.
+SAMPLE_SECONDS = 0.1
+
+
+def run_apart(place: Bench, module: str) -> tuple[float, float]:
+    """Run a module with the URL of the database in a process of its own.
+
+    Return the seconds that it prints last, and the most kilobytes that it and its children had at one time.
+    """
+    argv = [sys.executable, "-m", module, place.database_url]
+    most = 0.0
+    with subprocess.Popen(argv, env=place.environment(), stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            most = max(most, sum(map(resident, tree(process.pid))))
+            time.sleep(SAMPLE_SECONDS)
+        assert process.stdout is not None, "it is a pipe"
+        told = process.stdout.read()
+    if process.returncode:
+        raise RuntimeError(f"{module} ended with {process.returncode}")
+    return float(told.split()[-1]), most
 
 
 def tree(pid: int) -> Iterator[int]:

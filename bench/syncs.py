@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import os
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +18,7 @@ from aiohttp import web
 
 from bench.engines import Bench
 from bench.imports import MERGE, STAGED, TABLE, parse, write_file
+from bench.memory import run_apart
 from msvs import database as db
 from msvs.address_policy import AddressPolicy
 from msvs.api import ids
@@ -82,27 +80,13 @@ async def sync() -> None:
 
 
 async def work(database_url: str) -> None:
-    """Run the syncs that are due. Print the seconds and the peak of memory in kilobytes."""
+    """Run the syncs that are due. Print the seconds."""
     async with db.connected(database_url):
         began = time.perf_counter()
         await sync()
         took = time.perf_counter() - began
     print()
-    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
-async def measured(place: Bench) -> tuple[float, float]:
-    """Run the syncs that are due in a process of their own. Return its seconds and kilobytes."""
-    told = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "bench.syncs", place.database_url],
-        env={**os.environ, **place.environment()},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    seconds, kilobytes = map(float, told.stdout.split()[-2:])
-    return seconds, kilobytes
+    print(took)
 
 
 async def last_sync(count: int) -> ListSync:
@@ -127,10 +111,10 @@ async def run(place: Bench, count: int) -> dict[str, float]:
             made = await sources.create_synced_list(
                 ctx, "People", NewSource(type="csv", settings={"url": url}, default_region="US")
             )
-        await measured(place)
+        await asyncio.to_thread(run_apart, place, "bench.syncs")
         async with unit_of_work():
             await sources.confirm_sync(ctx, made.id)
-        first, kilobytes = await measured(place)
+        first, kilobytes = await asyncio.to_thread(run_apart, place, "bench.syncs")
         told = await last_sync(count)
         await ListSource.all().update(bookmark=None)
         async with unit_of_work():
@@ -138,7 +122,7 @@ async def run(place: Bench, count: int) -> dict[str, float]:
             if source is None:
                 raise RuntimeError("the list has no source")
             await sources.begin_sync(ctx, source, SyncTrigger.MANUAL)
-        again, more = await measured(place)
+        again, more = await asyncio.to_thread(run_apart, place, "bench.syncs")
         await last_sync(count)
     return {
         "people": float(count),

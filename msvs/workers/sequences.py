@@ -33,7 +33,8 @@ async def bring_forward(
     until = time.monotonic() + seconds
     done = 0
     broken: set[object] = set()
-    while not stop.is_set:
+    # One look where there is nothing to do, as is mostly so.
+    while not stop.is_set and await steps.has_work(await database.now()):
         round_ = await failures.outlive("entries", _let_in(services, batch), 0)
         round_ += await failures.outlive("exits", _let_out(services, batch), 0)
         for sequence in await steps.due_sequences(await database.now()):

@@ -77,7 +77,7 @@ WHERE memberships.workspace_id = $1 {condition} ORDER BY memberships.id
 
 PAUSE_LIST = """
 UPDATE list_sources SET is_paused = true, lease_token = NULL, lease_until = NULL, updated_at = $3
-WHERE workspace_id = $1 AND list_id = $2
+WHERE workspace_id = $1 AND livemode = $4 AND list_id = $2
 """
 NAMES_OF_INVITATION = """
 SELECT workspaces.name AS workspace, users.name AS inviter, users.language
@@ -369,7 +369,7 @@ async def _end_holdings(ctx: Context, holdings: Holdings) -> None:
         await update_webhook(replace(ctx, livemode=webhook.livemode), webhook.id, UpdateWebhook(enabled=False))
     for synced in holdings.synced_lists:
         # A sync in progress stops after its page, as when the list is paused by itself.
-        await execute(PAUSE_LIST, ctx.workspace_id, synced.id, ctx.services.clock())
+        await execute(PAUSE_LIST, ctx.workspace_id, synced.id, ctx.services.clock(), synced.livemode)
         await record_audit(
             ctx,
             AuditAction.LIST_SOURCE_UPDATED,

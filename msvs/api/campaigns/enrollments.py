@@ -126,7 +126,7 @@ async def enroll_contact(ctx: Context, sequence_id: UUID, data: EnrollContact) -
         raise Conflict(f"The sequence is {sequence.status}: nobody enters it.", code=ErrorCode.SEQUENCE_STATE)
     version = await current_version(ctx, sequence_id, sequence.number)
     definition = version.definition
-    if data.anchor_at is None and definition.anchor_at is None and needs_anchor(version):
+    if data.anchor_at is None and definition.anchor_at is None and definition.is_anchored:
         raise InvalidRequest(
             "The sequence counts from an anchor: give anchor_at.",
             param="anchor_at",
@@ -140,11 +140,6 @@ async def enroll_contact(ctx: Context, sequence_id: UUID, data: EnrollContact) -
     if not rows:
         raise await _entered(ctx, sequence_id, contact.id)
     return enrollment_resource(rows[0], version)
-
-
-def needs_anchor(version: Published) -> bool:
-    """Return whether a step of a version counts from an anchor."""
-    return any(step.anchor_minutes is not None for step in version.definition.steps)
 
 
 async def _find_contact(ctx: Context, contact_id: str | None, phone: str | None, now: datetime) -> Contact:

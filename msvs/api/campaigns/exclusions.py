@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 from uuid import UUID
+
+from tortoise.models import Model
 
 from msvs.api import ids
 from msvs.api.contacts.segments import compile_filter
@@ -21,6 +23,8 @@ from msvs.api.scope import scoped
 from msvs.fields import LIST_ID, Ref, Request, about, id_pattern
 from msvs.models import Campaign, ContactList, Segment
 from msvs.models.campaigns import Exclusions
+
+M = TypeVar("M", bound=Model)
 
 MAX_LISTS = 100
 MAX_SEGMENTS = 10
@@ -102,7 +106,18 @@ async def _known(
     most: int,
 ) -> list[str]:
     """Return the ids of rows that exist, each once, in the order given. Raises InvalidRequest."""
-    param = f"exclude.{name}"
+    noun = "list" if model is ContactList else model.__name__.lower()
+    found = await known_ids(ctx, model, texts, param=f"exclude.{name}", prefix=prefix, noun=noun, most=most)
+    return [ids.encode_id(prefix, id) for id in found]
+
+
+async def known_ids(
+    ctx: Context, model: type[M], texts: Sequence[str] | None, *, param: str, prefix: str, noun: str, most: int
+) -> list[UUID]:
+    """Return the ids that a request gives of the caller's rows, each once, in the order given. Raises InvalidRequest.
+
+    At most `most` may be given, and each row must exist.
+    """
     if not texts:
         return []
     if len(texts) > most:
@@ -111,14 +126,12 @@ async def _known(
         )
     wanted = [ids.read_id(prefix, text, f"{param}[{place}]") for place, text in enumerate(texts)]
     known = set(await scoped(ctx, model).filter(id__in=wanted).values_list("id", flat=True))
-    for place, value in enumerate(wanted):
-        if value not in known:
+    for place, id in enumerate(wanted):
+        if id not in known:
             raise InvalidRequest(
-                f"No such {'list' if model is ContactList else model.__name__.lower()}: '{texts[place]}'.",
-                param=f"{param}[{place}]",
-                code=ErrorCode.RESOURCE_MISSING,
+                f"No such {noun}: '{texts[place]}'.", param=f"{param}[{place}]", code=ErrorCode.RESOURCE_MISSING
             )
-    return [ids.encode_id(prefix, value) for value in dict.fromkeys(wanted)]
+    return list(dict.fromkeys(wanted))
 
 
 async def check_kept(ctx: Context, exclusions: Exclusions | None) -> None:

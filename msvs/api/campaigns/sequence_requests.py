@@ -167,6 +167,11 @@ class Definition(Request, frozen=True, kw_only=True):
     quiet_hours: bool = True
     anchor_at: AwareTime | None = None
 
+    @property
+    def is_anchored(self) -> bool:
+        """Whether a step counts from an anchor."""
+        return any(step.anchor_minutes is not None for step in self.steps)
+
 
 class CreateSequence(Request, frozen=True, kw_only=True):
     """A new sequence, a draft until it is published."""

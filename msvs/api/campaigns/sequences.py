@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
-from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.campaigns import sequence_stats as statistics
 from msvs.api.campaigns.checks import check_campaign_sender, check_local_time
+from msvs.api.campaigns.exclusions import known_ids
 from msvs.api.campaigns.sequence_requests import (
     ENTRY_EVENTS,
     KEY_PATTERN,
@@ -66,8 +65,6 @@ NOUN = "sequence"
 RUNNING = (CampaignStatus.SENDING, CampaignStatus.PAUSED)
 # What names a person, whom an erasure would have to find in what never changes.
 PERSONAL_FIELDS = frozenset(("phone", "email", "first_name", "last_name"))
-
-M = TypeVar("M", bound=Model)
 
 
 async def create_sequence(ctx: Context, data: CreateSequence) -> MessageSequence:
@@ -385,8 +382,13 @@ def _refuse_personal(node: JSON, param: str) -> None:
 
 
 async def _check_entry(ctx: Context, entry: SequenceEntry) -> None:
-    await _check_known(ctx, ContactList, entry.list_ids, "entry.list_ids", ids.CONTACT_LIST, "list")
-    await _check_known(ctx, Keyword, entry.keyword_ids, "entry.keyword_ids", ids.KEYWORD, "keyword")
+    lists, keywords = entry.list_ids, entry.keyword_ids
+    await known_ids(
+        ctx, ContactList, lists, param="entry.list_ids", prefix=ids.CONTACT_LIST, noun="list", most=MAX_TRIGGERS
+    )
+    await known_ids(
+        ctx, Keyword, keywords, param="entry.keyword_ids", prefix=ids.KEYWORD, noun="keyword", most=MAX_TRIGGERS
+    )
     read_tags(entry.tags or (), param="entry.tags")
     if len(entry.events or ()) > len(ENTRY_EVENTS):
         raise InvalidRequest(
@@ -399,32 +401,13 @@ async def _check_entry(ctx: Context, entry: SequenceEntry) -> None:
             raise InvalidRequest(f"events must be some of {', '.join(ENTRY_EVENTS)}.", param=f"entry.events[{place}]")
 
 
-async def _check_known(
-    ctx: Context, model: type[M], texts: Sequence[str] | None, param: str, prefix: str, noun: str
-) -> None:
-    if not texts:
-        return
-    if len(texts) > MAX_TRIGGERS:
-        raise InvalidRequest(
-            f"{param} holds at most {MAX_TRIGGERS} ids.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
-        )
-    wanted = [ids.read_id(prefix, text, f"{param}[{place}]") for place, text in enumerate(texts)]
-    known = set(await scoped(ctx, model).filter(id__in=wanted).values_list("id", flat=True))
-    for place, id in enumerate(wanted):
-        if id not in known:
-            raise InvalidRequest(
-                f"No such {noun}: '{texts[place]}'.", param=f"{param}[{place}]", code=ErrorCode.RESOURCE_MISSING
-            )
-
-
 def _check_complete(definition: Definition) -> None:
     """Refuse to publish what could not run. Raises InvalidRequest."""
     if not definition.steps:
         raise InvalidRequest("A sequence needs a step.", param="steps", code=ErrorCode.PARAMETER_MISSING)
     entry = definition.entry
     enters = entry is not None and (entry.list_ids or entry.keyword_ids or entry.tags or entry.events)
-    is_anchored = any(step.anchor_minutes is not None for step in definition.steps)
-    if enters and is_anchored and definition.anchor_at is None:
+    if enters and definition.is_anchored and definition.anchor_at is None:
         raise InvalidRequest(
             "Steps count from an anchor: give anchor_at, or let contacts enter by calls that give it.",
             param="anchor_at",

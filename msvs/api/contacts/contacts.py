@@ -18,6 +18,7 @@ from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts.details import (
     EARLIEST,
+    IMPORTED,
     MAX_ATTRIBUTE_KEY,
     MAX_ATTRIBUTE_VALUE,
     MAX_ATTRIBUTES,
@@ -266,11 +267,8 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
 
 # What is told of a contact besides its phone and attributes: the column of each text.
 DETAILS = (
-    "first_name",
-    "last_name",
-    "email",
-    "timezone",
-    "external_id",
+    # Files tell them too.
+    *IMPORTED,
 )
 
 

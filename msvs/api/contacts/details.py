@@ -44,6 +44,8 @@ def read_name(text: str, *, param: str, maximum: int = MAX_NAME) -> str:
     return text
 
 
+# What a file may tell of a contact besides its phone and attributes: the column of each text.
+IMPORTED = ("first_name", "last_name", "email", "timezone", "external_id")
 # How columns are read that hold no names.
 READERS: Mapping[str, Callable[[str], str]] = {"email": read_email, "timezone": check_timezone}
 

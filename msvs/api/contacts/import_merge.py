@@ -13,8 +13,8 @@ from msvs.api.consent import consent
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts import lists
 from msvs.api.contacts.contacts import lock_external_ids
-from msvs.api.contacts.details import MAX_ATTRIBUTES
-from msvs.api.contacts.import_rows import AGREED, DETAILS, REFUSED
+from msvs.api.contacts.details import IMPORTED, MAX_ATTRIBUTES
+from msvs.api.contacts.import_rows import AGREED, REFUSED
 from msvs.api.contacts.imports import hold_list, opt_in_imported
 from msvs.api.contacts.rules import FILL, OVERWRITE, RULES, SKIP
 from msvs.api.contacts.tags import LOCK_TAGS_OF, change_tags
@@ -55,7 +55,7 @@ WITH repeated AS (
     JOIN import_rows AS rows ON rows.reading_id = $1 AND rows.status = 'staged' AND rows.canonical = repeated.canonical
 ), joined AS (
     SELECT first,
-        {", ".join(_last.format(name=name) for name in DETAILS)},
+        {", ".join(_last.format(name=name) for name in IMPORTED)},
         coalesce(min(consent) FILTER (WHERE consent <> 0), 0) AS consent,
         (array_agg(evidence ORDER BY number DESC) FILTER (WHERE consent = {AGREED}))[1] AS evidence
     FROM said GROUP BY first
@@ -64,7 +64,7 @@ WITH repeated AS (
     FROM said CROSS JOIN LATERAL jsonb_each(said.attributes) AS each GROUP BY first
 ), first_rows AS (
     UPDATE import_rows SET consent = joined.consent, evidence = joined.evidence,
-        attributes = coalesce(told.attributes, '{{}}'), {", ".join(f"{name} = joined.{name}" for name in DETAILS)}
+        attributes = coalesce(told.attributes, '{{}}'), {", ".join(f"{name} = joined.{name}" for name in IMPORTED)}
     FROM joined LEFT JOIN told USING (first)
     WHERE import_rows.reading_id = $1 AND import_rows.number = joined.first
 ), later_rows AS (
@@ -125,33 +125,33 @@ WHERE {BATCH} AND contact_id < id_floor($6::timestamptz - interval '30 seconds')
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
 INSERT_NEW = f"""
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, attributes, opt_in_status, opt_in_source,
-    opt_in_at, created_at, updated_at, {", ".join(DETAILS)})
+    opt_in_at, created_at, updated_at, {", ".join(IMPORTED)})
 SELECT rows.contact_id, $1, $2, rows.phone, rows.region, rows.number_kind, rows.attributes,
     CASE WHEN stop.id IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source, stop.created_at,
-    $6::timestamptz, $6::timestamptz, {", ".join(f"rows.{name}" for name in DETAILS)}
+    $6::timestamptz, $6::timestamptz, {", ".join(f"rows.{name}" for name in IMPORTED)}
 FROM import_rows AS rows
 LEFT JOIN LATERAL (SELECT * FROM suppressions WHERE {OF_PHONE} OFFSET 0) AS stop ON true
 WHERE {BATCH} AND NOT {HAS_CONTACT}
 ORDER BY rows.canonical ON CONFLICT DO NOTHING
 """
 
-_said = {name: f"rows.{name}" for name in DETAILS}
-_kept = {name: f"contacts.{name}" for name in DETAILS}
+_said = {name: f"rows.{name}" for name in IMPORTED}
+_kept = {name: f"contacts.{name}" for name in IMPORTED}
 # What a contact becomes, by the rule for what is known already.
 _values = {
     OVERWRITE: {
-        **{name: f"coalesce({_said[name]}, {_kept[name]})" for name in DETAILS},
+        **{name: f"coalesce({_said[name]}, {_kept[name]})" for name in IMPORTED},
         "attributes": "contacts.attributes || rows.attributes",
     },
     FILL: {
-        **{name: f"coalesce({_kept[name]}, {_said[name]})" for name in DETAILS},
+        **{name: f"coalesce({_kept[name]}, {_said[name]})" for name in IMPORTED},
         "attributes": "rows.attributes || contacts.attributes",
     },
     # What a message made by itself nobody has written yet.
     SKIP: {
         **{
             name: f"CASE WHEN contacts.is_automatic THEN coalesce({_said[name]}, {_kept[name]}) ELSE {_kept[name]} END"
-            for name in DETAILS
+            for name in IMPORTED
         },
         "attributes": "CASE WHEN contacts.is_automatic THEN contacts.attributes || rows.attributes"
         " ELSE contacts.attributes END",
@@ -160,7 +160,7 @@ _values = {
 
 
 def _known(rule: str) -> str:
-    columns = (*DETAILS, "attributes")
+    columns = (*IMPORTED, "attributes")
     return f"""
 known AS MATERIALIZED (
     SELECT rows.number, contacts.id, {", ".join(f"new.{name}" for name in columns)},
@@ -207,7 +207,7 @@ UPDATE_KNOWN = {
     rule: f"""
 WITH {_known(rule)}, {MARK}, changed AS (
     UPDATE contacts SET updated_at = $6, is_automatic = false, attributes = known.attributes,
-        {", ".join(f"{name} = known.{name}" for name in DETAILS)}
+        {", ".join(f"{name} = known.{name}" for name in IMPORTED)}
     FROM known WHERE contacts.id = known.id AND known.is_changed AND known.status <> 'invalid'
 )
 {TALLY}

@@ -14,6 +14,7 @@ import msgspec
 from msvs.api.contacts import import_columns
 from msvs.api.contacts.details import (
     EARLIEST,
+    IMPORTED,
     MAX_ATTRIBUTE_VALUE,
     MAX_SOURCE,
     merge_attributes,
@@ -31,12 +32,10 @@ from msvs.api.text.phones import Phone, canonical
 from msvs.new_ids import new_id
 from msvs.postgres_values import FieldValue, encode_field, encode_row_head
 
-# What a file may tell of a contact besides its phone and attributes: the column of each text.
-DETAILS = ("first_name", "last_name", "email", "timezone", "external_id")
 # The columns of `import_rows`, in the order in which they are copied.
 COLUMNS = (
     *("reading_id", "number", "line", "status", "reason", "phone", "canonical", "region", "number_kind"),
-    *(*DETAILS, "attributes", "consent", "evidence"),
+    *(*IMPORTED, "attributes", "consent", "evidence"),
     *("contact_id", "cells"),
 )
 STAGED, INVALID = "staged", "invalid"
@@ -221,7 +220,7 @@ def _read(plan: Plan, row: RawRow) -> tuple[tuple[FieldValue, ...], bool]:
     values = (
         *(plan.reading_id, _int(row.number), _int(row.line), STAGED, None),
         *(phone.e164, canonical(phone.e164), phone.region, phone.kind),
-        *(details.get(name) for name in DETAILS),
+        *(details.get(name) for name in IMPORTED),
         _EMPTY_JSON if not attributes else b"\x01" + msgspec.json.encode(attributes),
         consent,
         None if evidence is None else b"\x01" + msgspec.json.encode(evidence),
@@ -300,7 +299,7 @@ def _read_details(plan: Plan, cells: Sequence[str]) -> dict[str, str]:
     if (full := said.pop("full_name", "")) and not said.get("first_name") and not said.get("last_name"):
         said["first_name"], said["last_name"] = split_name(full)
     found: dict[str, str] = {}
-    for name in DETAILS:
+    for name in IMPORTED:
         text = said.get(name)
         if not text:
             continue

@@ -13,6 +13,8 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.resources import WebhookHealthResource, optional_moment
 from msvs.api.scope import find
+from msvs.api.webhooks.endpoints import LONGEST_RECOVERY
+from msvs.api.webhooks.replays import MAX_REPLAYS
 from msvs.database import fetch_row
 from msvs.models import WebhookEndpoint
 from msvs.models.rows import WebhookEndpointRow
@@ -39,7 +41,7 @@ SELECT
     ) AS waiting) AS pending_count,
     (SELECT count(*) FROM (
         SELECT FROM webhook_deliveries WHERE endpoint_id = $1 AND state IN ('exhausted', 'dropped')
-            AND replay_count < 3 AND event_id >= id_floor($4) LIMIT {MOST_COUNTED}
+            AND replay_count < {MAX_REPLAYS} AND event_id >= id_floor($4) LIMIT {MOST_COUNTED}
     ) AS missed) AS missed_count,
     EXISTS (
         SELECT FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 'pending' AND replay_count > 0
@@ -53,7 +55,6 @@ SELECT
     (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY elapsed_ms) FROM recent) AS median_ms,
     (SELECT percentile_disc(0.95) WITHIN GROUP (ORDER BY elapsed_ms) FROM recent) AS p95_ms
 """
-KEPT = timedelta(days=30)
 
 
 class HealthStatus(StrEnum):
@@ -103,7 +104,7 @@ async def get_health(ctx: Context, id: UUID) -> WebhookHealth:
     now = ctx.services.clock()
     # Its last success lies before it began to fail.
     searched = (row.failing_since or now) + timedelta(seconds=1)
-    found = await fetch_row(_Measured, MEASURE, row.id, now - RECENT, searched, now - KEPT)
+    found = await fetch_row(_Measured, MEASURE, row.id, now - RECENT, searched, now - LONGEST_RECOVERY)
     if found is None:
         raise RuntimeError("a statement without FROM gave no row")
     return WebhookHealth(

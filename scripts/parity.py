@@ -247,6 +247,7 @@ PARTS: Mapping[str, str] = {
     "tags.find_tag": "listing contacts",
     "contacts.ensure_contact": "sending to a new number, and replies from one",
     "events.record_encoded": "expanding a campaign",
+    "exclusions.known_ids": "creating a campaign that leaves people out, and defining a sequence",
     "halting.halt": "pausing and canceling a campaign",
     "idempotency.answer_once": "every call with an idempotency key",
     "keywords.join": "a message that is a keyword",

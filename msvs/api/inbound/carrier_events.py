@@ -178,7 +178,8 @@ SELECT written.* FROM carrier_signals AS written
 WHERE due_at >= $3 AND due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
     SELECT FROM carrier_signals AS earlier WHERE earlier.kind = 'inbound'
         AND phone_tail(earlier.from_phone) = phone_tail(written.from_phone)
-        AND earlier.due_at <= $1 AND (earlier.received_at, earlier.id) < (written.received_at, written.id)
+        AND earlier.due_at + interval '0' <= $1
+        AND (earlier.received_at, earlier.id) < (written.received_at, written.id)
     OFFSET 0
 )
 ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED

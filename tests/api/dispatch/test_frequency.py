@@ -75,7 +75,8 @@ async def test_a_recipient_over_the_cap_is_skipped_and_not_charged(live_ctx: Con
     assert (found.recipients, found.delivered, found.skipped, found.credits_used) == (2, 1, 1, 1)
     await check_conservation(live_ctx, second)
     assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 9_998
-    types = [row.type for row in await db.fetch("SELECT type FROM events WHERE resource_id = $1", rows[ana.id].id)]
+    found = await db.fetch("SELECT type FROM events WHERE resource_id = $1 ORDER BY id", rows[ana.id].id)
+    types = [row.type for row in found]
     assert types == ["message.queued", "message.skipped"]
 
 

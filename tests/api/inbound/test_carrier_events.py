@@ -110,7 +110,7 @@ async def test_a_report_is_kept_once_and_applied_once(live_ctx: Context) -> None
         ]
     await collect_reports(SERVICES)
     assert await bring(report) == 1
-    rows = await db.fetch("SELECT type FROM events WHERE resource_id = $1", message_id)
+    rows = await db.fetch("SELECT type FROM events WHERE resource_id = $1 ORDER BY id", message_id)
     assert [row.type for row in rows] == ["message.delivered"]
 
 

@@ -372,6 +372,14 @@ async def plan_for_any_values() -> None:
     await execute("SET LOCAL plan_cache_mode = force_generic_plan")
 
 
+async def join_in_one_pass() -> None:
+    """Have the statements of the current transaction join whole tables by hash, not read one for each row of the other.
+
+    For statements over all rows of something large that PostgreSQL's statistics may not know yet.
+    """
+    await execute("SET LOCAL enable_nestloop = off")
+
+
 async def fetch_value(sql: str, *values: object) -> Any:
     """Fetch the first column of the first row, or None."""
     async with client().acquire_connection() as connection:

@@ -40,3 +40,15 @@ async def test_an_import_reads_its_rows_alone_in_a_workspace_that_no_statistics_
         done = await import_(ctx, file(ROWS // 2, "Zoe"), **options)
     assert counts(done)["created"] == ROWS // 2
     read.check(rows=20 * ROWS)
+
+
+async def test_repeated_phones_of_a_file_are_joined_without_reading_it_for_each(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with as_owner():
+        await db.execute("ANALYZE import_rows")
+    twice = file(0, "Maria") + file(0, "Zoe").split("\n", 1)[1]
+    with reading(monkeypatch) as read:
+        done = await import_(ctx, twice)
+    assert counts(done) == {"rows": 2 * ROWS, "created": ROWS, "duplicate": ROWS}
+    read.check(rows=40 * ROWS)

@@ -19,7 +19,7 @@ from msvs.api.contacts.imports import hold_list, opt_in_imported
 from msvs.api.contacts.rules import FILL, OVERWRITE, RULES, SKIP
 from msvs.api.contacts.tags import LOCK_TAGS_OF, change_tags
 from msvs.api.context import Context, lock_number
-from msvs.database import execute, fetch, fetch_row, fetch_value, plan_for_any_values
+from msvs.database import execute, fetch, fetch_row, fetch_value, join_in_one_pass, plan_for_any_values
 
 # Why the contacts of a file are opted out by it.
 OPTED_OUT_BY_FILE = "import"
@@ -282,7 +282,7 @@ class Merge:
 
 async def join_duplicates(merge: Merge, seconds: float) -> tuple[int, int]:
     """Make one row of those of one phone. Return how many were repeated, and how many repeat another's external id."""
-    await plan_for_any_values()
+    await join_in_one_pass()
     row = await fetch(JOIN_DUPLICATES, merge.reading_id, timeout=seconds)
     refused = 0
     if merge.has_external_ids:

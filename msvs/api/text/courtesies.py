@@ -243,6 +243,7 @@ def _without_phone(tokens: Sequence[_Token]) -> Sequence[_Token]:
 def _own_lines(text: str) -> str:
     """Return the text without what stands below a line of dashes."""
     text = unicodedata.normalize("NFKC", text.strip())
+    text = text if text.isascii() else _UNSPACED.sub(r" \g<0> ", text)
     line = _SIGNATURE_LINE.search(text)
     return text[: line.start()] if line is not None and _TOKEN.search(text, 0, line.start()) else text
 
@@ -352,6 +353,11 @@ _ASSENT = frozenset((_Kind.POLITE, _Kind.FILLER, _Kind.AFFIRMATION, _Kind.WEAK))
 _AROUND = frozenset((_Kind.POLITE, _Kind.CLOSING, _Kind.INTRODUCTION))
 _DATA = tomllib.loads(files("msvs.api").joinpath("data/courtesies.toml").read_text("utf-8"))
 _MEANING = _meanings()
+# Courtesies at the edge of a word, in scripts that put no spaces between words; the longest first.
+_NO_SPACES = "|".join(
+    sorted((each for name in ("zh", "ja", "ko", "th") for each in _DATA["polite"][name]), key=len)[::-1]
+)
+_UNSPACED = re.compile(rf"(?<!\w)(?:{_NO_SPACES})|(?:{_NO_SPACES})(?!\w)")
 _PHRASES = _by_first(_MEANING)
 _SIGNATURES = _by_first(_listed("signatures"))
 _GIVEN = frozenset(fold_word(name) for name in _DATA["names"]["given"])

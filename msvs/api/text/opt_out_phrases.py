@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import NotRequired, TypedDict, cast
 
 from msvs.api.text.courtesies import after_contrast, bare_word, without_courtesies
-from msvs.api.text.words import Keyword, classify_reply
+from msvs.api.text.words import Keyword, classify_reply, read_lookalikes
 
 MAX_TEXT = 1600
 
@@ -122,9 +122,10 @@ def wants_out(text: str) -> Intent | None:
 def explain(text: str) -> Reading:
     """Return what `text` is read as, and by which rule.
 
-    `words.bare` is a word of words.toml with courtesies or a name, `words.torn` one that spaces tore apart.
+    Words in letters of several alphabets are read in those of one. `words.bare` is a word of words.toml with courtesies
+    or a name, `words.torn` one that spaces tore apart.
     """
-    text = _FORWARDED.sub("", text)
+    text = _FORWARDED.sub("", read_lookalikes(text[: 2 * MAX_TEXT]))
     reading = _explain(text)
     if reading.intent is not Intent.CERTAIN:
         reading = min(reading, _explain(without_courtesies(text[:MAX_TEXT])), key=lambda each: _STRENGTH[each.intent])

@@ -5,6 +5,7 @@ The words are data (data/words.toml), each language with its sources.
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
 from enum import StrEnum
@@ -29,12 +30,20 @@ MEANINGS = (Keyword.STOP, Keyword.START, Keyword.HELP, Keyword.CONFIRM)
 OPT_INS = frozenset((Keyword.START, Keyword.CONFIRM))
 _QUESTION_MARKS = frozenset("?¿？؟⁇⁈⁉‽⸮﹖")
 
-# Characters that look like a Latin letter, and are none: Cyrillic, Greek, small capitals.
+# Characters that look like a Latin letter, and are none: Cyrillic, Greek, small capitals, Armenian, Cherokee, Lisu.
 _TWINS = (
     ("аеорсухіјѕһԁԛԝкмтвнВНКМТАЕОРСУХІЈЅ", "aeopcyxijshdqwkmtbhbhkmtaeopcyxijs"),
     ("αεορτυχικνΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeoptuxiknabezhikmnoptyx"),
     ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz"),
+    ("ՏՍՕսօոհ", "suouonh"),
+    ("ᎪᏴᏟᎠᎬᎻᎫᏦᏞᎷᏢᎡᏚᎢᏙᎳᏃ", "abcdehjklmprstvwz"),
+    ("ꓮꓐꓚꓓꓰꓝꓖꓧꓲꓙꓗꓡꓟꓠꓳꓑꓣꓢꓔꓴꓦꓪꓫꓬꓜ", "abcdefghijklmnoprstuvwxyz"),
 )
+# Letters of Cyrillic and Greek that are said as a Latin one, where they do not also look like it.
+_SOUNDS = {
+    **dict(zip("сСпПрРнНвВуУлЛдДбБгГфФзЗиИ", "sspprrnnvvuullddbbggffzzii", strict=True)),
+    **dict(zip("σςΣπΠρΡνΝλΛδΔβγΓφΦ", "ssspprrnnllddbggff", strict=True)),
+}
 # The first letter of each alphabet in circles, squares and flags.
 _SIGNS = (0x24B6, 0x24D0, 0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 _LOOKALIKES = {
@@ -57,9 +66,38 @@ def classify_reply(text: str) -> Keyword | None:
     A word that opts out counts in letters that look like its own, too: of another alphabet, circled, or of flags.
     """
     keyword = _KEYWORDS.get(fold(text))
-    if keyword is None and not text.isascii() and _KEYWORDS.get(fold(text.translate(_LOOKALIKES))) is Keyword.STOP:
-        return Keyword.STOP
+    if keyword is None and not text.isascii():
+        alike = (text.translate(_LOOKALIKES), read_lookalikes(text))
+        if any(_KEYWORDS.get(fold(each)) is Keyword.STOP for each in alike):
+            return Keyword.STOP
     return None if keyword in OPT_INS and is_question(text) else keyword
+
+
+def read_lookalikes(text: str) -> str:
+    """Return the text with the words that are written in letters of several alphabets in the letters of one.
+
+    "стоp", of three Cyrillic letters and a Latin one, is "stop", "oтпиcка" is "отписка", and "рlease" is "please". A
+    word of one alphabet stays, unless its letters look like a word that opts out. Use this to find opt-outs only: no
+    likeness opts anybody in.
+    """
+    return text if text.isascii() else _WORD.sub(lambda match: _in_one_alphabet(match[0]), text)
+
+
+def _in_one_alphabet(word: str) -> str:
+    if word.isascii() or len(word) > _LONGEST:
+        return word
+    looks = fold(word.translate(_LOOKALIKES))
+    if _KEYWORDS.get(looks) is Keyword.STOP:
+        return looks
+    letters = fold(word)
+    if letters.isascii() or not any(letter.isascii() for letter in letters):
+        return word
+    if looks in _STOP_LOOKS:
+        return _STOP_LOOKS[looks]
+    readings = [{letter, _LOOKALIKES.get(ord(letter)), _SOUNDS.get(letter)} for letter in letters]
+    said = (stop for stop in _LATIN_STOPS if len(stop) == len(letters))
+    meant = next((stop for stop in said if all(map(set.__contains__, readings, stop))), None)
+    return meant or (looks if looks.isascii() else word)
 
 
 def is_question(text: str) -> bool:
@@ -81,3 +119,9 @@ def _letters(text: str) -> str:
 
 
 _KEYWORDS = {fold(word): keyword for keyword in MEANINGS for word in words_of(keyword)}
+_WORD = re.compile(r"[^\W\d_]+")
+# Longer words are none that opt out.
+_LONGEST = 40
+# The words that opt out, by what they look like in Latin letters, and those that have Latin letters alone.
+_STOP_LOOKS = {fold(word.translate(_LOOKALIKES)): fold(word) for word in words_of(Keyword.STOP)}
+_LATIN_STOPS = tuple(word for word in map(fold, words_of(Keyword.STOP)) if word.isascii() and " " not in word)

@@ -196,6 +196,22 @@ def test_the_words_of_our_messages_can_be_quoted(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("сто\u0070 please", Intent.CERTAIN),
+        ("ѕтор рlеаѕе", Intent.CERTAIN),
+        ("рlease stор texting me", Intent.CERTAIN),
+        ("remоve me frоm yоur list", Intent.CERTAIN),
+        ("oтпиcка, спасибо", Intent.CERTAIN),
+        ("Я не могу найти кнопку стоp", None),
+        ("Приду в стoл заказов", None),
+    ],
+)
+def test_a_sentence_in_letters_of_several_alphabets_is_read(text: str, intent: Intent | None) -> None:
+    assert classify(text) is intent
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "stop to buy milk",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msvs.api.text import words
-from msvs.api.text.words import MEANINGS, OPT_INS, Keyword, classify_reply, fold, is_question, words_of
+from msvs.api.text.words import MEANINGS, OPT_INS, Keyword, classify_reply, fold, is_question, read_lookalikes, words_of
 
 DATA = tomllib.loads((Path(words.__file__).parents[1] / "data" / "words.toml").read_text())
 WORDS = [(word, keyword) for keyword in MEANINGS for word in words_of(keyword)]
@@ -156,13 +156,64 @@ def test_punctuation_after_a_word_changes_nothing(word: tuple[str, Keyword], tai
             "dezabonare",
             "rezygnuję",
         ),
+        # Cyrillic and Greek letters among Latin ones, by their looks and by their sounds, and the other way around.
+        *(
+            "сто\u0070",
+            "СТОP",
+            "\u0063топ",
+            "sтоп",
+            "CTОП",
+            "cancеl",
+            "UNЅUBSCRIBE",
+            "oтпиcка",
+            "SΤΟΠ",
+            "ΔIAΓPAΦH",
+            "Πarar",
+        ),
+        *("ՏTOP", "STՕP", "ꓢꓔꓳꓑ", "ᏚᎢOᏢ"),
     ],
 )
 def test_a_stop_counts_in_every_script(text: str) -> None:
     assert classify_reply(text) is Keyword.STOP
 
 
-@pytest.mark.parametrize("text", ["🇺🇸", "Да", "οκ", "ⓎⒺⓈ", "\u0423ЕЅ", "ＹＥＳ?", "стол", "止まれ", "停止します"])
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("сто\u0070", "stop"),
+        ("стоп", "стоп"),
+        ("стоp пожалуйста", "stop пожалуйста"),
+        ("рlease rеmove me", "please remove me"),
+        ("Не стоp, а стoл", "Не stop, а стoл"),
+        ("Cohort Labs", "Cohort Labs"),
+        ("Кассир Łukasz", "Кассир Łukasz"),
+        ("с" * 50 + "a", "с" * 50 + "a"),
+    ],
+)
+def test_a_word_of_several_alphabets_is_read_in_one(text: str, read: str) -> None:
+    assert read_lookalikes(text) == read
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "🇺🇸",
+        "Да",
+        "οκ",
+        "ⓎⒺⓈ",
+        "\u0423ЕЅ",
+        "ＹＥＳ?",
+        "стол",
+        "止まれ",
+        "停止します",
+        "yеs",
+        "stаrt",
+        "пeт",
+        "нeт",
+        "баја",
+        "саир",
+    ],
+)
 def test_other_letters_opt_nobody_in_or_out(text: str) -> None:
     """What opts in is written as it is asked for: a likeness is no consent."""
     assert classify_reply(text) is None

@@ -25,10 +25,12 @@ _BRACES = re.compile(r"(?<!\{)\{\{\s*([^{}|\s][^{}|]{0,63}?)\s*(?:\|[^{}]*)?\}\}
 _TAGS = re.compile("|".join((*_DATA["merge_tags"]["any_name"], *_DATA["merge_tags"]["named"])))
 _TAGS_WITH_ANY_NAME = len(_DATA["merge_tags"]["any_name"])
 _FIELDS = {text: name for name, texts in _DATA["merge_tags"]["names"].items() for text in texts}
-# A host with a path, with or without a scheme: no shortened link has none.
+# A host with a path, with or without a scheme, a user before it and a dot after it: no shortened link has no path.
 _LINK = re.compile(
-    r"(?<![\w@.-])(?:https?://)?(?:www\.)?((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})(?::\d+)?/\w", re.IGNORECASE
+    r"(?<![\w.-])(?:https?://)?(?:www\.)?((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})\.?(?::\d+)?/+[\w{~+-]", re.IGNORECASE
 )
+# What browsers read as a dot in a host (UTS 46), beside those that NFKC makes one.
+_DOTS = str.maketrans(dict.fromkeys("\u3002\uff61", "."))
 _STOP = frozenset(fold(word) for word in words_of(Keyword.STOP))
 _LONGEST_STOP = max(len(word.split()) for word in _STOP)
 _CLEAR = re.compile(rf"\b(?:{'|'.join(_DATA['opt_out']['clear'])})")
@@ -191,8 +193,9 @@ def _tag_message(tag: str, name: str) -> str:
 def shortener_hosts(body: str) -> list[str]:
     """Return the public link shorteners that a body links to."""
     # Most links are to other hosts, and every message that is accepted is looked at.
-    lower = body.lower()
-    if not any(part.rstrip(digits).removesuffix(":").endswith(_HOSTS) for part in lower.split("/")[:-1]):
+    lower = (body if body.isascii() else unicodedata.normalize("NFKC", body).translate(_DOTS)).lower()
+    hosts_end = (part.rstrip(digits).removesuffix(":").removesuffix(".") for part in lower.split("/")[:-1])
+    if not any(part.endswith(_HOSTS) for part in hosts_end):
         return []
     hosts = (match[1] for match in _LINK.finditer(lower))
     return [host for host in dict.fromkeys(hosts) if host in _SHORTENERS]

@@ -186,6 +186,27 @@ async def test_a_file_that_is_not_there_is_reported(env: dict[str, str], here: t
     assert "none.csv cannot be read: No such file" in done.err
 
 
+@pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\r\n", b"\xef\xbb\xbf", b"\xff\xfe"])
+async def test_an_empty_file_is_reported(
+    env: dict[str, str], here: tuple[str, str], tmp_path: Path, content: bytes
+) -> None:
+    """Who reads the status takes the people of a file for suppressed."""
+    file = tmp_path / "in.csv"
+    file.write_bytes(content)
+    done = await msvs("suppressions", "import", *here, "--mode", "test", str(file), env=env)
+    assert (done.status, done.out, done.err) == (1, "", "msvs: The file is empty.\n")
+
+
+async def test_a_file_of_nobody_but_with_its_header_is_read(
+    env: dict[str, str], here: tuple[str, str], tmp_path: Path
+) -> None:
+    """The export of a workspace in which nobody is suppressed."""
+    exported = tmp_path / "out.csv"
+    assert (await msvs("suppressions", "export", *here, "--mode", "test", str(exported), env=env)).status == 0
+    done = await msvs("suppressions", "import", *here, "--mode", "test", str(exported), "--json", env=env)
+    assert (done.status, json.loads(done.out)) == (0, {"added": 0, "already_suppressed": 0, "invalid": 0})
+
+
 async def test_a_list_of_another_service_is_read_and_unread_rows_are_named(
     env: dict[str, str], here: tuple[str, str], ctx: Context, tmp_path: Path
 ) -> None:

@@ -223,7 +223,8 @@ async def import_file(
 
     `columns` names the columns of phones, or numbers them from 1; without it the header must name one. A number without
     its country code is one of the row's country, else of `region`. A row's own source goes before `source`. A row that
-    cannot be read is reported and costs no other. Raises InvalidRequest for a file that is no such table.
+    cannot be read is reported and costs no other. Raises InvalidRequest for a file that is no such table, and for one
+    without a word.
     """
     allow(ctx, Permission.CONTACTS_WRITE)
     source = read_name(source, param="source", maximum=MAX_SOURCE)
@@ -231,8 +232,12 @@ async def import_file(
         raise InvalidRequest("region must be an ISO 3166-1 code of two letters, such as US.", param="region")
     table = open_table(file, encoding=encoding, columns=columns)
     people = read_people(table, phone_columns(table, columns), source=source, region=region)
+    is_empty = table.header is None
     while chunk := list(islice(people, CHUNK)):
+        is_empty = False
         yield await _import_people(ctx, chunk)
+    if is_empty:
+        raise InvalidRequest("The file is empty.", param="file")
 
 
 async def export_rows(ctx: Context) -> AsyncIterator[Sequence[tuple[str, str, str]]]:

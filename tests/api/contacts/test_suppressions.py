@@ -286,7 +286,7 @@ async def test_a_read_only_member_changes_nothing(ctx: Context, operation: str) 
         *(([f"{name};Nom", "+12125550101;Ana"], {"+12125550101": "import"}) for name in (
             "Phone (10 digits)", "Numéro de téléphone portable", "N° de tél. mobile", "Número de teléfono celular",
             "Número de telefone celular", "Numero di telefono cellulare", "06-nummer")),
-        ([], {}),
+        (["phone,source"], {}),
     ],
 )  # fmt: skip
 async def test_a_file_is_read_as_it_was_meant(ctx: Context, lines: list[str], added: dict[str, str]) -> None:
@@ -298,6 +298,8 @@ async def test_a_file_is_read_as_it_was_meant(ctx: Context, lines: list[str], ad
 @pytest.mark.parametrize(
     ("text", "options", "param"),
     [
+        ("", {}, "file"),
+        ("\n \n", {}, "file"),
         ("Number\n+12125550101\n", {}, "columns"),
         ("Phone,Mobile\n+12125550101,+12125550102\n", {}, "columns"),
         ("phone\n+12125550101\n", {"columns": ["fax"]}, "columns"),

@@ -13,13 +13,12 @@ from phonenumbers import SUPPORTED_REGIONS, PhoneMetadata
 
 from msvs.api import ids
 from msvs.api.contacts.contacts import MAX_DIGITS, MAX_SEARCH, ListContacts, is_phone_like, read_status
-from msvs.api.contacts.details import merge_attributes, read_name
+from msvs.api.contacts.details import merge_attributes, read_detail, read_name
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.contacts.tags import find_tag
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.scope import readings, scoped
-from msvs.api.text.emails import read_email
 from msvs.api.text.phones import canonical, parse_phone
 from msvs.database import fetch_row
 from msvs.models import Segment
@@ -206,9 +205,9 @@ class _Compiler:
             self.parts.append(f"c.canonical = {self.bind(phone)}::varchar")
         if which.email is not None:
             # The expression of the index.
-            self.parts.append(f"lower(c.email) = {self.bind(read_email(which.email).lower())}::text")
+            self.parts.append(f"lower(c.email) = {self.bind(read_detail('email', which.email).lower())}::text")
         if which.external_id is not None:
-            named = read_name(which.external_id, param="external_id")
+            named = read_detail("external_id", which.external_id)
             self.parts.append(f"c.external_id = {self.bind(named)}::varchar")
         if which.opt_in_status is not None:
             status = read_status(which.opt_in_status).value

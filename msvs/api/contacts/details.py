@@ -46,13 +46,19 @@ def read_name(text: str, *, param: str, maximum: int = MAX_NAME) -> str:
 
 # What a file may tell of a contact besides its phone and attributes: the column of each text.
 IMPORTED = ("first_name", "last_name", "email", "timezone", "external_id")
+# The columns that a contact is found by. What imports find must be found the same when a request names it.
+FOUND_BY = frozenset(("email", "external_id"))
 # How columns are read that hold no names.
 READERS: Mapping[str, Callable[[str], str]] = {"email": read_email, "timezone": check_timezone}
 
 
 def read_detail(column: str, text: str) -> str:
-    """Read what is told for a column of a contact. Raises InvalidRequest."""
+    """Read what is told for a column of a contact; what a contact is found by has no spaces at its edges.
+
+    Raises InvalidRequest.
+    """
     read = READERS.get(column)
+    text = trim(text) if column in FOUND_BY else text
     return read_name(text, param=column) if read is None else read(text)
 
 

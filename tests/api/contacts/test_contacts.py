@@ -133,7 +133,10 @@ async def test_double_opt_in_starts_pending_with_one_question(ctx: Context) -> N
         ({"email": "maria"}, "email_invalid", "email"),
         ({"email": "maria@example"}, "email_invalid", "email"),
         ({"email": "ma ria@example.com"}, "email_invalid", "email"),
-        ({"email": "maria@example.com\n"}, "email_invalid", "email"),
+        ({"email": "maria@exam\nple.com"}, "email_invalid", "email"),
+        ({"email": " \n"}, "email_invalid", "email"),
+        ({"external_id": " "}, "parameter_out_of_range", "external_id"),
+        ({"external_id": "c\n1"}, "parameter_invalid", "external_id"),
         ({"email": "a@b@example.com"}, "email_invalid", "email"),
         ({"email": "maria@-example.com"}, "email_invalid", "email"),
         ({"email": "maria@example..com"}, "email_invalid", "email"),
@@ -575,6 +578,21 @@ async def test_an_upsert_changes_by_phone_and_by_external_id_and_keeps_what_it_l
         ids.encode_id(ids.CONTACT, other.id),
     )
     assert await Contact.all().count() == 2
+
+
+async def test_what_a_contact_is_found_by_has_no_spaces_at_its_edges(ctx: Context) -> None:
+    made = await create(ctx, CreateContact(PHONE, email=" maria@example.com\u00a0", external_id="\tc-1 \u200b"))
+    assert (made.email, made.external_id) == ("maria@example.com", "c-1")
+    with pytest.raises(Conflict):
+        await create(ctx, CreateContact("+12125550199", external_id=" c-1"))
+    async with unit_of_work():
+        changed = await create_contact(
+            ctx, CreateContact(PHONE, external_id="c-1 ", email="ana@example.com "), upsert=True
+        )
+    assert (changed.id, changed.email) == (made.id, "ana@example.com")
+    changed = await update(ctx, changed, external_id=" c-2 ", email="\ufeffbia@example.com")
+    assert (changed.email, changed.external_id) == ("bia@example.com", "c-2")
+    assert await find(ctx, external_id="c-2 ") == await find(ctx, email=" BIA@example.com ") == [PHONE]
 
 
 async def test_an_external_id_is_one_contacts_alone(ctx: Context, other_ctx: Context) -> None:

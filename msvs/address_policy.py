@@ -16,6 +16,15 @@ from msvs.settings import Insecure, Settings, SettingsError
 MAX_URL_LENGTH = 2048
 # Ports below need a root to listen on them.
 FIRST_FREE_PORT = 1024
+# Ports of services that speak no HTTP, from 1024: those that browsers refuse (Fetch, § 2.5, "port blocking"), and the
+# usual ones of databases, caches, queues and remote desktops. A post to one of them may be read as commands.
+OTHER_SERVICES = frozenset(
+    (
+        *(1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080),
+        *(1433, 1521, 2181, 3306, 3389, 4369, 5432, 5433, 5671, 5672, 5900, 6379, 6380, 6432, 9042, 9092),
+        *(11211, 16379, 26379, 27017, 27018, 27019),
+    )
+)
 
 # Sources: IANA special-purpose address registries, RFC 6890 and 9637, and the clouds' metadata addresses.
 _REFUSED_NETWORKS = [
@@ -89,8 +98,8 @@ class AddressRefused(OSError):
 class AddressPolicy:
     """Which addresses may be connected to: public ones, those an operator lists, and loopback if allowed.
 
-    Of `ports`, where they are given, only those; of allowed loopback also any that no root is needed for. The
-    `engine_ports` are refused at every address that is not public.
+    Of `ports`, where they are given, only those; of allowed loopback also any that no root is needed for, but none of
+    OTHER_SERVICES. The `engine_ports` are refused at every address that is not public.
     """
 
     def __init__(
@@ -147,11 +156,7 @@ class AddressPolicy:
 
     def check_port(self, port: int) -> None:
         """Raise AddressRefused for a port that may be reached at no address, not even at loopback."""
-        if (
-            self._ports is not None
-            and port not in self._ports
-            and not (self.allow_loopback and port >= FIRST_FREE_PORT)
-        ):
+        if not (self._takes(port) or (self.allow_loopback and self._is_free(port))):
             raise AddressRefused(f"port {port}", "on a port that webhooks may not reach")
 
     def hides(self, address: str | None) -> bool:
@@ -176,9 +181,16 @@ class AddressPolicy:
         if is_private and port in self._engine_ports:
             return "an address of the service's own engines"
         is_loopback = self.allow_loopback and any(inner in network for network in _LOOPBACK)
-        if self._ports is None or port in self._ports or (is_loopback and port >= FIRST_FREE_PORT):
+        if self._takes(port) or (is_loopback and self._is_free(port)):
             return None
         return "on a port that webhooks may not reach"
+
+    def _takes(self, port: int) -> bool:
+        return self._ports is None or port in self._ports
+
+    def _is_free(self, port: int) -> bool:
+        """Return whether a developer's own server may listen on a port of loopback."""
+        return port >= FIRST_FREE_PORT and port not in OTHER_SERVICES and port not in self._engine_ports
 
     def _reason(self, address: IPv4Address | IPv6Address) -> str | None:
         admitted = any(address in network for network in self._admitted)

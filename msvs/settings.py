@@ -287,7 +287,8 @@ class Settings:
     webhook_allow_cidrs: tuple[str, ...] = setting("MSVS_WEBHOOK_ALLOW_CIDRS", (),
         "comma-separated private networks that webhooks may reach", _networks)
     webhook_ports: tuple[int, ...] = setting("MSVS_WEBHOOK_PORTS", (443, 80, 8443),
-        "comma-separated ports that webhooks may reach; in development, also all loopback ports from 1024",
+        "comma-separated ports that webhooks may reach; in development, also the loopback ports from 1024, but those of"
+        " databases and other services that speak no HTTP",
         _ports, shown="`443,80,8443`")
     webhook_host_rate: int = setting("MSVS_WEBHOOK_HOST_RATE", HOST_RATE,
         "the most posts in a second from a webhook worker to one host, for all workspaces together",

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from msvs.address_policy import AddressPolicy, AddressRefused, check_url
+from msvs.address_policy import AddressPolicy, AddressRefused, canonical_url, check_url
 from msvs.http_client import FailureKind, HttpAnswer, HttpClient, HttpError, parse_retry_after
 from msvs.settings import PRODUCTION, Insecure, Settings, SettingsError
 
@@ -324,6 +324,9 @@ PRIVATE = ("10.0.0.0/8",)
         (Settings(), "127.0.0.1", 25, False),
         (Settings(), "127.0.0.1", 6379, False),
         (Settings(), "::1", 5432, False),
+        *((Settings(), "127.0.0.1", port, False) for port in (3306, 6000, 6697, 11211, 26379, 27017)),
+        (Settings(webhook_ports=(443, 6000)), "127.0.0.1", 6000, True),
+        (Settings(webhook_ports=(443, 6379)), "8.8.8.8", 6379, True),
         *(
             (ENGINES, address, port, False)
             for address in ("127.0.0.1", "127.9.9.9", "::1")
@@ -355,7 +358,7 @@ def test_ports_by_list_and_never_those_of_the_engines(
 
 async def test_a_name_that_leads_to_an_engine_is_refused_at_the_socket() -> None:
     async with raw_server(answering(OK)) as server:
-        policy = AddressPolicy(allow_loopback=True, ports=(443,), engine_ports=(server.port,))
+        policy = AddressPolicy(allow_loopback=True, ports=(443, server.port), engine_ports=(server.port,))
         assert check_url(f"https://db.example:{server.port}/", allow_http_loopback=True, policy=policy)
         async with HttpClient(policy, resolver=FixedResolver([HOST])) as client:
             for host in ("db.example", HOST):
@@ -398,6 +401,26 @@ def test_the_settings_decide_what_the_log_shows() -> None:
         (replace(listed, webhook_show_private_answers=True), "10.1.2.3", False),
     ):
         assert AddressPolicy.from_settings(settings).hides(address) is hidden, (settings, address)
+
+
+@pytest.mark.parametrize("port", [5432, 6379, 63790, 11211])
+@pytest.mark.parametrize("host", ["cohortlabs.co", "cohortlabs.co.", "localhost", "localhost.", "LocalHost."])
+def test_no_name_has_a_port_that_webhooks_never_reach(host: str, port: int) -> None:
+    policy = AddressPolicy.from_settings(ENGINES)
+    with pytest.raises(ValueError, match=r"port|engines"):
+        check_url(f"https://{host}:{port}/", allow_http_loopback=True, policy=policy)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost.", "LOCALHOST.", "a.localhost.", "localhost\u3002", "127.0.0.1."]
+)
+def test_a_dot_at_the_end_of_a_local_name_changes_nothing(host: str) -> None:
+    with pytest.raises(ValueError, match="loopback"):
+        check_url(f"https://{host}/", allow_http_loopback=False)
+    if not host.startswith("127"):
+        url = f"https://{host}/hook"
+        assert check_url(url, allow_http_loopback=True) == url
+        assert canonical_url(url) == canonical_url(url.lower().replace("./", "/").replace("\u3002/", "/"))
 
 
 # URLs at registration

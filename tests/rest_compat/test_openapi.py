@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from msvs.models.identity import new_id
 from msvs.rest_compat import openapi, openapi_details
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
+from scripts.contract.run import requested
 from tests.rest_compat import contract
 from tests.rest_compat.contract import DOCUMENT
 from tests.rest_compat.making import in_future, make_everything, path_of, post
@@ -272,6 +274,26 @@ def test_every_number_says_how_wide_it_is() -> None:
     assert found[properties.format("CampaignCreate", "rate_per_minute") + "/anyOf/0"]["format"] == "int32"
     assert found[properties.format("CampaignCreate", "spread_hours") + "/anyOf/0"]["format"] == "double"
     assert found["/components/headers/X-RateLimit-Reset/schema"]["format"] == "int64"
+
+
+def unbounded(value: Any, place: str = "") -> Iterator[str]:
+    """The places of integers in a part of the document that have no bounds."""
+    for each, schema in numbers(value, place):
+        if schema["type"] == "integer" and not ({"minimum", "maximum"} <= schema.keys() or "enum" in schema):
+            yield each
+
+
+def test_every_integer_that_a_request_may_hold_has_bounds() -> None:
+    """Linters ask for them; what is of the caller's own is any integer of JSON."""
+    found: list[str] = []
+    for path, operations in DOCUMENT["paths"].items():
+        for method, operation in operations.items():
+            asked = [operation.get("parameters"), operation.get("requestBody")]
+            found += unbounded(asked, f"{method} {path}")
+    for component in requested(DOCUMENT):
+        _, kind, name = component.split("/")
+        found += unbounded(DOCUMENT["components"][kind][name], component)
+    assert [place for place in found if not re.search("/(variables|metadata)/|/low_balance_threshold$", place)] == []
 
 
 def substituted(value: Any, known: dict[str, str]) -> Any:

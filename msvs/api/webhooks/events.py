@@ -66,6 +66,9 @@ class EventType(StrEnum):
 # Stands for every type in an endpoint's subscription.
 ANY_TYPE = "*"
 
+# The largest number of an event, which is far beyond any: what JSON and JavaScript hold exactly.
+MAX_SEQUENCE = 2**53
+
 # A campaign that is paused and resumed over and over shows its newest.
 MAX_CAMPAIGN_EVENTS = 100
 # What the index events_campaigns holds.
@@ -96,7 +99,11 @@ class ListEvents(PageQuery, frozen=True, kw_only=True):
         | None
     ) = None
     after_seq: (
-        Annotated[int, about("Only what was sent to `webhook_id` after this number.", minimum=0, example=41)] | None
+        Annotated[
+            int,
+            about("Only what was sent to `webhook_id` after this number.", minimum=0, maximum=MAX_SEQUENCE, example=41),
+        ]
+        | None
     ) = None
 
 

@@ -13,11 +13,10 @@ from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest
 from msvs.api.resources import EventResource, event_resource
 from msvs.api.scope import find
+from msvs.api.webhooks.events import MAX_SEQUENCE
 from msvs.database import fetch, fetch_value
 from msvs.models import WebhookEndpoint
 from msvs.models.rows import EventRow
-
-MAX_SEQUENCE = 2**63 - 1
 
 EVENTS_AFTER = """
 SELECT events.*, sent.sequence FROM webhook_sequences AS sent JOIN events ON events.id = sent.event_id

@@ -375,7 +375,7 @@ class Connection:
             assert refusal is not None
             raise refusal
         callers.check_origin(self._headers, required=True)
-        identity = await login_sessions.authenticate_session(callers.services, token)
+        identity = await login_sessions.authenticate_session(callers.services, token, ip=self._visitor.ip)
         csrf, workspace, livemode = (given.get(name) for name in ("csrfToken", "workspace", "livemode"))
         login_sessions.check_csrf(identity, csrf if isinstance(csrf, str) else None)
         if not isinstance(livemode, bool | None) or not isinstance(workspace, str | None):

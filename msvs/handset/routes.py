@@ -12,8 +12,8 @@ from starlette.routing import BaseRoute, Route
 
 from msvs.api.accounts.login_sessions import authenticate_session
 from msvs.api.context import Services
-from msvs.api.errors import AuthenticationFailed
-from msvs.http.callers import Callers
+from msvs.api.errors import AuthenticationFailed, RateLimited
+from msvs.http.callers import Callers, address_of
 from msvs.http.html import NOT_STORED, PAGE_HEADERS, content_security_policy
 from msvs.http.static import StaticFile, read_folder
 from msvs.settings import Settings
@@ -44,8 +44,9 @@ def handset_routes(services: Services, settings: Settings) -> list[BaseRoute]:
         headers = dict(request.scope["headers"])
         callers.check_origin(headers)
         try:
-            csrf_token = (await authenticate_session(services, callers.token_of(headers))).csrf_token
-        except AuthenticationFailed:
+            token, ip = callers.token_of(headers), address_of(request.scope)
+            csrf_token = (await authenticate_session(services, token, ip=ip)).csrf_token
+        except (AuthenticationFailed, RateLimited):
             csrf_token = None
         answer = msgspec.json.encode({"csrf_token": csrf_token})
         more = {**HEADERS, **NOT_STORED, "Vary": "Cookie, Origin, Sec-Fetch-Site"}

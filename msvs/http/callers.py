@@ -20,7 +20,15 @@ from msvs.api.accounts.login_sessions import (
 )
 from msvs.api.accounts.networks import network_of
 from msvs.api.context import Context, Services, Visitor
-from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.errors import (
+    ApiError,
+    AuthenticationFailed,
+    ErrorCode,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+)
 from msvs.api.limits import Bucket
 from msvs.http.cookies import find_cookie
 from msvs.http.headers import header_text
@@ -101,8 +109,8 @@ class Callers:
         if token is None:
             return stranger(visitor)
         try:
-            identity = await authenticate_session(self.services, token)
-        except AuthenticationFailed as refusal:
+            identity = await authenticate_session(self.services, token, ip=visitor.ip)
+        except (AuthenticationFailed, RateLimited) as refusal:
             # A cookie that has run out must not keep its owner from logging in.
             return Caller(visitor, refusal=refusal)
         try:

@@ -148,7 +148,9 @@ class Sessions:
             return operators.SHARED if is_signed_in else None
         if self._services is None:
             return None
-        return await operators.find_signed_in(self._services, token.removeprefix(NAMED))
+        # A browser in which somebody signed in is not held back for what others in its network try.
+        ip = connection.client.host if connection.client and self.device(connection) is None else None
+        return await operators.find_signed_in(self._services, token.removeprefix(NAMED), ip=ip)
 
     async def is_signed_in(self, connection: HTTPConnection) -> bool:
         """Return whether the request carries a valid session that nobody has signed out of."""

@@ -14,11 +14,14 @@ from starlette.applications import Starlette
 from msvs.api import ids
 from msvs.api.accounts import login_sessions, totp, users
 from msvs.api.accounts.passkeys import relying_party
+from msvs.api.accounts.strangers import RATE as STRANGERS
+from msvs.api.accounts.strangers import SessionStrangers
 from msvs.api.context import Context
-from msvs.api.limits import RATES, Bucket, Rate
+from msvs.api.limits import RATES, Bucket, LocalBuckets, Rate
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.database import execute, fetch_value
+from msvs.http.callers import COOKIE
 from msvs.models import AuditEntry, Membership, Role, User, Workspace
 from msvs.settings import Settings
 from tests import factories
@@ -189,6 +192,23 @@ async def test_strangers_have_a_bucket_a_network(browsers: Browsers, monkeypatch
     assert code_of(response) == (429, "rate_limit_exceeded")
     assert int(response.headers["retry-after"]) >= 1
     assert code_of(await browsers(ip="198.51.100.7").post("{ viewer { actor } }")) == (401, "api_key_missing")
+
+
+async def test_who_is_held_back_for_unknown_sessions_may_log_in(browsers: Browsers, rosa: User) -> None:
+    """Others in the network try sessions, and a cookie that has run out is one more of them."""
+    SERVICES.forget(SessionStrangers)
+    tried = SERVICES.keep(SessionStrangers)
+    tried.tries = LocalBuckets(lambda: 1000.0)
+    browser = browsers()
+    for number in range(STRANGERS.capacity):
+        assert tried.seconds_to_wait(str(number), "203.0.113.9") is None
+    browser.http.cookies.set(COOKIE, "x" * 43, domain="app.cohortlabs.co")
+    held = await browser.post("{ viewer { actor } }")
+    assert code_of(held) == (429, "rate_limit_exceeded")
+    assert held.headers["retry-after"] == "1"
+    assert (await browser.log_in(rosa.email))["__typename"] == "Session"
+    assert (await browser.run(document("Viewer")))["viewer"]["role"] == "OWNER"
+    SERVICES.forget(SessionStrangers)
 
 
 async def test_logging_in_again_ends_the_session_before(browsers: Browsers, rosa: User) -> None:

@@ -23,6 +23,7 @@ from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.passwords import check_password, hash_password, needs_rehash, verify_password
+from msvs.api.accounts.strangers import SessionStrangers
 from msvs.api.accounts.tokens import TokenPurpose, digest_token, make_token, void_tokens
 from msvs.api.audit import AuditAction
 from msvs.api.context import Context, Services, Visitor
@@ -340,10 +341,20 @@ async def open_session(
     return session
 
 
-async def authenticate_session(services: Services, token: str | None) -> Identity:
-    """Return the user behind a session's token. Raises AuthenticationFailed code `session_invalid`."""
-    now = services.clock()
-    rows = await fetch(FIND_LOGIN_SESSION, digest_token(token), now, now - IDLE) if token else []
+async def authenticate_session(services: Services, token: str | None, *, ip: str | None = None) -> Identity:
+    """Return the user behind a session's token. Raises AuthenticationFailed code `session_invalid`.
+
+    With `ip`, a network that tried too many tokens of no session is refused one that this process has not seen, before
+    the database is asked. Raises RateLimited.
+    """
+    if not token:
+        raise _no_session()
+    now, digest, strangers = services.clock(), digest_token(token), services.keep(SessionStrangers)
+    wait = None if ip is None else strangers.seconds_to_wait(digest, ip)
+    if wait is not None:
+        raise RateLimited("Too many unknown sessions came from your network; wait before the next.", retry_after=wait)
+    rows = await fetch(FIND_LOGIN_SESSION, digest, now, now - IDLE)
+    strangers.settle(digest, ip, is_found=bool(rows))
     if not rows:
         raise _no_session()
     first = rows[0]

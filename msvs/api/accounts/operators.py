@@ -14,6 +14,7 @@ from msvs.api import ids
 from msvs.api.accounts import passwords, totp
 from msvs.api.accounts.authentication_log import MAX_DEVICE_LENGTH
 from msvs.api.accounts.networks import network_of
+from msvs.api.accounts.strangers import OperatorStrangers
 from msvs.api.accounts.tokens import digest_token
 from msvs.api.context import Services, Visitor, sign
 from msvs.api.errors import InvalidRequest, NotFound
@@ -196,12 +197,21 @@ async def sign_in(visitor: Visitor, name: str, password: str, code: str, *, is_h
         token, now = secrets.token_urlsafe(32), visitor.services.clock()
         await execute(OPEN_OPERATOR_SESSION, ids.new_id(), operator.id, digest_token(token), now, now + SESSION)
         await record(visitor, operator.name, OperatorAction.SIGNED_IN)
+    visitor.services.keep(OperatorStrangers).settle(digest_token(token), None, is_found=True)
     return token
 
 
-async def find_signed_in(services: Services, token: str) -> str | None:
-    """Return the name of the operator whose session it is, or None."""
-    row = await fetch_row(FIND_OPERATOR_SESSION, digest_token(token), services.clock())
+async def find_signed_in(services: Services, token: str, *, ip: str | None = None) -> str | None:
+    """Return the name of the operator whose session it is, or None.
+
+    With `ip`, a network that tried too many tokens of no session is not looked up for one that this process has not
+    seen.
+    """
+    digest, strangers = digest_token(token), services.keep(OperatorStrangers)
+    if ip is not None and strangers.seconds_to_wait(digest, ip) is not None:
+        return None
+    row = await fetch_row(FIND_OPERATOR_SESSION, digest, services.clock())
+    strangers.settle(digest, ip, is_found=row is not None)
     return None if row is None else str(row.name)
 
 

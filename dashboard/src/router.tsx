@@ -14,6 +14,7 @@ import { inboxRoutes } from "./pages/inbox/routes";
 import { messagesRoutes } from "./pages/messages/routes";
 import { notificationsRoutes } from "./pages/notifications/routes";
 import { operatorRoutes } from "./pages/operators/routes";
+import { sequenceRoutes } from "./pages/sequences/routes";
 import { settingsRoutes } from "./pages/settings/routes";
 import { parseSearch, stringifySearch } from "./search";
 import { Broken, NotFound, Pending } from "./shell/fallbacks";
@@ -26,6 +27,7 @@ const tree = rootRoute.addChildren([
     ...homeRoutes,
     ...ownAccountRoutes,
     ...campaignRoutes,
+    ...sequenceRoutes,
     ...contactRoutes,
     ...importRoutes,
     ...connectionRoutes,

@@ -40,14 +40,20 @@ test("a key: made with scopes and shown once, used, found in the log, rolled, re
   await expect(page.getByText("The key is revoked.")).toBeVisible();
 });
 
-test("a webhook, its secret once, a test, off and on", async ({ page }) => {
+test("a webhook, its filter, its secret once, a test, off and on", async ({ page }) => {
   await logIn(page);
+  const campaign = `Doors ${Date.now()}`;
+  await rest(page, "POST", "/campaigns", { name: campaign, body: "Doors open.", audience: { contact_ids: [] }, draft: true });
   await page.goto("/dashboard/developers?tab=webhooks");
   await page.getByRole("button", { name: "Add webhook" }).first().click();
   const drawer = page.getByRole("dialog");
   await drawer.getByLabel("Address").fill(`https://hooks.example.com/${Date.now()}`);
   await expect(drawer.getByRole("checkbox", { name: /Send what it missed/ })).toBeChecked();
   await drawer.getByLabel("Events in one request").fill("50");
+  await drawer.getByLabel("Metadata").fill("cohort");
+  await expect(drawer.getByText("Write each line as name=value.")).toBeVisible();
+  await expect(drawer.getByRole("button", { name: "Add webhook" })).toBeDisabled();
+  await drawer.getByLabel("Metadata").fill("cohort=spring\ntier=2");
   await checkPage(page);
   await drawer.getByRole("button", { name: "Add webhook" }).click();
   await page.getByRole("button", { name: "I have kept it" }).click();
@@ -56,7 +62,17 @@ test("a webhook, its secret once, a test, off and on", async ({ page }) => {
   await expect(page.getByText("A test event is on its way.")).toBeVisible();
   await expect(page.getByText("Last number")).toBeVisible();
   await expect(page.getByText("Up to 50")).toBeVisible();
+  await expect(page.getByText('cohort="spring", tier=2')).toBeVisible();
   await checkPage(page);
+
+  await page.getByRole("button", { name: "Edit", exact: true }).click();
+  await expect(drawer.getByLabel("Metadata")).toHaveValue("cohort=spring\ntier=2");
+  await drawer.getByLabel("Metadata").fill("");
+  await drawer.getByText(campaign).click();
+  await drawer.getByRole("button", { name: "Save" }).click();
+  await expect(drawer).toBeHidden();
+  await expect(page.getByText("cohort=")).toHaveCount(0);
+  await expect(page.getByText(/^cmp_/)).toBeVisible();
   await page.getByRole("button", { name: "Rotate secret" }).click();
   await page.getByRole("alertdialog").getByRole("button", { name: "Rotate secret" }).click();
   await page.getByRole("button", { name: "I have kept it" }).click();

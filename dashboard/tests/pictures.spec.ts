@@ -125,8 +125,12 @@ async function makeThings(page: Page) {
   await rest(page, "POST", "/suppressions", { phone: "+12125550666", source: "complaint" }).catch(() => undefined);
   await rest(page, "POST", "/keywords", { word: `COHORT${stamp % 1000}`, list_id: list }).catch(() => undefined);
   await rest(page, "POST", "/exports", { kind: "contacts" }).catch(() => undefined);
+  const sequence = await rest(page, "POST", "/sequences", { name: "Five-day challenge", template: "challenge", entry: { list_ids: [list] }, quiet_hours: false });
+  await rest(page, "POST", `/sequences/${idOf(sequence)}/publish`);
+  await rest(page, "POST", `/sequences/${idOf(sequence)}/enrollments`, { contact_id: contact!.id });
+  await rest(page, "POST", "/sequences", { name: "Webinar in May", template: "webinar_reminder" });
   await page.waitForTimeout(6000);
-  return { list, segment, campaign, draft, contact: contact!, sent, webhook };
+  return { list, segment, campaign, draft, contact: contact!, sent, webhook, sequence };
 }
 
 test("pictures of the pages before logging in", async ({ page }) => {
@@ -137,6 +141,13 @@ test("pictures of the pages before logging in", async ({ page }) => {
 });
 
 const GROUPS: Record<string, (made: Awaited<ReturnType<typeof makeThings>>) => readonly Place[]> = {
+  sequences: ({ sequence }) => [
+    ["sequences", "/sequences"],
+    ["sequence-new", "/sequences/new"],
+    ["sequence", `/sequences/${idOf(sequence)}`],
+    ["sequence-people", `/sequences/${idOf(sequence)}?tab=people`],
+    ["sequence-edit", `/sequences/${idOf(sequence)}/edit`],
+  ],
   campaigns: ({ campaign, draft }) => [
     ["home", "/"],
     ["campaigns", "/campaigns"],

@@ -24,6 +24,9 @@ async function makeThings(page: Page): Promise<Place[]> {
   const sent = await rest(page, "POST", "/messages", { to: contact!.phone, body: "See you at 8pm." });
   await rest(page, "POST", "/test/inbound", { from: contact!.phone, body: "Can I bring a friend?" });
   const webhook = await rest(page, "POST", "/webhooks", { url: `https://api.cohortlabs.co/webhooks/states/${Date.now()}`, events: ["message.delivered"] });
+  const sequence = await rest(page, "POST", "/sequences", { name: `States ${Date.now()}`, template: "welcome" });
+  await rest(page, "POST", `/sequences/${String(sequence["id"])}/publish`);
+  await rest(page, "POST", `/sequences/${String(sequence["id"])}/enrollments`, { contact_id: contact!.id });
   const at = (of: Record<string, unknown>) => String(of["id"]);
   return [
     { name: "home", path: "/" },
@@ -35,6 +38,10 @@ async function makeThings(page: Page): Promise<Place[]> {
     { name: "replies", path: `/campaigns/${at(campaign)}?tab=replies` },
     { name: "books", path: `/campaigns/${at(campaign)}?tab=books` },
     { name: "campaign's events", path: `/campaigns/${at(campaign)}?tab=events` },
+    { name: "sequences", path: "/sequences", filtered: "/sequences?status=PAUSED" },
+    { name: "sequence", path: `/sequences/${at(sequence)}` },
+    { name: "sequence's people", path: `/sequences/${at(sequence)}?tab=people`, filtered: `/sequences/${at(sequence)}?tab=people&state=COMPLETED` },
+    { name: "sequence's editor", path: `/sequences/${at(sequence)}/edit` },
     { name: "inbox", path: "/inbox", filtered: "/inbox?q=nobody%20says%20this" },
     { name: "thread", path: `/inbox?id=${contact!.id}&about=1` },
     { name: "flagged", path: "/inbox?view=flagged" },
@@ -230,6 +237,7 @@ test("first use: every page of an empty workspace says what it is for, with one 
   const offers: readonly (readonly [string, RegExp])[] = [
     ["/", /contacts|list|campaign/i],
     ["/campaigns", /Write a campaign/],
+    ["/sequences", /New sequence/],
     ["/messages", /Send the first message/],
     ["/contacts", /Import|Add/],
     ["/lists", /New list/],

@@ -25,6 +25,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
     places: [
       { label: msg`Home`, icon: "home", to: "/" },
       { label: msg`Campaigns`, icon: "campaign", to: "/campaigns" },
+      { label: msg`Sequences`, icon: "sequence", to: "/sequences" },
       { label: msg`Inbox`, icon: "inbox", to: "/inbox", badge: "unread" },
       { label: msg`Messages`, icon: "message", to: "/messages" },
       { label: msg`Handset`, icon: "phone", to: "/handset", isSandbox: true },

@@ -2,6 +2,8 @@
 const PATHS = {
   home: "M3 11.5 12 4l9 7.5M5.5 10v9.5h13V10M10 19.5v-5h4v5",
   campaign: "M4 10v4h3l7 4V6l-7 4H4Zm13.5-1.5a5 5 0 0 1 0 7M7.5 14.5 9 20h2.5",
+  sequence: "M6 4.500h12v4H6v-4Zm0 11h12v4H6v-4Zm6-7v7m-2.500-2.500L12 15.500l2.500-2.500",
+  up: "m6 15 6-6 6 6",
   message: "M4 5h16v11H9l-5 4V5Zm4 4.5h8M8 12.5h5",
   bell: "M6 16.500V11a6 6 0 0 1 12 0v5.500l1.500 2h-15l1.500-2Zm4 4.500h4",
   inbox: "M4 13.5 6.5 5h11l2.5 8.5V19H4v-5.5Zm0 0h5l1 2h4l1-2h5",

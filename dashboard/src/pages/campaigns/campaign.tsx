@@ -49,6 +49,7 @@ export const CampaignFull = graphql(`
     abTest { metric }
     tags
     archivedAt
+    sequenceId
   }
 `);
 const CampaignData = graphql(`
@@ -267,7 +268,7 @@ function useMoved(rails: Campaign["guardRails"]): string {
     : t`It has ${found} recipients, where ${expected} were expected. Resume it to send it all the same.`;
 }
 
-function Held({ campaign: { status, pauseReason, warnings, guardRails } }: { campaign: Campaign }) {
+function Held({ campaign: { status, pauseReason, warnings, guardRails, sequenceId } }: { campaign: Campaign }) {
   const { t } = useLingui();
   const moved = useMoved(guardRails);
   const reasons: Record<string, string> = {
@@ -279,6 +280,12 @@ function Held({ campaign: { status, pauseReason, warnings, guardRails } }: { cam
     exclusion_missing: t`A list, segment or campaign that it leaves out was deleted. Resume it to go on without that.`,
   };
   const lines: ReactNode[] = [];
+  if (sequenceId != null)
+    lines.push(
+      <Callout key="sequence" tone="info" action={<ButtonLink to="/sequences/$id" params={{ id: sequenceId }} size="small">{t`Open the sequence`}</ButtonLink>}>
+        {t`These are the messages of a step of a sequence. They change with the sequence only.`}
+      </Callout>,
+    );
   if (status === "PAUSED")
     lines.push(
       <Callout key="paused" tone="warn" action={pauseReason === "insufficient_credits" ? <ButtonLink to="/credits" size="small">{t`Add credits`}</ButtonLink> : undefined}>
@@ -303,7 +310,7 @@ function Actions({ campaign }: { campaign: Campaign }) {
   const unarchive = useChange(Unarchive);
   const [isEnding, setEnding] = useState(false);
   const { id, status } = campaign;
-  if (membership?.role === "READ_ONLY") return null;
+  if (membership?.role === "READ_ONLY" || campaign.sequenceId != null) return null;
   const tell = (problem: Parameters<typeof textOf>[0] | null, text: string) => {
     toast(problem === null ? { text } : { text: textOf(problem), tone: "danger" });
     return problem === null;

@@ -13,7 +13,9 @@ import { EmptyState, Loading, ProblemState, useProblemText } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { useIsAdmin } from "@/ui/tell";
 import { EVENT_TYPES, eventName } from "./names";
+import { linesOf, metadataOf, type Metadata } from "./metadata";
 import { ShownOnce } from "./parts";
+import { FilterFields, type FilterDraft } from "./webhookfilter";
 
 export const WebhookFields = graphql(`
   fragment WebhookFields on Webhook { id url everyEvent events description enabled disabledReason verified previousSecretUntil createdAt autoReplay standardWebhooks batchSize filter { campaignIds metadata } }
@@ -158,10 +160,19 @@ export function WebhookForm({ webhook, onClose, onMade }: { webhook?: WebhookFie
   const [autoReplay, setAutoReplay] = useState(webhook?.autoReplay ?? true);
   const [standardWebhooks, setStandardWebhooks] = useState(webhook?.standardWebhooks ?? false);
   const [batchSize, setBatchSize] = useState(webhook?.batchSize?.toString() ?? "");
+  const [wanted, setWanted] = useState<FilterDraft>({ campaignIds: webhook?.filter?.campaignIds ?? [], metadata: linesOf((webhook?.filter?.metadata ?? {}) as Metadata) });
   const [problem, setProblem] = useState<Problem | null>(null);
-  const isOfUrl = problem?.param?.split(".").pop() === "url";
+  const at = problem?.param?.replace(/^input\./, "") ?? "";
+  const isOfUrl = at === "url";
+  const isOfMetadata = /metadata/.test(at);
+  const isOfCampaigns = /campaign_?ids/i.test(at);
+  const isKnown = isOfUrl || isOfMetadata || isOfCampaigns;
+  const metadata = metadataOf(wanted.metadata);
   const submit = async () => {
-    const options = { autoReplay, standardWebhooks, batchSize: batchSize.trim() === "" ? null : Number(batchSize) };
+    if (metadata === null) return;
+    const isAny = wanted.campaignIds.length === 0 && Object.keys(metadata).length === 0;
+    const filter = isAny ? null : { campaignIds: [...wanted.campaignIds], metadata };
+    const options = { autoReplay, standardWebhooks, batchSize: batchSize.trim() === "" ? null : Number(batchSize), filter };
     const input = { url: url.trim(), description: description.trim(), ...options, ...(reach === "all" ? { everyEvent: true } : { events: [...events] }) };
     if (webhook === undefined) {
       const { done, problem: found } = await create.run({ input: { everyEvent: false, ...input } });
@@ -182,14 +193,14 @@ export function WebhookForm({ webhook, onClose, onMade }: { webhook?: WebhookFie
       actions={
         <>
           <Button onPress={onClose}>{t`Not now`}</Button>
-          <Button look="primary" isPending={create.isRunning || update.isRunning} isDisabled={reach === "some" && events.length === 0} onPress={submit}>
+          <Button look="primary" isPending={create.isRunning || update.isRunning} isDisabled={(reach === "some" && events.length === 0) || metadata === null} onPress={submit}>
             {webhook === undefined ? t`Add webhook` : t`Save`}
           </Button>
         </>
       }
     >
       <div className="space-y-5">
-        {problem !== null && !isOfUrl && <Callout tone="danger">{textOf(problem)}</Callout>}
+        {problem !== null && !isKnown && <Callout tone="danger">{textOf(problem)}</Callout>}
         <Field label={t`Address`} type="url" hint={t`An https address that the internet reaches.`} value={url} onChange={setUrl} autoFocus error={isOfUrl ? problem?.message : undefined} />
         <Field label={t`Description`} value={description} onChange={setDescription} />
         <Segmented label={t`Which events`} choices={[{ value: "all", label: t`All, those to come too` }, { value: "some", label: t`Only some` }] as const} value={reach} onChange={setReach} />
@@ -203,6 +214,12 @@ export function WebhookForm({ webhook, onClose, onMade }: { webhook?: WebhookFie
             ))}
           </fieldset>
         )}
+        <FilterFields
+          draft={wanted}
+          onChange={setWanted}
+          error={isOfCampaigns ? problem?.message : undefined}
+          metadataError={metadata === null ? t`Write each line as name=value.` : isOfMetadata ? problem?.message : undefined}
+        />
         <fieldset className="space-y-3">
           <legend className="mb-2 text-sm font-medium">{t`How they are sent`}</legend>
           <Checkbox isSelected={autoReplay} onChange={setAutoReplay}>

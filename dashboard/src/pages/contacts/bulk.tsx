@@ -231,7 +231,9 @@ export function BulkLines({ started, onEnd }: { started: ReadonlyMap<string, num
   for (const { id, status } of rows) if (DUE.has(status) || started.has(id)) seen.current.add(id);
   const key = rows.map(({ id, status }) => `${id} ${status}`).join();
   useEffect(() => {
-    setMoving(rows.some(({ status }) => DUE.has(status)));
+    // One that was begun here and is not listed yet was read past: a list that was on its way came without it.
+    const isListed = new Set(rows.map(({ id }) => id));
+    setMoving(rows.some(({ status }) => DUE.has(status)) || [...started.keys()].some((id) => !isListed.has(id) && !told.current.has(id)));
     const ended = rows.filter(({ id, status }) => seen.current.has(id) && !DUE.has(status) && !told.current.has(id));
     for (const { id } of ended) told.current.add(id);
     if (ended.length > 0) onEnd();

@@ -126,7 +126,7 @@ export function People({ sequence, state }: { sequence: SequenceFullFragment; st
               header: t`Change`,
               cell: (row: EnrollmentRowFragment) => {
                 const who = row.contact == null ? row.id : nameOf(row.contact);
-                return row.state === "ACTIVE" ? <Button size="small" look="quiet" aria-label={t`Take ${who} out`} onPress={() => setLeaving(row)}>{t`Take out`}</Button> : null;
+                return row.state === "ACTIVE" ? <Button size="small" look="quiet" aria-label={t`Take out ${who}`} onPress={() => setLeaving(row)}>{t`Take out`}</Button> : null;
               },
             },
           ]

@@ -190,7 +190,7 @@ function StepNumbers({ stats }: { stats: Stats }) {
   const why = stats.skippedByReason.map(({ reason, contacts }) => `${reasonOf(reason)} ${whole(contacts)}`).join(" · ");
   return (
     <>
-      <dl className="mt-4 grid grid-cols-[repeat(auto-fill,minmax(5.5rem,1fr))] gap-x-4 gap-y-2 border-t border-line pt-3">
+      <dl className="mt-4 grid grid-cols-[repeat(auto-fill,minmax(4.75rem,1fr))] gap-x-3 gap-y-2 border-t border-line pt-3">
         {numbers.map(([id, label, value]) => (
           <div key={id} data-count={id}>
             <dt className="text-sm text-muted">{label}</dt>

@@ -44,7 +44,7 @@ export function StepCard(props: Props) {
       }
     >
       <div className="space-y-5">
-        <When step={step} change={change} at={at} />
+        <When step={step} change={change} at={at} isFirst={number === 1} />
         <Body step={step} change={change} at={at} />
         <Conditions {...props} change={change} at={at} />
         <Field label={t`Name of the step`} hint={t`Statistics and conditions call it by this.`} className="max-w-xs" value={step.key} onChange={(key) => change({ key })} maxLength={40} error={at("key")} />
@@ -59,11 +59,11 @@ interface Part {
   at: (field: string) => string | undefined;
 }
 
-function When({ step, change, at }: Part) {
+function When({ step, change, at, isFirst }: Part & { isFirst: boolean }) {
   const { t } = useLingui();
   const names = { minutes: t`minutes`, hours: t`hours`, days: t`days` };
   const kinds = [
-    { value: "after", label: t`After the step before` },
+    { value: "after", label: isFirst ? t`After they enter` : t`After the step before` },
     { value: "anchor", label: t`Around a date` },
   ] as const;
   const sides = [

@@ -9,11 +9,10 @@ import type { EnrollmentRowFragment, EnrollmentState, SequenceFullFragment } fro
 import { instantOf } from "@/pages/campaigns/times";
 import { Button } from "@/ui/button";
 import { Confirm, Dialog } from "@/ui/dialog";
-import { Field } from "@/ui/fields";
+import { Field, Segmented } from "@/ui/fields";
 import { Callout, Card, Time, useZone } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState, useProblemText } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
-import { Tabs } from "@/ui/tabs";
 import { useTell } from "@/ui/tell";
 import { STATES } from "./routes";
 import { StateBadge, useMayWrite, useNames } from "./shared";
@@ -66,6 +65,7 @@ const Find = graphql(`
 
 const AGAIN_MS = 10_000;
 const PAUSE_MS = 250;
+const ANY = "-";
 const nameOf = (contact: { phone: string; firstName?: string | null; lastName?: string | null }) => [contact.firstName, contact.lastName].filter(Boolean).join(" ") || contact.phone;
 
 export function People({ sequence, state }: { sequence: SequenceFullFragment; state: EnrollmentState | undefined }) {
@@ -134,14 +134,14 @@ export function People({ sequence, state }: { sequence: SequenceFullFragment; st
     ],
     [t, mayWrite, names],
   );
-  const tabs = [{ value: "", label: t`All` }, ...STATES.map((each) => ({ value: each as string, label: names.states[each] }))];
+  const choices = [{ value: ANY, label: t`All` }, ...STATES.map((each) => ({ value: each as string, label: names.states[each] }))];
   const adding = mayWrite && isOpen ? <Button look="primary" icon="plus" onPress={() => setAdding(true)}>{t`Add a contact`}</Button> : undefined;
   const go = (next: string) => void navigate({ to: "/sequences/$id", params: { id }, search: { tab: "people", ...(next === "" ? {} : { state: next as EnrollmentState }) }, resetScroll: false });
   const who = leaving?.contact == null ? "" : nameOf(leaving.contact);
   return (
     <>
-      <div className="flex flex-wrap items-start justify-between gap-x-4">
-        <Tabs label={t`State`} tabs={tabs} value={state ?? ""} onChange={go} />
+      <div className="mb-4 flex flex-wrap items-center justify-between gap-x-4 gap-y-3">
+        <Segmented label={t`State`} hideLabel choices={choices} value={state ?? ANY} onChange={(next) => go(next === ANY ? "" : next)} />
         {feed.rows?.length === 0 && state === undefined ? null : adding}
       </div>
       {feed.problem !== null && feed.rows === undefined ? (

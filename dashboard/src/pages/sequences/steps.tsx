@@ -136,7 +136,7 @@ function StepRow({ number, name, step, body, stats }: RowProps) {
       </span>
       <Card className="max-sm:p-4">
         <header className="flex flex-wrap items-baseline justify-between gap-x-4 gap-y-1">
-          <h3 className="min-w-0 font-semibold wrap-anywhere">{name}</h3>
+          <h2 className="min-w-0 font-semibold wrap-anywhere">{name}</h2>
           {stats !== undefined && (
             <Link to="/campaigns/$id" params={{ id: stats.campaignId }} search={{ tab: "recipients" }} className="text-sm">
               {t`Its messages`}

@@ -115,7 +115,7 @@ function CampaignTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, obje
         id: "name",
         header: t`Name`,
         cell: (row) => (
-          <span className="block max-w-40 min-w-32 sm:max-w-64 sm:min-w-44">
+          <span className="block max-w-40 min-w-28 sm:max-w-64 sm:min-w-44">
             <CampaignLink row={row} />
             <span className="block truncate text-sm text-muted">{row.body}</span>
             {row.tags.length > 0 && <span className="block truncate text-sm text-muted">{row.tags.map((each) => `#${each}`).join(" ")}</span>}

@@ -6,7 +6,7 @@ import { problemOfResult, type Problem } from "@/api/problems";
 import { closeSession, enterWorkspace, resume, useSessionState } from "@/api/session";
 import { graphql } from "@/gql";
 import type { DashboardAcceptMutation, DashboardInvitationQuery } from "@/gql/graphql";
-import { Button } from "@/ui/button";
+import { Button, ButtonLink } from "@/ui/button";
 import { Callout, Facts, Time } from "@/ui/show";
 import { EmptyState, Loading, useProblemText, useRoleName } from "@/ui/states";
 import { AccountFrame, thrownProblem } from "./frame";
@@ -47,7 +47,7 @@ export function InvitationPage() {
       {problem !== null && <Callout tone="danger">{textOf(problem)}</Callout>}
       {preview === undefined && problem === null && <Loading rows={3} />}
       {preview === null && (
-        <EmptyState icon="warning" title={t`This invitation cannot be taken`}>
+        <EmptyState icon="warning" title={t`This invitation cannot be taken`} action={<ButtonLink to="/login">{t`Log in`}</ButtonLink>}>
           <Trans>It has run out, was ended, or has been taken. Ask for another.</Trans>
         </EmptyState>
       )}

@@ -78,7 +78,9 @@ export function CampaignsPage() {
       <Tabs label={t`State`} tabs={tabs} value={status ?? ""} onChange={(next) => go({ status: next === "" ? undefined : (next as CampaignStatus) })} />
       <div role="search" aria-label={t`Filters`} className="mb-4 flex flex-wrap items-end gap-3">
         <SearchField label={t`Search`} className="min-w-0 flex-1 basis-60 sm:max-w-96" placeholder={t`Name of the campaign`} maxLength={200} value={q ?? ""} onChange={(next) => go({ q: next || undefined }, true)} />
-        <Checkbox isSelected={archived === true} onChange={(isAway) => go({ archived: isAway || undefined })}>{t`Archived`}</Checkbox>
+        <span className="flex min-h-10 items-center">
+          <Checkbox isSelected={archived === true} onChange={(isAway) => go({ archived: isAway || undefined })}>{t`Archived`}</Checkbox>
+        </span>
         {tag !== undefined && <Button look="quiet" icon="close" onPress={() => go({ tag: undefined })}>{t`Tag: ${tag}`}</Button>}
         {isFiltered && isCalendar && <Button look="quiet" icon="close" onPress={clear}>{t`Clear filters`}</Button>}
       </div>

@@ -49,7 +49,7 @@ export function DeliveryCard({ draft, onChange, defaultSender }: { draft: Draft;
           {draft.pace === "rate" && <Field label={t`Messages a minute`} inputMode="numeric" className="w-40" value={draft.ratePerMinute} onChange={(ratePerMinute) => onChange({ ratePerMinute })} />}
           {draft.pace === "spread" && <Field label={t`Hours`} inputMode="decimal" className="w-32" value={draft.spreadHours} onChange={(spreadHours) => onChange({ spreadHours })} />}
         </div>
-        <div className="flex flex-wrap items-end gap-4">
+        <div className="flex flex-wrap items-start gap-4">
           <Field label={t`At the recipient's time`} hint={t`Each gets it at this time of their own day. Empty for any time.`} type={"time" as "text"} className="w-56" value={draft.localTime} onChange={(localTime) => onChange({ localTime })} />
           <Field label={t`Most campaigns a day`} hint={t`To one person, this one included.`} inputMode="numeric" className="w-44" value={draft.dailyCap} onChange={(dailyCap) => onChange({ dailyCap })} />
           <Field label={t`Most campaigns a week`} inputMode="numeric" className="w-44" value={draft.weeklyCap} onChange={(weeklyCap) => onChange({ weeklyCap })} />

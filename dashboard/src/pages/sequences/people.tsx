@@ -208,12 +208,12 @@ function AddDialog({ sequence, onClose }: { sequence: SequenceFullFragment; onCl
       onClose();
     }
   };
-  const at = problem?.param;
+  const at = problem?.param?.replace(/^input\./, "");
   return (
     <Dialog isOpen onClose={onClose} title={t`Add a contact`} actions={<Button onPress={onClose}>{t`Not now`}</Button>}>
       <div className="space-y-4">
         <Field label={t`Who`} hint={t`A name, a phone or an e-mail address.`} value={typed} onChange={setTyped} autoFocus autoComplete="off" error={at === "phone" || at === "contactId" ? textOf(problem!) : undefined} />
-        {isAnchored && <Field label={t`Their own date (${zone})`} hint={t`In place of the sequence's, such as an appointment.`} type={"datetime-local" as "text"} className="max-w-xs" value={anchor} onChange={setAnchor} error={at === "anchorAt" ? textOf(problem!) : undefined} />}
+        {(isAnchored || at === "anchorAt") && <Field label={t`Their own date (${zone})`} hint={t`In place of the sequence's, such as an appointment.`} type={"datetime-local" as "text"} className="max-w-xs" value={anchor} onChange={setAnchor} error={at === "anchorAt" ? textOf(problem!) : undefined} />}
         {problem !== null && !["phone", "contactId", "anchorAt"].includes(at ?? "") && <Callout tone="danger">{textOf(problem)}</Callout>}
         <ul aria-label={t`Found`} className="space-y-1.5">
           {found.map((each) => {

@@ -56,7 +56,7 @@ test("a sequence from a template: written, refused at its fields, moved by the k
   await page.getByRole("button", { name: "Move step 5 down" }).focus();
   await page.keyboard.press("Enter");
   await expect(step(6).getByText("Only a step before this one can be asked for.")).toHaveCount(0);
-  await page.getByRole("switch", { name: /Keep quiet hours/ }).locator("..").click();
+  await page.getByText("Keep quiet hours").click();
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await expect(page.getByText("Saved. Nothing goes out until you publish it.")).toBeVisible();
   const kept = (await rest(page, "GET", `/sequences/${idOf(page)}`)) as { steps: { key: string; wait_minutes: number; only_if: unknown }[]; quiet_hours: boolean };
@@ -169,7 +169,7 @@ test("two who edit one sequence: nothing is overwritten until somebody chooses",
   const made = await rest(page, "POST", "/sequences", { name: `Shared ${Date.now()}`, steps: [{ key: "one", body: "First." }] });
   await page.goto(`/dashboard/sequences/${String(made["id"])}/edit`);
   await page.getByRole("textbox", { name: "Message" }).fill("Mine.");
-  await rest(page, "PATCH", `/sequences/${String(made["id"])}`, { steps: [{ key: "one", body: "Theirs." }, { key: "two", body: "Theirs, too." }] });
+  await rest(page, "POST", `/sequences/${String(made["id"])}`, { steps: [{ key: "one", body: "Theirs." }, { key: "two", body: "Theirs, too." }] });
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await expect(page.getByText("Somebody else changed this meanwhile.", { exact: false })).toBeVisible();
   await checkPage(page);

@@ -116,7 +116,7 @@ export function CreditsPage() {
             {data.creditPacks.length > 0 && <Packs packs={data.creditPacks} savesCards={data.autoTopUp.available} />}
             <TopUp packs={data.creditPacks} />
             <div className={data.creditPacks.length > 0 ? "" : "grid gap-6 xl:grid-cols-[2fr_1fr]"}>
-              <Card title={t`Used by day`} tools={<Segmented label={t`Period`} hideLabel choices={choices} value={days} onChange={(next) => go({ days: next })} />}>
+              <Card title={livemode ? t`Used by day` : t`What messages would take live, by day`} tools={<Segmented label={t`Period`} hideLabel choices={choices} value={days} onChange={(next) => go({ days: next })} />}>
                 <Burn points={data.activity} isLive={livemode} />
               </Card>
               {data.creditPacks.length === 0 && <HowTheyCome />}
@@ -185,7 +185,7 @@ function Figures({ credits: { balance, totalLifetime, lowBalanceThreshold, estim
         </Trans>
       </Figure>
       <Figure label={t`How long it lasts`} value={estimatedRunwayDays == null ? "–" : <Plural value={estimatedRunwayDays} one="# day" other="# days" />} {...(estimatedRunwayDays != null && estimatedRunwayDays < 7 ? { tone: "warn" as const } : {})}>
-        {estimatedRunwayDays == null ? <Trans>Nothing was used in the last 30 days.</Trans> : <Trans>at the use of the last 30 days.</Trans>}
+        {estimatedRunwayDays == null ? <Trans>Live messages used nothing in the last 30 days.</Trans> : <Trans>at the use of the last 30 days.</Trans>}
       </Figure>
       <Figure label={t`Ever added`} value={<Count value={totalLifetime} />}>
         <Trans>credits, bought or given.</Trans>

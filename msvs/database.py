@@ -18,7 +18,7 @@ from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
 
-from msvs import connections
+from msvs import clock_schema, connections, present
 from msvs.migration_state import Executor
 
 APP = "msvs"
@@ -270,7 +270,9 @@ def pool_numbers() -> PoolNumbers:
 
 
 async def now() -> datetime:
-    """Return the time by PostgreSQL's clock, the one that all workers share."""
+    """Return the time by PostgreSQL's clock, the one that all workers share; in a sandbox with a clock, by that."""
+    if (at := present.moment()) is not None:
+        return at
     moment: datetime = await fetch_value("SELECT clock_timestamp()")
     return moment
 
@@ -394,10 +396,15 @@ async def execute(sql: str, *values: object, timeout: float | None = None) -> in
         return int(tail) if tail.isdigit() else 0
 
 
+def _copies_into() -> str | None:
+    """Return the schema of a table that is copied into: COPY takes no view, as which a sandbox with a clock sees it."""
+    return None if present.moment() is None else "public"
+
+
 async def copy_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """COPY rows into a table, on the current connection."""
     async with client().acquire_connection() as connection:
-        await connection.copy_records_to_table(table, records=rows, columns=columns)
+        await connection.copy_records_to_table(table, records=rows, columns=columns, schema_name=_copies_into())
 
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": signature, flags, no header extension.
@@ -418,7 +425,9 @@ async def copy_encoded(table: str, columns: Sequence[str], pieces: Iterable[byte
         yield _COPY_END
 
     async with client().acquire_connection() as connection:
-        await connection.copy_to_table(table, source=stream(), columns=columns, format="binary")
+        await connection.copy_to_table(
+            table, source=stream(), columns=columns, format="binary", schema_name=_copies_into()
+        )
 
 
 def _executor(url: str) -> Executor:
@@ -436,10 +445,22 @@ async def migrate(database_url: str) -> list[str]:
             await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
         try:
             plan = await _executor(database_url).plan(None)
+            if plan:
+                # Views keep the columns that they show from being changed.
+                await execute(clock_schema.DROP)
             await _apply_all(database_url)
+            if not await fetch_value(clock_schema.IS_THERE):
+                await _make_clock_schema()
             return [step.migration.name for step in plan]
         finally:
             await guard.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
+
+
+async def _make_clock_schema() -> None:
+    tables = [(row.name, row.is_scoped) for row in await fetch(clock_schema.TABLES)]
+    async with transaction():
+        for statement in clock_schema.statements(tables):
+            await execute(statement)
 
 
 async def _apply_all(database_url: str) -> None:

@@ -792,7 +792,6 @@ def test_state_of_a_module_is_found(source: str, names: list[str]) -> None:
 
 # Where Python's clock is asked by itself → why.
 CLOCKS = {
-    "msvs/api/context.py": "the clock of a process, where a test gives no other",
     "msvs/api/dispatch/open_months.py": "the months of ids that this process makes, which hold the machine's time",
     "msvs/api/credits/credits.py": "a workspace that is being made has no context yet",
 }

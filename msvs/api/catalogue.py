@@ -548,6 +548,18 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Have an owner or administrator of the workspace change the setting.",
     ),
     (ErrorCode.SANDBOX_ONLY, (403,), "The operation exists only in the sandbox.", "Use a msvs_test_ key."),
+    (
+        ErrorCode.TEST_CLOCK_EXISTS,
+        (409,),
+        "The sandbox has a test clock already.",
+        "Advance that one, or delete it first. A moment after it was deleted, another can be created.",
+    ),
+    (
+        ErrorCode.TEST_CLOCK_ADVANCING,
+        (409,),
+        "The test clock is advancing, and takes no other step meanwhile.",
+        "Retrieve it until its status is ready or failed, then advance it.",
+    ),
     # Buying credits.
     (
         ErrorCode.LIVE_ONLY,

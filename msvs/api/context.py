@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TypeVar, cast
 from uuid import UUID
 
+from msvs import present
 from msvs.address_policy import AddressPolicy
 from msvs.api.crypto import Keyring
 from msvs.models import Role
@@ -82,8 +83,8 @@ class Rates:
 
 
 def utc_now() -> datetime:
-    """Return the present time by Python's clock."""
-    return datetime.now(UTC)
+    """Return the present time by Python's clock; in a sandbox with a clock, by that."""
+    return present.now()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,21 @@ class Services:
         """What short links begin with, without a slash at the end."""
         return self.base_url.rstrip("/") if self.link_domain is None else f"https://{self.link_domain}"
 
+    def real_clock(self) -> datetime:
+        """Return the real time, also where the caller's sandbox has a clock: accounts and money live by no other."""
+        with present.standing():
+            return self.clock()
+
     def keep(self, kind: type[T]) -> T:
         """Return the one object of a class that this process keeps, such as a cache; made when first asked for."""
         kept = self._kept.get(kind)
         if kept is None:
             kept = self._kept[kind] = kind()
         return cast("T", kept)
+
+    def without_memory(self, rates: Rates | None = None) -> Services:
+        """Return the same services, with other rates if given, which remember nothing that this process looked at."""
+        return replace(self, rates=rates or self.rates, _kept={})
 
     def forget(self, kind: type) -> None:
         """Drop the one object of a class that this process keeps: the next is made when it is asked for."""

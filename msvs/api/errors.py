@@ -111,6 +111,8 @@ class ErrorCode(StrEnum):
     ADDRESS_NOT_ALLOWED = "address_not_allowed"
     LIMIT_NOT_LIFTED = "limit_not_lifted"
     SANDBOX_ONLY = "sandbox_only"
+    TEST_CLOCK_EXISTS = "test_clock_exists"
+    TEST_CLOCK_ADVANCING = "test_clock_advancing"
     LIVE_ONLY = "live_only"
     BILLING_CLOSED = "billing_closed"
     PACK_UNKNOWN = "pack_unknown"

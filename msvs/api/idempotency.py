@@ -104,7 +104,7 @@ async def _answer_once(
     if not await fetch_value("SELECT pg_try_advisory_xact_lock($1)", lock_number(ctx, after=key.encode())):
         raise IdempotencyKeyInUse("The first request with this Idempotency-Key is still running.", retry_after=1)
     # A statement of its own, after the lock: it sees what the lock's last holder committed.
-    now = ctx.services.clock()
+    now = ctx.services.real_clock()
     kept = await fetch_row(FIND_ANSWER, ctx.workspace_id, ctx.livemode, key, now - KEPT)
     if kept is not None:
         if kept.fingerprint != fingerprint:

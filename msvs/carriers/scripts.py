@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 PREFIX = "+1415555"
+# What a workspace's script has a share of each of, in the order in which they are drawn.
+SHARES = ("loss", "duplicates", "disorder", "partial_parts", "throttling", "opt_outs")
+# The most seconds by which a report is late that comes out of order.
+LATEST = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +58,30 @@ SCRIPTS: dict[str, Script] = {
 def script_for(phone: str) -> Script:
     """Return the script of a number; one that has none is delivered after a second."""
     return SCRIPTS.get(phone, DELIVERED)
+
+
+def is_scripted(phone: str) -> bool:
+    """Return whether a number has a script of its own."""
+    return phone in SCRIPTS
+
+
+def draw_script(seed: int, shares: Mapping[str, float], *, to: str, body: str, segments: int) -> Script:
+    """Draw what becomes of a message by the shares of a workspace's script.
+
+    The seed, the number and the text decide, so that a run repeats exactly. Every share is drawn for every message, so
+    that another value of one changes nothing of the others.
+    """
+    # Text seeds it by its bytes, in every process alike.
+    dice = random.Random(f"{seed}:{to}:{body}")  # noqa: S311
+    drawn = {name: dice.random() < shares.get(name, 0.0) for name in SHARES}
+    late = 1 + round(dice.random() * LATEST) if drawn["disorder"] else 1
+    if drawn["loss"]:
+        return Script((), throttles_first=drawn["throttling"])
+    is_partial = drawn["partial_parts"] and segments > 1
+    report = ScriptedEvent("failed", late, error_code="unreachable") if is_partial else ScriptedEvent("delivered", late)
+    events = [report]
+    if drawn["duplicates"]:
+        events.append(ScriptedEvent(report.kind, late + 1, error_code=report.error_code))
+    if drawn["opt_outs"] and not is_partial:
+        events.append(ScriptedEvent("inbound", late + 1, text="STOP"))
+    return Script(tuple(events), throttles_first=drawn["throttling"])

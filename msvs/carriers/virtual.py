@@ -6,12 +6,12 @@ the worker that submitted it, as with a real carrier.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Protocol
 from uuid import UUID
 
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
-from msvs.carriers.scripts import Script, script_for
+from msvs.carriers.scripts import Script, draw_script, is_scripted, script_for
 from msvs.database import fetch
 from msvs.models.identity import new_id
 
@@ -36,6 +36,15 @@ WITH accepted AS (
 SELECT message_id FROM accepted
 """
 
+FIND_SHARES = "SELECT workspace_id, seed, probabilities FROM carrier_scripts WHERE workspace_id = ANY($1::uuid[])"
+
+
+class _Shares(Protocol):
+    workspace_id: UUID
+    seed: int
+    probabilities: Mapping[str, float]
+
+
 Scripts = Callable[[str], Script]
 
 
@@ -57,8 +66,9 @@ class VirtualCarrier(Carrier):
         """Hand over many messages in one statement of the carrier's own."""
         answers: list[Outcome] = []
         taken: list[tuple[Submission, Script]] = []
+        drawn = await self._draw(submissions)
         for submission in submissions:
-            script = self._script(submission)
+            script = drawn.get(submission.message_id) or self._script(submission)
             answer: Outcome = Accepted(f"v-{submission.message_id.hex}")
             if script.refuse_code is not None:
                 answer = Refused(script.refuse_code)
@@ -82,6 +92,19 @@ class VirtualCarrier(Carrier):
         )
         found = {row.message_id for row in rows}
         return {message_id: message_id in found for message_id in message_ids}
+
+    async def _draw(self, submissions: Sequence[Submission]) -> Mapping[UUID, Script]:
+        """Return what becomes of messages whose sandbox has a script, but for those to numbers that have their own."""
+        sandboxes = {submission.workspace_id for submission in submissions if not submission.livemode}
+        rows = await fetch(_Shares, FIND_SHARES, list(sandboxes)) if sandboxes else ()
+        found = {row.workspace_id: row for row in rows}
+        return {
+            each.message_id: draw_script(
+                row.seed, row.probabilities, to=each.to, body=each.body, segments=each.segments
+            )
+            for each in submissions
+            if not each.livemode and (row := found.get(each.workspace_id)) and not is_scripted(each.to)
+        }
 
     def _script(self, submission: Submission) -> Script:
         return self.scripts(submission.to)

@@ -23,6 +23,7 @@ from msvs.models import (
     BulkKind,
     BulkStatus,
     CampaignStatus,
+    ClockStatus,
     EnrollmentState,
     ExportKind,
     ExportStatus,
@@ -53,6 +54,16 @@ def describe(enum: type[Enum], name: str, description: str, values: Mapping[str,
         value.description = values.get(value.name)
 
 
+describe(
+    ClockStatus,
+    "ClockStatus",
+    "What a test clock does.",
+    {
+        "READY": "It stands, and all that is due is done.",
+        "ADVANCING": "It moves on, and does what becomes due.",
+        "FAILED": "Something could not be done; it can be advanced again.",
+    },
+)
 describe(
     Encoding,
     "Encoding",

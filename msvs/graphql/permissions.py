@@ -46,6 +46,8 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("rotateWebhookSecret", "testWebhook", "recoverWebhook", "resendEvent"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("createApiKey", "rollApiKey", "revokeApiKey"), Permission.KEYS_WRITE),
     "updateWorkspace": Permission.WORKSPACE_WRITE,
+    **dict.fromkeys(("createTestClock", "advanceTestClock", "deleteTestClock"), Permission.WORKSPACE_WRITE),
+    **dict.fromkeys(("scriptTestCarrier", "deleteTestCarrier"), Permission.WORKSPACE_WRITE),
     **dict.fromkeys(("createCheckout", "updateAutoTopUp"), Permission.CREDITS_BUY),
     **dict.fromkeys(
         ("inviteMember", "resendInvitation", "revokeInvitation", "changeMemberRole"), Permission.MEMBERS_WRITE

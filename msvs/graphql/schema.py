@@ -49,6 +49,7 @@ from msvs.graphql.statistics import StatisticsQuery
 from msvs.graphql.subscriptions import Subscription
 from msvs.graphql.suppressions import SuppressionMutation, SuppressionQuery
 from msvs.graphql.tags import TagMutation, TagQuery
+from msvs.graphql.test_clocks import TestClockMutation, TestClockQuery
 from msvs.graphql.users import UserMutation, UserQuery
 from msvs.graphql.webhooks import WebhookMutation, WebhookQuery
 from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
@@ -79,6 +80,7 @@ class Query(
     BillingQuery,
     SenderQuery,
     InboundQuery,
+    TestClockQuery,
     InboxQuery,
     HandsetQuery,
     WebhookQuery,
@@ -117,6 +119,7 @@ class Mutation(
     SuppressionMutation,
     SegmentMutation,
     InboundMutation,
+    TestClockMutation,
     InboxMutation,
     BillingMutation,
     WebhookMutation,

@@ -32,6 +32,7 @@ from msvs.http.body import ClientGone
 from msvs.http.callers import Caller, Callers, enter, stranger, visitor_of
 from msvs.http.errors import as_api_error
 from msvs.http.headers import NOT_STORED, Headers, check_allowance
+from msvs.present import standing
 
 log = structlog.get_logger(__name__)
 
@@ -349,7 +350,9 @@ class Connection:
         if message.get("type") != "connection_init":
             raise Closed(UNAUTHORIZED, "Unauthorized")
         try:
-            caller = await self._identify(message.get("payload"))
+            # A connection outlives any time at which a sandbox's clock stands now.
+            with standing():
+                caller = await self._identify(message.get("payload"))
         except AuthenticationFailed as error:
             raise Closed(UNAUTHORIZED, error.code) from None
         except ApiError as error:

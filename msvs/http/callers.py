@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from msvs.api import ids
 from msvs.api.accounts.auth import authenticate
+from msvs.api.accounts.clocks import enter_time
 from msvs.api.accounts.login_sessions import (
     LIFETIME,
     Identity,
@@ -122,7 +123,10 @@ class Callers:
         livemode = header_text(headers.get(b"x-livemode"))
         if livemode not in (None, "true", "false"):
             raise InvalidRequest("X-Livemode must be true or false.", param="X-Livemode")
-        return enter(identity, visitor, header_text(headers.get(b"x-workspace")), livemode=livemode == "true")
+        caller = enter(identity, visitor, header_text(headers.get(b"x-workspace")), livemode=livemode == "true")
+        if caller.ctx is not None and not caller.livemode:
+            await enter_time(caller.ctx.workspace_id)
+        return caller
 
     async def by_key(self, authorization: str, visitor: Visitor) -> Caller:
         """Return the caller with this Authorization header. Raises AuthenticationFailed."""

@@ -14,6 +14,7 @@ from msvs.api.errors import ApiError, MethodNotAllowed, RouteUnknown
 from msvs.http.body import ClientGone
 from msvs.http.errors import as_api_error, error_body, error_headers
 from msvs.http.headers import JSON_TYPE, NOT_STORED, Headers
+from msvs.present import standing
 from msvs.settings import PRODUCTION_URL
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,8 @@ class RequestMiddleware:
 
         tokens = bind_contextvars(request_id=request_id)
         try:
-            await self._app(scope, receive, send_on)
+            with standing():
+                await self._app(scope, receive, send_on)
         except ClientGone:
             return
         except Exception as error:

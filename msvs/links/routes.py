@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from msvs.api.accounts.clocks import enter_time
 from msvs.api.context import Services
 from msvs.api.limits import Limiter
 from msvs.api.messages.clicks import Clicks, find_target, is_person
@@ -91,6 +92,8 @@ class ShortLinks:
             return _page(404, "No such link", "This link does not exist. Check that you copied all of it.")
         if target.is_held:
             return _page(410, "This link leads nowhere", "Its sender cannot use this service at the moment.")
+        if target.has_clock:
+            await enter_time(target.workspace_id)
         now = self._services.clock()
         if target.expires_at <= now:
             return _page(410, "This link has expired", "Ask the sender of the message for a new one.")

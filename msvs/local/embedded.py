@@ -295,7 +295,7 @@ class _Engine:
                 stdout=log,
                 stderr=log,
                 cwd=self.data,
-                env=_engine_environment(),
+                env=engine_environment(),
                 start_new_session=True,
                 preexec_fn=_unprivileged(self.executable(), self.data),
             )
@@ -441,7 +441,7 @@ class _PostgreSQL(_Engine):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=data.parent,
-            env=_engine_environment(),
+            env=engine_environment(),
             start_new_session=True,
             preexec_fn=_unprivileged(self.executable(), data.parent),
             check=False,
@@ -587,7 +587,7 @@ def _arguments_of(pid: int) -> str:
     return shown.stdout.strip().replace(" ", "\n", 1)
 
 
-def _engine_environment() -> dict[str, str]:
+def engine_environment() -> dict[str, str]:
     """Return what an engine needs of the environment: none of the service's secrets, no PG* variable."""
     kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}

@@ -23,6 +23,7 @@ from msvs.models.carriers import (
     MessagePart,
     StoredCarrierEvent,
 )
+from msvs.models.clocks import CarrierScript, ClockStatus, SandboxClock
 from msvs.models.contacts import (
     ConsentChain,
     ConsentEvent,
@@ -100,8 +101,10 @@ __all__ = [
     "CampaignStatus",
     "CannedAnswer",
     "CarrierEventKind",
+    "CarrierScript",
     "CarrierSession",
     "CarrierState",
+    "ClockStatus",
     "ConsentChain",
     "ConsentEvent",
     "ConsentRegister",
@@ -158,6 +161,7 @@ __all__ = [
     "ReturnKind",
     "Role",
     "Route",
+    "SandboxClock",
     "SavedView",
     "SecretKey",
     "Segment",

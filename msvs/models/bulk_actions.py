@@ -9,6 +9,7 @@ from tortoise.models import Model
 
 from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class BulkKind(StrEnum):
@@ -58,8 +59,8 @@ class BulkAction(Model):
     turn_at = fields.DatetimeField(null=True)
     postponed = fields.IntField(default=0, db_default=0)
     tries = fields.SmallIntField(default=0, db_default=0)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
     started_at = fields.DatetimeField(null=True)
     ended_at = fields.DatetimeField(null=True)
 

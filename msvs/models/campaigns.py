@@ -10,6 +10,7 @@ from tortoise.models import Model
 
 from msvs.models.identity import new_id
 from msvs.models.messages import KeptWarning, MetadataValue, OnUnknown
+from msvs.models.moments import DatetimeField
 
 
 class CampaignStatus(StrEnum):
@@ -157,7 +158,7 @@ class Campaign(Model):
     dispatched_at = fields.DatetimeField(null=True)
     completed_at = fields.DatetimeField(null=True)
     canceled_at = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "campaigns"

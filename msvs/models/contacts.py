@@ -11,6 +11,7 @@ from tortoise.models import Model
 from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
 from msvs.models.messages import KeptWarning
+from msvs.models.moments import DatetimeField
 
 
 class OptInStatus(StrEnum):
@@ -58,8 +59,8 @@ class Contact(Model):
     unreachable_at = fields.DatetimeField(null=True)
     unreachable_code = fields.CharField(max_length=40, null=True)
     reached_at = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
 
     class Meta:
         table = "contacts"
@@ -98,7 +99,7 @@ class ConsentEvent(Model):
     previous_hash = fields.CharField(max_length=64, null=True)
     hash = fields.CharField(max_length=64, null=True)
     erased_at = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "consent_events"
@@ -168,7 +169,7 @@ class Suppression(Model):
     phone = fields.CharField(max_length=16)
     canonical = fields.CharField(max_length=16, default="", db_default="")
     source = fields.CharField(max_length=100)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "suppressions"

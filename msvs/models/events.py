@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class Event(Model):
@@ -17,7 +18,7 @@ class Event(Model):
     type = fields.CharField(max_length=40)
     resource_id = fields.UUIDField(null=True)
     data = fields.TextField()
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "events"

@@ -9,6 +9,7 @@ from tortoise.models import Model
 
 from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class ImportStatus(StrEnum):
@@ -65,8 +66,8 @@ class ContactImport(Model):
     lease_until = fields.DatetimeField(null=True)
     turn_at = fields.DatetimeField(null=True)
     tries = fields.SmallIntField(default=0, db_default=0)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
     started_at = fields.DatetimeField(null=True)
     ended_at = fields.DatetimeField(null=True)
 

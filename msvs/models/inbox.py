@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class ContactNote(Model):
@@ -17,7 +18,7 @@ class ContactNote(Model):
     contact_id = fields.UUIDField()
     body = fields.TextField()
     author = fields.CharField(max_length=40)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "contact_notes"
@@ -48,8 +49,8 @@ class CannedAnswer(Model):
     livemode = fields.BooleanField()
     name = fields.CharField(max_length=60)
     body = fields.TextField()
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
 
     class Meta:
         table = "canned_answers"

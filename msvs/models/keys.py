@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class ApiKey(Model):
@@ -25,7 +26,7 @@ class ApiKey(Model):
     scopes: fields.Field[list[str] | None] = fields.JSONField(null=True)
     allowed_ips: fields.Field[list[str] | None] = fields.JSONField(null=True)
     created_by = fields.CharField(max_length=40, null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
     expires_at = fields.DatetimeField(null=True)
     revoked_at = fields.DatetimeField(null=True)
     last_used_at = fields.DatetimeField(null=True)

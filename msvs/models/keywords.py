@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class Keyword(Model):
@@ -18,7 +19,7 @@ class Keyword(Model):
     folded = fields.CharField(max_length=60)
     list_id = fields.UUIDField(db_index=True)
     reply = fields.TextField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "keywords"

@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class ContactList(Model):
@@ -17,8 +18,8 @@ class ContactList(Model):
     name = fields.CharField(max_length=200)
     kind = fields.CharField(max_length=10, default="static")
     contact_count = fields.IntField(default=0)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
 
     class Meta:
         table = "contact_lists"
@@ -31,7 +32,7 @@ class ListMember(Model):
     id = fields.UUIDField(primary_key=True, default=new_id)
     list_id = fields.UUIDField()
     contact_id = fields.UUIDField(db_index=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "list_members"

@@ -9,6 +9,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 # What a value of metadata may be; it is returned as it was given.
 MetadataValue: TypeAlias = str | int | float | bool | None
@@ -86,7 +87,7 @@ class Message(Model):
     due_at = fields.DatetimeField()
     scheduled_at = fields.DatetimeField(null=True)
     expires_at = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
     sent_at = fields.DatetimeField(null=True)
     delivered_at = fields.DatetimeField(null=True)
     failed_at = fields.DatetimeField(null=True)

@@ -520,6 +520,22 @@ class CannedAnswerRow(Protocol):
     def updated_at(self) -> datetime: ...
 
 
+class CarrierScriptRow(Protocol):
+    """A row of `carrier_scripts`."""
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def probabilities(self) -> JSONObject: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
 class CarrierSessionRow(Protocol):
     """A row of `carrier_sessions`."""
 
@@ -2079,6 +2095,46 @@ class RouteRow(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class SandboxClockRow(Protocol):
+    """A row of `test_clocks`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def frozen_at(self) -> datetime: ...
+
+    @property
+    def target_at(self) -> datetime | None: ...
+
+    @property
+    def failure(self) -> str | None: ...
+
+    @property
+    def tries(self) -> int: ...
+
+    @property
+    def lease_token(self) -> UUID | None: ...
+
+    @property
+    def lease_until(self) -> datetime | None: ...
+
+    @property
+    def looked_at(self) -> datetime | None: ...
+
+    @property
+    def is_ending(self) -> bool: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
 class SavedViewRow(Protocol):
     """A row of `saved_views`."""
 
@@ -2921,3 +2977,6 @@ class WorkspaceRow(Protocol):
 
     @property
     def erased_at(self) -> datetime | None: ...
+
+    @property
+    def has_test_clock(self) -> bool: ...

@@ -7,6 +7,7 @@ from tortoise.models import Model
 
 from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class Segment(Model):
@@ -17,8 +18,8 @@ class Segment(Model):
     livemode = fields.BooleanField()
     name = fields.CharField(max_length=200)
     conditions: fields.Field[JSONObject] = fields.JSONField()
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
 
     class Meta:
         table = "segments"

@@ -9,6 +9,7 @@ from tortoise.models import Model
 
 from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class SequenceStatus(StrEnum):
@@ -52,8 +53,8 @@ class MessageSequence(Model):
     number = fields.IntField(default=0)
     published_at = fields.DatetimeField(null=True)
     archived_at = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
 
     class Meta:
         table = "sequences"
@@ -76,7 +77,7 @@ class SequenceVersion(Model):
     campaign_ids: fields.Field[list[str]] = fields.JSONField()
     leaves_on_reply = fields.BooleanField()
     retired_at = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "sequence_versions"

@@ -9,6 +9,7 @@ from tortoise.models import Model
 
 from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class SourceStatus(StrEnum):
@@ -79,8 +80,8 @@ class ListSource(Model):
     lease_token = fields.UUIDField(null=True)
     lease_until = fields.DatetimeField(null=True)
     tries = fields.SmallIntField(default=0, db_default=0)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
 
     class Meta:
         table = "list_sources"
@@ -116,8 +117,8 @@ class ListSync(Model):
     error: fields.Field[JSONObject | None] = fields.JSONField(null=True)
     attempt_count = fields.IntField(default=0)
     due_at = fields.DatetimeField()
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
     started_at = fields.DatetimeField(null=True)
     ended_at = fields.DatetimeField(null=True)
 

@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class Tag(Model):
@@ -16,7 +17,7 @@ class Tag(Model):
     livemode = fields.BooleanField()
     name = fields.CharField(max_length=40)
     contact_count = fields.IntField(default=0)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "tags"

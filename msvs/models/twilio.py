@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 from msvs.models.webhooks import DeliveryState
 
 
@@ -25,7 +26,7 @@ class TwilioMessage(Model):
     retry_on: fields.Field[list[str]] = fields.JSONField(default=list)
     signatures: fields.Field[dict[str, str] | None] = fields.JSONField(null=True)
     deleted_at = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "twilio_messages"
@@ -44,7 +45,7 @@ class StatusCallback(Model):
     lease_until = fields.DatetimeField(null=True)
     status_code = fields.SmallIntField(null=True)
     error = fields.CharField(max_length=40, null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
     ended_at = fields.DatetimeField(null=True)
 
     class Meta:

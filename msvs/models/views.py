@@ -7,6 +7,7 @@ from tortoise.models import Model
 
 from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class SavedView(Model):
@@ -19,8 +20,8 @@ class SavedView(Model):
     name = fields.CharField(max_length=60)
     filters: fields.Field[JSONObject] = fields.JSONField()
     created_by = fields.CharField(max_length=40)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
+    created_at = DatetimeField(auto_now_add=True)
+    updated_at = DatetimeField(auto_now=True)
 
     class Meta:
         table = "saved_views"

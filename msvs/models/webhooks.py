@@ -8,6 +8,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.moments import DatetimeField
 
 
 class DeliveryState(StrEnum):
@@ -46,7 +47,7 @@ class WebhookEndpoint(Model):
     # What its events must match beside their types, as `matches_webhook_filter` of the database reads it.
     event_filter: fields.Field[dict[str, object] | None] = fields.JSONField(null=True)
     created_by = fields.CharField(max_length=40, null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "webhook_endpoints"
@@ -68,7 +69,7 @@ class WebhookDelivery(Model):
     attempt_count = fields.SmallIntField(default=0)
     next_attempt_at = fields.DatetimeField()
     lease_until = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
     ended_at = fields.DatetimeField(null=True)
 
     class Meta:
@@ -91,7 +92,7 @@ class WebhookAttempt(Model):
     error = fields.CharField(max_length=200, null=True)
     response_head = fields.TextField(default="")
     elapsed_ms = fields.IntField()
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "webhook_attempts"

@@ -25,7 +25,7 @@ class Workspace(Model):
     `unreachable_after` failures for its number's sake a contact is skipped by campaigns, null for never. While
     `suspended_at` is set, by an operator, nothing is sent and its keys are refused. With `requires_second_factor` only
     members who have one may work in it. `deletes_at` is when its data is erased, asked for at `deletion_asked_at`, from
-    when on it is suspended; at `erased_at` that was done.
+    when on it is suspended; at `erased_at` that was done. With `has_test_clock` its sandbox lives in its own time.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -56,6 +56,7 @@ class Workspace(Model):
     deletion_asked_at = fields.DatetimeField(null=True)
     deletes_at = fields.DatetimeField(null=True)
     erased_at = fields.DatetimeField(null=True)
+    has_test_clock = fields.BooleanField(default=False, db_default=False)
 
     class Meta:
         table = "workspaces"

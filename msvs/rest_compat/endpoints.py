@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msvs.api.accounts.clocks import AdvanceTestClock, CreateTestClock, TestClockResource
 from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.campaigns.ab_tests import AbTestReport, WinnerChoice
 from msvs.api.campaigns.preflights import CampaignPreflight
@@ -61,6 +62,7 @@ from msvs.api.inbound.keywords import CreateKeyword, ListKeywords, UpdateKeyword
 from msvs.api.inbound.replies import ListInbound, SimulateReply
 from msvs.api.limits import Bucket
 from msvs.api.messages.batches import SendBatch, count_of
+from msvs.api.messages.carrier_scripts import ScriptTestCarrier, TestCarrierResource
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
 from msvs.api.messages.export_jobs import ExportResource
 from msvs.api.messages.export_requests import CreateExport, ListExports
@@ -1694,6 +1696,80 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         response=InboundMessageResource,
         status=201,
         errors=(PermissionDenied, ComplianceRefused),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/test/clock",
+        operation_id="createTestClock",
+        tag="Sandbox",
+        summary="Give the sandbox a clock of its own. Sandbox keys only",
+        handler=testing.create_clock,
+        body=CreateTestClock,
+        response=TestClockResource,
+        status=201,
+        errors=(PermissionDenied, Conflict),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/test/clock",
+        operation_id="retrieveTestClock",
+        tag="Sandbox",
+        summary="Retrieve the sandbox's clock",
+        handler=testing.retrieve_clock,
+        response=TestClockResource,
+        errors=(PermissionDenied, NotFound),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/test/clock/advance",
+        operation_id="advanceTestClock",
+        tag="Sandbox",
+        summary="Have the sandbox's clock move on, and do in order what becomes due",
+        handler=testing.advance_clock,
+        body=AdvanceTestClock,
+        response=TestClockResource,
+        errors=(PermissionDenied, NotFound, Conflict),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/test/clock",
+        operation_id="deleteTestClock",
+        tag="Sandbox",
+        summary="Delete the sandbox's clock: it returns to real time",
+        handler=testing.delete_clock,
+        response=Deleted,
+        errors=(PermissionDenied, NotFound),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/test/carrier",
+        operation_id="scriptTestCarrier",
+        tag="Sandbox",
+        summary="Set how often the sandbox's carrier loses, repeats, delays or throttles. Sandbox keys only",
+        handler=testing.script_carrier,
+        body=ScriptTestCarrier,
+        response=TestCarrierResource,
+        errors=(PermissionDenied,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/test/carrier",
+        operation_id="retrieveTestCarrier",
+        tag="Sandbox",
+        summary="Retrieve the script of the sandbox's carrier",
+        handler=testing.retrieve_carrier,
+        response=TestCarrierResource,
+        errors=(PermissionDenied, NotFound),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/test/carrier",
+        operation_id="deleteTestCarrier",
+        tag="Sandbox",
+        summary="Delete the script of the sandbox's carrier: it delivers everything again",
+        handler=testing.delete_carrier,
+        response=Deleted,
+        errors=(PermissionDenied, NotFound),
     ),
     Endpoint(
         method="GET",

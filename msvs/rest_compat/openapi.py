@@ -66,9 +66,12 @@ RENAMED = {
     "ImportSuppressions": "SuppressionImport",
     "OptInEvidence": "OptIn",
     "PreviewSegment": "SegmentFilter",
+    "AdvanceTestClock": "TestClockAdvance",
+    "CreateTestClock": "TestClockCreate",
     "ReadThread": "ThreadRead",
     "RecoverWebhook": "WebhookRecover",
     "ResendEvent": "EventResend",
+    "ScriptTestCarrier": "TestCarrierScript",
     "SendBatch": "MessageBatchCreate",
     "SendMessage": "MessageCreate",
     # Its own name is a type of several languages.
@@ -797,7 +800,10 @@ def _deleted(endpoint: Endpoint) -> tuple[str, str]:
     if "{contact_id}" in endpoint.path:
         return "list_member", ids.CONTACT
     prefix = _path_prefix(endpoint.path)
-    return {ids.CONTACT_LIST: "contact_list"}.get(prefix, endpoint.path.split("/")[2].removesuffix("s")), prefix
+    if endpoint.path == "/v1/test/carrier":
+        return "test_carrier", ids.WORKSPACE
+    kinds = {ids.CONTACT_LIST: "contact_list", ids.TEST_CLOCK: "test_clock"}
+    return kinds.get(prefix, endpoint.path.split("/")[2].removesuffix("s")), prefix
 
 
 # Examples

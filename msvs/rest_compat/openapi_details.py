@@ -253,6 +253,7 @@ PATH_IDS: Mapping[str, str] = {
     "imports": ids.IMPORT,
     "exports": ids.EXPORT,
     "tags": ids.TAG,
+    "test": ids.TEST_CLOCK,
     "bulk_actions": ids.BULK_ACTION,
     "campaigns": ids.CAMPAIGN,
     "sequences": ids.SEQUENCE,
@@ -271,6 +272,7 @@ PATH_IDS: Mapping[str, str] = {
 }
 RESOURCE_IDS: Mapping[str, str] = {
     "Message": ids.MESSAGE,
+    "TestClock": ids.TEST_CLOCK,
     "Campaign": ids.CAMPAIGN,
     "CampaignPreflight": ids.PREFLIGHT,
     "AbTestReport": ids.CAMPAIGN,

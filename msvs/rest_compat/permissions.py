@@ -25,6 +25,9 @@ PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         ("unflagInbound", "readInboxThread", "unreadInboxThread", "createTestInbound"), Permission.INBOX_WRITE
     ),
+    **dict.fromkeys(("createTestClock", "advanceTestClock", "deleteTestClock"), Permission.WORKSPACE_WRITE),
+    **dict.fromkeys(("scriptTestCarrier", "deleteTestCarrier"), Permission.WORKSPACE_WRITE),
+    **dict.fromkeys(("retrieveTestClock", "retrieveTestCarrier"), Permission.WORKSPACE_READ),
     **dict.fromkeys(
         (
             *("listCampaigns", "retrieveCampaign", "listCampaignLinks", "retrieveAbTest", "reconcileCampaign"),

@@ -31,6 +31,7 @@ from msvs.api.context import Context, Services
 from msvs.api.errors import ApiError, Conflict, ErrorCode, NotFound
 from msvs.api.privacy.erasure import erase_contact
 from msvs.api.unit_of_work import in_unit_of_work
+from msvs.clock_schema import by_real_time
 from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.json_types import JSONObject
 from msvs.models import BulkAction, BulkKind, BulkStatus
@@ -61,7 +62,7 @@ RELEASE_SECONDS = 1.0
 
 # Literals rather than parameters, so that the planner can use the partial index of due actions.
 _DUE = ", ".join(f"'{status}'" for status in DUE)
-_IS_DUE = f"status IN ({_DUE}) AND (lease_until IS NULL OR lease_until < {{now}})"
+_IS_DUE = f"status IN ({_DUE}) AND {by_real_time('bulk_actions')} AND (lease_until IS NULL OR lease_until < {{now}})"
 CLAIM_BULK_ACTION = f"""
 UPDATE bulk_actions SET lease_token = $1, lease_until = $3, turn_at = $2, tries = tries + 1
 WHERE id = (

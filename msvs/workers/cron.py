@@ -23,7 +23,7 @@ from msvs.api.notifier import Notifier, WorkQueue
 from msvs.loops import new_runner
 from msvs.packs import Billing
 from msvs.settings import Settings, SettingsError
-from msvs.workers import billing, campaigns, exports, imports, maintenance, reports, status_callbacks
+from msvs.workers import billing, campaigns, clocks, exports, imports, maintenance, reports, status_callbacks
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,11 @@ SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
 JOIN unnest($1::int[], $2::timestamptz[]) AS stuck (pid, query_start) USING (pid, query_start)
 """
 
+
+async def _has_files_or_clocks(services: Services, now: datetime) -> bool:
+    return await imports.has_due_any(services, now) or await clocks.has_due(now)
+
+
 Question = Callable[[Services, datetime], Awaitable[bool]]
 
 QUESTIONS: Mapping[WorkQueue, Question] = {
@@ -58,7 +63,7 @@ QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.WEBHOOKS: status_callbacks.has_due,
     WorkQueue.MAIL: mail_outbox.has_due,
     WorkQueue.BILLING: billing.has_due,
-    WorkQueue.IMPORTS: imports.has_due_any,
+    WorkQueue.IMPORTS: _has_files_or_clocks,
     WorkQueue.MAINTENANCE: maintenance.has_work,
 }
 

@@ -28,6 +28,7 @@ from msvs.api.messages.export_jobs import DROP_EXPORT_CHUNKS, DUE, INSERT_EXPORT
 from msvs.api.messages.export_requests import JSON_LINES
 from msvs.api.messages.export_rows import Finishing, Statement, make_statement
 from msvs.api.unit_of_work import in_unit_of_work
+from msvs.clock_schema import by_real_time
 from msvs.database import execute, fetch_row, fetch_value
 from msvs.models import Export, ExportStatus
 from msvs.workers import leases
@@ -66,7 +67,8 @@ BROKEN_OFF = "The export was interrupted too often: create it again, or export l
 _DUE = ", ".join(f"'{status}'" for status in DUE)
 # Due: not leased, and no other export of its workspace is running. One workspace cannot take up all workers.
 _IS_FREE = f"""
-due.status IN ({_DUE}) AND (due.lease_until IS NULL OR due.lease_until < {{now}}) AND NOT EXISTS (
+due.status IN ({_DUE}) AND {by_real_time("due")} AND (due.lease_until IS NULL OR due.lease_until < {{now}})
+AND NOT EXISTS (
     SELECT FROM exports AS running
     WHERE running.status IN ({_DUE}) AND running.workspace_id = due.workspace_id AND running.lease_until >= {{now}}
 )

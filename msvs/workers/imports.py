@@ -29,6 +29,7 @@ from msvs.api.contacts.import_rows import COLUMNS, Encoded, Plan, RawRow, keep_t
 from msvs.api.context import Context, Services
 from msvs.api.errors import ApiError, ErrorCode, InvalidRequest
 from msvs.api.unit_of_work import in_unit_of_work
+from msvs.clock_schema import by_real_time
 from msvs.database import copy_encoded, execute, fetch_row, fetch_value
 from msvs.http_client import HttpClient
 from msvs.json_types import JSONObject
@@ -67,7 +68,7 @@ CLAIM = f"""
 UPDATE contact_imports SET lease_token = $1, lease_until = $3, turn_at = $2, tries = tries + 1
 WHERE id = (
     SELECT id FROM contact_imports AS due
-    WHERE status IN ({_DUE}) AND (lease_until IS NULL OR lease_until < $2)
+    WHERE status IN ({_DUE}) AND (lease_until IS NULL OR lease_until < $2) AND {by_real_time("due")}
     ORDER BY GREATEST(turn_at, (
         SELECT max(turn_at) FROM contact_imports AS others
         WHERE others.workspace_id = due.workspace_id AND others.id >= id_floor($2::timestamptz - interval '1 day')
@@ -78,6 +79,7 @@ RETURNING id, tries
 HAS_DUE_IMPORT = f"""
 SELECT EXISTS (
     SELECT FROM contact_imports WHERE status IN ({_DUE}) AND (lease_until IS NULL OR lease_until < $1)
+        AND {by_real_time("contact_imports")}
 )
 """
 # A released import does not count as a failed try.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Callable
 from functools import wraps
@@ -10,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from msvs.api.notifier import WorkQueue
-from msvs.workers import billing, campaigns, dispatch, imports, mail, maintenance, reports, status_callbacks
+from msvs.workers import billing, campaigns, clocks, dispatch, imports, mail, maintenance, reports, status_callbacks
 from msvs.workers.runtime import Runtime, current_runtime
 
 T = TypeVar("T")
@@ -87,8 +88,16 @@ def settle_billing(runtime: Runtime) -> int:
 
 @_answering(WorkQueue.IMPORTS)
 def run_imports(runtime: Runtime) -> int:
-    """Import files of contacts, write those of exports, and sync lists. Return the number of rows taken."""
-    return runtime.run_bounded(imports.run_all(runtime.services, runtime.settings, runtime.http, stop=runtime.stop))
+    """Import files of contacts, write those of exports, sync lists, and move test clocks on. Return the rows taken."""
+    return runtime.run_bounded(_run_imports(runtime))
+
+
+async def _run_imports(runtime: Runtime) -> int:
+    services, settings, http, stop = runtime.services, runtime.settings, runtime.http, runtime.stop
+    async with asyncio.TaskGroup() as tasks:
+        files = tasks.create_task(imports.run_all(services, settings, http, stop=stop))
+        tasks.create_task(clocks.run_clocks(services, runtime.carriers, settings, http, stop=stop))
+    return files.result()
 
 
 @_answering(WorkQueue.MAINTENANCE)

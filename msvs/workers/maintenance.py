@@ -21,6 +21,7 @@ from msvs.api.dispatch.message_totals import count_messages
 from msvs.api.privacy import workspace_erasure
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.api.webhooks import deliveries
+from msvs.clock_schema import by_real_time
 from msvs.database import fetch, fetch_value
 from msvs.looks import InOrder
 from msvs.settings import Settings
@@ -133,7 +134,9 @@ async def _complete(campaign_id: UUID) -> bool:
     return await in_unit_of_work(partial(lifecycle.complete_campaign, campaign_id, await database.now()))
 
 
-HAS_COMPLETABLE = f"SELECT EXISTS (SELECT FROM campaigns WHERE {lifecycle.IS_COMPLETABLE})"
+HAS_COMPLETABLE = f"""
+SELECT EXISTS (SELECT FROM campaigns WHERE {lifecycle.IS_COMPLETABLE} AND {by_real_time("campaigns")})
+"""
 FIRST_EXPIRED = """
 SELECT lease_until AS due_at FROM messages
 WHERE status = 'sending' AND lease_until >= $2 AND lease_until < $1 AND {is_open} AND NOT EXISTS (

@@ -8,13 +8,12 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
 import structlog
 
-from msvs import database
+from msvs import database, present
 from msvs.api import ids
 from msvs.api.context import Services
 from msvs.api.crypto import Keyring, SecretUnreadable
@@ -310,7 +309,7 @@ class _Run:
     async def _deliver(self, claimed: Sequence[ClaimedDelivery]) -> list[Post]:
         secrets = self._secrets_of(claimed[0])
         if not secrets:
-            return [Post(at=datetime.now(UTC), error=SECRET_UNREADABLE)]
+            return [Post(at=present.now(), error=SECRET_UNREADABLE)]
         content = content_of(claimed)
         posts = [await self._post(claimed[0], content, secrets)]
         status = posts[0].status
@@ -320,8 +319,9 @@ class _Run:
         return posts
 
     async def _post(self, claimed: ClaimedDelivery, content: Content, secrets: Sequence[str]) -> Post:
-        at = datetime.now(UTC)
-        timestamp = int(at.timestamp())
+        at = present.now()
+        # The real time, also of a sandbox with a clock: who verifies a signature refuses one that is old.
+        timestamp = int(present.real().timestamp())
         headers = {
             "Content-Type": "application/json",
             "User-Agent": USER_AGENT,
@@ -339,14 +339,14 @@ class _Run:
             status=answer.status,
             head=answer.head,
             elapsed_ms=answer.elapsed_ms,
-            retry_after=parse_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)),
+            retry_after=parse_retry_after(answer.headers.get("Retry-After"), present.real()),
         )
 
     def _secrets_of(self, claimed: ClaimedDelivery) -> list[str]:
         """Return the secrets to sign with, that before a rotation first."""
         sealed = [claimed.secret_sealed]
         previous, until = claimed.previous_secret_sealed, claimed.previous_secret_until
-        if previous is not None and until is not None and until > datetime.now(UTC):
+        if previous is not None and until is not None and until > present.now():
             sealed.insert(0, previous)
         return [secret for text in sealed if (secret := self._open(text, claimed.endpoint_id)) is not None]
 

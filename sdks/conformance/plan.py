@@ -21,7 +21,7 @@ EVERY = {"all": [{"field": "phone", "op": "exists"}]}
 class Step:
     """One call: the operation, its arguments from the ids known so far, and the name under which its id is kept.
 
-    `awaits` names a kept import or campaign and the status that workers must have brought it to before the call.
+    `awaits` names a kept import, campaign or clock and the status that workers must have brought it to before the call.
     """
 
     operation_id: str
@@ -284,4 +284,11 @@ def steps(round_: int) -> list[Step]:
         Step("createList", just(name=f"{tag}: brief"), "brief_list"),
         Step("deleteList", of("brief_list")),
         Step("deleteSegment", of("segment")),
+        Step("scriptTestCarrier", just(seed=round_, loss=0.1, disorder=0.2)),
+        Step("retrieveTestCarrier", just()),
+        Step("deleteTestCarrier", just()),
+        Step("createTestClock", just(now=later(hours=2)), "clock"),
+        Step("retrieveTestClock", just()),
+        Step("advanceTestClock", just(by_seconds=60), awaits=("clock", "ready")),
+        Step("deleteTestClock", just()),
     ]

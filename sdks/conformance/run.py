@@ -141,8 +141,9 @@ class Conformance:
                 known[step.keep] = result["id"] if "id" in result else result["data"][0]["id"]
 
     def wait(self, id: str, status: str) -> None:
-        """Wait until workers have brought an import or a campaign to a status; without the driver, and past the proxy."""
-        url = f"{self.service.unlimited_url}/v1/{'imports' if id.startswith('imp_') else 'campaigns'}/{id}"
+        """Wait until workers have brought an import, a campaign or a clock to a status; without the driver, and past the proxy."""
+        path = "test/clock" if id.startswith("clk_") else f"{'imports' if id.startswith('imp_') else 'campaigns'}/{id}"
+        url = f"{self.service.unlimited_url}/v1/{path}"
         request = Request(url, headers={"Authorization": f"Bearer {self.service.test_key}"})
         deadline = time.monotonic() + IMPORT_SECONDS
         found = ""

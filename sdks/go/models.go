@@ -335,6 +335,8 @@ const (
 	ErrorCodeSourceState              ErrorCode = "source_state"
 	ErrorCodeSuppressionExists        ErrorCode = "suppression_exists"
 	ErrorCodeTemplateInvalid          ErrorCode = "template_invalid"
+	ErrorCodeTestClockAdvancing       ErrorCode = "test_clock_advancing"
+	ErrorCodeTestClockExists          ErrorCode = "test_clock_exists"
 	ErrorCodeTimeInvalid              ErrorCode = "time_invalid"
 	ErrorCodeTimezoneInvalid          ErrorCode = "timezone_invalid"
 	ErrorCodeURLInvalid               ErrorCode = "url_invalid"
@@ -877,6 +879,16 @@ const (
 	SyncSampleStatusUnchanged  SyncSampleStatus = "unchanged"
 	SyncSampleStatusDuplicate  SyncSampleStatus = "duplicate"
 	SyncSampleStatusSuppressed SyncSampleStatus = "suppressed"
+)
+
+// TestClockStatus is one of the values below, or one that came later.
+type TestClockStatus string
+
+// Values of TestClockStatus that this version knows.
+const (
+	TestClockStatusAdvancing TestClockStatus = "advancing"
+	TestClockStatusFailed    TestClockStatus = "failed"
+	TestClockStatusReady     TestClockStatus = "ready"
 )
 
 // TimelineEntryKind is one of the values below, or one that came later.
@@ -4668,6 +4680,108 @@ func (v *Tag) UnmarshalJSON(text []byte) error {
 	type plain Tag
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
+
+// TestCarrier: The script of the sandbox's carrier. The sandbox's numbers do what is documented of them all the same.
+type TestCarrier struct {
+	Object string `json:"object"`
+	// Always false: live messages have real carriers.
+	Livemode bool `json:"livemode"`
+	// The seed of what is drawn.
+	Seed int64 `json:"seed"`
+	// The share of messages of which no report ever comes.
+	Loss float64 `json:"loss"`
+	// The share of reports that come twice.
+	Duplicates float64 `json:"duplicates"`
+	// The share of reports that are up to an hour late.
+	Disorder float64 `json:"disorder"`
+	// The share of messages of several parts of which a part is lost: they fail as `unreachable`.
+	PartialParts float64 `json:"partial_parts"`
+	// The share of messages that are throttled once.
+	Throttling float64 `json:"throttling"`
+	// The share of messages that are answered with STOP.
+	OptOuts float64 `json:"opt_outs"`
+	// When it was set.
+	CreatedAt time.Time `json:"created_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *TestCarrier) UnmarshalJSON(text []byte) error {
+	type plain TestCarrier
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// TestCarrierScript: What the sandbox's carrier does: shares from 0 to 1. The same seed does the same to the same
+// messages.
+type TestCarrierScript struct {
+	// The seed of what is drawn.
+	Seed *int64 `json:"seed,omitempty"`
+	// The share of messages of which no report ever comes.
+	Loss *float64 `json:"loss,omitempty"`
+	// The share of reports that come twice.
+	Duplicates *float64 `json:"duplicates,omitempty"`
+	// The share of reports that are up to an hour late.
+	Disorder *float64 `json:"disorder,omitempty"`
+	// The share of messages of several parts of which a part is lost: they fail as `unreachable`.
+	PartialParts *float64 `json:"partial_parts,omitempty"`
+	// The share of messages that are throttled once.
+	Throttling *float64 `json:"throttling,omitempty"`
+	// The share of messages that are answered with STOP.
+	OptOuts *float64 `json:"opt_outs,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v TestCarrierScript) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// TestClock: The clock of the sandbox. While it is `advancing` to `advancing_to`, what becomes due is done in its
+// order, and `now` moves on. It is `ready` once all of it is done, and `failed` where something could not be, which
+// `failure` names; it can be advanced again.
+type TestClock struct {
+	// The id.
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Always false: a clock exists in the sandbox alone.
+	Livemode bool `json:"livemode"`
+	// What the clock does.
+	Status TestClockStatus `json:"status"`
+	// The time at which the sandbox is.
+	Now string `json:"now"`
+	// The time to which it moves on; null while it stands.
+	AdvancingTo *string `json:"advancing_to"`
+	// What kind of thing failed; null if nothing did.
+	Failure *string `json:"failure"`
+	// When it was created, in real time.
+	CreatedAt time.Time `json:"created_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *TestClock) UnmarshalJSON(text []byte) error {
+	type plain TestClock
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// TestClockAdvance: How far the clock moves on: `to` a time, or `by_seconds`.
+type TestClockAdvance struct {
+	// The time to move on to: later than the clock's.
+	To *time.Time `json:"to,omitempty"`
+	// The seconds to move on by.
+	BySeconds *int64 `json:"by_seconds,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v TestClockAdvance) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// TestClockCreate: A clock for the sandbox.
+type TestClockCreate struct {
+	// The time at which the clock begins: at least an hour after the real time. An hour after it, if it is left out.
+	Now *time.Time `json:"now,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v TestClockCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // ThreadAnswer: An answer to a contact.
 type ThreadAnswer struct {

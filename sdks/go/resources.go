@@ -1488,6 +1488,41 @@ func (s *SandboxService) CreateInbound(ctx context.Context, params InboundTest, 
 	return call[InboundMessage](ctx, s.client, "POST", "/v1/test/inbound", nil, params, options)
 }
 
+// CreateClock: Give the sandbox a clock of its own. Sandbox keys only.
+func (s *SandboxService) CreateClock(ctx context.Context, params TestClockCreate, options ...RequestOption) (*TestClock, error) {
+	return call[TestClock](ctx, s.client, "POST", "/v1/test/clock", nil, params, options)
+}
+
+// RetrieveClock: Retrieve the sandbox's clock.
+func (s *SandboxService) RetrieveClock(ctx context.Context, options ...RequestOption) (*TestClock, error) {
+	return call[TestClock](ctx, s.client, "GET", "/v1/test/clock", nil, nil, options)
+}
+
+// DeleteClock: Delete the sandbox's clock: it returns to real time.
+func (s *SandboxService) DeleteClock(ctx context.Context, options ...RequestOption) (*Deleted, error) {
+	return call[Deleted](ctx, s.client, "DELETE", "/v1/test/clock", nil, nil, options)
+}
+
+// AdvanceClock: Have the sandbox's clock move on, and do in order what becomes due.
+func (s *SandboxService) AdvanceClock(ctx context.Context, params TestClockAdvance, options ...RequestOption) (*TestClock, error) {
+	return call[TestClock](ctx, s.client, "POST", "/v1/test/clock/advance", nil, params, options)
+}
+
+// ScriptCarrier: Set how often the sandbox's carrier loses, repeats, delays or throttles. Sandbox keys only.
+func (s *SandboxService) ScriptCarrier(ctx context.Context, params TestCarrierScript, options ...RequestOption) (*TestCarrier, error) {
+	return call[TestCarrier](ctx, s.client, "POST", "/v1/test/carrier", nil, params, options)
+}
+
+// RetrieveCarrier: Retrieve the script of the sandbox's carrier.
+func (s *SandboxService) RetrieveCarrier(ctx context.Context, options ...RequestOption) (*TestCarrier, error) {
+	return call[TestCarrier](ctx, s.client, "GET", "/v1/test/carrier", nil, nil, options)
+}
+
+// DeleteCarrier: Delete the script of the sandbox's carrier: it delivers everything again.
+func (s *SandboxService) DeleteCarrier(ctx context.Context, options ...RequestOption) (*Deleted, error) {
+	return call[Deleted](ctx, s.client, "DELETE", "/v1/test/carrier", nil, nil, options)
+}
+
 // APIKeysService: The API keys of this mode, without their secrets.
 type APIKeysService struct{ client *Client }
 

@@ -251,6 +251,16 @@ OPERATIONS = (
     Operation("SimulateReply", 19, lambda s: {
         "simulateReply.keyword": "STOP", "simulateReply.contact.optIn.status": "OPTED_OUT"},
               lambda s: {"input": {"from": "+12125550103", "body": "stop"}}),
+    Operation("TestClock", 2, lambda s: {"testClock": None, "testCarrier": None}),
+    Operation("CreateTestClock", 2, lambda s: {
+        "createTestClock.status": "ADVANCING", "createTestClock.advancingTo": "2031-03-03T09:00:00Z"},
+              lambda s: {"input": {"now": "2031-03-03T09:00:00Z"}}),
+    Operation("AdvanceTestClock", 1, lambda s: {"advanceTestClock.code": "resource_missing"},
+              lambda s: {"input": {"bySeconds": 60}}),
+    Operation("DeleteTestClock", 1, lambda s: {"deleteTestClock.code": "resource_missing"}),
+    Operation("ScriptTestCarrier", 1, lambda s: {"scriptTestCarrier.loss": 0.1, "scriptTestCarrier.seed": 7},
+              lambda s: {"input": {"seed": 7, "loss": 0.1}}),
+    Operation("DeleteTestCarrier", 1, lambda s: {"deleteTestCarrier.code": "resource_missing"}),
     Operation("Webhooks", 3, lambda s: {
         "webhooks.nodes.0.id": s.webhook, "webhooks.nodes.0.events": ["MESSAGE_QUEUED"],
         "webhooks.nodes.0.attempts.nodes.0.id": s.attempt, "webhooks.totalCount": 1}),

@@ -123,7 +123,7 @@ async def reset_password(visitor: Visitor, token: str, password: str) -> UUID:
     if user.email is None and not await _confirm(visitor, user.id, link.email):
         raise _link_invalid()
     await void_tokens(user.id)
-    await execute(SET_PASSWORD, user.id, password_hash, visitor.services.clock())
+    await execute(SET_PASSWORD, user.id, password_hash, visitor.services.real_clock())
     await execute("DELETE FROM sessions WHERE user_id = $1", user.id)
     await audit_places(visitor, user.id, AuditAction.PASSWORD_CHANGED)
     await record_authentication(visitor, user.id, AuthenticationAction.PASSWORD_RESET)

@@ -14,6 +14,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from msvs.api import ids
+from msvs.api.accounts.clocks import enter_time
 from msvs.api.accounts.keys import digest_key, parse_key
 from msvs.api.accounts.networks import Network, is_within, network_of, parse_networks
 from msvs.api.context import Context, Services
@@ -33,7 +34,8 @@ STRANGERS = Rate(1, 100)
 FIND_SUSPENSION = "SELECT suspended_at FROM workspaces WHERE id = $1"
 FIND_API_KEY = """
 SELECT api_keys.id, api_keys.workspace_id, api_keys.livemode, api_keys.prefix, api_keys.last4, api_keys.expires_at,
-    api_keys.revoked_at, api_keys.last_used_at, api_keys.scopes, api_keys.allowed_ips, workspaces.suspended_at
+    api_keys.revoked_at, api_keys.last_used_at, api_keys.scopes, api_keys.allowed_ips, workspaces.suspended_at,
+    workspaces.has_test_clock AND NOT api_keys.livemode AS has_clock
 FROM api_keys JOIN workspaces ON workspaces.id = api_keys.workspace_id WHERE api_keys.digest = $1
 """
 TOUCH = """
@@ -56,6 +58,7 @@ class KnownKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     is_suspended: bool
+    has_clock: bool
     until: float
 
 
@@ -146,6 +149,7 @@ class KnownKeys:
             expires_at=row.expires_at,
             revoked_at=row.revoked_at,
             is_suspended=row.suspended_at is not None,
+            has_clock=row.has_clock,
             until=until,
         )
         return key
@@ -183,7 +187,9 @@ async def authenticate_key(
         raise AuthenticationFailed(f"No such API key: {text[:14]}…{text[-4:]}.", code=ErrorCode.API_KEY_INVALID)
     if key.revoked_at is not None:
         raise AuthenticationFailed(f"The API key {key.shown} is revoked.", code=ErrorCode.API_KEY_REVOKED)
-    if key.expires_at is not None and key.expires_at <= services.clock():
+    if key.has_clock:
+        await enter_time(key.workspace_id)
+    if key.expires_at is not None and key.expires_at <= services.real_clock():
         raise AuthenticationFailed(f"The API key {key.shown} has expired.", code=ErrorCode.API_KEY_EXPIRED)
     if key.networks is not None and not is_within(ip, key.networks):
         raise PermissionDenied(
@@ -191,7 +197,7 @@ async def authenticate_key(
         )
     if key.is_suspended:
         raise suspended()
-    known.note_use(key.id, services.clock)
+    known.note_use(key.id, services.real_clock)
     name_workspace(key.workspace_id)
     return Context(key.workspace_id, key.livemode, key.actor, request_id, ip=ip, scopes=key.scopes, services=services)
 

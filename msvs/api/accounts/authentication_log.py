@@ -51,7 +51,7 @@ async def record_authentication(visitor: Visitor, user_id: UUID, action: Authent
         action.value,
         network_of(visitor.ip or "") or None,
         (visitor.user_agent or "")[:MAX_DEVICE_LENGTH] or None,
-        visitor.services.clock(),
+        visitor.services.real_clock(),
     )
 
 

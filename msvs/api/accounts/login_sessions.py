@@ -251,7 +251,7 @@ async def begin_session(visitor: Visitor, user: Account, *, password_changed_at:
         session = await open_session(visitor, user.id, password_changed_at=password_changed_at)
         await record_authentication(visitor, user.id, AuthenticationAction.LOGGED_IN)
         if known is not None and known.has_logged_in and not known.is_known and user.email is not None:
-            data = {"device": device or "-", "network": network or "-", "at": moment(visitor.services.clock())}
+            data = {"device": device or "-", "network": network or "-", "at": moment(visitor.services.real_clock())}
             kind, language = MailKind.NEW_DEVICE, user.language
             await queue_mail(visitor.services, kind, user.email, language=language, data=data)
             await _notify_new_device(visitor, user.id, device)
@@ -265,7 +265,7 @@ async def _notify_new_device(visitor: Visitor, user_id: UUID, device: str | None
     rows = await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1 ORDER BY workspace_id", user_id)
     kind = NotificationKind.NEW_DEVICE
     notices = [Notice(kind, row.workspace_id, True, name=device, only=[user_id]) for row in rows]
-    await notify_members(notices, visitor.services.clock())
+    await notify_members(notices, visitor.services.real_clock())
 
 
 async def _check_password(visitor: Visitor, address: str | None, password: str) -> UserRow:
@@ -320,7 +320,7 @@ async def open_session(
 
     Raises AuthenticationFailed code `login_invalid` where that is not the user's password any more.
     """
-    now = visitor.services.clock()
+    now = visitor.services.real_clock()
     token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     session = OpenedSession(token, csrf_token, now + LIFETIME, user_id)
     opened = await execute(
@@ -349,7 +349,7 @@ async def authenticate_session(services: Services, token: str | None, *, ip: str
     """
     if not token:
         raise _no_session()
-    now, digest, strangers = services.clock(), digest_token(token), services.keep(SessionStrangers)
+    now, digest, strangers = services.real_clock(), digest_token(token), services.keep(SessionStrangers)
     wait = None if ip is None else strangers.seconds_to_wait(digest, ip)
     if wait is not None:
         raise RateLimited("Too many unknown sessions came from your network; wait before the next.", retry_after=wait)
@@ -464,7 +464,7 @@ async def log_out(identity: Identity, *, everywhere: bool = False) -> int:
 
 async def list_sessions(services: Services, identity: Identity) -> list[Session]:
     """List the sessions of a user that have not ended, the newest first."""
-    now = services.clock()
+    now = services.real_clock()
     query = Session.filter(user_id=identity.user_id, expires_at__gt=now, last_seen_at__gt=now - IDLE)
     return await query.order_by("-id")
 
@@ -496,7 +496,7 @@ async def change_password(visitor: Visitor, confirmation: FullConfirmation, pass
     kind, language = MailKind.PASSWORD_CHANGED, identity.language
     await queue_mail(visitor.services, kind, identity.email, language=language)
     await User.filter(id=identity.user_id).update(
-        password_hash=await hash_password(password), password_changed_at=visitor.services.clock()
+        password_hash=await hash_password(password), password_changed_at=visitor.services.real_clock()
     )
     await Session.filter(user_id=identity.user_id).exclude(id=identity.session_id).delete()
     # Links and half log-ins that the password before opened.
@@ -513,7 +513,7 @@ async def change_password(visitor: Visitor, confirmation: FullConfirmation, pass
 
 async def living_places(services: Services, session_ids: Sequence[UUID]) -> set[tuple[UUID, UUID, Role]]:
     """Of these sessions, those that have not ended: each with every workspace of its user and the role there."""
-    now = services.clock()
+    now = services.real_clock()
     rows = await fetch(PLACES, list(session_ids), now, now - IDLE)
     return {(row.id, row.workspace_id, Role(row.role)) for row in rows}
 
@@ -555,7 +555,7 @@ async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str, str]:
 
     Raises RateLimited.
     """
-    network, now = network_of(visitor.ip or ""), visitor.services.clock()
+    network, now = network_of(visitor.ip or ""), visitor.services.real_clock()
     own, of_network, of_user = digest_token(f"{email} {network}"), digest_token(network), digest_token(f"user {email}")
     wait = await count_attempts(visitor.services, {own: MAX_ATTEMPTS, of_network: MAX_NETWORK_ATTEMPTS})
     if wait is None:
@@ -575,7 +575,7 @@ async def count_attempts(services: Services, limits: Mapping[str, int]) -> int |
     """Count an attempt under each key; the seconds to wait where one of them has had its fill."""
     if isinstance(client(), TransactionalDBClient):
         raise RuntimeError("a rollback would forget the attempt: run this outside a unit of work")
-    now = services.clock()
+    now = services.real_clock()
     rows = await fetch(COUNT_ATTEMPT, list(limits), now, now - WINDOW)
     waits = [row.started_at + WINDOW - now for row in rows if row.attempts > limits[row.key]]
     return max(1, -(-max(waits) // timedelta(seconds=1))) if waits else None

@@ -74,7 +74,7 @@ async def queue_mail(
 ) -> None:
     """Queue a mail, which is sent after the current unit of work commits. `data` holds no secret."""
     spoken = language if language in LANGUAGES else LANGUAGES[0]
-    await put_mails(kind.value, [Recipient(recipient, spoken, subject_id)], services.clock(), data=data)
+    await put_mails(kind.value, [Recipient(recipient, spoken, subject_id)], services.real_clock(), data=data)
 
 
 async def claim_mails(now: datetime, *, limit: int, looks: MailLooks | None = None) -> Sequence[MailRow]:

@@ -92,7 +92,7 @@ async def mark_notifications_read(ctx: Context, wanted: Collection[UUID] | None 
         )
     marked = None if wanted is None else list(wanted)
     place = (user_id, ctx.workspace_id, ctx.livemode)
-    await execute(MARK_NOTIFICATIONS_READ, *place, marked, ctx.services.clock(), kinds_told(ctx.role))
+    await execute(MARK_NOTIFICATIONS_READ, *place, marked, ctx.services.real_clock(), kinds_told(ctx.role))
     return await own_notifications(ctx, unread=True).count()
 
 

@@ -126,7 +126,7 @@ async def add_operator(services: Services, name: str, password: str | None = Non
     made = _make_credentials(name, password)
     hash, sealed = await passwords.hash_password(made.password), services.keyring.seal(made.totp_secret)
     async with unit_of_work():
-        if not await execute(ADD_OPERATOR, ids.new_id(), made.name, hash, sealed, services.clock()):
+        if not await execute(ADD_OPERATOR, ids.new_id(), made.name, hash, sealed, services.real_clock()):
             raise InvalidRequest("There is an operator of this name already.", param="name")
         await record(Visitor(services=services), made.name, OperatorAction.ADDED, _by(services))
     return made
@@ -149,14 +149,14 @@ async def disable_operator(services: Services, name: str) -> str:
     """Keep an operator from signing in, and end their sessions; the name. Raises InvalidRequest, NotFound."""
     name = _checked_name(name)
     async with unit_of_work():
-        await _end_sessions(await fetch_row(DISABLE_OPERATOR, name, services.clock()))
+        await _end_sessions(await fetch_row(DISABLE_OPERATOR, name, services.real_clock()))
         await record(Visitor(services=services), name, OperatorAction.DISABLED, _by(services))
     return name
 
 
 async def list_operators(services: Services) -> Sequence[Row]:
     """List the operators by name, disabled ones too, each with their last sign-in and their open sessions."""
-    return await fetch(LIST_OPERATORS, services.clock())
+    return await fetch(LIST_OPERATORS, services.real_clock())
 
 
 async def list_entries(
@@ -182,7 +182,7 @@ async def sign_in(visitor: Visitor, name: str, password: str, code: str, *, is_h
     step = None
     if operator is not None:
         secret = visitor.services.keyring.open(operator.totp_sealed)
-        step = totp.match_step(secret, code, now=visitor.services.clock(), after=operator.totp_last_step)
+        step = totp.match_step(secret, code, now=visitor.services.real_clock(), after=operator.totp_last_step)
     if is_held_back and step is None:
         return None
     matches = await passwords.verify_password(None if operator is None else operator.password_hash, password)
@@ -194,7 +194,7 @@ async def sign_in(visitor: Visitor, name: str, password: str, code: str, *, is_h
     async with unit_of_work():
         if not await execute(USE_OPERATOR_STEP, operator.id, step, operator.password_hash, operator.totp_sealed):
             return None
-        token, now = secrets.token_urlsafe(32), visitor.services.clock()
+        token, now = secrets.token_urlsafe(32), visitor.services.real_clock()
         await execute(OPEN_OPERATOR_SESSION, ids.new_id(), operator.id, digest_token(token), now, now + SESSION)
         await record(visitor, operator.name, OperatorAction.SIGNED_IN)
     visitor.services.keep(OperatorStrangers).settle(digest_token(token), None, is_found=True)
@@ -210,7 +210,7 @@ async def find_signed_in(services: Services, token: str, *, ip: str | None = Non
     digest, strangers = digest_token(token), services.keep(OperatorStrangers)
     if ip is not None and strangers.seconds_to_wait(digest, ip) is not None:
         return None
-    row = await fetch_row(FIND_OPERATOR_SESSION, digest, services.clock())
+    row = await fetch_row(FIND_OPERATOR_SESSION, digest, services.real_clock())
     strangers.settle(digest, ip, is_found=row is not None)
     return None if row is None else str(row.name)
 
@@ -226,12 +226,12 @@ async def sign_out(visitor: Visitor, token: str) -> None:
 async def record(visitor: Visitor, name: str, action: OperatorAction, detail: str | None = None) -> None:
     """Log what an operator did, or what was done about one."""
     detail = None if detail is None else detail[:MAX_DETAIL_LENGTH]
-    now = visitor.services.clock()
+    now = visitor.services.real_clock()
     await execute(RECORD_OPERATOR_ENTRY, ids.new_id(), name, action.value, detail, *_origin(visitor), now)
 
 
 async def _record_refusal(visitor: Visitor, name: str) -> None:
-    action, now = OperatorAction.SIGN_IN_REFUSED.value, visitor.services.clock()
+    action, now = OperatorAction.SIGN_IN_REFUSED.value, visitor.services.real_clock()
     await execute(RECORD_OPERATOR_REFUSAL, ids.new_id(), name, action, *_origin(visitor), now)
 
 

@@ -106,7 +106,7 @@ async def add_passkey(
     if len(await list_passkeys(identity)) >= MAX_PASSKEYS:
         raise Conflict(f"A user has at most {MAX_PASSKEYS} passkeys.", code=ErrorCode.SECOND_FACTOR_EXISTS)
     credential_id, key = bytes_to_base64url(made.credential_id), bytes_to_base64url(made.credential_public_key)
-    values = (credential_id, key, made.sign_count, name, made.credential_backed_up, visitor.services.clock())
+    values = (credential_id, key, made.sign_count, name, made.credential_backed_up, visitor.services.real_clock())
     if not await execute(INSERT_PASSKEY, ids.new_id(), identity.user_id, *values):
         raise Conflict("This passkey exists already.", code=ErrorCode.SECOND_FACTOR_EXISTS)
     await forget_begun_factors(identity.user_id)
@@ -215,7 +215,7 @@ async def use_passkey(visitor: Visitor, purpose: TokenPurpose, token: str, crede
         except (WebAuthnException, ValueError, TypeError, KeyError):
             await record_authentication(visitor, passkey.user_id, AuthenticationAction.SECOND_FACTOR_REFUSED)
             return None
-        now, is_backed_up = visitor.services.clock(), proven.credential_backed_up
+        now, is_backed_up = visitor.services.real_clock(), proven.credential_backed_up
         await execute(USE_PASSKEY, passkey.id, proven.new_sign_count, now, is_backed_up)
         return passkey.user_id
 

@@ -75,7 +75,7 @@ class RequestLog:
                 status,
                 error_code,
                 round(seconds * 1000),
-                ctx.services.clock(),
+                ctx.services.real_clock(),
             )
         )
 

@@ -96,8 +96,8 @@ async def confirm_totp(visitor: Visitor, identity: Identity, code: str) -> Seque
     step = None
     if user.totp_sealed is not None and user.totp_confirmed_at is None:
         secret = visitor.services.keyring.open(user.totp_sealed)
-        step = totp.match_step(secret, code, now=visitor.services.clock())
-    if step is None or not await execute(CONFIRM_TOTP, user.id, visitor.services.clock(), step, user.totp_sealed):
+        step = totp.match_step(secret, code, now=visitor.services.real_clock())
+    if step is None or not await execute(CONFIRM_TOTP, user.id, visitor.services.real_clock(), step, user.totp_sealed):
         raise InvalidRequest("The code is wrong.", param="code", code=ErrorCode.SECOND_FACTOR_INVALID)
     await forget_begun_factors(identity.user_id)
     await tell_change(visitor, identity, AuthenticationAction.TOTP_ADDED)
@@ -209,7 +209,7 @@ async def demand_second_factor(ctx: Context, required: bool, *, has_second_facto
 async def tell_change(visitor: Visitor, identity: Identity, action: AuthenticationAction) -> None:
     """Log a change of a user's second factor, and have the user told of it."""
     await record_authentication(visitor, identity.user_id, action)
-    data = {"change": action.value.replace("_", " "), "at": moment(visitor.services.clock())}
+    data = {"change": action.value.replace("_", " "), "at": moment(visitor.services.real_clock())}
     kind, language = MailKind.SECOND_FACTOR_CHANGED, identity.language
     await queue_mail(visitor.services, kind, identity.email, language=language, data=data)
 
@@ -223,7 +223,7 @@ def second_factor_invalid() -> AuthenticationFailed:
 
 async def use_code(visitor: Visitor, user: UserRow, code: str) -> bool:
     """Consume an authenticator or recovery code. Return whether it is valid. Call `limit_codes` first."""
-    now = visitor.services.clock()
+    now = visitor.services.real_clock()
     if user.totp_sealed is not None and user.totp_confirmed_at is not None:
         secret = visitor.services.keyring.open(user.totp_sealed)
         step = totp.match_step(secret, code, now=now, after=user.totp_last_step)

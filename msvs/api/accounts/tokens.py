@@ -61,7 +61,7 @@ async def make_token(
     challenge: str | None = None,
 ) -> str:
     """Make a token, which is not shown again."""
-    token, now = secrets.token_urlsafe(32), services.clock()
+    token, now = secrets.token_urlsafe(32), services.real_clock()
     expires_at = now + LIFETIMES[purpose]
     await execute(
         INSERT_PROOF, ids.new_id(), user_id, purpose.value, digest_token(token), email, challenge, now, expires_at
@@ -71,17 +71,17 @@ async def make_token(
 
 async def take_token(services: Services, purpose: TokenPurpose, token: str) -> AccountTokenRow | None:
     """Use a token up; None if there is none any more."""
-    return await fetch_row(AccountTokenRow, TAKE_PROOF, digest_token(token), purpose.value, services.clock())
+    return await fetch_row(AccountTokenRow, TAKE_PROOF, digest_token(token), purpose.value, services.real_clock())
 
 
 async def find_token(services: Services, purpose: TokenPurpose, token: str) -> AccountTokenRow | None:
     """Return what a token stands for without using it up, or None."""
-    return await fetch_row(AccountTokenRow, FIND_PROOF, digest_token(token), purpose.value, services.clock())
+    return await fetch_row(AccountTokenRow, FIND_PROOF, digest_token(token), purpose.value, services.real_clock())
 
 
 async def try_token(services: Services, purpose: TokenPurpose, token: str, *, limit: int) -> AccountTokenRow | None:
     """Count an attempt that is made with a token; None if there is none any more, or it has had its fill."""
-    return await fetch_row(AccountTokenRow, TRY_PROOF, digest_token(token), purpose.value, services.clock(), limit)
+    return await fetch_row(AccountTokenRow, TRY_PROOF, digest_token(token), purpose.value, services.real_clock(), limit)
 
 
 async def void_tokens(user_id: UUID, *purposes: TokenPurpose) -> None:

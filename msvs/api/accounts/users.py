@@ -147,7 +147,7 @@ class OfferedPlace:
 
 async def find_invitation(services: Services, token: str) -> OfferedPlace | None:
     """Return what the invitation with this token offers, or None if it cannot be accepted."""
-    row = await fetch_row(OFFER, digest_token(token), services.clock())
+    row = await fetch_row(OFFER, digest_token(token), services.real_clock())
     return None if row is None else OfferedPlace(row.workspace_name, row.email, Role(row.role), row.expires_at)
 
 
@@ -169,7 +169,7 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
             "Give either workspace_name or invitation.", param="workspace_name", code=ErrorCode.PARAMETER_MISSING
         )
     password_hash = await hash_password(data.password)
-    now = visitor.services.clock()
+    now = visitor.services.real_clock()
     user_id = ids.new_id()
     # Before the address is looked at: who was not invited learns nothing of it.
     offer = None if data.invitation is None else await _find_offer(email, data.invitation, now)
@@ -220,7 +220,7 @@ async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invita
         require(acting, Permission.OWNERS_WRITE)
     if await User.filter(Q(email=address) | Q(pending_email=address), id__in=list(members)).exists():
         raise Conflict("The user is a member already.", code=ErrorCode.MEMBER_EXISTS, param="email")
-    now = ctx.services.clock()
+    now = ctx.services.real_clock()
     await _open_invitations(ctx.workspace_id).filter(email=address).update(revoked_at=now)
     token = secrets.token_urlsafe(32)
     row = await Invitation.create(
@@ -254,7 +254,7 @@ async def resend_invitation(ctx: Context, id: UUID) -> Invitation:
         raise ids.missing("invitation", ids.encode_id(INVITATION, id))
     if row.role is Role.OWNER:
         require(ctx.role, Permission.OWNERS_WRITE)
-    row.expires_at = ctx.services.clock() + INVITATION_LIFETIME
+    row.expires_at = ctx.services.real_clock() + INVITATION_LIFETIME
     await row.save(update_fields=["expires_at"])
     await _mail_invitation(ctx, row)
     return row
@@ -270,7 +270,7 @@ async def _mail_invitation(ctx: Context, row: Invitation) -> None:
 async def list_invitations(ctx: Context) -> list[Invitation]:
     """List the invitations that can still be accepted, newest first. Raises PermissionDenied."""
     allow(ctx, Permission.MEMBERS_WRITE)
-    return await _open_invitations(ctx.workspace_id).filter(expires_at__gt=ctx.services.clock()).order_by("-id")
+    return await _open_invitations(ctx.workspace_id).filter(expires_at__gt=ctx.services.real_clock()).order_by("-id")
 
 
 async def revoke_invitation(ctx: Context, id: UUID) -> Invitation:
@@ -280,7 +280,7 @@ async def revoke_invitation(ctx: Context, id: UUID) -> Invitation:
     if row is None:
         raise ids.missing("invitation", ids.encode_id(INVITATION, id))
     if row.accepted_at is None and row.revoked_at is None:
-        row.revoked_at = ctx.services.clock()
+        row.revoked_at = ctx.services.real_clock()
         await row.save(update_fields=["revoked_at"])
         await record_audit(
             ctx,
@@ -296,7 +296,7 @@ async def accept_invitation(visitor: Visitor, identity: Identity, token: str) ->
 
     Raises NotFound code `invitation_invalid`, PermissionDenied, and Conflict code `member_exists`.
     """
-    return await _join(visitor, identity.user_id, identity.email, token, visitor.services.clock())
+    return await _join(visitor, identity.user_id, identity.email, token, visitor.services.real_clock())
 
 
 async def change_role(
@@ -345,7 +345,7 @@ async def find_holdings(ctx: Context, user_id: UUID) -> Holdings:
     actor = ids.encode_id(ids.USER, user_id)
     made = await ApiKey.filter(workspace_id=ctx.workspace_id, created_by=actor).order_by("id")
     makers = [actor, *(ids.encode_id(ids.API_KEY, row.id) for row in made)]
-    now = ctx.services.clock()
+    now = ctx.services.real_clock()
     webhooks = await WebhookEndpoint.filter(
         workspace_id=ctx.workspace_id, created_by__in=makers, enabled=True
     ).order_by("id")
@@ -369,7 +369,7 @@ async def _end_holdings(ctx: Context, holdings: Holdings) -> None:
         await update_webhook(replace(ctx, livemode=webhook.livemode), webhook.id, UpdateWebhook(enabled=False))
     for synced in holdings.synced_lists:
         # A sync in progress stops after its page, as when the list is paused by itself.
-        await execute(PAUSE_LIST, ctx.workspace_id, synced.id, ctx.services.clock(), synced.livemode)
+        await execute(PAUSE_LIST, ctx.workspace_id, synced.id, ctx.services.real_clock(), synced.livemode)
         await record_audit(
             ctx,
             AuditAction.LIST_SOURCE_UPDATED,
@@ -506,7 +506,7 @@ async def _end_invitations_of(ctx: Context, user_id: UUID, *, role: Role | None 
     query = _open_invitations(ctx.workspace_id).filter(invited_by=ids.encode_id(ids.USER, user_id))
     if role is not None:
         query = query.filter(role=role)
-    await query.update(revoked_at=ctx.services.clock())
+    await query.update(revoked_at=ctx.services.real_clock())
 
 
 def _member(row: Row | None) -> Member:
@@ -543,7 +543,7 @@ async def create_user(
     """Make a user with a place in a workspace, for operators. Raises InvalidRequest, Conflict code `email_taken`."""
     email, name = _checked_email(email), _checked_name(name)
     check_password(password, email=email)
-    now, user_id = services.clock(), ids.new_id()
+    now, user_id = services.real_clock(), ids.new_id()
     if not await execute(INSERT_USER, user_id, email, name, await hash_password(password), now, None, None):
         raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
     await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, role.value, now)
@@ -563,7 +563,7 @@ async def create_own_workspace(visitor: Visitor, identity: Identity, name: str) 
         raise PermissionDenied("Creating workspaces is not open on this installation.", code=ErrorCode.SIGN_UP_CLOSED)
     if not identity.is_confirmed:
         raise PermissionDenied("Confirm your e-mail address first.", code=ErrorCode.EMAIL_UNCONFIRMED)
-    await _make_owned(visitor, identity.user_id, name, visitor.services.clock())
+    await _make_owned(visitor, identity.user_id, name, visitor.services.real_clock())
     return await reread_memberships(identity)
 
 
@@ -608,7 +608,7 @@ async def reset_password(services: Services, email: str, password: str) -> UUID:
     if user is None:
         raise NotFound("There is no user with this e-mail address.")
     await User.filter(id=user.id).update(
-        password_hash=await hash_password(password), password_changed_at=services.clock()
+        password_hash=await hash_password(password), password_changed_at=services.real_clock()
     )
     await execute("DELETE FROM sessions WHERE user_id = $1", user.id)
     await audit_places(Visitor(services=services), user.id, AuditAction.PASSWORD_CHANGED, actor=OPERATOR)

@@ -55,7 +55,7 @@ async def delete_workspace(ctx: Context, confirmation: FullConfirmation, name: s
     check_name(row, name)
     if row.deletes_at is not None:
         raise Conflict("The workspace is already being deleted.", code=ErrorCode.WORKSPACE_DELETING)
-    now = apart(ctx.services.clock(), row.suspended_at)
+    now = apart(ctx.services.real_clock(), row.suspended_at)
     row.deletion_asked_at, row.deletes_at = now, now + GRACE
     if row.suspended_at is None:
         row.suspended_at = now
@@ -101,7 +101,7 @@ async def cancel_deletion(visitor: Visitor, confirmation: FullConfirmation, work
     row = await Workspace.select_for_update().get(id=workspace_id)
     if row.deletes_at is None or row.erased_at is not None:
         raise Conflict("The workspace is not to be deleted.", code=ErrorCode.WORKSPACE_NOT_DELETING)
-    if row.deletes_at <= visitor.services.clock():
+    if row.deletes_at <= visitor.services.real_clock():
         raise PermissionDenied("Its data is being erased: that cannot be canceled.")
     before = row.deletes_at
     if row.suspended_at == row.deletion_asked_at:

@@ -344,7 +344,7 @@ async def list_workspaces() -> Sequence[Row]:
 
 async def suspend_workspace(services: Services, id: UUID) -> bool:
     """Have a workspace send nothing and its keys and users refused, until it is resumed. Return whether that is new."""
-    return await _set_suspended(services, id, services.clock())
+    return await _set_suspended(services, id, services.real_clock())
 
 
 async def resume_workspace(services: Services, id: UUID) -> bool:

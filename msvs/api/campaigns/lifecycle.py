@@ -21,22 +21,24 @@ from msvs.api.dispatch.lane_bounds import NONE, Bound
 from msvs.api.dispatch.pausing import EXCLUSION_MISSING, GUARD_RAIL, MISSED
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType
+from msvs.clock_schema import by_real_time
 from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.looks import Pace
 from msvs.models import Campaign, CampaignStatus
 from msvs.models.campaigns import Tripped
 
-HAS_CAMPAIGN_WORK = """
+HAS_CAMPAIGN_WORK = f"""
 SELECT EXISTS (
     SELECT FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')
-        AND (status = 'preparing' OR (status = 'scheduled' AND scheduled_at <= $1)
+        AND (status = 'preparing' AND {by_real_time("campaigns")} OR (status = 'scheduled' AND scheduled_at <= $1)
             OR (status = 'paused' AND pause_reason IN ('insufficient_credits', 'daily_cap'))
             OR (status = 'sending' AND winner IS NULL AND test_ends_at <= $1))
 )
 """
 # The first of what is left of each canceled campaign, from where that is known to begin. One that is complete has
 # nothing left: nobody looks for it again.
-FIND_UNCLEARED = """
+FIND_UNCLEARED = (
+    """
 SELECT campaigns.id, workspace_id, livemode, recipient.phone, message.due_at, message.id AS message_id
 FROM campaigns
 LEFT JOIN unnest($2::uuid[], $3::varchar[], $4::timestamptz[], $5::uuid[]) AS known (campaign_id, phone, due_at, id)
@@ -52,6 +54,8 @@ LEFT JOIN LATERAL (
 ) AS message ON true
 WHERE status = 'canceled' AND completed_at IS NULL AND canceled_at > $1::timestamptz - interval '7 days'
 """
+    + f"    AND {by_real_time('campaigns')}\n"
+)
 
 # From the phone where the batch before ended, as CANCEL_LANE.
 DELETE_RECIPIENTS = """
@@ -76,7 +80,8 @@ async def due_campaigns(now: datetime) -> list[UUID]:
     """Campaigns to start or to expand further, the oldest first."""
     rows = await fetch(
         "SELECT id FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')"
-        " AND (status = 'preparing' OR (status = 'scheduled' AND scheduled_at <= $1)) ORDER BY id",
+        f" AND (status = 'preparing' AND {by_real_time('campaigns')}"
+        " OR (status = 'scheduled' AND scheduled_at <= $1)) ORDER BY id",
         now,
     )
     return [row.id for row in rows]
@@ -226,7 +231,8 @@ sequence_id IS NULL AND (status = 'sending' OR (status = 'canceled' AND started_
 
 async def ending_campaigns() -> list[UUID]:
     """Campaigns that are dispatched, or canceled after they began, and not complete."""
-    return [row.id for row in await fetch(f"SELECT id FROM campaigns WHERE {IS_COMPLETABLE} ORDER BY id")]
+    statement = f"SELECT id FROM campaigns WHERE {IS_COMPLETABLE} AND {by_real_time('campaigns')} ORDER BY id"
+    return [row.id for row in await fetch(statement)]
 
 
 async def complete_campaign(campaign_id: UUID, now: datetime) -> bool:

@@ -23,6 +23,7 @@ from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context, Services
 from msvs.api.dispatch.campaign_stats import count_open
 from msvs.api.webhooks.events import EventType
+from msvs.clock_schema import by_real_time
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import EnrollmentState, LeaveReason, OptInStatus
 from msvs.models.rows import SequenceEnrollmentRow
@@ -44,8 +45,8 @@ IS_RUN = """
 sequences.status = 'active'
 AND NOT EXISTS (SELECT FROM workspaces WHERE id = sequences.workspace_id AND suspended_at IS NOT NULL)
 """
-IS_CLEARED = """
-sequences.status = 'archived' AND EXISTS (
+IS_CLEARED = f"""
+sequences.status = 'archived' AND {by_real_time("sequences")} AND EXISTS (
     SELECT FROM sequence_enrollments WHERE sequence_id = sequences.id AND state = 'active' ORDER BY sequence_id OFFSET 0
 )
 """
@@ -59,8 +60,11 @@ EXISTS (
 )
 """
 HAS_WORK = f"""
-SELECT EXISTS (SELECT FROM sequence_entries)
-    OR EXISTS (SELECT FROM sequence_enrollments WHERE leaving IS NOT NULL AND state = 'active')
+SELECT EXISTS (SELECT FROM sequence_entries WHERE {by_real_time("sequence_entries")})
+    OR EXISTS (
+        SELECT FROM sequence_enrollments WHERE leaving IS NOT NULL AND state = 'active'
+            AND {by_real_time("sequence_enrollments")}
+    )
     OR EXISTS (
         SELECT FROM sequences WHERE status <> 'draft' AND (({IS_RUN} AND {HAS_DUE_STEPS}) OR ({IS_CLEARED}))
     )
@@ -72,9 +76,9 @@ async def has_work(now: datetime) -> bool:
     return bool(await fetch_value(HAS_WORK, now))
 
 
-TAKE_ENTRIES = """
+TAKE_ENTRIES = f"""
 DELETE FROM sequence_entries WHERE id = ANY (ARRAY(
-    SELECT id FROM sequence_entries ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT id FROM sequence_entries WHERE {by_real_time("sequence_entries")} ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 )) RETURNING workspace_id, livemode, sequence_id, contact_id, entered_by
 """
 FIND_OPEN = """
@@ -126,7 +130,10 @@ LEAVE = """
 UPDATE sequence_enrollments SET state = 'left', ended_at = $1::timestamptz, leaving = coalesce(leaving, $3)
 WHERE id = ANY (ARRAY({picked} ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING *
 """
-LEAVE_MARKED = LEAVE.format(picked="SELECT id FROM sequence_enrollments WHERE leaving IS NOT NULL AND state = 'active'")
+LEAVE_MARKED = LEAVE.format(
+    picked="SELECT id FROM sequence_enrollments WHERE leaving IS NOT NULL AND state = 'active'"
+    f" AND {by_real_time('sequence_enrollments')}"
+)
 LEAVE_ARCHIVED = LEAVE.format(picked="SELECT id FROM sequence_enrollments WHERE sequence_id = $4 AND state = 'active'")
 FIND_ARCHIVED = f"SELECT id FROM sequences WHERE status <> 'draft' AND {IS_CLEARED}"
 

@@ -29,7 +29,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.json import encode
 from tortoise.filters import escape_like
 
-from msvs import times
+from msvs import present, times
 from msvs.api import ids
 from msvs.api.contacts.details import MAX_ATTRIBUTE_KEY, MAX_INTEGER, read_name
 from msvs.api.contacts.tags import read_tag
@@ -360,7 +360,7 @@ class _Compiler:
         return (
             "((SELECT count(*) FROM (SELECT 1 FROM messages AS m WHERE m.contact_id = c.id"
             " AND m.workspace_id = c.workspace_id AND m.livemode = c.livemode AND m.kind <> 'auto'"
-            f" AND {column} >= now() - make_interval(days => {self.bind(days, 'int')})"
+            f" AND {column} >= {_now()} - make_interval(days => {self.bind(days, 'int')})"
             f" LIMIT {self.bind(least, 'int')}) AS counted) >= {self.bind(least, 'int')})"
         )
 
@@ -374,7 +374,7 @@ class _Compiler:
             conditions.append(f"sl.campaign_id = {self.bind(id, 'uuid')}")
         if "within_days" in node:
             days = _read_integer(node["within_days"], f"{param}.within_days", MAX_DAYS)
-            conditions.append(f"sl.last_clicked_at >= now() - make_interval(days => {self.bind(days, 'int')})")
+            conditions.append(f"sl.last_clicked_at >= {_now()} - make_interval(days => {self.bind(days, 'int')})")
         return f"EXISTS (SELECT 1 FROM short_links AS sl WHERE {' AND '.join(conditions)})"
 
     def comparison(self, node: Mapping[str, object], param: str) -> str:
@@ -494,6 +494,11 @@ SHAPES = {
     "clicked": ("clicked", "within_days"),
     "field": ("field", "op", "value"),
 }
+
+
+def _now() -> str:
+    """Return what the present time is in SQL: PostgreSQL's, or that of the sandbox's clock."""
+    return "now()" if (at := present.moment()) is None else f"'{at.isoformat()}'::timestamptz"
 
 
 def _refuse_unknown(node: Mapping[str, object], known: tuple[str, ...], param: str) -> None:

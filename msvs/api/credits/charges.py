@@ -59,7 +59,7 @@ async def look(services: Services, row: rows.PurchaseRow, payment: str | None = 
     if not await fetch_value(MAY_CHARGE, row.workspace_id, row.payment_method, row.takes_money):
         # An earlier try may have charged the card before top-up was turned off.
         intent, missing = await gateway.find_intent(services, row), TURNED_OFF
-    elif services.clock() < row.created_at + KEY_LASTS:
+    elif services.real_clock() < row.created_at + KEY_LASTS:
         charged = await gateway.charge(services, row, _asked(row))
         if isinstance(charged, PaymentError):
             return _declined(_decline_of(charged))

@@ -201,7 +201,7 @@ async def create_checkout(ctx: Context, data: CreateCheckout) -> Purchase:
     success_url = _read_url(data.success_url, "success_url")
     cancel_url = _read_url(data.cancel_url, "cancel_url")
     customer = await fetch_row(FIND_CUSTOMER, ctx.workspace_id, billing.takes_money)
-    now = ctx.services.clock()
+    now = ctx.services.real_clock()
     return await Purchase.create(
         workspace_id=ctx.workspace_id,
         actor=ctx.actor,

@@ -272,7 +272,7 @@ async def read_debt(workspace_id: UUID) -> int:
 
 async def get_credits(ctx: Context) -> CreditsResource:
     """Return the workspace's balance, what it ever had, how long it lasts, and its latest purchases."""
-    return await _read(ctx.workspace_id, ctx.services.clock(), livemode=ctx.livemode)
+    return await _read(ctx.workspace_id, ctx.services.real_clock(), livemode=ctx.livemode)
 
 
 class ListLedger(PageQuery, frozen=True, kw_only=True):

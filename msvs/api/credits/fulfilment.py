@@ -129,7 +129,7 @@ async def _look(services: Services, row: rows.PurchaseRow, payment: str | None) 
     if row.is_automatic:
         return await charges.look(services, row, payment)
     if row.session_id is None:
-        now = services.clock()
+        now = services.real_clock()
         is_over = now >= row.created_at + timedelta(days=1)
         return Facts(PurchaseStatus.EXPIRED if is_over else PurchaseStatus(row.status))
     session = await gateway.read_session(services, row.session_id)
@@ -191,7 +191,7 @@ async def _write(services: Services, seen: rows.PurchaseRow, facts: Facts) -> st
     row = await fetch_row(rows.PurchaseRow, LOCK_PURCHASE, seen.id)
     if row is None or row.version != seen.version or row.session_id != seen.session_id:
         return None
-    now = services.clock()
+    now = services.real_clock()
     was_paid = row.status == PurchaseStatus.PAID
     status = _status_after(row, facts)
     if status is PurchaseStatus.PAID and not was_paid:

@@ -59,7 +59,7 @@ async def reconcile_tonight(services: Services, now: datetime) -> int:
     looked, repaired = await reconcile(services, now - LOOK_BACK)
 
     async def end() -> int:
-        return await execute(END_DAY, now.date(), services.clock(), looked, repaired)
+        return await execute(END_DAY, now.date(), services.real_clock(), looked, repaired)
 
     await in_unit_of_work(end)
     log.info("billing compared with Stripe", looked=looked, repaired=repaired)

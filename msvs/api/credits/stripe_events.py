@@ -132,7 +132,7 @@ def read_event(services: Services, body: bytes, header: str) -> Told | None:
     secrets = services.billing.webhook_secrets
     if not secrets:
         raise NotFound("No events are taken here.")
-    now = services.clock().timestamp()
+    now = services.real_clock().timestamp()
     if not any(signatures.verify(header, body, secret, now=now) for secret in secrets):
         raise PermissionDenied("The event is not Stripe's, or too old.", code=ErrorCode.CALLBACK_REFUSED)
     kind = _decode(body, _Kind)
@@ -160,7 +160,7 @@ async def keep_event(services: Services, told: Told) -> bool:
 
     async def keep() -> bool:
         at = datetime.fromtimestamp(told.created, UTC)
-        kept = await execute(KEEP_EVENT, told.id, told.type, of.id, payment_id, services.clock(), at)
+        kept = await execute(KEEP_EVENT, told.id, told.type, of.id, payment_id, services.real_clock(), at)
         if kept:
             notify_after_commit(WorkQueue.BILLING)
         return bool(kept)
@@ -253,7 +253,7 @@ async def handle(services: Services, event: rows.StripeEventRow) -> PurchaseStat
 
 
 async def _retry(services: Services, event: rows.StripeEventRow, error: str) -> None:
-    now = services.clock()
+    now = services.real_clock()
     delay = RETRIES[min(event.attempt_count, len(RETRIES)) - 1]
     is_over = now - event.received_at >= GIVEN_UP_AFTER
     await _settle(services, event, EventState.FAILED if is_over else EventState.PENDING, error=error, due=now + delay)
@@ -268,7 +268,7 @@ async def _settle(
     due: datetime | None = None,
 ) -> None:
     async def write() -> int:
-        now = services.clock()
+        now = services.real_clock()
         return await execute(SETTLE_EVENT, event.id, event.attempt_count, state.value, due, error, now)
 
     await in_unit_of_work(write)

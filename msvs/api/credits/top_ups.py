@@ -252,7 +252,7 @@ class AutoTopUpResource(Resource, kw_only=True):
 async def get_auto_top_up(ctx: Context) -> AutoTopUpResource:
     """Return what the workspace buys by itself; both modes see it, and live alone changes it."""
     row = await fetch_row(rows.AutoTopUpRow, FIND_TOP_UP, ctx.workspace_id)
-    return resource(row, ctx.services, ctx.services.clock())
+    return resource(row, ctx.services, ctx.services.real_clock())
 
 
 def resource(row: rows.AutoTopUpRow | None, services: Services, now: datetime) -> AutoTopUpResource:
@@ -290,7 +290,7 @@ async def change(ctx: Context, data: UpdateAutoTopUp) -> tuple[AutoTopUpResource
     _check_figures(data)
     await caps.lock(ctx.workspace_id)
     row = await fetch_row(rows.AutoTopUpRow, LOCK_TOP_UP, ctx.workspace_id)
-    now = ctx.services.clock()
+    now = ctx.services.real_clock()
     if row is None:
         if data.enabled is True:
             raise _no_card()

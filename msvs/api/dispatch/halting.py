@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from msvs import present
 from msvs.api.context import Context
 from msvs.api.dispatch.campaign_stats import TALLIES, Tally, in_months_of
 from msvs.database import fetch_row
@@ -69,5 +70,8 @@ async def halt(ctx: Context, campaign_id: UUID, statement: str) -> HaltedCampaig
 
     No hand-over of it begins until the transaction ends, and none after it.
     """
+    if (at := present.moment()) is not None:
+        # By the clock of the sandbox, which runs ahead of PostgreSQL's.
+        statement = statement.replace("halt_campaign(id)", f"greatest(halt_campaign(id), '{at.isoformat()}')")
     values = (campaign_id, ctx.workspace_id, ctx.livemode)
     return await fetch_row(HaltedCampaign, in_months_of([campaign_id], statement), *values)

@@ -35,7 +35,8 @@ BATCH = 500
 
 # By two keys: nothing that a suspended workspace sent leads anywhere.
 FIND_TARGET = f"""
-SELECT short_links.url, short_links.expires_at, {IS_HELD} AS is_held
+SELECT short_links.url, short_links.expires_at, {IS_HELD} AS is_held, short_links.workspace_id,
+    workspaces.has_test_clock AND NOT short_links.livemode AS has_clock
 FROM short_links JOIN workspaces ON workspaces.id = short_links.workspace_id WHERE short_links.code = $1
 """
 # All links of the messages, in the order of the codes: which link of a message was the first to be clicked, no other
@@ -64,6 +65,8 @@ class Target(Protocol):
     url: str
     expires_at: datetime
     is_held: bool
+    workspace_id: UUID
+    has_clock: bool
 
 
 class _Clicked(Protocol):
@@ -161,14 +164,19 @@ async def record_clicks(services: Services, clicks: Sequence[Click]) -> None:
     if not firsts:
         return
     found = {row.id: row for row in await Message.filter(id__in=list({row.message_id for row in firsts}))}
-    events = []
+    # By when they were clicked, which in a sandbox with a clock is a time of its own.
+    now = services.clock()
+    events: dict[datetime, list[NewEvent]] = {}
     for row in firsts:
         message = found.get(row.message_id)
         if message is not None:
             told = ClickResource(url=row.url, position=row.position, clicked_at=moment(row.first_clicked_at))
             data = message_resource(message, click=told)
-            events.append(NewEvent(EventType.MESSAGE_CLICKED, row.workspace_id, row.livemode, message.id, data))
-    await record_events(events, services.clock())
+            at = max(now, row.first_clicked_at)
+            event = NewEvent(EventType.MESSAGE_CLICKED, row.workspace_id, row.livemode, message.id, data)
+            events.setdefault(at, []).append(event)
+    for at, recorded in events.items():
+        await record_events(recorded, at)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from msvs import present
 from msvs.api import ids
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.database import execute
@@ -30,14 +31,18 @@ class Recipient:
 async def put_mails(
     kind: str, recipients: Sequence[Recipient], now: datetime, *, data: Mapping[str, str] | None = None
 ) -> None:
-    """Queue a mail of a kind for each recipient; it is sent after the current unit of work commits."""
+    """Queue a mail of a kind for each recipient; it is sent after the current unit of work commits.
+
+    Mail goes by the real time, also where the sandbox that causes it has a clock.
+    """
     if not recipients:
         return
+    due_at = now if present.moment() is None else present.real()
     columns = (
         [ids.new_id() for _ in recipients],
         [each.address for each in recipients],
         [each.subject_id for each in recipients],
         [each.language for each in recipients],
     )
-    await execute(INSERT_MAILS, *columns, kind, dict(data or {}), now)
+    await execute(INSERT_MAILS, *columns, kind, dict(data or {}), due_at)
     notify_after_commit(WorkQueue.MAIL)

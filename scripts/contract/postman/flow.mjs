@@ -143,6 +143,14 @@ export const FLOW = {
   cancelMessage: { path: { id: "spare_message_id" }, before: ["spareMessage"] },
 
   createTestInbound: { body: { from: "{{phone}}" }, save: "inbound_id" },
+  createTestClock: {},
+  retrieveTestClock: {},
+  // Once it has begun, which workers see to.
+  advanceTestClock: { needs: "ready_clock_id" },
+  deleteTestClock: {},
+  scriptTestCarrier: {},
+  retrieveTestCarrier: {},
+  deleteTestCarrier: {},
   listInbound: { query: { limit: "5" } },
   retrieveInbound: { path: { id: "inbound_id" } },
   unflagInbound: { path: { id: "inbound_id" } },

@@ -252,6 +252,8 @@ export type ErrorCode =
   | "source_state"
   | "suppression_exists"
   | "template_invalid"
+  | "test_clock_advancing"
+  | "test_clock_exists"
   | "time_invalid"
   | "timezone_invalid"
   | "url_invalid"
@@ -646,6 +648,12 @@ export type SyncSampleStatus =
   | "unchanged"
   | "duplicate"
   | "suppressed"
+  | Open;
+
+export type TestClockStatus =
+  | "advancing"
+  | "failed"
+  | "ready"
   | Open;
 
 export type TimelineEntryKind =
@@ -3435,6 +3443,52 @@ export interface Tag {
   /** The number of contacts that have it. */
   contact_count: number;
   /** When it was first given to a contact. */
+  created_at: string;
+}
+
+/** The script of the sandbox's carrier. The sandbox's numbers do what is documented of them all the same. */
+export interface TestCarrier {
+  object: "test_carrier";
+  /** Always false: live messages have real carriers. */
+  livemode: boolean;
+  /** The seed of what is drawn. */
+  seed: number;
+  /** The share of messages of which no report ever comes. */
+  loss: number;
+  /** The share of reports that come twice. */
+  duplicates: number;
+  /** The share of reports that are up to an hour late. */
+  disorder: number;
+  /** The share of messages of several parts of which a part is lost: they fail as `unreachable`. */
+  partial_parts: number;
+  /** The share of messages that are throttled once. */
+  throttling: number;
+  /** The share of messages that are answered with STOP. */
+  opt_outs: number;
+  /** When it was set. */
+  created_at: string;
+}
+
+/**
+ * The clock of the sandbox. While it is `advancing` to `advancing_to`, what becomes due is done in its order, and
+ * `now` moves on. It is `ready` once all of it is done, and `failed` where something could not be, which `failure`
+ * names; it can be advanced again.
+ */
+export interface TestClock {
+  /** The id. */
+  id: string;
+  object: "test_clock";
+  /** Always false: a clock exists in the sandbox alone. */
+  livemode: boolean;
+  /** What the clock does. */
+  status: TestClockStatus;
+  /** The time at which the sandbox is. */
+  now: string;
+  /** The time to which it moves on; null while it stands. */
+  advancing_to: string | null;
+  /** What kind of thing failed; null if nothing did. */
+  failure: string | null;
+  /** When it was created, in real time. */
   created_at: string;
 }
 

@@ -150,6 +150,13 @@ return [
     'retrieveWorkspace' => ['workspace', 'retrieve', [], false],
     'updateWorkspace' => ['workspace', 'update', [], true],
     'createTestInbound' => ['sandbox', 'createInbound', [], true],
+    'createTestClock' => ['sandbox', 'createClock', [], true],
+    'retrieveTestClock' => ['sandbox', 'retrieveClock', [], false],
+    'deleteTestClock' => ['sandbox', 'deleteClock', [], false],
+    'advanceTestClock' => ['sandbox', 'advanceClock', [], true],
+    'scriptTestCarrier' => ['sandbox', 'scriptCarrier', [], true],
+    'retrieveTestCarrier' => ['sandbox', 'retrieveCarrier', [], false],
+    'deleteTestCarrier' => ['sandbox', 'deleteCarrier', [], false],
     'listApiKeys' => ['apiKeys', 'list', [], true],
     'retrieveApiKey' => ['apiKeys', 'retrieve', ['id'], false],
 ];

@@ -148,6 +148,13 @@ OPERATIONS = {
   "retrieveWorkspace" => [:workspace, :retrieve, %w[], false],
   "updateWorkspace" => [:workspace, :update, %w[], false],
   "createTestInbound" => [:sandbox, :create_inbound, %w[], false],
+  "createTestClock" => [:sandbox, :create_clock, %w[], false],
+  "retrieveTestClock" => [:sandbox, :retrieve_clock, %w[], false],
+  "deleteTestClock" => [:sandbox, :delete_clock, %w[], false],
+  "advanceTestClock" => [:sandbox, :advance_clock, %w[], false],
+  "scriptTestCarrier" => [:sandbox, :script_carrier, %w[], false],
+  "retrieveTestCarrier" => [:sandbox, :retrieve_carrier, %w[], false],
+  "deleteTestCarrier" => [:sandbox, :delete_carrier, %w[], false],
   "listApiKeys" => [:api_keys, :list, %w[], true],
   "retrieveApiKey" => [:api_keys, :retrieve, %w[id], false]
 }.freeze

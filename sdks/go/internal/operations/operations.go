@@ -759,6 +759,39 @@ var Calls = map[string]Call{
 		}
 		return c.Sandbox.CreateInbound(ctx, params, options...)
 	},
+	"createTestClock": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.TestClockCreate
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Sandbox.CreateClock(ctx, params, options...)
+	},
+	"retrieveTestClock": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sandbox.RetrieveClock(ctx, options...)
+	},
+	"deleteTestClock": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sandbox.DeleteClock(ctx, options...)
+	},
+	"advanceTestClock": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.TestClockAdvance
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Sandbox.AdvanceClock(ctx, params, options...)
+	},
+	"scriptTestCarrier": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.TestCarrierScript
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Sandbox.ScriptCarrier(ctx, params, options...)
+	},
+	"retrieveTestCarrier": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sandbox.RetrieveCarrier(ctx, options...)
+	},
+	"deleteTestCarrier": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Sandbox.DeleteCarrier(ctx, options...)
+	},
 	"listApiKeys": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.APIKeysListParams
 		if err := args.query(&params); err != nil {

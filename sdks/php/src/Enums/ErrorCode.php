@@ -111,6 +111,8 @@ final class ErrorCode
     public const SOURCE_STATE = 'source_state';
     public const SUPPRESSION_EXISTS = 'suppression_exists';
     public const TEMPLATE_INVALID = 'template_invalid';
+    public const TEST_CLOCK_ADVANCING = 'test_clock_advancing';
+    public const TEST_CLOCK_EXISTS = 'test_clock_exists';
     public const TIME_INVALID = 'time_invalid';
     public const TIMEZONE_INVALID = 'timezone_invalid';
     public const URL_INVALID = 'url_invalid';

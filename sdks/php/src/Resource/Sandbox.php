@@ -44,4 +44,164 @@ final class Sandbox extends Resource
             $options,
         );
     }
+
+    /**
+     * Give the sandbox a clock of its own. Sandbox keys only.
+     *
+     * @param array{
+     *     now?: \DateTimeInterface|string|null,
+     * } $params
+     * - `now`: The time at which the clock begins: at least an hour after the real time. An hour after it, if it is
+     * left out.
+     * @param RequestOptions $options
+     */
+    public function createClock(array $params = [], array $options = []): Model\TestClock
+    {
+        return $this->fetch(
+            Model\TestClock::class,
+            'POST',
+            '/v1/test/clock',
+            [],
+            [],
+            $params,
+            [],
+            $options,
+        );
+    }
+
+    /**
+     * Retrieve the sandbox's clock.
+     *
+     * @param RequestOptions $options
+     */
+    public function retrieveClock(array $options = []): Model\TestClock
+    {
+        return $this->fetch(
+            Model\TestClock::class,
+            'GET',
+            '/v1/test/clock',
+            [],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Delete the sandbox's clock: it returns to real time.
+     *
+     * @param RequestOptions $options
+     */
+    public function deleteClock(array $options = []): Model\Deleted
+    {
+        return $this->fetch(
+            Model\Deleted::class,
+            'DELETE',
+            '/v1/test/clock',
+            [],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Have the sandbox's clock move on, and do in order what becomes due.
+     *
+     * @param array{
+     *     to?: \DateTimeInterface|string|null,
+     *     by_seconds?: int|null,
+     * } $params
+     * - `to`: The time to move on to: later than the clock's.
+     * - `by_seconds`: The seconds to move on by.
+     * @param RequestOptions $options
+     */
+    public function advanceClock(array $params = [], array $options = []): Model\TestClock
+    {
+        return $this->fetch(
+            Model\TestClock::class,
+            'POST',
+            '/v1/test/clock/advance',
+            [],
+            [],
+            $params,
+            [],
+            $options,
+        );
+    }
+
+    /**
+     * Set how often the sandbox's carrier loses, repeats, delays or throttles. Sandbox keys only.
+     *
+     * @param array{
+     *     seed?: int,
+     *     loss?: float,
+     *     duplicates?: float,
+     *     disorder?: float,
+     *     partial_parts?: float,
+     *     throttling?: float,
+     *     opt_outs?: float,
+     * } $params
+     * - `seed`: The seed of what is drawn.
+     * - `loss`: The share of messages of which no report ever comes.
+     * - `duplicates`: The share of reports that come twice.
+     * - `disorder`: The share of reports that are up to an hour late.
+     * - `partial_parts`: The share of messages of several parts of which a part is lost: they fail as `unreachable`.
+     * - `throttling`: The share of messages that are throttled once.
+     * - `opt_outs`: The share of messages that are answered with STOP.
+     * @param RequestOptions $options
+     */
+    public function scriptCarrier(array $params = [], array $options = []): Model\TestCarrier
+    {
+        return $this->fetch(
+            Model\TestCarrier::class,
+            'POST',
+            '/v1/test/carrier',
+            [],
+            [],
+            $params,
+            [],
+            $options,
+        );
+    }
+
+    /**
+     * Retrieve the script of the sandbox's carrier.
+     *
+     * @param RequestOptions $options
+     */
+    public function retrieveCarrier(array $options = []): Model\TestCarrier
+    {
+        return $this->fetch(
+            Model\TestCarrier::class,
+            'GET',
+            '/v1/test/carrier',
+            [],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
+     * Delete the script of the sandbox's carrier: it delivers everything again.
+     *
+     * @param RequestOptions $options
+     */
+    public function deleteCarrier(array $options = []): Model\Deleted
+    {
+        return $this->fetch(
+            Model\Deleted::class,
+            'DELETE',
+            '/v1/test/carrier',
+            [],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
 }

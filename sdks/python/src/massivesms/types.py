@@ -295,6 +295,8 @@ ErrorCode = (
         "source_state",
         "suppression_exists",
         "template_invalid",
+        "test_clock_advancing",
+        "test_clock_exists",
         "time_invalid",
         "timezone_invalid",
         "url_invalid",
@@ -763,6 +765,14 @@ SyncSampleStatus = (
         "unchanged",
         "duplicate",
         "suppressed",
+    ]
+    | str
+)
+TestClockStatus = (
+    Literal[
+        "advancing",
+        "failed",
+        "ready",
     ]
     | str
 )
@@ -3688,6 +3698,52 @@ class Tag(Model):
     """The number of contacts that have it."""
     created_at: str
     """When it was first given to a contact."""
+
+
+class TestCarrier(Model):
+    """The script of the sandbox's carrier. The sandbox's numbers do what is documented of them all the same."""
+
+    object: Literal["test_carrier"]
+    livemode: bool
+    """Always false: live messages have real carriers."""
+    seed: int
+    """The seed of what is drawn."""
+    loss: float
+    """The share of messages of which no report ever comes."""
+    duplicates: float
+    """The share of reports that come twice."""
+    disorder: float
+    """The share of reports that are up to an hour late."""
+    partial_parts: float
+    """The share of messages of several parts of which a part is lost: they fail as `unreachable`."""
+    throttling: float
+    """The share of messages that are throttled once."""
+    opt_outs: float
+    """The share of messages that are answered with STOP."""
+    created_at: str
+    """When it was set."""
+
+
+class TestClock(Model):
+    """The clock of the sandbox. While it is `advancing` to `advancing_to`, what becomes due is done in its order, and
+    `now` moves on. It is `ready` once all of it is done, and `failed` where something could not be, which `failure`
+    names; it can be advanced again."""
+
+    id: str
+    """The id."""
+    object: Literal["test_clock"]
+    livemode: bool
+    """Always false: a clock exists in the sandbox alone."""
+    status: TestClockStatus
+    """What the clock does."""
+    now: str
+    """The time at which the sandbox is."""
+    advancing_to: str | None
+    """The time to which it moves on; null while it stands."""
+    failure: str | None
+    """What kind of thing failed; null if nothing did."""
+    created_at: str
+    """When it was created, in real time."""
 
 
 class TestPingEvent(Model):

@@ -270,6 +270,8 @@ module MassiveSMS
     SOURCE_STATE = "source_state"
     SUPPRESSION_EXISTS = "suppression_exists"
     TEMPLATE_INVALID = "template_invalid"
+    TEST_CLOCK_ADVANCING = "test_clock_advancing"
+    TEST_CLOCK_EXISTS = "test_clock_exists"
     TIME_INVALID = "time_invalid"
     TIMEZONE_INVALID = "timezone_invalid"
     URL_INVALID = "url_invalid"
@@ -701,6 +703,13 @@ module MassiveSMS
     UNCHANGED = "unchanged"
     DUPLICATE = "duplicate"
     SUPPRESSED = "suppressed"
+  end
+
+  # Values of TestClockStatus.
+  module TestClockStatus
+    ADVANCING = "advancing"
+    FAILED = "failed"
+    READY = "ready"
   end
 
   # Values of TimelineEntryKind.

@@ -2436,6 +2436,50 @@ module MassiveSMS
     field :created_at, :time
   end
 
+  # The script of the sandbox's carrier. The sandbox's numbers do what is documented of them all the same.
+  class TestCarrier < Model
+    field :object
+    # Always false: live messages have real carriers.
+    field :livemode
+    # The seed of what is drawn.
+    field :seed
+    # The share of messages of which no report ever comes.
+    field :loss
+    # The share of reports that come twice.
+    field :duplicates
+    # The share of reports that are up to an hour late.
+    field :disorder
+    # The share of messages of several parts of which a part is lost: they fail as `unreachable`.
+    field :partial_parts
+    # The share of messages that are throttled once.
+    field :throttling
+    # The share of messages that are answered with STOP.
+    field :opt_outs
+    # When it was set.
+    field :created_at, :time
+  end
+
+  # The clock of the sandbox. While it is `advancing` to `advancing_to`, what becomes due is done in its order, and
+  # `now` moves on. It is `ready` once all of it is done, and `failed` where something could not be, which `failure`
+  # names; it can be advanced again.
+  class TestClock < Model
+    # The id.
+    field :id
+    field :object
+    # Always false: a clock exists in the sandbox alone.
+    field :livemode
+    # What the clock does.
+    field :status
+    # The time at which the sandbox is.
+    field :now
+    # The time to which it moves on; null while it stands.
+    field :advancing_to
+    # What kind of thing failed; null if nothing did.
+    field :failure
+    # When it was created, in real time.
+    field :created_at, :time
+  end
+
   # You asked for a test event.
   class TestPingEvent < Event
     field :id

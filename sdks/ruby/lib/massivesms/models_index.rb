@@ -148,6 +148,8 @@ module MassiveSMS
     SyncProblem
     SyncSample
     Tag
+    TestCarrier
+    TestClock
     TestPingEvent
     TimelineEntry
     Tripped
@@ -221,6 +223,7 @@ module MassiveSMS
     SourceFieldType
     SubscribedEvent
     SyncSampleStatus
+    TestClockStatus
     TimelineEntryKind
     TrippedGuard
     TrippedMeasure

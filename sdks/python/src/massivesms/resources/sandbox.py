@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from massivesms._client import AsyncCalls, Calls
@@ -49,6 +50,169 @@ class Sandbox:
             options=options,
         )
 
+    def create_clock(
+        self,
+        *,
+        now: datetime | str | NotGiven | None = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.TestClock:
+        """Give the sandbox a clock of its own. Sandbox keys only.
+
+        Give the sandbox a clock of its own. Sandbox keys only.
+
+        now: The time at which the clock begins: at least an hour after the real time. An hour after it, if it
+            is left out.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/test/clock",
+            "TestClock",
+            body={
+                "now": now,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def retrieve_clock(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.TestClock:
+        """Retrieve the sandbox's clock.
+
+        Retrieve the sandbox's clock.
+        """
+        return self._client.call(
+            "GET",
+            "/v1/test/clock",
+            "TestClock",
+            options=options,
+        )
+
+    def delete_clock(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Deleted:
+        """Delete the sandbox's clock: it returns to real time.
+
+        Delete the sandbox's clock: it returns to real time.
+        """
+        return self._client.call(
+            "DELETE",
+            "/v1/test/clock",
+            "Deleted",
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def advance_clock(
+        self,
+        *,
+        to: datetime | str | NotGiven | None = NOT_GIVEN,
+        by_seconds: int | NotGiven | None = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.TestClock:
+        """Have the sandbox's clock move on, and do in order what becomes due.
+
+        Have the sandbox's clock move on, and do in order what becomes due.
+
+        to: The time to move on to: later than the clock's.
+        by_seconds: The seconds to move on by.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/test/clock/advance",
+            "TestClock",
+            body={
+                "to": to,
+                "by_seconds": by_seconds,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def script_carrier(
+        self,
+        *,
+        seed: int | NotGiven = NOT_GIVEN,
+        loss: float | NotGiven = NOT_GIVEN,
+        duplicates: float | NotGiven = NOT_GIVEN,
+        disorder: float | NotGiven = NOT_GIVEN,
+        partial_parts: float | NotGiven = NOT_GIVEN,
+        throttling: float | NotGiven = NOT_GIVEN,
+        opt_outs: float | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.TestCarrier:
+        """Set how often the sandbox's carrier loses, repeats, delays or throttles. Sandbox keys only.
+
+        Set how often the sandbox's carrier loses, repeats, delays or throttles. Sandbox keys only.
+
+        seed: The seed of what is drawn.
+        loss: The share of messages of which no report ever comes.
+        duplicates: The share of reports that come twice.
+        disorder: The share of reports that are up to an hour late.
+        partial_parts: The share of messages of several parts of which a part is lost: they fail as
+            `unreachable`.
+        throttling: The share of messages that are throttled once.
+        opt_outs: The share of messages that are answered with STOP.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/test/carrier",
+            "TestCarrier",
+            body={
+                "seed": seed,
+                "loss": loss,
+                "duplicates": duplicates,
+                "disorder": disorder,
+                "partial_parts": partial_parts,
+                "throttling": throttling,
+                "opt_outs": opt_outs,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    def retrieve_carrier(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.TestCarrier:
+        """Retrieve the script of the sandbox's carrier.
+
+        Retrieve the script of the sandbox's carrier.
+        """
+        return self._client.call(
+            "GET",
+            "/v1/test/carrier",
+            "TestCarrier",
+            options=options,
+        )
+
+    def delete_carrier(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Deleted:
+        """Delete the script of the sandbox's carrier: it delivers everything again.
+
+        Delete the script of the sandbox's carrier: it delivers everything again.
+        """
+        return self._client.call(
+            "DELETE",
+            "/v1/test/carrier",
+            "Deleted",
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
 
 class AsyncSandbox:
     """Operations for sandbox keys only."""
@@ -82,6 +246,169 @@ class AsyncSandbox:
                 "body": body,
                 "to": to,
             },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def create_clock(
+        self,
+        *,
+        now: datetime | str | NotGiven | None = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.TestClock:
+        """Give the sandbox a clock of its own. Sandbox keys only.
+
+        Give the sandbox a clock of its own. Sandbox keys only.
+
+        now: The time at which the clock begins: at least an hour after the real time. An hour after it, if it
+            is left out.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/test/clock",
+            "TestClock",
+            body={
+                "now": now,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def retrieve_clock(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.TestClock:
+        """Retrieve the sandbox's clock.
+
+        Retrieve the sandbox's clock.
+        """
+        return await self._client.call(
+            "GET",
+            "/v1/test/clock",
+            "TestClock",
+            options=options,
+        )
+
+    async def delete_clock(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Deleted:
+        """Delete the sandbox's clock: it returns to real time.
+
+        Delete the sandbox's clock: it returns to real time.
+        """
+        return await self._client.call(
+            "DELETE",
+            "/v1/test/clock",
+            "Deleted",
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def advance_clock(
+        self,
+        *,
+        to: datetime | str | NotGiven | None = NOT_GIVEN,
+        by_seconds: int | NotGiven | None = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.TestClock:
+        """Have the sandbox's clock move on, and do in order what becomes due.
+
+        Have the sandbox's clock move on, and do in order what becomes due.
+
+        to: The time to move on to: later than the clock's.
+        by_seconds: The seconds to move on by.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/test/clock/advance",
+            "TestClock",
+            body={
+                "to": to,
+                "by_seconds": by_seconds,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def script_carrier(
+        self,
+        *,
+        seed: int | NotGiven = NOT_GIVEN,
+        loss: float | NotGiven = NOT_GIVEN,
+        duplicates: float | NotGiven = NOT_GIVEN,
+        disorder: float | NotGiven = NOT_GIVEN,
+        partial_parts: float | NotGiven = NOT_GIVEN,
+        throttling: float | NotGiven = NOT_GIVEN,
+        opt_outs: float | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.TestCarrier:
+        """Set how often the sandbox's carrier loses, repeats, delays or throttles. Sandbox keys only.
+
+        Set how often the sandbox's carrier loses, repeats, delays or throttles. Sandbox keys only.
+
+        seed: The seed of what is drawn.
+        loss: The share of messages of which no report ever comes.
+        duplicates: The share of reports that come twice.
+        disorder: The share of reports that are up to an hour late.
+        partial_parts: The share of messages of several parts of which a part is lost: they fail as
+            `unreachable`.
+        throttling: The share of messages that are throttled once.
+        opt_outs: The share of messages that are answered with STOP.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/test/carrier",
+            "TestCarrier",
+            body={
+                "seed": seed,
+                "loss": loss,
+                "duplicates": duplicates,
+                "disorder": disorder,
+                "partial_parts": partial_parts,
+                "throttling": throttling,
+                "opt_outs": opt_outs,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def retrieve_carrier(
+        self,
+        *,
+        options: RequestOptions | None = None,
+    ) -> t.TestCarrier:
+        """Retrieve the script of the sandbox's carrier.
+
+        Retrieve the script of the sandbox's carrier.
+        """
+        return await self._client.call(
+            "GET",
+            "/v1/test/carrier",
+            "TestCarrier",
+            options=options,
+        )
+
+    async def delete_carrier(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Deleted:
+        """Delete the script of the sandbox's carrier: it delivers everything again.
+
+        Delete the script of the sandbox's carrier: it delivers everything again.
+        """
+        return await self._client.call(
+            "DELETE",
+            "/v1/test/carrier",
+            "Deleted",
             idempotency_key=idempotency_key,
             options=options,
         )

@@ -17,6 +17,83 @@ module MassiveSMS
         fetch(MassiveSMS::InboundMessage, "POST", "/v1/test/inbound", {},
              {}, { from: from, body: body, to: to }, request_options)
       end
+
+      # Give the sandbox a clock of its own. Sandbox keys only.
+      #
+      # @param now [Time, String, nil] The time at which the clock begins: at least an hour after the real time. An
+      # hour after it, if it is left out.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [TestClock]
+      def create_clock(now: UNSET, request_options: {})
+        fetch(MassiveSMS::TestClock, "POST", "/v1/test/clock", {},
+             {}, { now: now }, request_options)
+      end
+
+      # Retrieve the sandbox's clock.
+      #
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [TestClock]
+      def retrieve_clock(request_options: {})
+        fetch(MassiveSMS::TestClock, "GET", "/v1/test/clock", {},
+             {}, nil, request_options)
+      end
+
+      # Delete the sandbox's clock: it returns to real time.
+      #
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [Deleted]
+      def delete_clock(request_options: {})
+        fetch(MassiveSMS::Deleted, "DELETE", "/v1/test/clock", {},
+             {}, nil, request_options)
+      end
+
+      # Have the sandbox's clock move on, and do in order what becomes due.
+      #
+      # @param to [Time, String, nil] The time to move on to: later than the clock's.
+      # @param by_seconds [Integer, nil] The seconds to move on by.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [TestClock]
+      def advance_clock(to: UNSET, by_seconds: UNSET, request_options: {})
+        fetch(MassiveSMS::TestClock, "POST", "/v1/test/clock/advance", {},
+             {}, { to: to, by_seconds: by_seconds }, request_options)
+      end
+
+      # Set how often the sandbox's carrier loses, repeats, delays or throttles. Sandbox keys only.
+      #
+      # @param seed [Integer] The seed of what is drawn.
+      # @param loss [Numeric] The share of messages of which no report ever comes.
+      # @param duplicates [Numeric] The share of reports that come twice.
+      # @param disorder [Numeric] The share of reports that are up to an hour late.
+      # @param partial_parts [Numeric] The share of messages of several parts of which a part is lost: they fail as
+      # `unreachable`.
+      # @param throttling [Numeric] The share of messages that are throttled once.
+      # @param opt_outs [Numeric] The share of messages that are answered with STOP.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [TestCarrier]
+      def script_carrier(seed: UNSET, loss: UNSET, duplicates: UNSET, disorder: UNSET, partial_parts: UNSET,
+                         throttling: UNSET, opt_outs: UNSET, request_options: {})
+        fetch(MassiveSMS::TestCarrier, "POST", "/v1/test/carrier", {},
+             {}, { seed: seed, loss: loss, duplicates: duplicates, disorder: disorder, partial_parts: partial_parts,
+               throttling: throttling, opt_outs: opt_outs }, request_options)
+      end
+
+      # Retrieve the script of the sandbox's carrier.
+      #
+      # @param request_options [Hash] timeout, deadline, max_retries, headers
+      # @return [TestCarrier]
+      def retrieve_carrier(request_options: {})
+        fetch(MassiveSMS::TestCarrier, "GET", "/v1/test/carrier", {},
+             {}, nil, request_options)
+      end
+
+      # Delete the script of the sandbox's carrier: it delivers everything again.
+      #
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [Deleted]
+      def delete_carrier(request_options: {})
+        fetch(MassiveSMS::Deleted, "DELETE", "/v1/test/carrier", {},
+             {}, nil, request_options)
+      end
     end
   end
 end

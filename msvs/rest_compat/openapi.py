@@ -738,7 +738,7 @@ def _event_schema() -> Schema:
 
 
 def _event_type_schema(type: EventType) -> Schema:
-    data: Schema = {"$ref": COMPONENT + openapi_events.EVENT_DATA[type.value.split(".")[0]]}
+    data: Schema = {"$ref": COMPONENT + openapi_events.data_of(type.value)}
     if type is EventType.MESSAGE_REPLIED:
         data = {"allOf": [data, {"required": ["reply"]}]}
     if type is EventType.MESSAGE_CLICKED:
@@ -827,7 +827,7 @@ class _Examples:
         return example
 
     def _data(self, type: str) -> Schema:
-        data = self.of(openapi_events.EVENT_DATA[type.partition(".")[0]])
+        data = self.of(openapi_events.data_of(type))
         for name, value in openapi_events.EVENT_EXAMPLES.get(EventType(type), {}).items():
             known = data.get(name)
             data[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value

@@ -33,6 +33,10 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
     EventType.CAMPAIGN_TESTED: "All messages of the campaign's A/B test queued; the rest waits for the winner.",
     EventType.CAMPAIGN_WINNER_CHOSEN: "Winner of the campaign's A/B test chosen: `data.ab_test.winner`.",
+    EventType.SEQUENCE_PUBLISHED: "Version of a sequence published: contacts enter it from now on.",
+    EventType.SEQUENCE_PAUSED: "Sequence paused.",
+    EventType.SEQUENCE_RESUMED: "Sequence resumed.",
+    EventType.SEQUENCE_ARCHIVED: "Sequence archived: all who were inside leave.",
     EventType.SEQUENCE_ENTERED: "Contact entered a sequence.",
     EventType.SEQUENCE_COMPLETED: "Contact took the last step of a sequence.",
     EventType.SEQUENCE_LEFT: "Contact left a sequence before its end; `data.reason` tells why.",
@@ -51,8 +55,17 @@ EVENTS: Mapping[EventType, str] = {
     EventType.TEST_PING: "You asked for a test event.",
 }
 
-# The component that is an event's `data`, by the first part of its type.
+# The component that is an event's `data`, by its type, or by the first part of it.
 EVENT_DATA: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            EventType.SEQUENCE_PUBLISHED,
+            EventType.SEQUENCE_PAUSED,
+            EventType.SEQUENCE_RESUMED,
+            EventType.SEQUENCE_ARCHIVED,
+        ),
+        "MessageSequence",
+    ),
     "message": "Message",
     "contact": "Contact",
     "campaign": "Campaign",
@@ -65,6 +78,12 @@ EVENT_DATA: Mapping[str, str] = {
     "test": "Webhook",
     "inbound": "InboundReceived",
 }
+
+
+def data_of(type: str) -> str:
+    """Return the component that is the `data` of the events of a type."""
+    return EVENT_DATA.get(type) or EVENT_DATA[type.partition(".")[0]]
+
 
 _SENT = {"status": "sent", "sent_at": AT}
 _DELIVERED = {**_SENT, "status": "delivered", "delivered_at": AT}
@@ -155,6 +174,10 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
         "status": "preparing",
         "ab_test": {**_TEST, "tested_at": AT, "winner": "B", "winner_chosen_at": AT, "winner_chosen_by": "time"},
     },
+    EventType.SEQUENCE_PUBLISHED: {},
+    EventType.SEQUENCE_PAUSED: {"status": "paused"},
+    EventType.SEQUENCE_RESUMED: {},
+    EventType.SEQUENCE_ARCHIVED: {"status": "archived", "archived_at": AT},
     EventType.SEQUENCE_ENTERED: {},
     EventType.SEQUENCE_COMPLETED: {"state": "completed", "step": None, "due_at": None, "ended_at": AT},
     EventType.SEQUENCE_LEFT: {"state": "left", "reason": "replied", "step": None, "due_at": None, "ended_at": AT},

@@ -394,6 +394,10 @@ const (
 	EventTypeCampaignCanceled     EventType = "campaign.canceled"
 	EventTypeCampaignTested       EventType = "campaign.tested"
 	EventTypeCampaignWinnerChosen EventType = "campaign.winner_chosen"
+	EventTypeSequencePublished    EventType = "sequence.published"
+	EventTypeSequencePaused       EventType = "sequence.paused"
+	EventTypeSequenceResumed      EventType = "sequence.resumed"
+	EventTypeSequenceArchived     EventType = "sequence.archived"
 	EventTypeSequenceEntered      EventType = "sequence.entered"
 	EventTypeSequenceCompleted    EventType = "sequence.completed"
 	EventTypeSequenceLeft         EventType = "sequence.left"
@@ -855,6 +859,10 @@ const (
 	SubscribedEventCampaignCanceled     SubscribedEvent = "campaign.canceled"
 	SubscribedEventCampaignTested       SubscribedEvent = "campaign.tested"
 	SubscribedEventCampaignWinnerChosen SubscribedEvent = "campaign.winner_chosen"
+	SubscribedEventSequencePublished    SubscribedEvent = "sequence.published"
+	SubscribedEventSequencePaused       SubscribedEvent = "sequence.paused"
+	SubscribedEventSequenceResumed      SubscribedEvent = "sequence.resumed"
+	SubscribedEventSequenceArchived     SubscribedEvent = "sequence.archived"
 	SubscribedEventSequenceEntered      SubscribedEvent = "sequence.entered"
 	SubscribedEventSequenceCompleted    SubscribedEvent = "sequence.completed"
 	SubscribedEventSequenceLeft         SubscribedEvent = "sequence.left"
@@ -2038,8 +2046,10 @@ type ContactExport struct {
 	Messages        []Message        `json:"messages"`
 	InboundMessages []InboundMessage `json:"inbound_messages"`
 	Notes           []ContactNote    `json:"notes"`
-	EventCount      int64            `json:"event_count"`
-	Complete        bool             `json:"complete"`
+	// The sequences that the contact entered.
+	Enrollments []Enrollment `json:"enrollments"`
+	EventCount  int64        `json:"event_count"`
+	Complete    bool         `json:"complete"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -5332,6 +5342,8 @@ func newEventData(kind EventType) any {
 		return new(Credits)
 	case EventTypeInboundReceived:
 		return new(InboundReceived)
+	case EventTypeSequencePublished, EventTypeSequencePaused, EventTypeSequenceResumed, EventTypeSequenceArchived:
+		return new(MessageSequence)
 	case EventTypeSequenceEntered, EventTypeSequenceCompleted, EventTypeSequenceLeft:
 		return new(Enrollment)
 	case EventTypeImportCompleted:

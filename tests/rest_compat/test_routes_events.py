@@ -198,6 +198,13 @@ async def enter_a_sequence(client: httpx.AsyncClient) -> str:
     return f"{path}/{(await post(client, path, contact_id=contact))['id']}"
 
 
+async def halt_a_sequence(client: httpx.AsyncClient) -> None:
+    """Publish, pause, resume and archive a sequence; what changes nothing is no event."""
+    sequence, _, _ = (await enter_a_sequence(client)).removeprefix("/v1/").partition("/enrollments")
+    for action in ("publish", "pause", "pause", "resume", "archive", "archive"):
+        await post(client, f"/v1/{sequence}/{action}", 200)
+
+
 async def complete_a_sequence(client: httpx.AsyncClient) -> None:
     await enter_a_sequence(client)
     failures = Failures()
@@ -243,6 +250,10 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[object]]] = {
     EventType.CAMPAIGN_CANCELED: cancel_campaign,
     EventType.CAMPAIGN_TESTED: choose_a_winner,
     EventType.CAMPAIGN_WINNER_CHOSEN: choose_a_winner,
+    EventType.SEQUENCE_PUBLISHED: halt_a_sequence,
+    EventType.SEQUENCE_PAUSED: halt_a_sequence,
+    EventType.SEQUENCE_RESUMED: halt_a_sequence,
+    EventType.SEQUENCE_ARCHIVED: halt_a_sequence,
     EventType.SEQUENCE_ENTERED: enter_a_sequence,
     EventType.SEQUENCE_COMPLETED: complete_a_sequence,
     EventType.SEQUENCE_LEFT: leave_a_sequence,

@@ -47,6 +47,7 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import execute
 from msvs.database import now as clock
 from msvs.json_types import JSON, JSONObject
@@ -180,7 +181,7 @@ async def publish_sequence(ctx: Context, id: UUID) -> MessageSequence:
         row.status = SequenceStatus.ACTIVE
     await row.save(update_fields=["number", "published_at", "status"])
     await _write_triggers(ctx, id, definition.entry)
-    return row
+    return await _record(ctx, EventType.SEQUENCE_PUBLISHED, row)
 
 
 def _step_campaign(
@@ -244,7 +245,7 @@ async def pause_sequence(ctx: Context, id: UUID) -> MessageSequence:
     row.status = SequenceStatus.PAUSED
     await row.save(update_fields=["status"])
     await _halt(ctx, id, halting.PAUSE_STEP)
-    return row
+    return await _record(ctx, EventType.SEQUENCE_PAUSED, row)
 
 
 RESUME = """
@@ -265,7 +266,7 @@ async def resume_sequence(ctx: Context, id: UUID) -> MessageSequence:
     await execute(RESUME, ctx.workspace_id, ctx.livemode, id)
     notify_after_commit(WorkQueue.CAMPAIGNS)
     notify_after_commit(WorkQueue.MESSAGES)
-    return row
+    return await _record(ctx, EventType.SEQUENCE_RESUMED, row)
 
 
 async def archive_sequence(ctx: Context, id: UUID) -> MessageSequence:
@@ -284,6 +285,13 @@ async def archive_sequence(ctx: Context, id: UUID) -> MessageSequence:
     await execute(DELETE_TRIGGERS, ctx.workspace_id, ctx.livemode, id)
     await _halt(ctx, id, halting.CANCEL_STEP)
     notify_after_commit(WorkQueue.CAMPAIGNS)
+    return await _record(ctx, EventType.SEQUENCE_ARCHIVED, row)
+
+
+async def _record(ctx: Context, type: EventType, row: MessageSequence) -> MessageSequence:
+    """Record an event of a sequence as it now stands, and return it."""
+    data = (await sequence_resources(ctx, [row]))[0]
+    await record_events([NewEvent(type, row.workspace_id, row.livemode, row.id, data)], await clock())
     return row
 
 

@@ -14,6 +14,8 @@ from tortoise.queryset import QuerySet
 
 from msvs import database
 from msvs.api import ids
+from msvs.api.campaigns.sequence_shapes import EnrollmentResource, enrollment_resource
+from msvs.api.campaigns.sequence_versions import find_versions
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource, hashes_of, is_of_phone
 from msvs.api.contacts.suppressions import SuppressionResource, suppression_resource
 from msvs.api.context import Context
@@ -44,6 +46,7 @@ from msvs.models import (
     InboundMessage,
     ListMember,
     Message,
+    SequenceEnrollment,
     Suppression,
 )
 
@@ -86,6 +89,7 @@ class ContactExportResource(Resource, kw_only=True):
     messages: list[MessageResource]
     inbound_messages: list[InboundMessageResource]
     notes: list[ContactNoteResource]
+    enrollments: Annotated[list[EnrollmentResource], about("The sequences that the contact entered.")]
     event_count: Annotated[int, about(example=4, minimum=0)]
     complete: Annotated[bool, about(example=True)]
 
@@ -100,6 +104,7 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
     messages = await sections.messages.newest()
     inbound = await sections.inbound_messages.newest()
     notes = await sections.notes.newest()
+    enrollments = await sections.enrollments.newest()
     suppression = await scoped(ctx, Suppression).filter(canonical=contact.canonical).first()
     return ContactExportResource(
         id=ids.encode_id(ids.CONTACT, id),
@@ -112,7 +117,8 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
         messages=messages[:MAX_ROWS],
         inbound_messages=inbound[:MAX_ROWS],
         notes=notes[:MAX_ROWS],
-        complete=max(len(lists), len(consent), len(messages), len(inbound), len(notes)) <= MAX_ROWS,
+        enrollments=enrollments[:MAX_ROWS],
+        complete=max(len(lists), len(consent), len(messages), len(inbound), len(notes), len(enrollments)) <= MAX_ROWS,
     )
 
 
@@ -181,6 +187,7 @@ class _Sections(NamedTuple):
     messages: _Section[Message, MessageResource]
     inbound_messages: _Section[InboundMessage, InboundMessageResource]
     notes: _Section[ContactNote, ContactNoteResource]
+    enrollments: _Section[SequenceEnrollment, EnrollmentResource]
 
 
 async def _sections(ctx: Context, contact: Contact) -> _Sections:
@@ -192,7 +199,14 @@ async def _sections(ctx: Context, contact: Contact) -> _Sections:
         messages=_Section(scoped(ctx, Message).filter(contact_id=contact.id), message_resource),
         inbound_messages=_Section(scoped(ctx, InboundMessage).filter(contact_id=contact.id), inbound_message_resource),
         notes=_Section(scoped(ctx, ContactNote).filter(contact_id=contact.id), contact_note_resource),
+        enrollments=await _enrollments(ctx, contact.id),
     )
+
+
+async def _enrollments(ctx: Context, contact_id: UUID) -> _Section[SequenceEnrollment, EnrollmentResource]:
+    query = scoped(ctx, SequenceEnrollment).filter(contact_id=contact_id)
+    versions = await find_versions(ctx, {row.version_id for row in await query.only("version_id")})
+    return _Section(query, lambda row: enrollment_resource(row, versions[row.version_id]))
 
 
 async def _consent(ctx: Context, contact: Contact) -> QuerySet[ConsentEvent]:

@@ -303,6 +303,10 @@ export type EventType =
   | "campaign.canceled"
   | "campaign.tested"
   | "campaign.winner_chosen"
+  | "sequence.published"
+  | "sequence.paused"
+  | "sequence.resumed"
+  | "sequence.archived"
   | "sequence.entered"
   | "sequence.completed"
   | "sequence.left"
@@ -628,6 +632,10 @@ export type SubscribedEvent =
   | "campaign.canceled"
   | "campaign.tested"
   | "campaign.winner_chosen"
+  | "sequence.published"
+  | "sequence.paused"
+  | "sequence.resumed"
+  | "sequence.archived"
   | "sequence.entered"
   | "sequence.completed"
   | "sequence.left"
@@ -1714,6 +1722,8 @@ export interface ContactExport {
   messages: Array<Message>;
   inbound_messages: Array<InboundMessage>;
   notes: Array<ContactNote>;
+  /** The sequences that the contact entered. */
+  enrollments: Array<Enrollment>;
   event_count: number;
   complete: boolean;
 }
@@ -3099,6 +3109,17 @@ export interface SenderExplanation {
   source: SenderSource;
 }
 
+/** Sequence archived: all who were inside leave. */
+export interface SequenceArchivedEvent {
+  id: string;
+  object: "event";
+  type: "sequence.archived";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: MessageSequence;
+}
+
 /** Contact took the last step of a sequence. */
 export interface SequenceCompletedEvent {
   id: string;
@@ -3156,6 +3177,39 @@ export interface SequenceLeftEvent {
   api_version: "v1";
   created_at: string;
   data: Enrollment;
+}
+
+/** Sequence paused. */
+export interface SequencePausedEvent {
+  id: string;
+  object: "event";
+  type: "sequence.paused";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: MessageSequence;
+}
+
+/** Version of a sequence published: contacts enter it from now on. */
+export interface SequencePublishedEvent {
+  id: string;
+  object: "event";
+  type: "sequence.published";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: MessageSequence;
+}
+
+/** Sequence resumed. */
+export interface SequenceResumedEvent {
+  id: string;
+  object: "event";
+  type: "sequence.resumed";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: MessageSequence;
 }
 
 /** The statistics of a sequence, step by step. */
@@ -3785,6 +3839,10 @@ export type KnownEvent =
   | CampaignCanceledEvent
   | CampaignTestedEvent
   | CampaignWinnerChosenEvent
+  | SequencePublishedEvent
+  | SequencePausedEvent
+  | SequenceResumedEvent
+  | SequenceArchivedEvent
   | SequenceEnteredEvent
   | SequenceCompletedEvent
   | SequenceLeftEvent
@@ -3823,6 +3881,10 @@ export const EVENT_TYPES: readonly string[] = [
   "campaign.canceled",
   "campaign.tested",
   "campaign.winner_chosen",
+  "sequence.published",
+  "sequence.paused",
+  "sequence.resumed",
+  "sequence.archived",
   "sequence.entered",
   "sequence.completed",
   "sequence.left",

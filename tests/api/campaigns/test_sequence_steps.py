@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,6 +37,7 @@ from msvs.api.errors import ApiError, ComplianceRefused, Conflict, InvalidReques
 from msvs.api.inbound import keywords
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.messages.clicks import Click, record_clicks
+from msvs.api.privacy.contact_export import export_contact, stream_contact
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Campaign, Contact, Message, MessageSequence, OptInStatus
@@ -395,6 +397,43 @@ async def test_a_pause_holds_steps_and_messages(ctx: Context) -> None:
     assert [row.status for row in await Message.all()] == ["delivered"] * 2
     with pytest.raises(Conflict):
         await sequences.resume_sequence(ctx, sequence.id)
+
+
+async def test_each_change_of_a_sequence_is_an_event_and_a_repeated_one_is_none(ctx: Context) -> None:
+    sequence = await make_sequence(ctx, "Day 1")
+    async with unit_of_work():
+        for change in (
+            sequences.publish_sequence,
+            sequences.pause_sequence,
+            sequences.pause_sequence,
+            sequences.resume_sequence,
+            sequences.archive_sequence,
+            sequences.archive_sequence,
+        ):
+            await change(ctx, sequence.id)
+    rows = await db.fetch("SELECT type, data FROM events WHERE resource_id = $1 ORDER BY id", sequence.id)
+    assert [row.type for row in rows] == [
+        "sequence.published",
+        "sequence.paused",
+        "sequence.resumed",
+        "sequence.archived",
+    ]
+    assert [json.loads(row.data)["status"] for row in rows] == ["active", "paused", "active", "archived"]
+
+
+async def test_the_record_of_a_person_has_the_sequences_it_entered(ctx: Context, other_ctx: Context) -> None:
+    maria, john = [await factories.make_contact(ctx) for _ in range(2)]
+    for name in ("Day 1", "Day 2"):
+        sequence = await make_sequence(ctx, name)
+        for contact in (maria, john):
+            await enroll(ctx, sequence, contact)
+    record = await export_contact(ctx, maria.id)
+    assert [each.contact_id for each in record.enrollments] == [ids.encode_id(ids.CONTACT, maria.id)] * 2
+    assert record.enrollments[0].sequence_id == ids.encode_id(ids.SEQUENCE, sequence.id)
+    whole = json.loads(b"".join([piece async for piece in stream_contact(ctx, maria.id)]))
+    assert [each["id"] for each in whole["enrollments"]] == [each.id for each in record.enrollments]
+    stranger = await factories.make_contact(other_ctx)
+    assert (await export_contact(other_ctx, stranger.id)).enrollments == []
 
 
 async def test_an_archived_sequence_lets_everyone_out(ctx: Context) -> None:

@@ -31,6 +31,10 @@ final class EventType
     public const CAMPAIGN_CANCELED = 'campaign.canceled';
     public const CAMPAIGN_TESTED = 'campaign.tested';
     public const CAMPAIGN_WINNER_CHOSEN = 'campaign.winner_chosen';
+    public const SEQUENCE_PUBLISHED = 'sequence.published';
+    public const SEQUENCE_PAUSED = 'sequence.paused';
+    public const SEQUENCE_RESUMED = 'sequence.resumed';
+    public const SEQUENCE_ARCHIVED = 'sequence.archived';
     public const SEQUENCE_ENTERED = 'sequence.entered';
     public const SEQUENCE_COMPLETED = 'sequence.completed';
     public const SEQUENCE_LEFT = 'sequence.left';

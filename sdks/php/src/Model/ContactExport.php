@@ -21,6 +21,7 @@ use MassiveSMS\Model;
  * @property-read list<Message> $messages
  * @property-read list<InboundMessage> $inbound_messages
  * @property-read list<ContactNote> $notes
+ * @property-read list<Enrollment> $enrollments The sequences that the contact entered.
  * @property-read int $event_count
  * @property-read bool $complete
  */
@@ -35,5 +36,6 @@ final class ContactExport extends Model
         'messages' => [Message::class],
         'inbound_messages' => [InboundMessage::class],
         'notes' => [ContactNote::class],
+        'enrollments' => [Enrollment::class],
     ];
 }

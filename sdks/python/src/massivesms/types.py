@@ -350,6 +350,10 @@ EventType = (
         "campaign.canceled",
         "campaign.tested",
         "campaign.winner_chosen",
+        "sequence.published",
+        "sequence.paused",
+        "sequence.resumed",
+        "sequence.archived",
         "sequence.entered",
         "sequence.completed",
         "sequence.left",
@@ -743,6 +747,10 @@ SubscribedEvent = (
         "campaign.canceled",
         "campaign.tested",
         "campaign.winner_chosen",
+        "sequence.published",
+        "sequence.paused",
+        "sequence.resumed",
+        "sequence.archived",
         "sequence.entered",
         "sequence.completed",
         "sequence.left",
@@ -1835,6 +1843,7 @@ class ContactExport(Model):
         "messages": "Message",
         "inbound_messages": "InboundMessage",
         "notes": "ContactNote",
+        "enrollments": "Enrollment",
     }
     id: str
     object: Literal["contact_export"]
@@ -1846,6 +1855,8 @@ class ContactExport(Model):
     messages: list[Message]
     inbound_messages: list[InboundMessage]
     notes: list[ContactNote]
+    enrollments: list[Enrollment]
+    """The sequences that the contact entered."""
     event_count: int
     complete: bool
 
@@ -3330,6 +3341,19 @@ class SenderExplanation(Model):
     """`given`, `workspace_default` or `campaign`."""
 
 
+class SequenceArchivedEvent(Model):
+    """Sequence archived: all who were inside leave."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "MessageSequence"}
+    id: str
+    object: Literal["event"]
+    type: Literal["sequence.archived"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: MessageSequence
+
+
 class SequenceCompletedEvent(Model):
     """Contact took the last step of a sequence."""
 
@@ -3395,6 +3419,45 @@ class SequenceLeftEvent(Model):
     api_version: Literal["v1"]
     created_at: str
     data: Enrollment
+
+
+class SequencePausedEvent(Model):
+    """Sequence paused."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "MessageSequence"}
+    id: str
+    object: Literal["event"]
+    type: Literal["sequence.paused"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: MessageSequence
+
+
+class SequencePublishedEvent(Model):
+    """Version of a sequence published: contacts enter it from now on."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "MessageSequence"}
+    id: str
+    object: Literal["event"]
+    type: Literal["sequence.published"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: MessageSequence
+
+
+class SequenceResumedEvent(Model):
+    """Sequence resumed."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "MessageSequence"}
+    id: str
+    object: Literal["event"]
+    type: Literal["sequence.resumed"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: MessageSequence
 
 
 class SequenceStats(Model):
@@ -4051,6 +4114,10 @@ Event = Union[  # noqa: UP007
     CampaignCanceledEvent,
     CampaignTestedEvent,
     CampaignWinnerChosenEvent,
+    SequencePublishedEvent,
+    SequencePausedEvent,
+    SequenceResumedEvent,
+    SequenceArchivedEvent,
     SequenceEnteredEvent,
     SequenceCompletedEvent,
     SequenceLeftEvent,
@@ -4086,6 +4153,10 @@ EVENTS: Mapping[str, type[Model]] = {
     "campaign.canceled": CampaignCanceledEvent,
     "campaign.tested": CampaignTestedEvent,
     "campaign.winner_chosen": CampaignWinnerChosenEvent,
+    "sequence.published": SequencePublishedEvent,
+    "sequence.paused": SequencePausedEvent,
+    "sequence.resumed": SequenceResumedEvent,
+    "sequence.archived": SequenceArchivedEvent,
     "sequence.entered": SequenceEnteredEvent,
     "sequence.completed": SequenceCompletedEvent,
     "sequence.left": SequenceLeftEvent,

@@ -45,6 +45,10 @@ module MassiveSMS
       "campaign.canceled" => :CampaignCanceledEvent,
       "campaign.tested" => :CampaignTestedEvent,
       "campaign.winner_chosen" => :CampaignWinnerChosenEvent,
+      "sequence.published" => :SequencePublishedEvent,
+      "sequence.paused" => :SequencePausedEvent,
+      "sequence.resumed" => :SequenceResumedEvent,
+      "sequence.archived" => :SequenceArchivedEvent,
       "sequence.entered" => :SequenceEnteredEvent,
       "sequence.completed" => :SequenceCompletedEvent,
       "sequence.left" => :SequenceLeftEvent,
@@ -782,6 +786,8 @@ module MassiveSMS
     field :messages, [:Message]
     field :inbound_messages, [:InboundMessage]
     field :notes, [:ContactNote]
+    # The sequences that the contact entered.
+    field :enrollments, [:Enrollment]
     field :event_count
     field :complete
   end
@@ -2097,6 +2103,17 @@ module MassiveSMS
     field :source
   end
 
+  # Sequence archived: all who were inside leave.
+  class SequenceArchivedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :MessageSequence
+  end
+
   # Contact took the last step of a sequence.
   class SequenceCompletedEvent < Event
     field :id
@@ -2154,6 +2171,39 @@ module MassiveSMS
     field :api_version
     field :created_at, :time
     field :data, :Enrollment
+  end
+
+  # Sequence paused.
+  class SequencePausedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :MessageSequence
+  end
+
+  # Version of a sequence published: contacts enter it from now on.
+  class SequencePublishedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :MessageSequence
+  end
+
+  # Sequence resumed.
+  class SequenceResumedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :MessageSequence
   end
 
   # The statistics of a sequence, step by step.

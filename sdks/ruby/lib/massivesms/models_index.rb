@@ -124,11 +124,15 @@ module MassiveSMS
     SendWarning
     Sender
     SenderExplanation
+    SequenceArchivedEvent
     SequenceCompletedEvent
     SequenceCounts
     SequenceEnteredEvent
     SequenceEntry
     SequenceLeftEvent
+    SequencePausedEvent
+    SequencePublishedEvent
+    SequenceResumedEvent
     SequenceStats
     SequenceStep
     SequenceStepStats

@@ -303,6 +303,50 @@ _samples = {
         '"2026-05-01T20:00:00Z", "ends_at": "2026-05-01T20:00:00Z", "winner": "B", "winner_chosen_a'
         't": "2026-05-01T20:00:00Z", "winner_chosen_by": "time"}}}'
     ),
+    "sequence.published": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "sequence.published", '
+        '"livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id"'
+        ': "seq_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "sequence", "livemode": true, "name": "Five-'
+        'day challenge", "status": "active", "published_version": 1, "has_changes": false, "steps":'
+        ' [{"key": "text", "body": "text"}], "from": null, "entry": {}, "goal": null, "leave_on_rep'
+        'ly": true, "may_reenter": false, "quiet_hours": true, "anchor_at": null, "stats": {"entere'
+        'd": 120, "inside": 80, "completed": 30, "left": 10, "left_by_reason": {"replied": 7, "opte'
+        'd_out": 3}}, "version": "5f3a9c01d2e4b687", "published_at": null, "archived_at": null, "cr'
+        'eated_at": "2026-05-01T20:00:00Z"}}'
+    ),
+    "sequence.paused": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "sequence.paused", "li'
+        'vemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": "'
+        'seq_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "sequence", "livemode": true, "name": "Five-day'
+        ' challenge", "status": "paused", "published_version": 1, "has_changes": false, "steps": [{'
+        '"key": "text", "body": "text"}], "from": null, "entry": {}, "goal": null, "leave_on_reply"'
+        ': true, "may_reenter": false, "quiet_hours": true, "anchor_at": null, "stats": {"entered":'
+        ' 120, "inside": 80, "completed": 30, "left": 10, "left_by_reason": {"replied": 7, "opted_o'
+        'ut": 3}}, "version": "5f3a9c01d2e4b687", "published_at": null, "archived_at": null, "creat'
+        'ed_at": "2026-05-01T20:00:00Z"}}'
+    ),
+    "sequence.resumed": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "sequence.resumed", "l'
+        'ivemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": '
+        '"seq_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "sequence", "livemode": true, "name": "Five-da'
+        'y challenge", "status": "active", "published_version": 1, "has_changes": false, "steps": ['
+        '{"key": "text", "body": "text"}], "from": null, "entry": {}, "goal": null, "leave_on_reply'
+        '": true, "may_reenter": false, "quiet_hours": true, "anchor_at": null, "stats": {"entered"'
+        ': 120, "inside": 80, "completed": 30, "left": 10, "left_by_reason": {"replied": 7, "opted_'
+        'out": 3}}, "version": "5f3a9c01d2e4b687", "published_at": null, "archived_at": null, "crea'
+        'ted_at": "2026-05-01T20:00:00Z"}}'
+    ),
+    "sequence.archived": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "sequence.archived", "'
+        'livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id":'
+        ' "seq_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "sequence", "livemode": true, "name": "Five-d'
+        'ay challenge", "status": "archived", "published_version": 1, "has_changes": false, "steps"'
+        ': [{"key": "text", "body": "text"}], "from": null, "entry": {}, "goal": null, "leave_on_re'
+        'ply": true, "may_reenter": false, "quiet_hours": true, "anchor_at": null, "stats": {"enter'
+        'ed": 120, "inside": 80, "completed": 30, "left": 10, "left_by_reason": {"replied": 7, "opt'
+        'ed_out": 3}}, "version": "5f3a9c01d2e4b687", "published_at": null, "archived_at": "2026-05'
+        '-01T20:00:00Z", "created_at": "2026-05-01T20:00:00Z"}}'
+    ),
     "sequence.entered": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "sequence.entered", "l'
         'ivemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": '

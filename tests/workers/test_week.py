@@ -56,6 +56,7 @@ def readable() -> Iterator[Path]:
 
 
 @pytest.mark.processes
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("loopback_webhooks")
 @pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed")
 async def test_a_week_by_the_clock_is_the_week_lived(

@@ -54,9 +54,9 @@ async def begin(ctx: Context, at: datetime, dead_url: str) -> None:
     ]
     listed = await factories.make_list(ctx, people, name="Everybody")
     drawn = await factories.make_list(
-        ctx, [await factories.make_contact(ctx, f"+1212555{7000 + number}") for number in range(40)], name="Drawn"
+        ctx, [await factories.make_contact(ctx, f"+1212555{7000 + number}") for number in range(12)], name="Drawn"
     )
-    await make_endpoint(ctx, dead_url, ["message.delivered", "campaign.completed"])
+    await make_endpoint(ctx, dead_url, ["campaign.completed", "sequence.completed"])
     sequence = await make_sequence(ctx, steps=steps("Day 1", "Day 2", "Day 3"))
     for person in people[4:6]:
         await enroll(ctx, sequence, person)

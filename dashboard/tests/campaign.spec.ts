@@ -227,7 +227,9 @@ test("short links: a click is counted on the campaign's page", async ({ page, br
   await expect(page.locator('[data-step="Clicked"]')).toContainText("0");
   const sent = (await rest(page, "GET", `/messages?limit=1`)) as unknown as { data: readonly { body: string }[] };
   const link = /https?:\/\/\S+$/.exec(sent.data[0]!.body)![0];
-  const visitor = await (await browser.newContext()).newPage();
+  // A browser without a screen says so in its name, and is counted as a program.
+  const userAgent = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
+  const visitor = await (await browser.newContext({ userAgent })).newPage();
   // Where it leads to need not be reachable from here.
   const short = new URL(new URL(link).pathname, page.url()).toString();
   const answer = visitor.waitForResponse(short);

@@ -170,8 +170,11 @@ export function WebhookForm({ webhook, onClose, onMade }: { webhook?: WebhookFie
   const metadata = metadataOf(wanted.metadata);
   const submit = async () => {
     if (metadata === null) return;
-    const isAny = wanted.campaignIds.length === 0 && Object.keys(metadata).length === 0;
-    const filter = isAny ? null : { campaignIds: [...wanted.campaignIds], metadata };
+    // A part of the filter that asks for nothing is left out: an empty one would be refused.
+    const campaigns = wanted.campaignIds.length === 0 ? {} : { campaignIds: [...wanted.campaignIds] };
+    const values = Object.keys(metadata).length === 0 ? {} : { metadata };
+    const parts = { ...campaigns, ...values };
+    const filter = Object.keys(parts).length === 0 ? null : parts;
     const options = { autoReplay, standardWebhooks, batchSize: batchSize.trim() === "" ? null : Number(batchSize), filter };
     const input = { url: url.trim(), description: description.trim(), ...options, ...(reach === "all" ? { everyEvent: true } : { events: [...events] }) };
     if (webhook === undefined) {

@@ -47,6 +47,8 @@ READ_BY_LOADER: Mapping[str, str] = {
     "endpoints.get_webhook": "webhook",
     "sequences.get_sequence": "sequence",
     "enrollments.get_enrollment": "enrollment",
+    "templates.get_template": "messageTemplate",
+    "snippets.get_snippet": "snippet",
 }
 # Fields that read a list through a loader that reads those of many parents at once.
 LISTED_BY_LOADER: Mapping[str, str] = {
@@ -247,6 +249,12 @@ PARTS: Mapping[str, str] = {
     "tags.find_tag": "listing contacts",
     "contacts.ensure_contact": "sending to a new number, and replies from one",
     "events.record_encoded": "expanding a campaign",
+    "bodies.check_body": "writing a template",
+    "bodies.read_bodies": "sending a batch, and writing campaigns and sequences",
+    "bodies.read_body": "previewing a message, and writing a template",
+    "bodies.with_body": "sending a message",
+    "texts.read_steps": "writing a sequence",
+    "texts.with_texts": "writing and previewing a campaign",
     "exclusions.known_ids": "creating a campaign that leaves people out, and defining a sequence",
     "halting.halt": "pausing and canceling a campaign",
     "idempotency.answer_once": "every call with an idempotency key",

@@ -438,6 +438,18 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Another saved view of the page has this name.",
         "Update that one, or choose another name.",
     ),
+    (
+        ErrorCode.TEMPLATE_EXISTS,
+        (409,),
+        "Another template has this name.",
+        "Update that one, or choose another name.",
+    ),
+    (
+        ErrorCode.SNIPPET_EXISTS,
+        (409,),
+        "Another snippet has this name.",
+        "Update that one, or choose another name.",
+    ),
     (ErrorCode.SAVED_VIEW_LIMIT, (409,), "There are 50 saved views of this page.", "Delete one first."),
     (
         ErrorCode.FIELD_UNKNOWN,

@@ -83,6 +83,8 @@ class ErrorCode(StrEnum):
     KEYWORD_EXISTS = "keyword_exists"
     CANNED_ANSWER_EXISTS = "canned_answer_exists"
     SAVED_VIEW_EXISTS = "saved_view_exists"
+    TEMPLATE_EXISTS = "template_exists"
+    SNIPPET_EXISTS = "snippet_exists"
     SAVED_VIEW_LIMIT = "saved_view_limit"
     FIELD_UNKNOWN = "field_unknown"
     FILTER_TOO_DEEP = "filter_too_deep"

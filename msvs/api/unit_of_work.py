@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 import asyncpg
+from tortoise.exceptions import IntegrityError
+from tortoise.models import Model
 
 from msvs.api.notifier import WorkQueue as WorkQueue
 from msvs.api.notifier import notify_now
@@ -63,6 +65,15 @@ async def in_unit_of_work(work: Callable[[], Awaitable[T]]) -> T:
                 raise
             await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
     raise AssertionError("unreachable")
+
+
+async def save_unique(row: Model, refusal: Exception) -> None:
+    """Save a row in a unit of work of its own. Raises `refusal` where another row has what must be unique."""
+    try:
+        async with unit_of_work():
+            await row.save()
+    except IntegrityError:
+        raise refusal from None
 
 
 @asynccontextmanager

@@ -41,7 +41,7 @@ Load = Callable[[Info, UUID], Awaitable[Node | None]]
 # What it takes to learn whether there is such a thing, by the prefix of its id.
 READS: Mapping[str, Permission] = {
     **dict.fromkeys((ids.MESSAGE, ids.INBOUND, CANNED_ANSWER), Permission.MESSAGES_READ),
-    **dict.fromkeys((ids.CAMPAIGN, ids.SEQUENCE, ids.ENROLLMENT), Permission.CAMPAIGNS_READ),
+    **dict.fromkeys((ids.CAMPAIGN, ids.SEQUENCE, ids.ENROLLMENT, ids.TEMPLATE, ids.SNIPPET), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(
         (ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION, CONTACT_NOTE, ids.IMPORT, ids.LIST_SYNC),
         Permission.CONTACTS_READ,

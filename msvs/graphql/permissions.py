@@ -13,6 +13,10 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("cancelCampaign", "updateCampaign", "launchCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("cloneCampaign", "deleteCampaign", "preflightCampaign"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("archiveCampaign", "unarchiveCampaign"), Permission.CAMPAIGNS_WRITE),
+    **dict.fromkeys(
+        ("createMessageTemplate", "updateMessageTemplate", "deleteMessageTemplate"), Permission.CAMPAIGNS_WRITE
+    ),
+    **dict.fromkeys(("createSnippet", "updateSnippet", "deleteSnippet"), Permission.CAMPAIGNS_WRITE),
     "chooseWinner": Permission.CAMPAIGNS_WRITE,
     **dict.fromkeys(("createSequence", "updateSequence", "deleteSequence"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("publishSequence", "pauseSequence", "resumeSequence"), Permission.CAMPAIGNS_WRITE),

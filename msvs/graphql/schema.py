@@ -49,6 +49,7 @@ from msvs.graphql.statistics import StatisticsQuery
 from msvs.graphql.subscriptions import Subscription
 from msvs.graphql.suppressions import SuppressionMutation, SuppressionQuery
 from msvs.graphql.tags import TagMutation, TagQuery
+from msvs.graphql.templates import TemplateMutation, TemplateQuery
 from msvs.graphql.test_clocks import TestClockMutation, TestClockQuery
 from msvs.graphql.users import UserMutation, UserQuery
 from msvs.graphql.webhooks import WebhookMutation, WebhookQuery
@@ -65,6 +66,7 @@ class Query(
     MessageQuery,
     CampaignQuery,
     SequenceQuery,
+    TemplateQuery,
     ContactQuery,
     ImportQuery,
     ExportQuery,
@@ -107,6 +109,7 @@ class Mutation(
     MessageMutation,
     CampaignMutation,
     SequenceMutation,
+    TemplateMutation,
     PreviewMutation,
     ContactMutation,
     ImportMutation,

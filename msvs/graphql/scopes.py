@@ -36,6 +36,7 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("campaign", "campaigns", "campaignReconciliation", "campaignProgress"), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(("campaignActivity", "campaignLinks"), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(("sequence", "sequences", "sequenceStats", "enrollment", "enrollments"), Permission.CAMPAIGNS_READ),
+    **dict.fromkeys(("messageTemplate", "messageTemplates", "snippet", "snippets"), Permission.CAMPAIGNS_READ),
     "campaignPreview": Permission.CAMPAIGNS_WRITE,
     **dict.fromkeys(("contact", "contacts", "contactList", "contactLists", "contactExport"), Permission.CONTACTS_READ),
     **dict.fromkeys(("joinKeyword", "joinKeywords", "suppression", "suppressions"), Permission.CONTACTS_READ),
@@ -64,7 +65,7 @@ TYPES: Mapping[str, Permission] = {
         ("Message", "InboundMessage", "InboxThread", "ThreadMessage", "MessageExplanation", "Handset", "CannedAnswer"),
         Permission.MESSAGES_READ,
     ),
-    **dict.fromkeys(("Campaign", "Sequence", "Enrollment"), Permission.CAMPAIGNS_READ),
+    **dict.fromkeys(("Campaign", "Sequence", "Enrollment", "MessageTemplate", "Snippet"), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(
         ("Contact", "ContactList", "JoinKeyword", "Suppression", "Segment", "ConsentEvent", "ContactNote"),
         Permission.CONTACTS_READ,

@@ -248,7 +248,7 @@ class StepConditionInput:
     pass
 
 
-@request_input(requests.SequenceStep, only_if=StepConditionInput)
+@request_input(requests.SequenceStepCreate, only_if=StepConditionInput)
 class SequenceStepInput:
     pass
 

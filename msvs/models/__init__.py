@@ -65,6 +65,7 @@ from msvs.models.sequences import (
 )
 from msvs.models.syncs import ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
 from msvs.models.tags import Tag
+from msvs.models.templates import MessageTemplate, Snippet
 from msvs.models.twilio import StatusCallback, TwilioMessage
 from msvs.models.users import (
     AccountToken,
@@ -145,6 +146,7 @@ __all__ = [
     "MessagePart",
     "MessageSequence",
     "MessageStatus",
+    "MessageTemplate",
     "Notification",
     "OnUnknown",
     "Operator",
@@ -172,6 +174,7 @@ __all__ = [
     "SequenceVersion",
     "Session",
     "ShortLink",
+    "Snippet",
     "SourceStatus",
     "StatusCallback",
     "StoredCarrierEvent",

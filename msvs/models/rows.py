@@ -1742,6 +1742,37 @@ class MessageSequenceRow(Protocol):
     def updated_at(self) -> datetime: ...
 
 
+class MessageTemplateRow(Protocol):
+    """A row of `message_templates`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def tags(self) -> list[str] | None: ...
+
+    @property
+    def archived_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
 class NotificationRow(Protocol):
     """A row of `notifications`."""
 
@@ -2408,6 +2439,31 @@ class ShortLinkRow(Protocol):
 
     @property
     def last_clicked_at(self) -> datetime | None: ...
+
+
+class SnippetRow(Protocol):
+    """A row of `snippets`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
 
 
 class StatusCallbackRow(Protocol):

@@ -37,6 +37,8 @@ TAGS: Mapping[str, str] = {
     "Imports": "Import contacts from files: upload, map, check, run and undo.",
     "Suppressions": "Phones to which nothing is sent, and consent records.",
     "Lists": "Collections of contacts to send to as a group.",
+    "Templates": "Bodies under names, to create messages, campaigns and steps of sequences with.",
+    "Snippets": "Pieces of text that bodies include by their names.",
     "Keywords": "Words that opt in anyone who texts them, and add them to a list.",
     "Segments": "Saved filters over contacts.",
     "Credits": "The balance, its movements, and purchases.",
@@ -266,6 +268,8 @@ PATH_IDS: Mapping[str, str] = {
     "events": ids.EVENT,
     "inbound": ids.INBOUND,
     "keywords": ids.KEYWORD,
+    "templates": ids.TEMPLATE,
+    "snippets": ids.SNIPPET,
     "senders": ids.SENDER,
     "api_keys": ids.API_KEY,
     "credits": PURCHASE,
@@ -310,6 +314,8 @@ RESOURCE_IDS: Mapping[str, str] = {
     "MessageSequence": ids.SEQUENCE,
     "SequenceStats": ids.SEQUENCE,
     "Enrollment": ids.ENROLLMENT,
+    "Template": ids.TEMPLATE,
+    "Snippet": ids.SNIPPET,
 }
 REFERENCES: Mapping[str, str] = {
     "campaign_id": ids.CAMPAIGN,

@@ -40,6 +40,9 @@ EVENTS: Mapping[EventType, str] = {
     EventType.SEQUENCE_ENTERED: "Contact entered a sequence.",
     EventType.SEQUENCE_COMPLETED: "Contact took the last step of a sequence.",
     EventType.SEQUENCE_LEFT: "Contact left a sequence before its end; `data.reason` tells why.",
+    EventType.TEMPLATE_CREATED: "Template created.",
+    EventType.TEMPLATE_UPDATED: "Template changed, archived or taken out of the archive.",
+    EventType.TEMPLATE_DELETED: "Template deleted; `data` is the template as it was.",
     EventType.CONTACT_MERGED: "Contact merged into another, which is `data`; `data.merged_id` is the one that is gone.",
     EventType.CONTACT_UNREACHABLE: (
         "Messages to the contact's number failed again and again: campaigns skip it. `data.unreachable` tells why."
@@ -70,6 +73,7 @@ EVENT_DATA: Mapping[str, str] = {
     "contact": "Contact",
     "campaign": "Campaign",
     "sequence": "Enrollment",
+    "template": "Template",
     "import": "Import",
     "bulk_action": "BulkAction",
     "list": "ListSync",
@@ -181,6 +185,9 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
     EventType.SEQUENCE_ENTERED: {},
     EventType.SEQUENCE_COMPLETED: {"state": "completed", "step": None, "due_at": None, "ended_at": AT},
     EventType.SEQUENCE_LEFT: {"state": "left", "reason": "replied", "step": None, "due_at": None, "ended_at": AT},
+    EventType.TEMPLATE_CREATED: {},
+    EventType.TEMPLATE_UPDATED: {"archived_at": AT},
+    EventType.TEMPLATE_DELETED: {},
     EventType.CONTACT_MERGED: {"merged_id": f"con_{ULID}"},
     EventType.CONTACT_UNREACHABLE: {
         "unreachable": {"at": AT, "code": "invalid_number", "message": FAILURES["invalid_number"]}

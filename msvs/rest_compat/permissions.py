@@ -31,6 +31,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         (
             *("listCampaigns", "retrieveCampaign", "listCampaignLinks", "retrieveAbTest", "reconcileCampaign"),
+            *("listTemplates", "retrieveTemplate", "listSnippets", "retrieveSnippet"),
             *("listSequences", "retrieveSequence", "retrieveSequenceStats", "listEnrollments", "retrieveEnrollment"),
         ),
         Permission.CAMPAIGNS_READ,
@@ -41,6 +42,8 @@ PERMISSIONS: Mapping[str, Permission] = {
             *("createCampaign", "previewCampaign", "updateCampaign", "deleteCampaign", "launchCampaign"),
             *("cloneCampaign", "cancelCampaign", "pauseCampaign", "resumeCampaign"),
             *("archiveCampaign", "unarchiveCampaign"),
+            *("createTemplate", "updateTemplate", "deleteTemplate"),
+            *("createSnippet", "updateSnippet", "deleteSnippet"),
             *("createSequence", "updateSequence", "deleteSequence", "publishSequence", "pauseSequence"),
             *("resumeSequence", "archiveSequence", "createEnrollment", "removeEnrollment"),
         ),

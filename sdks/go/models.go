@@ -330,10 +330,12 @@ const (
 	ErrorCodeSequenceState            ErrorCode = "sequence_state"
 	ErrorCodeServiceUnavailable       ErrorCode = "service_unavailable"
 	ErrorCodeSignUpClosed             ErrorCode = "sign_up_closed"
+	ErrorCodeSnippetExists            ErrorCode = "snippet_exists"
 	ErrorCodeSourceLimit              ErrorCode = "source_limit"
 	ErrorCodeSourcePaused             ErrorCode = "source_paused"
 	ErrorCodeSourceState              ErrorCode = "source_state"
 	ErrorCodeSuppressionExists        ErrorCode = "suppression_exists"
+	ErrorCodeTemplateExists           ErrorCode = "template_exists"
 	ErrorCodeTemplateInvalid          ErrorCode = "template_invalid"
 	ErrorCodeTestClockAdvancing       ErrorCode = "test_clock_advancing"
 	ErrorCodeTestClockExists          ErrorCode = "test_clock_exists"
@@ -401,6 +403,9 @@ const (
 	EventTypeSequenceEntered      EventType = "sequence.entered"
 	EventTypeSequenceCompleted    EventType = "sequence.completed"
 	EventTypeSequenceLeft         EventType = "sequence.left"
+	EventTypeTemplateCreated      EventType = "template.created"
+	EventTypeTemplateUpdated      EventType = "template.updated"
+	EventTypeTemplateDeleted      EventType = "template.deleted"
 	EventTypeImportCompleted      EventType = "import.completed"
 	EventTypeBulkActionCompleted  EventType = "bulk_action.completed"
 	EventTypeListSyncCompleted    EventType = "list.sync.completed"
@@ -866,6 +871,9 @@ const (
 	SubscribedEventSequenceEntered      SubscribedEvent = "sequence.entered"
 	SubscribedEventSequenceCompleted    SubscribedEvent = "sequence.completed"
 	SubscribedEventSequenceLeft         SubscribedEvent = "sequence.left"
+	SubscribedEventTemplateCreated      SubscribedEvent = "template.created"
+	SubscribedEventTemplateUpdated      SubscribedEvent = "template.updated"
+	SubscribedEventTemplateDeleted      SubscribedEvent = "template.deleted"
 	SubscribedEventImportCompleted      SubscribedEvent = "import.completed"
 	SubscribedEventBulkActionCompleted  SubscribedEvent = "bulk_action.completed"
 	SubscribedEventListSyncCompleted    SubscribedEvent = "list.sync.completed"
@@ -1299,10 +1307,11 @@ func (v CampaignClone) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 type CampaignCreate struct {
 	// Internal name (your team only).
 	Name string `json:"name"`
-	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
-	Body string `json:"body"`
 	// The audience.
 	Audience Audience `json:"audience"`
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
+	Body string `json:"body,omitempty"`
 	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
 	// none is given.
 	From    *string  `json:"from,omitempty"`
@@ -1334,6 +1343,8 @@ type CampaignCreate struct {
 	ShortenLinks *bool          `json:"shorten_links,omitempty"`
 	Utm          *Utm           `json:"utm,omitempty"`
 	AbTest       *AbTestOptions `json:"ab_test,omitempty"`
+	// A template, whose body is used as it stands now. Give this or `body`.
+	TemplateID *string `json:"template_id,omitempty"`
 	// A preflight of the campaign, at most 24 hours old.
 	Preflight *string `json:"preflight,omitempty"`
 	// The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its start, and before
@@ -1549,8 +1560,11 @@ type CampaignPreviewCreate struct {
 	ShortenLinks *bool          `json:"shorten_links,omitempty"`
 	Utm          *Utm           `json:"utm,omitempty"`
 	AbTest       *AbTestOptions `json:"ab_test,omitempty"`
-	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
-	Body string `json:"body"`
+	// A template, whose body is used as it stands now. Give this or `body`.
+	TemplateID *string `json:"template_id,omitempty"`
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
+	Body string `json:"body,omitempty"`
 	// The audience.
 	Audience Audience `json:"audience"`
 	// The name, which is ignored.
@@ -1631,8 +1645,11 @@ func (v *CampaignTestSent) UnmarshalJSON(text []byte) error {
 type CampaignUpdate struct {
 	// Internal name (your team only).
 	Name *string `json:"name,omitempty"`
-	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
 	Body *string `json:"body,omitempty"`
+	// A template, whose body becomes the campaign's as it stands now.
+	TemplateID *string `json:"template_id,omitempty"`
 	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
 	// none is given.
 	From *Opt[string] `json:"from,omitempty"`
@@ -3449,8 +3466,9 @@ func (v *MessageBatchEntry) UnmarshalJSON(text []byte) error {
 type MessageCreate struct {
 	// Recipient phone in E.164 format.
 	To string `json:"to"`
-	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
-	Body string `json:"body"`
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
+	Body string `json:"body,omitempty"`
 	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
 	// none is given.
 	From *string `json:"from,omitempty"`
@@ -3469,6 +3487,8 @@ type MessageCreate struct {
 	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
 	// Their hosts must be public names. False if it is left out.
 	ShortenLinks *bool `json:"shorten_links,omitempty"`
+	// A template, whose body is used as it stands now. Give this or `body`.
+	TemplateID *string `json:"template_id,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
@@ -4182,7 +4202,7 @@ type SequenceCreate struct {
 	// The steps and options to begin with, for all that is not given.
 	Template *SequenceCreateTemplate `json:"template,omitempty"`
 	// The steps, in their order.
-	Steps []SequenceStep `json:"steps,omitempty"`
+	Steps []SequenceStepCreate `json:"steps,omitempty"`
 	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
 	// none is given.
 	From  *string        `json:"from,omitempty"`
@@ -4239,8 +4259,39 @@ func (v *SequenceStats) UnmarshalJSON(text []byte) error {
 type SequenceStep struct {
 	// A name of the step, unique in the sequence.
 	Key string `json:"key"`
-	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
 	Body string `json:"body"`
+	// The number of minutes to wait after the step before it, or after entering.
+	WaitMinutes int64 `json:"wait_minutes"`
+	// The number of minutes after the anchor, such as the start of a webinar, at which it is due; less than 0 for
+	// before it. It takes the place of `wait_minutes`. A step is skipped that would be more than 60 minutes late.
+	AnchorMinutes *int64 `json:"anchor_minutes"`
+	// The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock.
+	SendAtLocal *string        `json:"send_at_local"`
+	OnlyIf      *StepCondition `json:"only_if"`
+	// What happens if the condition does not hold: `skip` the step (if none is given), or `leave`.
+	Otherwise *SequenceStepOtherwise `json:"otherwise"`
+	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
+	// Their hosts must be public names. False if it is left out.
+	ShortenLinks *bool `json:"shorten_links"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *SequenceStep) UnmarshalJSON(text []byte) error {
+	type plain SequenceStep
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// SequenceStepCreate: A step to write: `template_id` may stand for its body.
+type SequenceStepCreate struct {
+	// A name of the step, unique in the sequence.
+	Key string `json:"key"`
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
+	Body *string `json:"body,omitempty"`
 	// The number of minutes to wait after the step before it, or after entering.
 	WaitMinutes *int64 `json:"wait_minutes,omitempty"`
 	// The number of minutes after the anchor, such as the start of a webinar, at which it is due; less than 0 for
@@ -4254,10 +4305,12 @@ type SequenceStep struct {
 	// Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted.
 	// Their hosts must be public names. False if it is left out.
 	ShortenLinks *bool `json:"shorten_links,omitempty"`
+	// A template, whose body is used as it stands now. Give this or `body`.
+	TemplateID *string `json:"template_id,omitempty"`
 }
 
 // MarshalJSON writes the fields that are set.
-func (v SequenceStep) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+func (v SequenceStepCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // SequenceStepStats: What became of a step of one version of a sequence.
 type SequenceStepStats struct {
@@ -4314,7 +4367,7 @@ type SequenceUpdate struct {
 	// Internal name (your team only).
 	Name *string `json:"name,omitempty"`
 	// The steps, in their order.
-	Steps []SequenceStep `json:"steps,omitempty"`
+	Steps []SequenceStepCreate `json:"steps,omitempty"`
 	// Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
 	// none is given.
 	From  *Opt[string]        `json:"from,omitempty"`
@@ -4439,6 +4492,60 @@ func (v *SkippedCount) UnmarshalJSON(text []byte) error {
 	type plain SkippedCount
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
+
+// Snippet: A piece of text that bodies include by its name.
+type Snippet struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// The name, which must be unique: lower case letters, digits, `-` and `_`, at most 40. Bodies include it as
+	// {snippet.name}.
+	Name string `json:"name"`
+	// The text. It may have {variables}, but no other snippet.
+	Body string `json:"body"`
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
+	Version string `json:"version"`
+	// When it was created.
+	CreatedAt time.Time `json:"created_at"`
+	// When it was last changed.
+	UpdatedAt time.Time `json:"updated_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Snippet) UnmarshalJSON(text []byte) error {
+	type plain Snippet
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// SnippetCreate: A new snippet.
+type SnippetCreate struct {
+	// The name, which must be unique: lower case letters, digits, `-` and `_`, at most 40. Bodies include it as
+	// {snippet.name}.
+	Name string `json:"name"`
+	// The text. It may have {variables}, but no other snippet.
+	Body string `json:"body"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v SnippetCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// SnippetUpdate: Changes to a snippet. What was created with it keeps its text.
+type SnippetUpdate struct {
+	// The name, which must be unique: lower case letters, digits, `-` and `_`, at most 40. Bodies include it as
+	// {snippet.name}.
+	Name *string `json:"name,omitempty"`
+	// The text. It may have {variables}, but no other snippet.
+	Body *string `json:"body,omitempty"`
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
+	Version *string `json:"version,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v SnippetUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // SourceField: A field that people of the service have.
 type SourceField struct {
@@ -4691,6 +4798,74 @@ func (v *Tag) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// Template: A body under a name, to create messages, campaigns and steps of sequences with.
+type Template struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// The name, which must be unique.
+	Name string `json:"name"`
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
+	Body string `json:"body"`
+	// The names of the variables in the body, not those in its snippets.
+	Variables []string `json:"variables"`
+	// The names of the snippets in the body.
+	Snippets []string `json:"snippets"`
+	// Its tags, for your team: kept in lower case, in order.
+	Tags []string `json:"tags"`
+	// When it was archived; null if it is not.
+	ArchivedAt *time.Time `json:"archived_at"`
+	// A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+	// between.
+	Version string `json:"version"`
+	// When it was created.
+	CreatedAt time.Time `json:"created_at"`
+	// When it was last changed.
+	UpdatedAt time.Time `json:"updated_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Template) UnmarshalJSON(text []byte) error {
+	type plain Template
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// TemplateCreate: A new template.
+type TemplateCreate struct {
+	// The name, which must be unique.
+	Name string `json:"name"`
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
+	Body string `json:"body"`
+	// Its tags, for your team: kept in lower case, in order.
+	Tags []string `json:"tags,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v TemplateCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// TemplateUpdate: Changes to a template. What was created with it keeps its text.
+type TemplateUpdate struct {
+	// The name, which must be unique.
+	Name *string `json:"name,omitempty"`
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
+	Body *string `json:"body,omitempty"`
+	// Its tags, for your team: kept in lower case, in order.
+	Tags *Opt[[]string] `json:"tags,omitempty"`
+	// Whether it is put away. It can still be used by its id.
+	Archived *bool `json:"archived,omitempty"`
+	// The version that you read. If the current one differs, nothing changes: 409 `version_conflict`.
+	Version *string `json:"version,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v TemplateUpdate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // TestCarrier: The script of the sandbox's carrier. The sandbox's numbers do what is documented of them all the same.
 type TestCarrier struct {
 	Object string `json:"object"`
@@ -4795,7 +4970,8 @@ func (v TestClockCreate) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // ThreadAnswer: An answer to a contact.
 type ThreadAnswer struct {
-	// SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+	// SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+	// and snippets as {snippet.name}.
 	Body string `json:"body"`
 	// The sender; by default, the one to which the contact wrote.
 	From *string `json:"from,omitempty"`
@@ -5005,6 +5181,8 @@ func (v *Variant) UnmarshalJSON(text []byte) error {
 type VariantOptions struct {
 	// The text; the campaign's own if it is left out.
 	Body *string `json:"body,omitempty"`
+	// A template, whose body is used as it stands now. Give this or `body`.
+	TemplateID *string `json:"template_id,omitempty"`
 	// The sender; the campaign's own if it is left out.
 	From *string `json:"from,omitempty"`
 	// Its share of the test in percent. Give it for all variants, so that they add up to 100, or for none: then they
@@ -5346,6 +5524,8 @@ func newEventData(kind EventType) any {
 		return new(MessageSequence)
 	case EventTypeSequenceEntered, EventTypeSequenceCompleted, EventTypeSequenceLeft:
 		return new(Enrollment)
+	case EventTypeTemplateCreated, EventTypeTemplateUpdated, EventTypeTemplateDeleted:
+		return new(Template)
 	case EventTypeImportCompleted:
 		return new(Import)
 	case EventTypeBulkActionCompleted:

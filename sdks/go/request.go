@@ -449,7 +449,7 @@ func marshalSet(parameters any) ([]byte, error) {
 	value, text := reflect.ValueOf(parameters), []byte{'{'}
 	for place := 0; place < value.NumField(); place++ {
 		name, further, _ := strings.Cut(value.Type().Field(place).Tag.Get("json"), ",")
-		if further == "omitempty" && value.Field(place).IsNil() {
+		if further == "omitempty" && value.Field(place).IsZero() {
 			continue
 		}
 		member, err := marshal(value.Field(place).Interface())

@@ -28,6 +28,10 @@ type resources struct {
 	Imports *ImportsService
 	// Collections of contacts to send to as a group.
 	Lists *ListsService
+	// Bodies under names, to create messages, campaigns and steps of sequences with.
+	Templates *TemplatesService
+	// Pieces of text that bodies include by their names.
+	Snippets *SnippetsService
 	// Words that opt in anyone who texts them, and add them to a list.
 	Keywords *KeywordsService
 	// Saved filters over contacts.
@@ -62,6 +66,8 @@ func newResources(c *Client) resources {
 	r.Exports = &ExportsService{c}
 	r.Imports = &ImportsService{c}
 	r.Lists = &ListsService{c}
+	r.Templates = &TemplatesService{c}
+	r.Snippets = &SnippetsService{c}
 	r.Keywords = &KeywordsService{c}
 	r.Segments = &SegmentsService{c}
 	r.Credits = &CreditsService{c}
@@ -985,6 +991,100 @@ func (s *ListsService) Connectors(ctx context.Context, params ListsConnectorsPar
 // ConnectorsAutoPaging goes through all pages of Connectors.
 func (s *ListsService) ConnectorsAutoPaging(ctx context.Context, params ListsConnectorsParams, options ...RequestOption) *Iterator[Connector] {
 	return iterate[Connector](ctx, s.client, "/v1/connectors", queryOf(params), options)
+}
+
+// TemplatesService: Bodies under names, to create messages, campaigns and steps of sequences with.
+type TemplatesService struct{ client *Client }
+
+// Create: Create a template: a body under a name, to send messages and campaigns with.
+func (s *TemplatesService) Create(ctx context.Context, params TemplateCreate, options ...RequestOption) (*Template, error) {
+	return call[Template](ctx, s.client, "POST", "/v1/templates", nil, params, options)
+}
+
+// TemplatesListParams says which page of a list, and of what.
+type TemplatesListParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+	// Only templates whose name contains this text, in upper or lower case.
+	Q *string `url:"q"`
+	// Only templates with this tag.
+	Tag *string `url:"tag"`
+	// Only archived templates if true, only others if false; both if it is left out.
+	Archived *bool `url:"archived"`
+}
+
+// List: List templates.
+func (s *TemplatesService) List(ctx context.Context, params TemplatesListParams, options ...RequestOption) (*Page[Template], error) {
+	return list[Template](ctx, s.client, "/v1/templates", queryOf(params), options)
+}
+
+// ListAutoPaging goes through all pages of List.
+func (s *TemplatesService) ListAutoPaging(ctx context.Context, params TemplatesListParams, options ...RequestOption) *Iterator[Template] {
+	return iterate[Template](ctx, s.client, "/v1/templates", queryOf(params), options)
+}
+
+// Retrieve: Retrieve a template.
+func (s *TemplatesService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Template, error) {
+	return call[Template](ctx, s.client, "GET", pathOf("/v1/templates/%s", id), nil, nil, options)
+}
+
+// Update: Update a template; what was created with it keeps its text.
+func (s *TemplatesService) Update(ctx context.Context, id string, params TemplateUpdate, options ...RequestOption) (*Template, error) {
+	return call[Template](ctx, s.client, "POST", pathOf("/v1/templates/%s", id), nil, params, options)
+}
+
+// Delete: Delete a template; what was created with it keeps its text.
+func (s *TemplatesService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
+	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/templates/%s", id), nil, nil, options)
+}
+
+// SnippetsService: Pieces of text that bodies include by their names.
+type SnippetsService struct{ client *Client }
+
+// Create: Create a snippet: a piece of text that bodies include as {snippet.name}.
+func (s *SnippetsService) Create(ctx context.Context, params SnippetCreate, options ...RequestOption) (*Snippet, error) {
+	return call[Snippet](ctx, s.client, "POST", "/v1/snippets", nil, params, options)
+}
+
+// SnippetsListParams says which page of a list, and of what.
+type SnippetsListParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+	// Only the snippet of this name.
+	Name *string `url:"name"`
+}
+
+// List: List snippets.
+func (s *SnippetsService) List(ctx context.Context, params SnippetsListParams, options ...RequestOption) (*Page[Snippet], error) {
+	return list[Snippet](ctx, s.client, "/v1/snippets", queryOf(params), options)
+}
+
+// ListAutoPaging goes through all pages of List.
+func (s *SnippetsService) ListAutoPaging(ctx context.Context, params SnippetsListParams, options ...RequestOption) *Iterator[Snippet] {
+	return iterate[Snippet](ctx, s.client, "/v1/snippets", queryOf(params), options)
+}
+
+// Retrieve: Retrieve a snippet.
+func (s *SnippetsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Snippet, error) {
+	return call[Snippet](ctx, s.client, "GET", pathOf("/v1/snippets/%s", id), nil, nil, options)
+}
+
+// Update: Update a snippet; what was created with it keeps its text.
+func (s *SnippetsService) Update(ctx context.Context, id string, params SnippetUpdate, options ...RequestOption) (*Snippet, error) {
+	return call[Snippet](ctx, s.client, "POST", pathOf("/v1/snippets/%s", id), nil, params, options)
+}
+
+// Delete: Delete a snippet; what was created with it keeps its text.
+func (s *SnippetsService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
+	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/snippets/%s", id), nil, nil, options)
 }
 
 // KeywordsService: Words that opt in anyone who texts them, and add them to a list.

@@ -179,6 +179,26 @@ OPERATIONS = (
               lambda s: {"id": s.contact_list, "contactIds": [s.spare, s.ana, "con_1"]}),
     Operation("RemoveContactFromList", 4, lambda s: {"removeContactFromList.contactCount": 1},
               lambda s: {"id": s.contact_list, "contactId": s.ana}),
+    Operation("MessageTemplates", 2, lambda s: {
+        "messageTemplates.nodes.0.id": s.template, "messageTemplates.nodes.0.snippets": ["signature"],
+        "messageTemplates.totalCount": 1}, lambda s: {"q": "clos", "archived": False}),
+    Operation("MessageTemplate", 1, lambda s: {
+        "messageTemplate.name": "Close", "messageTemplate.variables": ["first_name"]}, lambda s: {"id": s.template}),
+    Operation("CreateMessageTemplate", 2, lambda s: {
+        "createMessageTemplate.name": "Open", "createMessageTemplate.tags": ["launch"]},
+              lambda s: {"input": {"name": "Open", "body": "Doors open", "tags": ["Launch"]}}),
+    Operation("UpdateMessageTemplate", 3, lambda s: {"updateMessageTemplate.name": "Last call"},
+              lambda s: {"id": s.template, "input": {"name": "Last call"}}),
+    Operation("DeleteMessageTemplate", 3, lambda s: {"deleteMessageTemplate.id": s.template},
+              lambda s: {"id": s.template}),
+    Operation("Snippets", 2, lambda s: {"snippets.nodes.0.id": s.snippet, "snippets.totalCount": 1},
+              lambda s: {"name": "signature"}),
+    Operation("Snippet", 1, lambda s: {"snippet.body": "Ana"}, lambda s: {"id": s.snippet}),
+    Operation("CreateSnippet", 1, lambda s: {"createSnippet.name": "address"},
+              lambda s: {"input": {"name": "address", "body": "cohortlabs.co"}}),
+    Operation("UpdateSnippet", 2, lambda s: {"updateSnippet.body": "Ana, Cohort Labs"},
+              lambda s: {"id": s.snippet, "input": {"body": "Ana, Cohort Labs"}}),
+    Operation("DeleteSnippet", 2, lambda s: {"deleteSnippet.id": s.snippet}, lambda s: {"id": s.snippet}),
     Operation("Sequences", 4, lambda s: {
         "sequences.nodes.0.id": s.draft_sequence, "sequences.nodes.2.stats.inside": 1, "sequences.totalCount": 3}),
     Operation("Sequence", 3, lambda s: {

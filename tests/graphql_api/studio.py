@@ -17,7 +17,9 @@ from msvs.api.contacts import segments, suppressions
 from msvs.api.context import Context
 from msvs.api.dispatch import senders
 from msvs.api.inbound import keywords, replies
-from msvs.api.messages import messages
+from msvs.api.messages import messages, snippets, templates
+from msvs.api.messages.snippets import CreateSnippet
+from msvs.api.messages.templates import CreateTemplate
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import endpoints
 from msvs.models import AuditEntry, Event, Membership, Role, User, WebhookAttempt, Workspace
@@ -39,6 +41,8 @@ class Studio:
     spare: str
     contact_list: str
     keyword: str
+    snippet: str
+    template: str
     sequence: str
     paused_sequence: str
     draft_sequence: str
@@ -76,6 +80,9 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
     later = datetime.now(UTC) + timedelta(days=2)
     async with unit_of_work():
         segment = await segments.create_segment(ctx, "VIP", VIP)
+        snippet = await snippets.create_snippet(ctx, CreateSnippet(name="signature", body="Ana"))
+        body = "Hi {firstName|there}. {snippet.signature}"
+        template = await templates.create_template(ctx, CreateTemplate(name="Close", body=body))
         keyword = await keywords.create_keyword(
             ctx, keywords.CreateKeyword("COHORT6", ids.encode_id(ids.CONTACT_LIST, contact_list.id))
         )
@@ -134,6 +141,8 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         spare=ids.encode_id(ids.CONTACT, spare.id),
         contact_list=ids.encode_id(ids.CONTACT_LIST, contact_list.id),
         keyword=ids.encode_id(ids.KEYWORD, keyword.id),
+        snippet=ids.encode_id(ids.SNIPPET, snippet.id),
+        template=ids.encode_id(ids.TEMPLATE, template.id),
         sequence=ids.encode_id(ids.SEQUENCE, sequence.id),
         paused_sequence=ids.encode_id(ids.SEQUENCE, paused_sequence.id),
         draft_sequence=ids.encode_id(ids.SEQUENCE, draft_sequence.id),

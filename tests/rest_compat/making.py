@@ -39,6 +39,8 @@ NOUNS = {
     "inbound": "inbound",
     "senders": "sender",
     "keywords": "keyword",
+    "snippets": "snippet",
+    "templates": "template",
     "suppressions": "suppression",
     "api_keys": "api_key",
     "imports": "import",
@@ -96,6 +98,8 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     contact = message["contact_id"]
     contact_list = (await post(client, "/v1/lists", name="Cohort 06"))["id"]
     await post(client, f"/v1/lists/{contact_list}/contacts", 200, contact_ids=[contact])
+    snippet = await post(client, "/v1/snippets", name="signature", body="Ana")
+    template = await post(client, "/v1/templates", name="Close", body="Hi. {snippet.signature}")
     keyword = await post(client, "/v1/keywords", word="COHORT5", list_id=contact_list)
     segment = await post(client, "/v1/segments", name="Everybody", filter=EVERY)
     campaign = await post(
@@ -135,6 +139,8 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         "other_contact": (await post(client, "/v1/contacts", phone="+12125550198"))["id"],
         "list": contact_list,
         "keyword": keyword["id"],
+        "snippet": snippet["id"],
+        "template": template["id"],
         "segment": segment["id"],
         "campaign": campaign["id"],
         "sequence": sequence["id"],

@@ -182,6 +182,8 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         assert (data["completed_at"] is not None) is (verb == "completed")
         assert (data["canceled_at"] is not None) is (verb == "canceled")
         assert (data["dispatched_at"] is not None) is (verb not in ("started", "tested", "winner_chosen"))
+    elif subject == "template":
+        assert (data["archived_at"] is not None) is (verb == "updated")
     elif subject == "sequence":
         assert data["state"] == {"entered": "active"}.get(verb, verb)
         assert (data["reason"] is not None) is (verb == "left")
@@ -240,10 +242,11 @@ def test_every_component_is_used_and_every_reference_leads_somewhere() -> None:
 
 def test_limits_are_in_the_schemas() -> None:
     schemas = DOCUMENT["components"]["schemas"]
-    assert schemas["MessageCreate"]["required"] == ["to", "body"]
+    # A template may stand for the body.
+    assert schemas["MessageCreate"]["required"] == ["to"]
     assert schemas["MessageCreate"]["additionalProperties"] is False
     assert schemas["MessageCreate"]["properties"]["body"]["maxLength"] == 1600
-    assert schemas["CampaignCreate"]["required"] == ["name", "body", "audience"]
+    assert schemas["CampaignCreate"]["required"] == ["name", "audience"]
     limit = next(each for each in DOCUMENT["paths"]["/v1/messages"]["get"]["parameters"] if each["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20, "format": "int32"}
 

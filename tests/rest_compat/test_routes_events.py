@@ -229,6 +229,13 @@ async def reach_a_number(client: httpx.AsyncClient) -> None:
     assert again["unreachable"] is None
 
 
+async def keep_a_template(client: httpx.AsyncClient) -> None:
+    template = await post(client, "/v1/templates", name="Close", body="Cart closes tonight.")
+    await post(client, f"/v1/templates/{template['id']}", 200, archived=True)
+    response = await client.delete(f"/v1/templates/{template['id']}")
+    assert response.status_code == 200, response.text
+
+
 MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[object]]] = {
     EventType.MESSAGE_QUEUED: lambda client: message_to(client, "+14155550123"),
     EventType.MESSAGE_SENT: lambda client: message_to(client, "+14155550108"),
@@ -257,6 +264,9 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[object]]] = {
     EventType.SEQUENCE_ENTERED: enter_a_sequence,
     EventType.SEQUENCE_COMPLETED: complete_a_sequence,
     EventType.SEQUENCE_LEFT: leave_a_sequence,
+    EventType.TEMPLATE_CREATED: keep_a_template,
+    EventType.TEMPLATE_UPDATED: keep_a_template,
+    EventType.TEMPLATE_DELETED: keep_a_template,
     EventType.CONTACT_MERGED: merge_contacts,
     EventType.CONTACT_UNREACHABLE: lose_a_number,
     EventType.CONTACT_REACHABLE: reach_a_number,

@@ -38,6 +38,8 @@ TABLES = (
     "contact_lists",
     "list_members",
     "keywords",
+    "message_templates",
+    "snippets",
     "segments",
     "webhook_endpoints",
     "webhook_deliveries",

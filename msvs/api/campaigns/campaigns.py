@@ -26,6 +26,7 @@ from msvs.api.campaigns.requests import (
     ListCampaigns,
     UpdateCampaign,
 )
+from msvs.api.campaigns.texts import with_texts
 from msvs.api.campaigns.variants import (
     check_ab_test,
     check_contents,
@@ -49,6 +50,7 @@ from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_usable
 from msvs.api.dispatch.short_links import check_utm
 from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest, check_version
+from msvs.api.messages.bodies import given_body
 from msvs.api.messages.messages import (
     SendMessage,
     Variables,
@@ -91,6 +93,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     """
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
+    data = await with_texts(ctx, data)
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     utm = check_utm(data.utm)
     due_at = check_schedule(data.scheduled_at, now)
@@ -99,7 +102,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
         name=_check_name(data.name),
-        body=data.body,
+        body=given_body(data.body),
         sender=await check_campaign_sender(ctx, workspace, data.from_),
         audience=await _check_audience(
             ctx, data.list_ids, data.segment_id, data.contact_ids, may_lack=bool(data.draft)
@@ -148,6 +151,7 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     if data == UpdateCampaign(version=data.version):
         return campaign
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
+    data = await with_texts(ctx, data)
     await _change(ctx, campaign, data, workspace, now)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now)
     await campaign.save()

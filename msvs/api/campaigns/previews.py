@@ -19,6 +19,7 @@ from msvs.api.campaigns import audiences, checks
 from msvs.api.campaigns.audiences import Members
 from msvs.api.campaigns.exclusions import Exclusion, check_exclusions, find_exclusion
 from msvs.api.campaigns.requests import PreviewCampaign
+from msvs.api.campaigns.texts import with_texts
 from msvs.api.campaigns.variants import (
     MAX_PERCENT,
     SAMPLE_VALUE,
@@ -41,6 +42,7 @@ from msvs.api.dispatch.senders import Wish, check_sender, choose_sender
 from msvs.api.dispatch.short_links import body_template, check_utm
 from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode
 from msvs.api.messages import messages
+from msvs.api.messages.bodies import Wanted, given_body, read_body
 from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule
 from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import SENDER_NOT_CARRIED, kept, message_warnings
@@ -269,7 +271,8 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     """
     now = ctx.services.clock()
     phone = parse_phone(data.to)
-    template = body_template(ctx.services, data.body, shorten_links=bool(data.shorten_links))
+    body = await read_body(ctx, Wanted(data.body, data.template_id))
+    template = body_template(ctx.services, body, shorten_links=bool(data.shorten_links))
     variables = given_values(data.variables or {})
     check_metadata(data.metadata or {})
     due_at = check_schedule(data.scheduled_at, now)
@@ -286,7 +289,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     }
     missing: NotRenderable | None = None
     try:
-        _describe(preview, data.body, template, values)
+        _describe(preview, body, template, values)
     except NotRenderable as error:
         missing = error
         preview.missing_variables = _missing_names(template, values)
@@ -309,7 +312,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     except ApiError as error:
         preview.refusal = messages.refusal_resource(error)
     warnings = message_warnings(
-        data.body, template, _rendered(preview), sender=preview.from_, region=phone.region, livemode=ctx.livemode
+        body, template, _rendered(preview), sender=preview.from_, region=phone.region, livemode=ctx.livemode
     )
     preview.warnings = shown_warnings(kept(warnings))
     return preview
@@ -346,6 +349,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     Exact up to `exact_up_to` recipients, of a random sample of about as many above. Raises InvalidRequest as creating
     it does.
     """
+    data = await with_texts(ctx, data)
     start = check_schedule(data.scheduled_at, ctx.services.clock())
     check_expiry(data.expires_at, start)
     checks.check_pace(data.rate_per_minute, data.spread_hours)
@@ -510,7 +514,7 @@ class _Planned:
         self.default_sender = workspace.default_sender
         self.senders: Mapping[str, str | None] = {}
         self.rates = found_rates
-        self.body = data.body
+        self.body = given_body(data.body)
         self.ab_test = ab_test
         self.winner: int | None = None
         self.exclusions = exclusions

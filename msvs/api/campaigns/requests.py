@@ -18,9 +18,9 @@ from msvs.api.campaigns.variants import AbTestOptions
 from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS
 from msvs.api.dispatch.frequency import MAX_CAP
 from msvs.api.dispatch.short_links import ShortenLinks, Utm
+from msvs.api.messages.bodies import Body, TemplateId
 from msvs.api.messages.messages import (
     MAX_AHEAD,
-    Body,
     ExpiresAt,
     Metadata,
     OnUnknownField,
@@ -38,6 +38,7 @@ from msvs.models.messages import MetadataValue
 MAX_NAME = 200
 MAX_TEST_RECIPIENTS = 5
 
+BodyOfCampaign = Annotated[Body, about(example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.")]
 CampaignName = Annotated[str, about("Internal name (your team only).", **named(MAX_NAME))]
 Rate = Annotated[int, about("The most messages to send in a minute.", minimum=1, maximum=MAX_RATE)]
 Spread = Annotated[
@@ -109,6 +110,7 @@ class CampaignOptions(Request, frozen=True, kw_only=True):
     shorten_links: ShortenLinks | None = None
     utm: Annotated[Utm, about("UTM parameters of its short links; for `shorten_links` only.")] | None = None
     ab_test: Annotated[AbTestOptions, about("An A/B test of several bodies or senders.")] | None = None
+    template_id: TemplateId | None = None
 
 
 MAX_CREDITS = 1_000_000_000
@@ -170,8 +172,8 @@ class CampaignCreate(_CreationOptions, frozen=True):
     """A campaign to send."""
 
     name: Annotated[CampaignName, about(example="Cohort 06 — cart close 4h")]
-    body: Annotated[Body, about(example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.")]
     audience: Annotated[Audience, about("The audience.", example={"list_ids": [LIST_ID]})]
+    body: BodyOfCampaign | UnsetType = UNSET
 
     def read(self) -> CreateCampaign:
         """Return the campaign with the ids of its audience. Raises InvalidRequest."""
@@ -182,7 +184,7 @@ class CreateCampaign(_CreationOptions, frozen=True):
     """A `CampaignCreate` whose ids are read."""
 
     name: str
-    body: str
+    body: str | UnsetType = UNSET
     list_ids: Sequence[UUID] = ()
     segment_id: UUID | None = None
     contact_ids: Sequence[UUID] = ()
@@ -191,6 +193,9 @@ class CreateCampaign(_CreationOptions, frozen=True):
 class _Changes(Request, frozen=True, kw_only=True):
     name: Annotated[CampaignName, about(example="Cohort 06 — cart close 2h")] | UnsetType = UNSET
     body: Body | UnsetType = UNSET
+    template_id: (
+        Annotated[TemplateId, about("A template, whose body becomes the campaign's as it stands now.")] | UnsetType
+    ) = UNSET
     from_: Sender | UnsetType | None = msgspec.field(name="from", default=UNSET)
     scheduled_at: (
         Annotated[
@@ -249,7 +254,7 @@ class UpdateCampaign(_Changes, frozen=True, kw_only=True):
 class CampaignPreviewCreate(CampaignOptions, frozen=True, kw_only=True):
     """A campaign to preview, in the format of a new campaign; its name and metadata are ignored."""
 
-    body: Annotated[Body, about(example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.")]
+    body: BodyOfCampaign | UnsetType = UNSET
     audience: Annotated[Audience, about("The audience.", example={"list_ids": [LIST_ID]})]
     name: Annotated[str, about("The name, which is ignored.")] | None = None
     metadata: Annotated[dict[str, MetadataValue], about("The metadata, which is ignored.")] | None = msgspec.field(
@@ -264,7 +269,7 @@ class CampaignPreviewCreate(CampaignOptions, frozen=True, kw_only=True):
 class PreviewCampaign(CampaignOptions, frozen=True):
     """A `CampaignPreviewCreate` whose ids are read."""
 
-    body: str
+    body: str | UnsetType = UNSET
     list_ids: Sequence[UUID] = ()
     segment_id: UUID | None = None
     contact_ids: Sequence[UUID] = ()

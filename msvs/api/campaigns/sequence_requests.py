@@ -13,7 +13,8 @@ from msvs.api.campaigns.requests import SendAtLocal
 from msvs.api.contacts.segments import Filter
 from msvs.api.contacts.tags import MAX_TAG
 from msvs.api.dispatch.short_links import ShortenLinks
-from msvs.api.messages.messages import Body, Sender
+from msvs.api.messages.bodies import Body, TemplateId
+from msvs.api.messages.messages import Sender
 from msvs.api.pages import PageQuery
 from msvs.api.webhooks.events import EventType
 from msvs.fields import LIST_ID, PHONE_PATTERN, ULID, AwareTime, Ref, Request, Version, about, id_pattern, named
@@ -45,6 +46,7 @@ class Template(StrEnum):
     WEBINAR_REMINDER = "webinar_reminder"
 
 
+StepBody = Annotated[Body, about(example="Hey {firstName|there}, day 1 of the challenge: {link|cohortlabs.co/day-1}")]
 StepKey = Annotated[str, about("A name of the step, unique in the sequence.", pattern=KEY_PATTERN)]
 
 
@@ -64,7 +66,7 @@ class SequenceStep(Request, frozen=True, kw_only=True):
     """A step of a sequence: a wait, a condition, and a message."""
 
     key: Annotated[StepKey, about(example="day_1")]
-    body: Annotated[Body, about(example="Hey {firstName|there}, day 1 of the challenge: {link|cohortlabs.co/day-1}")]
+    body: StepBody
     wait_minutes: Annotated[
         int,
         about(
@@ -97,6 +99,13 @@ class SequenceStep(Request, frozen=True, kw_only=True):
         | None
     ) = None
     shorten_links: ShortenLinks | None = None
+
+
+class SequenceStepCreate(SequenceStep, frozen=True, kw_only=True):
+    """A step to write: `template_id` may stand for its body."""
+
+    body: StepBody | UnsetType = UNSET  # type: ignore[assignment]
+    template_id: TemplateId | None = None
 
 
 class SequenceEntry(Request, frozen=True, kw_only=True):
@@ -133,7 +142,7 @@ class SequenceEntry(Request, frozen=True, kw_only=True):
 
 
 Name = Annotated[str, about("Internal name (your team only).", **named(MAX_NAME))]
-Steps = Annotated[list[SequenceStep], about("The steps, in their order.", maxItems=MAX_STEPS)]
+Steps = Annotated[list[SequenceStepCreate], about("The steps, in their order.", maxItems=MAX_STEPS)]
 Goal = Annotated[
     Filter,
     about("A filter as segments have it. A contact that matches it when a step is due leaves with the reason `goal`."),

@@ -33,6 +33,7 @@ from msvs.api.campaigns.sequence_requests import (
 from msvs.api.campaigns.sequence_shapes import SequenceResource, sequence_resource, sequence_version
 from msvs.api.campaigns.sequence_templates import TEMPLATES
 from msvs.api.campaigns.sequence_versions import kept_definition, published, read_definition
+from msvs.api.campaigns.texts import read_steps
 from msvs.api.contacts.details import read_name
 from msvs.api.contacts.segments import check_filter
 from msvs.api.contacts.tags import read_tags
@@ -73,6 +74,8 @@ async def create_sequence(ctx: Context, data: CreateSequence) -> MessageSequence
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     base = Definition() if data.template is None else TEMPLATES[data.template]
     told = {name: getattr(data, name) for name in Definition.__struct_fields__}
+    if data.steps is not None:
+        told["steps"] = await read_steps(ctx, data.steps)
     definition = msgspec.structs.replace(base, **{name: value for name, value in told.items() if value is not None})
     await _check_definition(ctx, definition)
     return await MessageSequence.create(
@@ -94,6 +97,8 @@ async def update_sequence(ctx: Context, id: UUID, data: UpdateSequence) -> Messa
     check_version(data.version, sequence_version(row), NOUN)
     told = {name: getattr(data, name) for name in Definition.__struct_fields__}
     changes = {name: value for name, value in told.items() if value is not UNSET}
+    if data.steps is not UNSET:
+        changes["steps"] = await read_steps(ctx, data.steps)
     definition = msgspec.structs.replace(read_definition(row.definition), **changes)
     await _check_definition(ctx, definition)
     row.definition = kept_definition(definition)

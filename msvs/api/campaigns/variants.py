@@ -15,7 +15,7 @@ from msvs.api.context import Context, Services
 from msvs.api.dispatch.senders import check_sender, check_usable
 from msvs.api.dispatch.short_links import body_template
 from msvs.api.errors import ErrorCode, InvalidRequest
-from msvs.api.messages.messages import Body
+from msvs.api.messages.bodies import Body, TemplateId
 from msvs.api.resources import variant_name
 from msvs.api.text.sms import measure
 from msvs.api.text.templates import Template
@@ -35,6 +35,7 @@ class VariantOptions(Request, frozen=True, kw_only=True):
     """A variant of a campaign: what it does not say is as in the campaign."""
 
     body: Annotated[Body, about("The text; the campaign's own if it is left out.")] | None = None
+    template_id: TemplateId | None = None
     from_: Annotated[Sender, about("The sender; the campaign's own if it is left out.")] | None = msgspec.field(
         name="from", default=None
     )

@@ -8,7 +8,6 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
-from tortoise.exceptions import IntegrityError
 
 from msvs.api import ids
 from msvs.api.contacts.details import read_name
@@ -17,7 +16,7 @@ from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenie
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import version_of
 from msvs.api.scope import find, scoped
-from msvs.api.unit_of_work import unit_of_work
+from msvs.api.unit_of_work import save_unique
 from msvs.database import fetch_value
 from msvs.fields import Request, Version, about, named
 from msvs.models import SavedView, rows
@@ -94,7 +93,7 @@ async def create_saved_view(ctx: Context, data: CreateSavedView) -> SavedView:
     await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR UPDATE", ctx.workspace_id)
     if await scoped(ctx, SavedView).filter(page=row.page).count() >= MAX_VIEWS:
         raise Conflict(f"A page has at most {MAX_VIEWS} saved views.", code=ErrorCode.SAVED_VIEW_LIMIT)
-    await _save(row)
+    await save_unique(row, _taken(row))
     return row
 
 
@@ -107,7 +106,7 @@ async def update_saved_view(ctx: Context, id: UUID, data: UpdateSavedView) -> Sa
         row.name = read_name(data.name.strip(), param="name", maximum=MAX_NAME)
     if data.filters is not UNSET:
         row.filters = {**_read_filters(data.filters)}
-    await _save(row)
+    await save_unique(row, _taken(row))
     return row
 
 
@@ -159,11 +158,5 @@ def _read_filters(filters: Mapping[str, object]) -> dict[str, str]:
     return read
 
 
-async def _save(row: SavedView) -> None:
-    try:
-        async with unit_of_work():
-            await row.save()
-    except IntegrityError:
-        raise Conflict(
-            f"There is a saved view '{row.name}' already.", param="name", code=ErrorCode.SAVED_VIEW_EXISTS
-        ) from None
+def _taken(row: SavedView) -> Conflict:
+    return Conflict(f"There is a saved view '{row.name}' already.", param="name", code=ErrorCode.SAVED_VIEW_EXISTS)

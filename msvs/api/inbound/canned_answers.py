@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
-from tortoise.exceptions import IntegrityError
 
 from msvs.api.contacts.details import read_name
 from msvs.api.context import Context
@@ -18,7 +17,7 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.resources import version_of
 from msvs.api.scope import find, scoped
 from msvs.api.text.rendering import MAX_BODY
-from msvs.api.unit_of_work import unit_of_work
+from msvs.api.unit_of_work import save_unique
 from msvs.fields import Request, Version, about, named
 from msvs.models import CannedAnswer, rows
 
@@ -57,7 +56,7 @@ async def create_canned_answer(ctx: Context, data: CreateCannedAnswer) -> Canned
         name=read_name(data.name.strip(), param="name", maximum=MAX_NAME),
         body=read_text(data.body, param="body", maximum=MAX_BODY),
     )
-    await _save(row)
+    await save_unique(row, _taken(row))
     return row
 
 
@@ -81,7 +80,7 @@ async def update_canned_answer(ctx: Context, id: UUID, data: UpdateCannedAnswer)
         row.name = read_name(data.name.strip(), param="name", maximum=MAX_NAME)
     if data.body is not UNSET:
         row.body = read_text(data.body, param="body", maximum=MAX_BODY)
-    await _save(row)
+    await save_unique(row, _taken(row))
     return row
 
 
@@ -92,11 +91,7 @@ async def delete_canned_answer(ctx: Context, id: UUID) -> None:
     await row.delete()
 
 
-async def _save(row: CannedAnswer) -> None:
-    try:
-        async with unit_of_work():
-            await row.save()
-    except IntegrityError:
-        raise Conflict(
-            f"There is a canned answer '{row.name}' already.", param="name", code=ErrorCode.CANNED_ANSWER_EXISTS
-        ) from None
+def _taken(row: CannedAnswer) -> Conflict:
+    return Conflict(
+        f"There is a canned answer '{row.name}' already.", param="name", code=ErrorCode.CANNED_ANSWER_EXISTS
+    )

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar, NamedTuple
 
+from msgspec import structs
+
 from msvs.api.contacts.contacts import make_automatic
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
@@ -16,6 +18,7 @@ from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import check_route, plan_for, require_carrier
 from msvs.api.dispatch.senders import choose_senders
 from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode, InvalidRequest, PaymentRequired, Unavailable
+from msvs.api.messages.bodies import Wanted, read_bodies
 from msvs.api.messages.messages import (
     Draft,
     SendMessage,
@@ -112,7 +115,7 @@ async def send_batch(ctx: Context, data: SendBatch) -> list[Outcome]:
     require_carrier(ctx.services, ctx.livemode)
     refused: dict[int, ApiError] = {}
     drafts: dict[int, Draft] = {}
-    for index, each in enumerate(data.messages):
+    for index, each in enumerate(await _with_bodies(ctx, data.messages)):
         if index % TURN == 0:
             await asyncio.sleep(0)
         try:
@@ -138,6 +141,30 @@ async def send_batch(ctx: Context, data: SendBatch) -> list[Outcome]:
             outcomes |= refused | made.refused
             return [outcomes[index] for index in range(len(data.messages))]
     raise Unavailable("Other calls took what this batch needs. Nothing was sent: try again.", retry_after=1)
+
+
+async def _with_bodies(
+    ctx: Context, messages: Sequence[SendMessage | InvalidRequest]
+) -> Sequence[SendMessage | InvalidRequest]:
+    """Return messages with the bodies that they ask for, or why one has none."""
+    wanted: dict[int, Wanted] = {}
+    for index, each in enumerate(messages):
+        if index % TURN == 0:
+            await asyncio.sleep(0)
+        if isinstance(each, SendMessage) and not (asked := Wanted(each.body, each.template_id)).is_plain:
+            wanted[index] = asked
+    if not wanted:
+        return messages
+    filled = [*messages]
+    for index, found in zip(wanted, await read_bodies(ctx, [*wanted.values()]), strict=True):
+        filled[index] = _filled(filled[index], found)
+    return filled
+
+
+def _filled(message: SendMessage | InvalidRequest, body: str | InvalidRequest) -> SendMessage | InvalidRequest:
+    if isinstance(message, InvalidRequest):
+        return message
+    return body if isinstance(body, InvalidRequest) else structs.replace(message, body=body, template_id=None)
 
 
 def _read(ctx: Context, message: SendMessage | InvalidRequest, now: datetime) -> Draft:

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, NamedTuple, Protocol, TypedDict, Unpack,
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
@@ -25,6 +26,8 @@ from msvs.api.dispatch.routing import require_carrier, require_route
 from msvs.api.dispatch.senders import Wish, check_sender, choose_sender
 from msvs.api.dispatch.short_links import ShortenLinks, body_template, make_links
 from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode, InvalidRequest
+from msvs.api.messages.bodies import Body as Body
+from msvs.api.messages.bodies import TemplateId, given_body, with_body
 from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import kept, message_warnings
 from msvs.api.pages import OrderField, Page, PageQuery, PageRequest, fetch_ordered, fetch_page, fetch_sparse_page
@@ -35,7 +38,6 @@ from msvs.api.text.compliance import check_destination
 from msvs.api.text.links import LinkedTemplate
 from msvs.api.text.phones import Phone, canonical, parse_phone, spellings
 from msvs.api.text.rendering import (
-    MAX_BODY,
     MAX_METADATA_KEY,
     MAX_METADATA_KEYS,
     MAX_METADATA_VALUE,
@@ -83,13 +85,6 @@ ORIGIN_FILTERS: Mapping[str, Mapping[str, object]] = {
 }
 
 
-Body = Annotated[
-    str,
-    about(
-        f"SMS body, at most {MAX_BODY} characters. Supports {{variables}}, with a fallback as {{firstName|there}}.",
-        **named(MAX_BODY),
-    ),
-]
 Variables = Annotated[
     dict[str, str | int | float | bool | None], about("Map of {key: value} substituted into the body.")
 ]
@@ -125,7 +120,10 @@ class SendMessage(Request, frozen=True):
     is_literal: ClassVar[bool] = False
 
     to: Annotated[E164, about("Recipient phone in E.164 format.", example="+14155550123")]
-    body: Annotated[Body, about(example="Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out.")]
+    body: (
+        Annotated[Body, about(example="Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out.")]
+        | UnsetType
+    ) = UNSET
     from_: Sender | None = msgspec.field(name="from", default=None)
     variables: Annotated[Variables, about(example={"firstName": "Maria"})] | None = msgspec.field(default_factory=dict)
     metadata: Annotated[Metadata, about(example={"campaign": "cohort_06_close"})] | None = msgspec.field(
@@ -135,6 +133,7 @@ class SendMessage(Request, frozen=True):
     expires_at: ExpiresAt | None = None
     on_unknown: OnUnknownField | None = None
     shorten_links: ShortenLinks | None = None
+    template_id: TemplateId | None = None
 
 
 class SendLiteral(SendMessage, frozen=True):
@@ -280,6 +279,7 @@ class Draft:
     """A message to send, read and checked by itself; `phone` is its recipient's."""
 
     data: SendMessage
+    body: str
     phone: Phone
     template: Template
     variables: dict[str, str]
@@ -291,13 +291,14 @@ class Draft:
 def read_draft(services: Services, data: SendMessage, now: datetime, *, utm: Mapping[str, str] | None = None) -> Draft:
     """Read a message to send. Raises InvalidRequest."""
     phone = parse_phone(data.to)
+    body = given_body(data.body)
     template = body_template(
-        services, data.body, shorten_links=bool(data.shorten_links), utm=utm, is_literal=data.is_literal
+        services, body, shorten_links=bool(data.shorten_links), utm=utm, is_literal=data.is_literal
     )
     variables = given_values(data.variables or {})
     metadata = check_metadata(data.metadata or {})
     due_at = check_schedule(data.scheduled_at, now)
-    return Draft(data, phone, template, variables, metadata, due_at, check_expiry(data.expires_at, due_at))
+    return Draft(data, body, phone, template, variables, metadata, due_at, check_expiry(data.expires_at, due_at))
 
 
 def wish_of(ctx: Context, draft: Draft, found: Row) -> Wish:
@@ -335,7 +336,7 @@ def compose(
     if isinstance(draft.template, LinkedTemplate):
         rendered = with_codes(draft.template, rendered, [link.code for link in links])
     warnings = message_warnings(
-        data.body,
+        draft.body,
         draft.template,
         rendered,
         sender=sender,
@@ -372,6 +373,8 @@ async def send_message(ctx: Context, data: SendMessage, *, utm: Mapping[str, str
     """
     allow(ctx, Permission.MESSAGES_SEND)
     now = ctx.services.clock()
+    if not data.is_literal:
+        data = await with_body(ctx, data, data.body, data.template_id)
     draft = read_draft(ctx.services, data, now, utm=utm)
     phone = draft.phone
     require_carrier(ctx.services, ctx.livemode)

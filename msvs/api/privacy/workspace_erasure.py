@@ -74,6 +74,8 @@ ERASED: Mapping[str, str] = {
     "thread_assignments": OWN,
     "canned_answers": OWN,
     "saved_views": OWN,
+    "message_templates": OWN,
+    "snippets": OWN,
     "suppressions": OWN,
     "contacts": OWN,
     "api_requests": OWN,

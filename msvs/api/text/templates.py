@@ -11,7 +11,7 @@ from functools import lru_cache
 
 MAX_NAME_LENGTH = 64
 
-_tokens = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}|]*)(?:\|(?P<fallback>[^{}]*))?\}|[{}]")
+TOKENS = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}|]*)(?:\|(?P<fallback>[^{}]*))?\}|[{}]")
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"))
 # Characters of visible categories that print as nothing all the same.
 _FILLERS = frozenset(("\u034f", "\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", *map(chr, range(0xFE00, 0xFE10))))
@@ -87,7 +87,7 @@ def compile_template(body: str) -> Template:
     slots: list[tuple[str, str | None]] = []
     written: list[str] = []
     end = 0
-    for token in _tokens.finditer(body):
+    for token in TOKENS.finditer(body):
         texts[-1] += body[end : token.start()]
         end = token.end()
         text = token.group()

@@ -1,7 +1,7 @@
 // What a generated request cannot know: what it needs made first, what it names, and what it leaves for the next one.
 
 export const FOLDERS = [
-  "API keys", "Contacts", "Imports", "Exports", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Sequences", "Messages", "Sandbox", "Inbound",
+  "API keys", "Contacts", "Imports", "Exports", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Snippets", "Templates", "Campaigns", "Sequences", "Messages", "Sandbox", "Inbound",
   "Inbox", "Credits", "Webhooks", "Events", "Workspace",
 ];
 
@@ -72,6 +72,16 @@ export const FLOW = {
   resumeSequence: { path: { id: "sequence_id" } },
   archiveSequence: { path: { id: "sequence_id" } },
   deleteSequence: { path: { id: "spare_sequence_id" }, before: ["spareSequence"] },
+  createSnippet: { save: "snippet_id" },
+  listSnippets: { query: { limit: "5" } },
+  retrieveSnippet: { path: { id: "snippet_id" } },
+  updateSnippet: { path: { id: "snippet_id" } },
+  deleteSnippet: { path: { id: "snippet_id" } },
+  createTemplate: { body: { body: "Hey {firstName|there}, cart closes tonight." }, save: "template_id" },
+  listTemplates: { query: { limit: "5" } },
+  retrieveTemplate: { path: { id: "template_id" } },
+  updateTemplate: { path: { id: "template_id" }, body: { body: "Hey {firstName|there}, cart closes now." } },
+  deleteTemplate: { path: { id: "template_id" } },
   createKeyword: { body: { list_id: "{{list_id}}" }, save: "keyword_id" },
   listKeywords: { query: { limit: "5" } },
   retrieveKeyword: { path: { id: "keyword_id" } },

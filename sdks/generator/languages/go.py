@@ -148,13 +148,18 @@ def fields(api: Api, schema: Schema) -> list[Field]:
     return list(found.values())
 
 
+# Texts that were required before another field could stand for them: plain, so that what was written then compiles. The
+# empty text is left out.
+PLAIN = frozenset(("MessageCreate.body", "CampaignCreate.body", "CampaignPreviewCreate.body"))
+
+
 def member(schema: Schema, each: Field, written: bool) -> Member:
     """Return a field as Go has it: a pointer where it may be left out, Opt where it may be cleared as well."""
     type_ = type_of(each.type)
     optional = not each.required
     if written and optional and each.type.nullable and schema.name.endswith("Update"):
         type_ = f"*Opt[{type_}]"
-    elif (each.type.nullable or optional) and each.type.kind not in NIL:
+    elif (each.type.nullable or optional) and each.type.kind not in NIL and f"{schema.name}.{each.name}" not in PLAIN:
         type_ = f"*{type_}"
     tag = each.name + (",omitempty" if optional else "")
     return Member(pascal(each.name), type_, f'`json:"{tag}"`', each.description)

@@ -9,6 +9,8 @@ import { SuppressionsResource } from "./resources/suppressions.js";
 import { ExportsResource } from "./resources/exports.js";
 import { ImportsResource } from "./resources/imports.js";
 import { ListsResource } from "./resources/lists.js";
+import { TemplatesResource } from "./resources/templates.js";
+import { SnippetsResource } from "./resources/snippets.js";
 import { KeywordsResource } from "./resources/keywords.js";
 import { SegmentsResource } from "./resources/segments.js";
 import { CreditsResource } from "./resources/credits.js";
@@ -28,6 +30,8 @@ export * from "./resources/suppressions.js";
 export * from "./resources/exports.js";
 export * from "./resources/imports.js";
 export * from "./resources/lists.js";
+export * from "./resources/templates.js";
+export * from "./resources/snippets.js";
 export * from "./resources/keywords.js";
 export * from "./resources/segments.js";
 export * from "./resources/credits.js";
@@ -51,6 +55,8 @@ export abstract class Resources {
   #exports?: ExportsResource;
   #imports?: ImportsResource;
   #lists?: ListsResource;
+  #templates?: TemplatesResource;
+  #snippets?: SnippetsResource;
   #keywords?: KeywordsResource;
   #segments?: SegmentsResource;
   #credits?: CreditsResource;
@@ -101,6 +107,16 @@ export abstract class Resources {
   /** Collections of contacts to send to as a group. */
   get lists(): ListsResource {
     return (this.#lists ??= new ListsResource(this.caller));
+  }
+
+  /** Bodies under names, to create messages, campaigns and steps of sequences with. */
+  get templates(): TemplatesResource {
+    return (this.#templates ??= new TemplatesResource(this.caller));
+  }
+
+  /** Pieces of text that bodies include by their names. */
+  get snippets(): SnippetsResource {
+    return (this.#snippets ??= new SnippetsResource(this.caller));
   }
 
   /** Words that opt in anyone who texts them, and add them to a list. */

@@ -247,10 +247,12 @@ export type ErrorCode =
   | "sequence_state"
   | "service_unavailable"
   | "sign_up_closed"
+  | "snippet_exists"
   | "source_limit"
   | "source_paused"
   | "source_state"
   | "suppression_exists"
+  | "template_exists"
   | "template_invalid"
   | "test_clock_advancing"
   | "test_clock_exists"
@@ -310,6 +312,9 @@ export type EventType =
   | "sequence.entered"
   | "sequence.completed"
   | "sequence.left"
+  | "template.created"
+  | "template.updated"
+  | "template.deleted"
   | "import.completed"
   | "bulk_action.completed"
   | "list.sync.completed"
@@ -639,6 +644,9 @@ export type SubscribedEvent =
   | "sequence.entered"
   | "sequence.completed"
   | "sequence.left"
+  | "template.created"
+  | "template.updated"
+  | "template.deleted"
   | "import.completed"
   | "bulk_action.completed"
   | "list.sync.completed"
@@ -764,8 +772,11 @@ export interface ImportedContactParams {
 export interface MessageCreateParams {
   /** Recipient phone in E.164 format. */
   to: string;
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
-  body: string;
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
+  body?: string;
   /**
    * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
@@ -792,6 +803,8 @@ export interface MessageCreateParams {
    * hosts must be public names. False if it is left out.
    */
   shorten_links?: boolean | null;
+  /** A template, whose body is used as it stands now. Give this or `body`. */
+  template_id?: string | null;
 }
 
 /** The service that a list syncs from. */
@@ -906,12 +919,15 @@ export interface SequenceEntryParams {
   events?: ReadonlyArray<SequenceEntryEvents> | null;
 }
 
-/** A step of a sequence: a wait, a condition, and a message. */
-export interface SequenceStepParams {
+/** A step to write: `template_id` may stand for its body. */
+export interface SequenceStepCreateParams {
   /** A name of the step, unique in the sequence. */
   key: string;
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
-  body: string;
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
+  body?: string;
   /** The number of minutes to wait after the step before it, or after entering. */
   wait_minutes?: number;
   /**
@@ -929,6 +945,8 @@ export interface SequenceStepParams {
    * hosts must be public names. False if it is left out.
    */
   shorten_links?: boolean | null;
+  /** A template, whose body is used as it stands now. Give this or `body`. */
+  template_id?: string | null;
 }
 
 /** The condition of a step. All that is given must hold when its time has come. */
@@ -963,6 +981,8 @@ export interface UtmParams {
 export interface VariantOptionsParams {
   /** The text; the campaign's own if it is left out. */
   body?: string | null;
+  /** A template, whose body is used as it stands now. Give this or `body`. */
+  template_id?: string | null;
   /** The sender; the campaign's own if it is left out. */
   from?: string | null;
   /**
@@ -3225,25 +3245,28 @@ export interface SequenceStats {
 export interface SequenceStep {
   /** A name of the step, unique in the sequence. */
   key: string;
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
   body: string;
   /** The number of minutes to wait after the step before it, or after entering. */
-  wait_minutes?: number;
+  wait_minutes: number;
   /**
    * The number of minutes after the anchor, such as the start of a webinar, at which it is due; less than 0 for before
    * it. It takes the place of `wait_minutes`. A step is skipped that would be more than 60 minutes late.
    */
-  anchor_minutes?: number | null;
+  anchor_minutes: number | null;
   /** The time of day at which each recipient gets it, such as `10:00`, by the recipient's own clock. */
-  send_at_local?: string | null;
-  only_if?: StepCondition | null;
+  send_at_local: string | null;
+  only_if: StepCondition | null;
   /** What happens if the condition does not hold: `skip` the step (if none is given), or `leave`. */
-  otherwise?: SequenceStepOtherwise | null;
+  otherwise: SequenceStepOtherwise | null;
   /**
    * Whether the links of the body are replaced by short links, one for each recipient, whose clicks are counted. Their
    * hosts must be public names. False if it is left out.
    */
-  shorten_links?: boolean | null;
+  shorten_links: boolean | null;
 }
 
 /** What became of a step of one version of a sequence. */
@@ -3351,6 +3374,30 @@ export interface SkippedCount {
   message: string;
   /** The number of recipients. */
   recipient_count: number;
+}
+
+/** A piece of text that bodies include by its name. */
+export interface Snippet {
+  id: string;
+  object: "snippet";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /**
+   * The name, which must be unique: lower case letters, digits, `-` and `_`, at most 40. Bodies include it as
+   * {snippet.name}.
+   */
+  name: string;
+  /** The text. It may have {variables}, but no other snippet. */
+  body: string;
+  /**
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
+   */
+  version: string;
+  /** When it was created. */
+  created_at: string;
+  /** When it was last changed. */
+  updated_at: string;
 }
 
 /** A field that people of the service have. */
@@ -3498,6 +3545,71 @@ export interface Tag {
   contact_count: number;
   /** When it was first given to a contact. */
   created_at: string;
+}
+
+/** A body under a name, to create messages, campaigns and steps of sequences with. */
+export interface Template {
+  id: string;
+  object: "template";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** The name, which must be unique. */
+  name: string;
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
+  body: string;
+  /** The names of the variables in the body, not those in its snippets. */
+  variables: Array<string>;
+  /** The names of the snippets in the body. */
+  snippets: Array<string>;
+  /** Its tags, for your team: kept in lower case, in order. */
+  tags: Array<string>;
+  /** When it was archived; null if it is not. */
+  archived_at: string | null;
+  /**
+   * A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+   * between.
+   */
+  version: string;
+  /** When it was created. */
+  created_at: string;
+  /** When it was last changed. */
+  updated_at: string;
+}
+
+/** Template created. */
+export interface TemplateCreatedEvent {
+  id: string;
+  object: "event";
+  type: "template.created";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Template;
+}
+
+/** Template deleted; `data` is the template as it was. */
+export interface TemplateDeletedEvent {
+  id: string;
+  object: "event";
+  type: "template.deleted";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Template;
+}
+
+/** Template changed, archived or taken out of the archive. */
+export interface TemplateUpdatedEvent {
+  id: string;
+  object: "event";
+  type: "template.updated";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Template;
 }
 
 /** The script of the sandbox's carrier. The sandbox's numbers do what is documented of them all the same. */
@@ -3846,6 +3958,9 @@ export type KnownEvent =
   | SequenceEnteredEvent
   | SequenceCompletedEvent
   | SequenceLeftEvent
+  | TemplateCreatedEvent
+  | TemplateUpdatedEvent
+  | TemplateDeletedEvent
   | ImportCompletedEvent
   | BulkActionCompletedEvent
   | ListSyncCompletedEvent
@@ -3888,6 +4003,9 @@ export const EVENT_TYPES: readonly string[] = [
   "sequence.entered",
   "sequence.completed",
   "sequence.left",
+  "template.created",
+  "template.updated",
+  "template.deleted",
   "import.completed",
   "bulk_action.completed",
   "list.sync.completed",

@@ -19,6 +19,9 @@ namespace MassiveSMS;
  * @property-read Resource\Exports $exports Exports of your data as files, kept for seven days.
  * @property-read Resource\Imports $imports Import contacts from files: upload, map, check, run and undo.
  * @property-read Resource\Lists $lists Collections of contacts to send to as a group.
+ * @property-read Resource\Templates $templates Bodies under names, to create messages, campaigns and steps of
+ * sequences with.
+ * @property-read Resource\Snippets $snippets Pieces of text that bodies include by their names.
  * @property-read Resource\Keywords $keywords Words that opt in anyone who texts them, and add them to a list.
  * @property-read Resource\Segments $segments Saved filters over contacts.
  * @property-read Resource\Credits $credits The balance, its movements, and purchases.
@@ -43,6 +46,8 @@ abstract class Resources
         'exports' => Resource\Exports::class,
         'imports' => Resource\Imports::class,
         'lists' => Resource\Lists::class,
+        'templates' => Resource\Templates::class,
+        'snippets' => Resource\Snippets::class,
         'keywords' => Resource\Keywords::class,
         'segments' => Resource\Segments::class,
         'credits' => Resource\Credits::class,

@@ -499,6 +499,60 @@ var Calls = map[string]Call{
 		}
 		return c.Lists.Connectors(ctx, params, options...)
 	},
+	"createTemplate": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.TemplateCreate
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Templates.Create(ctx, params, options...)
+	},
+	"listTemplates": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.TemplatesListParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Templates.List(ctx, params, options...)
+	},
+	"retrieveTemplate": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Templates.Retrieve(ctx, args.text("id"), options...)
+	},
+	"updateTemplate": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.TemplateUpdate
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Templates.Update(ctx, args.text("id"), params, options...)
+	},
+	"deleteTemplate": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Templates.Delete(ctx, args.text("id"), options...)
+	},
+	"createSnippet": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.SnippetCreate
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Snippets.Create(ctx, params, options...)
+	},
+	"listSnippets": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.SnippetsListParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Snippets.List(ctx, params, options...)
+	},
+	"retrieveSnippet": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Snippets.Retrieve(ctx, args.text("id"), options...)
+	},
+	"updateSnippet": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.SnippetUpdate
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Snippets.Update(ctx, args.text("id"), params, options...)
+	},
+	"deleteSnippet": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Snippets.Delete(ctx, args.text("id"), options...)
+	},
 	"createKeyword": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.KeywordCreate
 		if err := args.body(&params); err != nil {
@@ -924,6 +978,20 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Lists.ConnectorsAutoPaging(ctx, params), take)
+	},
+	"listTemplates": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.TemplatesListParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Templates.ListAutoPaging(ctx, params), take)
+	},
+	"listSnippets": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.SnippetsListParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Snippets.ListAutoPaging(ctx, params), take)
 	},
 	"listKeywords": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.KeywordsListParams

@@ -8,10 +8,13 @@ import type { AbTestOptionsParams, AbTestReport, AbTestWinner, AudienceParams, C
 export interface CampaignsCreateParams {
   /** Internal name (your team only). */
   name: string;
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
-  body: string;
   /** The audience. */
   audience: AudienceParams;
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
+  body?: string;
   /**
    * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
@@ -51,6 +54,8 @@ export interface CampaignsCreateParams {
   shorten_links?: boolean | null;
   utm?: UtmParams | null;
   ab_test?: AbTestOptionsParams | null;
+  /** A template, whose body is used as it stands now. Give this or `body`. */
+  template_id?: string | null;
   /** A preflight of the campaign, at most 24 hours old. */
   preflight?: string | null;
   /**
@@ -97,8 +102,6 @@ export interface CampaignsListParams {
 
 /** Parameters of campaigns.preview. */
 export interface CampaignsPreviewParams {
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
-  body: string;
   /** The audience. */
   audience: AudienceParams;
   /**
@@ -137,14 +140,19 @@ export interface CampaignsPreviewParams {
   shorten_links?: boolean | null;
   utm?: UtmParams | null;
   ab_test?: AbTestOptionsParams | null;
+  /** A template, whose body is used as it stands now. Give this or `body`. */
+  template_id?: string | null;
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
+  body?: string;
   /** The name, which is ignored. */
   name?: string | null;
 }
 
 /** Parameters of campaigns.preflight. */
 export interface CampaignsPreflightParams {
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
-  body: string;
   /** The audience. */
   audience: AudienceParams;
   /**
@@ -183,6 +191,13 @@ export interface CampaignsPreflightParams {
   shorten_links?: boolean | null;
   utm?: UtmParams | null;
   ab_test?: AbTestOptionsParams | null;
+  /** A template, whose body is used as it stands now. Give this or `body`. */
+  template_id?: string | null;
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
+  body?: string;
   /** The name, which is ignored. */
   name?: string | null;
 }
@@ -191,8 +206,13 @@ export interface CampaignsPreflightParams {
 export interface CampaignsUpdateParams {
   /** Internal name (your team only). */
   name?: string;
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
   body?: string;
+  /** A template, whose body becomes the campaign's as it stands now. */
+  template_id?: string;
   /**
    * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.

@@ -28,7 +28,10 @@ export interface InboxListMessagesParams {
 
 /** Parameters of inbox.answer. */
 export interface InboxAnswerParams {
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
   body: string;
   /** The sender; by default, the one to which the contact wrote. */
   from?: string | null;

@@ -8,8 +8,11 @@ import type { ListMessagesOrder, Message, MessageBatch, MessageCreateParams, Mes
 export interface MessagesCreateParams {
   /** Recipient phone in E.164 format. */
   to: string;
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
-  body: string;
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
+  body?: string;
   /**
    * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
@@ -36,6 +39,8 @@ export interface MessagesCreateParams {
    * hosts must be public names. False if it is left out.
    */
   shorten_links?: boolean | null;
+  /** A template, whose body is used as it stands now. Give this or `body`. */
+  template_id?: string | null;
 }
 
 /** Parameters of messages.list. */
@@ -90,8 +95,11 @@ export interface MessagesCreateBatchParams {
 export interface MessagesPreviewParams {
   /** Recipient phone in E.164 format. */
   to: string;
-  /** SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}. */
-  body: string;
+  /**
+   * SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+   * and snippets as {snippet.name}.
+   */
+  body?: string;
   /**
    * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
@@ -118,6 +126,8 @@ export interface MessagesPreviewParams {
    * hosts must be public names. False if it is left out.
    */
   shorten_links?: boolean | null;
+  /** A template, whose body is used as it stands now. Give this or `body`. */
+  template_id?: string | null;
 }
 
 /** One SMS to one phone. */

@@ -2,7 +2,7 @@
 
 import { type Caller, pathId, type RequestOptions, type Result } from "../call.js";
 import type { PagePromise } from "../pages.js";
-import type { Deleted, Enrollment, EnrollmentState, MessageSequence, MessageSequenceStatus, SegmentConditionParams, SequenceCreateTemplate, SequenceEntryParams, SequenceStats, SequenceStepParams } from "../types.js";
+import type { Deleted, Enrollment, EnrollmentState, MessageSequence, MessageSequenceStatus, SegmentConditionParams, SequenceCreateTemplate, SequenceEntryParams, SequenceStats, SequenceStepCreateParams } from "../types.js";
 
 /** Parameters of sequences.create. */
 export interface SequencesCreateParams {
@@ -11,7 +11,7 @@ export interface SequencesCreateParams {
   /** The steps and options to begin with, for all that is not given. */
   template?: SequenceCreateTemplate | null;
   /** The steps, in their order. */
-  steps?: ReadonlyArray<SequenceStepParams> | null;
+  steps?: ReadonlyArray<SequenceStepCreateParams> | null;
   /**
    * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.
@@ -47,7 +47,7 @@ export interface SequencesUpdateParams {
   /** Internal name (your team only). */
   name?: string;
   /** The steps, in their order. */
-  steps?: ReadonlyArray<SequenceStepParams>;
+  steps?: ReadonlyArray<SequenceStepCreateParams>;
   /**
    * Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's if
    * none is given.

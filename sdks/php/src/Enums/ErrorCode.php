@@ -106,10 +106,12 @@ final class ErrorCode
     public const SEQUENCE_STATE = 'sequence_state';
     public const SERVICE_UNAVAILABLE = 'service_unavailable';
     public const SIGN_UP_CLOSED = 'sign_up_closed';
+    public const SNIPPET_EXISTS = 'snippet_exists';
     public const SOURCE_LIMIT = 'source_limit';
     public const SOURCE_PAUSED = 'source_paused';
     public const SOURCE_STATE = 'source_state';
     public const SUPPRESSION_EXISTS = 'suppression_exists';
+    public const TEMPLATE_EXISTS = 'template_exists';
     public const TEMPLATE_INVALID = 'template_invalid';
     public const TEST_CLOCK_ADVANCING = 'test_clock_advancing';
     public const TEST_CLOCK_EXISTS = 'test_clock_exists';

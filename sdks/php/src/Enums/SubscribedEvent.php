@@ -39,6 +39,9 @@ final class SubscribedEvent
     public const SEQUENCE_ENTERED = 'sequence.entered';
     public const SEQUENCE_COMPLETED = 'sequence.completed';
     public const SEQUENCE_LEFT = 'sequence.left';
+    public const TEMPLATE_CREATED = 'template.created';
+    public const TEMPLATE_UPDATED = 'template.updated';
+    public const TEMPLATE_DELETED = 'template.deleted';
     public const IMPORT_COMPLETED = 'import.completed';
     public const BULK_ACTION_COMPLETED = 'bulk_action.completed';
     public const LIST_SYNC_COMPLETED = 'list.sync.completed';

@@ -12,9 +12,9 @@ use MassiveSMS\Model;
  * A step of a sequence: a wait, a condition, and a message.
  *
  * @property-read string $key A name of the step, unique in the sequence.
- * @property-read string $body SMS body, at most 1600 characters. Supports {variables}, with a fallback as
- * {firstName|there}.
- * @property-read int|null $wait_minutes The number of minutes to wait after the step before it, or after entering.
+ * @property-read string $body SMS body, at most 1600 characters with its snippets. Supports {variables}, with a
+ * fallback as {firstName|there}, and snippets as {snippet.name}.
+ * @property-read int $wait_minutes The number of minutes to wait after the step before it, or after entering.
  * @property-read int|null $anchor_minutes The number of minutes after the anchor, such as the start of a webinar, at
  * which it is due; less than 0 for before it. It takes the place of `wait_minutes`. A step is skipped that would be
  * more than 60 minutes late.

@@ -24,8 +24,8 @@ final class Campaigns extends Resource
      *
      * @param array{
      *     name: string,
-     *     body: string,
      *     audience: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
+     *     body?: string,
      *     from?: string|null,
      *     exclude?: array{list_ids?: list<string>|null, segment_ids?: list<string>|null, campaign_ids?: list<string>|null, messaged_within_days?: int|null}|null,
      *     scheduled_at?: \DateTimeInterface|string|null,
@@ -40,7 +40,8 @@ final class Campaigns extends Resource
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool|null,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
-     *     ab_test?: array{variants: list<array{body?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
+     *     ab_test?: array{variants: list<array{body?: string|null, template_id?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
+     *     template_id?: string|null,
      *     preflight?: string|null,
      *     max_credits?: int|null,
      *     max_drift?: float|null,
@@ -48,8 +49,9 @@ final class Campaigns extends Resource
      *     draft?: bool|null,
      * } $params
      * - `name`: Internal name (your team only).
-     * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
      * - `audience`: The audience.
+     * - `body`: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+     * {firstName|there}, and snippets as {snippet.name}.
      * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
      * workspace's if none is given.
      * - `scheduled_at`: ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.
@@ -68,6 +70,7 @@ final class Campaigns extends Resource
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
      * clicks are counted. Their hosts must be public names. False if it is left out.
+     * - `template_id`: A template, whose body is used as it stands now. Give this or `body`.
      * - `preflight`: A preflight of the campaign, at most 24 hours old.
      * - `max_credits`: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at its
      * start, and before its queued messages cost more.
@@ -130,7 +133,6 @@ final class Campaigns extends Resource
      * Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent.
      *
      * @param array{
-     *     body: string,
      *     audience: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
      *     from?: string|null,
      *     exclude?: array{list_ids?: list<string>|null, segment_ids?: list<string>|null, campaign_ids?: list<string>|null, messaged_within_days?: int|null}|null,
@@ -146,10 +148,11 @@ final class Campaigns extends Resource
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool|null,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
-     *     ab_test?: array{variants: list<array{body?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
+     *     ab_test?: array{variants: list<array{body?: string|null, template_id?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
+     *     template_id?: string|null,
+     *     body?: string,
      *     name?: string|null,
      * } $params
-     * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
      * - `audience`: The audience.
      * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
      * workspace's if none is given.
@@ -168,6 +171,9 @@ final class Campaigns extends Resource
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
      * clicks are counted. Their hosts must be public names. False if it is left out.
+     * - `template_id`: A template, whose body is used as it stands now. Give this or `body`.
+     * - `body`: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+     * {firstName|there}, and snippets as {snippet.name}.
      * - `name`: The name, which is ignored.
      * @param RequestOptions $options
      */
@@ -189,7 +195,6 @@ final class Campaigns extends Resource
      * Preflight a campaign: audience, cost and end, with an id to create it with.
      *
      * @param array{
-     *     body: string,
      *     audience: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
      *     from?: string|null,
      *     exclude?: array{list_ids?: list<string>|null, segment_ids?: list<string>|null, campaign_ids?: list<string>|null, messaged_within_days?: int|null}|null,
@@ -205,10 +210,11 @@ final class Campaigns extends Resource
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool|null,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
-     *     ab_test?: array{variants: list<array{body?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
+     *     ab_test?: array{variants: list<array{body?: string|null, template_id?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
+     *     template_id?: string|null,
+     *     body?: string,
      *     name?: string|null,
      * } $params
-     * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
      * - `audience`: The audience.
      * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
      * workspace's if none is given.
@@ -227,6 +233,9 @@ final class Campaigns extends Resource
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
      * clicks are counted. Their hosts must be public names. False if it is left out.
+     * - `template_id`: A template, whose body is used as it stands now. Give this or `body`.
+     * - `body`: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+     * {firstName|there}, and snippets as {snippet.name}.
      * - `name`: The name, which is ignored.
      * @param RequestOptions $options
      */
@@ -272,6 +281,7 @@ final class Campaigns extends Resource
      * @param array{
      *     name?: string,
      *     body?: string,
+     *     template_id?: string,
      *     from?: string|null,
      *     scheduled_at?: \DateTimeInterface|string|null,
      *     metadata?: array<string, mixed>,
@@ -286,13 +296,15 @@ final class Campaigns extends Resource
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool,
      *     utm?: array{source?: string|null, medium?: string|null, campaign?: string|null, term?: string|null, content?: string|null}|null,
-     *     ab_test?: array{variants: list<array{body?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
+     *     ab_test?: array{variants: list<array{body?: string|null, template_id?: string|null, from?: string|null, share?: int|null}>, test_percent?: int, metric?: 'delivery'|'click'|'reply'|string, test_minutes?: int|null}|null,
      *     tags?: list<string>|null,
      *     version?: string,
      *     audience?: array{list_ids?: list<string>|null, segment_id?: string|null, contact_ids?: list<string>|null},
      * } $params
      * - `name`: Internal name (your team only).
-     * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+     * - `body`: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+     * {firstName|there}, and snippets as {snippet.name}.
+     * - `template_id`: A template, whose body becomes the campaign's as it stands now.
      * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
      * workspace's if none is given.
      * - `scheduled_at`: ISO-8601 time with an offset, at most 365 days ahead; null, to send at once, only in a draft.

@@ -89,7 +89,8 @@ final class Inbox extends Resource
      *     variables?: array<string, mixed>|null,
      *     metadata?: array<string, mixed>|null,
      * } $params
-     * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+     * - `body`: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+     * {firstName|there}, and snippets as {snippet.name}.
      * - `from`: The sender; by default, the one to which the contact wrote.
      * - `variables`: Map of {key: value} substituted into the body.
      * - `metadata`: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or

@@ -24,7 +24,7 @@ final class Messages extends Resource
      *
      * @param array{
      *     to: string,
-     *     body: string,
+     *     body?: string,
      *     from?: string|null,
      *     variables?: array<string, mixed>|null,
      *     metadata?: array<string, mixed>|null,
@@ -32,9 +32,11 @@ final class Messages extends Resource
      *     expires_at?: \DateTimeInterface|string|null,
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool|null,
+     *     template_id?: string|null,
      * } $params
      * - `to`: Recipient phone in E.164 format.
-     * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+     * - `body`: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+     * {firstName|there}, and snippets as {snippet.name}.
      * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
      * workspace's if none is given.
      * - `variables`: Map of {key: value} substituted into the body.
@@ -46,6 +48,7 @@ final class Messages extends Resource
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
      * clicks are counted. Their hosts must be public names. False if it is left out.
+     * - `template_id`: A template, whose body is used as it stands now. Give this or `body`.
      * @param RequestOptions $options
      */
     public function create(array $params, array $options = []): Model\Message
@@ -115,7 +118,7 @@ final class Messages extends Resource
      * the limit of campaign routes.
      *
      * @param array{
-     *     messages: list<array{to: string, body: string, from?: string|null, variables?: array<string, mixed>|null, metadata?: array<string, mixed>|null, scheduled_at?: \DateTimeInterface|string|null, expires_at?: \DateTimeInterface|string|null, on_unknown?: 'never'|'resend'|string|null, shorten_links?: bool|null}>,
+     *     messages: list<array{to: string, body?: string, from?: string|null, variables?: array<string, mixed>|null, metadata?: array<string, mixed>|null, scheduled_at?: \DateTimeInterface|string|null, expires_at?: \DateTimeInterface|string|null, on_unknown?: 'never'|'resend'|string|null, shorten_links?: bool|null, template_id?: string|null}>,
      * } $params
      * - `messages`: From 1 to 1000 messages, each with the fields of a single send. Messages with the same phone or
      * body are different messages.
@@ -140,7 +143,7 @@ final class Messages extends Resource
      *
      * @param array{
      *     to: string,
-     *     body: string,
+     *     body?: string,
      *     from?: string|null,
      *     variables?: array<string, mixed>|null,
      *     metadata?: array<string, mixed>|null,
@@ -148,9 +151,11 @@ final class Messages extends Resource
      *     expires_at?: \DateTimeInterface|string|null,
      *     on_unknown?: 'never'|'resend'|string|null,
      *     shorten_links?: bool|null,
+     *     template_id?: string|null,
      * } $params
      * - `to`: Recipient phone in E.164 format.
-     * - `body`: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+     * - `body`: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+     * {firstName|there}, and snippets as {snippet.name}.
      * - `from`: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
      * workspace's if none is given.
      * - `variables`: Map of {key: value} substituted into the body.
@@ -162,6 +167,7 @@ final class Messages extends Resource
      * delivery report; `resend` sends the message once more, so that it may arrive twice. `never` if none is given.
      * - `shorten_links`: Whether the links of the body are replaced by short links, one for each recipient, whose
      * clicks are counted. Their hosts must be public names. False if it is left out.
+     * - `template_id`: A template, whose body is used as it stands now. Give this or `body`.
      * @param RequestOptions $options
      */
     public function preview(array $params, array $options = []): Model\MessagePreview

@@ -24,7 +24,7 @@ final class Sequences extends Resource
      * @param array{
      *     name: string,
      *     template?: 'challenge'|'webinar_reminder'|'welcome'|string|null,
-     *     steps?: list<array{key: string, body: string, wait_minutes?: int, anchor_minutes?: int|null, send_at_local?: string|null, only_if?: array{filter?: array<string, mixed>|null, clicked?: string|null, not_clicked?: string|null, replied?: string|null, not_replied?: string|null}|null, otherwise?: 'leave'|'skip'|string|null, shorten_links?: bool|null}>|null,
+     *     steps?: list<array{key: string, body?: string, wait_minutes?: int, anchor_minutes?: int|null, send_at_local?: string|null, only_if?: array{filter?: array<string, mixed>|null, clicked?: string|null, not_clicked?: string|null, replied?: string|null, not_replied?: string|null}|null, otherwise?: 'leave'|'skip'|string|null, shorten_links?: bool|null, template_id?: string|null}>|null,
      *     from?: string|null,
      *     entry?: array{list_ids?: list<string>|null, keyword_ids?: list<string>|null, tags?: list<string>|null, events?: list<'contact.opted_in'|'message.clicked'|'message.replied'|string>|null}|null,
      *     goal?: array<string, mixed>|null,
@@ -107,7 +107,7 @@ final class Sequences extends Resource
      * @param string $id The resource's id.
      * @param array{
      *     name?: string,
-     *     steps?: list<array{key: string, body: string, wait_minutes?: int, anchor_minutes?: int|null, send_at_local?: string|null, only_if?: array{filter?: array<string, mixed>|null, clicked?: string|null, not_clicked?: string|null, replied?: string|null, not_replied?: string|null}|null, otherwise?: 'leave'|'skip'|string|null, shorten_links?: bool|null}>,
+     *     steps?: list<array{key: string, body?: string, wait_minutes?: int, anchor_minutes?: int|null, send_at_local?: string|null, only_if?: array{filter?: array<string, mixed>|null, clicked?: string|null, not_clicked?: string|null, replied?: string|null, not_replied?: string|null}|null, otherwise?: 'leave'|'skip'|string|null, shorten_links?: bool|null, template_id?: string|null}>,
      *     from?: string|null,
      *     entry?: array{list_ids?: list<string>|null, keyword_ids?: list<string>|null, tags?: list<string>|null, events?: list<'contact.opted_in'|'message.clicked'|'message.replied'|string>|null}|null,
      *     goal?: array<string, mixed>|null,

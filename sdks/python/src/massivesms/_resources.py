@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from massivesms.resources.segments import AsyncSegments, Segments
     from massivesms.resources.senders import AsyncSenders, Senders
     from massivesms.resources.sequences import AsyncSequences, Sequences
+    from massivesms.resources.snippets import AsyncSnippets, Snippets
     from massivesms.resources.suppressions import AsyncSuppressions, Suppressions
+    from massivesms.resources.templates import AsyncTemplates, Templates
     from massivesms.resources.webhooks import AsyncWebhooks, Webhooks
     from massivesms.resources.workspace import AsyncWorkspace, Workspace
 
@@ -89,6 +91,20 @@ class Resources(Calls):
         from massivesms.resources.lists import Lists
 
         return Lists(self)
+
+    @cached_property
+    def templates(self) -> Templates:
+        """Bodies under names, to create messages, campaigns and steps of sequences with."""
+        from massivesms.resources.templates import Templates
+
+        return Templates(self)
+
+    @cached_property
+    def snippets(self) -> Snippets:
+        """Pieces of text that bodies include by their names."""
+        from massivesms.resources.snippets import Snippets
+
+        return Snippets(self)
 
     @cached_property
     def keywords(self) -> Keywords:
@@ -226,6 +242,20 @@ class AsyncResources(AsyncCalls):
         from massivesms.resources.lists import AsyncLists
 
         return AsyncLists(self)
+
+    @cached_property
+    def templates(self) -> AsyncTemplates:
+        """Bodies under names, to create messages, campaigns and steps of sequences with."""
+        from massivesms.resources.templates import AsyncTemplates
+
+        return AsyncTemplates(self)
+
+    @cached_property
+    def snippets(self) -> AsyncSnippets:
+        """Pieces of text that bodies include by their names."""
+        from massivesms.resources.snippets import AsyncSnippets
+
+        return AsyncSnippets(self)
 
     @cached_property
     def keywords(self) -> AsyncKeywords:

@@ -290,10 +290,12 @@ ErrorCode = (
         "sequence_state",
         "service_unavailable",
         "sign_up_closed",
+        "snippet_exists",
         "source_limit",
         "source_paused",
         "source_state",
         "suppression_exists",
+        "template_exists",
         "template_invalid",
         "test_clock_advancing",
         "test_clock_exists",
@@ -357,6 +359,9 @@ EventType = (
         "sequence.entered",
         "sequence.completed",
         "sequence.left",
+        "template.created",
+        "template.updated",
+        "template.deleted",
         "import.completed",
         "bulk_action.completed",
         "list.sync.completed",
@@ -754,6 +759,9 @@ SubscribedEvent = (
         "sequence.entered",
         "sequence.completed",
         "sequence.left",
+        "template.created",
+        "template.updated",
+        "template.deleted",
         "import.completed",
         "bulk_action.completed",
         "list.sync.completed",
@@ -885,6 +893,7 @@ MessageCreateParam = TypedDict(
         "expires_at": "datetime | str | None",
         "on_unknown": "OnUnknown | None",
         "shorten_links": "bool | None",
+        "template_id": "str | None",
     },
 )
 
@@ -983,17 +992,18 @@ class SequenceEntryParam(TypedDict, total=False):
     events: Sequence[SequenceEntryEvents] | None
 
 
-class SequenceStepParam(TypedDict, total=False):
-    """A step of a sequence: a wait, a condition, and a message."""
+class SequenceStepCreateParam(TypedDict, total=False):
+    """A step to write: `template_id` may stand for its body."""
 
     key: Required[str]
-    body: Required[str]
+    body: str
     wait_minutes: int
     anchor_minutes: int | None
     send_at_local: str | None
     only_if: StepConditionParam | None
     otherwise: SequenceStepOtherwise | None
     shorten_links: bool | None
+    template_id: str | None
 
 
 class StepConditionParam(TypedDict, total=False):
@@ -1020,6 +1030,7 @@ VariantOptionsParam = TypedDict(
     "VariantOptionsParam",
     {
         "body": "str | None",
+        "template_id": "str | None",
         "from": "str | None",
         "share": "int | None",
     },
@@ -3478,8 +3489,9 @@ class SequenceStep(Model):
     key: str
     """A name of the step, unique in the sequence."""
     body: str
-    """SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}."""
-    wait_minutes: int | None
+    """SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+    and snippets as {snippet.name}."""
+    wait_minutes: int
     """The number of minutes to wait after the step before it, or after entering."""
     anchor_minutes: int | None
     """The number of minutes after the anchor, such as the start of a webinar, at which it is due; less than 0 for
@@ -3604,6 +3616,27 @@ class SkippedCount(Model):
     """The reason, in English."""
     recipient_count: int
     """The number of recipients."""
+
+
+class Snippet(Model):
+    """A piece of text that bodies include by its name."""
+
+    id: str
+    object: Literal["snippet"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    name: str
+    """The name, which must be unique: lower case letters, digits, `-` and `_`, at most 40. Bodies include it as
+    {snippet.name}."""
+    body: str
+    """The text. It may have {variables}, but no other snippet."""
+    version: str
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
+    created_at: str
+    """When it was created."""
+    updated_at: str
+    """When it was last changed."""
 
 
 class SourceField(Model):
@@ -3761,6 +3794,74 @@ class Tag(Model):
     """The number of contacts that have it."""
     created_at: str
     """When it was first given to a contact."""
+
+
+class Template(Model):
+    """A body under a name, to create messages, campaigns and steps of sequences with."""
+
+    id: str
+    object: Literal["template"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    name: str
+    """The name, which must be unique."""
+    body: str
+    """SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+    and snippets as {snippet.name}."""
+    variables: list[str]
+    """The names of the variables in the body, not those in its snippets."""
+    snippets: list[str]
+    """The names of the snippets in the body."""
+    tags: list[str]
+    """Its tags, for your team: kept in lower case, in order."""
+    archived_at: str | None
+    """When it was archived; null if it is not."""
+    version: str
+    """A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    between."""
+    created_at: str
+    """When it was created."""
+    updated_at: str
+    """When it was last changed."""
+
+
+class TemplateCreatedEvent(Model):
+    """Template created."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Template"}
+    id: str
+    object: Literal["event"]
+    type: Literal["template.created"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Template
+
+
+class TemplateDeletedEvent(Model):
+    """Template deleted; `data` is the template as it was."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Template"}
+    id: str
+    object: Literal["event"]
+    type: Literal["template.deleted"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Template
+
+
+class TemplateUpdatedEvent(Model):
+    """Template changed, archived or taken out of the archive."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Template"}
+    id: str
+    object: Literal["event"]
+    type: Literal["template.updated"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Template
 
 
 class TestCarrier(Model):
@@ -4121,6 +4222,9 @@ Event = Union[  # noqa: UP007
     SequenceEnteredEvent,
     SequenceCompletedEvent,
     SequenceLeftEvent,
+    TemplateCreatedEvent,
+    TemplateUpdatedEvent,
+    TemplateDeletedEvent,
     ImportCompletedEvent,
     BulkActionCompletedEvent,
     ListSyncCompletedEvent,
@@ -4160,6 +4264,9 @@ EVENTS: Mapping[str, type[Model]] = {
     "sequence.entered": SequenceEnteredEvent,
     "sequence.completed": SequenceCompletedEvent,
     "sequence.left": SequenceLeftEvent,
+    "template.created": TemplateCreatedEvent,
+    "template.updated": TemplateUpdatedEvent,
+    "template.deleted": TemplateDeletedEvent,
     "import.completed": ImportCompletedEvent,
     "bulk_action.completed": BulkActionCompletedEvent,
     "list.sync.completed": ListSyncCompletedEvent,

@@ -52,6 +52,9 @@ module MassiveSMS
       "sequence.entered" => :SequenceEnteredEvent,
       "sequence.completed" => :SequenceCompletedEvent,
       "sequence.left" => :SequenceLeftEvent,
+      "template.created" => :TemplateCreatedEvent,
+      "template.updated" => :TemplateUpdatedEvent,
+      "template.deleted" => :TemplateDeletedEvent,
       "import.completed" => :ImportCompletedEvent,
       "bulk_action.completed" => :BulkActionCompletedEvent,
       "list.sync.completed" => :ListSyncCompletedEvent,
@@ -2219,7 +2222,8 @@ module MassiveSMS
   class SequenceStep < Model
     # A name of the step, unique in the sequence.
     field :key
-    # SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+    # SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+    # and snippets as {snippet.name}.
     field :body
     # The number of minutes to wait after the step before it, or after entering.
     field :wait_minutes
@@ -2339,6 +2343,26 @@ module MassiveSMS
     field :message
     # The number of recipients.
     field :recipient_count
+  end
+
+  # A piece of text that bodies include by its name.
+  class Snippet < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # The name, which must be unique: lower case letters, digits, `-` and `_`, at most 40. Bodies include it as
+    # {snippet.name}.
+    field :name
+    # The text. It may have {variables}, but no other snippet.
+    field :body
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
+    field :version
+    # When it was created.
+    field :created_at, :time
+    # When it was last changed.
+    field :updated_at, :time
   end
 
   # A field that people of the service have.
@@ -2484,6 +2508,67 @@ module MassiveSMS
     field :contact_count
     # When it was first given to a contact.
     field :created_at, :time
+  end
+
+  # A body under a name, to create messages, campaigns and steps of sequences with.
+  class Template < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # The name, which must be unique.
+    field :name
+    # SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as {firstName|there},
+    # and snippets as {snippet.name}.
+    field :body
+    # The names of the variables in the body, not those in its snippets.
+    field :variables
+    # The names of the snippets in the body.
+    field :snippets
+    # Its tags, for your team: kept in lower case, in order.
+    field :tags
+    # When it was archived; null if it is not.
+    field :archived_at, :time
+    # A value that changes with each edit. Send it with a change, so that the change is refused if another was made in
+    # between.
+    field :version
+    # When it was created.
+    field :created_at, :time
+    # When it was last changed.
+    field :updated_at, :time
+  end
+
+  # Template created.
+  class TemplateCreatedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Template
+  end
+
+  # Template deleted; `data` is the template as it was.
+  class TemplateDeletedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Template
+  end
+
+  # Template changed, archived or taken out of the archive.
+  class TemplateUpdatedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Template
   end
 
   # The script of the sandbox's carrier. The sandbox's numbers do what is documented of them all the same.

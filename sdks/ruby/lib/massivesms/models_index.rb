@@ -141,6 +141,7 @@ module MassiveSMS
     ShortLink
     Significance
     SkippedCount
+    Snippet
     SourceField
     StateChange
     StepCondition
@@ -152,6 +153,10 @@ module MassiveSMS
     SyncProblem
     SyncSample
     Tag
+    Template
+    TemplateCreatedEvent
+    TemplateDeletedEvent
+    TemplateUpdatedEvent
     TestCarrier
     TestClock
     TestPingEvent

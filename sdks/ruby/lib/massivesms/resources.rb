@@ -15,6 +15,8 @@ module MassiveSMS
     autoload :Exports, "massivesms/resources/exports"
     autoload :Imports, "massivesms/resources/imports"
     autoload :Lists, "massivesms/resources/lists"
+    autoload :Templates, "massivesms/resources/templates"
+    autoload :Snippets, "massivesms/resources/snippets"
     autoload :Keywords, "massivesms/resources/keywords"
     autoload :Segments, "massivesms/resources/segments"
     autoload :Credits, "massivesms/resources/credits"
@@ -66,6 +68,16 @@ module MassiveSMS
     #
     # @return [Resources::Lists]
     def lists = Resources::Lists.new(self)
+
+    # Bodies under names, to create messages, campaigns and steps of sequences with.
+    #
+    # @return [Resources::Templates]
+    def templates = Resources::Templates.new(self)
+
+    # Pieces of text that bodies include by their names.
+    #
+    # @return [Resources::Snippets]
+    def snippets = Resources::Snippets.new(self)
 
     # Words that opt in anyone who texts them, and add them to a list.
     #

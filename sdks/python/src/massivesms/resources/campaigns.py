@@ -26,8 +26,8 @@ class Campaigns:
         self,
         *,
         name: str,
-        body: str,
         audience: t.AudienceParam,
+        body: str | NotGiven = NOT_GIVEN,
         from_: str | NotGiven | None = NOT_GIVEN,
         exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
@@ -43,6 +43,7 @@ class Campaigns:
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
         preflight: str | NotGiven | None = NOT_GIVEN,
         max_credits: int | NotGiven | None = NOT_GIVEN,
         max_drift: float | NotGiven | None = NOT_GIVEN,
@@ -57,8 +58,9 @@ class Campaigns:
         `scheduled_at`. Credits are charged when messages are sent.
 
         name: Internal name (your team only).
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         audience: The audience.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
         exclude: See the reference.
@@ -81,6 +83,7 @@ class Campaigns:
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
         ab_test: See the reference.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
         preflight: A preflight of the campaign, at most 24 hours old.
         max_credits: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at
             its start, and before its queued messages cost more.
@@ -95,8 +98,8 @@ class Campaigns:
             "Campaign",
             body={
                 "name": name,
-                "body": body,
                 "audience": audience,
+                "body": body,
                 "from": from_,
                 "exclude": exclude,
                 "scheduled_at": scheduled_at,
@@ -112,6 +115,7 @@ class Campaigns:
                 "shorten_links": shorten_links,
                 "utm": utm,
                 "ab_test": ab_test,
+                "template_id": template_id,
                 "preflight": preflight,
                 "max_credits": max_credits,
                 "max_drift": max_drift,
@@ -177,7 +181,6 @@ class Campaigns:
     def preview(
         self,
         *,
-        body: str,
         audience: t.AudienceParam,
         from_: str | NotGiven | None = NOT_GIVEN,
         exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
@@ -194,6 +197,8 @@ class Campaigns:
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
+        body: str | NotGiven = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -202,7 +207,6 @@ class Campaigns:
 
         Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent.
 
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         audience: The audience.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
@@ -225,6 +229,9 @@ class Campaigns:
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
         ab_test: See the reference.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         name: The name, which is ignored.
         """
         return self._client.call(
@@ -247,6 +254,7 @@ class Campaigns:
                 "shorten_links": shorten_links,
                 "utm": utm,
                 "ab_test": ab_test,
+                "template_id": template_id,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -258,7 +266,6 @@ class Campaigns:
     def preflight(
         self,
         *,
-        body: str,
         audience: t.AudienceParam,
         from_: str | NotGiven | None = NOT_GIVEN,
         exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
@@ -275,6 +282,8 @@ class Campaigns:
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
+        body: str | NotGiven = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -283,7 +292,6 @@ class Campaigns:
 
         Preflight a campaign: audience, cost and end, with an id to create it with.
 
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         audience: The audience.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
@@ -306,6 +314,9 @@ class Campaigns:
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
         ab_test: See the reference.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         name: The name, which is ignored.
         """
         return self._client.call(
@@ -328,6 +339,7 @@ class Campaigns:
                 "shorten_links": shorten_links,
                 "utm": utm,
                 "ab_test": ab_test,
+                "template_id": template_id,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -362,6 +374,7 @@ class Campaigns:
         *,
         name: str | NotGiven = NOT_GIVEN,
         body: str | NotGiven = NOT_GIVEN,
+        template_id: str | NotGiven = NOT_GIVEN,
         from_: str | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven = NOT_GIVEN,
@@ -389,7 +402,9 @@ class Campaigns:
         clears a field, and `audience` replaces the whole audience.
 
         name: Internal name (your team only).
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
+        template_id: A template, whose body becomes the campaign's as it stands now.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead; null, to send at once, only in a
@@ -427,6 +442,7 @@ class Campaigns:
             body={
                 "name": name,
                 "body": body,
+                "template_id": template_id,
                 "from": from_,
                 "scheduled_at": scheduled_at,
                 "metadata": metadata,
@@ -784,8 +800,8 @@ class AsyncCampaigns:
         self,
         *,
         name: str,
-        body: str,
         audience: t.AudienceParam,
+        body: str | NotGiven = NOT_GIVEN,
         from_: str | NotGiven | None = NOT_GIVEN,
         exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
@@ -801,6 +817,7 @@ class AsyncCampaigns:
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
         preflight: str | NotGiven | None = NOT_GIVEN,
         max_credits: int | NotGiven | None = NOT_GIVEN,
         max_drift: float | NotGiven | None = NOT_GIVEN,
@@ -815,8 +832,9 @@ class AsyncCampaigns:
         `scheduled_at`. Credits are charged when messages are sent.
 
         name: Internal name (your team only).
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         audience: The audience.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
         exclude: See the reference.
@@ -839,6 +857,7 @@ class AsyncCampaigns:
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
         ab_test: See the reference.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
         preflight: A preflight of the campaign, at most 24 hours old.
         max_credits: The most credits that it may cost. It is paused with `guard_rail` if it would cost more at
             its start, and before its queued messages cost more.
@@ -853,8 +872,8 @@ class AsyncCampaigns:
             "Campaign",
             body={
                 "name": name,
-                "body": body,
                 "audience": audience,
+                "body": body,
                 "from": from_,
                 "exclude": exclude,
                 "scheduled_at": scheduled_at,
@@ -870,6 +889,7 @@ class AsyncCampaigns:
                 "shorten_links": shorten_links,
                 "utm": utm,
                 "ab_test": ab_test,
+                "template_id": template_id,
                 "preflight": preflight,
                 "max_credits": max_credits,
                 "max_drift": max_drift,
@@ -935,7 +955,6 @@ class AsyncCampaigns:
     async def preview(
         self,
         *,
-        body: str,
         audience: t.AudienceParam,
         from_: str | NotGiven | None = NOT_GIVEN,
         exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
@@ -952,6 +971,8 @@ class AsyncCampaigns:
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
+        body: str | NotGiven = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -960,7 +981,6 @@ class AsyncCampaigns:
 
         Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent.
 
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         audience: The audience.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
@@ -983,6 +1003,9 @@ class AsyncCampaigns:
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
         ab_test: See the reference.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         name: The name, which is ignored.
         """
         return await self._client.call(
@@ -1005,6 +1028,7 @@ class AsyncCampaigns:
                 "shorten_links": shorten_links,
                 "utm": utm,
                 "ab_test": ab_test,
+                "template_id": template_id,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -1016,7 +1040,6 @@ class AsyncCampaigns:
     async def preflight(
         self,
         *,
-        body: str,
         audience: t.AudienceParam,
         from_: str | NotGiven | None = NOT_GIVEN,
         exclude: t.ExcludeParam | NotGiven | None = NOT_GIVEN,
@@ -1033,6 +1056,8 @@ class AsyncCampaigns:
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
         utm: t.UtmParam | NotGiven | None = NOT_GIVEN,
         ab_test: t.AbTestOptionsParam | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
+        body: str | NotGiven = NOT_GIVEN,
         name: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -1041,7 +1066,6 @@ class AsyncCampaigns:
 
         Preflight a campaign: audience, cost and end, with an id to create it with.
 
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
         audience: The audience.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
@@ -1064,6 +1088,9 @@ class AsyncCampaigns:
             clicks are counted. Their hosts must be public names. False if it is left out.
         utm: See the reference.
         ab_test: See the reference.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         name: The name, which is ignored.
         """
         return await self._client.call(
@@ -1086,6 +1113,7 @@ class AsyncCampaigns:
                 "shorten_links": shorten_links,
                 "utm": utm,
                 "ab_test": ab_test,
+                "template_id": template_id,
                 "body": body,
                 "audience": audience,
                 "name": name,
@@ -1120,6 +1148,7 @@ class AsyncCampaigns:
         *,
         name: str | NotGiven = NOT_GIVEN,
         body: str | NotGiven = NOT_GIVEN,
+        template_id: str | NotGiven = NOT_GIVEN,
         from_: str | NotGiven | None = NOT_GIVEN,
         scheduled_at: datetime | str | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven = NOT_GIVEN,
@@ -1147,7 +1176,9 @@ class AsyncCampaigns:
         clears a field, and `audience` replaces the whole audience.
 
         name: Internal name (your team only).
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
+        template_id: A template, whose body becomes the campaign's as it stands now.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
         scheduled_at: ISO-8601 time with an offset, at most 365 days ahead; null, to send at once, only in a
@@ -1185,6 +1216,7 @@ class AsyncCampaigns:
             body={
                 "name": name,
                 "body": body,
+                "template_id": template_id,
                 "from": from_,
                 "scheduled_at": scheduled_at,
                 "metadata": metadata,

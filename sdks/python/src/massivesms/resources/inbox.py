@@ -119,7 +119,8 @@ class Inbox:
 
         Sends one SMS from the sender to which the contact wrote, and marks the thread as read.
 
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         from_: The sender; by default, the one to which the contact wrote.
         variables: Map of {key: value} substituted into the body.
         metadata: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or
@@ -297,7 +298,8 @@ class AsyncInbox:
 
         Sends one SMS from the sender to which the contact wrote, and marks the thread as read.
 
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         from_: The sender; by default, the one to which the contact wrote.
         variables: Map of {key: value} substituted into the body.
         metadata: Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or

@@ -26,7 +26,7 @@ class Messages:
         self,
         *,
         to: str,
-        body: str,
+        body: str | NotGiven = NOT_GIVEN,
         from_: str | NotGiven | None = NOT_GIVEN,
         variables: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
@@ -34,6 +34,7 @@ class Messages:
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Message:
@@ -43,7 +44,8 @@ class Messages:
         first message to a number creates its contact.
 
         to: Recipient phone in E.164 format.
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
         variables: Map of {key: value} substituted into the body.
@@ -56,6 +58,7 @@ class Messages:
             is given.
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
         """
         return self._client.call(
             "POST",
@@ -71,6 +74,7 @@ class Messages:
                 "expires_at": expires_at,
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
+                "template_id": template_id,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -176,7 +180,7 @@ class Messages:
         self,
         *,
         to: str,
-        body: str,
+        body: str | NotGiven = NOT_GIVEN,
         from_: str | NotGiven | None = NOT_GIVEN,
         variables: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
@@ -184,6 +188,7 @@ class Messages:
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.MessagePreview:
@@ -192,7 +197,8 @@ class Messages:
         Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
 
         to: Recipient phone in E.164 format.
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
         variables: Map of {key: value} substituted into the body.
@@ -205,6 +211,7 @@ class Messages:
             is given.
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
         """
         return self._client.call(
             "POST",
@@ -220,6 +227,7 @@ class Messages:
                 "expires_at": expires_at,
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
+                "template_id": template_id,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -338,7 +346,7 @@ class AsyncMessages:
         self,
         *,
         to: str,
-        body: str,
+        body: str | NotGiven = NOT_GIVEN,
         from_: str | NotGiven | None = NOT_GIVEN,
         variables: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
@@ -346,6 +354,7 @@ class AsyncMessages:
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.Message:
@@ -355,7 +364,8 @@ class AsyncMessages:
         first message to a number creates its contact.
 
         to: Recipient phone in E.164 format.
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
         variables: Map of {key: value} substituted into the body.
@@ -368,6 +378,7 @@ class AsyncMessages:
             is given.
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
         """
         return await self._client.call(
             "POST",
@@ -383,6 +394,7 @@ class AsyncMessages:
                 "expires_at": expires_at,
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
+                "template_id": template_id,
             },
             idempotency_key=idempotency_key,
             options=options,
@@ -488,7 +500,7 @@ class AsyncMessages:
         self,
         *,
         to: str,
-        body: str,
+        body: str | NotGiven = NOT_GIVEN,
         from_: str | NotGiven | None = NOT_GIVEN,
         variables: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
         metadata: Mapping[str, str | float | bool | None] | NotGiven | None = NOT_GIVEN,
@@ -496,6 +508,7 @@ class AsyncMessages:
         expires_at: datetime | str | NotGiven | None = NOT_GIVEN,
         on_unknown: t.OnUnknown | NotGiven | None = NOT_GIVEN,
         shorten_links: bool | NotGiven | None = NOT_GIVEN,
+        template_id: str | NotGiven | None = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> t.MessagePreview:
@@ -504,7 +517,8 @@ class AsyncMessages:
         Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
 
         to: Recipient phone in E.164 format.
-        body: SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.
+        body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
+            {firstName|there}, and snippets as {snippet.name}.
         from_: Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the
             workspace's if none is given.
         variables: Map of {key: value} substituted into the body.
@@ -517,6 +531,7 @@ class AsyncMessages:
             is given.
         shorten_links: Whether the links of the body are replaced by short links, one for each recipient, whose
             clicks are counted. Their hosts must be public names. False if it is left out.
+        template_id: A template, whose body is used as it stands now. Give this or `body`.
         """
         return await self._client.call(
             "POST",
@@ -532,6 +547,7 @@ class AsyncMessages:
                 "expires_at": expires_at,
                 "on_unknown": on_unknown,
                 "shorten_links": shorten_links,
+                "template_id": template_id,
             },
             idempotency_key=idempotency_key,
             options=options,

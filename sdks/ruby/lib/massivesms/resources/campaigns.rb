@@ -10,9 +10,9 @@ module MassiveSMS
       # now or at `scheduled_at`. Credits are charged when messages are sent.
       #
       # @param name [String] Internal name (your team only).
-      # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
-      # {firstName|there}.
       # @param audience [Hash<Object, Object>] The audience.
+      # @param body [String] SMS body, at most 1600 characters with its snippets. Supports {variables}, with a
+      # fallback as {firstName|there}, and snippets as {snippet.name}.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's if none is given.
       # @param exclude [Hash<Object, Object>, nil]
@@ -38,6 +38,7 @@ module MassiveSMS
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param utm [Hash<Object, Object>, nil]
       # @param ab_test [Hash<Object, Object>, nil]
+      # @param template_id [String, nil] A template, whose body is used as it stands now. Give this or `body`.
       # @param preflight [String, nil] A preflight of the campaign, at most 24 hours old.
       # @param max_credits [Integer, nil] The most credits that it may cost. It is paused with `guard_rail` if it
       # would cost more at its start, and before its queued messages cost more.
@@ -48,19 +49,19 @@ module MassiveSMS
       # until then.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
-      def create(name:, body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
+      def create(name:, audience:, body: UNSET, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
                  expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                 shorten_links: UNSET, utm: UNSET, ab_test: UNSET, preflight: UNSET, max_credits: UNSET,
-                 max_drift: UNSET, tags: UNSET, draft: UNSET, request_options: {})
+                 shorten_links: UNSET, utm: UNSET, ab_test: UNSET, template_id: UNSET, preflight: UNSET,
+                 max_credits: UNSET, max_drift: UNSET, tags: UNSET, draft: UNSET, request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns", {},
-             {}, { name: name, body: body, audience: audience, from: from, exclude: exclude,
+             {}, { name: name, audience: audience, body: body, from: from, exclude: exclude,
                scheduled_at: scheduled_at, metadata: metadata, expires_at: expires_at,
                rate_per_minute: rate_per_minute, spread_hours: spread_hours, quiet_hours: quiet_hours,
                send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
-               utm: utm, ab_test: ab_test, preflight: preflight, max_credits: max_credits, max_drift: max_drift,
-               tags: tags, draft: draft }, request_options)
+               utm: utm, ab_test: ab_test, template_id: template_id, preflight: preflight,
+               max_credits: max_credits, max_drift: max_drift, tags: tags, draft: draft }, request_options)
       end
 
       # List campaigns. Newest first. Drafts are listed only with `status=draft`.
@@ -91,8 +92,6 @@ module MassiveSMS
 
       # Preview a campaign: who receives it, who is skipped and why, and what it costs. Nothing is sent.
       #
-      # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
-      # {firstName|there}.
       # @param audience [Hash<Object, Object>] The audience.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's if none is given.
@@ -118,25 +117,26 @@ module MassiveSMS
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param utm [Hash<Object, Object>, nil]
       # @param ab_test [Hash<Object, Object>, nil]
+      # @param template_id [String, nil] A template, whose body is used as it stands now. Give this or `body`.
+      # @param body [String] SMS body, at most 1600 characters with its snippets. Supports {variables}, with a
+      # fallback as {firstName|there}, and snippets as {snippet.name}.
       # @param name [String, nil] The name, which is ignored.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [CampaignPreview]
-      def preview(body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
-                  expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
-                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                  shorten_links: UNSET, utm: UNSET, ab_test: UNSET, name: UNSET, request_options: {})
+      def preview(audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
+                  rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, send_at_local: UNSET,
+                  contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET, shorten_links: UNSET,
+                  utm: UNSET, ab_test: UNSET, template_id: UNSET, body: UNSET, name: UNSET, request_options: {})
         fetch(MassiveSMS::CampaignPreview, "POST", "/v1/campaigns/preview", {},
              {}, { from: from, exclude: exclude, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
                quiet_hours: quiet_hours, send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
-               utm: utm, ab_test: ab_test, body: body, audience: audience, name: name }, request_options)
+               utm: utm, ab_test: ab_test, template_id: template_id, body: body, audience: audience, name: name }, request_options)
       end
 
       # Preflight a campaign: audience, cost and end, with an id to create it with.
       #
-      # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
-      # {firstName|there}.
       # @param audience [Hash<Object, Object>] The audience.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's if none is given.
@@ -162,19 +162,22 @@ module MassiveSMS
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
       # @param utm [Hash<Object, Object>, nil]
       # @param ab_test [Hash<Object, Object>, nil]
+      # @param template_id [String, nil] A template, whose body is used as it stands now. Give this or `body`.
+      # @param body [String] SMS body, at most 1600 characters with its snippets. Supports {variables}, with a
+      # fallback as {firstName|there}, and snippets as {snippet.name}.
       # @param name [String, nil] The name, which is ignored.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [CampaignPreflight]
-      def preflight(body:, audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET,
-                    expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET,
-                    send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
-                    shorten_links: UNSET, utm: UNSET, ab_test: UNSET, name: UNSET, request_options: {})
+      def preflight(audience:, from: UNSET, exclude: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
+                    rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, send_at_local: UNSET,
+                    contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET, shorten_links: UNSET,
+                    utm: UNSET, ab_test: UNSET, template_id: UNSET, body: UNSET, name: UNSET, request_options: {})
         fetch(MassiveSMS::CampaignPreflight, "POST", "/v1/campaigns/preflight", {},
              {}, { from: from, exclude: exclude, scheduled_at: scheduled_at, metadata: metadata,
                expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
                quiet_hours: quiet_hours, send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
-               utm: utm, ab_test: ab_test, body: body, audience: audience, name: name }, request_options)
+               utm: utm, ab_test: ab_test, template_id: template_id, body: body, audience: audience, name: name }, request_options)
       end
 
       # Retrieve a campaign.
@@ -192,8 +195,9 @@ module MassiveSMS
       #
       # @param id [String] The resource's id.
       # @param name [String] Internal name (your team only).
-      # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
-      # {firstName|there}.
+      # @param body [String] SMS body, at most 1600 characters with its snippets. Supports {variables}, with a
+      # fallback as {firstName|there}, and snippets as {snippet.name}.
+      # @param template_id [String] A template, whose body becomes the campaign's as it stands now.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's if none is given.
       # @param scheduled_at [Time, String, nil] ISO-8601 time with an offset, at most 365 days ahead; null, to send at
@@ -225,18 +229,18 @@ module MassiveSMS
       # @param audience [Hash<Object, Object>] The new audience.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Campaign]
-      def update(id, name: UNSET, body: UNSET, from: UNSET, scheduled_at: UNSET, metadata: UNSET, expires_at: UNSET,
-                 rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, exclude: UNSET,
+      def update(id, name: UNSET, body: UNSET, template_id: UNSET, from: UNSET, scheduled_at: UNSET, metadata: UNSET,
+                 expires_at: UNSET, rate_per_minute: UNSET, spread_hours: UNSET, quiet_hours: UNSET, exclude: UNSET,
                  send_at_local: UNSET, contact_daily_cap: UNSET, contact_weekly_cap: UNSET, on_unknown: UNSET,
                  shorten_links: UNSET, utm: UNSET, ab_test: UNSET, tags: UNSET, version: UNSET, audience: UNSET,
                  request_options: {})
         fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}", { "id" => id },
-             {}, { name: name, body: body, from: from, scheduled_at: scheduled_at, metadata: metadata,
-               expires_at: expires_at, rate_per_minute: rate_per_minute, spread_hours: spread_hours,
-               quiet_hours: quiet_hours, exclude: exclude, send_at_local: send_at_local,
-               contact_daily_cap: contact_daily_cap, contact_weekly_cap: contact_weekly_cap,
-               on_unknown: on_unknown, shorten_links: shorten_links, utm: utm, ab_test: ab_test, tags: tags,
-               version: version, audience: audience }, request_options)
+             {}, { name: name, body: body, template_id: template_id, from: from, scheduled_at: scheduled_at,
+               metadata: metadata, expires_at: expires_at, rate_per_minute: rate_per_minute,
+               spread_hours: spread_hours, quiet_hours: quiet_hours, exclude: exclude,
+               send_at_local: send_at_local, contact_daily_cap: contact_daily_cap,
+               contact_weekly_cap: contact_weekly_cap, on_unknown: on_unknown, shorten_links: shorten_links,
+               utm: utm, ab_test: ab_test, tags: tags, version: version, audience: audience }, request_options)
       end
 
       # Delete a draft. For a launched campaign, the answer is 409.

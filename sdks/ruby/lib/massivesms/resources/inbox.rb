@@ -45,8 +45,8 @@ module MassiveSMS
       # Answer a contact. Sends one SMS from the sender to which the contact wrote, and marks the thread as read.
       #
       # @param contact_id [String] The contact's id.
-      # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
-      # {firstName|there}.
+      # @param body [String] SMS body, at most 1600 characters with its snippets. Supports {variables}, with a
+      # fallback as {firstName|there}, and snippets as {snippet.name}.
       # @param from [String, nil] The sender; by default, the one to which the contact wrote.
       # @param variables [Hash<String, Object>, nil] Map of {key: value} substituted into the body.
       # @param metadata [Hash<String, Object>, nil] Free-form keys, at most 20. Values are strings of at most 500

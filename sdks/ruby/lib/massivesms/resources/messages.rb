@@ -10,8 +10,8 @@ module MassiveSMS
       # are free. The first message to a number creates its contact.
       #
       # @param to [String] Recipient phone in E.164 format.
-      # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
-      # {firstName|there}.
+      # @param body [String] SMS body, at most 1600 characters with its snippets. Supports {variables}, with a
+      # fallback as {firstName|there}, and snippets as {snippet.name}.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's if none is given.
       # @param variables [Hash<String, Object>, nil] Map of {key: value} substituted into the body.
@@ -25,14 +25,15 @@ module MassiveSMS
       # if none is given.
       # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
+      # @param template_id [String, nil] A template, whose body is used as it stands now. Give this or `body`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [Message]
-      def create(to:, body:, from: UNSET, variables: UNSET, metadata: UNSET, scheduled_at: UNSET, expires_at: UNSET,
-                 on_unknown: UNSET, shorten_links: UNSET, request_options: {})
+      def create(to:, body: UNSET, from: UNSET, variables: UNSET, metadata: UNSET, scheduled_at: UNSET,
+                 expires_at: UNSET, on_unknown: UNSET, shorten_links: UNSET, template_id: UNSET, request_options: {})
         fetch(MassiveSMS::Message, "POST", "/v1/messages", {},
              {}, { to: to, body: body, from: from, variables: variables, metadata: metadata,
                scheduled_at: scheduled_at, expires_at: expires_at, on_unknown: on_unknown,
-               shorten_links: shorten_links }, request_options)
+               shorten_links: shorten_links, template_id: template_id }, request_options)
       end
 
       # List messages. Newest first. `status=delivered` includes messages that were replied to.
@@ -85,8 +86,8 @@ module MassiveSMS
       # Preview a message: its body, parts and cost, and any refusal. Nothing is sent.
       #
       # @param to [String] Recipient phone in E.164 format.
-      # @param body [String] SMS body, at most 1600 characters. Supports {variables}, with a fallback as
-      # {firstName|there}.
+      # @param body [String] SMS body, at most 1600 characters with its snippets. Supports {variables}, with a
+      # fallback as {firstName|there}, and snippets as {snippet.name}.
       # @param from [String, nil] Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or
       # short code; the workspace's if none is given.
       # @param variables [Hash<String, Object>, nil] Map of {key: value} substituted into the body.
@@ -100,14 +101,15 @@ module MassiveSMS
       # if none is given.
       # @param shorten_links [Boolean, nil] Whether the links of the body are replaced by short links, one for each
       # recipient, whose clicks are counted. Their hosts must be public names. False if it is left out.
+      # @param template_id [String, nil] A template, whose body is used as it stands now. Give this or `body`.
       # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
       # @return [MessagePreview]
-      def preview(to:, body:, from: UNSET, variables: UNSET, metadata: UNSET, scheduled_at: UNSET, expires_at: UNSET,
-                  on_unknown: UNSET, shorten_links: UNSET, request_options: {})
+      def preview(to:, body: UNSET, from: UNSET, variables: UNSET, metadata: UNSET, scheduled_at: UNSET,
+                  expires_at: UNSET, on_unknown: UNSET, shorten_links: UNSET, template_id: UNSET, request_options: {})
         fetch(MassiveSMS::MessagePreview, "POST", "/v1/messages/preview", {},
              {}, { to: to, body: body, from: from, variables: variables, metadata: metadata,
                scheduled_at: scheduled_at, expires_at: expires_at, on_unknown: on_unknown,
-               shorten_links: shorten_links }, request_options)
+               shorten_links: shorten_links, template_id: template_id }, request_options)
       end
 
       # Retrieve a message.

@@ -412,7 +412,7 @@ async def test_a_wrong_clock_neither_ends_a_lease_nor_holds_up_an_event(
         assert len(await claim_deliveries(limit=10, per_endpoint=10, now=await now())) == 1
     (second,) = await write_events(ctx)
     await execute("UPDATE webhook_deliveries SET next_attempt_at = now() WHERE lease_until IS NULL")
-    monkeypatch.setattr("msvs.workers.webhooks.datetime", Skewed)
+    monkeypatch.setattr("msvs.present.datetime", Skewed)
     assert await deliver_webhooks(SERVICES, http) == 1
     assert [post.event_id for post in receiver.posts] == [second]
     await execute("UPDATE webhook_deliveries SET lease_until = now() - interval '1 second' WHERE state = 'pending'")

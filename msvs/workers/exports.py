@@ -133,6 +133,7 @@ class Writing:
         self._size = self._start = self._rows = 0
         self._packer: zlib._Compress | None = None
         self._finishing: Finishing | None = None
+        self._storing: asyncio.Task[None] | None = None
         self._is_lost = False
         self._limit = asyncio.timeout(WHOLE_SECONDS)
 
@@ -242,8 +243,20 @@ class Writing:
                 )
             total = await connection.fetchval(statement.count, *statement.values, timeout=WHOLE_SECONDS)
             await in_unit_of_work(partial(self._tell_total, total))
-            await self.take_all(connection, statement, how)
+            try:
+                await self.take_all(connection, statement, how)
+                await self._wait_for_storing()
+            finally:
+                if self._storing is not None:
+                    self._storing.cancel()
+                    await asyncio.gather(self._storing, return_exceptions=True)
         return int(total)
+
+    async def _wait_for_storing(self) -> None:
+        """Wait until the chunk before is stored. Raises what kept it from that."""
+        if self._storing is not None:
+            await self._storing
+            self._storing = None
 
     async def _tell_total(self, total: int) -> None:
         row = await self._hold(await database.now())
@@ -258,12 +271,13 @@ class Writing:
         )
 
     async def _take(self, data: bytes) -> None:
-        """Store rows as they arrive."""
+        """Store rows as they arrive, a chunk at a time, while PostgreSQL writes the next."""
         self._parts.append(data)
         self._size += len(data)
         if self._size >= CHUNK:
+            await self._wait_for_storing()
             parts, self._parts, self._size = self._parts, [], 0
-            await self.keep(b"".join(parts))
+            self._storing = asyncio.create_task(self.keep(b"".join(parts)))
 
     async def keep(self, data: bytes) -> None:
         """Store rows. Packing runs outside the transaction, because a retry of the transaction must not pack twice."""

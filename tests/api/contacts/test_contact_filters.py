@@ -10,7 +10,7 @@ import pytest
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.contacts import contact_pages
-from msvs.api.contacts.contact_filters import national_prefixes
+from msvs.api.contacts.contact_filters import compile_contacts, national_prefixes
 from msvs.api.contacts.contact_pages import count_matching, list_matching
 from msvs.api.contacts.contacts import ListContacts
 from msvs.api.context import Context
@@ -49,6 +49,9 @@ async def find(ctx: Context, **which: Any) -> list[str | None]:
         ("明", ["小明"]),
         ("li", ["小明", "Oliver"]),
         ("oliver@cohortlabs.co", ["Oliver"]),
+        ("ver@cohort", ["Oliver"]),
+        ("ver@example", []),
+        ("@cohortlabs", ["Oliver"]),
         ("cohort liv", ["Oliver"]),
         ("liver ohort nobody", []),
         ("+44 20 7946 0958", ["Oliver"]),
@@ -202,3 +205,13 @@ async def test_a_page_of_many_reads_little_more_than_itself(
         assert (len(page.items), page.has_more) == (20, True)
         read.check(rows=100)
     assert await ListMember.filter(list_id=row.id).count() == MANY
+
+
+async def test_a_search_asks_the_index_for_no_more_of_a_domain_than_its_first_letter(ctx: Context) -> None:
+    """Millions of addresses may share the rest, which took the index longest to look up."""
+    asked = {}
+    for text in ("silva12@example.com", "silva12@e", "@example"):
+        found = await compile_contacts(ctx, ListContacts(search=text), 4)
+        (asked[text],) = [value for value in found.indexed_values if isinstance(value, list)]
+    assert asked["silva12@example.com"] == asked["silva12@e"]
+    assert len(asked["@example"]) == len("@example") - 2, "too little would be left"

@@ -14,6 +14,7 @@ from msvs.api.webhooks import signatures
 from tests.rest_compat.contract import DOCUMENT, check
 
 POSTMAN = Path(__file__).parents[2] / "msvs/rest_compat/postman"
+FLOW = Path(__file__).parents[2] / "scripts/contract/postman/flow.mjs"
 COLLECTION = json.loads((POSTMAN / "massivesms.postman_collection.json").read_text())
 ENVIRONMENTS = sorted(POSTMAN.glob("*.postman_environment.json"))
 # The request that only carries the verifier.
@@ -98,6 +99,18 @@ def test_what_a_request_names_was_made_by_one_before_it() -> None:
         named = json.dumps(item["request"]).split("{{")[1:]
         assert {each.partition("}}")[0] for each in named} <= made, item["name"]
         made |= {line.split('"')[1] for line in script(item, "test").splitlines() if ".set(" in line}
+
+
+def test_requests_stand_in_the_order_of_their_flow() -> None:
+    """What ends a thing, such as archiving a sequence, comes after all that needs it."""
+    flow = FLOW.read_text().partition("export const SPARES")[0]
+    order = re.findall(r"^  (\w+): \{", flow.partition("export const FLOW")[2], re.MULTILINE)
+    assert len(order) == len(set(order)) == len(REQUESTS)
+    for folder in COLLECTION["item"]:
+        places = [
+            order.index(operation(item)["operationId"]) for item in folder["item"] if template(item) != NO_OPERATION
+        ]
+        assert places == sorted(places), folder["name"]
 
 
 def test_there_is_an_environment_for_each_mode_and_no_key_in_any() -> None:

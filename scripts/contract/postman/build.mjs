@@ -39,6 +39,9 @@ function find(method, path) {
   return { template, operation };
 }
 
+const order = Object.keys(FLOW);
+const place = ({ request: { method, url } }) => order.indexOf(find(method, url.path).operation.operationId);
+
 const script = (listen, exec) => ({ listen, script: { type: "text/javascript", exec } });
 
 function finish(item) {
@@ -153,7 +156,8 @@ const collection = {
     ...FOLDERS.map((name) => ({
       name,
       description: document.tags.find((tag) => tag.name === name)?.description,
-      item: byName.get(name).item.map(finish),
+      // As flow.mjs has them: what ends a thing comes after all that needs it.
+      item: byName.get(name).item.toSorted((one, other) => place(one) - place(other)).map(finish),
     })),
     signatures,
   ],

@@ -43,7 +43,8 @@ FORM = frozenset(
 # least one part of an audience, evidence for an opt-in, what a filter's field may be compared with, the codes of
 # regions and the names of time zones, and that a contact is merged with another one.
 UNSAID = re.compile(
-    r"since|scheduled_at|expires_at|timezone|audience|(?:(?:contacts\[\d+\]\.)?opt_in|evidence)\.(?:source|at)|mapping\.?.*|filter\.?.*"
+    r"since|scheduled_at|expires_at|timezone|audience|(?:(?:contacts\[\d+\]\.)?opt_in|evidence)\.(?:source|at)|mapping\.?.*"
+    r"|(?:steps\[\d+\]\.only_if\.)?filter\.?.*|goal\.?.*"
     r"|(?:blocked|enabled)_regions\[\d+\]|default_region|word|contact_id"
 ).fullmatch
 # The same of one route, where the refusal says that it is for what goes with which action, kind or connector: its
@@ -57,6 +58,26 @@ UNSAID_OF = {
         r"\w+: (?:.* does not apply to exports of |Missing required parameter: campaign_id)"
     ).match,
     "/v1/lists": re.compile(r"source\.settings(?:\..*)?: |source\.mapping: Only one field can be ").match,
+    # A number is one of a webhook, whose events are read forward and are of all types.
+    "/v1/events": re.compile(r"webhook_id: Name the webhook that |type: Events of a webhook ").match,
+    # The evidence itself.
+    "/v1/suppressions/{id}/lift": re.compile(r"source: |at: ").match,
+    **dict.fromkeys(
+        ("/v1/campaigns", "/v1/campaigns/{id}", "/v1/campaigns/preflight", "/v1/campaigns/preview"),
+        re.compile(
+            r"preflight: max_drift needs a preflight|exclude\.campaign_ids: A campaign cannot exclude "
+            r"|ab_test\.variants(?:\[\d+\])?: (?:Give a share for each |The shares of the |Variants \w and )"
+        ).match,
+    ),
+    "/v1/campaigns/{id}/test": re.compile(r"variant: (?:The campaign has no variants|variant must be one of )").match,
+    **dict.fromkeys(
+        ("/v1/sequences", "/v1/sequences/{id}", "/v1/sequences/{id}/publish"),
+        re.compile(
+            r"steps\[\d+\]\.key: There are two steps |steps\[\d+\]\.anchor_minutes: Give wait_minutes or "
+            r"|steps\[\d+\]\.only_if\.\w+: No earlier step |steps: A sequence needs a step|anchor_at: Steps count from "
+        ).match,
+    ),
+    "/v1/sequences/{id}/enrollments": re.compile(r"anchor_at: The sequence counts from ").match,
 }
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

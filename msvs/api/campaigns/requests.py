@@ -331,7 +331,9 @@ class ListCampaigns(PageQuery, frozen=True, kw_only=True):
     statuses: (
         Annotated[
             list[Annotated[str, about(enum=[*CampaignStatus])]],
-            about("Only campaigns with one of these statuses; drafts are included only if you ask for them."),
+            about(
+                "Only campaigns with one of these statuses; drafts are included only if you ask for them.", minItems=1
+            ),
         ]
         | None
     ) = None

@@ -167,7 +167,10 @@ class ListMessages(PageQuery, frozen=True, kw_only=True):
     statuses: (
         Annotated[
             list[Annotated[str, about(enum=[*MessageStatus])]],
-            about("Only messages of one of these statuses; `delivered` includes those replied to, as it does alone."),
+            about(
+                "Only messages of one of these statuses; `delivered` includes those replied to, as it does alone.",
+                minItems=1,
+            ),
         ]
         | None
     ) = None

@@ -125,7 +125,7 @@ def explain(text: str) -> Reading:
     Words in letters of several alphabets are read in those of one. `words.bare` is a word of words.toml with courtesies
     or a name, `words.torn` one that spaces tore apart.
     """
-    text = _FORWARDED.sub("", read_lookalikes(text[: 2 * MAX_TEXT]))
+    text = _FORWARDED.sub("", _TAG.sub(" ", read_lookalikes(text[: 2 * MAX_TEXT])))
     reading = _explain(text)
     if reading.intent is not Intent.CERTAIN:
         reading = min(reading, _explain(without_courtesies(text[:MAX_TEXT])), key=lambda each: _STRENGTH[each.intent])
@@ -140,8 +140,17 @@ def explain(text: str) -> Reading:
     return Reading(Intent.CERTAIN if bare.is_sure else Intent.LIKELY, "words.bare")
 
 
+_is_repeated = re.compile(r"([^\W\d_]{4,20}?)\1+").fullmatch
+
+
 def _torn_word(text: str) -> Reading:
-    """Read a STOP word that spaces tore apart, alone or with courtesies: surely where one letter is apart, "sto p"."""
+    """Read a STOP word that spaces tore apart, alone or with courtesies: surely where one letter is apart, "sto p".
+
+    One that is written again without a space, "stopstop", is as sure.
+    """
+    repeated = _is_repeated(without_courtesies(text).strip(" .!").casefold())
+    if repeated and classify_reply(repeated[1]) is Keyword.STOP:
+        return Reading(Intent.CERTAIN, "words.torn")
     pieces = without_courtesies(text).strip().rstrip(".!").split()
     if not 1 < len(pieces) <= MAX_TORN or not all(piece.isalpha() for piece in pieces):
         return Reading(None)
@@ -178,6 +187,8 @@ def _excluded(rule: _Rule, message: str, sentence: str) -> _Exclusion | None:
 
 # What mail programs put before the subject of an answer, which gateways of mail to SMS bring along.
 _FORWARDED = re.compile(r"^\s*(?:(?:re|fwd?|aw|wg|enc|res|rv|tr)\s*:\s*)+", re.IGNORECASE)
+# Of the HTML that such gateways may bring.
+_TAG = re.compile(r"</?[a-z][a-z0-9]{0,15}(?:\s[^<>]{0,200})?/?>", re.IGNORECASE)
 _SENTENCE = re.compile(r"([^.!?…¡¿;\n\r]+)([.!?…¡¿;\n\r]*)")
 _CLAUSE_END = re.compile(r"[,:()—–]+")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘`´ʼ", "'"))

@@ -205,9 +205,18 @@ def test_the_words_of_our_messages_can_be_quoted(text: str) -> None:
         ("oтпиcка, спасибо", Intent.CERTAIN),
         ("Я не могу найти кнопку стоp", None),
         ("Приду в стoл заказов", None),
+        ("STOPSTOP", Intent.CERTAIN),
+        ("stopstopstop please!", Intent.CERTAIN),
+        ("<b>STOP</b>", Intent.CERTAIN),
+        ('<div dir="ltr">Stop<br></div>', Intent.CERTAIN),
+        ("aret svp", Intent.CERTAIN),
+        ("couscous", None),
+        ("nonstop", None),
+        ("<3 your texts", None),
+        ("is 5 < 6 and stop > go?", None),
     ],
 )
-def test_a_sentence_in_letters_of_several_alphabets_is_read(text: str, intent: Intent | None) -> None:
+def test_a_sentence_in_odd_letters_or_marks_is_read(text: str, intent: Intent | None) -> None:
     assert classify(text) is intent
 
 

@@ -46,6 +46,7 @@ READ_BY_LOADER: Mapping[str, str] = {
     "suppressions.get_suppression": "suppression",
     "endpoints.get_webhook": "webhook",
     "sequences.get_sequence": "sequence",
+    "conversions.get_conversion": "conversion",
     "enrollments.get_enrollment": "enrollment",
     "templates.get_template": "messageTemplate",
     "snippets.get_snippet": "snippet",
@@ -157,6 +158,10 @@ FOR_PEOPLE = (
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
     "enrollments.enter": "a call, list, keyword, tag or event that lets a contact in",
+    "order_hooks.find_hook": "a post of a shop",
+    "order_hooks.take_order": "a post of a shop",
+    "conversions.record_order": "creating a conversion",
+    "conversions.refund_to": "refunding a conversion",
     "sequence_signals.enter_by_keyword": "a text with a keyword",
     "enrollments.enrollment_query": "listing enrollments",
     "sequence_signals.leave_on_reply": "a reply",

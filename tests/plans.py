@@ -110,11 +110,20 @@ def _literal(value: object) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, (list, tuple)):
-        return "'{" + ", ".join("NULL" if each is None else str(each) for each in value) + "}'"
+        return _quoted("{" + ", ".join("NULL" if each is None else _element(str(each)) for each in value) + "}")
     if isinstance(value, dict):
-        text = msgspec.json.encode(value).decode().replace("'", "''")
-        return f"'{text}'"
-    return f"'{value}'"
+        return _quoted(msgspec.json.encode(value).decode())
+    return _quoted(str(value))
+
+
+def _element(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _quoted(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
 
 
 def _read(query: str, plan: Any) -> Statement:

@@ -4,6 +4,7 @@ import { accountRoutes, ownAccountRoutes } from "./pages/account/routes";
 import { campaignRoutes } from "./pages/campaigns/routes";
 import { connectionRoutes } from "./pages/connections/routes";
 import { contactRoutes } from "./pages/contacts/routes";
+import { conversionRoutes } from "./pages/conversions/routes";
 import { creditsRoutes } from "./pages/credits/routes";
 import { developersRoutes } from "./pages/developers/routes";
 import { exportRoutes } from "./pages/exports/routes";
@@ -32,6 +33,7 @@ const tree = rootRoute.addChildren([
     ...importRoutes,
     ...connectionRoutes,
     ...exportRoutes,
+    ...conversionRoutes,
     ...creditsRoutes,
     ...developersRoutes,
     ...settingsRoutes,

@@ -309,6 +309,13 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Read that enrollment, or set may_reenter and publish the sequence.",
     ),
     (
+        ErrorCode.CONVERSION_EXISTS,
+        (409,),
+        "The order was recorded with another contact, value, currency, time or metadata; existing_id names the"
+        " conversion.",
+        "Use another order_id for another order; record a refund of this one.",
+    ),
+    (
         ErrorCode.VERSION_CONFLICT,
         (409,),
         "The resource was changed since the version in the request; nothing was changed now.",

@@ -60,6 +60,7 @@ class ErrorCode(StrEnum):
     CAMPAIGN_OF_SEQUENCE = "campaign_of_sequence"
     SEQUENCE_STATE = "sequence_state"
     SEQUENCE_ENTERED = "sequence_entered"
+    CONVERSION_EXISTS = "conversion_exists"
     VERSION_CONFLICT = "version_conflict"
     CONTACT_EXISTS = "contact_exists"
     CONTACT_OPTED_OUT = "contact_opted_out"

@@ -22,8 +22,8 @@ KEPT = timedelta(hours=24)
 OF_THE_CALLER = (ErrorCode.SCOPE_MISSING, ErrorCode.LIMIT_NOT_LIFTED)
 KEPT_REFUSALS = frozenset((402, 403, 404, 409, 422))
 
-# An answer that shows a secret, as a new webhook's does, is kept sealed.
-SHOWS_SECRET = b'"secret":'
+# An answer that shows a secret, as a new webhook's does, is kept sealed; so is one with the address of an order hook.
+SHOW_SECRETS = (b'"secret":', b"/hooks/orders/")
 SEALED = "sealed:"
 
 _printable = re.compile(r"[\x20-\x7e]{1,255}").fullmatch
@@ -128,10 +128,16 @@ async def _answer_once(
         key,
         fingerprint,
         answer.status,
-        _sealed(ctx.services, answer.body.decode()) if SHOWS_SECRET in answer.body else answer.body.decode(),
+        _kept(ctx.services, answer.body),
         now,
     )
     return answer
+
+
+def _kept(services: Services, body: bytes) -> str:
+    """Return an answer as it is kept."""
+    text = body.decode()
+    return _sealed(services, text) if any(each in body for each in SHOW_SECRETS) else text
 
 
 def _sealed(services: Services, body: str) -> str:

@@ -24,6 +24,8 @@ class Permission(StrEnum):
     INBOX_WRITE = "inbox:write"
     CAMPAIGNS_READ = "campaigns:read"
     CAMPAIGNS_WRITE = "campaigns:write"
+    CONVERSIONS_READ = "conversions:read"
+    CONVERSIONS_WRITE = "conversions:write"
     CONTACTS_READ = "contacts:read"
     CONTACTS_WRITE = "contacts:write"
     CONTACTS_ERASE = "contacts:erase"
@@ -55,6 +57,8 @@ ROLES: Mapping[Permission, frozenset[Role]] = {
     Permission.INBOX_WRITE: _WRITERS,
     Permission.CAMPAIGNS_READ: _EVERYONE,
     Permission.CAMPAIGNS_WRITE: _WRITERS,
+    Permission.CONVERSIONS_READ: _EVERYONE,
+    Permission.CONVERSIONS_WRITE: _WRITERS,
     Permission.CONTACTS_READ: _EVERYONE,
     Permission.CONTACTS_WRITE: _WRITERS,
     Permission.CONTACTS_ERASE: _ADMINS,
@@ -95,6 +99,8 @@ class Scope(StrEnum):
     INBOX_WRITE = "inbox:write"
     CAMPAIGNS_READ = "campaigns:read"
     CAMPAIGNS_WRITE = "campaigns:write"
+    CONVERSIONS_READ = "conversions:read"
+    CONVERSIONS_WRITE = "conversions:write"
     CONTACTS_READ = "contacts:read"
     CONTACTS_WRITE = "contacts:write"
     CONTACTS_ERASE = "contacts:erase"
@@ -117,6 +123,8 @@ SCOPES: Mapping[Permission, Scope] = {
     Permission.INBOX_WRITE: Scope.INBOX_WRITE,
     Permission.CAMPAIGNS_READ: Scope.CAMPAIGNS_READ,
     Permission.CAMPAIGNS_WRITE: Scope.CAMPAIGNS_WRITE,
+    Permission.CONVERSIONS_READ: Scope.CONVERSIONS_READ,
+    Permission.CONVERSIONS_WRITE: Scope.CONVERSIONS_WRITE,
     Permission.CONTACTS_READ: Scope.CONTACTS_READ,
     Permission.CONTACTS_WRITE: Scope.CONTACTS_WRITE,
     Permission.CONTACTS_ERASE: Scope.CONTACTS_ERASE,

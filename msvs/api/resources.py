@@ -265,6 +265,20 @@ class ExclusionsResource(Resource, kw_only=True, omit_defaults=True):
     ) = None
 
 
+class RevenueResource(Resource, kw_only=True):
+    """Revenue in one currency, in its smallest unit: 14900 is 149.00 USD."""
+
+    currency: Annotated[str, about("The currency, by ISO 4217.", example="USD")]
+    conversions: Annotated[int, about("The number of conversions in it.", example=31)]
+    gross: Annotated[int, about("What they brought.", example=461900)]
+    refunded: Annotated[int, about("What of that was refunded.", example=14900)]
+    net: Annotated[int, about("What is left.", example=447000)]
+    per_recipient: Annotated[
+        float,
+        about("`net` by the messages that a carrier accepted and that have not failed; 0 of none.", example=1083.5),
+    ] = 0.0
+
+
 class CampaignStats(Resource, kw_only=True):
     """The number of recipients by status. `replied` is part of `delivered`; `opted_out` counts STOP answers."""
 
@@ -281,6 +295,13 @@ class CampaignStats(Resource, kw_only=True):
     credits_used: Annotated[int, about("Credits reserved or spent.", example=0)] = 0
     clicks: Annotated[int, about("The number of clicks on its short links, without those of programs.", example=0)] = 0
     unique_clicks: Annotated[int, about("The number of messages with a click.", example=0)] = 0
+    conversions: Annotated[int, about("The number of conversions attributed to its messages.", example=0)] = 0
+    converted: Annotated[int, about("The number of messages with a conversion.", example=0)] = 0
+    conversion_rate: Annotated[
+        float,
+        about("`converted` by the messages that a carrier accepted and that have not failed; 0 of none.", example=0),
+    ] = 0.0
+    revenue: Annotated[list[RevenueResource], about("The revenue, a currency each.", example=[])] = []
 
 
 class UtmResource(Resource, kw_only=True):
@@ -750,6 +771,9 @@ class LedgerEntryResource(Resource, kw_only=True):
     created_at: Annotated[str, about("When the credits moved.")]
 
 
+CLICK_WINDOW_HOURS, MESSAGE_WINDOW_HOURS = 120, 24
+
+
 class WorkspaceResource(Resource, kw_only=True):
     """The settings of your workspace in this mode."""
 
@@ -793,6 +817,21 @@ class WorkspaceResource(Resource, kw_only=True):
         ]
         | None
     ) = None
+    click_window_hours: Annotated[
+        int,
+        about(
+            "A conversion is attributed to the contact's last click in so many hours before it; 0 for never.",
+            example=120,
+        ),
+    ] = CLICK_WINDOW_HOURS
+    message_window_hours: Annotated[
+        int,
+        about(
+            "Without such a click, a conversion is attributed to the last message delivered to the contact in so many"
+            " hours before it; 0 for never.",
+            example=24,
+        ),
+    ] = MESSAGE_WINDOW_HOURS
     quiet_hours: Annotated[bool, about("Whether campaigns send only in the daytime of the recipient by default.")]
     timezone: Annotated[str, about("The IANA time zone.", example="America/New_York")]
     low_balance_threshold: Annotated[int, about("The balance below which `credits.low` is sent.", example=1000)]
@@ -1481,6 +1520,9 @@ def workspace_version(row: rows.WorkspaceRow, low_balance_threshold: int) -> str
     told = (*switches, *regions, *caps, *texts, *(contact_caps if any(contact_caps) else ()))
     if row.unreachable_after != UNREACHABLE_AFTER:
         told = (*told, row.unreachable_after)
+    windows = (row.click_window_hours, row.message_window_hours)
+    if windows != (CLICK_WINDOW_HOURS, MESSAGE_WINDOW_HOURS):
+        told = (*told, *windows)
     return version_of(row.name, row.default_sender, row.timezone, *told)
 
 
@@ -1615,6 +1657,8 @@ def workspace_resource(row: rows.WorkspaceRow, *, low_balance_threshold: int) ->
         contact_weekly_cap=row.contact_weekly_cap,
         contact_caps_cover_all=row.contact_caps_cover_all,
         unreachable_after=row.unreachable_after,
+        click_window_hours=row.click_window_hours,
+        message_window_hours=row.message_window_hours,
         quiet_hours=row.quiet_hours,
         timezone=row.timezone,
         low_balance_threshold=low_balance_threshold,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, TypeVar, cast
 from uuid import UUID
@@ -100,6 +100,21 @@ def _exclusions(kept: KeptExclusions | None) -> Exclusions | None:
     )
 
 
+@resource_type(resources.RevenueResource, "Revenue in one currency, in its smallest unit: 14900 is 149.00 USD.")
+class Revenue:
+    currency: str
+    conversions: int
+    gross: BigInt
+    refunded: BigInt
+    net: BigInt
+    per_recipient: float
+
+    @classmethod
+    def all_of(cls, found: Sequence[resources.RevenueResource]) -> list[Revenue]:
+        """Return the types of shapes."""
+        return [from_row(cls, each) for each in found]
+
+
 @resource_type(
     resources.CampaignStats,
     "The number of recipients by status. Each recipient is in exactly one of `queued` to `canceled`.",
@@ -118,6 +133,10 @@ class CampaignStats:
     credits_used: BigInt
     clicks: int
     unique_clicks: int
+    conversions: int
+    converted: int
+    conversion_rate: float
+    revenue: list[Revenue]
 
 
 @resource_type(resources.UtmResource, "The UTM parameters of a campaign's short links.")
@@ -243,6 +262,10 @@ def _stats(stats: resources.CampaignStats) -> CampaignStats:
         credits_used=BigInt(stats.credits_used),
         clicks=stats.clicks,
         unique_clicks=stats.unique_clicks,
+        conversions=stats.conversions,
+        converted=stats.converted,
+        conversion_rate=stats.conversion_rate,
+        revenue=Revenue.all_of(stats.revenue),
     )
 
 

@@ -20,10 +20,12 @@ from msvs.api.webhooks.events import EventType
 from msvs.api.webhooks.health import HealthStatus
 from msvs.api.webhooks.member_notifications import NotificationKind
 from msvs.models import (
+    AttributedBy,
     BulkKind,
     BulkStatus,
     CampaignStatus,
     ClockStatus,
+    ConversionSource,
     EnrollmentState,
     ExportKind,
     ExportStatus,
@@ -161,6 +163,7 @@ describe(
     {
         "CONTACTS": "Contacts.",
         "MESSAGES": "Messages. Skipped recipients are included only with the status `skipped`.",
+        "CONVERSIONS": "What contacts bought.",
         "CAMPAIGN_RESULTS": "The results of a campaign, one row for each recipient.",
         "SUPPRESSIONS": "Suppressed phones.",
         "LEDGER": "Every movement of credits.",
@@ -402,6 +405,8 @@ describe(
         "SEQUENCE_PAUSED": "A sequence was paused.",
         "SEQUENCE_RESUMED": "A sequence was resumed.",
         "SEQUENCE_ARCHIVED": "A sequence was archived.",
+        "CONVERSION_CREATED": "What a contact bought was recorded.",
+        "CONVERSION_REFUNDED": "A conversion was refunded, all or in part.",
         "SEQUENCE_ENTERED": "A contact entered a sequence.",
         "SEQUENCE_COMPLETED": "A contact took the last step of a sequence.",
         "SEQUENCE_LEFT": "A contact left a sequence before its end; the reason says why.",
@@ -427,6 +432,26 @@ describe(
         "DELIVERY": "The messages that were delivered.",
         "CLICK": "The messages whose links were clicked.",
         "REPLY": "The messages that were replied to.",
+        "CONVERSION": "The messages that a conversion is attributed to.",
+    },
+)
+describe(
+    AttributedBy,
+    "AttributionType",
+    "What a conversion is attributed to.",
+    {
+        "CLICK": "The contact's last click on a link before it.",
+        "MESSAGE": "The last message delivered to the contact before it.",
+    },
+)
+describe(
+    ConversionSource,
+    "ConversionSource",
+    "How a conversion came in.",
+    {
+        "API": "By a call.",
+        "SHOPIFY": "By an order in Shopify.",
+        "STRIPE": "By a payment with Stripe.",
     },
 )
 describe(
@@ -500,6 +525,9 @@ describe(
         "CONTACT_ERASED": "Erased a contact.",
         "CONTACT_MERGED": "Merged a contact into another.",
         "CONTACT_JOINED": "Joined contacts that had the same phone in several formats.",
+        "ORDER_HOOK_CREATED": "Created an order hook.",
+        "ORDER_HOOK_UPDATED": "Changed an order hook.",
+        "ORDER_HOOK_DELETED": "Deleted an order hook.",
         "WEBHOOK_CREATED": "Created a webhook.",
         "WEBHOOK_UPDATED": "Changed a webhook.",
         "WEBHOOK_DELETED": "Deleted a webhook.",

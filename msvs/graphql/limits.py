@@ -58,6 +58,7 @@ HEAVY: Mapping[str, int] = {
     **dict.fromkeys(("activity", "audienceGrowth", "campaignActivity", "deliverability"), 300),
     "search": 200,
     **dict.fromkeys(("conversationOverview", "errorCatalogue", "regions", "segmentFields", "sequenceStats"), 100),
+    "conversionTotals": 100,
 }
 # A list whose length no argument bounds.
 PLAIN_LIST = 10

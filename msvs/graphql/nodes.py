@@ -42,6 +42,8 @@ Load = Callable[[Info, UUID], Awaitable[Node | None]]
 READS: Mapping[str, Permission] = {
     **dict.fromkeys((ids.MESSAGE, ids.INBOUND, CANNED_ANSWER), Permission.MESSAGES_READ),
     **dict.fromkeys((ids.CAMPAIGN, ids.SEQUENCE, ids.ENROLLMENT, ids.TEMPLATE, ids.SNIPPET), Permission.CAMPAIGNS_READ),
+    ids.CONVERSION: Permission.CONVERSIONS_READ,
+    ids.ORDER_HOOK: Permission.WORKSPACE_READ,
     **dict.fromkeys(
         (ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION, CONTACT_NOTE, ids.IMPORT, ids.LIST_SYNC),
         Permission.CONTACTS_READ,

@@ -18,6 +18,8 @@ MUTATIONS: Mapping[str, Permission] = {
     ),
     **dict.fromkeys(("createSnippet", "updateSnippet", "deleteSnippet"), Permission.CAMPAIGNS_WRITE),
     "chooseWinner": Permission.CAMPAIGNS_WRITE,
+    **dict.fromkeys(("createOrderHook", "updateOrderHook", "deleteOrderHook"), Permission.WORKSPACE_WRITE),
+    **dict.fromkeys(("createConversion", "refundConversion"), Permission.CONVERSIONS_WRITE),
     **dict.fromkeys(("createSequence", "updateSequence", "deleteSequence"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("publishSequence", "pauseSequence", "resumeSequence"), Permission.CAMPAIGNS_WRITE),
     **dict.fromkeys(("archiveSequence", "enrollContact", "removeEnrollment"), Permission.CAMPAIGNS_WRITE),

@@ -20,6 +20,7 @@ from msvs.graphql.bulk_actions import BulkActionMutation, BulkActionQuery
 from msvs.graphql.campaigns import CampaignMutation, CampaignQuery
 from msvs.graphql.catalogue import CatalogueQuery
 from msvs.graphql.contacts import ContactMutation, ContactQuery
+from msvs.graphql.conversions import ConversionMutation, ConversionQuery
 from msvs.graphql.credits import CreditQuery
 from msvs.graphql.errors import Error
 from msvs.graphql.events import EventMutation, EventQuery
@@ -36,6 +37,7 @@ from msvs.graphql.merges import MergeMutation
 from msvs.graphql.messages import MessageMutation, MessageQuery
 from msvs.graphql.nodes import NodeQuery
 from msvs.graphql.notifications import NotificationMutation, NotificationQuery
+from msvs.graphql.order_hooks import OrderHookMutation, OrderHookQuery
 from msvs.graphql.previews import PreviewMutation, PreviewQuery
 from msvs.graphql.requests import RequestQuery
 from msvs.graphql.saved_views import SavedViewMutation, SavedViewQuery
@@ -67,6 +69,8 @@ class Query(
     CampaignQuery,
     SequenceQuery,
     TemplateQuery,
+    ConversionQuery,
+    OrderHookQuery,
     ContactQuery,
     ImportQuery,
     ExportQuery,
@@ -110,6 +114,8 @@ class Mutation(
     CampaignMutation,
     SequenceMutation,
     TemplateMutation,
+    ConversionMutation,
+    OrderHookMutation,
     PreviewMutation,
     ContactMutation,
     ImportMutation,

@@ -35,6 +35,8 @@ FIELDS: Mapping[str, Permission | None] = {
     "messagePreview": Permission.MESSAGES_SEND,
     **dict.fromkeys(("campaign", "campaigns", "campaignReconciliation", "campaignProgress"), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(("campaignActivity", "campaignLinks"), Permission.CAMPAIGNS_READ),
+    "orderHooks": Permission.WORKSPACE_READ,
+    **dict.fromkeys(("conversion", "conversions", "conversionTotals"), Permission.CONVERSIONS_READ),
     **dict.fromkeys(("sequence", "sequences", "sequenceStats", "enrollment", "enrollments"), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(("messageTemplate", "messageTemplates", "snippet", "snippets"), Permission.CAMPAIGNS_READ),
     "campaignPreview": Permission.CAMPAIGNS_WRITE,
@@ -66,6 +68,8 @@ TYPES: Mapping[str, Permission] = {
         Permission.MESSAGES_READ,
     ),
     **dict.fromkeys(("Campaign", "Sequence", "Enrollment", "MessageTemplate", "Snippet"), Permission.CAMPAIGNS_READ),
+    "Conversion": Permission.CONVERSIONS_READ,
+    "OrderHook": Permission.WORKSPACE_READ,
     **dict.fromkeys(
         ("Contact", "ContactList", "JoinKeyword", "Suppression", "Segment", "ConsentEvent", "ContactNote"),
         Permission.CONTACTS_READ,

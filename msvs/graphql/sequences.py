@@ -29,6 +29,7 @@ from msvs.api.campaigns.sequence_versions import read_definition
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.limits import Bucket
+from msvs.graphql.campaigns import Revenue
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
@@ -101,11 +102,19 @@ class SequenceStepStats:
     replied: int
     opted_out: int
     credits_used: BigInt
+    conversions: int
+    conversion_rate: float
+    revenue: list[Revenue]
 
     @classmethod
     def of(cls, found: shapes.SequenceStepStats) -> SequenceStepStats:
         """Return the type of a shape."""
-        return from_row(cls, found, skipped_by_reason=_reasons(found.skipped_by_reason))
+        return from_row(
+            cls,
+            found,
+            skipped_by_reason=_reasons(found.skipped_by_reason),
+            revenue=Revenue.all_of(found.revenue),
+        )
 
 
 @resource_type(shapes.SequenceStatsResource, "The statistics of a sequence, step by step.")

@@ -43,6 +43,8 @@ class Workspace(Node):
     contact_weekly_cap: int | None
     contact_caps_cover_all: bool
     unreachable_after: int | None
+    click_window_hours: int
+    message_window_hours: int
     quiet_hours: bool
     timezone: str
     opt_in_text: str

@@ -33,6 +33,7 @@ from msvs.models.contacts import (
     OptInStatus,
     Suppression,
 )
+from msvs.models.conversions import AttributedBy, Conversion, ConversionSource, OrderHook
 from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
 from msvs.models.events import Event
 from msvs.models.exports import Export, ExportKind, ExportStatus
@@ -91,6 +92,7 @@ __all__ = [
     "AccountToken",
     "ApiKey",
     "ApiRequest",
+    "AttributedBy",
     "AuditEntry",
     "AuthenticationEntry",
     "AutoTopUp",
@@ -113,6 +115,8 @@ __all__ = [
     "ContactImport",
     "ContactList",
     "ContactNote",
+    "Conversion",
+    "ConversionSource",
     "CreditBalance",
     "CreditRate",
     "DeliveryState",
@@ -153,6 +157,7 @@ __all__ = [
     "OperatorEntry",
     "OperatorSession",
     "OptInStatus",
+    "OrderHook",
     "Passkey",
     "Preflight",
     "Purchase",

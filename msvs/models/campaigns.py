@@ -71,6 +71,7 @@ class Metric(StrEnum):
     DELIVERY = "delivery"
     CLICK = "click"
     REPLY = "reply"
+    CONVERSION = "conversion"
 
 
 # The names of variants, in their order.

@@ -21,6 +21,7 @@ class ExportKind(StrEnum):
     SUPPRESSIONS = "suppressions"
     LEDGER = "ledger"
     EVENTS = "events"
+    CONVERSIONS = "conversions"
 
 
 class ExportStatus(StrEnum):

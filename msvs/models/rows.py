@@ -923,6 +923,70 @@ class ContactNoteRow(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class ConversionRow(Protocol):
+    """A row of `conversions`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def order_id(self) -> str: ...
+
+    @property
+    def contact_id(self) -> UUID | None: ...
+
+    @property
+    def value(self) -> int: ...
+
+    @property
+    def currency(self) -> str: ...
+
+    @property
+    def refunded_value(self) -> int: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def metadata(self) -> dict[str, MetadataValue]: ...
+
+    @property
+    def attributed_by(self) -> str | None: ...
+
+    @property
+    def attributed_at(self) -> datetime | None: ...
+
+    @property
+    def message_id(self) -> UUID | None: ...
+
+    @property
+    def campaign_id(self) -> UUID | None: ...
+
+    @property
+    def variant(self) -> int | None: ...
+
+    @property
+    def sequence_id(self) -> UUID | None: ...
+
+    @property
+    def sequence_step(self) -> str | None: ...
+
+    @property
+    def occurred_at(self) -> datetime: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def refunded_at(self) -> datetime | None: ...
+
+
 class CreditBalanceRow(Protocol):
     """A row of `credit_balances`."""
 
@@ -1871,6 +1935,43 @@ class OperatorSessionRow(Protocol):
 
     @property
     def expires_at(self) -> datetime: ...
+
+
+class OrderHookRow(Protocol):
+    """A row of `order_hooks`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def name(self) -> str | None: ...
+
+    @property
+    def token_hash(self) -> str: ...
+
+    @property
+    def secret_sealed(self) -> str | None: ...
+
+    @property
+    def recorded(self) -> int: ...
+
+    @property
+    def ignored(self) -> int: ...
+
+    @property
+    def last_order_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
 
 
 class PasskeyRow(Protocol):
@@ -2994,6 +3095,12 @@ class WorkspaceRow(Protocol):
 
     @property
     def unreachable_after(self) -> int | None: ...
+
+    @property
+    def click_window_hours(self) -> int: ...
+
+    @property
+    def message_window_hours(self) -> int: ...
 
     @property
     def timezone(self) -> str: ...

@@ -63,10 +63,19 @@ from msvs.api.inbound.replies import ListInbound, SimulateReply
 from msvs.api.limits import Bucket
 from msvs.api.messages.batches import SendBatch, count_of
 from msvs.api.messages.carrier_scripts import ScriptTestCarrier, TestCarrierResource
+from msvs.api.messages.conversion_shapes import (
+    ConversionResource,
+    ConversionTotals,
+    CreateConversion,
+    ListConversions,
+    RefundConversion,
+    TotalConversions,
+)
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
 from msvs.api.messages.export_jobs import ExportResource
 from msvs.api.messages.export_requests import CreateExport, ListExports
 from msvs.api.messages.messages import ListMessages, SendMessage
+from msvs.api.messages.order_hooks import CreateOrderHook, OrderHookResource, UpdateOrderHook
 from msvs.api.messages.snippets import CreateSnippet, ListSnippets, SnippetResource, UpdateSnippet
 from msvs.api.messages.templates import CreateTemplate, ListTemplates, TemplateResource, UpdateTemplate
 from msvs.api.pages import PageQuery
@@ -101,6 +110,7 @@ from msvs.rest_compat import (
     bulk_actions,
     campaigns,
     contacts,
+    conversions,
     credits,
     events,
     exports,
@@ -111,6 +121,7 @@ from msvs.rest_compat import (
     keywords,
     lists,
     messages,
+    order_hooks,
     previews,
     segments,
     senders,
@@ -608,6 +619,102 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         response=EnrollmentResource,
         errors=(NotFound,),
         bucket=Bucket.CAMPAIGNS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/conversions",
+        operation_id="createConversion",
+        tag="Conversions",
+        summary="Record what a contact bought",
+        handler=conversions.create,
+        body=CreateConversion,
+        response=ConversionResource,
+        status=201,
+        errors=(NotFound, Conflict),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/conversions",
+        operation_id="listConversions",
+        tag="Conversions",
+        summary="List conversions",
+        handler=conversions.list_,
+        query=ListConversions,
+        response=ListOf[ConversionResource],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/conversions/totals",
+        operation_id="totalConversions",
+        tag="Conversions",
+        summary="Sum up the conversions of a time by currency",
+        handler=conversions.totals,
+        query=TotalConversions,
+        response=ConversionTotals,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/conversions/{id}",
+        operation_id="retrieveConversion",
+        tag="Conversions",
+        summary="Retrieve a conversion",
+        handler=conversions.retrieve,
+        response=ConversionResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/conversions/{id}/refund",
+        operation_id="refundConversion",
+        tag="Conversions",
+        summary="Record how much of a conversion was refunded so far",
+        handler=conversions.refund,
+        body=RefundConversion,
+        response=ConversionResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/order_hooks",
+        operation_id="createOrderHook",
+        tag="Conversions",
+        summary="Create an address to which a shop posts its orders",
+        handler=order_hooks.create,
+        body=CreateOrderHook,
+        response=OrderHookResource,
+        status=201,
+        errors=(Conflict,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/order_hooks",
+        operation_id="listOrderHooks",
+        tag="Conversions",
+        summary="List order hooks",
+        handler=order_hooks.list_,
+        query=PageQuery,
+        response=ListOf[OrderHookResource],
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/order_hooks/{id}",
+        operation_id="updateOrderHook",
+        tag="Conversions",
+        summary="Update an order hook",
+        handler=order_hooks.update,
+        body=UpdateOrderHook,
+        response=OrderHookResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/order_hooks/{id}",
+        operation_id="deleteOrderHook",
+        tag="Conversions",
+        summary="Delete an order hook",
+        handler=order_hooks.delete,
+        response=Deleted,
+        errors=(NotFound,),
     ),
     Endpoint(
         method="POST",

@@ -39,6 +39,7 @@ TAGS: Mapping[str, str] = {
     "Lists": "Collections of contacts to send to as a group.",
     "Templates": "Bodies under names, to create messages, campaigns and steps of sequences with.",
     "Snippets": "Pieces of text that bodies include by their names.",
+    "Conversions": "What contacts buy, and the message that each order is attributed to.",
     "Keywords": "Words that opt in anyone who texts them, and add them to a list.",
     "Segments": "Saved filters over contacts.",
     "Credits": "The balance, its movements, and purchases.",
@@ -55,6 +56,23 @@ TAGS: Mapping[str, str] = {
 }
 
 OPERATIONS: Mapping[str, str] = {
+    "createConversion": (
+        "It is attributed to the contact's last click on a short link in the `click_window_hours` of the workspace"
+        " before it, or else to the last message delivered in its `message_window_hours`. An order is recorded once:"
+        " the same again answers what is there, another with its id 409 `conversion_exists`."
+    ),
+    "createOrderHook": (
+        "`url` is shown only in this answer. Register it with the service, and give the secret that the service shows"
+        " as `signing_secret`, here or later: until then, what is posted is refused."
+    ),
+    "updateOrderHook": "Fields that are left out stay. A new `signing_secret` takes the place of the one before.",
+    "deleteOrderHook": "Its address answers 404 from then on. The conversions that it recorded stay.",
+    "listConversions": "Newest first, by when they were recorded.",
+    "totalConversions": "The last 30 days if you say nothing, at most 366. Amounts are in the smallest unit.",
+    "refundConversion": (
+        "All that was refunded so far, so that a refund may be told twice or out of order. Its revenue goes down in the"
+        " statistics; the conversion still counts."
+    ),
     "createImport": (
         "Send `multipart/form-data` with a `file` and `options`, or JSON with a `file_name` and then the"
         " content in parts. The file is CSV with any delimiter and encoding, or XLSX, also compressed with"
@@ -259,6 +277,8 @@ PATH_IDS: Mapping[str, str] = {
     "bulk_actions": ids.BULK_ACTION,
     "campaigns": ids.CAMPAIGN,
     "sequences": ids.SEQUENCE,
+    "conversions": ids.CONVERSION,
+    "order_hooks": ids.ORDER_HOOK,
     "contacts": ids.CONTACT,
     "lists": ids.CONTACT_LIST,
     "segments": ids.SEGMENT,
@@ -316,6 +336,8 @@ RESOURCE_IDS: Mapping[str, str] = {
     "Enrollment": ids.ENROLLMENT,
     "Template": ids.TEMPLATE,
     "Snippet": ids.SNIPPET,
+    "Conversion": ids.CONVERSION,
+    "OrderHook": ids.ORDER_HOOK,
 }
 REFERENCES: Mapping[str, str] = {
     "campaign_id": ids.CAMPAIGN,

@@ -43,6 +43,8 @@ EVENTS: Mapping[EventType, str] = {
     EventType.TEMPLATE_CREATED: "Template created.",
     EventType.TEMPLATE_UPDATED: "Template changed, archived or taken out of the archive.",
     EventType.TEMPLATE_DELETED: "Template deleted; `data` is the template as it was.",
+    EventType.CONVERSION_CREATED: "Conversion recorded; `data.attributed` is the message that it is attributed to.",
+    EventType.CONVERSION_REFUNDED: "Conversion refunded, all or in part; see `data.refunded_value`.",
     EventType.CONTACT_MERGED: "Contact merged into another, which is `data`; `data.merged_id` is the one that is gone.",
     EventType.CONTACT_UNREACHABLE: (
         "Messages to the contact's number failed again and again: campaigns skip it. `data.unreachable` tells why."
@@ -74,6 +76,7 @@ EVENT_DATA: Mapping[str, str] = {
     "campaign": "Campaign",
     "sequence": "Enrollment",
     "template": "Template",
+    "conversion": "Conversion",
     "import": "Import",
     "bulk_action": "BulkAction",
     "list": "ListSync",
@@ -182,6 +185,8 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
     EventType.SEQUENCE_PAUSED: {"status": "paused"},
     EventType.SEQUENCE_RESUMED: {},
     EventType.SEQUENCE_ARCHIVED: {"status": "archived", "archived_at": AT},
+    EventType.CONVERSION_CREATED: {},
+    EventType.CONVERSION_REFUNDED: {"refunded_value": 14900, "refunded_at": AT},
     EventType.SEQUENCE_ENTERED: {},
     EventType.SEQUENCE_COMPLETED: {"state": "completed", "step": None, "due_at": None, "ended_at": AT},
     EventType.SEQUENCE_LEFT: {"state": "left", "reason": "replied", "step": None, "due_at": None, "ended_at": AT},

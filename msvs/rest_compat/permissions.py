@@ -81,6 +81,8 @@ PERMISSIONS: Mapping[str, Permission] = {
         ),
         Permission.CONTACTS_WRITE,
     ),
+    **dict.fromkeys(("listConversions", "totalConversions", "retrieveConversion"), Permission.CONVERSIONS_READ),
+    **dict.fromkeys(("createConversion", "refundConversion"), Permission.CONVERSIONS_WRITE),
     "eraseContact": Permission.CONTACTS_ERASE,
     **dict.fromkeys(("listExports", "retrieveExport"), Permission.EXPORTS_READ),
     **dict.fromkeys(("createExport", "cancelExport"), Permission.EXPORTS_WRITE),
@@ -103,7 +105,11 @@ PERMISSIONS: Mapping[str, Permission] = {
         Permission.WEBHOOKS_WRITE,
     ),
     **dict.fromkeys(("listEvents", "retrieveEvent"), Permission.EVENTS_READ),
-    **dict.fromkeys(("listSenders", "retrieveSender", "retrieveWorkspace"), Permission.WORKSPACE_READ),
-    "updateWorkspace": Permission.WORKSPACE_WRITE,
+    **dict.fromkeys(
+        ("listSenders", "retrieveSender", "retrieveWorkspace", "listOrderHooks"), Permission.WORKSPACE_READ
+    ),
+    **dict.fromkeys(
+        ("updateWorkspace", "createOrderHook", "updateOrderHook", "deleteOrderHook"), Permission.WORKSPACE_WRITE
+    ),
     **dict.fromkeys(("listApiKeys", "retrieveApiKey"), Permission.KEYS_READ),
 }

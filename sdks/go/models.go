@@ -14,9 +14,10 @@ type AbTestMetric string
 
 // Values of AbTestMetric that this version knows.
 const (
-	AbTestMetricDelivery AbTestMetric = "delivery"
-	AbTestMetricClick    AbTestMetric = "click"
-	AbTestMetricReply    AbTestMetric = "reply"
+	AbTestMetricDelivery   AbTestMetric = "delivery"
+	AbTestMetricClick      AbTestMetric = "click"
+	AbTestMetricReply      AbTestMetric = "reply"
+	AbTestMetricConversion AbTestMetric = "conversion"
 )
 
 // AbTestWinner is one of the values below, or one that came later.
@@ -38,6 +39,15 @@ type AbTestWinnerChosenBy string
 const (
 	AbTestWinnerChosenByTime AbTestWinnerChosenBy = "time"
 	AbTestWinnerChosenByHand AbTestWinnerChosenBy = "hand"
+)
+
+// AttributionType is one of the values below, or one that came later.
+type AttributionType string
+
+// Values of AttributionType that this version knows.
+const (
+	AttributionTypeClick   AttributionType = "click"
+	AttributionTypeMessage AttributionType = "message"
 )
 
 // AutoTopUpOffReason is one of the values below, or one that came later.
@@ -143,6 +153,16 @@ const (
 	ContactListKindSynced ContactListKind = "synced"
 )
 
+// ConversionSource is one of the values below, or one that came later.
+type ConversionSource string
+
+// Values of ConversionSource that this version knows.
+const (
+	ConversionSourceAPI     ConversionSource = "api"
+	ConversionSourceShopify ConversionSource = "shopify"
+	ConversionSourceStripe  ConversionSource = "stripe"
+)
+
 // CreateExportFormat is one of the values below, or one that came later.
 type CreateExportFormat string
 
@@ -163,6 +183,7 @@ const (
 	CreateExportKindSuppressions    CreateExportKind = "suppressions"
 	CreateExportKindLedger          CreateExportKind = "ledger"
 	CreateExportKindEvents          CreateExportKind = "events"
+	CreateExportKindConversions     CreateExportKind = "conversions"
 )
 
 // CreateImportUpdate is one of the values below, or one that came later.
@@ -262,6 +283,7 @@ const (
 	ErrorCodeContactExists            ErrorCode = "contact_exists"
 	ErrorCodeContactOptedOut          ErrorCode = "contact_opted_out"
 	ErrorCodeContentTypeUnsupported   ErrorCode = "content_type_unsupported"
+	ErrorCodeConversionExists         ErrorCode = "conversion_exists"
 	ErrorCodeCursorConflict           ErrorCode = "cursor_conflict"
 	ErrorCodeCursorInvalid            ErrorCode = "cursor_invalid"
 	ErrorCodeDailyCapReached          ErrorCode = "daily_cap_reached"
@@ -406,6 +428,8 @@ const (
 	EventTypeTemplateCreated      EventType = "template.created"
 	EventTypeTemplateUpdated      EventType = "template.updated"
 	EventTypeTemplateDeleted      EventType = "template.deleted"
+	EventTypeConversionCreated    EventType = "conversion.created"
+	EventTypeConversionRefunded   EventType = "conversion.refunded"
 	EventTypeImportCompleted      EventType = "import.completed"
 	EventTypeBulkActionCompleted  EventType = "bulk_action.completed"
 	EventTypeListSyncCompleted    EventType = "list.sync.completed"
@@ -701,6 +725,15 @@ const (
 	OptInStatusOptedOut OptInStatus = "opted_out"
 )
 
+// OrderHookType is one of the values below, or one that came later.
+type OrderHookType string
+
+// Values of OrderHookType that this version knows.
+const (
+	OrderHookTypeShopify OrderHookType = "shopify"
+	OrderHookTypeStripe  OrderHookType = "stripe"
+)
+
 // PurchaseKind is one of the values below, or one that came later.
 type PurchaseKind string
 
@@ -736,24 +769,26 @@ type Scope string
 
 // Values of Scope that this version knows.
 const (
-	ScopeCampaignsRead  Scope = "campaigns:read"
-	ScopeCampaignsWrite Scope = "campaigns:write"
-	ScopeContactsErase  Scope = "contacts:erase"
-	ScopeContactsRead   Scope = "contacts:read"
-	ScopeContactsWrite  Scope = "contacts:write"
-	ScopeCreditsBuy     Scope = "credits:buy"
-	ScopeCreditsRead    Scope = "credits:read"
-	ScopeEventsRead     Scope = "events:read"
-	ScopeExportsRead    Scope = "exports:read"
-	ScopeExportsWrite   Scope = "exports:write"
-	ScopeInboxWrite     Scope = "inbox:write"
-	ScopeKeysRead       Scope = "keys:read"
-	ScopeMessagesRead   Scope = "messages:read"
-	ScopeMessagesSend   Scope = "messages:send"
-	ScopeSettingsRead   Scope = "settings:read"
-	ScopeSettingsWrite  Scope = "settings:write"
-	ScopeWebhooksRead   Scope = "webhooks:read"
-	ScopeWebhooksWrite  Scope = "webhooks:write"
+	ScopeCampaignsRead    Scope = "campaigns:read"
+	ScopeCampaignsWrite   Scope = "campaigns:write"
+	ScopeContactsErase    Scope = "contacts:erase"
+	ScopeContactsRead     Scope = "contacts:read"
+	ScopeContactsWrite    Scope = "contacts:write"
+	ScopeConversionsRead  Scope = "conversions:read"
+	ScopeConversionsWrite Scope = "conversions:write"
+	ScopeCreditsBuy       Scope = "credits:buy"
+	ScopeCreditsRead      Scope = "credits:read"
+	ScopeEventsRead       Scope = "events:read"
+	ScopeExportsRead      Scope = "exports:read"
+	ScopeExportsWrite     Scope = "exports:write"
+	ScopeInboxWrite       Scope = "inbox:write"
+	ScopeKeysRead         Scope = "keys:read"
+	ScopeMessagesRead     Scope = "messages:read"
+	ScopeMessagesSend     Scope = "messages:send"
+	ScopeSettingsRead     Scope = "settings:read"
+	ScopeSettingsWrite    Scope = "settings:write"
+	ScopeWebhooksRead     Scope = "webhooks:read"
+	ScopeWebhooksWrite    Scope = "webhooks:write"
 )
 
 // SegmentOperator is one of the values below, or one that came later.
@@ -874,6 +909,8 @@ const (
 	SubscribedEventTemplateCreated      SubscribedEvent = "template.created"
 	SubscribedEventTemplateUpdated      SubscribedEvent = "template.updated"
 	SubscribedEventTemplateDeleted      SubscribedEvent = "template.deleted"
+	SubscribedEventConversionCreated    SubscribedEvent = "conversion.created"
+	SubscribedEventConversionRefunded   SubscribedEvent = "conversion.refunded"
 	SubscribedEventImportCompleted      SubscribedEvent = "import.completed"
 	SubscribedEventBulkActionCompleted  SubscribedEvent = "bulk_action.completed"
 	SubscribedEventListSyncCompleted    SubscribedEvent = "list.sync.completed"
@@ -1084,6 +1121,32 @@ type ApiKey struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *ApiKey) UnmarshalJSON(text []byte) error {
 	type plain ApiKey
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// Attribution: The message to which a conversion is attributed.
+type Attribution struct {
+	// `click`: the contact's last click on a link before it; `message`: the last message delivered before it.
+	Type AttributionType `json:"type"`
+	// When the click or the delivery was.
+	At time.Time `json:"at"`
+	// The message.
+	MessageID string `json:"message_id"`
+	// Its campaign; null for a single message.
+	CampaignID *string `json:"campaign_id"`
+	// Its variant, of a campaign with an A/B test.
+	Variant *AbTestWinner `json:"variant"`
+	// Its sequence, of a step.
+	SequenceID *string `json:"sequence_id"`
+	// The key of the step.
+	SequenceStep *string `json:"sequence_step"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Attribution) UnmarshalJSON(text []byte) error {
+	type plain Attribution
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -1603,6 +1666,14 @@ type CampaignStats struct {
 	Clicks int64 `json:"clicks"`
 	// The number of messages with a click.
 	UniqueClicks int64 `json:"unique_clicks"`
+	// The number of conversions attributed to its messages.
+	Conversions int64 `json:"conversions"`
+	// The number of messages with a conversion.
+	Converted int64 `json:"converted"`
+	// `converted` by the messages that a carrier accepted and that have not failed; 0 of none.
+	ConversionRate float64 `json:"conversion_rate"`
+	// The revenue, a currency each.
+	Revenue []Revenue `json:"revenue"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -2065,6 +2136,7 @@ type ContactExport struct {
 	Notes           []ContactNote    `json:"notes"`
 	// The sequences that the contact entered.
 	Enrollments []Enrollment `json:"enrollments"`
+	Conversions []Conversion `json:"conversions"`
 	EventCount  int64        `json:"event_count"`
 	Complete    bool         `json:"complete"`
 	// Extra holds what this version does not know yet.
@@ -2240,6 +2312,62 @@ func (v *ContactsImported) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// Conversion: What a contact bought, and the message to which it is attributed.
+type Conversion struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// The contact; null of somebody who was erased.
+	ContactID *string `json:"contact_id"`
+	// Your id of the order.
+	OrderID string `json:"order_id"`
+	// What it brought, in the smallest unit of the currency.
+	Value int64 `json:"value"`
+	// The currency, by ISO 4217.
+	Currency string `json:"currency"`
+	// What of that was refunded.
+	RefundedValue int64 `json:"refunded_value"`
+	// How it came in.
+	Source ConversionSource `json:"source"`
+	// As it was given.
+	Metadata   map[string]any `json:"metadata"`
+	Attributed *Attribution   `json:"attributed"`
+	// When it happened.
+	OccurredAt time.Time `json:"occurred_at"`
+	// When it was recorded.
+	CreatedAt time.Time `json:"created_at"`
+	// When the last refund was recorded; null without one.
+	RefundedAt *time.Time `json:"refunded_at"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Conversion) UnmarshalJSON(text []byte) error {
+	type plain Conversion
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// ConversionTotals: The conversions of a time, summed up by currency.
+type ConversionTotals struct {
+	Object string `json:"object"`
+	// The start of the time.
+	OccurredFrom string `json:"occurred_from"`
+	// Its end.
+	OccurredBefore string `json:"occurred_before"`
+	// The currencies, in the order of their codes.
+	Currencies []CurrencyTotal `json:"currencies"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *ConversionTotals) UnmarshalJSON(text []byte) error {
+	type plain ConversionTotals
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // CostRange: What a campaign would cost in credits. The three are equal unless a sample was looked at.
 type CostRange struct {
 	// The lowest that is likely.
@@ -2315,6 +2443,32 @@ type CreateCheckout struct {
 // MarshalJSON writes the fields that are set.
 func (v CreateCheckout) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// CreateConversion: What a contact bought. Name the contact in exactly one way.
+type CreateConversion struct {
+	// The contact.
+	ContactID *string `json:"contact_id,omitempty"`
+	// The contact with this phone, in E.164 format.
+	Phone *string `json:"phone,omitempty"`
+	// The contact with this e-mail address; of several, the one whose click or message was the last.
+	Email *string `json:"email,omitempty"`
+	// The contact with this id in your own system.
+	ExternalID *string `json:"external_id,omitempty"`
+	// Your id of the order. It is recorded once: the same order again answers what is there.
+	OrderID string `json:"order_id"`
+	// What the order brought; 0 for what brings no money.
+	Value int64 `json:"value"`
+	// The currency, by ISO 4217.
+	Currency string `json:"currency"`
+	// When it happened; now if you say nothing. Not in the future.
+	OccurredAt *time.Time `json:"occurred_at,omitempty"`
+	// Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or null. Stored, and
+	// returned in webhooks as given.
+	Metadata map[string]any `json:"metadata,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v CreateConversion) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // CreateExport: An export of all data of one kind, or of the part that meets every condition.
 type CreateExport struct {
 	// The kind of data.
@@ -2339,9 +2493,9 @@ type CreateExport struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// For contacts: only those that match this filter.
 	Filter *SegmentCondition `json:"filter,omitempty"`
-	// For campaign results, the campaign; for messages: only those of this campaign.
+	// For campaign results, the campaign; for messages and conversions: only those of this campaign.
 	CampaignID *string `json:"campaign_id,omitempty"`
-	// For messages: only those to this contact.
+	// For messages and conversions: only those of this contact.
 	ContactID *string `json:"contact_id,omitempty"`
 	// For messages and campaign results: only those with this status, such as `failed`.
 	Status *string `json:"status,omitempty"`
@@ -2385,6 +2539,20 @@ type CreateImport struct {
 
 // MarshalJSON writes the fields that are set.
 func (v CreateImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
+// CreateOrderHook: A shop whose orders become conversions.
+type CreateOrderHook struct {
+	// The service.
+	Type string `json:"type"`
+	// A name for your team.
+	Name *string `json:"name,omitempty"`
+	// The secret with which the service signs what it posts, as the service shows it. It is stored encrypted and never
+	// returned.
+	SigningSecret *string `json:"signing_secret,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v CreateOrderHook) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
 // CreditRate: The credits for a segment to a region, from a certain time. A region without a rate costs one credit.
 type CreditRate struct {
@@ -2444,6 +2612,32 @@ type CreditsRange struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *CreditsRange) UnmarshalJSON(text []byte) error {
 	type plain CreditsRange
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// CurrencyTotal: The conversions in one currency. Amounts are in its smallest unit.
+type CurrencyTotal struct {
+	// The currency, by ISO 4217.
+	Currency string `json:"currency"`
+	// All conversions.
+	Conversions int64 `json:"conversions"`
+	// What they brought.
+	Gross int64 `json:"gross"`
+	// What of that was refunded.
+	Refunded int64 `json:"refunded"`
+	// What is left.
+	Net int64 `json:"net"`
+	// The conversions that are attributed to a message.
+	Attributed int64 `json:"attributed"`
+	// What is left of theirs.
+	AttributedNet int64 `json:"attributed_net"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *CurrencyTotal) UnmarshalJSON(text []byte) error {
+	type plain CurrencyTotal
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -3749,6 +3943,38 @@ func (v *OptInState) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// OrderHook: An address to which a shop posts its orders.
+type OrderHook struct {
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	// Whether it is live; false in the sandbox.
+	Livemode bool `json:"livemode"`
+	// The service.
+	Type OrderHookType `json:"type"`
+	// The name for your team.
+	Name *string `json:"name"`
+	// Whether the signing secret is set; until then all that is posted is refused.
+	HasSecret bool `json:"has_secret"`
+	// Orders recorded and refunds applied.
+	Recorded int64 `json:"recorded"`
+	// Orders of nobody among the contacts, and other news.
+	Ignored int64 `json:"ignored"`
+	// When the last request came; null before.
+	LastOrderAt *time.Time `json:"last_order_at"`
+	// When it was created.
+	CreatedAt time.Time `json:"created_at"`
+	// The address for the service. It is shown only in the answer that creates the hook.
+	URL *string `json:"url,omitempty"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *OrderHook) UnmarshalJSON(text []byte) error {
+	type plain OrderHook
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // Pack: A pack of credits for sale.
 type Pack struct {
 	// The id of the pack.
@@ -3905,6 +4131,16 @@ func (v *Redelivery) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// RefundConversion: A refund of a conversion.
+type RefundConversion struct {
+	// All that was refunded so far, not this refund alone; the whole value if you say nothing. An amount below the one
+	// recorded changes nothing, so that refunds may come twice or out of order.
+	RefundedValue *int64 `json:"refunded_value,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v RefundConversion) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // Refusal: The error that sending would return; `status` is its HTTP status.
 type Refusal struct {
 	Status int64  `json:"status"`
@@ -3942,6 +4178,30 @@ func (v *Reply) UnmarshalJSON(text []byte) error {
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
+// Revenue: Revenue in one currency, in its smallest unit: 14900 is 149.00 USD.
+type Revenue struct {
+	// The currency, by ISO 4217.
+	Currency string `json:"currency"`
+	// The number of conversions in it.
+	Conversions int64 `json:"conversions"`
+	// What they brought.
+	Gross int64 `json:"gross"`
+	// What of that was refunded.
+	Refunded int64 `json:"refunded"`
+	// What is left.
+	Net int64 `json:"net"`
+	// `net` by the messages that a carrier accepted and that have not failed; 0 of none.
+	PerRecipient float64 `json:"per_recipient"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *Revenue) UnmarshalJSON(text []byte) error {
+	type plain Revenue
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
 // RowRefused: An invalid row of an import, counted from 0, with the reason; `param` names its field.
 type RowRefused struct {
 	// The index of the row, from 0.
@@ -3965,9 +4225,9 @@ func (v *RowRefused) UnmarshalJSON(text []byte) error {
 // Sample: What came of a variant in the test, by the metric.
 type Sample struct {
 	// The size of the sample: for `delivery`, messages that were delivered, failed or are on their way at the carrier;
-	// for `click` and `reply`, those that the carrier accepted and that have not failed.
+	// for `click`, `reply` and `conversion`, those that it accepted and that have not failed.
 	Messages int64 `json:"messages"`
-	// How many of them were delivered, clicked or replied to.
+	// How many of them were delivered, clicked, replied to or followed by a conversion.
 	Successes int64 `json:"successes"`
 	// Successes by messages; 0 of none.
 	Rate float64 `json:"rate"`
@@ -4351,6 +4611,12 @@ type SequenceStepStats struct {
 	OptedOut int64 `json:"opted_out"`
 	// Credits reserved or spent.
 	CreditsUsed int64 `json:"credits_used"`
+	// Conversions attributed to its messages.
+	Conversions int64 `json:"conversions"`
+	// Messages with a conversion by those that a carrier accepted and that have not failed.
+	ConversionRate float64 `json:"conversion_rate"`
+	// The revenue, a currency each.
+	Revenue []Revenue `json:"revenue"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -5103,6 +5369,18 @@ type UpdateImport struct {
 // MarshalJSON writes the fields that are set.
 func (v UpdateImport) MarshalJSON() ([]byte, error) { return marshalSet(v) }
 
+// UpdateOrderHook: Changes to an order hook. Fields that are left out stay.
+type UpdateOrderHook struct {
+	// A name for your team; null for none.
+	Name *string `json:"name,omitempty"`
+	// The secret with which the service signs what it posts, as the service shows it. It is stored encrypted and never
+	// returned.
+	SigningSecret *string `json:"signing_secret,omitempty"`
+}
+
+// MarshalJSON writes the fields that are set.
+func (v UpdateOrderHook) MarshalJSON() ([]byte, error) { return marshalSet(v) }
+
 // UpdateSource: Changes to the source of a synced list. They start a full sync.
 type UpdateSource struct {
 	// Settings to change, by name. A blank value removes a setting; omitted ones keep their values.
@@ -5429,6 +5707,11 @@ type Workspace struct {
 	// After how many failures for its number's sake campaigns skip a contact; null for never, as in the sandbox until
 	// it is set there.
 	UnreachableAfter *int64 `json:"unreachable_after"`
+	// A conversion is attributed to the contact's last click in so many hours before it; 0 for never.
+	ClickWindowHours int64 `json:"click_window_hours"`
+	// Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
+	// before it; 0 for never.
+	MessageWindowHours int64 `json:"message_window_hours"`
 	// Whether campaigns send only in the daytime of the recipient by default.
 	QuietHours bool `json:"quiet_hours"`
 	// The IANA time zone.
@@ -5486,6 +5769,11 @@ type WorkspaceUpdate struct {
 	// After how many failures for its number's sake in 90 days, with no sign of life in between, campaigns skip a
 	// contact; null for never. Contacts that are marked stay so.
 	UnreachableAfter *Opt[int64] `json:"unreachable_after,omitempty"`
+	// A conversion is attributed to the contact's last click in so many hours before it; 0 for never.
+	ClickWindowHours *int64 `json:"click_window_hours,omitempty"`
+	// Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
+	// before it; 0 for never.
+	MessageWindowHours *int64 `json:"message_window_hours,omitempty"`
 	// Whether campaigns keep quiet hours by default.
 	QuietHours *bool `json:"quiet_hours,omitempty"`
 	// An IANA time zone such as America/New_York.
@@ -5526,6 +5814,8 @@ func newEventData(kind EventType) any {
 		return new(Enrollment)
 	case EventTypeTemplateCreated, EventTypeTemplateUpdated, EventTypeTemplateDeleted:
 		return new(Template)
+	case EventTypeConversionCreated, EventTypeConversionRefunded:
+		return new(Conversion)
 	case EventTypeImportCompleted:
 		return new(Import)
 	case EventTypeBulkActionCompleted:

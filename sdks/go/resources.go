@@ -18,6 +18,8 @@ type resources struct {
 	Campaigns *CampaignsService
 	// Send messages one after the other to each contact that enters: a welcome, a challenge, reminders.
 	Sequences *SequencesService
+	// What contacts buy, and the message that each order is attributed to.
+	Conversions *ConversionsService
 	// The people you send SMS to, with their consent and attributes.
 	Contacts *ContactsService
 	// Phones to which nothing is sent, and consent records.
@@ -61,6 +63,7 @@ func newResources(c *Client) resources {
 	r.Messages = &MessagesService{c}
 	r.Campaigns = &CampaignsService{c}
 	r.Sequences = &SequencesService{c}
+	r.Conversions = &ConversionsService{c}
 	r.Contacts = &ContactsService{c}
 	r.Suppressions = &SuppressionsService{c}
 	r.Exports = &ExportsService{c}
@@ -418,6 +421,112 @@ func (s *SequencesService) RetrieveEnrollment(ctx context.Context, id string, en
 // RemoveEnrollment: Take a contact out of a sequence.
 func (s *SequencesService) RemoveEnrollment(ctx context.Context, id string, enrollmentID string, options ...RequestOption) (*Enrollment, error) {
 	return call[Enrollment](ctx, s.client, "DELETE", pathOf("/v1/sequences/%s/enrollments/%s", id, enrollmentID), nil, nil, options)
+}
+
+// ConversionsService: What contacts buy, and the message that each order is attributed to.
+type ConversionsService struct{ client *Client }
+
+// Create: Record what a contact bought. It is attributed to the contact's last click on a short link in the
+// `click_window_hours` of the workspace before it, or else to the last message delivered in its
+// `message_window_hours`. An order is recorded once: the same again answers what is there, another with its id 409
+// `conversion_exists`.
+func (s *ConversionsService) Create(ctx context.Context, params CreateConversion, options ...RequestOption) (*Conversion, error) {
+	return call[Conversion](ctx, s.client, "POST", "/v1/conversions", nil, params, options)
+}
+
+// ConversionsListParams says which page of a list, and of what.
+type ConversionsListParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+	// Only those of this contact.
+	ContactID *string `url:"contact_id"`
+	// Only those attributed to this campaign.
+	CampaignID *string `url:"campaign_id"`
+	// Only the one of this order.
+	OrderID *string `url:"order_id"`
+	// Only those that happened at this time or later.
+	OccurredFrom *time.Time `url:"occurred_from"`
+	// Only those that happened before this time.
+	OccurredBefore *time.Time `url:"occurred_before"`
+}
+
+// List: List conversions. Newest first, by when they were recorded.
+func (s *ConversionsService) List(ctx context.Context, params ConversionsListParams, options ...RequestOption) (*Page[Conversion], error) {
+	return list[Conversion](ctx, s.client, "/v1/conversions", queryOf(params), options)
+}
+
+// ListAutoPaging goes through all pages of List.
+func (s *ConversionsService) ListAutoPaging(ctx context.Context, params ConversionsListParams, options ...RequestOption) *Iterator[Conversion] {
+	return iterate[Conversion](ctx, s.client, "/v1/conversions", queryOf(params), options)
+}
+
+// WithOccurredFrom is an option of Conversions.Total: Those that happened at this time or later.
+func WithOccurredFrom(occurredFrom time.Time) RequestOption {
+	return WithQuery("occurred_from", fmt.Sprint(occurredFrom))
+}
+
+// WithOccurredBefore is an option of Conversions.Total: Those that happened before this time.
+func WithOccurredBefore(occurredBefore time.Time) RequestOption {
+	return WithQuery("occurred_before", fmt.Sprint(occurredBefore))
+}
+
+// Total: Sum up the conversions of a time by currency. The last 30 days if you say nothing, at most 366. Amounts are
+// in the smallest unit.
+func (s *ConversionsService) Total(ctx context.Context, options ...RequestOption) (*ConversionTotals, error) {
+	return call[ConversionTotals](ctx, s.client, "GET", "/v1/conversions/totals", nil, nil, options)
+}
+
+// Retrieve: Retrieve a conversion.
+func (s *ConversionsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Conversion, error) {
+	return call[Conversion](ctx, s.client, "GET", pathOf("/v1/conversions/%s", id), nil, nil, options)
+}
+
+// Refund: Record how much of a conversion was refunded so far. All that was refunded so far, so that a refund may be
+// told twice or out of order. Its revenue goes down in the statistics; the conversion still counts.
+func (s *ConversionsService) Refund(ctx context.Context, id string, params RefundConversion, options ...RequestOption) (*Conversion, error) {
+	return call[Conversion](ctx, s.client, "POST", pathOf("/v1/conversions/%s/refund", id), nil, params, options)
+}
+
+// CreateOrderHook: Create an address to which a shop posts its orders. `url` is shown only in this answer. Register it
+// with the service, and give the secret that the service shows as `signing_secret`, here or later: until then, what is
+// posted is refused.
+func (s *ConversionsService) CreateOrderHook(ctx context.Context, params CreateOrderHook, options ...RequestOption) (*OrderHook, error) {
+	return call[OrderHook](ctx, s.client, "POST", "/v1/order_hooks", nil, params, options)
+}
+
+// ConversionsListOrderHooksParams says which page of a list, and of what.
+type ConversionsListOrderHooksParams struct {
+	// The size of a page.
+	Limit *int64 `url:"limit"`
+	// The id after which the page starts: older resources.
+	StartingAfter *string `url:"starting_after"`
+	// The id before which the page ends: newer resources.
+	EndingBefore *string `url:"ending_before"`
+}
+
+// ListOrderHooks: List order hooks.
+func (s *ConversionsService) ListOrderHooks(ctx context.Context, params ConversionsListOrderHooksParams, options ...RequestOption) (*Page[OrderHook], error) {
+	return list[OrderHook](ctx, s.client, "/v1/order_hooks", queryOf(params), options)
+}
+
+// ListOrderHooksAutoPaging goes through all pages of ListOrderHooks.
+func (s *ConversionsService) ListOrderHooksAutoPaging(ctx context.Context, params ConversionsListOrderHooksParams, options ...RequestOption) *Iterator[OrderHook] {
+	return iterate[OrderHook](ctx, s.client, "/v1/order_hooks", queryOf(params), options)
+}
+
+// UpdateOrderHook: Update an order hook. Fields that are left out stay. A new `signing_secret` takes the place of the
+// one before.
+func (s *ConversionsService) UpdateOrderHook(ctx context.Context, id string, params UpdateOrderHook, options ...RequestOption) (*OrderHook, error) {
+	return call[OrderHook](ctx, s.client, "POST", pathOf("/v1/order_hooks/%s", id), nil, params, options)
+}
+
+// DeleteOrderHook: Delete an order hook. Its address answers 404 from then on. The conversions that it recorded stay.
+func (s *ConversionsService) DeleteOrderHook(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
+	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/order_hooks/%s", id), nil, nil, options)
 }
 
 // ContactsService: The people you send SMS to, with their consent and attributes.

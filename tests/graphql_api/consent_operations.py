@@ -65,7 +65,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "ContactExport",
-        11,
+        15,
         lambda s: {
             "contactExport.id": s.maria,
             "contactExport.contact.phone": "+12125550101",
@@ -79,7 +79,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "EraseContact",
-        65,
+        66,
         lambda s: {"eraseContact.__typename": "ContactErased", "eraseContact.id": s.maria},
         lambda s: {"id": s.maria},
     ),

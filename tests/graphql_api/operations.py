@@ -231,6 +231,27 @@ OPERATIONS = (
     Operation("RemoveEnrollment", 6, lambda s: {
         "removeEnrollment.state": "LEFT", "removeEnrollment.reason": "REMOVED"},
               lambda s: {"id": s.sequence, "enrollmentId": s.enrollment}),
+    Operation("OrderHooks", 2, lambda s: {"orderHooks.nodes.0.id": s.order_hook, "orderHooks.totalCount": 1}),
+    Operation("CreateOrderHook", 3, lambda s: {
+        "createOrderHook.orderHook.type": "stripe", "createOrderHook.orderHook.hasSecret": True},
+              lambda s: {"input": {"type": "stripe", "signingSecret": "whsec_12345678"}}),
+    Operation("UpdateOrderHook", 3, lambda s: {"updateOrderHook.name": "Shop"},
+              lambda s: {"id": s.order_hook, "input": {"name": "Shop"}}),
+    Operation("DeleteOrderHook", 3, lambda s: {"deleteOrderHook.id": s.order_hook}, lambda s: {"id": s.order_hook}),
+    Operation("Conversions", 3, lambda s: {
+        "conversions.nodes.0.id": s.conversion, "conversions.nodes.0.contact.id": s.maria,
+        "conversions.nodes.0.value": 14900, "conversions.nodes.0.attributed": None, "conversions.totalCount": 1},
+              lambda s: {"contactId": s.maria}),
+    Operation("Conversion", 1, lambda s: {
+        "conversion.orderId": "1042", "conversion.contactId": s.maria, "conversion.source": "API"},
+              lambda s: {"id": s.conversion}),
+    Operation("ConversionTotals", 1, lambda s: {
+        "conversionTotals.currencies.0.currency": "USD", "conversionTotals.currencies.0.net": 14900}),
+    Operation("CreateConversion", 5, lambda s: {
+        "createConversion.contactId": s.ana, "createConversion.value": 0, "createConversion.attributed": None},
+              lambda s: {"input": {"contactId": s.ana, "orderId": "7", "value": 0, "currency": "EUR"}}),
+    Operation("RefundConversion", 3, lambda s: {"refundConversion.refundedValue": 14900},
+              lambda s: {"id": s.conversion, "input": {}}),
     Operation("JoinKeywords", 3, lambda s: {
         "joinKeywords.nodes.0.id": s.keyword, "joinKeywords.nodes.0.contactList.id": s.contact_list,
         "joinKeywords.totalCount": 1}, lambda s: {"listId": s.contact_list}),

@@ -17,7 +17,8 @@ from msvs.api.contacts import segments, suppressions
 from msvs.api.context import Context
 from msvs.api.dispatch import senders
 from msvs.api.inbound import keywords, replies
-from msvs.api.messages import messages, snippets, templates
+from msvs.api.messages import conversions, messages, order_hooks, snippets, templates
+from msvs.api.messages.conversion_shapes import CreateConversion
 from msvs.api.messages.snippets import CreateSnippet
 from msvs.api.messages.templates import CreateTemplate
 from msvs.api.unit_of_work import unit_of_work
@@ -47,6 +48,8 @@ class Studio:
     paused_sequence: str
     draft_sequence: str
     enrollment: str
+    conversion: str
+    order_hook: str
     sender: str
     segment: str
     message: str
@@ -108,6 +111,9 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         await sequences.publish_sequence(ctx, paused_sequence.id)
         await sequences.pause_sequence(ctx, paused_sequence.id)
         draft_sequence = await sequences.create_sequence(ctx, CreateSequence(name="Again", template=Template.WELCOME))
+        order = CreateConversion(phone=maria.phone, order_id="1042", value=14900, currency="USD")
+        conversion = await conversions.create_conversion(ctx, order)
+        order_hook, _ = await order_hooks.create_order_hook(ctx, order_hooks.CreateOrderHook(type="shopify"))
         api_key, _ = await keys.create_key(ctx.workspace_id, livemode=ctx.livemode, name="Backend")
         owner = await make_member(workspace, "Rosa", Role.OWNER)
         member = await make_member(workspace, "Luis", Role.MEMBER)
@@ -147,6 +153,8 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         paused_sequence=ids.encode_id(ids.SEQUENCE, paused_sequence.id),
         draft_sequence=ids.encode_id(ids.SEQUENCE, draft_sequence.id),
         enrollment=enrollment.id,
+        conversion=ids.encode_id(ids.CONVERSION, conversion.id),
+        order_hook=ids.encode_id(ids.ORDER_HOOK, order_hook.id),
         sender=ids.encode_id(ids.SENDER, sender.id),
         segment=ids.encode_id(ids.SEGMENT, segment.id),
         message=ids.encode_id(ids.MESSAGE, message.id),

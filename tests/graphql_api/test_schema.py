@@ -27,7 +27,9 @@ from msvs.api.campaigns.sequence_requests import CreateSequence, EnrollContact, 
 from msvs.api.contacts.contacts import CreateContact, UpdateContact
 from msvs.api.inbound.inbox import AnswerThread
 from msvs.api.inbound.keywords import CreateKeyword, UpdateKeyword
+from msvs.api.messages.conversion_shapes import CreateConversion, RefundConversion
 from msvs.api.messages.messages import SendMessage
+from msvs.api.messages.order_hooks import CreateOrderHook, UpdateOrderHook
 from msvs.api.webhooks.endpoints import CreateWebhook, UpdateWebhook
 from msvs.graphql.schema import schema, sdl
 
@@ -105,6 +107,10 @@ DIFFERENT = {
         (SendMessage, "SendMessageInput"),
         (CreateCampaign, "CreateCampaignInput"),
         (UpdateCampaign, "UpdateCampaignInput"),
+        (CreateConversion, "CreateConversionInput"),
+        (CreateOrderHook, "CreateOrderHookInput"),
+        (UpdateOrderHook, "UpdateOrderHookInput"),
+        (RefundConversion, "RefundConversionInput"),
         (CreateSequence, "CreateSequenceInput"),
         (UpdateSequence, "UpdateSequenceInput"),
         (SequenceStep, "SequenceStepInput"),

@@ -31,6 +31,8 @@ NOUNS = {
     "messages": "message",
     "campaigns": "campaign",
     "sequences": "sequence",
+    "conversions": "conversion",
+    "order_hooks": "order_hook",
     "contacts": "contact",
     "lists": "list",
     "segments": "segment",
@@ -117,6 +119,9 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     sequence = await post(client, "/v1/sequences", name="Challenge", steps=[{"key": "a", "body": "Hi"}])
     await post(client, f"/v1/sequences/{sequence['id']}/publish", 200)
     enrollment = await post(client, f"/v1/sequences/{sequence['id']}/enrollments", contact_id=contact)
+    order = {"order_id": "order-7", "value": 14900, "currency": "USD"}
+    conversion = await post(client, "/v1/conversions", contact_id=contact, **order)
+    order_hook = await post(client, "/v1/order_hooks", type="stripe")
     webhook = await post(client, "/v1/webhooks", url=WEBHOOK_URL, events=["*"])
     event = await post(client, f"/v1/webhooks/{webhook['id']}/test", 200)
     inbound = await post(client, "/v1/test/inbound", from_=to, body="Thanks")
@@ -145,6 +150,8 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         "campaign": campaign["id"],
         "sequence": sequence["id"],
         "enrollment": enrollment["id"],
+        "conversion": conversion["id"],
+        "order_hook": order_hook["id"],
         "draft_sequence": (await post(client, "/v1/sequences", name="Spare"))["id"],
         "draft": draft["id"],
         "webhook": webhook["id"],

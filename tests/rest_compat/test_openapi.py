@@ -184,6 +184,8 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         assert (data["dispatched_at"] is not None) is (verb not in ("started", "tested", "winner_chosen"))
     elif subject == "template":
         assert (data["archived_at"] is not None) is (verb == "updated")
+    elif subject == "conversion":
+        assert (data["refunded_value"] > 0, data["refunded_at"] is not None) == (verb == "refunded",) * 2
     elif subject == "sequence":
         assert data["state"] == {"entered": "active"}.get(verb, verb)
         assert (data["reason"] is not None) is (verb == "left")

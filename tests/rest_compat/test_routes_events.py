@@ -236,6 +236,13 @@ async def keep_a_template(client: httpx.AsyncClient) -> None:
     assert response.status_code == 200, response.text
 
 
+async def buy_and_return(client: httpx.AsyncClient) -> None:
+    contact = await post(client, "/v1/contacts", phone="+12125550177")
+    order = {"order_id": "order-1", "value": 14900, "currency": "USD"}
+    conversion = await post(client, "/v1/conversions", contact_id=contact["id"], **order)
+    await post(client, f"/v1/conversions/{conversion['id']}/refund", 200)
+
+
 MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[object]]] = {
     EventType.MESSAGE_QUEUED: lambda client: message_to(client, "+14155550123"),
     EventType.MESSAGE_SENT: lambda client: message_to(client, "+14155550108"),
@@ -261,6 +268,8 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[object]]] = {
     EventType.SEQUENCE_PAUSED: halt_a_sequence,
     EventType.SEQUENCE_RESUMED: halt_a_sequence,
     EventType.SEQUENCE_ARCHIVED: halt_a_sequence,
+    EventType.CONVERSION_CREATED: buy_and_return,
+    EventType.CONVERSION_REFUNDED: buy_and_return,
     EventType.SEQUENCE_ENTERED: enter_a_sequence,
     EventType.SEQUENCE_COMPLETED: complete_a_sequence,
     EventType.SEQUENCE_LEFT: leave_a_sequence,

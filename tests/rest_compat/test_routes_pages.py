@@ -119,6 +119,11 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
             await post(api, path, kind="ledger")
         case "/v1/lists":
             await post(api, path, name=f"List {number}")
+        case "/v1/order_hooks":
+            await post(api, path, type="shopify", name=f"Shop {number}")
+        case "/v1/conversions":
+            contact = await post(api, "/v1/contacts", phone=f"+1212555018{number}")
+            await post(api, path, contact_id=contact["id"], order_id=f"order-{number}", value=100, currency="USD")
         case "/v1/sequences":
             await post(api, path, name=f"Sequence {number}")
         case "/v1/keywords":

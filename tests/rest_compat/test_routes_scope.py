@@ -32,6 +32,8 @@ TABLES = (
     "messages",
     "campaigns",
     "sequences",
+    "conversions",
+    "order_hooks",
     "sequence_versions",
     "sequence_enrollments",
     "contacts",
@@ -123,6 +125,10 @@ async def test_a_list_holds_nothing_of_another(
         if endpoint.path == "/v1/credits/checkouts":
             assert [row["id"] for row in own["data"]] == [known["checkout"]]
             assert (await get(strangers[1], endpoint.path))["data"] == []
+        return
+    if endpoint.path == "/v1/conversions/totals":
+        assert [each["currency"] for each in own["currencies"]] == ["USD"]
+        assert [(await get(stranger, endpoint.path))["currencies"] for stranger in strangers] == [[], []]
         return
     assert set(known.values()) & {row["id"] for row in own["data"]}
     for stranger in strangers:

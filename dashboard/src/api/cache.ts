@@ -25,6 +25,8 @@ const STALE: Record<string, readonly string[]> = {
   runImport: ["contactImports"],
   cancelImport: ["contactImports"],
   undoImport: ["contactImports"],
+  createOrderHook: ["orderHooks"],
+  deleteOrderHook: ["orderHooks"],
   createExport: ["exports"],
   cancelExport: ["exports"],
   optOutContact: ["contact", "suppressions"],

@@ -41,6 +41,8 @@ FROM workspaces LEFT JOIN credit_balances ON credit_balances.workspace_id = work
 IS_KEPT = "SELECT deletes_at IS NULL FROM workspaces WHERE id = $1 FOR SHARE"
 
 MAX_NAME_LENGTH = 100
+# How long before a conversion what it is attributed to may lie, in hours.
+WINDOWS = ("click_window_hours", "message_window_hours")
 # Setting → its least and greatest value. Of the daily cap, zero stops live sending.
 CAPS: Mapping[str, tuple[int, int]] = {
     "daily_credit_cap": (0, 1_000_000_000),
@@ -48,6 +50,7 @@ CAPS: Mapping[str, tuple[int, int]] = {
     "contact_daily_cap": (1, MAX_CAP),
     "contact_weekly_cap": (1, MAX_CAP),
     "unreachable_after": (1, 100),
+    **dict.fromkeys(WINDOWS, (0, 720)),
 }
 
 
@@ -140,6 +143,27 @@ class UpdateWorkspace(Request, frozen=True, kw_only=True):
         ]
         | UnsetType
         | None
+    ) = UNSET
+    click_window_hours: (
+        Annotated[
+            int,
+            about(
+                "A conversion is attributed to the contact's last click in so many hours before it; 0 for never.",
+                **_cap("click_window_hours"),
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    message_window_hours: (
+        Annotated[
+            int,
+            about(
+                "Without such a click, a conversion is attributed to the last message delivered to the contact in so"
+                " many hours before it; 0 for never.",
+                **_cap("message_window_hours"),
+            ),
+        ]
+        | UnsetType
     ) = UNSET
     quiet_hours: Annotated[bool, about("Whether campaigns keep quiet hours by default.", example=True)] | UnsetType = (
         UNSET
@@ -289,7 +313,8 @@ def _checked(name: str, value: Setting) -> Setting:
         case int() if name in CAPS:
             lowest, highest = CAPS[name]
             if not lowest <= value <= highest:
-                raise _out_of_range(name, f"must be from {lowest} to {highest}, or null for none")
+                none = "" if name in WINDOWS else ", or null for none"
+                raise _out_of_range(name, f"must be from {lowest} to {highest}{none}")
         case int() if name == "low_balance_threshold" and value < 0:
             raise _out_of_range(name, "must not be negative")
     return value

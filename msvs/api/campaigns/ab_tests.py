@@ -46,11 +46,13 @@ class SampleResource(Resource, kw_only=True):
         int,
         about(
             "The size of the sample: for `delivery`, messages that were delivered, failed or are on their way at the"
-            " carrier; for `click` and `reply`, those that the carrier accepted and that have not failed.",
+            " carrier; for `click`, `reply` and `conversion`, those that it accepted and that have not failed.",
             example=1240,
         ),
     ]
-    successes: Annotated[int, about("How many of them were delivered, clicked or replied to.", example=87)]
+    successes: Annotated[
+        int, about("How many of them were delivered, clicked, replied to or followed by a conversion.", example=87)
+    ]
     rate: Annotated[float, about("Successes by messages; 0 of none.", example=0.07016)]
 
 
@@ -179,6 +181,8 @@ def _sample(metric: str, stats: CampaignStats) -> Sample:
     if metric == Metric.CLICK:
         # A click may come from a message whose report says that it failed.
         return Sample(min(stats.unique_clicks, taken), taken)
+    if metric == Metric.CONVERSION:
+        return Sample(min(stats.converted, taken), taken)
     if metric == Metric.REPLY:
         return Sample(stats.replied, taken)
     return Sample(stats.delivered, taken + stats.failed)

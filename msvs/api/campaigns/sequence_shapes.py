@@ -9,7 +9,7 @@ import msgspec
 from msvs.api import ids
 from msvs.api.campaigns.sequence_requests import Definition, SequenceEntry, SequenceStep
 from msvs.api.campaigns.sequence_versions import Published, read_definition
-from msvs.api.resources import Resource, ShownVersion, moment, optional_moment, version_of
+from msvs.api.resources import Resource, RevenueResource, ShownVersion, moment, optional_moment, version_of
 from msvs.fields import ULID, about
 from msvs.json_types import JSONObject
 from msvs.models import EnrollmentState, LeaveReason, SequenceStatus, rows
@@ -55,6 +55,11 @@ class SequenceStepStats(Resource, kw_only=True):
     replied: Annotated[int, about("Messages with a reply.", example=7, minimum=0)] = 0
     opted_out: Annotated[int, about("Contacts who answered STOP.", example=1, minimum=0)] = 0
     credits_used: Annotated[int, about("Credits reserved or spent.", example=38, minimum=0)] = 0
+    conversions: Annotated[int, about("Conversions attributed to its messages.", example=3, minimum=0)] = 0
+    conversion_rate: Annotated[
+        float, about("Messages with a conversion by those that a carrier accepted and that have not failed.", example=0)
+    ] = 0.0
+    revenue: Annotated[list[RevenueResource], about("The revenue, a currency each.", example=[])] = []  # noqa: RUF012
 
 
 class SequenceStatsResource(Resource, kw_only=True):

@@ -146,6 +146,9 @@ async def _count_messages(ctx: Context, steps: dict[UUID, SequenceStepStats], ca
         found.replied = tallied.replied
         found.opted_out = tallied.opted_out
         found.credits_used = tallied.credits_used
+        found.conversions = tallied.conversions
+        found.conversion_rate = tallied.conversion_rate
+        found.revenue = tallied.revenue
         # Those of the messages count in place of what the step knew of them.
         for code, contacts in later[campaign_id].items():
             more = contacts - found.skipped_by_reason.get(code, 0)

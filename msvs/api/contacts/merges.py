@@ -68,6 +68,9 @@ MOVE_INBOUND = """
 UPDATE inbound_messages SET contact_id = $3 WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $4
 """
 MOVE_LINKS = "UPDATE short_links SET contact_id = $3 WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $4"
+MOVE_CONVERSIONS = (
+    "UPDATE conversions SET contact_id = $3 WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $4"
+)
 MOVE_NOTES = "UPDATE contact_notes SET contact_id = $3 WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $4"
 MOVE_ASSIGNMENT = """
 UPDATE thread_assignments SET contact_id = $3 WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $4
@@ -87,6 +90,10 @@ UPDATE sequence_enrollments SET contact_id = $3 WHERE workspace_id = $1 AND live
         WHERE own.sequence_id = sequence_enrollments.sequence_id AND own.contact_id = $3
     )
 """
+MOVES = (
+    *(MOVE_MESSAGES, MOVE_LINKS, MOVE_INBOUND, MOVE_NOTES, MOVE_ASSIGNMENT, MOVE_ENROLLMENTS, MOVE_PEOPLE),
+    MOVE_CONVERSIONS,
+)
 # Campaigns not yet launched switch to the kept contact.
 READ_AUDIENCES = """
 SELECT id, audience FROM campaigns
@@ -227,7 +234,7 @@ async def _merge(ctx: Context, kept: Contact, other: Contact, result: _Result) -
     await change_tags(ctx, [kept.id], add=result.tags, now=now)
     # Cancel pending campaign messages to the removed phone first; they move to the kept contact with the others.
     await cancellation.cancel_campaign_contact(ctx, other.id, reason="recipient_deleted", now=now)
-    for move in (MOVE_MESSAGES, MOVE_LINKS, MOVE_INBOUND, MOVE_NOTES, MOVE_ASSIGNMENT, MOVE_ENROLLMENTS, MOVE_PEOPLE):
+    for move in MOVES:
         await execute(move, *both)
     await _rename(ctx, kept.id, other.id)
     await delete_contact(ctx, other.id)

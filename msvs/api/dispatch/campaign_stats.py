@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from msvs.api.dispatch.open_months import EVERYWHERE, between, months_of, recent
-from msvs.api.resources import CampaignStats
+from msvs.api.resources import CampaignStats, RevenueResource
 from msvs.database import execute, fetch, fetch_value
 
 # Recipients in these states may still change; a campaign is complete when none is left in them.
 OPEN_STATES = ("scheduled", "queued", "sending", "sent")
 
 # How many opted out comes without a status; of clicks, those of one message count once in place of credits. What links
-# were clicked is tallied for good, as the links themselves go with their messages.
+# were clicked is tallied for good, as the links themselves go with their messages. Revenue comes with its currency, in
+# place of a status: its conversions, and what they brought; then the messages with one, and what was refunded.
 STATS = """
 SELECT campaign_id, status, sum(messages)::bigint AS messages, sum(credits)::bigint AS credits
 FROM campaign_tallies WHERE campaign_id = ANY($1) GROUP BY campaign_id, status
@@ -23,6 +25,12 @@ WHERE campaign_id = ANY($1) AND opted_out AND {in_months} GROUP BY campaign_id
 UNION ALL
 SELECT campaign_id, 'clicks', sum(clicks)::bigint, sum(first_clicks)::bigint FROM click_tallies
 WHERE campaign_id = ANY($1) GROUP BY campaign_id
+UNION ALL
+SELECT campaign_id, figure || currency, sum(count)::bigint, sum(amount)::bigint
+FROM conversion_tallies CROSS JOIN LATERAL (
+    VALUES ('revenue ', conversions, value), ('refunded ', messages, refunded_value)
+) AS figures (figure, count, amount)
+WHERE campaign_id = ANY($1) GROUP BY campaign_id, figure, currency
 """
 # The same of one campaign, as a column of another statement.
 TALLIES = """(
@@ -34,6 +42,12 @@ TALLIES = """(
         UNION ALL
         SELECT 'clicks', coalesce(sum(clicks), 0), coalesce(sum(first_clicks), 0) FROM click_tallies
         WHERE campaign_id = $1
+        UNION ALL
+        SELECT figure || currency, sum(count), sum(amount)
+        FROM conversion_tallies CROSS JOIN LATERAL (
+            VALUES ('revenue ', conversions, value), ('refunded ', messages, refunded_value)
+        ) AS figures (figure, count, amount)
+        WHERE campaign_id = $1 GROUP BY figure, currency
     ) AS tallies
 )"""
 # Of the variants of campaigns: below 0, those who got it as the winner.
@@ -46,39 +60,108 @@ WHERE campaign_id = ANY($1) AND opted_out AND variant IS NOT NULL AND {in_months
 UNION ALL
 SELECT campaign_id, variant, 'clicks', sum(clicks)::bigint, sum(first_clicks)::bigint FROM click_tallies
 WHERE campaign_id = ANY($1) AND variant <> 0 GROUP BY campaign_id, variant
+UNION ALL
+SELECT campaign_id, variant, figure || currency, count, amount
+FROM conversion_tallies CROSS JOIN LATERAL (
+    VALUES ('revenue ', conversions, value), ('refunded ', messages, refunded_value)
+) AS figures (figure, count, amount)
+WHERE campaign_id = ANY($1) AND variant <> 0
 """
+REVENUE, REFUNDED = "revenue ", "refunded "
 Tally = tuple[str | None, int, int]
 
 
 async def campaign_stats(campaign_ids: Sequence[UUID]) -> dict[UUID, CampaignStats]:
     """Return the stats of campaigns, by id. The caller has checked whose they are."""
-    stats = {campaign_id: CampaignStats() for campaign_id in campaign_ids}
-    if not stats:
+    books = {campaign_id: Books() for campaign_id in campaign_ids}
+    if books:
+        for row in await fetch(in_months_of(campaign_ids, STATS), list(books)):
+            books[row.campaign_id].add(row.status, row.messages, row.credits)
+    return {campaign_id: found.stats for campaign_id, found in books.items()}
+
+
+class Books:
+    """The sums of tallies, from which stats are made."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        # Currency → conversions, gross and refunded, the latter two in its smallest unit.
+        self._revenue: dict[str, tuple[int, int, int]] = {}
+
+    def add(self, status: str | None, messages: int, credits: int) -> None:
+        """Take in a tally."""
+        counts = self._counts
+        if status is None:
+            counts["opted_out"] += messages
+        elif status == "clicks":
+            counts.update(clicks=messages, unique_clicks=credits)
+        elif status.startswith(REVENUE):
+            counts["conversions"] += messages
+            self._add_revenue(status.removeprefix(REVENUE), messages, credits, 0)
+        elif status.startswith(REFUNDED):
+            counts["converted"] += messages
+            self._add_revenue(status.removeprefix(REFUNDED), 0, 0, credits)
+        else:
+            counts.update(recipients=messages, credits_used=credits)
+            for name in STATUS_COUNTS.get(status, (status,)):
+                counts[name] += messages
+
+    def _add_revenue(self, currency: str, conversions: int, gross: int, refunded: int) -> None:
+        before = self._revenue.get(currency, (0, 0, 0))
+        self._revenue[currency] = (before[0] + conversions, before[1] + gross, before[2] + refunded)
+
+    def __add__(self, other: Books) -> Books:
+        """Return the sums of both."""
+        both = Books()
+        for each in (self, other):
+            both._counts.update(each._counts)
+            for currency, sums in each._revenue.items():
+                both._add_revenue(currency, *sums)
+        return both
+
+    @property
+    def stats(self) -> CampaignStats:
+        """The stats, with the rates that follow from the sums."""
+        stats = CampaignStats()
+        for name, count in self._counts.items():
+            setattr(stats, name, count)
+        reached = stats.sent + stats.delivered
+        stats.conversion_rate = stats.converted / reached if reached else 0.0
+        stats.revenue = [
+            RevenueResource(
+                currency=currency,
+                conversions=conversions,
+                gross=gross,
+                refunded=refunded,
+                net=gross - refunded,
+                per_recipient=(gross - refunded) / reached if reached else 0.0,
+            )
+            for currency, (conversions, gross, refunded) in sorted(self._revenue.items())
+        ]
         return stats
-    for row in await fetch(in_months_of(campaign_ids, STATS), list(stats)):
-        _add(stats[row.campaign_id], row.status, row.messages, row.credits)
-    return stats
+
+
+# The status of a tally → what it counts as, where that is not the status alone.
+STATUS_COUNTS = {"unreported": ("sent",), "replied": ("replied", "delivered")}
 
 
 class VariantBooks:
     """The stats of each variant of a campaign: of those in its test, and of those who got it as the winner."""
 
     def __init__(self) -> None:
-        self._stats: dict[int, CampaignStats] = {}
+        self._books: defaultdict[int, Books] = defaultdict(Books)
 
     def add(self, variant: int, status: str | None, messages: int, credits: int) -> None:
         """Take in a tally."""
-        _add(self._stats.setdefault(variant, CampaignStats()), status, messages, credits)
+        self._books[variant].add(status, messages, credits)
 
     def tested(self, variant: int) -> CampaignStats:
         """Return the stats of who got a variant in the test."""
-        return self._stats.get(variant, CampaignStats())
+        return self._books[variant].stats
 
     def all_of(self, variant: int) -> CampaignStats:
         """Return the stats of everybody who got a variant."""
-        found, rest = self.tested(variant), self.tested(-variant)
-        names = CampaignStats.__struct_fields__
-        return CampaignStats(**{name: getattr(found, name) + getattr(rest, name) for name in names})
+        return (self._books[variant] + self._books[-variant]).stats
 
 
 async def variant_books(campaign_ids: Sequence[UUID]) -> dict[UUID, VariantBooks]:
@@ -92,28 +175,10 @@ async def variant_books(campaign_ids: Sequence[UUID]) -> dict[UUID, VariantBooks
 
 def stats_of(tallies: Iterable[Tally]) -> CampaignStats:
     """Return the stats of a campaign from its TALLIES."""
-    stats = CampaignStats()
+    books = Books()
     for status, messages, credits in tallies:
-        _add(stats, status, messages, credits)
-    return stats
-
-
-def _add(stats: CampaignStats, status: str | None, messages: int, credits: int) -> None:
-    if status is None:
-        stats.opted_out = messages
-        return
-    if status == "clicks":
-        stats.clicks, stats.unique_clicks = messages, credits
-        return
-    stats.recipients += messages
-    stats.credits_used += credits
-    if status == "unreported":
-        stats.sent += messages
-    elif status == "replied":
-        stats.replied += messages
-        stats.delivered += messages
-    else:
-        setattr(stats, status, getattr(stats, status) + messages)
+        books.add(status, messages, credits)
+    return books.stats
 
 
 def in_months_of(campaign_ids: Sequence[UUID], statement: str) -> str:

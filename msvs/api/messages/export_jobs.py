@@ -63,6 +63,7 @@ PERMISSIONS: Mapping[ExportKind, tuple[Permission, ...]] = {
     ExportKind.SUPPRESSIONS: (Permission.CONTACTS_READ,),
     ExportKind.LEDGER: (Permission.CREDITS_READ,),
     ExportKind.EVENTS: (Permission.EVENTS_READ,),
+    ExportKind.CONVERSIONS: (Permission.CONVERSIONS_READ,),
 }
 # The resources that conditions refer to: id prefix, model, and noun for messages.
 REFS: Mapping[str, tuple[str, type[ContactList] | type[Segment] | type[Campaign], str]] = {

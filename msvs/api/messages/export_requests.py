@@ -79,7 +79,7 @@ class CreateExport(Request, frozen=True, kw_only=True):
             str,
             Ref(ids.CAMPAIGN),
             about(
-                "For campaign results, the campaign; for messages: only those of this campaign.",
+                "For campaign results, the campaign; for messages and conversions: only those of this campaign.",
                 pattern=id_pattern(ids.CAMPAIGN),
             ),
         ]
@@ -87,7 +87,9 @@ class CreateExport(Request, frozen=True, kw_only=True):
     ) = None
     contact_id: (
         Annotated[
-            str, Ref(ids.CONTACT), about("For messages: only those to this contact.", pattern=id_pattern(ids.CONTACT))
+            str,
+            Ref(ids.CONTACT),
+            about("For messages and conversions: only those of this contact.", pattern=id_pattern(ids.CONTACT)),
         ]
         | None
     ) = None
@@ -131,5 +133,6 @@ CONDITIONS: Mapping[ExportKind, frozenset[str]] = {
     ExportKind.SUPPRESSIONS: frozenset(),
     ExportKind.LEDGER: frozenset(),
     ExportKind.EVENTS: frozenset(("types",)),
+    ExportKind.CONVERSIONS: frozenset(("campaign_id", "contact_id")),
 }
 EVERY_CONDITION = frozenset(name for names in CONDITIONS.values() for name in names)

@@ -48,6 +48,8 @@ def _ref(prefix: str, column: str, sign: str = LATER) -> str:
     return f"'{MARK}{sign}{prefix}' || {column}"
 
 
+# Kinds of tables so large that when rows were made bounds which of their ids are read.
+OF_TIME = (ExportKind.MESSAGES, ExportKind.CAMPAIGN_RESULTS, ExportKind.EVENTS, ExportKind.CONVERSIONS)
 Columns = Mapping[str, str]
 _Where = tuple[str, list[object]]
 
@@ -148,6 +150,31 @@ SOURCES: Mapping[ExportKind, Source] = {
         },
         json=frozenset(("data",)),
     ),
+    ExportKind.CONVERSIONS: Source(
+        "conversions",
+        {
+            "id": _ref(ids.CONVERSION, "t.id", FIRST),
+            "order_id": "t.order_id",
+            "contact_id": _ref(ids.CONTACT, "t.contact_id"),
+            "value": "t.value",
+            "currency": "t.currency",
+            "refunded_value": "t.refunded_value",
+            "source": "t.source",
+            "attributed_by": "t.attributed_by",
+            "attributed_at": _time("t.attributed_at"),
+            "message_id": _ref(ids.MESSAGE, "t.message_id"),
+            "campaign_id": _ref(ids.CAMPAIGN, "t.campaign_id"),
+            "variant": "substr('ABCDE', abs(t.variant), 1)",
+            "sequence_id": _ref(ids.SEQUENCE, "t.sequence_id"),
+            "sequence_step": "t.sequence_step",
+            "occurred_at": _time("t.occurred_at"),
+            "created_at": _time("t.created_at"),
+            "refunded_at": _time("t.refunded_at"),
+            "metadata": "t.metadata",
+        },
+        frozenset(("order_id",)),
+        frozenset(("metadata",)),
+    ),
 }
 
 
@@ -231,6 +258,16 @@ async def _of_events(_: Context, request: CreateExport) -> _Where:
     return _all(parts), values
 
 
+async def _of_conversions(_: Context, request: CreateExport) -> _Where:
+    parts, values = _made_within(request)
+    for name, prefix in (("campaign_id", ids.CAMPAIGN), ("contact_id", ids.CONTACT)):
+        text = getattr(request, name)
+        if text is not None:
+            values.append(ids.read_id(prefix, text, name))
+            parts.append(f"t.{name} = ${len(values) + 2}")
+    return _all(parts), values
+
+
 _CONDITIONS: Mapping[ExportKind, Callable[[Context, CreateExport], Awaitable[_Where]]] = {
     ExportKind.CONTACTS: _of_contacts,
     ExportKind.MESSAGES: _of_messages,
@@ -238,6 +275,7 @@ _CONDITIONS: Mapping[ExportKind, Callable[[Context, CreateExport], Awaitable[_Wh
     ExportKind.SUPPRESSIONS: _of_suppressions,
     ExportKind.LEDGER: _of_suppressions,
     ExportKind.EVENTS: _of_events,
+    ExportKind.CONVERSIONS: _of_conversions,
 }
 
 
@@ -253,7 +291,12 @@ def _made_within(request: CreateExport) -> tuple[list[str], list[object]]:
         values.append(time)
         parts.append(f"t.created_at {sign} ${len(values) + 2}")
         # Ids ascend with time, so bounds on the id narrow the index scan.
-        if request.kind in (ExportKind.MESSAGES, ExportKind.CAMPAIGN_RESULTS, ExportKind.EVENTS):
+        if request.kind in (
+            ExportKind.MESSAGES,
+            ExportKind.CAMPAIGN_RESULTS,
+            ExportKind.EVENTS,
+            ExportKind.CONVERSIONS,
+        ):
             values.append(bound(time))
             parts.append(f"t.id {sign} ${len(values) + 2}")
     return parts, values

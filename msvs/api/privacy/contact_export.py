@@ -19,6 +19,7 @@ from msvs.api.campaigns.sequence_versions import find_versions
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource, hashes_of, is_of_phone
 from msvs.api.contacts.suppressions import SuppressionResource, suppression_resource
 from msvs.api.context import Context
+from msvs.api.messages.conversion_shapes import ConversionResource, conversion_resource
 from msvs.api.messages.statistics import ID_MARGIN, id_at
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import (
@@ -43,6 +44,7 @@ from msvs.models import (
     Contact,
     ContactList,
     ContactNote,
+    Conversion,
     InboundMessage,
     ListMember,
     Message,
@@ -90,6 +92,7 @@ class ContactExportResource(Resource, kw_only=True):
     inbound_messages: list[InboundMessageResource]
     notes: list[ContactNoteResource]
     enrollments: Annotated[list[EnrollmentResource], about("The sequences that the contact entered.")]
+    conversions: list[ConversionResource]
     event_count: Annotated[int, about(example=4, minimum=0)]
     complete: Annotated[bool, about(example=True)]
 
@@ -105,6 +108,7 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
     inbound = await sections.inbound_messages.newest()
     notes = await sections.notes.newest()
     enrollments = await sections.enrollments.newest()
+    conversions = await sections.conversions.newest()
     suppression = await scoped(ctx, Suppression).filter(canonical=contact.canonical).first()
     return ContactExportResource(
         id=ids.encode_id(ids.CONTACT, id),
@@ -118,7 +122,10 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
         inbound_messages=inbound[:MAX_ROWS],
         notes=notes[:MAX_ROWS],
         enrollments=enrollments[:MAX_ROWS],
-        complete=max(len(lists), len(consent), len(messages), len(inbound), len(notes), len(enrollments)) <= MAX_ROWS,
+        conversions=conversions[:MAX_ROWS],
+        complete=all(
+            len(each) <= MAX_ROWS for each in (lists, consent, messages, inbound, notes, enrollments, conversions)
+        ),
     )
 
 
@@ -188,6 +195,7 @@ class _Sections(NamedTuple):
     inbound_messages: _Section[InboundMessage, InboundMessageResource]
     notes: _Section[ContactNote, ContactNoteResource]
     enrollments: _Section[SequenceEnrollment, EnrollmentResource]
+    conversions: _Section[Conversion, ConversionResource]
 
 
 async def _sections(ctx: Context, contact: Contact) -> _Sections:
@@ -200,6 +208,7 @@ async def _sections(ctx: Context, contact: Contact) -> _Sections:
         inbound_messages=_Section(scoped(ctx, InboundMessage).filter(contact_id=contact.id), inbound_message_resource),
         notes=_Section(scoped(ctx, ContactNote).filter(contact_id=contact.id), contact_note_resource),
         enrollments=await _enrollments(ctx, contact.id),
+        conversions=_Section(scoped(ctx, Conversion).filter(contact_id=contact.id), conversion_resource),
     )
 
 

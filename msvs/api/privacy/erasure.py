@@ -52,6 +52,8 @@ BLANKED: Mapping[str, object] = {
     "parts": [],
     "suggested_body": None,
     "warnings": [],
+    # Of conversions: it leads to the person in another system.
+    "order_id": "",
 }
 
 # A number may have been somebody else's before, who has another by now: what is theirs stays theirs.
@@ -124,6 +126,11 @@ WHERE messages.workspace_id = $1 AND messages.livemode = $2 AND messages.id = AN
 ERASE_LINKS = """
 DELETE FROM short_links
 WHERE workspace_id = $1 AND livemode = $2 AND (message_id = ANY($3::uuid[]) OR contact_id = $4)
+"""
+# Their sums stay, and the message that each is attributed to.
+ERASE_CONVERSIONS = """
+UPDATE conversions SET contact_id = NULL, order_id = 'erased:' || id, metadata = '{}'
+WHERE workspace_id = $1 AND livemode = $2 AND (contact_id = $3 OR message_id = ANY($4::uuid[]))
 """
 ERASE_INBOUND = f"""
 WITH named AS (SELECT * FROM unnest($4::varchar[], $5::varchar[]) AS named (phone, placeholder))
@@ -384,6 +391,7 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     phones, placeholders = list(subject.placeholders), list(subject.placeholders.values())
     await execute(ERASE_MESSAGES, *scope, messages, phones, placeholders)
     await execute(ERASE_LINKS, *scope, messages, subject.contact_id)
+    await execute(ERASE_CONVERSIONS, *scope, subject.contact_id, messages)
     own = list(subject.own)
     stand_ins = [subject.placeholders[phone] for phone in own]
     await execute(ERASE_INBOUND, *scope, subject.contact_id, phones, placeholders, own, messages)

@@ -59,6 +59,8 @@ class EventType(StrEnum):
     TEMPLATE_CREATED = "template.created"
     TEMPLATE_UPDATED = "template.updated"
     TEMPLATE_DELETED = "template.deleted"
+    CONVERSION_CREATED = "conversion.created"
+    CONVERSION_REFUNDED = "conversion.refunded"
     IMPORT_COMPLETED = "import.completed"
     BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"

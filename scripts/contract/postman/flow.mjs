@@ -1,7 +1,7 @@
 // What a generated request cannot know: what it needs made first, what it names, and what it leaves for the next one.
 
 export const FOLDERS = [
-  "API keys", "Contacts", "Imports", "Exports", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Snippets", "Templates", "Campaigns", "Sequences", "Messages", "Sandbox", "Inbound",
+  "API keys", "Contacts", "Imports", "Exports", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Snippets", "Templates", "Campaigns", "Sequences", "Conversions", "Messages", "Sandbox", "Inbound",
   "Inbox", "Credits", "Webhooks", "Events", "Workspace",
 ];
 
@@ -58,6 +58,15 @@ export const FLOW = {
   retrieveSuppression: { path: { id: "suppression_id" } },
   liftSuppression: { path: { id: "suppression_id" }, body: { at: "{{now}}" } },
 
+  createConversion: { body: { contact_id: "{{contact_id}}", order_id: "order-{{$timestamp}}" }, save: "conversion_id" },
+  listConversions: { query: { limit: "5" } },
+  totalConversions: {},
+  retrieveConversion: { path: { id: "conversion_id" } },
+  refundConversion: { path: { id: "conversion_id" } },
+  createOrderHook: { save: "order_hook_id" },
+  listOrderHooks: { query: { limit: "5" } },
+  updateOrderHook: { path: { id: "order_hook_id" } },
+  deleteOrderHook: { path: { id: "order_hook_id" } },
   createSequence: { body: { entry: { list_ids: ["{{list_id}}"] } }, save: "sequence_id" },
   listSequences: { query: { limit: "5" } },
   retrieveSequence: { path: { id: "sequence_id" } },

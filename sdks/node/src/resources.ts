@@ -4,6 +4,7 @@ import type { Caller } from "./call.js";
 import { MessagesResource } from "./resources/messages.js";
 import { CampaignsResource } from "./resources/campaigns.js";
 import { SequencesResource } from "./resources/sequences.js";
+import { ConversionsResource } from "./resources/conversions.js";
 import { ContactsResource } from "./resources/contacts.js";
 import { SuppressionsResource } from "./resources/suppressions.js";
 import { ExportsResource } from "./resources/exports.js";
@@ -25,6 +26,7 @@ import { ApiKeysResource } from "./resources/api_keys.js";
 export * from "./resources/messages.js";
 export * from "./resources/campaigns.js";
 export * from "./resources/sequences.js";
+export * from "./resources/conversions.js";
 export * from "./resources/contacts.js";
 export * from "./resources/suppressions.js";
 export * from "./resources/exports.js";
@@ -50,6 +52,7 @@ export abstract class Resources {
   #messages?: MessagesResource;
   #campaigns?: CampaignsResource;
   #sequences?: SequencesResource;
+  #conversions?: ConversionsResource;
   #contacts?: ContactsResource;
   #suppressions?: SuppressionsResource;
   #exports?: ExportsResource;
@@ -82,6 +85,11 @@ export abstract class Resources {
   /** Send messages one after the other to each contact that enters: a welcome, a challenge, reminders. */
   get sequences(): SequencesResource {
     return (this.#sequences ??= new SequencesResource(this.caller));
+  }
+
+  /** What contacts buy, and the message that each order is attributed to. */
+  get conversions(): ConversionsResource {
+    return (this.#conversions ??= new ConversionsResource(this.caller));
   }
 
   /** The people you send SMS to, with their consent and attributes. */

@@ -10,6 +10,7 @@ export type AbTestMetric =
   | "delivery"
   | "click"
   | "reply"
+  | "conversion"
   | Open;
 
 export type AbTestWinner =
@@ -23,6 +24,11 @@ export type AbTestWinner =
 export type AbTestWinnerChosenBy =
   | "time"
   | "hand"
+  | Open;
+
+export type AttributionType =
+  | "click"
+  | "message"
   | Open;
 
 export type AutoTopUpOffReason =
@@ -96,6 +102,12 @@ export type ContactListKind =
   | "synced"
   | Open;
 
+export type ConversionSource =
+  | "api"
+  | "shopify"
+  | "stripe"
+  | Open;
+
 export type CreateExportFormat =
   | "csv"
   | "jsonl"
@@ -108,6 +120,7 @@ export type CreateExportKind =
   | "suppressions"
   | "ledger"
   | "events"
+  | "conversions"
   | Open;
 
 export type CreateImportUpdate =
@@ -179,6 +192,7 @@ export type ErrorCode =
   | "contact_exists"
   | "contact_opted_out"
   | "content_type_unsupported"
+  | "conversion_exists"
   | "cursor_conflict"
   | "cursor_invalid"
   | "daily_cap_reached"
@@ -315,6 +329,8 @@ export type EventType =
   | "template.created"
   | "template.updated"
   | "template.deleted"
+  | "conversion.created"
+  | "conversion.refunded"
   | "import.completed"
   | "bulk_action.completed"
   | "list.sync.completed"
@@ -522,6 +538,11 @@ export type OptInStatus =
   | "opted_out"
   | Open;
 
+export type OrderHookType =
+  | "shopify"
+  | "stripe"
+  | Open;
+
 export type PurchaseKind =
   | "grant"
   | "purchase"
@@ -546,6 +567,8 @@ export type Scope =
   | "contacts:erase"
   | "contacts:read"
   | "contacts:write"
+  | "conversions:read"
+  | "conversions:write"
   | "credits:buy"
   | "credits:read"
   | "events:read"
@@ -647,6 +670,8 @@ export type SubscribedEvent =
   | "template.created"
   | "template.updated"
   | "template.deleted"
+  | "conversion.created"
+  | "conversion.refunded"
   | "import.completed"
   | "bulk_action.completed"
   | "list.sync.completed"
@@ -1079,6 +1104,24 @@ export interface ApiKey {
   key?: string;
 }
 
+/** The message to which a conversion is attributed. */
+export interface Attribution {
+  /** `click`: the contact's last click on a link before it; `message`: the last message delivered before it. */
+  type: AttributionType;
+  /** When the click or the delivery was. */
+  at: string;
+  /** The message. */
+  message_id: string;
+  /** Its campaign; null for a single message. */
+  campaign_id: string | null;
+  /** Its variant, of a campaign with an A/B test. */
+  variant: AbTestWinner | null;
+  /** Its sequence, of a step. */
+  sequence_id: string | null;
+  /** The key of the step. */
+  sequence_step: string | null;
+}
+
 /** Automatic top-up: the pack that is bought when the balance is low, its limits and the saved card. */
 export interface AutoTopUp {
   object: "auto_top_up";
@@ -1464,6 +1507,14 @@ export interface CampaignStats {
   clicks: number;
   /** The number of messages with a click. */
   unique_clicks: number;
+  /** The number of conversions attributed to its messages. */
+  conversions: number;
+  /** The number of messages with a conversion. */
+  converted: number;
+  /** `converted` by the messages that a carrier accepted and that have not failed; 0 of none. */
+  conversion_rate: number;
+  /** The revenue, a currency each. */
+  revenue: Array<Revenue>;
 }
 
 /** The messages of a campaign test. */
@@ -1744,6 +1795,7 @@ export interface ContactExport {
   notes: Array<ContactNote>;
   /** The sequences that the contact entered. */
   enrollments: Array<Enrollment>;
+  conversions: Array<Conversion>;
   event_count: number;
   complete: boolean;
 }
@@ -1889,6 +1941,68 @@ export interface ContactsImported {
   invalid: Array<RowRefused>;
 }
 
+/** What a contact bought, and the message to which it is attributed. */
+export interface Conversion {
+  id: string;
+  object: "conversion";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** The contact; null of somebody who was erased. */
+  contact_id: string | null;
+  /** Your id of the order. */
+  order_id: string;
+  /** What it brought, in the smallest unit of the currency. */
+  value: number;
+  /** The currency, by ISO 4217. */
+  currency: string;
+  /** What of that was refunded. */
+  refunded_value: number;
+  /** How it came in. */
+  source: ConversionSource;
+  /** As it was given. */
+  metadata: Record<string, Scalar | null>;
+  attributed: Attribution | null;
+  /** When it happened. */
+  occurred_at: string;
+  /** When it was recorded. */
+  created_at: string;
+  /** When the last refund was recorded; null without one. */
+  refunded_at: string | null;
+}
+
+/** Conversion recorded; `data.attributed` is the message that it is attributed to. */
+export interface ConversionCreatedEvent {
+  id: string;
+  object: "event";
+  type: "conversion.created";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Conversion;
+}
+
+/** Conversion refunded, all or in part; see `data.refunded_value`. */
+export interface ConversionRefundedEvent {
+  id: string;
+  object: "event";
+  type: "conversion.refunded";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Conversion;
+}
+
+/** The conversions of a time, summed up by currency. */
+export interface ConversionTotals {
+  object: "conversion_totals";
+  /** The start of the time. */
+  occurred_from: string;
+  /** Its end. */
+  occurred_before: string;
+  /** The currencies, in the order of their codes. */
+  currencies: Array<CurrencyTotal>;
+}
+
 /** What a campaign would cost in credits. The three are equal unless a sample was looked at. */
 export interface CostRange {
   /** The lowest that is likely. */
@@ -1945,6 +2059,24 @@ export interface CreditsRange {
   minimum: number;
   /** The most expensive message. */
   maximum: number;
+}
+
+/** The conversions in one currency. Amounts are in its smallest unit. */
+export interface CurrencyTotal {
+  /** The currency, by ISO 4217. */
+  currency: string;
+  /** All conversions. */
+  conversions: number;
+  /** What they brought. */
+  gross: number;
+  /** What of that was refunded. */
+  refunded: number;
+  /** What is left. */
+  net: number;
+  /** The conversions that are attributed to a message. */
+  attributed: number;
+  /** What is left of theirs. */
+  attributed_net: number;
 }
 
 /** Confirmation that a resource was deleted. */
@@ -2856,6 +2988,30 @@ export interface OptInState {
   at: string | null;
 }
 
+/** An address to which a shop posts its orders. */
+export interface OrderHook {
+  id: string;
+  object: "order_hook";
+  /** Whether it is live; false in the sandbox. */
+  livemode: boolean;
+  /** The service. */
+  type: OrderHookType;
+  /** The name for your team. */
+  name: string | null;
+  /** Whether the signing secret is set; until then all that is posted is refused. */
+  has_secret: boolean;
+  /** Orders recorded and refunds applied. */
+  recorded: number;
+  /** Orders of nobody among the contacts, and other news. */
+  ignored: number;
+  /** When the last request came; null before. */
+  last_order_at: string | null;
+  /** When it was created. */
+  created_at: string;
+  /** The address for the service. It is shown only in the answer that creates the hook. */
+  url?: string;
+}
+
 /** A pack of credits for sale. */
 export interface Pack {
   /** The id of the pack. */
@@ -2978,6 +3134,22 @@ export interface Reply {
   received_at: string;
 }
 
+/** Revenue in one currency, in its smallest unit: 14900 is 149.00 USD. */
+export interface Revenue {
+  /** The currency, by ISO 4217. */
+  currency: string;
+  /** The number of conversions in it. */
+  conversions: number;
+  /** What they brought. */
+  gross: number;
+  /** What of that was refunded. */
+  refunded: number;
+  /** What is left. */
+  net: number;
+  /** `net` by the messages that a carrier accepted and that have not failed; 0 of none. */
+  per_recipient: number;
+}
+
 /** An invalid row of an import, counted from 0, with the reason; `param` names its field. */
 export interface RowRefused {
   /** The index of the row, from 0. */
@@ -2994,10 +3166,10 @@ export interface RowRefused {
 export interface Sample {
   /**
    * The size of the sample: for `delivery`, messages that were delivered, failed or are on their way at the carrier;
-   * for `click` and `reply`, those that the carrier accepted and that have not failed.
+   * for `click`, `reply` and `conversion`, those that it accepted and that have not failed.
    */
   messages: number;
-  /** How many of them were delivered, clicked or replied to. */
+  /** How many of them were delivered, clicked, replied to or followed by a conversion. */
   successes: number;
   /** Successes by messages; 0 of none. */
   rate: number;
@@ -3308,6 +3480,12 @@ export interface SequenceStepStats {
   opted_out: number;
   /** Credits reserved or spent. */
   credits_used: number;
+  /** Conversions attributed to its messages. */
+  conversions: number;
+  /** Messages with a conversion by those that a carrier accepted and that have not failed. */
+  conversion_rate: number;
+  /** The revenue, a currency each. */
+  revenue: Array<Revenue>;
 }
 
 /** A value that a setting can have in the account. */
@@ -3895,6 +4073,13 @@ export interface Workspace {
    * is set there.
    */
   unreachable_after: number | null;
+  /** A conversion is attributed to the contact's last click in so many hours before it; 0 for never. */
+  click_window_hours: number;
+  /**
+   * Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
+   * before it; 0 for never.
+   */
+  message_window_hours: number;
   /** Whether campaigns send only in the daytime of the recipient by default. */
   quiet_hours: boolean;
   /** The IANA time zone. */
@@ -3961,6 +4146,8 @@ export type KnownEvent =
   | TemplateCreatedEvent
   | TemplateUpdatedEvent
   | TemplateDeletedEvent
+  | ConversionCreatedEvent
+  | ConversionRefundedEvent
   | ImportCompletedEvent
   | BulkActionCompletedEvent
   | ListSyncCompletedEvent
@@ -4006,6 +4193,8 @@ export const EVENT_TYPES: readonly string[] = [
   "template.created",
   "template.updated",
   "template.deleted",
+  "conversion.created",
+  "conversion.refunded",
   "import.completed",
   "bulk_action.completed",
   "list.sync.completed",

@@ -14,6 +14,8 @@ namespace MassiveSMS;
  * id.
  * @property-read Resource\Sequences $sequences Send messages one after the other to each contact that enters: a
  * welcome, a challenge, reminders.
+ * @property-read Resource\Conversions $conversions What contacts buy, and the message that each order is attributed
+ * to.
  * @property-read Resource\Contacts $contacts The people you send SMS to, with their consent and attributes.
  * @property-read Resource\Suppressions $suppressions Phones to which nothing is sent, and consent records.
  * @property-read Resource\Exports $exports Exports of your data as files, kept for seven days.
@@ -41,6 +43,7 @@ abstract class Resources
         'messages' => Resource\Messages::class,
         'campaigns' => Resource\Campaigns::class,
         'sequences' => Resource\Sequences::class,
+        'conversions' => Resource\Conversions::class,
         'contacts' => Resource\Contacts::class,
         'suppressions' => Resource\Suppressions::class,
         'exports' => Resource\Exports::class,

@@ -43,7 +43,7 @@ export const CampaignFull = graphql(`
     createdAt
     audience { lists { id name contactCount } segment { id name } contactIds }
     exclude { listIds segmentIds campaignIds messagedWithinDays }
-    stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed clicks uniqueClicks }
+    stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed clicks uniqueClicks conversions conversionRate revenue { currency conversions net refunded perRecipient } }
     failures { code message status count }
     warnings { code message }
     abTest { metric }
@@ -67,7 +67,7 @@ const CampaignLive = graphql(`
       startedAt
       dispatchedAt
       completedAt
-      stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed clicks uniqueClicks }
+      stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed clicks uniqueClicks conversions conversionRate revenue { currency conversions net refunded perRecipient } }
       failures { code message status count }
     }
   }

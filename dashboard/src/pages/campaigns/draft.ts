@@ -39,7 +39,7 @@ export interface Variant {
   from: string;
 }
 
-export const METRICS = ["DELIVERY", "CLICK", "REPLY"] as const;
+export const METRICS = ["DELIVERY", "CLICK", "REPLY", "CONVERSION"] as const;
 export type Metric = (typeof METRICS)[number];
 export const MOST_VARIANTS = 5;
 

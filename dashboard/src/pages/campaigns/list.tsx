@@ -8,6 +8,7 @@ import { CampaignBadge, useStatusNames } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
 import { Share } from "@/ui/charts";
 import { Checkbox, Segmented } from "@/ui/fields";
+import { revenueText } from "@/ui/revenue";
 import { SearchField } from "@/ui/searchfield";
 import { Card, Count, PageHead, Time, useNumbers } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
@@ -28,7 +29,7 @@ export const CampaignRow = graphql(`
     startedAt
     createdAt
     tags
-    stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed }
+    stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed conversions revenue { currency net } }
   }
 `);
 const CampaignList = graphql(`
@@ -108,7 +109,7 @@ export function CampaignsPage() {
 }
 
 function CampaignTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, object, CampaignRowFragment>> }) {
-  const { t } = useLingui();
+  const { t, i18n } = useLingui();
   const { percent } = useNumbers();
   const navigate = useNavigate();
   const columns = useMemo<TableColumn<CampaignRowFragment>[]>(
@@ -131,10 +132,11 @@ function CampaignTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, obje
       { id: "delivered", header: t`Delivered`, cell: ({ stats }) => rate(stats.delivered, stats.recipients - stats.skipped - stats.canceled, percent), text: ({ stats }) => stats.delivered, isNumber: true, className: "hidden sm:table-cell" },
       { id: "replied", header: t`Replied`, cell: ({ stats }) => <Count value={stats.replied} />, text: ({ stats }) => stats.replied, isNumber: true, className: "hidden md:table-cell" },
       { id: "optedOut", header: t`Opt-outs`, cell: ({ stats }) => <Count value={stats.optedOut} />, text: ({ stats }) => stats.optedOut, isNumber: true, isExtra: true },
+      { id: "revenue", header: t`Revenue`, cell: ({ stats }) => (stats.revenue.length === 0 ? "–" : stats.revenue.map(({ currency, net }) => <span key={currency} className="block tabular">{revenueText(net, currency, i18n.locale)}</span>)), text: ({ stats }) => stats.revenue.map(({ currency, net }) => `${net} ${currency}`).join(", "), isNumber: true, className: "hidden xl:table-cell" },
       { id: "credits", header: t`Credits`, cell: ({ stats }) => <Count value={stats.creditsUsed} />, text: ({ stats }) => stats.creditsUsed, isNumber: true, className: "hidden xl:table-cell" },
       { id: "when", header: t`When`, cell: (row) => <Time at={row.startedAt ?? row.scheduledAt ?? row.createdAt} />, text: (row) => row.startedAt ?? row.scheduledAt ?? row.createdAt, className: "hidden md:table-cell" },
     ],
-    [t, percent],
+    [t, i18n, percent],
   );
   return (
     <DataTable

@@ -11,6 +11,7 @@ import { Skeleton } from "@/ui/states";
 import type { Campaign } from "./campaign";
 import { AbTest } from "./abtest";
 import { Links } from "./links";
+import { RevenueCard } from "./revenue";
 
 const Series = lazy(() => import("@/ui/series"));
 
@@ -28,6 +29,7 @@ export function Overview({ campaign }: { campaign: Campaign }) {
     <div className="grid items-start gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
       <div className="min-w-0 space-y-6">
         <Funnel campaign={campaign} />
+        <RevenueCard campaign={campaign} />
         {campaign.abTest != null && <AbTest campaign={campaign} />}
         {campaign.startedAt != null && <Pace campaign={campaign} startedAt={campaign.startedAt} />}
         {campaign.shortenLinks && <Links campaign={campaign} />}

@@ -34,6 +34,7 @@ const CONDITIONS: Record<Kind, readonly ("q" | "consent" | "list" | "segment" | 
   suppressions: [],
   ledger: [],
   events: [],
+  conversions: ["campaign"],
 };
 
 export function NewExportPage() {

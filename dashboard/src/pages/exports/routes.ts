@@ -4,7 +4,7 @@ import { flag, oneOf, search, text } from "@/search";
 import { shellRoute } from "@/shell/route";
 
 export const STATUSES = ["QUEUED", "RUNNING", "COMPLETED", "CANCELED", "FAILED", "EXPIRED"] as const;
-export const KINDS = ["contacts", "messages", "campaign_results", "suppressions", "ledger", "events"] as const;
+export const KINDS = ["contacts", "messages", "campaign_results", "suppressions", "ledger", "events", "conversions"] as const;
 
 export const exportsRoute = createRoute({
   getParentRoute: () => shellRoute,

@@ -36,6 +36,7 @@ export function useKindNames(): Record<ExportKind, string> {
     SUPPRESSIONS: t`Suppressions`,
     LEDGER: t`Ledger of credits`,
     EVENTS: t`Events`,
+    CONVERSIONS: t`Conversions`,
   };
 }
 

@@ -9,6 +9,7 @@ import { StackedBars, Sparkline, type Bar } from "@/ui/charts";
 import { ButtonLink } from "@/ui/button";
 import { classes } from "@/ui/classes";
 import { Segmented } from "@/ui/fields";
+import { revenueText } from "@/ui/revenue";
 import { Card, PageHead, useNumbers, useZone } from "@/ui/show";
 import { EmptyState, Loading, Skeleton, States } from "@/ui/states";
 import { Alerts } from "./alerts";
@@ -33,6 +34,7 @@ const Home = graphql(`
       replies
       optOuts
     }
+    conversionTotals(occurredFrom: $since, occurredBefore: $until) { currencies { currency attributed attributedNet } }
     conversationOverview(days: $days) { waitingCount }
     reachable: contacts(filter: { optInStatus: OPTED_IN }, first: 1) { totalCount }
     contacts(first: 1) { totalCount }
@@ -163,7 +165,7 @@ function Figure({ name, value, values, now, then, isBetter, note }: FigureProps)
 }
 
 function Figures({ data }: { data: HomeData }) {
-  const { t } = useLingui();
+  const { t, i18n } = useLingui();
   const { whole, compact, percent } = useNumbers();
   const now = sumsOf(data.now);
   const then = sumsOf(data.then);
@@ -178,6 +180,9 @@ function Figures({ data }: { data: HomeData }) {
       <Figure name={t`Replies`} value={compact(now.replies)} now={now.replies} then={then.replies} isBetter="more" values={data.now.map(({ replies }) => replies)} note={waiting > 0 ? t`${waiting} wait` : undefined} />
       <Figure name={t`Opt-outs`} value={outNow === null ? "–" : percent(outNow)} now={outNow} then={outThen} isBetter="less" values={data.now.map(({ optOuts }) => optOuts)} />
       <Figure name={t`Credits used`} value={compact(now.credits)} now={now.credits} then={then.credits} values={data.now.map(({ credits }) => credits)} />
+      {data.conversionTotals.currencies.slice(0, 1).map(({ currency, attributed, attributedNet }) => (
+        <Figure key={currency} name={t`Revenue`} value={revenueText(attributedNet, currency, i18n.locale)} note={t`Orders: ${whole(attributed)}`} />
+      ))}
       <Figure name={t`Reachable contacts`} value={compact(data.reachable.totalCount)} note={t`of ${whole(data.contacts.totalCount)}`} />
     </section>
   );

@@ -28,6 +28,8 @@ export const WorkspaceFields = graphql(`
     contactWeeklyCap
     contactCapsCoverAll
     unreachableAfter
+    clickWindowHours
+    messageWindowHours
     lowBalanceThreshold
     blockedRegions
     enabledRegions

@@ -211,6 +211,63 @@ var Calls = map[string]Call{
 	"removeEnrollment": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Sequences.RemoveEnrollment(ctx, args.text("id"), args.text("enrollment_id"), options...)
 	},
+	"createConversion": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CreateConversion
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Conversions.Create(ctx, params, options...)
+	},
+	"listConversions": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ConversionsListParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Conversions.List(ctx, params, options...)
+	},
+	"totalConversions": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		if args.has("occurred_from") {
+			options = append(options, massivesms.WithOccurredFrom(args.datetime("occurred_from")))
+		}
+		if args.has("occurred_before") {
+			options = append(options, massivesms.WithOccurredBefore(args.datetime("occurred_before")))
+		}
+		return c.Conversions.Total(ctx, options...)
+	},
+	"retrieveConversion": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Conversions.Retrieve(ctx, args.text("id"), options...)
+	},
+	"refundConversion": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.RefundConversion
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Conversions.Refund(ctx, args.text("id"), params, options...)
+	},
+	"createOrderHook": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.CreateOrderHook
+		if err := args.body(&params); err != nil {
+			return nil, err
+		}
+		return c.Conversions.CreateOrderHook(ctx, params, options...)
+	},
+	"listOrderHooks": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.ConversionsListOrderHooksParams
+		if err := args.query(&params); err != nil {
+			return nil, err
+		}
+		return c.Conversions.ListOrderHooks(ctx, params, options...)
+	},
+	"updateOrderHook": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		var params massivesms.UpdateOrderHook
+		if err := args.body(&params, "id"); err != nil {
+			return nil, err
+		}
+		return c.Conversions.UpdateOrderHook(ctx, args.text("id"), params, options...)
+	},
+	"deleteOrderHook": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Conversions.DeleteOrderHook(ctx, args.text("id"), options...)
+	},
 	"createContact": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		var params massivesms.ContactCreate
 		if err := args.body(&params, "upsert"); err != nil {
@@ -887,6 +944,20 @@ var Each = map[string]Iterate{
 			return err
 		}
 		return each(c.Sequences.ListEnrollmentsAutoPaging(ctx, args.text("id"), params), take)
+	},
+	"listConversions": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.ConversionsListParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Conversions.ListAutoPaging(ctx, params), take)
+	},
+	"listOrderHooks": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
+		var params massivesms.ConversionsListOrderHooksParams
+		if err := args.query(&params); err != nil {
+			return err
+		}
+		return each(c.Conversions.ListOrderHooksAutoPaging(ctx, params), take)
 	},
 	"listContacts": func(ctx context.Context, c *massivesms.Client, args Arguments, take func(any) bool) error {
 		var params massivesms.ContactsListParams

@@ -28,9 +28,9 @@ export interface ExportsCreateParams {
   attributes?: Record<string, string> | null;
   /** For contacts: only those that match this filter. */
   filter?: SegmentConditionParams | null;
-  /** For campaign results, the campaign; for messages: only those of this campaign. */
+  /** For campaign results, the campaign; for messages and conversions: only those of this campaign. */
   campaign_id?: string | null;
-  /** For messages: only those to this contact. */
+  /** For messages and conversions: only those of this contact. */
   contact_id?: string | null;
   /** For messages and campaign results: only those with this status, such as `failed`. */
   status?: string | null;

@@ -35,6 +35,13 @@ export interface WorkspaceUpdateParams {
    * contact; null for never. Contacts that are marked stay so.
    */
   unreachable_after?: number | null;
+  /** A conversion is attributed to the contact's last click in so many hours before it; 0 for never. */
+  click_window_hours?: number;
+  /**
+   * Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
+   * before it; 0 for never.
+   */
+  message_window_hours?: number;
   /** Whether campaigns keep quiet hours by default. */
   quiet_hours?: boolean;
   /** An IANA time zone such as America/New_York. */

@@ -14,4 +14,5 @@ final class AbTestMetric
     public const DELIVERY = 'delivery';
     public const CLICK = 'click';
     public const REPLY = 'reply';
+    public const CONVERSION = 'conversion';
 }

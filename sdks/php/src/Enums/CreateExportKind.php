@@ -17,4 +17,5 @@ final class CreateExportKind
     public const SUPPRESSIONS = 'suppressions';
     public const LEDGER = 'ledger';
     public const EVENTS = 'events';
+    public const CONVERSIONS = 'conversions';
 }

@@ -38,6 +38,7 @@ final class ErrorCode
     public const CONTACT_EXISTS = 'contact_exists';
     public const CONTACT_OPTED_OUT = 'contact_opted_out';
     public const CONTENT_TYPE_UNSUPPORTED = 'content_type_unsupported';
+    public const CONVERSION_EXISTS = 'conversion_exists';
     public const CURSOR_CONFLICT = 'cursor_conflict';
     public const CURSOR_INVALID = 'cursor_invalid';
     public const DAILY_CAP_REACHED = 'daily_cap_reached';

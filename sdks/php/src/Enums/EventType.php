@@ -41,6 +41,8 @@ final class EventType
     public const TEMPLATE_CREATED = 'template.created';
     public const TEMPLATE_UPDATED = 'template.updated';
     public const TEMPLATE_DELETED = 'template.deleted';
+    public const CONVERSION_CREATED = 'conversion.created';
+    public const CONVERSION_REFUNDED = 'conversion.refunded';
     public const IMPORT_COMPLETED = 'import.completed';
     public const BULK_ACTION_COMPLETED = 'bulk_action.completed';
     public const LIST_SYNC_COMPLETED = 'list.sync.completed';

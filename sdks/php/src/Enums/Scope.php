@@ -16,6 +16,8 @@ final class Scope
     public const CONTACTS_ERASE = 'contacts:erase';
     public const CONTACTS_READ = 'contacts:read';
     public const CONTACTS_WRITE = 'contacts:write';
+    public const CONVERSIONS_READ = 'conversions:read';
+    public const CONVERSIONS_WRITE = 'conversions:write';
     public const CREDITS_BUY = 'credits:buy';
     public const CREDITS_READ = 'credits:read';
     public const EVENTS_READ = 'events:read';

@@ -24,10 +24,15 @@ use MassiveSMS\Model;
  * @property-read int $credits_used Credits reserved or spent.
  * @property-read int $clicks The number of clicks on its short links, without those of programs.
  * @property-read int $unique_clicks The number of messages with a click.
+ * @property-read int $conversions The number of conversions attributed to its messages.
+ * @property-read int $converted The number of messages with a conversion.
+ * @property-read float $conversion_rate `converted` by the messages that a carrier accepted and that have not failed;
+ * 0 of none.
+ * @property-read list<Revenue> $revenue The revenue, a currency each.
  */
 final class CampaignStats extends Model
 {
     protected const KINDS = [
-
+        'revenue' => [Revenue::class],
     ];
 }

@@ -22,6 +22,7 @@ use MassiveSMS\Model;
  * @property-read list<InboundMessage> $inbound_messages
  * @property-read list<ContactNote> $notes
  * @property-read list<Enrollment> $enrollments The sequences that the contact entered.
+ * @property-read list<Conversion> $conversions
  * @property-read int $event_count
  * @property-read bool $complete
  */
@@ -37,5 +38,6 @@ final class ContactExport extends Model
         'inbound_messages' => [InboundMessage::class],
         'notes' => [ContactNote::class],
         'enrollments' => [Enrollment::class],
+        'conversions' => [Conversion::class],
     ];
 }

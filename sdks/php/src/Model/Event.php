@@ -55,6 +55,8 @@ class Event extends Model
         'template.created' => TemplateCreatedEvent::class,
         'template.updated' => TemplateUpdatedEvent::class,
         'template.deleted' => TemplateDeletedEvent::class,
+        'conversion.created' => ConversionCreatedEvent::class,
+        'conversion.refunded' => ConversionRefundedEvent::class,
         'import.completed' => ImportCompletedEvent::class,
         'bulk_action.completed' => BulkActionCompletedEvent::class,
         'list.sync.completed' => ListSyncCompletedEvent::class,

@@ -12,8 +12,8 @@ use MassiveSMS\Model;
  * What came of a variant in the test, by the metric.
  *
  * @property-read int $messages The size of the sample: for `delivery`, messages that were delivered, failed or are on
- * their way at the carrier; for `click` and `reply`, those that the carrier accepted and that have not failed.
- * @property-read int $successes How many of them were delivered, clicked or replied to.
+ * their way at the carrier; for `click`, `reply` and `conversion`, those that it accepted and that have not failed.
+ * @property-read int $successes How many of them were delivered, clicked, replied to or followed by a conversion.
  * @property-read float $rate Successes by messages; 0 of none.
  */
 final class Sample extends Model

@@ -30,10 +30,14 @@ use MassiveSMS\Model;
  * @property-read int $replied Messages with a reply.
  * @property-read int $opted_out Contacts who answered STOP.
  * @property-read int $credits_used Credits reserved or spent.
+ * @property-read int $conversions Conversions attributed to its messages.
+ * @property-read float $conversion_rate Messages with a conversion by those that a carrier accepted and that have not
+ * failed.
+ * @property-read list<Revenue> $revenue The revenue, a currency each.
  */
 final class SequenceStepStats extends Model
 {
     protected const KINDS = [
-
+        'revenue' => [Revenue::class],
     ];
 }

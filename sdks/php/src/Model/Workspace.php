@@ -30,6 +30,10 @@ use MassiveSMS\Model;
  * them, too.
  * @property-read int|null $unreachable_after After how many failures for its number's sake campaigns skip a contact;
  * null for never, as in the sandbox until it is set there.
+ * @property-read int $click_window_hours A conversion is attributed to the contact's last click in so many hours
+ * before it; 0 for never.
+ * @property-read int $message_window_hours Without such a click, a conversion is attributed to the last message
+ * delivered to the contact in so many hours before it; 0 for never.
  * @property-read bool $quiet_hours Whether campaigns send only in the daytime of the recipient by default.
  * @property-read string $timezone The IANA time zone.
  * @property-read int $low_balance_threshold The balance below which `credits.low` is sent.

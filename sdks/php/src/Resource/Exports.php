@@ -23,7 +23,7 @@ final class Exports extends Resource
      * Lines. The file is a snapshot of one moment. Requires the scope of its contents beside `exports:write`.
      *
      * @param array{
-     *     kind: 'contacts'|'messages'|'campaign_results'|'suppressions'|'ledger'|'events'|string,
+     *     kind: string,
      *     format?: 'csv'|'jsonl'|string,
      *     gzip?: bool,
      *     q?: string|null,
@@ -55,8 +55,8 @@ final class Exports extends Resource
      * again.
      * - `attributes`: For contacts: only those with these values of attributes.
      * - `filter`: For contacts: only those that match this filter.
-     * - `campaign_id`: For campaign results, the campaign; for messages: only those of this campaign.
-     * - `contact_id`: For messages: only those to this contact.
+     * - `campaign_id`: For campaign results, the campaign; for messages and conversions: only those of this campaign.
+     * - `contact_id`: For messages and conversions: only those of this contact.
      * - `status`: For messages and campaign results: only those with this status, such as `failed`.
      * - `types`: For events: only those of these types.
      * - `created_from`: Only rows created at this time or later.
@@ -86,7 +86,7 @@ final class Exports extends Resource
      *     limit?: int,
      *     starting_after?: string,
      *     ending_before?: string,
-     *     kind?: 'contacts'|'messages'|'campaign_results'|'suppressions'|'ledger'|'events'|string,
+     *     kind?: string,
      *     status?: 'queued'|'running'|'completed'|'canceled'|'failed'|'expired'|string,
      * } $params
      * - `limit`: The size of a page.

@@ -53,6 +53,8 @@ final class Workspace extends Resource
      *     contact_weekly_cap?: int|null,
      *     contact_caps_cover_all?: bool,
      *     unreachable_after?: int|null,
+     *     click_window_hours?: int,
+     *     message_window_hours?: int,
      *     quiet_hours?: bool,
      *     timezone?: string,
      *     low_balance_threshold?: int,
@@ -76,6 +78,10 @@ final class Workspace extends Resource
      * - `contact_caps_cover_all`: Whether single messages count towards the contact caps and are held to them, too.
      * - `unreachable_after`: After how many failures for its number's sake in 90 days, with no sign of life in
      * between, campaigns skip a contact; null for never. Contacts that are marked stay so.
+     * - `click_window_hours`: A conversion is attributed to the contact's last click in so many hours before it; 0
+     * for never.
+     * - `message_window_hours`: Without such a click, a conversion is attributed to the last message delivered to the
+     * contact in so many hours before it; 0 for never.
      * - `quiet_hours`: Whether campaigns keep quiet hours by default.
      * - `timezone`: An IANA time zone such as America/New_York.
      * - `low_balance_threshold`: The balance below which `credits.low` is sent.

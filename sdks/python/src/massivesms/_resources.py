@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from massivesms.resources.api_keys import ApiKeys, AsyncApiKeys
     from massivesms.resources.campaigns import AsyncCampaigns, Campaigns
     from massivesms.resources.contacts import AsyncContacts, Contacts
+    from massivesms.resources.conversions import AsyncConversions, Conversions
     from massivesms.resources.credits import AsyncCredits, Credits
     from massivesms.resources.events import AsyncEvents, Events
     from massivesms.resources.exports import AsyncExports, Exports
@@ -56,6 +57,13 @@ class Resources(Calls):
         from massivesms.resources.sequences import Sequences
 
         return Sequences(self)
+
+    @cached_property
+    def conversions(self) -> Conversions:
+        """What contacts buy, and the message that each order is attributed to."""
+        from massivesms.resources.conversions import Conversions
+
+        return Conversions(self)
 
     @cached_property
     def contacts(self) -> Contacts:
@@ -207,6 +215,13 @@ class AsyncResources(AsyncCalls):
         from massivesms.resources.sequences import AsyncSequences
 
         return AsyncSequences(self)
+
+    @cached_property
+    def conversions(self) -> AsyncConversions:
+        """What contacts buy, and the message that each order is attributed to."""
+        from massivesms.resources.conversions import AsyncConversions
+
+        return AsyncConversions(self)
 
     @cached_property
     def contacts(self) -> AsyncContacts:

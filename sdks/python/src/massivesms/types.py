@@ -15,6 +15,7 @@ AbTestMetric = (
         "delivery",
         "click",
         "reply",
+        "conversion",
     ]
     | str
 )
@@ -32,6 +33,13 @@ AbTestWinnerChosenBy = (
     Literal[
         "time",
         "hand",
+    ]
+    | str
+)
+AttributionType = (
+    Literal[
+        "click",
+        "message",
     ]
     | str
 )
@@ -122,6 +130,14 @@ ContactListKind = (
     ]
     | str
 )
+ConversionSource = (
+    Literal[
+        "api",
+        "shopify",
+        "stripe",
+    ]
+    | str
+)
 CreateExportFormat = (
     Literal[
         "csv",
@@ -137,6 +153,7 @@ CreateExportKind = (
         "suppressions",
         "ledger",
         "events",
+        "conversions",
     ]
     | str
 )
@@ -222,6 +239,7 @@ ErrorCode = (
         "contact_exists",
         "contact_opted_out",
         "content_type_unsupported",
+        "conversion_exists",
         "cursor_conflict",
         "cursor_invalid",
         "daily_cap_reached",
@@ -362,6 +380,8 @@ EventType = (
         "template.created",
         "template.updated",
         "template.deleted",
+        "conversion.created",
+        "conversion.refunded",
         "import.completed",
         "bulk_action.completed",
         "list.sync.completed",
@@ -614,6 +634,13 @@ OptInStatus = (
     ]
     | str
 )
+OrderHookType = (
+    Literal[
+        "shopify",
+        "stripe",
+    ]
+    | str
+)
 PurchaseKind = (
     Literal[
         "grant",
@@ -645,6 +672,8 @@ Scope = (
         "contacts:erase",
         "contacts:read",
         "contacts:write",
+        "conversions:read",
+        "conversions:write",
         "credits:buy",
         "credits:read",
         "events:read",
@@ -762,6 +791,8 @@ SubscribedEvent = (
         "template.created",
         "template.updated",
         "template.deleted",
+        "conversion.created",
+        "conversion.refunded",
         "import.completed",
         "bulk_action.completed",
         "list.sync.completed",
@@ -1126,6 +1157,25 @@ class ApiKey(Model):
     """Who created it: the id of a user or of a key, or `system`; null if that was not kept."""
     key: str | None
     """The key itself, only in the answer that creates it."""
+
+
+class Attribution(Model):
+    """The message to which a conversion is attributed."""
+
+    type: AttributionType
+    """`click`: the contact's last click on a link before it; `message`: the last message delivered before it."""
+    at: str
+    """When the click or the delivery was."""
+    message_id: str
+    """The message."""
+    campaign_id: str | None
+    """Its campaign; null for a single message."""
+    variant: AbTestWinner | None
+    """Its variant, of a campaign with an A/B test."""
+    sequence_id: str | None
+    """Its sequence, of a step."""
+    sequence_step: str | None
+    """The key of the step."""
 
 
 class AutoTopUp(Model):
@@ -1535,6 +1585,7 @@ class CampaignStartedEvent(Model):
 class CampaignStats(Model):
     """The number of recipients by status. `replied` is part of `delivered`; `opted_out` counts STOP answers."""
 
+    _nested: ClassVar[Mapping[str, str]] = {"revenue": "Revenue"}
     recipients: int
     """All recipients."""
     queued: int
@@ -1561,6 +1612,14 @@ class CampaignStats(Model):
     """The number of clicks on its short links, without those of programs."""
     unique_clicks: int
     """The number of messages with a click."""
+    conversions: int
+    """The number of conversions attributed to its messages."""
+    converted: int
+    """The number of messages with a conversion."""
+    conversion_rate: float
+    """`converted` by the messages that a carrier accepted and that have not failed; 0 of none."""
+    revenue: list[Revenue]
+    """The revenue, a currency each."""
 
 
 class CampaignTestSent(Model):
@@ -1855,6 +1914,7 @@ class ContactExport(Model):
         "inbound_messages": "InboundMessage",
         "notes": "ContactNote",
         "enrollments": "Enrollment",
+        "conversions": "Conversion",
     }
     id: str
     object: Literal["contact_export"]
@@ -1868,6 +1928,7 @@ class ContactExport(Model):
     notes: list[ContactNote]
     enrollments: list[Enrollment]
     """The sequences that the contact entered."""
+    conversions: list[Conversion]
     event_count: int
     complete: bool
 
@@ -2027,6 +2088,76 @@ class ContactsImported(Model):
     """The rows that were refused."""
 
 
+class Conversion(Model):
+    """What a contact bought, and the message to which it is attributed."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"attributed": "Attribution"}
+    id: str
+    object: Literal["conversion"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    contact_id: str | None
+    """The contact; null of somebody who was erased."""
+    order_id: str
+    """Your id of the order."""
+    value: int
+    """What it brought, in the smallest unit of the currency."""
+    currency: str
+    """The currency, by ISO 4217."""
+    refunded_value: int
+    """What of that was refunded."""
+    source: ConversionSource
+    """How it came in."""
+    metadata: dict[str, str | float | bool | None]
+    """As it was given."""
+    attributed: Attribution | None
+    occurred_at: str
+    """When it happened."""
+    created_at: str
+    """When it was recorded."""
+    refunded_at: str | None
+    """When the last refund was recorded; null without one."""
+
+
+class ConversionCreatedEvent(Model):
+    """Conversion recorded; `data.attributed` is the message that it is attributed to."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Conversion"}
+    id: str
+    object: Literal["event"]
+    type: Literal["conversion.created"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Conversion
+
+
+class ConversionRefundedEvent(Model):
+    """Conversion refunded, all or in part; see `data.refunded_value`."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Conversion"}
+    id: str
+    object: Literal["event"]
+    type: Literal["conversion.refunded"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Conversion
+
+
+class ConversionTotals(Model):
+    """The conversions of a time, summed up by currency."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"currencies": "CurrencyTotal"}
+    object: Literal["conversion_totals"]
+    occurred_from: str
+    """The start of the time."""
+    occurred_before: str
+    """Its end."""
+    currencies: list[CurrencyTotal]
+    """The currencies, in the order of their codes."""
+
+
 class CostRange(Model):
     """What a campaign would cost in credits. The three are equal unless a sample was looked at."""
 
@@ -2090,6 +2221,25 @@ class CreditsRange(Model):
     """The cheapest message."""
     maximum: int
     """The most expensive message."""
+
+
+class CurrencyTotal(Model):
+    """The conversions in one currency. Amounts are in its smallest unit."""
+
+    currency: str
+    """The currency, by ISO 4217."""
+    conversions: int
+    """All conversions."""
+    gross: int
+    """What they brought."""
+    refunded: int
+    """What of that was refunded."""
+    net: int
+    """What is left."""
+    attributed: int
+    """The conversions that are attributed to a message."""
+    attributed_net: int
+    """What is left of theirs."""
 
 
 class Deleted(Model):
@@ -3108,6 +3258,31 @@ class OptInState(Model):
     """The time of the change; null while it is unknown."""
 
 
+class OrderHook(Model):
+    """An address to which a shop posts its orders."""
+
+    id: str
+    object: Literal["order_hook"]
+    livemode: bool
+    """Whether it is live; false in the sandbox."""
+    type: OrderHookType
+    """The service."""
+    name: str | None
+    """The name for your team."""
+    has_secret: bool
+    """Whether the signing secret is set; until then all that is posted is refused."""
+    recorded: int
+    """Orders recorded and refunds applied."""
+    ignored: int
+    """Orders of nobody among the contacts, and other news."""
+    last_order_at: str | None
+    """When the last request came; null before."""
+    created_at: str
+    """When it was created."""
+    url: str | None
+    """The address for the service. It is shown only in the answer that creates the hook."""
+
+
 class Pack(Model):
     """A pack of credits for sale."""
 
@@ -3238,6 +3413,23 @@ class Reply(Model):
     received_at: str
 
 
+class Revenue(Model):
+    """Revenue in one currency, in its smallest unit: 14900 is 149.00 USD."""
+
+    currency: str
+    """The currency, by ISO 4217."""
+    conversions: int
+    """The number of conversions in it."""
+    gross: int
+    """What they brought."""
+    refunded: int
+    """What of that was refunded."""
+    net: int
+    """What is left."""
+    per_recipient: float
+    """`net` by the messages that a carrier accepted and that have not failed; 0 of none."""
+
+
 class RowRefused(Model):
     """An invalid row of an import, counted from 0, with the reason; `param` names its field."""
 
@@ -3256,9 +3448,9 @@ class Sample(Model):
 
     messages: int
     """The size of the sample: for `delivery`, messages that were delivered, failed or are on their way at the carrier;
-    for `click` and `reply`, those that the carrier accepted and that have not failed."""
+    for `click`, `reply` and `conversion`, those that it accepted and that have not failed."""
     successes: int
-    """How many of them were delivered, clicked or replied to."""
+    """How many of them were delivered, clicked, replied to or followed by a conversion."""
     rate: float
     """Successes by messages; 0 of none."""
 
@@ -3509,6 +3701,7 @@ class SequenceStep(Model):
 class SequenceStepStats(Model):
     """What became of a step of one version of a sequence."""
 
+    _nested: ClassVar[Mapping[str, str]] = {"revenue": "Revenue"}
     object: Literal["sequence_step_stats"]
     sequence_version: int
     """The version."""
@@ -3546,6 +3739,12 @@ class SequenceStepStats(Model):
     """Contacts who answered STOP."""
     credits_used: int
     """Credits reserved or spent."""
+    conversions: int
+    """Conversions attributed to its messages."""
+    conversion_rate: float
+    """Messages with a conversion by those that a carrier accepted and that have not failed."""
+    revenue: list[Revenue]
+    """The revenue, a currency each."""
 
 
 class SettingChoice(Model):
@@ -4161,6 +4360,11 @@ class Workspace(Model):
     unreachable_after: int | None
     """After how many failures for its number's sake campaigns skip a contact; null for never, as in the sandbox until
     it is set there."""
+    click_window_hours: int
+    """A conversion is attributed to the contact's last click in so many hours before it; 0 for never."""
+    message_window_hours: int
+    """Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
+    before it; 0 for never."""
     quiet_hours: bool
     """Whether campaigns send only in the daytime of the recipient by default."""
     timezone: str
@@ -4225,6 +4429,8 @@ Event = Union[  # noqa: UP007
     TemplateCreatedEvent,
     TemplateUpdatedEvent,
     TemplateDeletedEvent,
+    ConversionCreatedEvent,
+    ConversionRefundedEvent,
     ImportCompletedEvent,
     BulkActionCompletedEvent,
     ListSyncCompletedEvent,
@@ -4267,6 +4473,8 @@ EVENTS: Mapping[str, type[Model]] = {
     "template.created": TemplateCreatedEvent,
     "template.updated": TemplateUpdatedEvent,
     "template.deleted": TemplateDeletedEvent,
+    "conversion.created": ConversionCreatedEvent,
+    "conversion.refunded": ConversionRefundedEvent,
     "import.completed": ImportCompletedEvent,
     "bulk_action.completed": BulkActionCompletedEvent,
     "list.sync.completed": ListSyncCompletedEvent,

@@ -9,6 +9,7 @@ module MassiveSMS
     DELIVERY = "delivery"
     CLICK = "click"
     REPLY = "reply"
+    CONVERSION = "conversion"
   end
 
   # Values of AbTestWinner.
@@ -24,6 +25,12 @@ module MassiveSMS
   module AbTestWinnerChosenBy
     TIME = "time"
     HAND = "hand"
+  end
+
+  # Values of AttributionType.
+  module AttributionType
+    CLICK = "click"
+    MESSAGE = "message"
   end
 
   # Values of AutoTopUpOffReason.
@@ -105,6 +112,13 @@ module MassiveSMS
     SYNCED = "synced"
   end
 
+  # Values of ConversionSource.
+  module ConversionSource
+    API = "api"
+    SHOPIFY = "shopify"
+    STRIPE = "stripe"
+  end
+
   # Values of CreateExportFormat.
   module CreateExportFormat
     CSV = "csv"
@@ -119,6 +133,7 @@ module MassiveSMS
     SUPPRESSIONS = "suppressions"
     LEDGER = "ledger"
     EVENTS = "events"
+    CONVERSIONS = "conversions"
   end
 
   # Values of CreateImportUpdate.
@@ -197,6 +212,7 @@ module MassiveSMS
     CONTACT_EXISTS = "contact_exists"
     CONTACT_OPTED_OUT = "contact_opted_out"
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
+    CONVERSION_EXISTS = "conversion_exists"
     CURSOR_CONFLICT = "cursor_conflict"
     CURSOR_INVALID = "cursor_invalid"
     DAILY_CAP_REACHED = "daily_cap_reached"
@@ -335,6 +351,8 @@ module MassiveSMS
     TEMPLATE_CREATED = "template.created"
     TEMPLATE_UPDATED = "template.updated"
     TEMPLATE_DELETED = "template.deleted"
+    CONVERSION_CREATED = "conversion.created"
+    CONVERSION_REFUNDED = "conversion.refunded"
     IMPORT_COMPLETED = "import.completed"
     BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"
@@ -564,6 +582,12 @@ module MassiveSMS
     OPTED_OUT = "opted_out"
   end
 
+  # Values of OrderHookType.
+  module OrderHookType
+    SHOPIFY = "shopify"
+    STRIPE = "stripe"
+  end
+
   # Values of PurchaseKind.
   module PurchaseKind
     GRANT = "grant"
@@ -592,6 +616,8 @@ module MassiveSMS
     CONTACTS_ERASE = "contacts:erase"
     CONTACTS_READ = "contacts:read"
     CONTACTS_WRITE = "contacts:write"
+    CONVERSIONS_READ = "conversions:read"
+    CONVERSIONS_WRITE = "conversions:write"
     CREDITS_BUY = "credits:buy"
     CREDITS_READ = "credits:read"
     EVENTS_READ = "events:read"
@@ -701,6 +727,8 @@ module MassiveSMS
     TEMPLATE_CREATED = "template.created"
     TEMPLATE_UPDATED = "template.updated"
     TEMPLATE_DELETED = "template.deleted"
+    CONVERSION_CREATED = "conversion.created"
+    CONVERSION_REFUNDED = "conversion.refunded"
     IMPORT_COMPLETED = "import.completed"
     BULK_ACTION_COMPLETED = "bulk_action.completed"
     LIST_SYNC_COMPLETED = "list.sync.completed"

@@ -55,6 +55,8 @@ module MassiveSMS
       "template.created" => :TemplateCreatedEvent,
       "template.updated" => :TemplateUpdatedEvent,
       "template.deleted" => :TemplateDeletedEvent,
+      "conversion.created" => :ConversionCreatedEvent,
+      "conversion.refunded" => :ConversionRefundedEvent,
       "import.completed" => :ImportCompletedEvent,
       "bulk_action.completed" => :BulkActionCompletedEvent,
       "list.sync.completed" => :ListSyncCompletedEvent,
@@ -144,6 +146,24 @@ module MassiveSMS
     field :created_by
     # The key itself, only in the answer that creates it.
     field :key
+  end
+
+  # The message to which a conversion is attributed.
+  class Attribution < Model
+    # `click`: the contact's last click on a link before it; `message`: the last message delivered before it.
+    field :type
+    # When the click or the delivery was.
+    field :at, :time
+    # The message.
+    field :message_id
+    # Its campaign; null for a single message.
+    field :campaign_id
+    # Its variant, of a campaign with an A/B test.
+    field :variant
+    # Its sequence, of a step.
+    field :sequence_id
+    # The key of the step.
+    field :sequence_step
   end
 
   # Automatic top-up: the pack that is bought when the balance is low, its limits and the saved card.
@@ -521,6 +541,14 @@ module MassiveSMS
     field :clicks
     # The number of messages with a click.
     field :unique_clicks
+    # The number of conversions attributed to its messages.
+    field :conversions
+    # The number of messages with a conversion.
+    field :converted
+    # `converted` by the messages that a carrier accepted and that have not failed; 0 of none.
+    field :conversion_rate
+    # The revenue, a currency each.
+    field :revenue, [:Revenue]
   end
 
   # The messages of a campaign test.
@@ -791,6 +819,7 @@ module MassiveSMS
     field :notes, [:ContactNote]
     # The sequences that the contact entered.
     field :enrollments, [:Enrollment]
+    field :conversions, [:Conversion]
     field :event_count
     field :complete
   end
@@ -932,6 +961,68 @@ module MassiveSMS
     field :invalid, [:RowRefused]
   end
 
+  # What a contact bought, and the message to which it is attributed.
+  class Conversion < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # The contact; null of somebody who was erased.
+    field :contact_id
+    # Your id of the order.
+    field :order_id
+    # What it brought, in the smallest unit of the currency.
+    field :value
+    # The currency, by ISO 4217.
+    field :currency
+    # What of that was refunded.
+    field :refunded_value
+    # How it came in.
+    field :source
+    # As it was given.
+    field :metadata
+    field :attributed, :Attribution
+    # When it happened.
+    field :occurred_at, :time
+    # When it was recorded.
+    field :created_at, :time
+    # When the last refund was recorded; null without one.
+    field :refunded_at, :time
+  end
+
+  # Conversion recorded; `data.attributed` is the message that it is attributed to.
+  class ConversionCreatedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Conversion
+  end
+
+  # Conversion refunded, all or in part; see `data.refunded_value`.
+  class ConversionRefundedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Conversion
+  end
+
+  # The conversions of a time, summed up by currency.
+  class ConversionTotals < Model
+    field :object
+    # The start of the time.
+    field :occurred_from
+    # Its end.
+    field :occurred_before
+    # The currencies, in the order of their codes.
+    field :currencies, [:CurrencyTotal]
+  end
+
   # What a campaign would cost in credits. The three are equal unless a sample was looked at.
   class CostRange < Model
     # The lowest that is likely.
@@ -988,6 +1079,24 @@ module MassiveSMS
     field :minimum
     # The most expensive message.
     field :maximum
+  end
+
+  # The conversions in one currency. Amounts are in its smallest unit.
+  class CurrencyTotal < Model
+    # The currency, by ISO 4217.
+    field :currency
+    # All conversions.
+    field :conversions
+    # What they brought.
+    field :gross
+    # What of that was refunded.
+    field :refunded
+    # What is left.
+    field :net
+    # The conversions that are attributed to a message.
+    field :attributed
+    # What is left of theirs.
+    field :attributed_net
   end
 
   # Confirmation that a resource was deleted.
@@ -1881,6 +1990,30 @@ module MassiveSMS
     field :at, :time
   end
 
+  # An address to which a shop posts its orders.
+  class OrderHook < Model
+    field :id
+    field :object
+    # Whether it is live; false in the sandbox.
+    field :livemode
+    # The service.
+    field :type
+    # The name for your team.
+    field :name
+    # Whether the signing secret is set; until then all that is posted is refused.
+    field :has_secret
+    # Orders recorded and refunds applied.
+    field :recorded
+    # Orders of nobody among the contacts, and other news.
+    field :ignored
+    # When the last request came; null before.
+    field :last_order_at, :time
+    # When it was created.
+    field :created_at, :time
+    # The address for the service. It is shown only in the answer that creates the hook.
+    field :url
+  end
+
   # A pack of credits for sale.
   class Pack < Model
     # The id of the pack.
@@ -2001,6 +2134,22 @@ module MassiveSMS
     field :received_at, :time
   end
 
+  # Revenue in one currency, in its smallest unit: 14900 is 149.00 USD.
+  class Revenue < Model
+    # The currency, by ISO 4217.
+    field :currency
+    # The number of conversions in it.
+    field :conversions
+    # What they brought.
+    field :gross
+    # What of that was refunded.
+    field :refunded
+    # What is left.
+    field :net
+    # `net` by the messages that a carrier accepted and that have not failed; 0 of none.
+    field :per_recipient
+  end
+
   # An invalid row of an import, counted from 0, with the reason; `param` names its field.
   class RowRefused < Model
     # The index of the row, from 0.
@@ -2016,9 +2165,9 @@ module MassiveSMS
   # What came of a variant in the test, by the metric.
   class Sample < Model
     # The size of the sample: for `delivery`, messages that were delivered, failed or are on their way at the carrier;
-    # for `click` and `reply`, those that the carrier accepted and that have not failed.
+    # for `click`, `reply` and `conversion`, those that it accepted and that have not failed.
     field :messages
-    # How many of them were delivered, clicked or replied to.
+    # How many of them were delivered, clicked, replied to or followed by a conversion.
     field :successes
     # Successes by messages; 0 of none.
     field :rate
@@ -2279,6 +2428,12 @@ module MassiveSMS
     field :opted_out
     # Credits reserved or spent.
     field :credits_used
+    # Conversions attributed to its messages.
+    field :conversions
+    # Messages with a conversion by those that a carrier accepted and that have not failed.
+    field :conversion_rate
+    # The revenue, a currency each.
+    field :revenue, [:Revenue]
   end
 
   # A value that a setting can have in the account.
@@ -2844,6 +2999,11 @@ module MassiveSMS
     # After how many failures for its number's sake campaigns skip a contact; null for never, as in the sandbox until
     # it is set there.
     field :unreachable_after
+    # A conversion is attributed to the contact's last click in so many hours before it; 0 for never.
+    field :click_window_hours
+    # Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
+    # before it; 0 for never.
+    field :message_window_hours
     # Whether campaigns send only in the daytime of the recipient by default.
     field :quiet_hours
     # The IANA time zone.

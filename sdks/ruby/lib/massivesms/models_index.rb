@@ -8,6 +8,7 @@ module MassiveSMS
     AbTest
     AbTestReport
     ApiKey
+    Attribution
     AutoTopUp
     BulkAction
     BulkActionCompletedEvent
@@ -51,11 +52,16 @@ module MassiveSMS
     ContactUnreachableEvent
     ContactsAdded
     ContactsImported
+    Conversion
+    ConversionCreatedEvent
+    ConversionRefundedEvent
+    ConversionTotals
     CostRange
     CreditRate
     Credits
     CreditsLowEvent
     CreditsRange
+    CurrencyTotal
     Deleted
     EncodingCounts
     EncodingExplanation
@@ -106,6 +112,7 @@ module MassiveSMS
     MissingVariable
     OptIn
     OptInState
+    OrderHook
     Pack
     PriceExplanation
     Purchase
@@ -115,6 +122,7 @@ module MassiveSMS
     Redelivery
     Refusal
     Reply
+    Revenue
     RowRefused
     Sample
     SampleMessage
@@ -178,6 +186,7 @@ module MassiveSMS
     AbTestMetric
     AbTestWinner
     AbTestWinnerChosenBy
+    AttributionType
     AutoTopUpOffReason
     BulkActionAction
     BulkActionStatus
@@ -186,6 +195,7 @@ module MassiveSMS
     CheckoutStatus
     ConnectorSettingKind
     ContactListKind
+    ConversionSource
     CreateExportFormat
     CreateExportKind
     CreateImportUpdate
@@ -219,6 +229,7 @@ module MassiveSMS
     OnConflict
     OnUnknown
     OptInStatus
+    OrderHookType
     PurchaseKind
     ReplyIntent
     ReplyKeyword

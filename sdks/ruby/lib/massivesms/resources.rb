@@ -10,6 +10,7 @@ module MassiveSMS
     autoload :Messages, "massivesms/resources/messages"
     autoload :Campaigns, "massivesms/resources/campaigns"
     autoload :Sequences, "massivesms/resources/sequences"
+    autoload :Conversions, "massivesms/resources/conversions"
     autoload :Contacts, "massivesms/resources/contacts"
     autoload :Suppressions, "massivesms/resources/suppressions"
     autoload :Exports, "massivesms/resources/exports"
@@ -43,6 +44,11 @@ module MassiveSMS
     #
     # @return [Resources::Sequences]
     def sequences = Resources::Sequences.new(self)
+
+    # What contacts buy, and the message that each order is attributed to.
+    #
+    # @return [Resources::Conversions]
+    def conversions = Resources::Conversions.new(self)
 
     # The people you send SMS to, with their consent and attributes.
     #

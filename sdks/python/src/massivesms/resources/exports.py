@@ -64,8 +64,9 @@ class Exports:
             and again.
         attributes: For contacts: only those with these values of attributes.
         filter: For contacts: only those that match this filter.
-        campaign_id: For campaign results, the campaign; for messages: only those of this campaign.
-        contact_id: For messages: only those to this contact.
+        campaign_id: For campaign results, the campaign; for messages and conversions: only those of this
+            campaign.
+        contact_id: For messages and conversions: only those of this contact.
         status: For messages and campaign results: only those with this status, such as `failed`.
         types: For events: only those of these types.
         created_from: Only rows created at this time or later.
@@ -227,8 +228,9 @@ class AsyncExports:
             and again.
         attributes: For contacts: only those with these values of attributes.
         filter: For contacts: only those that match this filter.
-        campaign_id: For campaign results, the campaign; for messages: only those of this campaign.
-        contact_id: For messages: only those to this contact.
+        campaign_id: For campaign results, the campaign; for messages and conversions: only those of this
+            campaign.
+        contact_id: For messages and conversions: only those of this contact.
         status: For messages and campaign results: only those with this status, such as `failed`.
         types: For events: only those of these types.
         created_from: Only rows created at this time or later.

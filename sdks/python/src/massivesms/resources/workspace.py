@@ -51,6 +51,8 @@ class Workspace:
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         contact_caps_cover_all: bool | NotGiven = NOT_GIVEN,
         unreachable_after: int | NotGiven | None = NOT_GIVEN,
+        click_window_hours: int | NotGiven = NOT_GIVEN,
+        message_window_hours: int | NotGiven = NOT_GIVEN,
         quiet_hours: bool | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven = NOT_GIVEN,
         low_balance_threshold: int | NotGiven = NOT_GIVEN,
@@ -81,6 +83,10 @@ class Workspace:
             too.
         unreachable_after: After how many failures for its number's sake in 90 days, with no sign of life in
             between, campaigns skip a contact; null for never. Contacts that are marked stay so.
+        click_window_hours: A conversion is attributed to the contact's last click in so many hours before it; 0
+            for never.
+        message_window_hours: Without such a click, a conversion is attributed to the last message delivered to
+            the contact in so many hours before it; 0 for never.
         quiet_hours: Whether campaigns keep quiet hours by default.
         timezone: An IANA time zone such as America/New_York.
         low_balance_threshold: The balance below which `credits.low` is sent.
@@ -107,6 +113,8 @@ class Workspace:
                 "contact_weekly_cap": contact_weekly_cap,
                 "contact_caps_cover_all": contact_caps_cover_all,
                 "unreachable_after": unreachable_after,
+                "click_window_hours": click_window_hours,
+                "message_window_hours": message_window_hours,
                 "quiet_hours": quiet_hours,
                 "timezone": timezone,
                 "low_balance_threshold": low_balance_threshold,
@@ -158,6 +166,8 @@ class AsyncWorkspace:
         contact_weekly_cap: int | NotGiven | None = NOT_GIVEN,
         contact_caps_cover_all: bool | NotGiven = NOT_GIVEN,
         unreachable_after: int | NotGiven | None = NOT_GIVEN,
+        click_window_hours: int | NotGiven = NOT_GIVEN,
+        message_window_hours: int | NotGiven = NOT_GIVEN,
         quiet_hours: bool | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven = NOT_GIVEN,
         low_balance_threshold: int | NotGiven = NOT_GIVEN,
@@ -188,6 +198,10 @@ class AsyncWorkspace:
             too.
         unreachable_after: After how many failures for its number's sake in 90 days, with no sign of life in
             between, campaigns skip a contact; null for never. Contacts that are marked stay so.
+        click_window_hours: A conversion is attributed to the contact's last click in so many hours before it; 0
+            for never.
+        message_window_hours: Without such a click, a conversion is attributed to the last message delivered to
+            the contact in so many hours before it; 0 for never.
         quiet_hours: Whether campaigns keep quiet hours by default.
         timezone: An IANA time zone such as America/New_York.
         low_balance_threshold: The balance below which `credits.low` is sent.
@@ -214,6 +228,8 @@ class AsyncWorkspace:
                 "contact_weekly_cap": contact_weekly_cap,
                 "contact_caps_cover_all": contact_caps_cover_all,
                 "unreachable_after": unreachable_after,
+                "click_window_hours": click_window_hours,
+                "message_window_hours": message_window_hours,
                 "quiet_hours": quiet_hours,
                 "timezone": timezone,
                 "low_balance_threshold": low_balance_threshold,

@@ -21,9 +21,9 @@ module MassiveSMS
       # number failed again and again.
       # @param attributes [Hash<String, Object>, nil] For contacts: only those with these values of attributes.
       # @param filter [Hash<Object, Object>, nil] For contacts: only those that match this filter.
-      # @param campaign_id [String, nil] For campaign results, the campaign; for messages: only those of this
-      # campaign.
-      # @param contact_id [String, nil] For messages: only those to this contact.
+      # @param campaign_id [String, nil] For campaign results, the campaign; for messages and conversions: only those
+      # of this campaign.
+      # @param contact_id [String, nil] For messages and conversions: only those of this contact.
       # @param status [String, nil] For messages and campaign results: only those with this status, such as `failed`.
       # @param types [Array<String>, nil] For events: only those of these types.
       # @param created_from [Time, String, nil] Only rows created at this time or later.

@@ -158,6 +158,12 @@ async def advance_test_clock(ctx: Context, data: AdvanceTestClock) -> SandboxClo
             param="to" if data.to is None else "by_seconds",
             code=ErrorCode.PARAMETER_MISSING if data.to is None else ErrorCode.PARAMETER_INVALID,
         )
+    if data.by_seconds is not None and not 1 <= data.by_seconds <= MOST_AT_ONCE.total_seconds():
+        raise InvalidRequest(
+            "by_seconds must be from 1 to 31622400, which is 366 days.",
+            param="by_seconds",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
+        )
     row = await _find(ctx, LOCK_CLOCK)
     if row.status == ClockStatus.ADVANCING:
         raise Conflict("The clock is advancing: wait until it is ready.", code=ErrorCode.TEST_CLOCK_ADVANCING)
@@ -186,12 +192,6 @@ def _target(data: AdvanceTestClock, stands_at: datetime) -> datetime:
             )
         return data.to
     assert data.by_seconds is not None, "one of both is given"
-    if not 1 <= data.by_seconds <= MOST_AT_ONCE.total_seconds():
-        raise InvalidRequest(
-            "by_seconds must be from 1 to 31622400, which is 366 days.",
-            param="by_seconds",
-            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
-        )
     return stands_at + timedelta(seconds=data.by_seconds)
 
 

@@ -161,13 +161,13 @@ function OpenDraft({ id }: { id: string }) {
     await client.query(ComposeCampaign, { id }, { requestPolicy: "network-only" }).toPromise();
     setTurn((count) => count + 1);
   };
-  return <Composer key={turn} initial={draftOf(campaign, workspace.defaultSender, zone)} initialId={campaign.id} version={campaign.version} defaultSender={workspace.defaultSender} onTheirs={takeTheirs} />;
+  return <Composer key={turn} initial={draftOf(campaign, workspace.defaultSender, zone)} initialId={campaign.id} version={campaign.version} defaultSender={workspace.defaultSender} onTheirs={takeTheirs} onNewer={() => setTurn((count) => count + 1)} />;
 }
 
 type Saving = { state: "clean" | "waiting" | "saving" | "saved" } | { state: "failed"; problem: Problem };
 
 /** Save a draft a moment after each change, one save at a time; the last state wins. */
-function useAutosave(draft: Draft, initialId: string | null, initial: Draft, initialVersion: string | null) {
+function useAutosave(draft: Draft, initialId: string | null, initial: Draft, initialVersion: string | null, onNewer: (() => void) | undefined) {
   const zone = useZone();
   const navigate = useNavigate();
   const create = useChange(CreateDraft);
@@ -182,6 +182,11 @@ function useAutosave(draft: Draft, initialId: string | null, initial: Draft, ini
   const running = useRef<Promise<boolean> | null>(null);
   const key = useRef(newKey());
   const isThere = useRef(true);
+  // Who left while it was being saved and came back read it as it was before: what was saved then is shown once it is there.
+  useEffect(() => {
+    const isUntouched = JSON.stringify(latest.current) === saved.current;
+    if (initialVersion !== version.current && isUntouched && running.current === null) onNewer?.();
+  }, [initialVersion]);
 
   const write = async (): Promise<boolean> => {
     for (;;) {
@@ -271,14 +276,16 @@ interface ComposerProps {
   defaultSender: string;
   /** Takes what somebody else wrote meanwhile. */
   onTheirs?: () => Promise<void>;
+  /** Begins again with what was read last. */
+  onNewer?: () => void;
 }
 
-function Composer({ initial, initialId, version, defaultSender, onTheirs }: ComposerProps) {
+function Composer({ initial, initialId, version, defaultSender, onTheirs, onNewer }: ComposerProps) {
   const { t } = useLingui();
   const textOf = useProblemText();
   const { membership } = useSession();
   const [draft, setDraft] = useState(initial);
-  const { saving, save, saveMine, id } = useAutosave(draft, initialId, initial, version);
+  const { saving, save, saveMine, id } = useAutosave(draft, initialId, initial, version, onNewer);
   const [open, setOpen] = useState<"review" | "test" | null>(null);
   const preview = usePreview(draft);
   const change = (changes: Partial<Draft>) => setDraft((before) => ({ ...before, ...changes }));

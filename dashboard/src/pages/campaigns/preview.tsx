@@ -87,14 +87,15 @@ export function usePreview(draft: Draft): Preview {
   const [sample, showSample] = useState(0);
   const input = useSettled(JSON.stringify(inputOf(draft, zone)));
   const now = JSON.parse(input) as ReturnType<typeof inputOf>;
-  const hasText = now.body.trim() !== "";
+  const text = now.body ?? "";
+  const hasText = text.trim() !== "";
   const isForMany = hasText && ((now.audience.listIds?.length ?? 0) > 0 || now.audience.segmentId != null);
   const many = useData(CampaignPreview, { input: now }, { pause: !isForMany });
   const campaign = useLast(many.data?.campaignPreview, !isForMany);
   const chosen = campaign?.samples[Math.min(sample, campaign.samples.length - 1)];
   const one = useData(
     MessagePreview,
-    { input: { to: chosen?.to ?? STAND_IN, body: chosen?.body ?? now.body, from: now.from ?? null, ...(chosen === undefined ? { variables: { firstName: "Ana", lastName: "Silva", email: "ana@cohortlabs.example" }, shortenLinks: now.shortenLinks ?? null } : {}) } },
+    { input: { to: chosen?.to ?? STAND_IN, body: chosen?.body ?? text, from: now.from ?? null, ...(chosen === undefined ? { variables: { firstName: "Ana", lastName: "Silva", email: "ana@cohortlabs.example" }, shortenLinks: now.shortenLinks ?? null } : {}) } },
     { pause: !hasText },
   );
   const message = useLast(one.data?.messagePreview, !hasText);

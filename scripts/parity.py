@@ -158,8 +158,6 @@ FOR_PEOPLE = (
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
     "enrollments.enter": "a call, list, keyword, tag or event that lets a contact in",
-    "order_hooks.find_hook": "a post of a shop",
-    "order_hooks.take_order": "a post of a shop",
     "conversions.record_order": "creating a conversion",
     "conversions.refund_to": "refunding a conversion",
     "sequence_signals.enter_by_keyword": "a text with a keyword",

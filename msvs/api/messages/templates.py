@@ -30,7 +30,7 @@ from msvs.postgres_values import can_keep
 NOUN = "template"
 
 TemplateName = Annotated[str, about("The name, which must be unique.", example="Cart close", **named(MAX_NAME))]
-TemplateBody = Annotated[Body, about(example="Hey {firstName|there}, cart closes tonight. {snippet.signature}")]
+TemplateBody = Annotated[Body, about(example="Hey {firstName|there}, cart closes tonight.")]
 TemplateTags = Annotated[
     list[Annotated[str, about(**named(MAX_TAG))]],
     about("Its tags, for your team: kept in lower case, in order.", example=["launch"], maxItems=MAX_TAGS),

@@ -394,28 +394,26 @@ _samples = {
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "template.created", "l'
         'ivemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": '
         '"tpl_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "template", "livemode": true, "name": "Cart cl'
-        'ose", "body": "Hey {firstName|there}, cart closes tonight. {snippet.signature}", "variable'
-        's": ["first_name"], "snippets": ["signature"], "tags": ["launch"], "archived_at": null, "v'
-        'ersion": "5f3a9c01d2e4b687", "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-'
-        '01T20:00:00Z"}}'
+        'ose", "body": "Hey {firstName|there}, cart closes tonight.", "variables": ["first_name"], '
+        '"snippets": ["signature"], "tags": ["launch"], "archived_at": null, "version": "5f3a9c01d2'
+        'e4b687", "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z"}}'
     ),
     "template.updated": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "template.updated", "l'
         'ivemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": '
         '"tpl_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "template", "livemode": true, "name": "Cart cl'
-        'ose", "body": "Hey {firstName|there}, cart closes tonight. {snippet.signature}", "variable'
-        's": ["first_name"], "snippets": ["signature"], "tags": ["launch"], "archived_at": "2026-05'
-        '-01T20:00:00Z", "version": "5f3a9c01d2e4b687", "created_at": "2026-05-01T20:00:00Z", "upda'
-        'ted_at": "2026-05-01T20:00:00Z"}}'
+        'ose", "body": "Hey {firstName|there}, cart closes tonight.", "variables": ["first_name"], '
+        '"snippets": ["signature"], "tags": ["launch"], "archived_at": "2026-05-01T20:00:00Z", "ver'
+        'sion": "5f3a9c01d2e4b687", "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01'
+        'T20:00:00Z"}}'
     ),
     "template.deleted": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "template.deleted", "l'
         'ivemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id": '
         '"tpl_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "template", "livemode": true, "name": "Cart cl'
-        'ose", "body": "Hey {firstName|there}, cart closes tonight. {snippet.signature}", "variable'
-        's": ["first_name"], "snippets": ["signature"], "tags": ["launch"], "archived_at": null, "v'
-        'ersion": "5f3a9c01d2e4b687", "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-'
-        '01T20:00:00Z"}}'
+        'ose", "body": "Hey {firstName|there}, cart closes tonight.", "variables": ["first_name"], '
+        '"snippets": ["signature"], "tags": ["launch"], "archived_at": null, "version": "5f3a9c01d2'
+        'e4b687", "created_at": "2026-05-01T20:00:00Z", "updated_at": "2026-05-01T20:00:00Z"}}'
     ),
     "conversion.created": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "conversion.created", '

@@ -95,7 +95,7 @@ function Table({ test, id, canChoose, onChosen }: { test: Test; id: string; canC
   const { membership } = useSession();
   const textOf = useProblemText();
   const choose = useChange(Choose);
-  const names: Record<Test["metric"], string> = { DELIVERY: t`Delivered`, CLICK: t`Clicked`, REPLY: t`Replied`, CONVERSION: t`Bought` };
+  const names: Record<Test["metric"], string> = { DELIVERY: t`Delivered`, CLICK: t`Clicked`, REPLY: t`Replied`, CONVERSION: t`People who bought` };
   const cell = "border-t border-line px-4 py-2.5 text-right";
   const pick = async (variant: string) => {
     const { problem } = await choose.run({ id, variant });

@@ -24,7 +24,7 @@ export function VariantsCard({ draft, onChange }: { draft: Draft; onChange: (cha
     { value: "DELIVERY", label: t`Delivered` },
     { value: "CLICK", label: t`Clicked` },
     { value: "REPLY", label: t`Replied` },
-    { value: "CONVERSION", label: t`Bought` },
+    { value: "CONVERSION", label: t`People who bought` },
   ];
   const set = (place: number, changes: Partial<Variant>) => onChange({ variants: variants.map((each, number) => (number === place ? { ...each, ...changes } : each)) });
   const change = (changes: Partial<Test>) => onChange({ test: { ...test, ...changes } });

@@ -63,7 +63,7 @@ export function ConversionsPage() {
       {!isFiltered && <Sums />}
       {!isFiltered && <Shops />}
       <div role="search" aria-label={t`Filters`} className="mb-4 flex flex-wrap items-end gap-3">
-        <SearchField label={t`Order`} className="min-w-0 flex-1 basis-60 sm:max-w-96" placeholder={t`The whole id of an order`} maxLength={200} value={order ?? ""} onChange={(next) => go({ order: next || undefined })} />
+        <SearchField label={t`Order number`} className="min-w-0 flex-1 basis-60 sm:max-w-96" placeholder={t`The whole id of an order`} maxLength={200} value={order ?? ""} onChange={(next) => go({ order: next || undefined })} />
         {campaign !== undefined && <Button look="quiet" icon="close" onPress={() => go({ campaign: undefined })}>{t`Of one campaign`}</Button>}
         {contact !== undefined && <Button look="quiet" icon="close" onPress={() => go({ contact: undefined })}>{t`Of one contact`}</Button>}
       </div>
@@ -113,7 +113,7 @@ function Table({ feed }: { feed: ReturnType<typeof useFeed<unknown, object, Row>
   const { t, i18n } = useLingui();
   const columns = useMemo<TableColumn<Row>[]>(
     () => [
-      { id: "order", header: t`Order`, cell: ({ orderId }) => <span className="block max-w-48 truncate font-medium">{orderId}</span>, text: ({ orderId }) => orderId },
+      { id: "order", header: t`Order number`, cell: ({ orderId }) => <span className="block max-w-48 truncate font-medium">{orderId}</span>, text: ({ orderId }) => orderId },
       {
         id: "value",
         header: t`Revenue`,

@@ -28,7 +28,7 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.json_types import JSON, JSONObject
-from msvs.models.campaigns import AbTest, Audience, Exclusions, GuardRails
+from msvs.models.campaigns import AbTest, Approval, Audience, Exclusions, GuardRails
 from msvs.models.messages import KeptWarning, MetadataValue
 
 '''

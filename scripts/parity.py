@@ -78,6 +78,7 @@ OF_ONE = "the field reads the timelines of many at once"
 NO_REST: Mapping[str, str] = {
     **dict.fromkeys(("operators.record", "operators.sign_in", "operators.sign_out"), OPERATORS),
     "audit.get_audit_entry": PEOPLE,
+    **dict.fromkeys(("approvals.approve_campaign", "approvals.reject_campaign"), PEOPLE),
     "audit.list_audit": PEOPLE,
     "contact_export.stream_contact": COMMAND,
     "contact_pages.count_matching": DASHBOARD,
@@ -252,6 +253,8 @@ PARTS: Mapping[str, str] = {
     "tags.find_tag": "listing contacts",
     "contacts.ensure_contact": "sending to a new number, and replies from one",
     "events.record_encoded": "expanding a campaign",
+    "approvals.hold_at_launch": "creating, changing and launching a campaign",
+    "approvals.require_second_person": "publishing a sequence",
     "bodies.check_body": "writing a template",
     "bodies.read_bodies": "sending a batch, and writing campaigns and sequences",
     "bodies.read_body": "previewing a message, and writing a template",

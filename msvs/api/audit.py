@@ -47,6 +47,8 @@ class AuditAction(StrEnum):
     CONTACT_ERASED = "contact.erased"
     CONTACT_JOINED = "contact.joined"
     CONTACT_MERGED = "contact.merged"
+    CAMPAIGN_APPROVED = "campaign.approved"
+    CAMPAIGN_REJECTED = "campaign.rejected"
     AUTO_TOP_UP_UPDATED = "auto_top_up.updated"
     EXPORT_CREATED = "export.created"
     LIST_CONNECTED = "list.connected"

@@ -446,6 +446,31 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Update that one, or choose another name.",
     ),
     (
+        ErrorCode.APPROVAL_REQUIRED,
+        (409,),
+        "A second person must approve the campaign first, or publish the sequence: the workspace asks for it above a"
+        " number of recipients.",
+        "Ask an owner or an admin of the workspace.",
+    ),
+    (
+        ErrorCode.APPROVAL_DECIDED,
+        (409,),
+        "The campaign does not wait for the decision: it was made, or the campaign was canceled or needs none.",
+        "Read the campaign again.",
+    ),
+    (
+        ErrorCode.APPROVAL_OWN,
+        (403,),
+        "Who launched or changed a campaign last, by hand or by a key of theirs, cannot decide about it.",
+        "Ask another owner or admin.",
+    ),
+    (
+        ErrorCode.APPROVERS_MISSING,
+        (409,),
+        "Fewer than two people of the workspace may approve, so that what one of them launches could never go out.",
+        "Invite another owner or admin first.",
+    ),
+    (
         ErrorCode.TEMPLATE_EXISTS,
         (409,),
         "Another template has this name.",

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -14,9 +14,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from msvs.api.errors import Unavailable
-
-if TYPE_CHECKING:
-    from msvs.api.context import Context
 
 CONSENT_PURPOSE = b"msvs chain of consent 1"
 
@@ -165,7 +162,25 @@ class Keyring:
         return "Keyring()"
 
 
-def phone_hash(ctx: Context, phone: str) -> str:
+class _HasKeyring(Protocol):
+    @property
+    def keyring(self) -> Keyring: ...
+
+
+class Owner(Protocol):
+    """Whose phones are hashed: the workspace and mode of a context, with the services of its process."""
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def services(self) -> _HasKeyring: ...
+
+
+def phone_hash(ctx: Owner, phone: str) -> str:
     """Hash a phone in the caller's workspace and mode."""
     return ctx.services.keyring.hash_phone(ctx.workspace_id, ctx.livemode, phone)
 

@@ -26,6 +26,7 @@ class Permission(StrEnum):
     CAMPAIGNS_WRITE = "campaigns:write"
     CONVERSIONS_READ = "conversions:read"
     CONVERSIONS_WRITE = "conversions:write"
+    CAMPAIGNS_APPROVE = "campaigns:approve"
     CONTACTS_READ = "contacts:read"
     CONTACTS_WRITE = "contacts:write"
     CONTACTS_ERASE = "contacts:erase"
@@ -59,6 +60,7 @@ ROLES: Mapping[Permission, frozenset[Role]] = {
     Permission.CAMPAIGNS_WRITE: _WRITERS,
     Permission.CONVERSIONS_READ: _EVERYONE,
     Permission.CONVERSIONS_WRITE: _WRITERS,
+    Permission.CAMPAIGNS_APPROVE: _ADMINS,
     Permission.CONTACTS_READ: _EVERYONE,
     Permission.CONTACTS_WRITE: _WRITERS,
     Permission.CONTACTS_ERASE: _ADMINS,
@@ -79,9 +81,11 @@ ROLES: Mapping[Permission, frozenset[Role]] = {
     Permission.AUDIT_READ: _ADMINS,
 }
 
-# A leaked key must not be able to outlive its revocation through keys or members of its own making.
+# A leaked key must not be able to outlive its revocation through keys or members of its own making, nor to confirm
+# what it launched.
 NOT_FOR_KEYS = frozenset(
     (
+        Permission.CAMPAIGNS_APPROVE,
         Permission.KEYS_WRITE,
         Permission.MEMBERS_READ,
         Permission.MEMBERS_WRITE,

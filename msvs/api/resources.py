@@ -31,7 +31,7 @@ from msvs.models import (
     SyncTrigger,
     rows,
 )
-from msvs.models.campaigns import VARIANTS, AbTest, Audience, Exclusions, GuardRails, Metric, Tripped
+from msvs.models.campaigns import VARIANTS, AbTest, Approval, Audience, Exclusions, GuardRails, Metric, Tripped
 from msvs.models.messages import KeptWarning, MetadataValue
 
 UNSET = msgspec.UNSET
@@ -386,6 +386,30 @@ class AbTestResource(Resource, kw_only=True):
     ) = None
 
 
+class CampaignApprovalResource(Resource, kw_only=True):
+    """The approval of a campaign by a second person."""
+
+    state: Annotated[
+        str,
+        about(
+            "`required` while it waits, paused with `approval_required`; `approved`; or `rejected`, which leaves it"
+            " paused until it is changed, asked for again or canceled.",
+            enum=["required", "approved", "rejected"],
+        ),
+    ]
+    recipient_count: Annotated[
+        int, about("The most recipients that it goes to with this approval.", example=1200, minimum=0)
+    ]
+    requested_by: (
+        Annotated[str, about("Who launched it, or changed it last: the id of a user or an API key; null if unknown.")]
+        | None
+    ) = None
+    requested_at: Annotated[str, about("When that was.", example=AT)]
+    decided_by: Annotated[str, about("Who decided: the id of a user; null before that.")] | None = None
+    decided_at: Annotated[str, about("When that was; null before that.")] | None = None
+    comment: Annotated[str, about("The comment on the decision; null if there is none.")] | None = None
+
+
 class CampaignResource(Resource, kw_only=True):
     """A message body that is sent to many contacts."""
 
@@ -408,9 +432,17 @@ class CampaignResource(Resource, kw_only=True):
         Annotated[
             str,
             about(
-                "Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or"
-                " `guard_rail`; null unless it is.",
-                enum=["insufficient_credits", "daily_cap", "missed", "exclusion_missing", "manual", "guard_rail"],
+                "Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing`,"
+                " `guard_rail` or `approval_required`; null unless it is.",
+                enum=[
+                    "insufficient_credits",
+                    "daily_cap",
+                    "missed",
+                    "exclusion_missing",
+                    "manual",
+                    "guard_rail",
+                    "approval_required",
+                ],
             ),
         ]
         | None
@@ -462,6 +494,10 @@ class CampaignResource(Resource, kw_only=True):
     ab_test: Annotated[AbTestResource, about("Its A/B test, if it has one.")] | UnsetType = UNSET
     tags: Annotated[list[str], about("Its tags, in order.", example=["launch"])] = []
     archived_at: Annotated[str, about("When it was archived; null if it is not.")] | None = None
+    approval: Annotated[
+        CampaignApprovalResource | None,
+        about("Its approval by a second person; null if it needs none.", example=None),
+    ] = None
 
 
 class OptInResource(Resource, kw_only=True):
@@ -832,6 +868,9 @@ class WorkspaceResource(Resource, kw_only=True):
             example=24,
         ),
     ] = MESSAGE_WINDOW_HOURS
+    approval_threshold: (
+        Annotated[int, about("Campaigns to more recipients need a second person's approval; null for none.")] | None
+    ) = None
     quiet_hours: Annotated[bool, about("Whether campaigns send only in the daytime of the recipient by default.")]
     timezone: Annotated[str, about("The IANA time zone.", example="America/New_York")]
     low_balance_threshold: Annotated[int, about("The balance below which `credits.low` is sent.", example=1000)]
@@ -1404,7 +1443,13 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         ab_test=UNSET if row.ab_test is None else ab_test_resource(row, row.ab_test),
         tags=row.tags or [],
         archived_at=optional_moment(row.archived_at),
+        approval=approval_resource(row.approval),
     )
+
+
+def approval_resource(approval: Approval | None) -> CampaignApprovalResource | None:
+    """Return the shape of a campaign's approval."""
+    return None if approval is None else CampaignApprovalResource(**approval)
 
 
 def variant_name(variant: int) -> str:
@@ -1523,6 +1568,8 @@ def workspace_version(row: rows.WorkspaceRow, low_balance_threshold: int) -> str
     windows = (row.click_window_hours, row.message_window_hours)
     if windows != (CLICK_WINDOW_HOURS, MESSAGE_WINDOW_HOURS):
         told = (*told, *windows)
+    if row.approval_threshold is not None:
+        told = (*told, "approval", row.approval_threshold)
     return version_of(row.name, row.default_sender, row.timezone, *told)
 
 
@@ -1659,6 +1706,7 @@ def workspace_resource(row: rows.WorkspaceRow, *, low_balance_threshold: int) ->
         unreachable_after=row.unreachable_after,
         click_window_hours=row.click_window_hours,
         message_window_hours=row.message_window_hours,
+        approval_threshold=row.approval_threshold,
         quiet_hours=row.quiet_hours,
         timezone=row.timezone,
         low_balance_threshold=low_balance_threshold,

@@ -13,8 +13,9 @@ from msvs.models import Workspace
 # Longest text that a workspace answers with.
 MAX_TEXT_LENGTH = 320
 
-# What the sandbox has until it is set there: the outcomes of its numbers are scripted, however often they fail.
-OWN_OF_SANDBOX: Mapping[str, None] = {"unreachable_after": None}
+# What the sandbox has until it is set there: the outcomes of its numbers are scripted, however often they fail, and
+# nobody has to approve what is not sent.
+OWN_OF_SANDBOX: Mapping[str, None] = {"unreachable_after": None, "approval_threshold": None}
 # Joined to `workspaces` in a statement: its columns as the mode has them, as `settings`.
 JOIN = f"""
 CROSS JOIN LATERAL jsonb_populate_record(

@@ -12,7 +12,8 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids, resources
-from msvs.api.campaigns import ab_tests, campaigns, reconciliation, requests, variants
+from msvs.api.campaigns import ab_tests, approvals, campaigns, reconciliation, requests, variants
+from msvs.api.campaigns.approvals import DecideApproval
 from msvs.api.campaigns.exclusions import Exclude
 from msvs.api.campaigns.links import list_campaign_links
 from msvs.api.campaigns.reconciliation import ReconciliationResource, reconcile_campaign
@@ -282,6 +283,24 @@ class FailureCount:
     count: int = strawberry.field(description="The number of recipients.")
 
 
+@resource_type(resources.CampaignApprovalResource, "The approval of a campaign by a second person.")
+class CampaignApproval:
+    state: str
+    recipient_count: int
+    requested_by: str | None
+    requested_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    comment: str | None
+
+    @classmethod
+    def of(cls, found: resources.CampaignApprovalResource | None) -> CampaignApproval | None:
+        """Return the type of a shape."""
+        if found is None:
+            return None
+        return from_row(cls, found, requested_at=read_time(found.requested_at), decided_at=read_time(found.decided_at))
+
+
 @resource_type(CampaignResource, "A message body that is sent to many contacts.")
 class Campaign(Node):
     row: strawberry.Private[rows.CampaignRow]
@@ -313,6 +332,7 @@ class Campaign(Node):
     completed_at: datetime | None
     canceled_at: datetime | None
     archived_at: datetime | None
+    approval: CampaignApproval | None
     tags: list[str]
     created_at: datetime
     version: str
@@ -339,6 +359,7 @@ class Campaign(Node):
             utm=cast("Utm | None", utm_resource(row.utm)),
             guard_rails=cast("GuardRails | None", resources.guard_rails_resource(row.guard_rails)),
             sequence_id=resources.optional_id(ids.SEQUENCE, row.sequence_id),
+            approval=CampaignApproval.of(resources.approval_resource(row.approval)),
             tags=row.tags or [],
             version=campaign_version(row),
         )
@@ -444,6 +465,12 @@ class CampaignTest:
     messages: list[Message] = strawberry.field(description="One for each phone.")
 
 
+@request_input(DecideApproval)
+class DecideApprovalInput:
+    pass
+
+
+ApprovalInput = Annotated[DecideApprovalInput, strawberry.argument(description="The decision.")]
 CreateCampaignResult = Annotated[
     Campaign | InvalidRequestError | PaymentRequiredError | PermissionRefusedError | RateLimitError | IdempotencyError,
     strawberry.union("CreateCampaignResult", description="The new campaign, or an error."),
@@ -664,6 +691,20 @@ class CampaignMutation:
     @mutation(ChangeCampaignResult, "Cancel a campaign: messages that no carrier has are never sent.")
     async def cancel_campaign(self, info: Info, id: CampaignId) -> object:
         return await _change(info, id, campaigns.cancel_campaign)
+
+    @mutation(ChangeCampaignResult, "Ask once more for the approval of a campaign that was rejected.")
+    async def request_campaign_approval(self, info: Info, id: CampaignId) -> object:
+        return await _change(info, id, approvals.request_approval)
+
+    @mutation(UpdateCampaignResult, "Approve a campaign that waits for a second person, as it stands in a version.")
+    async def approve_campaign(self, info: Info, id: CampaignId, input: ApprovalInput) -> object:
+        data = read_input(DecideApproval, input)
+        return await _change(info, id, lambda ctx, id: approvals.approve_campaign(ctx, id, data))
+
+    @mutation(UpdateCampaignResult, "Reject a campaign that waits for a second person, with a comment.")
+    async def reject_campaign(self, info: Info, id: CampaignId, input: ApprovalInput) -> object:
+        data = read_input(DecideApproval, input)
+        return await _change(info, id, lambda ctx, id: approvals.reject_campaign(ctx, id, data))
 
     @mutation(ChangeCampaignResult, "Archive a campaign that has ended.")
     async def archive_campaign(self, info: Info, id: CampaignId) -> object:

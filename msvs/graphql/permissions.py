@@ -17,6 +17,8 @@ MUTATIONS: Mapping[str, Permission] = {
         ("createMessageTemplate", "updateMessageTemplate", "deleteMessageTemplate"), Permission.CAMPAIGNS_WRITE
     ),
     **dict.fromkeys(("createSnippet", "updateSnippet", "deleteSnippet"), Permission.CAMPAIGNS_WRITE),
+    "requestCampaignApproval": Permission.CAMPAIGNS_WRITE,
+    **dict.fromkeys(("approveCampaign", "rejectCampaign"), Permission.CAMPAIGNS_APPROVE),
     "chooseWinner": Permission.CAMPAIGNS_WRITE,
     **dict.fromkeys(("createOrderHook", "updateOrderHook", "deleteOrderHook"), Permission.WORKSPACE_WRITE),
     **dict.fromkeys(("createConversion", "refundConversion"), Permission.CONVERSIONS_WRITE),

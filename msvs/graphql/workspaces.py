@@ -45,6 +45,7 @@ class Workspace(Node):
     unreachable_after: int | None
     click_window_hours: int
     message_window_hours: int
+    approval_threshold: int | None
     quiet_hours: bool
     timezone: str
     opt_in_text: str

@@ -65,6 +65,21 @@ class GuardRails(TypedDict, total=False):
     tripped: Tripped | None
 
 
+class Approval(TypedDict):
+    """The approval of a campaign: `state` is required, approved or rejected, for `recipient_count` recipients at most.
+
+    `requested_by` is who launched or changed it last, a person or a key; `decided_by` a person.
+    """
+
+    state: str
+    requested_by: str | None
+    requested_at: str
+    decided_by: str | None
+    decided_at: str | None
+    comment: str | None
+    recipient_count: int
+
+
 class Metric(StrEnum):
     """By what the variants of a campaign are compared."""
 
@@ -108,7 +123,7 @@ class Campaign(Model):
     or launched. `ab_test` are its variants, null if there are none; `tested_at` is when the last message of the test
     was queued, `test_ends_at` when the winner is chosen, and `winner` the variant that the rest gets, counted from 1,
     which somebody picked if `is_winner_picked`. `tags` are null if there are none; one that ended may be put away, at
-    `archived_at`.
+    `archived_at`. `approval` is null where none is needed, and `launched_by` who launched it, or changed it since.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -151,6 +166,8 @@ class Campaign(Model):
     winner_chosen_at = fields.DatetimeField(null=True)
     is_winner_picked = fields.BooleanField(default=False, db_default=False)
     tags: fields.Field[list[str] | None] = fields.JSONField(null=True)
+    approval: fields.Field[Approval | None] = fields.JSONField(null=True)
+    launched_by = fields.CharField(max_length=40, null=True)
     archived_at = fields.DatetimeField(null=True)
     interval_seconds = fields.FloatField(default=0.0)
     slots_taken = fields.BigIntField(default=0)

@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.json_types import JSONObject
-from msvs.models.campaigns import AbTest, Audience, Exclusions, GuardRails
+from msvs.models.campaigns import AbTest, Approval, Audience, Exclusions, GuardRails
 from msvs.models.messages import KeptWarning, MetadataValue
 
 
@@ -466,6 +466,12 @@ class CampaignRow(Protocol):
 
     @property
     def tags(self) -> list[str] | None: ...
+
+    @property
+    def approval(self) -> Approval | None: ...
+
+    @property
+    def launched_by(self) -> str | None: ...
 
     @property
     def archived_at(self) -> datetime | None: ...
@@ -1794,6 +1800,9 @@ class MessageSequenceRow(Protocol):
     def number(self) -> int: ...
 
     @property
+    def changed_by(self) -> str | None: ...
+
+    @property
     def published_at(self) -> datetime | None: ...
 
     @property
@@ -3101,6 +3110,9 @@ class WorkspaceRow(Protocol):
 
     @property
     def message_window_hours(self) -> int: ...
+
+    @property
+    def approval_threshold(self) -> int | None: ...
 
     @property
     def timezone(self) -> str: ...

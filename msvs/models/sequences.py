@@ -51,6 +51,7 @@ class MessageSequence(Model):
     status = fields.CharEnumField(SequenceStatus, max_length=10, default=SequenceStatus.DRAFT)
     definition: fields.Field[JSONObject] = fields.JSONField()
     number = fields.IntField(default=0)
+    changed_by = fields.CharField(max_length=40, null=True)
     published_at = fields.DatetimeField(null=True)
     archived_at = fields.DatetimeField(null=True)
     created_at = DatetimeField(auto_now_add=True)

@@ -24,7 +24,8 @@ class Workspace(Model):
     of single ones, too, with `contact_caps_cover_all`. After
     `unreachable_after` failures for its number's sake a contact is skipped by campaigns, null for never. A conversion
     is attributed to the last click within `click_window_hours`, or else to the last message within
-    `message_window_hours`; 0 turns either off. While
+    `message_window_hours`; 0 turns either off. Campaigns to more recipients than
+    `approval_threshold` need a second person, null for none. While
     `suspended_at` is set, by an operator, nothing is sent and its keys are refused. With `requires_second_factor` only
     members who have one may work in it. `deletes_at` is when its data is erased, asked for at `deletion_asked_at`, from
     when on it is suspended; at `erased_at` that was done. With `has_test_clock` its sandbox lives in its own time.
@@ -45,6 +46,7 @@ class Workspace(Model):
     unreachable_after = fields.IntField(null=True, default=3, db_default=3)
     click_window_hours = fields.IntField(default=120, db_default=120)
     message_window_hours = fields.IntField(default=24, db_default=24)
+    approval_threshold = fields.IntField(null=True)
     timezone = fields.CharField(max_length=64, default="UTC")
     quiet_hours = fields.BooleanField(default=False)
     opt_in_text = fields.TextField(default="Reply YES to confirm your subscription. Reply STOP to opt out.")

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from msvs.api import ids
-from msvs.api.campaigns import ab_tests, campaigns, reconciliation
+from msvs.api.campaigns import ab_tests, approvals, campaigns, reconciliation
 from msvs.api.campaigns.ab_tests import AbTestReport, WinnerChoice
 from msvs.api.campaigns.links import list_campaign_links
 from msvs.api.campaigns.reconciliation import ReconciliationResource
@@ -91,6 +91,11 @@ async def pause(call: Call[NoBody, NoQuery]) -> CampaignResource:
 async def resume(call: Call[NoBody, NoQuery]) -> CampaignResource:
     """Resume a paused campaign."""
     return await _change(call, campaigns.resume_campaign)
+
+
+async def request_approval(call: Call[NoBody, NoQuery]) -> CampaignResource:
+    """Ask once more for the approval of a campaign that was rejected."""
+    return await _change(call, approvals.request_approval)
 
 
 async def archive(call: Call[NoBody, NoQuery]) -> CampaignResource:

@@ -441,6 +441,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="POST",
+        path="/v1/campaigns/{id}/request_approval",
+        operation_id="requestCampaignApproval",
+        tag="Campaigns",
+        summary="Ask once more for the approval of a campaign that was rejected",
+        handler=campaigns.request_approval,
+        response=CampaignResource,
+        errors=(NotFound, Conflict),
+        bucket=Bucket.CAMPAIGNS,
+    ),
+    Endpoint(
+        method="POST",
         path="/v1/campaigns/{id}/archive",
         operation_id="archiveCampaign",
         tag="Campaigns",

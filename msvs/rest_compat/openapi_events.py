@@ -31,6 +31,9 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_PAUSED: "Campaign paused; `data.pause_reason` tells why.",
     EventType.CAMPAIGN_RESUMED: "Campaign resumed.",
     EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
+    EventType.CAMPAIGN_APPROVAL_REQUESTED: "Campaign waits for the approval of a second person.",
+    EventType.CAMPAIGN_APPROVED: "Campaign approved by a second person.",
+    EventType.CAMPAIGN_REJECTED: "Campaign rejected; `data.approval.comment` tells why.",
     EventType.CAMPAIGN_TESTED: "All messages of the campaign's A/B test queued; the rest waits for the winner.",
     EventType.CAMPAIGN_WINNER_CHOSEN: "Winner of the campaign's A/B test chosen: `data.ab_test.winner`.",
     EventType.SEQUENCE_PUBLISHED: "Version of a sequence published: contacts enter it from now on.",
@@ -113,6 +116,17 @@ _TEST = {
     "winner_chosen_by": None,
 }
 
+_WAITING: Schema = {
+    "state": "required",
+    "recipient_count": 1200,
+    "requested_by": f"usr_{ULID}",
+    "requested_at": AT,
+    "decided_by": None,
+    "decided_at": None,
+    "comment": None,
+}
+_DECIDED = {"decided_by": f"usr_{ULID}", "decided_at": AT}
+
 # What the moment of an event makes of the example of its `data`.
 EVENT_EXAMPLES: Mapping[EventType, Schema] = {
     EventType.MESSAGE_QUEUED: {},
@@ -174,6 +188,17 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
         "dispatched_at": AT,
         "canceled_at": AT,
         "stats": {"recipients": 412, "delivered": 105, "skipped": 7, "canceled": 300, "credits_used": 105},
+    },
+    EventType.CAMPAIGN_APPROVAL_REQUESTED: {
+        "status": "paused",
+        "pause_reason": "approval_required",
+        "approval": _WAITING,
+    },
+    EventType.CAMPAIGN_APPROVED: {"status": "scheduled", "approval": {**_WAITING, "state": "approved", **_DECIDED}},
+    EventType.CAMPAIGN_REJECTED: {
+        "status": "paused",
+        "pause_reason": "approval_required",
+        "approval": {**_WAITING, "state": "rejected", **_DECIDED, "comment": "Wrong list."},
     },
     EventType.CAMPAIGN_TESTED: {**_TESTING, "ab_test": {**_TEST, "tested_at": AT}},
     EventType.CAMPAIGN_WINNER_CHOSEN: {

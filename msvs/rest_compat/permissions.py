@@ -41,7 +41,7 @@ PERMISSIONS: Mapping[str, Permission] = {
             *("preflightCampaign", "chooseWinner"),
             *("createCampaign", "previewCampaign", "updateCampaign", "deleteCampaign", "launchCampaign"),
             *("cloneCampaign", "cancelCampaign", "pauseCampaign", "resumeCampaign"),
-            *("archiveCampaign", "unarchiveCampaign"),
+            *("archiveCampaign", "unarchiveCampaign", "requestCampaignApproval"),
             *("createTemplate", "updateTemplate", "deleteTemplate"),
             *("createSnippet", "updateSnippet", "deleteSnippet"),
             *("createSequence", "updateSequence", "deleteSequence", "publishSequence", "pauseSequence"),

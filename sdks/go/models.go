@@ -90,6 +90,16 @@ const (
 	BulkActionStatusFailed    BulkActionStatus = "failed"
 )
 
+// CampaignApprovalState is one of the values below, or one that came later.
+type CampaignApprovalState string
+
+// Values of CampaignApprovalState that this version knows.
+const (
+	CampaignApprovalStateRequired CampaignApprovalState = "required"
+	CampaignApprovalStateApproved CampaignApprovalState = "approved"
+	CampaignApprovalStateRejected CampaignApprovalState = "rejected"
+)
+
 // CampaignPauseReason is one of the values below, or one that came later.
 type CampaignPauseReason string
 
@@ -101,6 +111,7 @@ const (
 	CampaignPauseReasonExclusionMissing    CampaignPauseReason = "exclusion_missing"
 	CampaignPauseReasonManual              CampaignPauseReason = "manual"
 	CampaignPauseReasonGuardRail           CampaignPauseReason = "guard_rail"
+	CampaignPauseReasonApprovalRequired    CampaignPauseReason = "approval_required"
 )
 
 // CampaignStatus is one of the values below, or one that came later.
@@ -264,6 +275,10 @@ const (
 	ErrorCodeAPIKeyMalformed          ErrorCode = "api_key_malformed"
 	ErrorCodeAPIKeyMissing            ErrorCode = "api_key_missing"
 	ErrorCodeAPIKeyRevoked            ErrorCode = "api_key_revoked"
+	ErrorCodeApprovalDecided          ErrorCode = "approval_decided"
+	ErrorCodeApprovalOwn              ErrorCode = "approval_own"
+	ErrorCodeApprovalRequired         ErrorCode = "approval_required"
+	ErrorCodeApproversMissing         ErrorCode = "approvers_missing"
 	ErrorCodeBillingClosed            ErrorCode = "billing_closed"
 	ErrorCodeBodyEmpty                ErrorCode = "body_empty"
 	ErrorCodeBodyTooLong              ErrorCode = "body_too_long"
@@ -398,47 +413,50 @@ type EventType string
 
 // Values of EventType that this version knows.
 const (
-	EventTypeMessageQueued        EventType = "message.queued"
-	EventTypeMessageSent          EventType = "message.sent"
-	EventTypeMessageDelivered     EventType = "message.delivered"
-	EventTypeMessageFailed        EventType = "message.failed"
-	EventTypeMessageReplied       EventType = "message.replied"
-	EventTypeContactOptedIn       EventType = "contact.opted_in"
-	EventTypeContactOptedOut      EventType = "contact.opted_out"
-	EventTypeCampaignDispatched   EventType = "campaign.dispatched"
-	EventTypeCampaignCompleted    EventType = "campaign.completed"
-	EventTypeCreditsLow           EventType = "credits.low"
-	EventTypeInboundReceived      EventType = "inbound.received"
-	EventTypeMessageCanceled      EventType = "message.canceled"
-	EventTypeMessageSkipped       EventType = "message.skipped"
-	EventTypeMessageClicked       EventType = "message.clicked"
-	EventTypeCampaignStarted      EventType = "campaign.started"
-	EventTypeCampaignPaused       EventType = "campaign.paused"
-	EventTypeCampaignResumed      EventType = "campaign.resumed"
-	EventTypeCampaignCanceled     EventType = "campaign.canceled"
-	EventTypeCampaignTested       EventType = "campaign.tested"
-	EventTypeCampaignWinnerChosen EventType = "campaign.winner_chosen"
-	EventTypeSequencePublished    EventType = "sequence.published"
-	EventTypeSequencePaused       EventType = "sequence.paused"
-	EventTypeSequenceResumed      EventType = "sequence.resumed"
-	EventTypeSequenceArchived     EventType = "sequence.archived"
-	EventTypeSequenceEntered      EventType = "sequence.entered"
-	EventTypeSequenceCompleted    EventType = "sequence.completed"
-	EventTypeSequenceLeft         EventType = "sequence.left"
-	EventTypeTemplateCreated      EventType = "template.created"
-	EventTypeTemplateUpdated      EventType = "template.updated"
-	EventTypeTemplateDeleted      EventType = "template.deleted"
-	EventTypeConversionCreated    EventType = "conversion.created"
-	EventTypeConversionRefunded   EventType = "conversion.refunded"
-	EventTypeImportCompleted      EventType = "import.completed"
-	EventTypeBulkActionCompleted  EventType = "bulk_action.completed"
-	EventTypeListSyncCompleted    EventType = "list.sync.completed"
-	EventTypeListSyncFailed       EventType = "list.sync.failed"
-	EventTypeContactMerged        EventType = "contact.merged"
-	EventTypeContactUnreachable   EventType = "contact.unreachable"
-	EventTypeContactReachable     EventType = "contact.reachable"
-	EventTypeWebhookDisabled      EventType = "webhook.disabled"
-	EventTypeTestPing             EventType = "test.ping"
+	EventTypeMessageQueued             EventType = "message.queued"
+	EventTypeMessageSent               EventType = "message.sent"
+	EventTypeMessageDelivered          EventType = "message.delivered"
+	EventTypeMessageFailed             EventType = "message.failed"
+	EventTypeMessageReplied            EventType = "message.replied"
+	EventTypeContactOptedIn            EventType = "contact.opted_in"
+	EventTypeContactOptedOut           EventType = "contact.opted_out"
+	EventTypeCampaignDispatched        EventType = "campaign.dispatched"
+	EventTypeCampaignCompleted         EventType = "campaign.completed"
+	EventTypeCreditsLow                EventType = "credits.low"
+	EventTypeInboundReceived           EventType = "inbound.received"
+	EventTypeMessageCanceled           EventType = "message.canceled"
+	EventTypeMessageSkipped            EventType = "message.skipped"
+	EventTypeMessageClicked            EventType = "message.clicked"
+	EventTypeCampaignStarted           EventType = "campaign.started"
+	EventTypeCampaignPaused            EventType = "campaign.paused"
+	EventTypeCampaignResumed           EventType = "campaign.resumed"
+	EventTypeCampaignCanceled          EventType = "campaign.canceled"
+	EventTypeCampaignApprovalRequested EventType = "campaign.approval_requested"
+	EventTypeCampaignApproved          EventType = "campaign.approved"
+	EventTypeCampaignRejected          EventType = "campaign.rejected"
+	EventTypeCampaignTested            EventType = "campaign.tested"
+	EventTypeCampaignWinnerChosen      EventType = "campaign.winner_chosen"
+	EventTypeSequencePublished         EventType = "sequence.published"
+	EventTypeSequencePaused            EventType = "sequence.paused"
+	EventTypeSequenceResumed           EventType = "sequence.resumed"
+	EventTypeSequenceArchived          EventType = "sequence.archived"
+	EventTypeSequenceEntered           EventType = "sequence.entered"
+	EventTypeSequenceCompleted         EventType = "sequence.completed"
+	EventTypeSequenceLeft              EventType = "sequence.left"
+	EventTypeTemplateCreated           EventType = "template.created"
+	EventTypeTemplateUpdated           EventType = "template.updated"
+	EventTypeTemplateDeleted           EventType = "template.deleted"
+	EventTypeConversionCreated         EventType = "conversion.created"
+	EventTypeConversionRefunded        EventType = "conversion.refunded"
+	EventTypeImportCompleted           EventType = "import.completed"
+	EventTypeBulkActionCompleted       EventType = "bulk_action.completed"
+	EventTypeListSyncCompleted         EventType = "list.sync.completed"
+	EventTypeListSyncFailed            EventType = "list.sync.failed"
+	EventTypeContactMerged             EventType = "contact.merged"
+	EventTypeContactUnreachable        EventType = "contact.unreachable"
+	EventTypeContactReachable          EventType = "contact.reachable"
+	EventTypeWebhookDisabled           EventType = "webhook.disabled"
+	EventTypeTestPing                  EventType = "test.ping"
 )
 
 // ExportStatus is one of the values below, or one that came later.
@@ -878,48 +896,51 @@ type SubscribedEvent string
 
 // Values of SubscribedEvent that this version knows.
 const (
-	SubscribedEventAny                  SubscribedEvent = "*"
-	SubscribedEventMessageQueued        SubscribedEvent = "message.queued"
-	SubscribedEventMessageSent          SubscribedEvent = "message.sent"
-	SubscribedEventMessageDelivered     SubscribedEvent = "message.delivered"
-	SubscribedEventMessageFailed        SubscribedEvent = "message.failed"
-	SubscribedEventMessageReplied       SubscribedEvent = "message.replied"
-	SubscribedEventContactOptedIn       SubscribedEvent = "contact.opted_in"
-	SubscribedEventContactOptedOut      SubscribedEvent = "contact.opted_out"
-	SubscribedEventCampaignDispatched   SubscribedEvent = "campaign.dispatched"
-	SubscribedEventCampaignCompleted    SubscribedEvent = "campaign.completed"
-	SubscribedEventCreditsLow           SubscribedEvent = "credits.low"
-	SubscribedEventInboundReceived      SubscribedEvent = "inbound.received"
-	SubscribedEventMessageCanceled      SubscribedEvent = "message.canceled"
-	SubscribedEventMessageSkipped       SubscribedEvent = "message.skipped"
-	SubscribedEventMessageClicked       SubscribedEvent = "message.clicked"
-	SubscribedEventCampaignStarted      SubscribedEvent = "campaign.started"
-	SubscribedEventCampaignPaused       SubscribedEvent = "campaign.paused"
-	SubscribedEventCampaignResumed      SubscribedEvent = "campaign.resumed"
-	SubscribedEventCampaignCanceled     SubscribedEvent = "campaign.canceled"
-	SubscribedEventCampaignTested       SubscribedEvent = "campaign.tested"
-	SubscribedEventCampaignWinnerChosen SubscribedEvent = "campaign.winner_chosen"
-	SubscribedEventSequencePublished    SubscribedEvent = "sequence.published"
-	SubscribedEventSequencePaused       SubscribedEvent = "sequence.paused"
-	SubscribedEventSequenceResumed      SubscribedEvent = "sequence.resumed"
-	SubscribedEventSequenceArchived     SubscribedEvent = "sequence.archived"
-	SubscribedEventSequenceEntered      SubscribedEvent = "sequence.entered"
-	SubscribedEventSequenceCompleted    SubscribedEvent = "sequence.completed"
-	SubscribedEventSequenceLeft         SubscribedEvent = "sequence.left"
-	SubscribedEventTemplateCreated      SubscribedEvent = "template.created"
-	SubscribedEventTemplateUpdated      SubscribedEvent = "template.updated"
-	SubscribedEventTemplateDeleted      SubscribedEvent = "template.deleted"
-	SubscribedEventConversionCreated    SubscribedEvent = "conversion.created"
-	SubscribedEventConversionRefunded   SubscribedEvent = "conversion.refunded"
-	SubscribedEventImportCompleted      SubscribedEvent = "import.completed"
-	SubscribedEventBulkActionCompleted  SubscribedEvent = "bulk_action.completed"
-	SubscribedEventListSyncCompleted    SubscribedEvent = "list.sync.completed"
-	SubscribedEventListSyncFailed       SubscribedEvent = "list.sync.failed"
-	SubscribedEventContactMerged        SubscribedEvent = "contact.merged"
-	SubscribedEventContactUnreachable   SubscribedEvent = "contact.unreachable"
-	SubscribedEventContactReachable     SubscribedEvent = "contact.reachable"
-	SubscribedEventWebhookDisabled      SubscribedEvent = "webhook.disabled"
-	SubscribedEventTestPing             SubscribedEvent = "test.ping"
+	SubscribedEventAny                       SubscribedEvent = "*"
+	SubscribedEventMessageQueued             SubscribedEvent = "message.queued"
+	SubscribedEventMessageSent               SubscribedEvent = "message.sent"
+	SubscribedEventMessageDelivered          SubscribedEvent = "message.delivered"
+	SubscribedEventMessageFailed             SubscribedEvent = "message.failed"
+	SubscribedEventMessageReplied            SubscribedEvent = "message.replied"
+	SubscribedEventContactOptedIn            SubscribedEvent = "contact.opted_in"
+	SubscribedEventContactOptedOut           SubscribedEvent = "contact.opted_out"
+	SubscribedEventCampaignDispatched        SubscribedEvent = "campaign.dispatched"
+	SubscribedEventCampaignCompleted         SubscribedEvent = "campaign.completed"
+	SubscribedEventCreditsLow                SubscribedEvent = "credits.low"
+	SubscribedEventInboundReceived           SubscribedEvent = "inbound.received"
+	SubscribedEventMessageCanceled           SubscribedEvent = "message.canceled"
+	SubscribedEventMessageSkipped            SubscribedEvent = "message.skipped"
+	SubscribedEventMessageClicked            SubscribedEvent = "message.clicked"
+	SubscribedEventCampaignStarted           SubscribedEvent = "campaign.started"
+	SubscribedEventCampaignPaused            SubscribedEvent = "campaign.paused"
+	SubscribedEventCampaignResumed           SubscribedEvent = "campaign.resumed"
+	SubscribedEventCampaignCanceled          SubscribedEvent = "campaign.canceled"
+	SubscribedEventCampaignApprovalRequested SubscribedEvent = "campaign.approval_requested"
+	SubscribedEventCampaignApproved          SubscribedEvent = "campaign.approved"
+	SubscribedEventCampaignRejected          SubscribedEvent = "campaign.rejected"
+	SubscribedEventCampaignTested            SubscribedEvent = "campaign.tested"
+	SubscribedEventCampaignWinnerChosen      SubscribedEvent = "campaign.winner_chosen"
+	SubscribedEventSequencePublished         SubscribedEvent = "sequence.published"
+	SubscribedEventSequencePaused            SubscribedEvent = "sequence.paused"
+	SubscribedEventSequenceResumed           SubscribedEvent = "sequence.resumed"
+	SubscribedEventSequenceArchived          SubscribedEvent = "sequence.archived"
+	SubscribedEventSequenceEntered           SubscribedEvent = "sequence.entered"
+	SubscribedEventSequenceCompleted         SubscribedEvent = "sequence.completed"
+	SubscribedEventSequenceLeft              SubscribedEvent = "sequence.left"
+	SubscribedEventTemplateCreated           SubscribedEvent = "template.created"
+	SubscribedEventTemplateUpdated           SubscribedEvent = "template.updated"
+	SubscribedEventTemplateDeleted           SubscribedEvent = "template.deleted"
+	SubscribedEventConversionCreated         SubscribedEvent = "conversion.created"
+	SubscribedEventConversionRefunded        SubscribedEvent = "conversion.refunded"
+	SubscribedEventImportCompleted           SubscribedEvent = "import.completed"
+	SubscribedEventBulkActionCompleted       SubscribedEvent = "bulk_action.completed"
+	SubscribedEventListSyncCompleted         SubscribedEvent = "list.sync.completed"
+	SubscribedEventListSyncFailed            SubscribedEvent = "list.sync.failed"
+	SubscribedEventContactMerged             SubscribedEvent = "contact.merged"
+	SubscribedEventContactUnreachable        SubscribedEvent = "contact.unreachable"
+	SubscribedEventContactReachable          SubscribedEvent = "contact.reachable"
+	SubscribedEventWebhookDisabled           SubscribedEvent = "webhook.disabled"
+	SubscribedEventTestPing                  SubscribedEvent = "test.ping"
 )
 
 // SyncSampleStatus is one of the values below, or one that came later.
@@ -1280,8 +1301,8 @@ type Campaign struct {
 	Exclude  *Exclusions      `json:"exclude"`
 	// The status.
 	Status CampaignStatus `json:"status"`
-	// Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or `guard_rail`;
-	// null unless it is.
+	// Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing`, `guard_rail` or
+	// `approval_required`; null unless it is.
 	PauseReason *CampaignPauseReason `json:"pause_reason"`
 	Stats       CampaignStats        `json:"stats"`
 	// Your own values, as you gave them.
@@ -1329,6 +1350,8 @@ type Campaign struct {
 	Tags []string `json:"tags"`
 	// When it was archived; null if it is not.
 	ArchivedAt *time.Time `json:"archived_at"`
+	// Its approval by a second person; null if it needs none.
+	Approval *CampaignApproval `json:"approval"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -1336,6 +1359,33 @@ type Campaign struct {
 // UnmarshalJSON reads it, and keeps what it does not know in Extra.
 func (v *Campaign) UnmarshalJSON(text []byte) error {
 	type plain Campaign
+	return unmarshalOpen(text, (*plain)(v), &v.Extra)
+}
+
+// CampaignApproval: The approval of a campaign by a second person.
+type CampaignApproval struct {
+	// `required` while it waits, paused with `approval_required`; `approved`; or `rejected`, which leaves it paused
+	// until it is changed, asked for again or canceled.
+	State CampaignApprovalState `json:"state"`
+	// The most recipients that it goes to with this approval.
+	RecipientCount int64 `json:"recipient_count"`
+	// Who launched it, or changed it last: the id of a user or an API key; null if unknown.
+	RequestedBy *string `json:"requested_by"`
+	// When that was.
+	RequestedAt time.Time `json:"requested_at"`
+	// Who decided: the id of a user; null before that.
+	DecidedBy *string `json:"decided_by"`
+	// When that was; null before that.
+	DecidedAt *time.Time `json:"decided_at"`
+	// The comment on the decision; null if there is none.
+	Comment *string `json:"comment"`
+	// Extra holds what this version does not know yet.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads it, and keeps what it does not know in Extra.
+func (v *CampaignApproval) UnmarshalJSON(text []byte) error {
+	type plain CampaignApproval
 	return unmarshalOpen(text, (*plain)(v), &v.Extra)
 }
 
@@ -5712,6 +5762,8 @@ type Workspace struct {
 	// Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
 	// before it; 0 for never.
 	MessageWindowHours int64 `json:"message_window_hours"`
+	// Campaigns to more recipients need a second person's approval; null for none.
+	ApprovalThreshold *int64 `json:"approval_threshold"`
 	// Whether campaigns send only in the daytime of the recipient by default.
 	QuietHours bool `json:"quiet_hours"`
 	// The IANA time zone.
@@ -5774,6 +5826,9 @@ type WorkspaceUpdate struct {
 	// Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
 	// before it; 0 for never.
 	MessageWindowHours *int64 `json:"message_window_hours,omitempty"`
+	// Campaigns to more recipients wait until a second owner or admin approves them, and sequences are published by
+	// another person than wrote them; null for none.
+	ApprovalThreshold *Opt[int64] `json:"approval_threshold,omitempty"`
 	// Whether campaigns keep quiet hours by default.
 	QuietHours *bool `json:"quiet_hours,omitempty"`
 	// An IANA time zone such as America/New_York.
@@ -5802,7 +5857,7 @@ func newEventData(kind EventType) any {
 		return new(Message)
 	case EventTypeContactOptedIn, EventTypeContactOptedOut, EventTypeContactMerged, EventTypeContactUnreachable, EventTypeContactReachable:
 		return new(Contact)
-	case EventTypeCampaignDispatched, EventTypeCampaignCompleted, EventTypeCampaignStarted, EventTypeCampaignPaused, EventTypeCampaignResumed, EventTypeCampaignCanceled, EventTypeCampaignTested, EventTypeCampaignWinnerChosen:
+	case EventTypeCampaignDispatched, EventTypeCampaignCompleted, EventTypeCampaignStarted, EventTypeCampaignPaused, EventTypeCampaignResumed, EventTypeCampaignCanceled, EventTypeCampaignApprovalRequested, EventTypeCampaignApproved, EventTypeCampaignRejected, EventTypeCampaignTested, EventTypeCampaignWinnerChosen:
 		return new(Campaign)
 	case EventTypeCreditsLow:
 		return new(Credits)

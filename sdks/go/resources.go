@@ -304,6 +304,11 @@ func (s *CampaignsService) Resume(ctx context.Context, id string, options ...Req
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/resume", id), nil, nil, options)
 }
 
+// RequestApproval: Ask once more for the approval of a campaign that was rejected.
+func (s *CampaignsService) RequestApproval(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
+	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/request_approval", id), nil, nil, options)
+}
+
 // Archive: Archive a campaign that has ended.
 func (s *CampaignsService) Archive(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/archive", id), nil, nil, options)

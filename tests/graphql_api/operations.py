@@ -354,6 +354,15 @@ OPERATIONS = (
         {"__typename": "Contact", "id": s.maria}, None, {"__typename": "Message", "id": s.message},
         {"__typename": "Contact", "id": s.ana}, {"__typename": "Workspace", "id": s.workspace}]},
               lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
+    Operation("ApproveCampaign", 2, lambda s: {
+        "approveCampaign.__typename": "ConflictError", "approveCampaign.code": "approval_decided"},
+              lambda s: {"id": s.campaign, "input": {"version": "0"}}, by_owner=True),
+    Operation("RejectCampaign", 2, lambda s: {
+        "rejectCampaign.__typename": "ConflictError", "rejectCampaign.code": "approval_decided"},
+              lambda s: {"id": s.campaign, "input": {"version": "0", "comment": "Wrong list."}}, by_owner=True),
+    Operation("RequestCampaignApproval", 1, lambda s: {
+        "requestCampaignApproval.__typename": "ConflictError", "requestCampaignApproval.code": "approval_decided"},
+              lambda s: {"id": s.campaign}),
     Operation("ArchiveCampaign", 1, lambda s: {
         "archiveCampaign.__typename": "ConflictError", "archiveCampaign.code": "campaign_not_ended"},
               lambda s: {"id": s.campaign}),

@@ -149,6 +149,9 @@ STATUS_AT = {
     "resumed": "sending",
     "tested": "sending",
     "winner_chosen": "preparing",
+    "approval_requested": "paused",
+    "approved": "scheduled",
+    "rejected": "paused",
 }
 
 
@@ -178,10 +181,12 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         assert stats["recipients"] == sum(stats[state] for state in states)
         assert stats["credits_used"] == sum(stats[state] for state in ("sending", "sent", "delivered", "failed"))
         assert data["status"] == STATUS_AT.get(verb, verb)
-        assert (data["pause_reason"] is not None) is (verb == "paused")
+        assert (data["pause_reason"] is not None) is (verb in ("paused", "approval_requested", "rejected"))
         assert (data["completed_at"] is not None) is (verb == "completed")
         assert (data["canceled_at"] is not None) is (verb == "canceled")
-        assert (data["dispatched_at"] is not None) is (verb not in ("started", "tested", "winner_chosen"))
+        assert (data["dispatched_at"] is not None) is (
+            verb not in ("started", "tested", "winner_chosen", "approval_requested", "approved", "rejected")
+        )
     elif subject == "template":
         assert (data["archived_at"] is not None) is (verb == "updated")
     elif subject == "conversion":
@@ -326,6 +331,9 @@ async def test_an_example_is_accepted_as_it_stands(api: httpx.AsyncClient, endpo
     body = substituted(operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("example"), known)
     if endpoint.operation_id == "resumeCampaign":
         await post(api, f"/v1/campaigns/{known['campaign']}/pause", 200)
+    if endpoint.operation_id == "requestCampaignApproval":
+        approval = {"state": "rejected", "recipient_count": 1, "requested_at": AT}
+        await Campaign.all().update(status="paused", approval=approval)
     if endpoint.operation_id == "archiveCampaign":
         await Campaign.all().update(status="completed")
     if endpoint.operation_id == "chooseWinner":

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -14,18 +15,21 @@ from aiohttp import web
 
 from msvs import database as db
 from msvs.address_policy import AddressPolicy
+from msvs.api.campaigns.approvals import DecideApproval, approve_campaign, reject_campaign
 from msvs.api.context import Context
 from msvs.api.messages.clicks import Click, record_clicks
-from msvs.api.unit_of_work import in_unit_of_work
+from msvs.api.resources import campaign_version
+from msvs.api.unit_of_work import in_unit_of_work, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.connectors.base import ConnectorError, CredentialsRefused
 from msvs.http_client import HttpClient
-from msvs.models import ListSource, ShortLink, WebhookEndpoint, Workspace
+from msvs.models import Campaign, ListSource, Role, ShortLink, WebhookEndpoint, Workspace
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.retrying import Failures
 from msvs.workers.sequences import bring_forward
 from msvs.workers.syncs import run_syncs
 from msvs.workers.webhooks import deliver_webhooks
+from tests.api.accounts.test_notifications import join
 from tests.contract.matching import filled, mismatches
 from tests.receiver import Received, Receiver, receiving
 from tests.rest_compat import contract
@@ -229,6 +233,24 @@ async def reach_a_number(client: httpx.AsyncClient) -> None:
     assert again["unreachable"] is None
 
 
+async def ask_for_approval(client: httpx.AsyncClient) -> Campaign:
+    people = [await opted_in(client, phone) for phone in ("+14155550123", "+14155550124")]
+    await Workspace.all().update(approval_threshold=1)
+    made = await post(client, "/v1/campaigns", name="Close", body="Hi", audience={"contact_ids": people})
+    assert (made["status"], made["approval"]["state"]) == ("paused", "required")
+    return await Campaign.get(name="Close")
+
+
+async def decide_approval(
+    client: httpx.AsyncClient, decide: Callable[[Context, UUID, DecideApproval], Awaitable[object]]
+) -> None:
+    campaign = await ask_for_approval(client)
+    workspace = await Workspace.get(id=campaign.workspace_id)
+    owner = await join(workspace, Role.OWNER)
+    async with unit_of_work():
+        await decide(owner, campaign.id, DecideApproval(version=campaign_version(campaign)))
+
+
 async def keep_a_template(client: httpx.AsyncClient) -> None:
     template = await post(client, "/v1/templates", name="Close", body="Cart closes tonight.")
     await post(client, f"/v1/templates/{template['id']}", 200, archived=True)
@@ -262,6 +284,9 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[object]]] = {
     EventType.CAMPAIGN_PAUSED: pause_and_resume,
     EventType.CAMPAIGN_RESUMED: pause_and_resume,
     EventType.CAMPAIGN_CANCELED: cancel_campaign,
+    EventType.CAMPAIGN_APPROVAL_REQUESTED: ask_for_approval,
+    EventType.CAMPAIGN_APPROVED: lambda client: decide_approval(client, approve_campaign),
+    EventType.CAMPAIGN_REJECTED: lambda client: decide_approval(client, reject_campaign),
     EventType.CAMPAIGN_TESTED: choose_a_winner,
     EventType.CAMPAIGN_WINNER_CHOSEN: choose_a_winner,
     EventType.SEQUENCE_PUBLISHED: halt_a_sequence,

@@ -287,6 +287,25 @@ _NOTIFICATIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "pt-BR": ("{name} foi pausada", "A campanha {name} de {workspace} foi pausada pelo serviço ({reason})."),
         "es": ("{name} está en pausa", "El servicio puso en pausa la campaña {name} de {workspace} ({reason})."),
     },
+    "approval_requested": {
+        "en": (
+            "{name} waits for approval",
+            "The campaign {name} of {workspace} goes to {count} recipients and waits for a second person's approval.",
+        ),
+        "pt-BR": (
+            "{name} aguarda aprovação",
+            "A campanha {name} de {workspace} vai para {count} destinatários e aguarda a aprovação de outra pessoa.",
+        ),
+        "es": (
+            "{name} espera aprobación",
+            "La campaña {name} de {workspace} va a {count} destinatarios y espera la aprobación de otra persona.",
+        ),
+    },
+    "approval_decided": {
+        "en": ("Decision about {name}", "The campaign {name} of {workspace} was decided about ({reason})."),
+        "pt-BR": ("Decisão sobre {name}", "Houve uma decisão sobre a campanha {name} de {workspace} ({reason})."),
+        "es": ("Decisión sobre {name}", "Hay una decisión sobre la campaña {name} de {workspace} ({reason})."),
+    },
     "import_ended": {
         "en": ("Import ended: {name}", "The import of {name} into {workspace} ended ({reason})."),
         "pt-BR": ("Importação encerrada: {name}", "A importação de {name} em {workspace} terminou ({reason})."),

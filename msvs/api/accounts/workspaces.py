@@ -19,7 +19,7 @@ from msvs.api.credits.credits import grant_credits, low_balance_threshold
 from msvs.api.dispatch.frequency import MAX_CAP
 from msvs.api.dispatch.senders import check_sender, claim_default
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied, check_version
-from msvs.api.permissions import Permission, allow
+from msvs.api.permissions import ROLES, Permission, allow
 from msvs.api.resources import optional_moment, workspace_version
 from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
 from msvs.api.text.compliance import ALWAYS_BLOCKED
@@ -51,6 +51,7 @@ CAPS: Mapping[str, tuple[int, int]] = {
     "contact_weekly_cap": (1, MAX_CAP),
     "unreachable_after": (1, 100),
     **dict.fromkeys(WINDOWS, (0, 720)),
+    "approval_threshold": (1, 1_000_000_000),
 }
 
 
@@ -165,6 +166,18 @@ class UpdateWorkspace(Request, frozen=True, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    approval_threshold: (
+        Annotated[
+            int,
+            about(
+                "Campaigns to more recipients wait until a second owner or admin approves them, and sequences are"
+                " published by another person than wrote them; null for none.",
+                **_cap("approval_threshold"),
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
     quiet_hours: Annotated[bool, about("Whether campaigns keep quiet hours by default.", example=True)] | UnsetType = (
         UNSET
     )
@@ -239,8 +252,9 @@ async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
     differing = changed(before, checked)
     if not differing:
         return row
+    _check_limits(ctx, row, differing)
+    await _check_approvers(ctx, differing)
     if ctx.livemode:
-        _check_limits(ctx, row, differing)
         await _write_live(ctx, checked)
     else:
         await execute(
@@ -278,6 +292,24 @@ def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence
             )
 
 
+APPROVERS = "SELECT count(*) FROM memberships WHERE workspace_id = $1 AND role = ANY ($2::varchar[])"
+FEWEST_APPROVERS = 2
+
+
+async def _check_approvers(ctx: Context, differing: Mapping[str, Sequence[object]]) -> None:
+    """Refuse to ask for approvals where what one person launches no other could approve. Raises Conflict."""
+    if differing.get("approval_threshold", (None, None))[1] is None:
+        return
+    roles = [role.value for role in ROLES[Permission.CAMPAIGNS_APPROVE]]
+    if await fetch_value(APPROVERS, ctx.workspace_id, roles) < FEWEST_APPROVERS:
+        raise Conflict(
+            "approval_threshold needs two people who are owners or admins: what the only one launches could never be"
+            " approved.",
+            param="approval_threshold",
+            code=ErrorCode.APPROVERS_MISSING,
+        )
+
+
 def _is_lower(now: object, wanted: object) -> bool:
     return now is None or (isinstance(now, int) and isinstance(wanted, int) and wanted <= now)
 
@@ -288,6 +320,7 @@ def _is_within(some: object, all: object) -> bool:
 
 # Setting that bounds what is sent → whether a change from one value to another only tightens it.
 LIMITS: Mapping[str, Callable[[object, object], bool]] = {
+    "approval_threshold": _is_lower,
     "daily_credit_cap": _is_lower,
     "prefix_hourly_cap": _is_lower,
     "contact_daily_cap": _is_lower,

@@ -13,7 +13,7 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
-from msvs.api.campaigns import audiences, previews
+from msvs.api.campaigns import approvals, audiences, previews
 from msvs.api.campaigns.audiences import Members
 from msvs.api.campaigns.checks import check_campaign_sender, check_contact_cap, check_local_time, check_pace
 from msvs.api.campaigns.exclusions import check_exclusions, check_kept, find_kept
@@ -81,6 +81,9 @@ RESUME_MESSAGES = 100
 # How far a running campaign's need is counted.
 MOST_PROMISED = 1000
 
+# What changes nothing of what goes to whom.
+INTERNAL = frozenset(("name", "tags", "version"))
+
 EDITABLE = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED)
 TERMINAL = (CampaignStatus.COMPLETED, CampaignStatus.CANCELED, CampaignStatus.FAILED)
 RUNNING = (CampaignStatus.PREPARING, CampaignStatus.SENDING)
@@ -132,6 +135,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         members = await _launch(ctx, campaign, workspace, found_rates, due_at, now)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now, members)
     await campaign.save(force_create=True)
+    await approvals.announce_request(campaign, now)
     return campaign
 
 
@@ -143,7 +147,8 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
     campaign = await _lock(ctx, id)
-    if campaign.status not in EDITABLE:
+    is_waiting = approvals.is_waiting(campaign)
+    if campaign.status not in EDITABLE and not is_waiting:
         raise Conflict(
             f"The campaign is {campaign.status}: it cannot be changed any more.", code=ErrorCode.CAMPAIGN_BEGUN
         )
@@ -152,12 +157,27 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
         return campaign
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     data = await with_texts(ctx, data)
+    if is_waiting:
+        approvals.release(campaign, now)
     await _change(ctx, campaign, data, workspace, now)
+    is_asked_again = is_waiting or _changes_sending(data)
+    if campaign.status != CampaignStatus.DRAFT and is_asked_again:
+        if is_waiting:
+            approvals.release(campaign, now)
+        await approvals.hold_at_launch(ctx, campaign, workspace, now)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now)
     await campaign.save()
+    if is_asked_again:
+        await approvals.announce_request(campaign, now)
     if campaign.status != CampaignStatus.DRAFT:
         notify_after_commit(WorkQueue.CAMPAIGNS)
     return campaign
+
+
+def _changes_sending(data: UpdateCampaign) -> bool:
+    """Return whether changes are of more than what the team calls a campaign: they withdraw its approval."""
+    told = msgspec.structs.asdict(data)
+    return any(value is not msgspec.UNSET for name, value in told.items() if name not in INTERNAL)
 
 
 async def _change(ctx: Context, campaign: Campaign, data: UpdateCampaign, workspace: Workspace, now: datetime) -> None:
@@ -241,7 +261,9 @@ async def launch_campaign(
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     members = await _launch(ctx, campaign, workspace, found_rates, due_at, now)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now, members)
-    await campaign.save(update_fields=["status", "scheduled_at", "guard_rails", "warnings"])
+    changed = ["status", "resume_status", "pause_reason", "approval", "launched_by"]
+    await campaign.save(update_fields=[*changed, "scheduled_at", "guard_rails", "warnings"])
+    await approvals.announce_request(campaign, now)
     return campaign
 
 
@@ -409,6 +431,8 @@ async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.PAUSED:
         raise Conflict(f"The campaign is {campaign.status}, not paused.", code=ErrorCode.CAMPAIGN_NOT_PAUSED)
+    if approvals.is_unapproved(campaign):
+        raise Conflict("The campaign waits for the approval of a second person.", code=ErrorCode.APPROVAL_REQUIRED)
     require_carrier(ctx.services, ctx.livemode)
     if campaign.pause_reason == EXCLUSION_MISSING:
         campaign.exclusions = await find_kept(ctx, campaign.exclusions)
@@ -580,6 +604,7 @@ async def _launch(
     starts_now = due_at <= now
     members = await _check_credits(ctx, campaign, workspace, found_rates) if starts_now and ctx.livemode else None
     campaign.status = CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED
+    await approvals.hold_at_launch(ctx, campaign, workspace, now)
     if starts_now:
         notify_after_commit(WorkQueue.CAMPAIGNS)
     return members

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.ab_tests import end_test
+from msvs.api.campaigns.approvals import announce_request, hold, is_unapproved, outgrown
 from msvs.api.campaigns.campaigns import pause_start, record_campaign_event
 from msvs.api.campaigns.exclusions import find_kept
 from msvs.api.campaigns.preflights import find_tripped
@@ -91,8 +92,8 @@ async def due_campaigns(now: datetime) -> list[UUID]:
 START_ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('start:' || $1::uuid, 0))"
 FIND_ROW_VERSION = "SELECT xmin::text FROM campaigns WHERE id = $1"
 ADVANCE = """
-UPDATE campaigns SET status = 'preparing', started_at = $3, interval_seconds = $4, audience_until = $5,
-    audience_after = $6, audience_count = $7
+UPDATE campaigns SET status = $8, started_at = $3, interval_seconds = $4, audience_until = $5, audience_after = $6,
+    audience_count = $7, resume_status = $9, pause_reason = $10, approval = $11::jsonb
 WHERE id = $1 AND xmin::text = $2
 """
 
@@ -123,6 +124,9 @@ async def _start(services: Services, campaign_id: UUID, now: datetime, limit: in
         return None
     if campaign.started_at is not None:
         return True
+    if is_unapproved(campaign):
+        # Nothing sets it going without one; this is the last gate before its messages.
+        return None
     if campaign.status == CampaignStatus.SCHEDULED:
         assert campaign.scheduled_at is not None
         if campaign.scheduled_at > now:
@@ -143,7 +147,10 @@ async def _start(services: Services, campaign_id: UUID, now: datetime, limit: in
             return None
     is_fixed = await audiences.fix_chunk(services, campaign, limit=limit)
     campaign.status = CampaignStatus.PREPARING
-    if is_fixed:
+    too_many = await outgrown(services, campaign) if is_fixed else None
+    if too_many is not None:
+        hold(campaign, campaign.launched_by, too_many, now)
+    elif is_fixed:
         _begin(campaign, now)
     advanced = await execute(
         ADVANCE,
@@ -154,9 +161,16 @@ async def _start(services: Services, campaign_id: UUID, now: datetime, limit: in
         campaign.audience_until,
         campaign.audience_after,
         campaign.audience_count,
+        campaign.status.value,
+        None if campaign.resume_status is None else campaign.resume_status.value,
+        campaign.pause_reason,
+        campaign.approval,
     )
     if not advanced:
         raise _Overtaken
+    if too_many is not None:
+        await announce_request(campaign, now)
+        return None
     if is_fixed:
         await record_campaign_event(EventType.CAMPAIGN_STARTED, campaign, now)
     return is_fixed

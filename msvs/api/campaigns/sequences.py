@@ -13,6 +13,7 @@ from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.campaigns import sequence_stats as statistics
+from msvs.api.campaigns.approvals import require_second_person
 from msvs.api.campaigns.checks import check_campaign_sender, check_local_time
 from msvs.api.campaigns.exclusions import known_ids
 from msvs.api.campaigns.sequence_requests import (
@@ -83,6 +84,7 @@ async def create_sequence(ctx: Context, data: CreateSequence) -> MessageSequence
         livemode=ctx.livemode,
         name=read_name(data.name, param="name", maximum=MAX_NAME),
         definition=kept_definition(definition),
+        changed_by=ctx.actor,
     )
 
 
@@ -104,7 +106,8 @@ async def update_sequence(ctx: Context, id: UUID, data: UpdateSequence) -> Messa
     row.definition = kept_definition(definition)
     if data.name is not UNSET:
         row.name = read_name(data.name, param="name", maximum=MAX_NAME)
-    await row.save(update_fields=["name", "definition", "updated_at"])
+    row.changed_by = ctx.actor
+    await row.save(update_fields=["name", "definition", "changed_by", "updated_at"])
     return row
 
 
@@ -162,6 +165,9 @@ async def publish_sequence(ctx: Context, id: UUID) -> MessageSequence:
     _check_complete(definition)
     require_carrier(ctx.services, ctx.livemode)
     settings = await find_settings(ctx)
+    if settings.approval_threshold is not None:
+        # Whom a sequence will reach is not known when it is published.
+        await require_second_person(ctx, row.changed_by)
     sender = await check_campaign_sender(ctx, settings, definition.from_)
     if row.number:
         last = await scoped(ctx, SequenceVersion).get(sequence_id=id, number=row.number)

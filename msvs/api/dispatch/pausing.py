@@ -17,6 +17,7 @@ MISSED = "missed"
 EXCLUSION_MISSING = "exclusion_missing"
 GUARD_RAIL = "guard_rail"
 MANUAL = "manual"
+APPROVAL_REQUIRED = "approval_required"
 
 
 async def pause_for_credits(campaign_id: UUID, left: caps.Spendable, now: datetime) -> None:

@@ -31,6 +31,8 @@ class NotificationKind(StrEnum):
     CREDITS_LOW = "credits_low"
     CAMPAIGN_COMPLETED = "campaign_completed"
     CAMPAIGN_PAUSED = "campaign_paused"
+    APPROVAL_REQUESTED = "approval_requested"
+    APPROVAL_DECIDED = "approval_decided"
     IMPORT_ENDED = "import_ended"
     LIST_SYNC_STOPPED = "list_sync_stopped"
     WEBHOOK_DISABLED = "webhook_disabled"
@@ -46,6 +48,8 @@ TOLD: Mapping[NotificationKind, Permission] = {
     NotificationKind.CREDITS_LOW: Permission.CAMPAIGNS_WRITE,
     NotificationKind.CAMPAIGN_COMPLETED: Permission.CAMPAIGNS_READ,
     NotificationKind.CAMPAIGN_PAUSED: Permission.CAMPAIGNS_READ,
+    NotificationKind.APPROVAL_REQUESTED: Permission.CAMPAIGNS_APPROVE,
+    NotificationKind.APPROVAL_DECIDED: Permission.CAMPAIGNS_READ,
     NotificationKind.IMPORT_ENDED: Permission.CONTACTS_WRITE,
     NotificationKind.LIST_SYNC_STOPPED: Permission.CONTACTS_WRITE,
     NotificationKind.WEBHOOK_DISABLED: Permission.WEBHOOKS_WRITE,
@@ -69,6 +73,8 @@ MAILED_AT_FIRST = frozenset(
     (
         NotificationKind.CREDITS_LOW,
         NotificationKind.CAMPAIGN_PAUSED,
+        NotificationKind.APPROVAL_REQUESTED,
+        NotificationKind.APPROVAL_DECIDED,
         NotificationKind.LIST_SYNC_STOPPED,
         NotificationKind.WEBHOOK_DISABLED,
         NotificationKind.SENDER_REMOVED,
@@ -179,6 +185,13 @@ def notice_of(type: str, workspace_id: UUID, livemode: bool, data: Resource) -> 
             return Notice(NotificationKind.CAMPAIGN_COMPLETED, *place, data.id, data.name, count=count)
         case "campaign.paused", CampaignResource() if data.pause_reason != "manual":
             return Notice(NotificationKind.CAMPAIGN_PAUSED, *place, data.id, data.name, data.pause_reason)
+        case "campaign.approval_requested", CampaignResource(approval=approval) if approval is not None:
+            count, asker = approval.recipient_count, ids.decode_id(ids.USER, approval.requested_by or "")
+            return Notice(NotificationKind.APPROVAL_REQUESTED, *place, data.id, data.name, count=count, but=asker)
+        case (("campaign.approved" | "campaign.rejected"), CampaignResource(approval=approval)) if approval is not None:
+            asker = ids.decode_id(ids.USER, approval.requested_by or "")
+            only = [] if asker is None else [asker]
+            return Notice(NotificationKind.APPROVAL_DECIDED, *place, data.id, data.name, approval.state, only=only)
         case "webhook.disabled", WebhookResource():
             # The rest of an address may hold a secret.
             host = urlsplit(data.url).hostname

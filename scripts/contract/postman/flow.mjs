@@ -144,6 +144,7 @@ export const FLOW = {
   chooseWinner: { path: { id: "tested_campaign_id" }, needs: "tested_campaign_id" },
   reconcileCampaign: { path: { id: "campaign_id" } },
   cancelCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
+  requestCampaignApproval: { path: { id: "rejected_campaign_id" }, needs: "rejected_campaign_id" },
   archiveCampaign: { path: { id: "spare_campaign_id" } },
   unarchiveCampaign: { path: { id: "spare_campaign_id" } },
   pauseCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },

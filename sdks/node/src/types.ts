@@ -59,6 +59,12 @@ export type BulkActionStatus =
   | "failed"
   | Open;
 
+export type CampaignApprovalState =
+  | "required"
+  | "approved"
+  | "rejected"
+  | Open;
+
 export type CampaignPauseReason =
   | "insufficient_credits"
   | "daily_cap"
@@ -66,6 +72,7 @@ export type CampaignPauseReason =
   | "exclusion_missing"
   | "manual"
   | "guard_rail"
+  | "approval_required"
   | Open;
 
 export type CampaignStatus =
@@ -173,6 +180,10 @@ export type ErrorCode =
   | "api_key_malformed"
   | "api_key_missing"
   | "api_key_revoked"
+  | "approval_decided"
+  | "approval_own"
+  | "approval_required"
+  | "approvers_missing"
   | "billing_closed"
   | "body_empty"
   | "body_too_long"
@@ -317,6 +328,9 @@ export type EventType =
   | "campaign.paused"
   | "campaign.resumed"
   | "campaign.canceled"
+  | "campaign.approval_requested"
+  | "campaign.approved"
+  | "campaign.rejected"
   | "campaign.tested"
   | "campaign.winner_chosen"
   | "sequence.published"
@@ -658,6 +672,9 @@ export type SubscribedEvent =
   | "campaign.paused"
   | "campaign.resumed"
   | "campaign.canceled"
+  | "campaign.approval_requested"
+  | "campaign.approved"
+  | "campaign.rejected"
   | "campaign.tested"
   | "campaign.winner_chosen"
   | "sequence.published"
@@ -1229,8 +1246,8 @@ export interface Campaign {
   /** The status. */
   status: CampaignStatus;
   /**
-   * Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or `guard_rail`;
-   * null unless it is.
+   * Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing`, `guard_rail` or
+   * `approval_required`; null unless it is.
    */
   pause_reason: CampaignPauseReason | null;
   stats: CampaignStats;
@@ -1281,6 +1298,51 @@ export interface Campaign {
   tags: Array<string>;
   /** When it was archived; null if it is not. */
   archived_at: string | null;
+  /** Its approval by a second person; null if it needs none. */
+  approval: CampaignApproval | null;
+}
+
+/** The approval of a campaign by a second person. */
+export interface CampaignApproval {
+  /**
+   * `required` while it waits, paused with `approval_required`; `approved`; or `rejected`, which leaves it paused
+   * until it is changed, asked for again or canceled.
+   */
+  state: CampaignApprovalState;
+  /** The most recipients that it goes to with this approval. */
+  recipient_count: number;
+  /** Who launched it, or changed it last: the id of a user or an API key; null if unknown. */
+  requested_by: string | null;
+  /** When that was. */
+  requested_at: string;
+  /** Who decided: the id of a user; null before that. */
+  decided_by: string | null;
+  /** When that was; null before that. */
+  decided_at: string | null;
+  /** The comment on the decision; null if there is none. */
+  comment: string | null;
+}
+
+/** Campaign waits for the approval of a second person. */
+export interface CampaignApprovalRequestedEvent {
+  id: string;
+  object: "event";
+  type: "campaign.approval_requested";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Campaign;
+}
+
+/** Campaign approved by a second person. */
+export interface CampaignApprovedEvent {
+  id: string;
+  object: "event";
+  type: "campaign.approved";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Campaign;
 }
 
 /** The audience of a campaign: the union of lists, a segment and single contacts. */
@@ -1455,6 +1517,17 @@ export interface CampaignPreview {
   sample_size: number;
   warnings: Array<SendWarning>;
   refusal: Refusal | null;
+}
+
+/** Campaign rejected; `data.approval.comment` tells why. */
+export interface CampaignRejectedEvent {
+  id: string;
+  object: "event";
+  type: "campaign.rejected";
+  livemode: boolean;
+  api_version: "v1";
+  created_at: string;
+  data: Campaign;
 }
 
 /** Campaign resumed. */
@@ -4080,6 +4153,8 @@ export interface Workspace {
    * before it; 0 for never.
    */
   message_window_hours: number;
+  /** Campaigns to more recipients need a second person's approval; null for none. */
+  approval_threshold: number | null;
   /** Whether campaigns send only in the daytime of the recipient by default. */
   quiet_hours: boolean;
   /** The IANA time zone. */
@@ -4134,6 +4209,9 @@ export type KnownEvent =
   | CampaignPausedEvent
   | CampaignResumedEvent
   | CampaignCanceledEvent
+  | CampaignApprovalRequestedEvent
+  | CampaignApprovedEvent
+  | CampaignRejectedEvent
   | CampaignTestedEvent
   | CampaignWinnerChosenEvent
   | SequencePublishedEvent
@@ -4181,6 +4259,9 @@ export const EVENT_TYPES: readonly string[] = [
   "campaign.paused",
   "campaign.resumed",
   "campaign.canceled",
+  "campaign.approval_requested",
+  "campaign.approved",
+  "campaign.rejected",
   "campaign.tested",
   "campaign.winner_chosen",
   "sequence.published",

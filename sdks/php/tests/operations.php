@@ -32,6 +32,7 @@ return [
     'cancelCampaign' => ['campaigns', 'cancel', ['id'], false],
     'pauseCampaign' => ['campaigns', 'pause', ['id'], false],
     'resumeCampaign' => ['campaigns', 'resume', ['id'], false],
+    'requestCampaignApproval' => ['campaigns', 'requestApproval', ['id'], false],
     'archiveCampaign' => ['campaigns', 'archive', ['id'], false],
     'unarchiveCampaign' => ['campaigns', 'unarchive', ['id'], false],
     'createSequence' => ['sequences', 'create', [], true],

@@ -30,6 +30,7 @@ OPERATIONS = {
   "cancelCampaign" => [:campaigns, :cancel, %w[id], false],
   "pauseCampaign" => [:campaigns, :pause, %w[id], false],
   "resumeCampaign" => [:campaigns, :resume, %w[id], false],
+  "requestCampaignApproval" => [:campaigns, :request_approval, %w[id], false],
   "archiveCampaign" => [:campaigns, :archive, %w[id], false],
   "unarchiveCampaign" => [:campaigns, :unarchive, %w[id], false],
   "createSequence" => [:sequences, :create, %w[], false],

@@ -27,6 +27,9 @@ export function Events({ id, status }: { id: string; status: string }) {
     CAMPAIGN_PAUSED: t`It was paused`,
     CAMPAIGN_RESUMED: t`It was resumed`,
     CAMPAIGN_CANCELED: t`It was canceled`,
+    CAMPAIGN_APPROVAL_REQUESTED: t`It waits for approval`,
+    CAMPAIGN_APPROVED: t`It was approved`,
+    CAMPAIGN_REJECTED: t`It was rejected`,
     CAMPAIGN_TESTED: t`Its texts were tested`,
     CAMPAIGN_WINNER_CHOSEN: t`The text that won was chosen`,
   };

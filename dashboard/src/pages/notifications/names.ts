@@ -14,6 +14,8 @@ export function useKindNames(): Record<NotificationKind, string> {
     CREDITS_LOW: t`Credits run low`,
     CAMPAIGN_COMPLETED: t`A campaign is complete`,
     CAMPAIGN_PAUSED: t`The service paused a campaign`,
+    APPROVAL_REQUESTED: t`A campaign waits for approval`,
+    APPROVAL_DECIDED: t`Your campaign was approved or rejected`,
     IMPORT_ENDED: t`An import ended`,
     LIST_SYNC_STOPPED: t`A list is no longer synced`,
     WEBHOOK_DISABLED: t`A webhook was disabled`,
@@ -54,6 +56,10 @@ export function useTextOf() {
         return t`${what} is complete: ${number} delivered.`;
       case "CAMPAIGN_PAUSED":
         return t`${what} was paused: ${why}.`;
+      case "APPROVAL_REQUESTED":
+        return t`${what} waits for your approval: it goes to ${number} recipients.`;
+      case "APPROVAL_DECIDED":
+        return reason === "approved" ? t`${what} was approved.` : t`${what} was rejected.`;
       case "IMPORT_ENDED":
         return reason === "completed" ? t`${what} is imported.` : reason === "failed" ? t`${what} could not be imported.` : t`The import of ${what} ended.`;
       case "LIST_SYNC_STOPPED":

@@ -6,6 +6,8 @@ export const ICONS: Record<NotificationKind, IconName> = {
   CREDITS_LOW: "credits",
   CAMPAIGN_COMPLETED: "campaign",
   CAMPAIGN_PAUSED: "pause",
+  APPROVAL_REQUESTED: "pause",
+  APPROVAL_DECIDED: "campaign",
   IMPORT_ENDED: "imports",
   LIST_SYNC_STOPPED: "warning",
   WEBHOOK_DISABLED: "developers",
@@ -22,6 +24,8 @@ export function placeOf({ kind, subjectId }: Pick<NotificationRowFragment, "kind
   switch (kind) {
     case "CAMPAIGN_COMPLETED":
     case "CAMPAIGN_PAUSED":
+    case "APPROVAL_REQUESTED":
+    case "APPROVAL_DECIDED":
       return { to: `/campaigns/${id}`, isOfMode: true };
     case "IMPORT_ENDED":
       return { to: `/imports/${id}`, isOfMode: true };

@@ -143,6 +143,9 @@ var Calls = map[string]Call{
 	"resumeCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Campaigns.Resume(ctx, args.text("id"), options...)
 	},
+	"requestCampaignApproval": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
+		return c.Campaigns.RequestApproval(ctx, args.text("id"), options...)
+	},
 	"archiveCampaign": func(ctx context.Context, c *massivesms.Client, args Arguments, options ...massivesms.RequestOption) (any, error) {
 		return c.Campaigns.Archive(ctx, args.text("id"), options...)
 	},

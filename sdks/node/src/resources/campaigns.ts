@@ -408,6 +408,11 @@ export class CampaignsResource {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/resume`, { options });
   }
 
+  /** Ask once more for the approval of a campaign that was rejected. */
+  requestApproval(id: string, options: RequestOptions = {}): Promise<Result<Campaign>> {
+    return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/request_approval`, { options });
+  }
+
   /** Archive a campaign that has ended. */
   archive(id: string, options: RequestOptions = {}): Promise<Result<Campaign>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}/archive`, { options });

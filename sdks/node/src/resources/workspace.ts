@@ -42,6 +42,11 @@ export interface WorkspaceUpdateParams {
    * before it; 0 for never.
    */
   message_window_hours?: number;
+  /**
+   * Campaigns to more recipients wait until a second owner or admin approves them, and sequences are published by
+   * another person than wrote them; null for none.
+   */
+  approval_threshold?: number | null;
   /** Whether campaigns keep quiet hours by default. */
   quiet_hours?: boolean;
   /** An IANA time zone such as America/New_York. */

@@ -17,4 +17,5 @@ final class CampaignPauseReason
     public const EXCLUSION_MISSING = 'exclusion_missing';
     public const MANUAL = 'manual';
     public const GUARD_RAIL = 'guard_rail';
+    public const APPROVAL_REQUIRED = 'approval_required';
 }

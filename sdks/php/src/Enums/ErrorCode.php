@@ -19,6 +19,10 @@ final class ErrorCode
     public const API_KEY_MALFORMED = 'api_key_malformed';
     public const API_KEY_MISSING = 'api_key_missing';
     public const API_KEY_REVOKED = 'api_key_revoked';
+    public const APPROVAL_DECIDED = 'approval_decided';
+    public const APPROVAL_OWN = 'approval_own';
+    public const APPROVAL_REQUIRED = 'approval_required';
+    public const APPROVERS_MISSING = 'approvers_missing';
     public const BILLING_CLOSED = 'billing_closed';
     public const BODY_EMPTY = 'body_empty';
     public const BODY_TOO_LONG = 'body_too_long';

@@ -29,6 +29,9 @@ final class EventType
     public const CAMPAIGN_PAUSED = 'campaign.paused';
     public const CAMPAIGN_RESUMED = 'campaign.resumed';
     public const CAMPAIGN_CANCELED = 'campaign.canceled';
+    public const CAMPAIGN_APPROVAL_REQUESTED = 'campaign.approval_requested';
+    public const CAMPAIGN_APPROVED = 'campaign.approved';
+    public const CAMPAIGN_REJECTED = 'campaign.rejected';
     public const CAMPAIGN_TESTED = 'campaign.tested';
     public const CAMPAIGN_WINNER_CHOSEN = 'campaign.winner_chosen';
     public const SEQUENCE_PUBLISHED = 'sequence.published';

@@ -22,7 +22,7 @@ use MassiveSMS\Model;
  * @property-read Exclusions|null $exclude
  * @property-read string $status The status.
  * @property-read string|null $pause_reason Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`,
- * `exclusion_missing` or `guard_rail`; null unless it is.
+ * `exclusion_missing`, `guard_rail` or `approval_required`; null unless it is.
  * @property-read CampaignStats $stats
  * @property-read array<string, mixed> $metadata Your own values, as you gave them.
  * @property-read list<SendWarning> $warnings Warnings about delays, costs or recipients that it does not reach, as of
@@ -55,6 +55,7 @@ use MassiveSMS\Model;
  * @property-read AbTest|null $ab_test Its A/B test, if it has one.
  * @property-read list<string> $tags Its tags, in order.
  * @property-read \DateTimeImmutable|null $archived_at When it was archived; null if it is not.
+ * @property-read CampaignApproval|null $approval Its approval by a second person; null if it needs none.
  */
 final class Campaign extends Model
 {
@@ -73,5 +74,6 @@ final class Campaign extends Model
         'guard_rails' => GuardRails::class,
         'ab_test' => AbTest::class,
         'archived_at' => 'time',
+        'approval' => CampaignApproval::class,
     ];
 }

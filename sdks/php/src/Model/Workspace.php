@@ -34,6 +34,8 @@ use MassiveSMS\Model;
  * before it; 0 for never.
  * @property-read int $message_window_hours Without such a click, a conversion is attributed to the last message
  * delivered to the contact in so many hours before it; 0 for never.
+ * @property-read int|null $approval_threshold Campaigns to more recipients need a second person's approval; null for
+ * none.
  * @property-read bool $quiet_hours Whether campaigns send only in the daytime of the recipient by default.
  * @property-read string $timezone The IANA time zone.
  * @property-read int $low_balance_threshold The balance below which `credits.low` is sent.

@@ -596,6 +596,26 @@ final class Campaigns extends Resource
     }
 
     /**
+     * Ask once more for the approval of a campaign that was rejected.
+     *
+     * @param string $id The resource's id.
+     * @param RequestOptions $options
+     */
+    public function requestApproval(string $id, array $options = []): Model\Campaign
+    {
+        return $this->fetch(
+            Model\Campaign::class,
+            'POST',
+            '/v1/campaigns/{id}/request_approval',
+            ['id' => $id],
+            [],
+            [],
+            null,
+            $options,
+        );
+    }
+
+    /**
      * Archive a campaign that has ended.
      *
      * @param string $id The resource's id.

@@ -55,6 +55,7 @@ final class Workspace extends Resource
      *     unreachable_after?: int|null,
      *     click_window_hours?: int,
      *     message_window_hours?: int,
+     *     approval_threshold?: int|null,
      *     quiet_hours?: bool,
      *     timezone?: string,
      *     low_balance_threshold?: int,
@@ -82,6 +83,8 @@ final class Workspace extends Resource
      * for never.
      * - `message_window_hours`: Without such a click, a conversion is attributed to the last message delivered to the
      * contact in so many hours before it; 0 for never.
+     * - `approval_threshold`: Campaigns to more recipients wait until a second owner or admin approves them, and
+     * sequences are published by another person than wrote them; null for none.
      * - `quiet_hours`: Whether campaigns keep quiet hours by default.
      * - `timezone`: An IANA time zone such as America/New_York.
      * - `low_balance_threshold`: The balance below which `credits.low` is sent.

@@ -77,6 +77,14 @@ BulkActionStatus = (
     ]
     | str
 )
+CampaignApprovalState = (
+    Literal[
+        "required",
+        "approved",
+        "rejected",
+    ]
+    | str
+)
 CampaignPauseReason = (
     Literal[
         "insufficient_credits",
@@ -85,6 +93,7 @@ CampaignPauseReason = (
         "exclusion_missing",
         "manual",
         "guard_rail",
+        "approval_required",
     ]
     | str
 )
@@ -220,6 +229,10 @@ ErrorCode = (
         "api_key_malformed",
         "api_key_missing",
         "api_key_revoked",
+        "approval_decided",
+        "approval_own",
+        "approval_required",
+        "approvers_missing",
         "billing_closed",
         "body_empty",
         "body_too_long",
@@ -368,6 +381,9 @@ EventType = (
         "campaign.paused",
         "campaign.resumed",
         "campaign.canceled",
+        "campaign.approval_requested",
+        "campaign.approved",
+        "campaign.rejected",
         "campaign.tested",
         "campaign.winner_chosen",
         "sequence.published",
@@ -779,6 +795,9 @@ SubscribedEvent = (
         "campaign.paused",
         "campaign.resumed",
         "campaign.canceled",
+        "campaign.approval_requested",
+        "campaign.approved",
+        "campaign.rejected",
         "campaign.tested",
         "campaign.winner_chosen",
         "sequence.published",
@@ -1281,6 +1300,7 @@ class Campaign(Model):
         "utm": "Utm",
         "guard_rails": "GuardRails",
         "ab_test": "AbTest",
+        "approval": "CampaignApproval",
     }
     id: str
     object: Literal["campaign"]
@@ -1299,8 +1319,8 @@ class Campaign(Model):
     status: CampaignStatus
     """The status."""
     pause_reason: CampaignPauseReason | None
-    """Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or `guard_rail`;
-    null unless it is."""
+    """Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing`, `guard_rail` or
+    `approval_required`; null unless it is."""
     stats: CampaignStats
     metadata: dict[str, str | float | bool | None]
     """Your own values, as you gave them."""
@@ -1347,6 +1367,54 @@ class Campaign(Model):
     """Its tags, in order."""
     archived_at: str | None
     """When it was archived; null if it is not."""
+    approval: CampaignApproval | None
+    """Its approval by a second person; null if it needs none."""
+
+
+class CampaignApproval(Model):
+    """The approval of a campaign by a second person."""
+
+    state: CampaignApprovalState
+    """`required` while it waits, paused with `approval_required`; `approved`; or `rejected`, which leaves it paused
+    until it is changed, asked for again or canceled."""
+    recipient_count: int
+    """The most recipients that it goes to with this approval."""
+    requested_by: str | None
+    """Who launched it, or changed it last: the id of a user or an API key; null if unknown."""
+    requested_at: str
+    """When that was."""
+    decided_by: str | None
+    """Who decided: the id of a user; null before that."""
+    decided_at: str | None
+    """When that was; null before that."""
+    comment: str | None
+    """The comment on the decision; null if there is none."""
+
+
+class CampaignApprovalRequestedEvent(Model):
+    """Campaign waits for the approval of a second person."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Campaign"}
+    id: str
+    object: Literal["event"]
+    type: Literal["campaign.approval_requested"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Campaign
+
+
+class CampaignApprovedEvent(Model):
+    """Campaign approved by a second person."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Campaign"}
+    id: str
+    object: Literal["event"]
+    type: Literal["campaign.approved"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Campaign
 
 
 class CampaignAudience(Model):
@@ -1554,6 +1622,19 @@ class CampaignPreview(Model):
     """The number of recipients whose message was rendered."""
     warnings: list[SendWarning]
     refusal: Refusal | None
+
+
+class CampaignRejectedEvent(Model):
+    """Campaign rejected; `data.approval.comment` tells why."""
+
+    _nested: ClassVar[Mapping[str, str]] = {"data": "Campaign"}
+    id: str
+    object: Literal["event"]
+    type: Literal["campaign.rejected"]
+    livemode: bool
+    api_version: Literal["v1"]
+    created_at: str
+    data: Campaign
 
 
 class CampaignResumedEvent(Model):
@@ -4365,6 +4446,8 @@ class Workspace(Model):
     message_window_hours: int
     """Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
     before it; 0 for never."""
+    approval_threshold: int | None
+    """Campaigns to more recipients need a second person's approval; null for none."""
     quiet_hours: bool
     """Whether campaigns send only in the daytime of the recipient by default."""
     timezone: str
@@ -4417,6 +4500,9 @@ Event = Union[  # noqa: UP007
     CampaignPausedEvent,
     CampaignResumedEvent,
     CampaignCanceledEvent,
+    CampaignApprovalRequestedEvent,
+    CampaignApprovedEvent,
+    CampaignRejectedEvent,
     CampaignTestedEvent,
     CampaignWinnerChosenEvent,
     SequencePublishedEvent,
@@ -4461,6 +4547,9 @@ EVENTS: Mapping[str, type[Model]] = {
     "campaign.paused": CampaignPausedEvent,
     "campaign.resumed": CampaignResumedEvent,
     "campaign.canceled": CampaignCanceledEvent,
+    "campaign.approval_requested": CampaignApprovalRequestedEvent,
+    "campaign.approved": CampaignApprovedEvent,
+    "campaign.rejected": CampaignRejectedEvent,
     "campaign.tested": CampaignTestedEvent,
     "campaign.winner_chosen": CampaignWinnerChosenEvent,
     "sequence.published": SequencePublishedEvent,

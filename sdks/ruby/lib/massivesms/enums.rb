@@ -64,6 +64,13 @@ module MassiveSMS
     FAILED = "failed"
   end
 
+  # Values of CampaignApprovalState.
+  module CampaignApprovalState
+    REQUIRED = "required"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+  end
+
   # Values of CampaignPauseReason.
   module CampaignPauseReason
     INSUFFICIENT_CREDITS = "insufficient_credits"
@@ -72,6 +79,7 @@ module MassiveSMS
     EXCLUSION_MISSING = "exclusion_missing"
     MANUAL = "manual"
     GUARD_RAIL = "guard_rail"
+    APPROVAL_REQUIRED = "approval_required"
   end
 
   # Values of CampaignStatus.
@@ -193,6 +201,10 @@ module MassiveSMS
     API_KEY_MALFORMED = "api_key_malformed"
     API_KEY_MISSING = "api_key_missing"
     API_KEY_REVOKED = "api_key_revoked"
+    APPROVAL_DECIDED = "approval_decided"
+    APPROVAL_OWN = "approval_own"
+    APPROVAL_REQUIRED = "approval_required"
+    APPROVERS_MISSING = "approvers_missing"
     BILLING_CLOSED = "billing_closed"
     BODY_EMPTY = "body_empty"
     BODY_TOO_LONG = "body_too_long"
@@ -339,6 +351,9 @@ module MassiveSMS
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
+    CAMPAIGN_APPROVAL_REQUESTED = "campaign.approval_requested"
+    CAMPAIGN_APPROVED = "campaign.approved"
+    CAMPAIGN_REJECTED = "campaign.rejected"
     CAMPAIGN_TESTED = "campaign.tested"
     CAMPAIGN_WINNER_CHOSEN = "campaign.winner_chosen"
     SEQUENCE_PUBLISHED = "sequence.published"
@@ -715,6 +730,9 @@ module MassiveSMS
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_CANCELED = "campaign.canceled"
+    CAMPAIGN_APPROVAL_REQUESTED = "campaign.approval_requested"
+    CAMPAIGN_APPROVED = "campaign.approved"
+    CAMPAIGN_REJECTED = "campaign.rejected"
     CAMPAIGN_TESTED = "campaign.tested"
     CAMPAIGN_WINNER_CHOSEN = "campaign.winner_chosen"
     SEQUENCE_PUBLISHED = "sequence.published"

@@ -43,6 +43,9 @@ module MassiveSMS
       "campaign.paused" => :CampaignPausedEvent,
       "campaign.resumed" => :CampaignResumedEvent,
       "campaign.canceled" => :CampaignCanceledEvent,
+      "campaign.approval_requested" => :CampaignApprovalRequestedEvent,
+      "campaign.approved" => :CampaignApprovedEvent,
+      "campaign.rejected" => :CampaignRejectedEvent,
       "campaign.tested" => :CampaignTestedEvent,
       "campaign.winner_chosen" => :CampaignWinnerChosenEvent,
       "sequence.published" => :SequencePublishedEvent,
@@ -270,8 +273,8 @@ module MassiveSMS
     field :exclude, :Exclusions
     # The status.
     field :status
-    # Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing` or `guard_rail`;
-    # null unless it is.
+    # Why it is paused: `manual`, `insufficient_credits`, `daily_cap`, `missed`, `exclusion_missing`, `guard_rail` or
+    # `approval_required`; null unless it is.
     field :pause_reason
     field :stats, :CampaignStats
     # Your own values, as you gave them.
@@ -319,6 +322,49 @@ module MassiveSMS
     field :tags
     # When it was archived; null if it is not.
     field :archived_at, :time
+    # Its approval by a second person; null if it needs none.
+    field :approval, :CampaignApproval
+  end
+
+  # The approval of a campaign by a second person.
+  class CampaignApproval < Model
+    # `required` while it waits, paused with `approval_required`; `approved`; or `rejected`, which leaves it paused
+    # until it is changed, asked for again or canceled.
+    field :state
+    # The most recipients that it goes to with this approval.
+    field :recipient_count
+    # Who launched it, or changed it last: the id of a user or an API key; null if unknown.
+    field :requested_by
+    # When that was.
+    field :requested_at, :time
+    # Who decided: the id of a user; null before that.
+    field :decided_by
+    # When that was; null before that.
+    field :decided_at, :time
+    # The comment on the decision; null if there is none.
+    field :comment
+  end
+
+  # Campaign waits for the approval of a second person.
+  class CampaignApprovalRequestedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Campaign
+  end
+
+  # Campaign approved by a second person.
+  class CampaignApprovedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Campaign
   end
 
   # The audience of a campaign: the union of lists, a segment and single contacts.
@@ -489,6 +535,17 @@ module MassiveSMS
     field :sample_size
     field :warnings, [:SendWarning]
     field :refusal, :Refusal
+  end
+
+  # Campaign rejected; `data.approval.comment` tells why.
+  class CampaignRejectedEvent < Event
+    field :id
+    field :object
+    field :type
+    field :livemode
+    field :api_version
+    field :created_at, :time
+    field :data, :Campaign
   end
 
   # Campaign resumed.
@@ -3004,6 +3061,8 @@ module MassiveSMS
     # Without such a click, a conversion is attributed to the last message delivered to the contact in so many hours
     # before it; 0 for never.
     field :message_window_hours
+    # Campaigns to more recipients need a second person's approval; null for none.
+    field :approval_threshold
     # Whether campaigns send only in the daytime of the recipient by default.
     field :quiet_hours
     # The IANA time zone.

@@ -14,6 +14,9 @@ module MassiveSMS
     BulkActionCompletedEvent
     BulkFault
     Campaign
+    CampaignApproval
+    CampaignApprovalRequestedEvent
+    CampaignApprovedEvent
     CampaignAudience
     CampaignCanceledEvent
     CampaignCompletedEvent
@@ -23,6 +26,7 @@ module MassiveSMS
     CampaignPausedEvent
     CampaignPreflight
     CampaignPreview
+    CampaignRejectedEvent
     CampaignResumedEvent
     CampaignStartedEvent
     CampaignStats
@@ -190,6 +194,7 @@ module MassiveSMS
     AutoTopUpOffReason
     BulkActionAction
     BulkActionStatus
+    CampaignApprovalState
     CampaignPauseReason
     CampaignStatus
     CheckoutStatus

@@ -109,7 +109,7 @@ _samples = {
         ': "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "co'
         'mpleted_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown"'
         ': "never", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d'
-        '2e4b687", "tags": ["launch"], "archived_at": null}}'
+        '2e4b687", "tags": ["launch"], "archived_at": null, "approval": null}}'
     ),
     "campaign.completed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.completed", '
@@ -127,7 +127,7 @@ _samples = {
         '"2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "comp'
         'leted_at": "2026-05-01T20:00:00Z", "canceled_at": null, "created_at": "2026-05-01T20:00:00'
         'Z", "on_unknown": "never", "shorten_links": false, "utm": null, "guard_rails": null, "vers'
-        'ion": "5f3a9c01d2e4b687", "tags": ["launch"], "archived_at": null}}'
+        'ion": "5f3a9c01d2e4b687", "tags": ["launch"], "archived_at": null, "approval": null}}'
     ),
     "credits.low": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "credits.low", "livemo'
@@ -209,7 +209,7 @@ _samples = {
         '-01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "canceled'
         '_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorten_links": '
         'false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "tags": ["launch"]'
-        ', "archived_at": null}}'
+        ', "archived_at": null, "approval": null}}'
     ),
     "campaign.paused": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.paused", "li'
@@ -227,7 +227,7 @@ _samples = {
         ' "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "com'
         'pleted_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown":'
         ' "never", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2'
-        'e4b687", "tags": ["launch"], "archived_at": null}}'
+        'e4b687", "tags": ["launch"], "archived_at": null, "approval": null}}'
     ),
     "campaign.resumed": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.resumed", "l'
@@ -245,7 +245,7 @@ _samples = {
         '2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "compl'
         'eted_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "'
         'never", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4'
-        'b687", "tags": ["launch"], "archived_at": null}}'
+        'b687", "tags": ["launch"], "archived_at": null, "approval": null}}'
     ),
     "campaign.canceled": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.canceled", "'
@@ -263,7 +263,69 @@ _samples = {
         '"2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": "2026-05-01T20:00:00Z", "comp'
         'leted_at": null, "canceled_at": "2026-05-01T20:00:00Z", "created_at": "2026-05-01T20:00:00'
         'Z", "on_unknown": "never", "shorten_links": false, "utm": null, "guard_rails": null, "vers'
-        'ion": "5f3a9c01d2e4b687", "tags": ["launch"], "archived_at": null}}'
+        'ion": "5f3a9c01d2e4b687", "tags": ["launch"], "archived_at": null, "approval": null}}'
+    ),
+    "campaign.approval_requested": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.approval_req'
+        'uested", "livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "dat'
+        'a": {"id": "cmp_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "campaign", "livemode": true, "sequ'
+        'ence_id": null, "name": "Cohort 06 — cart close 4h", "body": "Hey {firstName|there}, Cohor'
+        't 06 closes tonight at 8pm ET.", "from": "MASSIVESMS", "audience": {"list_ids": ["lst_01HY'
+        'Z8K5VQAE2N0PWQ6DC9V8MP"]}, "exclude": {"list_ids": ["lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"]}, "s'
+        'tatus": "paused", "pause_reason": "approval_required", "stats": {"recipients": 0, "queued"'
+        ': 0, "sending": 0, "sent": 0, "delivered": 0, "failed": 0, "skipped": 0, "canceled": 0, "r'
+        'eplied": 0, "opted_out": 0, "credits_used": 0, "clicks": 0, "unique_clicks": 0, "conversio'
+        'ns": 0, "converted": 0, "conversion_rate": 0, "revenue": []}, "metadata": {"campaign": "co'
+        'hort_06_close"}, "warnings": [], "quiet_hours": true, "rate_per_minute": null, "spread_hou'
+        'rs": null, "send_at_local": null, "contact_daily_cap": null, "contact_weekly_cap": null, "'
+        'scheduled_at": "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": null, "complet'
+        'ed_at": null, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "ne'
+        'ver", "shorten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b6'
+        '87", "tags": ["launch"], "archived_at": null, "approval": {"state": "required", "recipient'
+        '_count": 1200, "requested_by": "usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "requested_at": "2026-05-'
+        '01T20:00:00Z", "decided_by": null, "decided_at": null, "comment": null}}}'
+    ),
+    "campaign.approved": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.approved", "'
+        'livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id":'
+        ' "cmp_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "campaign", "livemode": true, "sequence_id": '
+        'null, "name": "Cohort 06 — cart close 4h", "body": "Hey {firstName|there}, Cohort 06 close'
+        's tonight at 8pm ET.", "from": "MASSIVESMS", "audience": {"list_ids": ["lst_01HYZ8K5VQAE2N'
+        '0PWQ6DC9V8MP"]}, "exclude": {"list_ids": ["lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"]}, "status": "s'
+        'cheduled", "pause_reason": null, "stats": {"recipients": 0, "queued": 0, "sending": 0, "se'
+        'nt": 0, "delivered": 0, "failed": 0, "skipped": 0, "canceled": 0, "replied": 0, "opted_out'
+        '": 0, "credits_used": 0, "clicks": 0, "unique_clicks": 0, "conversions": 0, "converted": 0'
+        ', "conversion_rate": 0, "revenue": []}, "metadata": {"campaign": "cohort_06_close"}, "warn'
+        'ings": [], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null, "send_at_lo'
+        'cal": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_at": "2026-0'
+        '5-01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "cancele'
+        'd_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorten_links":'
+        ' false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "tags": ["launch"'
+        '], "archived_at": null, "approval": {"state": "approved", "recipient_count": 1200, "reques'
+        'ted_by": "usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "requested_at": "2026-05-01T20:00:00Z", "decide'
+        'd_by": "usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "decided_at": "2026-05-01T20:00:00Z", "comment": '
+        "null}}}"
+    ),
+    "campaign.rejected": (
+        '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.rejected", "'
+        'livemode": true, "api_version": "v1", "created_at": "2026-05-01T20:00:00Z", "data": {"id":'
+        ' "cmp_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "campaign", "livemode": true, "sequence_id": '
+        'null, "name": "Cohort 06 — cart close 4h", "body": "Hey {firstName|there}, Cohort 06 close'
+        's tonight at 8pm ET.", "from": "MASSIVESMS", "audience": {"list_ids": ["lst_01HYZ8K5VQAE2N'
+        '0PWQ6DC9V8MP"]}, "exclude": {"list_ids": ["lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"]}, "status": "p'
+        'aused", "pause_reason": "approval_required", "stats": {"recipients": 0, "queued": 0, "send'
+        'ing": 0, "sent": 0, "delivered": 0, "failed": 0, "skipped": 0, "canceled": 0, "replied": 0'
+        ', "opted_out": 0, "credits_used": 0, "clicks": 0, "unique_clicks": 0, "conversions": 0, "c'
+        'onverted": 0, "conversion_rate": 0, "revenue": []}, "metadata": {"campaign": "cohort_06_cl'
+        'ose"}, "warnings": [], "quiet_hours": true, "rate_per_minute": null, "spread_hours": null,'
+        ' "send_at_local": null, "contact_daily_cap": null, "contact_weekly_cap": null, "scheduled_'
+        'at": "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": nu'
+        'll, "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "sho'
+        'rten_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "tags'
+        '": ["launch"], "archived_at": null, "approval": {"state": "rejected", "recipient_count": 1'
+        '200, "requested_by": "usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "requested_at": "2026-05-01T20:00:0'
+        '0Z", "decided_by": "usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "decided_at": "2026-05-01T20:00:00Z",'
+        ' "comment": "Wrong list."}}}'
     ),
     "campaign.tested": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.tested", "li'
@@ -281,12 +343,12 @@ _samples = {
         '5-01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null, "cancele'
         'd_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorten_links":'
         ' false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "tags": ["launch"'
-        '], "archived_at": null, "ab_test": {"variants": [{"variant": "A", "body": "Cohort 06 close'
-        's tonight at 8pm ET.", "from": "MASSIVESMS", "share": null}, {"variant": "B", "body": "8pm'
-        ' ET tonight: last seats of Cohort 06.", "from": "MASSIVESMS", "share": null}], "test_perce'
-        'nt": 20, "metric": "click", "test_minutes": 120, "tested_at": "2026-05-01T20:00:00Z", "end'
-        's_at": "2026-05-01T20:00:00Z", "winner": null, "winner_chosen_at": null, "winner_chosen_by'
-        '": null}}}'
+        '], "archived_at": null, "approval": null, "ab_test": {"variants": [{"variant": "A", "body"'
+        ': "Cohort 06 closes tonight at 8pm ET.", "from": "MASSIVESMS", "share": null}, {"variant":'
+        ' "B", "body": "8pm ET tonight: last seats of Cohort 06.", "from": "MASSIVESMS", "share": n'
+        'ull}], "test_percent": 20, "metric": "click", "test_minutes": 120, "tested_at": "2026-05-0'
+        '1T20:00:00Z", "ends_at": "2026-05-01T20:00:00Z", "winner": null, "winner_chosen_at": null,'
+        ' "winner_chosen_by": null}}}'
     ),
     "campaign.winner_chosen": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "campaign.winner_chose'
@@ -304,12 +366,12 @@ _samples = {
         ': "2026-05-01T20:00:00Z", "expires_at": null, "dispatched_at": null, "completed_at": null,'
         ' "canceled_at": null, "created_at": "2026-05-01T20:00:00Z", "on_unknown": "never", "shorte'
         'n_links": false, "utm": null, "guard_rails": null, "version": "5f3a9c01d2e4b687", "tags": '
-        '["launch"], "archived_at": null, "ab_test": {"variants": [{"variant": "A", "body": "Cohort'
-        ' 06 closes tonight at 8pm ET.", "from": "MASSIVESMS", "share": null}, {"variant": "B", "bo'
-        'dy": "8pm ET tonight: last seats of Cohort 06.", "from": "MASSIVESMS", "share": null}], "t'
-        'est_percent": 20, "metric": "click", "test_minutes": 120, "tested_at": "2026-05-01T20:00:0'
-        '0Z", "ends_at": "2026-05-01T20:00:00Z", "winner": "B", "winner_chosen_at": "2026-05-01T20:'
-        '00:00Z", "winner_chosen_by": "time"}}}'
+        '["launch"], "archived_at": null, "approval": null, "ab_test": {"variants": [{"variant": "A'
+        '", "body": "Cohort 06 closes tonight at 8pm ET.", "from": "MASSIVESMS", "share": null}, {"'
+        'variant": "B", "body": "8pm ET tonight: last seats of Cohort 06.", "from": "MASSIVESMS", "'
+        'share": null}], "test_percent": 20, "metric": "click", "test_minutes": 120, "tested_at": "'
+        '2026-05-01T20:00:00Z", "ends_at": "2026-05-01T20:00:00Z", "winner": "B", "winner_chosen_at'
+        '": "2026-05-01T20:00:00Z", "winner_chosen_by": "time"}}}'
     ),
     "sequence.published": (
         '{"id": "evt_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "object": "event", "type": "sequence.published", '

@@ -745,6 +745,28 @@ class Campaigns:
             options=options,
         )
 
+    def request_approval(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Campaign:
+        """Ask once more for the approval of a campaign that was rejected.
+
+        Ask once more for the approval of a campaign that was rejected.
+        """
+        return self._client.call(
+            "POST",
+            "/v1/campaigns/{id}/request_approval",
+            "Campaign",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
     def archive(
         self,
         id: str,
@@ -1511,6 +1533,28 @@ class AsyncCampaigns:
         return await self._client.call(
             "POST",
             "/v1/campaigns/{id}/resume",
+            "Campaign",
+            path_ids={
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+            options=options,
+        )
+
+    async def request_approval(
+        self,
+        id: str,
+        *,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> t.Campaign:
+        """Ask once more for the approval of a campaign that was rejected.
+
+        Ask once more for the approval of a campaign that was rejected.
+        """
+        return await self._client.call(
+            "POST",
+            "/v1/campaigns/{id}/request_approval",
             "Campaign",
             path_ids={
                 "id": id,

@@ -53,6 +53,7 @@ class Workspace:
         unreachable_after: int | NotGiven | None = NOT_GIVEN,
         click_window_hours: int | NotGiven = NOT_GIVEN,
         message_window_hours: int | NotGiven = NOT_GIVEN,
+        approval_threshold: int | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven = NOT_GIVEN,
         low_balance_threshold: int | NotGiven = NOT_GIVEN,
@@ -87,6 +88,8 @@ class Workspace:
             for never.
         message_window_hours: Without such a click, a conversion is attributed to the last message delivered to
             the contact in so many hours before it; 0 for never.
+        approval_threshold: Campaigns to more recipients wait until a second owner or admin approves them, and
+            sequences are published by another person than wrote them; null for none.
         quiet_hours: Whether campaigns keep quiet hours by default.
         timezone: An IANA time zone such as America/New_York.
         low_balance_threshold: The balance below which `credits.low` is sent.
@@ -115,6 +118,7 @@ class Workspace:
                 "unreachable_after": unreachable_after,
                 "click_window_hours": click_window_hours,
                 "message_window_hours": message_window_hours,
+                "approval_threshold": approval_threshold,
                 "quiet_hours": quiet_hours,
                 "timezone": timezone,
                 "low_balance_threshold": low_balance_threshold,
@@ -168,6 +172,7 @@ class AsyncWorkspace:
         unreachable_after: int | NotGiven | None = NOT_GIVEN,
         click_window_hours: int | NotGiven = NOT_GIVEN,
         message_window_hours: int | NotGiven = NOT_GIVEN,
+        approval_threshold: int | NotGiven | None = NOT_GIVEN,
         quiet_hours: bool | NotGiven = NOT_GIVEN,
         timezone: str | NotGiven = NOT_GIVEN,
         low_balance_threshold: int | NotGiven = NOT_GIVEN,
@@ -202,6 +207,8 @@ class AsyncWorkspace:
             for never.
         message_window_hours: Without such a click, a conversion is attributed to the last message delivered to
             the contact in so many hours before it; 0 for never.
+        approval_threshold: Campaigns to more recipients wait until a second owner or admin approves them, and
+            sequences are published by another person than wrote them; null for none.
         quiet_hours: Whether campaigns keep quiet hours by default.
         timezone: An IANA time zone such as America/New_York.
         low_balance_threshold: The balance below which `credits.low` is sent.
@@ -230,6 +237,7 @@ class AsyncWorkspace:
                 "unreachable_after": unreachable_after,
                 "click_window_hours": click_window_hours,
                 "message_window_hours": message_window_hours,
+                "approval_threshold": approval_threshold,
                 "quiet_hours": quiet_hours,
                 "timezone": timezone,
                 "low_balance_threshold": low_balance_threshold,

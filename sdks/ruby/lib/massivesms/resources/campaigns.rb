@@ -369,6 +369,16 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
+      # Ask once more for the approval of a campaign that was rejected.
+      #
+      # @param id [String] The resource's id.
+      # @param request_options [Hash] idempotency_key, timeout, deadline, max_retries, headers
+      # @return [Campaign]
+      def request_approval(id, request_options: {})
+        fetch(MassiveSMS::Campaign, "POST", "/v1/campaigns/{id}/request_approval", { "id" => id },
+             {}, nil, request_options)
+      end
+
       # Archive a campaign that has ended.
       #
       # @param id [String] The resource's id.

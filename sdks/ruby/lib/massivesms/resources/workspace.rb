@@ -39,6 +39,8 @@ module MassiveSMS
       # before it; 0 for never.
       # @param message_window_hours [Integer] Without such a click, a conversion is attributed to the last message
       # delivered to the contact in so many hours before it; 0 for never.
+      # @param approval_threshold [Integer, nil] Campaigns to more recipients wait until a second owner or admin
+      # approves them, and sequences are published by another person than wrote them; null for none.
       # @param quiet_hours [Boolean] Whether campaigns keep quiet hours by default.
       # @param timezone [String] An IANA time zone such as America/New_York.
       # @param low_balance_threshold [Integer] The balance below which `credits.low` is sent.
@@ -53,9 +55,10 @@ module MassiveSMS
       def update(name: UNSET, default_sender: UNSET, double_opt_in: UNSET, campaigns_admit_unknown: UNSET,
                  blocked_regions: UNSET, enabled_regions: UNSET, daily_credit_cap: UNSET, prefix_hourly_cap: UNSET,
                  contact_daily_cap: UNSET, contact_weekly_cap: UNSET, contact_caps_cover_all: UNSET,
-                 unreachable_after: UNSET, click_window_hours: UNSET, message_window_hours: UNSET, quiet_hours: UNSET,
-                 timezone: UNSET, low_balance_threshold: UNSET, opt_in_text: UNSET, opt_out_text: UNSET,
-                 welcome_text: UNSET, help_text: UNSET, version: UNSET, request_options: {})
+                 unreachable_after: UNSET, click_window_hours: UNSET, message_window_hours: UNSET,
+                 approval_threshold: UNSET, quiet_hours: UNSET, timezone: UNSET, low_balance_threshold: UNSET,
+                 opt_in_text: UNSET, opt_out_text: UNSET, welcome_text: UNSET, help_text: UNSET, version: UNSET,
+                 request_options: {})
         fetch(MassiveSMS::Workspace, "POST", "/v1/workspace", {},
              {}, { name: name, default_sender: default_sender, double_opt_in: double_opt_in,
                campaigns_admit_unknown: campaigns_admit_unknown, blocked_regions: blocked_regions,
@@ -63,9 +66,10 @@ module MassiveSMS
                prefix_hourly_cap: prefix_hourly_cap, contact_daily_cap: contact_daily_cap,
                contact_weekly_cap: contact_weekly_cap, contact_caps_cover_all: contact_caps_cover_all,
                unreachable_after: unreachable_after, click_window_hours: click_window_hours,
-               message_window_hours: message_window_hours, quiet_hours: quiet_hours, timezone: timezone,
-               low_balance_threshold: low_balance_threshold, opt_in_text: opt_in_text, opt_out_text: opt_out_text,
-               welcome_text: welcome_text, help_text: help_text, version: version }, request_options)
+               message_window_hours: message_window_hours, approval_threshold: approval_threshold,
+               quiet_hours: quiet_hours, timezone: timezone, low_balance_threshold: low_balance_threshold,
+               opt_in_text: opt_in_text, opt_out_text: opt_out_text, welcome_text: welcome_text,
+               help_text: help_text, version: version }, request_options)
       end
     end
   end

@@ -63,11 +63,17 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT re
     AND attnum > 0 AND NOT attisdropped
 GROUP BY relname ORDER BY relname
 """
-IS_THERE = f"SELECT to_regclass('public.test_clocks') IS NULL OR to_regnamespace('{SCHEMA}') IS NOT NULL"
+# A schema that came with a dump has lost its rights: it is made once more.
+IS_THERE = f"""
+SELECT to_regclass('public.test_clocks') IS NULL OR EXISTS (
+    SELECT FROM pg_namespace WHERE nspname = '{SCHEMA}' AND has_schema_privilege('public', oid, 'USAGE')
+)
+"""
 
 
 def statements(tables: Iterable[tuple[str, bool]]) -> Iterator[str]:
     """Return the statements that make the schema of `tables`, each with whether it names workspace and mode."""
+    yield DROP
     yield f"CREATE SCHEMA {SCHEMA}"
     yield FUNCTIONS
     for name, is_scoped in tables:

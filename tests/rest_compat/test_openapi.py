@@ -19,7 +19,7 @@ from msvs.api.catalogue import ERRORS
 from msvs.api.webhooks.events import EventType
 from msvs.cli import main
 from msvs.fields import AT, ULID
-from msvs.models import Campaign, ContactImport, ListSource, ListSync, SourceStatus, SyncStatus
+from msvs.models import Campaign, ContactImport, ListSource, ListSync, SandboxClock, SourceStatus, SyncStatus
 from msvs.models.identity import new_id
 from msvs.rest_compat import openapi, openapi_details
 from msvs.rest_compat.endpoint import Endpoint
@@ -357,6 +357,11 @@ async def test_an_example_is_accepted_as_it_stands(api: httpx.AsyncClient, endpo
             await ListSync.all().update(status=SyncStatus.COMPLETED)
     if endpoint.operation_id == "mergeContacts":
         body["contact_id"] = (await post(api, "/v1/contacts", phone="+12125550188"))["id"]
+    if endpoint.operation_id in ("retrieveTestClock", "advanceTestClock", "deleteTestClock"):
+        await post(api, "/v1/test/clock")
+        await SandboxClock.all().update(status="ready")
+    if endpoint.operation_id in ("retrieveTestCarrier", "deleteTestCarrier"):
+        await post(api, "/v1/test/carrier", 200)
     if endpoint.operation_id == "liftSuppression":
         # The suppression is of this moment, and evidence of the example is newer.
         body["at"] = datetime.now(UTC).isoformat()

@@ -189,7 +189,7 @@ async def authenticate_key(
         raise AuthenticationFailed(f"The API key {key.shown} is revoked.", code=ErrorCode.API_KEY_REVOKED)
     if key.has_clock:
         await enter_time(key.workspace_id)
-    if key.expires_at is not None and key.expires_at <= services.real_clock():
+    if key.expires_at is not None and key.expires_at <= services.clock():
         raise AuthenticationFailed(f"The API key {key.shown} has expired.", code=ErrorCode.API_KEY_EXPIRED)
     if key.networks is not None and not is_within(ip, key.networks):
         raise PermissionDenied(

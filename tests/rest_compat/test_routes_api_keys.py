@@ -182,7 +182,7 @@ async def state() -> dict[str, list[str]]:
 
 
 async def live_state() -> dict[str, list[str]]:
-    """All that is live's: its rows, and what both modes share but the sandbox's own settings and the audit log."""
+    """All that is live's: its rows, and what both modes share but what is the sandbox's own, and the audit log."""
     tables = await db.fetch(
         "SELECT relname AS name, EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid"
         " AND attname = 'livemode') AS is_of_mode FROM pg_class WHERE relnamespace = 'public'::regnamespace"
@@ -196,8 +196,8 @@ async def live_state() -> dict[str, list[str]]:
     found = {}
     for table in tables:
         rows = await db.fetch(
-            f"SELECT (to_jsonb(t) - 'sandbox_settings' - 'last_used_at')::text AS row FROM {table.name} AS t"
-            f" {'WHERE livemode' if table.is_of_mode else ''} ORDER BY 1"
+            "SELECT (to_jsonb(t) - 'sandbox_settings' - 'has_test_clock' - 'last_used_at')::text AS row"
+            f" FROM {table.name} AS t {'WHERE livemode' if table.is_of_mode else ''} ORDER BY 1"
         )
         found[table.name] = [row.row for row in rows]
     assert {"workspaces", "senders", "contacts", "keywords", "webhook_endpoints", "api_keys"} <= found.keys()

@@ -53,7 +53,7 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(
         ("credits", "creditPacks", "checkout", "checkouts", "autoTopUp", "creditRates"), Permission.CREDITS_READ
     ),
-    **dict.fromkeys(("workspace", "sender", "senders"), Permission.WORKSPACE_READ),
+    **dict.fromkeys(("workspace", "sender", "senders", "testClock", "testCarrier"), Permission.WORKSPACE_READ),
     **dict.fromkeys(("webhook", "webhooks"), Permission.WEBHOOKS_READ),
     **dict.fromkeys(("event", "events", "eventTail", "apiRequests"), Permission.EVENTS_READ),
     **dict.fromkeys(("apiKey", "apiKeys"), Permission.KEYS_READ),
@@ -78,7 +78,7 @@ TYPES: Mapping[str, Permission] = {
     "Export": Permission.EXPORTS_READ,
     **dict.fromkeys(("Credits", "LedgerEntry", "Purchase", "CreditPack", "Checkout"), Permission.CREDITS_READ),
     **dict.fromkeys(("AutoTopUp", "CreditRate"), Permission.CREDITS_READ),
-    **dict.fromkeys(("Workspace", "Sender"), Permission.WORKSPACE_READ),
+    **dict.fromkeys(("Workspace", "Sender", "TestClock", "TestCarrier"), Permission.WORKSPACE_READ),
     **dict.fromkeys(("Webhook", "WebhookAttempt"), Permission.WEBHOOKS_READ),
     **dict.fromkeys(("Event", "ApiRequest"), Permission.EVENTS_READ),
     "ApiKey": Permission.KEYS_READ,

@@ -18,6 +18,7 @@ from msvs.api.accounts.login_sessions import (
     authenticate_session,
     check_csrf,
     enter_workspace,
+    find_place,
 )
 from msvs.api.accounts.networks import network_of
 from msvs.api.context import Context, Services, Visitor
@@ -125,7 +126,9 @@ class Callers:
             raise InvalidRequest("X-Livemode must be true or false.", param="X-Livemode")
         caller = enter(identity, visitor, header_text(headers.get(b"x-workspace")), livemode=livemode == "true")
         if caller.ctx is not None and not caller.livemode:
-            await enter_time(caller.ctx.workspace_id)
+            workspace_id = caller.ctx.workspace_id
+            if find_place(identity, workspace_id).has_test_clock:
+                await enter_time(workspace_id)
         return caller
 
     async def by_key(self, authorization: str, visitor: Visitor) -> Caller:

@@ -127,10 +127,10 @@ async def test_nothing_is_read_or_changed_from_outside(
             assert await rows_of(ctx, shared=outsider is other) == before, operation.name
 
 
-# What both modes share, but for the sandbox's own settings.
+# What both modes share, but for the sandbox's own settings and the mark of its clock.
 SHARED_ROWS = """
 SELECT json_build_array(
-    (SELECT jsonb_agg(to_jsonb(t) - 'sandbox_settings' ORDER BY id) FROM workspaces AS t),
+    (SELECT jsonb_agg(to_jsonb(t) - 'sandbox_settings' - 'has_test_clock' ORDER BY id) FROM workspaces AS t),
     (SELECT jsonb_agg(to_jsonb(t) ORDER BY workspace_id) FROM credit_balances AS t),
     (SELECT jsonb_agg(to_jsonb(t) ORDER BY id) FROM senders AS t),
     (SELECT jsonb_agg(to_jsonb(t) ORDER BY id) FROM memberships AS t),

@@ -444,7 +444,7 @@ async def test_without_the_database_the_answer_is_503_and_no_login(
 ) -> None:
     client = await browser()
 
-    async def away(*_: object) -> None:
+    async def away(*_: object, **__: object) -> None:
         raise OSError
 
     client.cookies.clear()

@@ -152,12 +152,10 @@ async def advance_test_clock(ctx: Context, data: AdvanceTestClock) -> SandboxClo
     One that moves on already is Conflict code `test_clock_advancing`.
     """
     _check(ctx, Permission.WORKSPACE_WRITE)
-    if (data.to is None) == (data.by_seconds is None):
-        raise InvalidRequest(
-            "Give either to or by_seconds.",
-            param="to" if data.to is None else "by_seconds",
-            code=ErrorCode.PARAMETER_MISSING if data.to is None else ErrorCode.PARAMETER_INVALID,
-        )
+    if data.to is None and data.by_seconds is None:
+        raise InvalidRequest("Give either to or by_seconds.", param="to", code=ErrorCode.PARAMETER_MISSING)
+    if data.to is not None and data.by_seconds is not None:
+        raise InvalidRequest("Give either to or by_seconds.", param="by_seconds")
     if data.by_seconds is not None and not 1 <= data.by_seconds <= MOST_AT_ONCE.total_seconds():
         raise InvalidRequest(
             "by_seconds must be from 1 to 31622400, which is 366 days.",

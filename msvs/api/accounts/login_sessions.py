@@ -66,7 +66,7 @@ SELECT sessions.id AS session_id, sessions.csrf_token, sessions.last_seen_at, se
         AS has_second_factor,
     memberships.workspace_id, memberships.role, workspaces.name AS workspace_name,
     {IS_HELD} AS is_held,
-    workspaces.requires_second_factor, workspaces.deletes_at
+    workspaces.requires_second_factor, workspaces.deletes_at, workspaces.has_test_clock
 FROM sessions
 JOIN users ON users.id = sessions.user_id
 LEFT JOIN memberships ON memberships.user_id = users.id
@@ -85,7 +85,7 @@ WHERE id = $2 AND ($7::timestamptz IS NULL OR password_changed_at = $7) FOR SHAR
 MEMBERSHIPS = f"""
 SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name,
     {IS_HELD} AS is_held,
-    workspaces.requires_second_factor, workspaces.deletes_at
+    workspaces.requires_second_factor, workspaces.deletes_at, workspaces.has_test_clock
 FROM memberships JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE memberships.user_id = $1 ORDER BY memberships.id
 """
@@ -162,7 +162,10 @@ class Account(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceMembership:
-    """A user's membership in a workspace; `is_suspended` means suspended by an operator."""
+    """A user's membership in a workspace; `is_suspended` means suspended by an operator.
+
+    With `has_test_clock` the workspace's sandbox lives in its own time.
+    """
 
     workspace_id: UUID
     workspace_name: str
@@ -170,6 +173,7 @@ class WorkspaceMembership:
     is_suspended: bool = False
     requires_second_factor: bool = False
     deletes_at: datetime | None = None
+    has_test_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,6 +539,7 @@ def _membership(row: Row) -> WorkspaceMembership:
         row.is_held,
         row.requires_second_factor,
         row.deletes_at,
+        row.has_test_clock,
     )
 
 

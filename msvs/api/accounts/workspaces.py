@@ -283,7 +283,7 @@ def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence
     """Refuse a key that would lift what binds it; anyone who leaks one must not be able to spend without bounds."""
     if not ctx.actor.startswith(f"{ids.API_KEY}_"):
         return
-    for name in differing.keys() & LIMITS.keys():
+    for name in differing.keys() & (LIMITS.keys() if ctx.livemode else SANDBOX_LIMITS):
         if not LIMITS[name](getattr(row, name), differing[name][1]):
             raise PermissionDenied(
                 f"A key may tighten {name}, not lift it: ask an owner or an admin of the workspace.",
@@ -329,6 +329,8 @@ LIMITS: Mapping[str, Callable[[object, object], bool]] = {
     "blocked_regions": _is_within,
     "enabled_regions": lambda now, wanted: _is_within(wanted, now),
 }
+# Those that bind a key of the sandbox too: nothing in the sandbox costs, but no key approves.
+SANDBOX_LIMITS = frozenset(("approval_threshold",))
 
 
 # A setting as `UpdateWorkspace` holds it.

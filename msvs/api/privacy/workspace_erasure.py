@@ -85,6 +85,8 @@ ERASED: Mapping[str, str] = {
     "idempotency_records": OWN,
     "notifications": OWN,
     "prefix_usage": OWN,
+    "carrier_scripts": OWN,
+    "test_clocks": OWN,
     "auto_top_ups": OWN,
     "routes": OWN,
     "senders": OWN,

@@ -220,13 +220,13 @@ async def test_what_is_chosen(workspace: Workspace) -> None:
     admin, reader = await join(workspace, Role.ADMIN), await join(workspace, Role.READ_ONLY)
     first = {each.kind.value: each.by_mail for each in await notifications.read_mail_choices(admin)}
     assert [kind for kind, by_mail in first.items() if by_mail] == [
-        "credits_low", "campaign_paused", "list_sync_stopped",
+        "credits_low", "campaign_paused", "approval_requested", "approval_decided", "list_sync_stopped",
         "webhook_disabled", "sender_removed", "workspace_deleting"]  # fmt: skip
     assert "new_device" not in first
     chosen = await notifications.choose_mail(admin, [NotificationKind.MEMBER_JOINED, NotificationKind.MEMBER_JOINED])
     assert [each.kind.value for each in chosen if each.by_mail] == ["member_joined"]
     assert [each.kind.value for each in await notifications.read_mail_choices(reader)] == [
-        "campaign_completed", "campaign_paused", "workspace_deleting"]  # fmt: skip
+        "campaign_completed", "campaign_paused", "approval_decided", "workspace_deleting"]  # fmt: skip
     with pytest.raises(InvalidRequest):
         await notifications.choose_mail(admin, [NotificationKind.NEW_DEVICE])
 

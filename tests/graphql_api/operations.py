@@ -220,11 +220,11 @@ OPERATIONS = (
               lambda s: {"id": s.draft_sequence, "input": {"name": "Hello", "steps": [{"key": "a", "body": "Hi"}]}}),
     Operation("DeleteSequence", 2, lambda s: {"deleteSequence.id": s.draft_sequence},
               lambda s: {"id": s.draft_sequence}),
-    Operation("PublishSequence", 11, lambda s: {
+    Operation("PublishSequence", 14, lambda s: {
         "publishSequence.status": "ACTIVE", "publishSequence.publishedVersion": 1}, lambda s: {"id": s.draft_sequence}),
-    Operation("PauseSequence", 8, lambda s: {"pauseSequence.status": "PAUSED"}, lambda s: {"id": s.sequence}),
-    Operation("ResumeSequence", 5, lambda s: {"resumeSequence.status": "ACTIVE"}, lambda s: {"id": s.paused_sequence}),
-    Operation("ArchiveSequence", 10, lambda s: {"archiveSequence.status": "ARCHIVED"}, lambda s: {"id": s.sequence}),
+    Operation("PauseSequence", 12, lambda s: {"pauseSequence.status": "PAUSED"}, lambda s: {"id": s.sequence}),
+    Operation("ResumeSequence", 9, lambda s: {"resumeSequence.status": "ACTIVE"}, lambda s: {"id": s.paused_sequence}),
+    Operation("ArchiveSequence", 13, lambda s: {"archiveSequence.status": "ARCHIVED"}, lambda s: {"id": s.sequence}),
     Operation("EnrollContact", 6, lambda s: {
         "enrollContact.contactId": s.ana, "enrollContact.state": "ACTIVE", "enrollContact.step": "hello"},
               lambda s: {"id": s.sequence, "input": {"contactId": s.ana}}),

@@ -191,6 +191,9 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         assert (data["archived_at"] is not None) is (verb == "updated")
     elif subject == "conversion":
         assert (data["refunded_value"] > 0, data["refunded_at"] is not None) == (verb == "refunded",) * 2
+    elif data["object"] == "sequence":
+        assert data["status"] == {"published": "active", "resumed": "active"}.get(verb, verb)
+        assert (data["archived_at"] is not None) is (verb == "archived")
     elif subject == "sequence":
         assert data["state"] == {"entered": "active"}.get(verb, verb)
         assert (data["reason"] is not None) is (verb == "left")

@@ -131,6 +131,10 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
             await post(api, path, word=f"JOIN{number}", list_id=contact_list["id"])
         case "/v1/segments":
             await post(api, path, name=f"Segment {number}", filter=EVERY)
+        case "/v1/templates":
+            await post(api, path, name=f"Template {number}", body="Hi")
+        case "/v1/snippets":
+            await post(api, path, name=f"snippet_{number}", body="Cohort Labs")
         case "/v1/webhooks":
             await post(api, path, url=f"{WEBHOOK_URL}/{number}", events=["*"])
         case "/v1/suppressions" | "/v1/consent":

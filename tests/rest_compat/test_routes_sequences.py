@@ -59,7 +59,14 @@ async def test_a_sequence_from_a_draft_to_its_archive(api: httpx.AsyncClient) ->
     assert (await get(api, "/v1/sequences"))["data"] == []
     assert [row["id"] for row in (await get(api, "/v1/sequences", status="archived"))["data"]] == [made["id"]]
     types = await db.fetch("SELECT type FROM events WHERE type LIKE 'sequence.%' ORDER BY id")
-    assert [row.type for row in types] == ["sequence.entered", "sequence.left"]
+    assert [row.type for row in types] == [
+        "sequence.published",
+        "sequence.entered",
+        "sequence.paused",
+        "sequence.resumed",
+        "sequence.left",
+        "sequence.archived",
+    ]
 
 
 async def test_what_is_odd_is_refused_with_its_parameter(api: httpx.AsyncClient) -> None:

@@ -192,7 +192,7 @@ async def publish_sequence(ctx: Context, id: UUID) -> MessageSequence:
         row.status = SequenceStatus.ACTIVE
     await row.save(update_fields=["number", "published_at", "status"])
     await _write_triggers(ctx, id, definition.entry)
-    return await _record(ctx, EventType.SEQUENCE_PUBLISHED, row)
+    return await _record(ctx, EventType.SEQUENCE_PUBLISHED, row, now)
 
 
 def _step_campaign(
@@ -256,7 +256,7 @@ async def pause_sequence(ctx: Context, id: UUID) -> MessageSequence:
     row.status = SequenceStatus.PAUSED
     await row.save(update_fields=["status"])
     await _halt(ctx, id, halting.PAUSE_STEP)
-    return await _record(ctx, EventType.SEQUENCE_PAUSED, row)
+    return await _record(ctx, EventType.SEQUENCE_PAUSED, row, await clock())
 
 
 RESUME = """
@@ -277,7 +277,7 @@ async def resume_sequence(ctx: Context, id: UUID) -> MessageSequence:
     await execute(RESUME, ctx.workspace_id, ctx.livemode, id)
     notify_after_commit(WorkQueue.CAMPAIGNS)
     notify_after_commit(WorkQueue.MESSAGES)
-    return await _record(ctx, EventType.SEQUENCE_RESUMED, row)
+    return await _record(ctx, EventType.SEQUENCE_RESUMED, row, await clock())
 
 
 async def archive_sequence(ctx: Context, id: UUID) -> MessageSequence:
@@ -291,18 +291,19 @@ async def archive_sequence(ctx: Context, id: UUID) -> MessageSequence:
         return row
     if row.status == SequenceStatus.DRAFT:
         raise _wrong_state(row)
-    row.status, row.archived_at = SequenceStatus.ARCHIVED, await clock()
+    now = await clock()
+    row.status, row.archived_at = SequenceStatus.ARCHIVED, now
     await row.save(update_fields=["status", "archived_at"])
     await execute(DELETE_TRIGGERS, ctx.workspace_id, ctx.livemode, id)
     await _halt(ctx, id, halting.CANCEL_STEP)
     notify_after_commit(WorkQueue.CAMPAIGNS)
-    return await _record(ctx, EventType.SEQUENCE_ARCHIVED, row)
+    return await _record(ctx, EventType.SEQUENCE_ARCHIVED, row, now)
 
 
-async def _record(ctx: Context, type: EventType, row: MessageSequence) -> MessageSequence:
+async def _record(ctx: Context, type: EventType, row: MessageSequence, now: datetime) -> MessageSequence:
     """Record an event of a sequence as it now stands, and return it."""
     data = (await sequence_resources(ctx, [row]))[0]
-    await record_events([NewEvent(type, row.workspace_id, row.livemode, row.id, data)], await clock())
+    await record_events([NewEvent(type, row.workspace_id, row.livemode, row.id, data)], now)
     return row
 
 

@@ -178,12 +178,11 @@ async def create_conversion(ctx: Context, data: CreateConversion) -> rows.Conver
 
 def _read(ctx: Context, data: CreateConversion) -> Order:
     given = {name: value for name in WAYS if (value := getattr(data, name)) is not None}
-    if len(given) != 1:
-        raise InvalidRequest(
-            f"Name the contact in one way: {', '.join(WAYS)}.",
-            param=[*given, "contact_id"][0],
-            code=ErrorCode.PARAMETER_INVALID if given else ErrorCode.PARAMETER_MISSING,
-        )
+    message = f"Name the contact in one way: {', '.join(WAYS)}."
+    if not given:
+        raise InvalidRequest(message, param="contact_id", code=ErrorCode.PARAMETER_MISSING)
+    if len(given) > 1:
+        raise InvalidRequest(message, param=next(iter(given)))
     ((by, text),) = given.items()
     order_id = data.order_id.strip()
     if not is_visible(order_id) or len(order_id) > MAX_ORDER_ID:

@@ -521,6 +521,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Rotate the secret, or leave it out to have one generated, and try again.",
     ),
     (ErrorCode.WEBHOOK_LIMIT, (409,), "There are 20 webhooks in this workspace and mode.", "Delete one, or share one."),
+    (ErrorCode.ORDER_HOOK_LIMIT, (409,), "There are 20 order hooks in this workspace and mode.", "Delete one."),
     (
         ErrorCode.WEBHOOK_EXISTS,
         (409,),

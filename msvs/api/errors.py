@@ -103,6 +103,7 @@ class ErrorCode(StrEnum):
     WEBHOOK_SECRET_INVALID = "webhook_secret_invalid"  # noqa: S105
     WEBHOOK_SECRET_NOT_STANDARD = "webhook_secret_not_standard"  # noqa: S105
     WEBHOOK_LIMIT = "webhook_limit"
+    ORDER_HOOK_LIMIT = "order_hook_limit"
     WEBHOOK_EXISTS = "webhook_exists"
     WEBHOOK_DISABLED = "webhook_disabled"
     API_KEY_MISSING = "api_key_missing"

@@ -62,10 +62,24 @@ class _Kept(msgspec.Struct):
     entries: list[_Kept] | None = None
 
 
+# What a call may leave out, and was added after keys were kept.
+OPTIONS = (
+    "on_unknown",
+    "shorten_links",
+    "utm",
+    "preflight",
+    "max_credits",
+    "max_drift",
+    "ab_test",
+    "tags",
+    "template_id",
+)
+
+
 def said(data: msgspec.Struct) -> dict[str, object]:
     """Return what a call said, without options that say nothing: keys of the last day do not know them."""
-    values = msgspec.structs.asdict(data)
-    for name in ("on_unknown", "shorten_links", "utm", "preflight", "max_credits", "max_drift", "ab_test", "tags"):
+    values = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
+    for name in OPTIONS:
         if values.get(name) is None:
             values.pop(name, None)
     return values

@@ -338,6 +338,7 @@ const (
 	ErrorCodeNotReady                 ErrorCode = "not_ready"
 	ErrorCodeNumberTypeBlocked        ErrorCode = "number_type_blocked"
 	ErrorCodeOptInRevoked             ErrorCode = "opt_in_revoked"
+	ErrorCodeOrderHookLimit           ErrorCode = "order_hook_limit"
 	ErrorCodePaceConflict             ErrorCode = "pace_conflict"
 	ErrorCodePackUnknown              ErrorCode = "pack_unknown"
 	ErrorCodeParameterInvalid         ErrorCode = "parameter_invalid"

@@ -293,6 +293,8 @@ def test_what_is_claimed_by_its_time_asks_for_no_clock() -> None:
     }
     assert {name for name in found if name.startswith(("api/", "workers/", "carriers/"))} == {
         "api/accounts/clocks.py",
+        # A deleted workspace's clock goes with it.
+        "api/privacy/workspace_erasure.py",
         "workers/clocks.py",
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from msvs import database as db
+from msvs.api.messages.order_hooks import MAX_HOOKS
 from msvs.models import Conversion, Event, OrderHook
 from tests.connectors.test_orders import REFUND, SECRET, SESSION, SHOPIFY, shopify, stripe
 from tests.rest_compat.making import get, post, refused
@@ -114,3 +115,10 @@ async def test_secrets_are_sealed_and_addresses_hashed(api: httpx.AsyncClient) -
         assert (answer.status_code, json.loads(answer.text)["error"]["param"]) == (400, param)
     assert await OrderHook.all().count() == 1
     assert hook["object"] == "order_hook"
+
+
+async def test_there_are_at_most_so_many(api: httpx.AsyncClient) -> None:
+    for number in range(MAX_HOOKS):
+        await make_hook(api, "shopify", name=f"Shop {number}")
+    response = await api.post("/v1/order_hooks", json={"type": "shopify", "signing_secret": SECRET})
+    assert await refused(response) == (409, "order_hook_limit", None)

@@ -129,7 +129,7 @@ async def create_order_hook(ctx: Context, data: CreateOrderHook) -> tuple[OrderH
     if data.type not in ORDER_SOURCES:
         raise InvalidRequest(f"type must be one of: {', '.join(ORDER_SOURCES)}.", param="type")
     if await scoped(ctx, OrderHook).count() >= MAX_HOOKS:
-        raise Conflict(f"There are {MAX_HOOKS} order hooks: delete one first.")
+        raise Conflict(f"There are {MAX_HOOKS} order hooks: delete one first.", code=ErrorCode.ORDER_HOOK_LIMIT)
     token = secrets.token_urlsafe(32)
     row = await OrderHook.create(
         workspace_id=ctx.workspace_id,

@@ -243,6 +243,7 @@ export type ErrorCode =
   | "not_ready"
   | "number_type_blocked"
   | "opt_in_revoked"
+  | "order_hook_limit"
   | "pace_conflict"
   | "pack_unknown"
   | "parameter_invalid"

@@ -82,6 +82,7 @@ final class ErrorCode
     public const NOT_READY = 'not_ready';
     public const NUMBER_TYPE_BLOCKED = 'number_type_blocked';
     public const OPT_IN_REVOKED = 'opt_in_revoked';
+    public const ORDER_HOOK_LIMIT = 'order_hook_limit';
     public const PACE_CONFLICT = 'pace_conflict';
     public const PACK_UNKNOWN = 'pack_unknown';
     public const PARAMETER_INVALID = 'parameter_invalid';

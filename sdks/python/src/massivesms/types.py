@@ -292,6 +292,7 @@ ErrorCode = (
         "not_ready",
         "number_type_blocked",
         "opt_in_revoked",
+        "order_hook_limit",
         "pace_conflict",
         "pack_unknown",
         "parameter_invalid",

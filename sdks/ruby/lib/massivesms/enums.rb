@@ -264,6 +264,7 @@ module MassiveSMS
     NOT_READY = "not_ready"
     NUMBER_TYPE_BLOCKED = "number_type_blocked"
     OPT_IN_REVOKED = "opt_in_revoked"
+    ORDER_HOOK_LIMIT = "order_hook_limit"
     PACE_CONFLICT = "pace_conflict"
     PACK_UNKNOWN = "pack_unknown"
     PARAMETER_INVALID = "parameter_invalid"

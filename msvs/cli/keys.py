@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 KEY_SCOPES = (
     *("campaigns:read", "campaigns:write", "contacts:erase", "contacts:read", "contacts:write"),
+    *("conversions:read", "conversions:write"),
     *("credits:buy", "credits:read", "events:read", "exports:read", "exports:write", "inbox:write", "keys:read"),
     *("messages:read", "messages:send", "settings:read", "settings:write", "webhooks:read", "webhooks:write"),
 )

@@ -523,6 +523,8 @@ describe(
         "LIST_SOURCE_UPDATED": "Changed the source of a synced list.",
         "LIST_DISCONNECTED": "Disconnected a list from its service.",
         "BULK_ACTION_CREATED": "Asked for an action on many contacts.",
+        "CAMPAIGN_APPROVED": "Approved a campaign.",
+        "CAMPAIGN_REJECTED": "Rejected a campaign.",
         "KEY_ROLLED": "Rolled an API key.",
         "KEY_REVOKED": "Revoked an API key.",
         "MESSAGE_REDACTED": "Redacted a message.",

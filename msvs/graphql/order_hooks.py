@@ -58,7 +58,9 @@ register_rows(ids.ORDER_HOOK, OrderHookRow, OrderHook.from_row)
 @strawberry.type(description="A new order hook, with the address for the service, which is shown only here.")
 class CreatedOrderHook:
     order_hook: OrderHook = strawberry.field(description="The order hook.")
-    url: str = strawberry.field(description="The address for the service.")
+    url: str = strawberry.field(
+        description="The address for the service. It is shown only in the answer that creates the hook."
+    )
 
 
 @request_input(CreateOrderHook)

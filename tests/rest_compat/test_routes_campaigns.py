@@ -22,24 +22,30 @@ from tests.rest_compat.making import CARRIERS, EVERY, get, in_future, post, refu
 from tests.services import SERVICES
 
 SOME = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
-ZERO = dict.fromkeys(
-    (
-        "recipients",
-        "queued",
-        "sending",
-        "sent",
-        "delivered",
-        "failed",
-        "skipped",
-        "canceled",
-        "replied",
-        "opted_out",
-        "credits_used",
-        "clicks",
-        "unique_clicks",
+ZERO: dict[str, Any] = {
+    **dict.fromkeys(
+        (
+            "recipients",
+            "queued",
+            "sending",
+            "sent",
+            "delivered",
+            "failed",
+            "skipped",
+            "canceled",
+            "replied",
+            "opted_out",
+            "credits_used",
+            "clicks",
+            "unique_clicks",
+            "conversions",
+            "converted",
+        ),
+        0,
     ),
-    0,
-)
+    "conversion_rate": 0.0,
+    "revenue": [],
+}
 
 
 @pytest.fixture

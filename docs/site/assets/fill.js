@@ -1,7 +1,7 @@
-// What takes the place of key and host in the samples of a page.
+// What takes the place of key and host in the samples of a page; where a sample sets a variable, its name stays.
 export const HOSTED = "https://api.massivesms.com";
 export const PLACEHOLDER =
-  /\bMASSIVESMS_(?:API_KEY|BASE_URL)\b|msvs_(?:live|test)_\.\.\.|\b(?:Async)?MassiveSMS\([a-z{)]|MassiveSMS::Client\.new|MassiveSMS\\Client\(|massivesms\.New\(""/;
+  /\bMASSIVESMS_(?:API_KEY|BASE_URL)\b(?!=)|msvs_(?:live|test)_\.\.\.|\b(?:Async)?MassiveSMS\([a-z{)]|MassiveSMS::Client\.new|MassiveSMS\\Client\(|massivesms\.New\(""/;
 
 /** What stands in a sample for the key and the host, and what takes its place; those with arguments come first. */
 export function replacements(key, host) {

@@ -9,8 +9,9 @@ const SESSION = "msvs.session";
 const HOURS = 12;
 // What the samples do. The key erases no contact, changes no setting, and lists no keys.
 const SCOPES = [
-  "messages:read", "messages:send", "inbox:write", "campaigns:read", "campaigns:write", "contacts:read", "contacts:write",
-  "exports:read", "exports:write", "events:read", "webhooks:read", "webhooks:write", "settings:read", "credits:read",
+  "messages:read", "messages:send", "inbox:write", "campaigns:read", "campaigns:write", "conversions:read",
+  "conversions:write", "contacts:read", "contacts:write", "exports:read", "exports:write", "events:read", "webhooks:read",
+  "webhooks:write", "settings:read", "credits:read",
 ];
 // What the service answers to a browser in which nobody is logged in.
 const STRANGERS = new Set(["session_invalid", "api_key_missing"]);

@@ -20,7 +20,7 @@ from msvs.api.dispatch.pausing import APPROVAL_REQUIRED
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied, check_version
 from msvs.api.permissions import ROLES, Permission, allow, is_allowed
 from msvs.api.resources import campaign_resource, campaign_version, moment
-from msvs.api.scope import find
+from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.templates import is_visible
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
@@ -222,7 +222,7 @@ async def _refuse_own(ctx: Context, requested_by: str | None, decided_by: str) -
     """Refuse the person who launched or changed a campaign last, by hand or by a key of their own making."""
     author = requested_by
     if requested_by is not None and (key_id := ids.decode_id(ids.API_KEY, requested_by)) is not None:
-        key = await ApiKey.filter(workspace_id=ctx.workspace_id, id=key_id).first()
+        key = await scoped(ctx, ApiKey).get_or_none(id=key_id)
         author = None if key is None else key.created_by
     if author == decided_by:
         raise PermissionDenied(

@@ -11,6 +11,7 @@ from uuid import UUID
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
+from msvs.api.contacts.details import read_name
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound
 from msvs.api.messages.conversion_shapes import (
@@ -34,10 +35,9 @@ from msvs.api.text.currencies import read_currency
 from msvs.api.text.emails import read_email
 from msvs.api.text.phones import canonical, parse_phone
 from msvs.api.text.rendering import check_metadata
-from msvs.api.text.templates import is_visible
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import encode_json, fetch, fetch_row
-from msvs.fields import LAST
+from msvs.fields import FIRST, LAST
 from msvs.json_types import JSON
 from msvs.models import Conversion, ConversionSource, rows
 from msvs.models.messages import MetadataValue
@@ -177,23 +177,21 @@ async def create_conversion(ctx: Context, data: CreateConversion) -> rows.Conver
 
 
 def _read(ctx: Context, data: CreateConversion) -> Order:
-    given = {name: value for name in WAYS if (value := getattr(data, name)) is not None}
+    given = {name: _read_contact(name, text) for name in WAYS if (text := getattr(data, name)) is not None}
     message = f"Name the contact in one way: {', '.join(WAYS)}."
     if not given:
         raise InvalidRequest(message, param="contact_id", code=ErrorCode.PARAMETER_MISSING)
     if len(given) > 1:
         raise InvalidRequest(message, param=next(iter(given)))
-    ((by, text),) = given.items()
-    order_id = data.order_id.strip()
-    if not is_visible(order_id) or len(order_id) > MAX_ORDER_ID:
-        raise _out_of_range("order_id", f"must have from 1 to {MAX_ORDER_ID} characters")
+    ((by, found),) = given.items()
+    order_id = read_name(data.order_id.strip(), param="order_id", maximum=MAX_ORDER_ID)
     if not 0 <= data.value <= MAX_AMOUNT:
         raise _out_of_range("value", f"must be from 0 to {MAX_AMOUNT}")
     if data.occurred_at is not None and data.occurred_at > ctx.services.clock() + MAX_SKEW:
         raise _out_of_range("occurred_at", "must not lie in the future")
     return Order(
         by,
-        _read_contact(by, text),
+        found,
         order_id,
         data.value,
         read_currency(data.currency, "currency"),
@@ -210,7 +208,7 @@ def _read_contact(by: str, text: str) -> object:
             return canonical(parse_phone(text.strip(), param=by).e164)
         case "email":
             return read_email(text.strip()).lower()
-    return text.strip()
+    return read_name(text.strip(), param=by)
 
 
 def _out_of_range(param: str, rule: str) -> InvalidRequest:
@@ -227,7 +225,13 @@ class Recorded:
 
 
 async def record_order(ctx: Context, order: Order) -> Recorded:
-    """Record an order in the current unit of work, unless it was recorded. Raises NotFound for no contact."""
+    """Record an order in the current unit of work, unless it was recorded.
+
+    Raises NotFound for no contact, and InvalidRequest for a time at the start of the calendar: the database's driver
+    writes that one as minus infinity.
+    """
+    if order.occurred_at is not None and order.occurred_at <= FIRST:
+        raise _out_of_range("occurred_at", "lies too far in the past")
     scope = (ctx.workspace_id, ctx.livemode)
     held = await fetch(_Id, HOLD_BUYERS.format(condition=FOUND_BY[order.by]), *scope, order.found, MAX_SAME_EMAIL)
     if not held:
@@ -275,12 +279,12 @@ async def _attribute(ctx: Context, contact_ids: Sequence[UUID], occurred_at: dat
     settings = await find_settings(ctx)
     # A window of 0 hours has no time in it.
     clicked_from, delivered_from = (
-        occurred_at - timedelta(hours=hours) if hours else LAST
+        _earlier(occurred_at, timedelta(hours=hours)) if hours else LAST
         for hours in (settings.click_window_hours, settings.message_window_hours)
     )
     if clicked_from == delivered_from == LAST:
         return None
-    oldest = occurred_at - timedelta(hours=settings.message_window_hours) - MAX_AHEAD
+    oldest = _earlier(occurred_at, timedelta(hours=settings.message_window_hours) + MAX_AHEAD)
     return await fetch_row(
         _Attribution,
         ATTRIBUTE,
@@ -293,6 +297,11 @@ async def _attribute(ctx: Context, contact_ids: Sequence[UUID], occurred_at: dat
         ids.id_before(oldest),
         ids.id_after(occurred_at),
     )
+
+
+def _earlier(time: datetime, by: timedelta) -> datetime:
+    """Return the time that lies so much earlier, or the first of the calendar."""
+    return time - by if time - FIRST > by else FIRST
 
 
 def _is_same(row: rows.ConversionRow, order: Order) -> bool:
@@ -350,7 +359,7 @@ def conversion_query(ctx: Context, which: ListConversions) -> QuerySet[Conversio
         id = ids.read_optional_id(prefix, getattr(which, name), name)
         query = query if id is None else query.filter(**{name: id})
     if which.order_id is not None:
-        query = query.filter(order_id=which.order_id)
+        query = query.filter(order_id=read_name(which.order_id.strip(), param="order_id", maximum=MAX_ORDER_ID))
     if which.occurred_from is not None:
         # What happened later was recorded later.
         query = query.filter(occurred_at__gte=which.occurred_from, id__gte=ids.id_before(which.occurred_from))
@@ -363,7 +372,7 @@ async def total_conversions(ctx: Context, which: TotalConversions | None = None)
     """Sum up the conversions of a time by currency. Raises InvalidRequest."""
     which = which or TotalConversions()
     until = which.occurred_before or ctx.services.clock()
-    since = which.occurred_from or max(until - TOTALLED, datetime.min.replace(tzinfo=until.tzinfo))
+    since = which.occurred_from or _earlier(until, TOTALLED)
     if not timedelta(0) <= until - since <= MAX_TOTALLED:
         raise _out_of_range("occurred_from", f"must lie at most {MAX_TOTALLED.days} days before occurred_before")
     found = await fetch(_Total, SUM_CONVERSIONS, ctx.workspace_id, ctx.livemode, since, until)

@@ -105,6 +105,7 @@ async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invita
 READ = (
     Permission.MESSAGES_READ,
     Permission.CAMPAIGNS_READ,
+    Permission.CONVERSIONS_READ,
     Permission.CONTACTS_READ,
     Permission.EVENTS_READ,
     Permission.EXPORTS_READ,
@@ -113,6 +114,7 @@ WRITTEN = (
     Permission.MESSAGES_SEND,
     Permission.INBOX_WRITE,
     Permission.CAMPAIGNS_WRITE,
+    Permission.CONVERSIONS_WRITE,
     Permission.CONTACTS_WRITE,
     Permission.EXPORTS_WRITE,
 )

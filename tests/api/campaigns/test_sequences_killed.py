@@ -73,6 +73,7 @@ async def test_a_kill_at_every_statement_loses_and_doubles_nothing(live_ctx: Con
     assert await states(sequence.id) == {"completed": 2 * (died + 1), "replied": died + 1}
     told = await db.fetch("SELECT type, count(*) AS n FROM events WHERE type LIKE 'sequence.%' GROUP BY 1")
     assert {row.type: row.n for row in told} == {
+        "sequence.published": 1,
         "sequence.entered": 3 * (died + 1),
         "sequence.completed": 2 * (died + 1),
         "sequence.left": died + 1,

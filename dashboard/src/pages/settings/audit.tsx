@@ -62,6 +62,8 @@ function useActionNames(): Record<AuditAction, string> {
       ORDER_HOOK_CREATED: t`Order hook added`,
       ORDER_HOOK_UPDATED: t`Order hook changed`,
       ORDER_HOOK_DELETED: t`Order hook deleted`,
+      CAMPAIGN_APPROVED: t`Campaign approved`,
+      CAMPAIGN_REJECTED: t`Campaign rejected`,
       WEBHOOK_CREATED: t`Webhook added`,
       WEBHOOK_UPDATED: t`Webhook changed`,
       WEBHOOK_DELETED: t`Webhook deleted`,

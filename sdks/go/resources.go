@@ -471,12 +471,12 @@ func (s *ConversionsService) ListAutoPaging(ctx context.Context, params Conversi
 
 // WithOccurredFrom is an option of Conversions.Total: Those that happened at this time or later.
 func WithOccurredFrom(occurredFrom time.Time) RequestOption {
-	return WithQuery("occurred_from", fmt.Sprint(occurredFrom))
+	return WithQuery("occurred_from", occurredFrom.Format(time.RFC3339Nano))
 }
 
 // WithOccurredBefore is an option of Conversions.Total: Those that happened before this time.
 func WithOccurredBefore(occurredBefore time.Time) RequestOption {
-	return WithQuery("occurred_before", fmt.Sprint(occurredBefore))
+	return WithQuery("occurred_before", occurredBefore.Format(time.RFC3339Nano))
 }
 
 // Total: Sum up the conversions of a time by currency. The last 30 days if you say nothing, at most 366. Amounts are

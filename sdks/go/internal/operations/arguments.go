@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	massivesms "github.com/massivesms/massivesms-go"
 )
@@ -31,6 +32,14 @@ func (a Arguments) text(name string) string {
 }
 
 func (a Arguments) boolean(name string) bool { return strings.Trim(string(a[name]), `"`) == "true" }
+
+func (a Arguments) datetime(name string) time.Time {
+	var value time.Time
+	if err := json.Unmarshal(a[name], &value); err != nil {
+		return time.Time{}
+	}
+	return value
+}
 
 func (a Arguments) integer(name string) int64 {
 	number, err := strconv.ParseInt(strings.Trim(string(a[name]), `"`), 10, 64)

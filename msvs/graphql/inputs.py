@@ -94,8 +94,17 @@ def _value(field: RequestField, found: object) -> object:
     if found is None or inner is None:
         return found
     if field.is_list:
-        return [read_input(inner, each) for each in cast("list[object]", found)]
-    return read_input(inner, found)
+        rows = cast("list[object]", found)
+        return [_read_inner(inner, each, f"{field.name}[{place}]") for place, each in enumerate(rows)]
+    return _read_inner(inner, found, field.name)
+
+
+def _read_inner(request: type[R], value: object, path: str) -> R:
+    try:
+        return read_input(request, value)
+    except InvalidRequest as error:
+        error.param = f"{path}.{error.param}"
+        raise
 
 
 def _annotation(field: RequestField, input: type | None) -> object:

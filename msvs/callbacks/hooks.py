@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+from uuid import UUID
+
 import msgspec
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
@@ -13,6 +18,7 @@ from msvs.api.errors import NotFound
 from msvs.api.limits import Bucket, Limiter
 from msvs.api.messages import order_hooks
 from msvs.api.messages.order_hooks import ORDERS
+from msvs.api.resources import Resource
 from msvs.http.body import read_body
 from msvs.http.callers import address_of
 from msvs.http.guesses import Guesses
@@ -27,18 +33,49 @@ MAX_ORDER_BYTES = 1024 * 1024
 
 def hook_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
     """Return the routes for the hook URLs of synced lists and of shops, with their full paths."""
+    # Those of shops draw on the bucket of requests: a sale brings many orders.
+    shops = HookRoute(services, limiter, _take_order, bucket=Bucket.REQUESTS, most=MAX_ORDER_BYTES)
+    lists = HookRoute(services, limiter, _take_people, bucket=Bucket.HOOKS, most=MAX_BYTES)
     return [
-        Route(f"{ORDERS}/{{token}}", OrderRoute(services, limiter), methods=["POST"]),
-        Route(f"{HOOKS}/{{token}}", HookRoute(services, limiter), methods=["POST"]),
+        Route(f"{ORDERS}/{{token}}", shops, methods=["POST"]),
+        Route(f"{HOOKS}/{{token}}", lists, methods=["POST"]),
     ]
 
 
+class Found(NamedTuple):
+    """The hook whose address was called: its workspace, and what takes in the headers and the body."""
+
+    workspace_id: UUID
+    take: Callable[[Mapping[str, str], bytes], Awaitable[Resource]]
+
+
+async def _take_people(services: Services, token: str) -> Found:
+    source = await sync_hooks.find_source(token)
+    return Found(source.workspace_id, partial(sync_hooks.take_delivery, services, source))
+
+
+async def _take_order(services: Services, token: str) -> Found:
+    hook = await order_hooks.find_hook(token)
+    return Found(hook.workspace_id, partial(order_hooks.take_order, services, hook))
+
+
 class HookRoute:
-    """The ASGI app for the hook URLs of synced lists."""
+    """The ASGI app for the hook URLs of one kind; `find` raises NotFound where no hook has a token."""
 
-    def __init__(self, services: Services, limiter: Limiter) -> None:
+    def __init__(
+        self,
+        services: Services,
+        limiter: Limiter,
+        find: Callable[[Services, str], Awaitable[Found]],
+        *,
+        bucket: Bucket,
+        most: int,
+    ) -> None:
         self._services = services
         self._limiter = limiter
+        self._find = find
+        self._bucket = bucket
+        self._most = most
         self._guesses = Guesses(limiter, "addresses that do not exist")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,40 +83,14 @@ class HookRoute:
         ip = address_of(scope)
         self._guesses.check(ip)
         try:
-            source = await sync_hooks.find_source(scope["path_params"]["token"])
+            found = await self._find(self._services, scope["path_params"]["token"])
         except NotFound:
             await self._guesses.count(ip)
             raise
-        tell_allowance(await self._limiter.take(source.workspace_id, Bucket.HOOKS), scope[ANSWER_HEADERS])
+        tell_allowance(await self._limiter.take(found.workspace_id, self._bucket), scope[ANSWER_HEADERS])
         headers = read_headers(scope)
-        body = await read_body(receive, headers, MAX_BYTES)
+        body = await read_body(receive, headers, self._most)
         texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
-        with sharing(source.workspace_id):
-            answer = await sync_hooks.take_delivery(self._services, source, texts, body)
-        await send_whole(send, 200, msgspec.json.encode(answer))
-
-
-class OrderRoute:
-    """The ASGI app for the addresses of order hooks. They draw on the bucket of requests: a sale brings many orders."""
-
-    def __init__(self, services: Services, limiter: Limiter) -> None:
-        self._services = services
-        self._limiter = limiter
-        self._guesses = Guesses(limiter, "addresses that do not exist")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; the middleware renders any error raised."""
-        ip = address_of(scope)
-        self._guesses.check(ip)
-        try:
-            hook = await order_hooks.find_hook(scope["path_params"]["token"])
-        except NotFound:
-            await self._guesses.count(ip)
-            raise
-        tell_allowance(await self._limiter.take(hook.workspace_id, Bucket.REQUESTS), scope[ANSWER_HEADERS])
-        headers = read_headers(scope)
-        body = await read_body(receive, headers, MAX_ORDER_BYTES)
-        texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
-        with sharing(hook.workspace_id):
-            answer = await order_hooks.take_order(self._services, hook, texts, body)
+        with sharing(found.workspace_id):
+            answer = await found.take(texts, body)
         await send_whole(send, 200, msgspec.json.encode(answer))

@@ -14,12 +14,13 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from msvs.api import ids
+from msvs.api.accounts import strangers
 from msvs.api.accounts.clocks import enter_time
 from msvs.api.accounts.keys import digest_key, parse_key
 from msvs.api.accounts.networks import Network, is_within, network_of, parse_networks
 from msvs.api.context import Context, Services
 from msvs.api.errors import AuthenticationFailed, ErrorCode, PermissionDenied, RateLimited
-from msvs.api.limits import LocalBuckets, Rate
+from msvs.api.limits import LocalBuckets
 from msvs.database import execute, fetch_row
 
 log = structlog.get_logger(__name__)
@@ -28,8 +29,6 @@ log = structlog.get_logger(__name__)
 TRUST_SECONDS = 0.75
 LAST_USED_EVERY = timedelta(minutes=1)
 MAX_REMEMBERED = 20_000
-# Unknown keys a network may try: as many at once, and so many a second.
-STRANGERS = Rate(1, 100)
 
 FIND_SUSPENSION = "SELECT suspended_at FROM workspaces WHERE id = $1"
 FIND_API_KEY = """
@@ -89,7 +88,7 @@ class KnownKeys:
             return key
         if digest in self._known or digest in self._reading:
             return await self._read_once(digest)
-        allowance = self.strangers.take(network, STRANGERS, 1)
+        allowance = self.strangers.take(network, strangers.RATE, 1)
         if allowance.retry_after is not None:
             raise RateLimited(
                 "Too many unknown API keys came from your network; wait before the next.",
@@ -97,7 +96,7 @@ class KnownKeys:
             )
         key = await self._read_once(digest)
         if key is not None:
-            self.strangers.take(network, STRANGERS, -1)
+            self.strangers.take(network, strangers.RATE, -1)
         return key
 
     def note_use(self, id: UUID, clock: Callable[[], datetime]) -> None:

@@ -8,11 +8,12 @@ from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.campaigns.campaigns import get_campaign, record_campaign_event
+from msvs.api.campaigns.campaigns import get_campaign
 from msvs.api.campaigns.significance import Sample, Significance, best_of, compare
 from msvs.api.campaigns.variants import read_variant
 from msvs.api.context import Context
-from msvs.api.dispatch.campaign_stats import VariantBooks, campaign_stats, variant_books
+from msvs.api.dispatch.campaign_events import record_campaign_event
+from msvs.api.dispatch.campaign_stats import VariantBooks, variant_books
 from msvs.api.dispatch.open_months import between, look
 from msvs.api.errors import Conflict, ErrorCode
 from msvs.api.permissions import Permission, allow
@@ -22,11 +23,10 @@ from msvs.api.resources import (
     Resource,
     VariantResource,
     ab_test_resource,
-    campaign_resource,
 )
 from msvs.api.scope import find
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
-from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.api.webhooks.events import EventType
 from msvs.database import fetch, fetch_row
 from msvs.fields import Request, about
 from msvs.models import Campaign, CampaignStatus, rows
@@ -257,9 +257,7 @@ async def _choose(
     row = await fetch_row(rows.CampaignRow, CHOOSE_WINNER, *scope, variant, now, is_picked)
     if row is None:
         return None
-    data = campaign_resource(row, (await campaign_stats([row.id]))[row.id])
-    event = NewEvent(EventType.CAMPAIGN_WINNER_CHOSEN, row.workspace_id, row.livemode, row.id, data)
-    await record_events([event], now)
+    await record_campaign_event(EventType.CAMPAIGN_WINNER_CHOSEN, row, now)
     notify_after_commit(WorkQueue.CAMPAIGNS)
     return row
 

@@ -15,16 +15,16 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.campaigns import audiences
 from msvs.api.context import Context, Services
-from msvs.api.dispatch.campaign_stats import campaign_stats
+from msvs.api.dispatch.campaign_events import record_campaign_event
 from msvs.api.dispatch.pausing import APPROVAL_REQUIRED
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied, check_version
 from msvs.api.permissions import ROLES, Permission, allow, is_allowed
-from msvs.api.resources import campaign_resource, campaign_version, moment
+from msvs.api.resources import campaign_version, moment
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.templates import is_visible
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
-from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.api.webhooks.events import EventType
 from msvs.database import fetch_value
 from msvs.fields import Request, Version, about, named
 from msvs.models import ApiKey, Campaign, CampaignStatus, Role, Workspace, rows
@@ -77,7 +77,14 @@ async def hold_at_launch(ctx: Context, campaign: Campaign, workspace: Workspace,
 
 def hold(campaign: Campaign, requested_by: str | None, count: int, now: datetime) -> None:
     """Pause a campaign until somebody approves it for so many recipients; the caller saves and announces it."""
-    campaign.approval = Approval(
+    campaign.approval = _asked_for(requested_by, count, now)
+    campaign.resume_status = campaign.status
+    campaign.status = CampaignStatus.PAUSED
+    campaign.pause_reason = APPROVAL_REQUIRED
+
+
+def _asked_for(requested_by: str | None, count: int, now: datetime) -> Approval:
+    return Approval(
         state=REQUIRED,
         requested_by=requested_by,
         requested_at=moment(now),
@@ -86,9 +93,6 @@ def hold(campaign: Campaign, requested_by: str | None, count: int, now: datetime
         comment=None,
         recipient_count=count,
     )
-    campaign.resume_status = campaign.status
-    campaign.status = CampaignStatus.PAUSED
-    campaign.pause_reason = APPROVAL_REQUIRED
 
 
 def release(campaign: Campaign, now: datetime) -> None:
@@ -102,7 +106,7 @@ def release(campaign: Campaign, now: datetime) -> None:
 async def announce_request(campaign: Campaign, now: datetime) -> None:
     """Tell those who may approve a campaign that it waits for one of them, if it does."""
     if campaign.approval is not None and campaign.approval["state"] == REQUIRED:
-        await _record(EventType.CAMPAIGN_APPROVAL_REQUESTED, campaign, now)
+        await record_campaign_event(EventType.CAMPAIGN_APPROVAL_REQUESTED, campaign, now)
 
 
 async def outgrown(services: Services, campaign: Campaign) -> int | None:
@@ -147,16 +151,7 @@ async def request_approval(ctx: Context, id: UUID) -> Campaign:
     now = ctx.services.clock()
     count = max(campaign.audience_count, await _count(ctx, campaign))
     campaign.launched_by = ctx.actor
-    campaign.approval = {
-        **campaign.approval,
-        "state": REQUIRED,
-        "requested_by": ctx.actor,
-        "requested_at": moment(now),
-        "decided_by": None,
-        "decided_at": None,
-        "comment": None,
-        "recipient_count": count,
-    }
+    campaign.approval = _asked_for(ctx.actor, count, now)
     await campaign.save(update_fields=["approval", "launched_by"])
     await announce_request(campaign, now)
     return campaign
@@ -199,7 +194,9 @@ async def _decide(ctx: Context, id: UUID, state: str, data: DecideApproval) -> C
         release(campaign, now)
         notify_after_commit(WorkQueue.CAMPAIGNS)
     await campaign.save(update_fields=["approval", "status", "resume_status", "pause_reason"])
-    await _record(EventType.CAMPAIGN_APPROVED if is_approved else EventType.CAMPAIGN_REJECTED, campaign, now)
+    await record_campaign_event(
+        EventType.CAMPAIGN_APPROVED if is_approved else EventType.CAMPAIGN_REJECTED, campaign, now
+    )
     action = AuditAction.CAMPAIGN_APPROVED if is_approved else AuditAction.CAMPAIGN_REJECTED
     changes = {"approval": [REQUIRED, state], "recipient_count": [None, approval["recipient_count"]]}
     await record_audit(ctx, action, ids.encode_id(ids.CAMPAIGN, id), changes)
@@ -246,9 +243,3 @@ def _decided(message: str) -> Conflict:
 
 async def _count(ctx: Context, campaign: Campaign) -> int:
     return await audiences.count_members(ctx, campaign.audience, await audiences.members_sql(ctx, campaign.audience))
-
-
-async def _record(type: EventType, campaign: Campaign, now: datetime) -> None:
-    stats = (await campaign_stats([campaign.id]))[campaign.id]
-    data = campaign_resource(campaign, stats)
-    await record_events([NewEvent(type, campaign.workspace_id, campaign.livemode, campaign.id, data)], now)

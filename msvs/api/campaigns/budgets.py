@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from msvs.api.dispatch.campaign_stats import campaign_stats
+from msvs.api.dispatch.campaign_events import record_campaign_event
 from msvs.api.dispatch.pausing import GUARD_RAIL
-from msvs.api.resources import campaign_resource
-from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch_row
 from msvs.models.campaigns import GuardRails, Tripped
 from msvs.models.rows import CampaignRow
@@ -60,9 +59,7 @@ async def pause_over_budget(over: OverBudget, now: datetime) -> None:
     """Pause a campaign whose next chunk costs more than is left, in a transaction of its own."""
     row = await fetch_row(CampaignRow, PAUSE_OVER_BUDGET, over.campaign_id, GUARD_RAIL, over.credits)
     if row is not None:
-        stats = (await campaign_stats([row.id]))[row.id]
-        data = campaign_resource(row, stats)
-        await record_events([NewEvent(EventType.CAMPAIGN_PAUSED, row.workspace_id, row.livemode, row.id, data)], now)
+        await record_campaign_event(EventType.CAMPAIGN_PAUSED, row, now)
 
 
 def exceeded(guard_rails: GuardRails, found: Mapping[str, int]) -> Tripped | None:

@@ -43,6 +43,7 @@ from msvs.api.credits.caps import DAILY_CAP_REACHED
 from msvs.api.credits.rates import Rates
 from msvs.api.dispatch import campaign_stats as tallies
 from msvs.api.dispatch import halting
+from msvs.api.dispatch.campaign_events import record_campaign_event
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.pausing import DAILY_CAP, EXCLUSION_MISSING, GUARD_RAIL, INSUFFICIENT_CREDITS
@@ -60,14 +61,14 @@ from msvs.api.messages.messages import (
 )
 from msvs.api.pages import Page, PageRequest, fetch_ordered, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import CampaignStats, campaign_resource, campaign_version
+from msvs.api.resources import CampaignStats, campaign_version
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings_with
 from msvs.api.text.phones import by_canonical
 from msvs.api.text.rendering import check_metadata, read_template
 from msvs.api.text.templates import is_visible
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
-from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.api.webhooks.events import EventType
 from msvs.database import fetch_row, fetch_value
 from msvs.models import Campaign, CampaignStatus, OnUnknown, Workspace, rows
 from msvs.models.campaigns import Audience
@@ -404,7 +405,7 @@ async def cancel_campaign(ctx: Context, id: UUID) -> rows.CampaignRow:
     if is_small and (not ctx.livemode or await credits.try_lock(ctx.workspace_id)):
         await cancel_campaign_messages(ctx, id, limit=CANCEL_AT_ONCE, now=campaign.moment)
         stats = (await tallies.campaign_stats([id]))[id]
-    await _record(EventType.CAMPAIGN_CANCELED, campaign, stats, campaign.moment)
+    await record_campaign_event(EventType.CAMPAIGN_CANCELED, campaign, campaign.moment, stats=stats)
     notify_after_commit(WorkQueue.CAMPAIGNS)
     return campaign
 
@@ -417,7 +418,8 @@ async def pause_campaign(ctx: Context, id: UUID) -> rows.CampaignRow:
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     campaign = await _halt(ctx, id, halting.PAUSE)
     if campaign.before != CampaignStatus.PAUSED:
-        await _record(EventType.CAMPAIGN_PAUSED, campaign, tallies.stats_of(campaign.tallies), campaign.moment)
+        stats = tallies.stats_of(campaign.tallies)
+        await record_campaign_event(EventType.CAMPAIGN_PAUSED, campaign, campaign.moment, stats=stats)
     return campaign
 
 
@@ -567,16 +569,6 @@ def _bodies(campaign: Campaign) -> list[str]:
 
 def _segments(body: str) -> int:
     return estimated_segments(read_template(body))
-
-
-async def record_campaign_event(type: EventType, campaign: Campaign, now: datetime) -> None:
-    """Record an event of a campaign as it now stands."""
-    await _record(type, campaign, (await tallies.campaign_stats([campaign.id]))[campaign.id], now)
-
-
-async def _record(type: EventType, campaign: rows.CampaignRow, stats: CampaignStats, now: datetime) -> None:
-    data = campaign_resource(campaign, stats)
-    await record_events([NewEvent(type, campaign.workspace_id, campaign.livemode, campaign.id, data)], now)
 
 
 def _refuse_step(campaign: Campaign) -> None:

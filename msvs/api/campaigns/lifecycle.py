@@ -11,11 +11,12 @@ from uuid import UUID
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.ab_tests import end_test
 from msvs.api.campaigns.approvals import announce_request, hold, is_unapproved, outgrown
-from msvs.api.campaigns.campaigns import pause_start, record_campaign_event
+from msvs.api.campaigns.campaigns import pause_start
 from msvs.api.campaigns.exclusions import find_kept
 from msvs.api.campaigns.preflights import find_tripped
 from msvs.api.context import Context, Services
 from msvs.api.dispatch import open_months
+from msvs.api.dispatch.campaign_events import record_campaign_event
 from msvs.api.dispatch.campaign_stats import count_open
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.lane_bounds import NONE, Bound

@@ -31,7 +31,7 @@ HOME_DIGITS = 8
 
 # Folds the search text in SQL, exactly as the index folds the fields of contacts.
 READ_SEARCH = """
-SELECT search_fold($3) AS text, search_grams(search_fold($3), $4, $1, $2) AS letters,
+SELECT search_fold($3) AS text, search_grams(search_fold($7), $4, $1, $2) AS letters,
     search_grams($5, $6, $1, $2) AS digits
 """
 # What the index folds; text without accents, which nearly all is, is folded without a call of the function.
@@ -136,12 +136,9 @@ async def _read_search(ctx: Context, text: str, param: str) -> _Search:
     digits = _numbers(text) if is_phone_like(text) else []
     found = []
     read = await _grams(ctx, text, "")
-    letters = read.letters
-    if "@" in text:
-        letters = (await _grams(ctx, " ".join(map(_without_domain, text.split())), "")).letters
     for number in digits:
         found.append((number, (await _grams(ctx, "", number)).digits))
-    return _Search(read.text.split(), letters, found)
+    return _Search(read.text.split(), read.letters, found)
 
 
 def _without_domain(word: str) -> str:
@@ -154,7 +151,9 @@ def _without_domain(word: str) -> str:
 
 
 async def _grams(ctx: Context, text: str, digits: str) -> _Read:
-    row = await fetch_row(_Read, READ_SEARCH, ctx.workspace_id, ctx.livemode, text, LETTERS, digits, DIGITS)
+    looked_up = " ".join(map(_without_domain, text.split()))
+    scope = (ctx.workspace_id, ctx.livemode)
+    row = await fetch_row(_Read, READ_SEARCH, *scope, text, LETTERS, digits, DIGITS, looked_up)
     assert row is not None, "a statement without a table has one row"
     return row
 

@@ -14,7 +14,15 @@ from msvs.api.contacts.sources import connector_settings, hash_token
 from msvs.api.contacts.sync_merge import Taken
 from msvs.api.contacts.sync_runs import Held
 from msvs.api.context import Context, Services
-from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, PermissionDenied, RequestTooLarge, Unavailable
+from msvs.api.errors import (
+    ApiError,
+    ErrorCode,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    RequestTooLarge,
+    Unavailable,
+)
 from msvs.api.resources import Resource, SyncCounts, SyncProblem
 from msvs.api.scope import scoped
 from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, notify_after_commit
@@ -26,6 +34,7 @@ from msvs.http_client import HttpClient
 from msvs.models import ListSource, SourceStatus
 
 MAX_TOKEN = 100
+UNKNOWN = "No list uses this address."
 PAUSED_SECONDS = 3600
 
 READ_ANSWER = "SELECT answer FROM hook_deliveries WHERE source_id = $1 AND delivery_id = $2"
@@ -63,7 +72,7 @@ async def find_source(token: str) -> ListSource:
     if len(token) <= MAX_TOKEN and token.isascii():
         found = await ListSource.filter(hook_hash=hash_token(token)).first()
     if found is None:
-        raise NotFound("No list uses this address.")
+        raise NotFound(UNKNOWN)
     return found
 
 
@@ -85,17 +94,16 @@ def _read(ctx: Context, source: ListSource, headers: Mapping[str, str], body: by
     try:
         return open_connector(source.kind, connection).read_hook(call)
     except HookRefused as refused:
-        raise _refusal(refused) from None
+        raise hook_refusal(refused, unknown=UNKNOWN) from None
     except ConnectorError as error:
         raise InvalidRequest(error.message, code=ErrorCode.CALLBACK_INVALID) from None
 
 
-def _refusal(
-    refused: HookRefused,
-) -> NotFound | InvalidRequest | RequestTooLarge | PermissionDenied:
+def hook_refusal(refused: HookRefused, *, unknown: str) -> ApiError:
+    """Return the error for a request that a connector refused; `unknown` is said of an address that is none."""
     match refused.status:
         case 404:
-            return NotFound("No list uses this address.")
+            return NotFound(unknown)
         case 413:
             return RequestTooLarge(f"The request is refused: {refused.reason}.")
         case 400:
@@ -109,7 +117,7 @@ def _refusal(
 async def _take(ctx: Context, id: UUID, delivery: HookDelivery) -> HookAnswer:
     source = await scoped(ctx, ListSource).filter(id=id).select_for_update().first()
     if source is None:
-        raise NotFound("No list uses this address.")
+        raise NotFound(UNKNOWN)
     name = hashlib.sha256(delivery.delivery_id.encode()).hexdigest()
     before = await fetch_value(READ_ANSWER, id, name)
     if before is not None:

@@ -6,9 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from msvs.api.credits import caps
-from msvs.api.dispatch.campaign_stats import campaign_stats
-from msvs.api.resources import campaign_resource
-from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.api.dispatch.campaign_events import record_campaign_event
+from msvs.api.webhooks.events import EventType
 from msvs.database import fetch
 
 INSUFFICIENT_CREDITS = "insufficient_credits"
@@ -35,17 +34,5 @@ async def pause_for_credits(campaign_id: UUID, left: caps.Spendable, now: dateti
         DAILY_CAP if left.limit == caps.DAILY_CAP_REACHED else INSUFFICIENT_CREDITS,
         left.mark(left.limit),
     )
-    stats = await campaign_stats([row.id for row in rows])
-    await record_events(
-        (
-            NewEvent(
-                EventType.CAMPAIGN_PAUSED,
-                row.workspace_id,
-                row.livemode,
-                row.id,
-                campaign_resource(row, stats[row.id]),
-            )
-            for row in rows
-        ),
-        now,
-    )
+    for row in rows:
+        await record_campaign_event(EventType.CAMPAIGN_PAUSED, row, now)

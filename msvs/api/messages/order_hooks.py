@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -15,15 +13,15 @@ from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
+from msvs.api.contacts.sources import hash_token
+from msvs.api.contacts.sync_hooks import MAX_TOKEN, hook_refusal
 from msvs.api.context import Context, Services
 from msvs.api.errors import (
-    ApiError,
     Conflict,
     ErrorCode,
     InvalidRequest,
     NotFound,
     PermissionDenied,
-    RequestTooLarge,
 )
 from msvs.api.messages.conversion_shapes import MAX_AMOUNT
 from msvs.api.messages.conversions import Order, record_order, refund_to
@@ -44,7 +42,7 @@ from msvs.models import Conversion, ConversionSource, OrderHook, rows
 
 NOUN = "order hook"
 ORDERS = "/hooks/orders"
-MAX_TOKEN = 100
+UNKNOWN = "No order hook uses this address."
 MAX_HOOKS = 20
 MAX_SECRET = 256
 
@@ -191,11 +189,6 @@ def order_hook_resource(row: rows.OrderHookRow, *, url: str | UnsetType = UNSET)
     )
 
 
-def hash_token(token: str) -> str:
-    """Return the hash by which the address of a hook is found."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def _seal(ctx: Context, secret: str) -> str:
     if not _secret(secret):
         raise InvalidRequest(
@@ -229,7 +222,7 @@ async def find_hook(token: str) -> OrderHook:
     if len(token) <= MAX_TOKEN and token.isascii():
         found = await OrderHook.filter(token_hash=hash_token(token)).first()
     if found is None:
-        raise NotFound("No order hook uses this address.")
+        raise NotFound(UNKNOWN)
     return found
 
 
@@ -259,16 +252,7 @@ def _read(services: Services, hook: OrderHook, headers: Mapping[str, str], body:
     try:
         return ORDER_SOURCES[hook.kind].read(call, services.keyring.open(hook.secret_sealed))
     except HookRefused as refused:
-        raise _refusal(refused) from None
-
-
-def _refusal(refused: HookRefused) -> ApiError:
-    match refused.status:
-        case 400:
-            return InvalidRequest(f"The request cannot be read: {refused.reason}.", code=ErrorCode.CALLBACK_INVALID)
-        case 413:
-            return RequestTooLarge(f"The request is refused: {refused.reason}.")
-    return PermissionDenied("The request is not the service's, or too old.", code=ErrorCode.CALLBACK_REFUSED)
+        raise hook_refusal(refused, unknown=UNKNOWN) from None
 
 
 def _ignored(reason: str) -> OrderAnswer:
@@ -292,7 +276,7 @@ async def _take(ctx: Context, source: ConversionSource, told: orders.Order | Non
             told.order_id,
             value,
             told.currency.upper(),
-            _past(told.occurred_at, ctx.services.clock()),
+            told.occurred_at,
             source=source,
         )
         try:
@@ -302,10 +286,6 @@ async def _take(ctx: Context, source: ConversionSource, told: orders.Order | Non
         is_refunded = refunded > 0 and await refund_to(ctx, recorded.row, refunded) is not None
         return OrderAnswer(status="recorded" if recorded.is_new else "refunded" if is_refunded else "known")
     return _ignored("No contact has the phone or e-mail address of the buyer.")
-
-
-def _past(at: datetime | None, now: datetime) -> datetime | None:
-    return None if at is None else min(at, now)
 
 
 async def _refund(ctx: Context, order_id: str, refunded: int) -> OrderAnswer:

@@ -16,6 +16,7 @@ from msvs import database as db
 from msvs.api.accounts import auth, keys
 from msvs.api.accounts.keys import create_key, make_key
 from msvs.api.accounts.networks import MAX_NETWORKS, read_networks
+from msvs.api.accounts.strangers import RATE as STRANGERS
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.limits import LocalBuckets
@@ -246,7 +247,7 @@ async def test_unknown_keys_are_held_back_before_the_database_is_asked(
         path = "/graphql" if front == "graphql" else "/graphql/stream"
         return (await client.post(path, json=GRAPHQL, headers=headers)).status_code
 
-    first = [await tried(make_key(False)) for _ in range(auth.STRANGERS.capacity)]
+    first = [await tried(make_key(False)) for _ in range(STRANGERS.capacity)]
     assert set(first) == {401}
     async with no_statement(monkeypatch):
         for number in range(100):
@@ -261,7 +262,7 @@ async def test_unknown_keys_are_held_back_before_the_database_is_asked(
 
 
 async def test_one_holder_of_an_ipv6_network_is_one_caller(coming: From, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(auth.STRANGERS.capacity):
+    for number in range(STRANGERS.capacity):
         client = await coming(make_key(False), f"2001:db8::{number:x}")
         assert (await client.get("/v1/workspace")).status_code == 401
     async with no_statement(monkeypatch):
@@ -270,8 +271,8 @@ async def test_one_holder_of_an_ipv6_network_is_one_caller(coming: From, monkeyp
 
 
 async def test_new_keys_that_exist_cost_nothing(coming: From, ctx: Context) -> None:
-    for _ in range(auth.STRANGERS.capacity + 5):
+    for _ in range(STRANGERS.capacity + 5):
         SERVICES.keep(auth.KnownKeys).forget()
         _, key = await create_key(ctx.workspace_id, livemode=False)
         assert (await (await coming(key)).get("/v1/workspace")).status_code == 200
-    assert await db.fetch_value("SELECT count(*) FROM api_keys") == auth.STRANGERS.capacity + 5
+    assert await db.fetch_value("SELECT count(*) FROM api_keys") == STRANGERS.capacity + 5

@@ -158,7 +158,7 @@ async def advance_test_clock(ctx: Context, data: AdvanceTestClock) -> SandboxClo
         raise InvalidRequest("Give either to or by_seconds.", param="by_seconds")
     if data.by_seconds is not None and not 1 <= data.by_seconds <= MOST_AT_ONCE.total_seconds():
         raise InvalidRequest(
-            "by_seconds must be from 1 to 31622400, which is 366 days.",
+            f"by_seconds must be from 1 to {MOST_AT_ONCE.total_seconds():.0f}, which is {MOST_AT_ONCE.days} days.",
             param="by_seconds",
             code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )

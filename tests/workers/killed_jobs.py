@@ -29,7 +29,7 @@ from tests.services import SERVICES
 from tests.workers.fake_service import SECRET, serving
 
 MOST = 400
-# The longest time before a worker is killed.
+# The longest time from a worker's connection to its death.
 LIFE_SECONDS = 1.5
 STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "copy_to_table", "copy_from_query")
 SETTINGS = Settings(import_processes=0)
@@ -109,20 +109,27 @@ def fork(work: Callable[[], Awaitable[None]]) -> int:
 
 
 def kill_at_random(database_url: str, job: str, times: int) -> int:
-    """Kill workers at random moments, then let one finish. Print how many were killed while working; return 0."""
+    """Kill workers at random moments after they connect, then let one finish.
+
+    Print how many were killed while working; return 0.
+    """
     exports.CHUNK = 1 << 12
     imports.BATCH = imports.CONSENT_BATCH = import_reader.FRAME_ROWS = 100
     imports.TURN_SECONDS = 3600.0
 
+    connected, at_work = os.pipe()
+
     async def run() -> None:
         async with db.connected(database_url, pool_size=3):
+            os.write(at_work, b".")
             await JOBS[job]()
 
     killed = 0
-    # Kill the first workers early: a later one may finish the job.
-    for life in sorted(random.uniform(0.02, LIFE_SECONDS) * number / times for number in range(1, times + 1)):
+    for number in range(1, times + 1):
         pid = fork(run)
-        time.sleep(life)
+        os.read(connected, 1)
+        # Kill the first workers within milliseconds: one that lives longer may finish the job.
+        time.sleep(random.uniform(0, LIFE_SECONDS) * (number / times) ** 3)
         os.kill(pid, signal.SIGKILL)
         killed += os.waitpid(pid, 0)[1] == signal.SIGKILL
     status = os.waitpid(fork(run), 0)[1]

@@ -23,8 +23,8 @@ def real() -> datetime:
     return datetime.now(UTC)
 
 
-def enter(at: datetime) -> None:
-    """Let the rest of this task's work happen at a time; a block of `standing` around it takes it back."""
+def enter(at: datetime | None) -> None:
+    """Let the rest of this task's work happen at a time, None the real one; `standing` around it takes it back."""
     _moment.set(at)
 
 

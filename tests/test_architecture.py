@@ -70,8 +70,6 @@ CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/", "msvs/twilio_compa
 UNSCOPED = {
     "msvs/api/accounts/users.py:find_holdings": "what somebody made is listed of both modes, of the workspace named",
     "msvs/api/campaigns/campaigns.py:resume_paid": "goes on with campaigns of all workspaces that a top-up covers",
-    "msvs/api/contacts/sync_hooks.py:find_source": "finds a source by the hash of the token of its address",
-    "msvs/api/messages/order_hooks.py:find_hook": "finds an order hook by the hash of the token of its address",
     "msvs/api/contacts/sync_runs.py:hold": "the engine's step on a source that claim_source took",
     "msvs/api/messages/clicks.py:record_clicks": "tells of the messages whose links it counted, by their codes",
     "msvs/api/dispatch/routes.py:remove_route": "the operator's table; no caller reaches it",

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from msvs import present
 from msvs.api.errors import ErrorCode, InvalidRequest, NotFound
 from msvs.new_ids import new_id
 
-__all__ = ["decode_id", "encode_id", "find_id", "id_after", "id_before", "id_time", "missing", "new_id", "read_id"]
+__all__ = [
+    "decode_id",
+    "encode_id",
+    "find_id",
+    "floor_of_ids",
+    "id_after",
+    "id_at",
+    "id_before",
+    "id_from",
+    "id_since",
+    "id_time",
+    "missing",
+    "new_id",
+    "read_id",
+]
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 26
-CLOCK_SKEW_MS = 60_000
+CLOCK_SKEW = timedelta(minutes=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+# The last millisecond that an id can name.
+LAST_MILLISECOND = (1 << 48) - 1
+# Nothing that is looked for by the time of its id is older.
+OLDEST = timedelta(days=400)
 
 MESSAGE = "msg"
 CAMPAIGN = "cmp"
@@ -117,7 +138,7 @@ def missing(noun: str, text: str, *, param: str = "id") -> NotFound:
 
 def id_after(time: datetime) -> UUID:
     """Return what lies above every UUIDv7 made by this time, with a minute for clocks that differ."""
-    return UUID(int=max(0, int(time.timestamp() * 1000) + CLOCK_SKEW_MS) << 80)
+    return id_at(time, after=CLOCK_SKEW)
 
 
 def id_before(time: datetime) -> UUID:
@@ -125,9 +146,50 @@ def id_before(time: datetime) -> UUID:
 
     Ids are made by the real time. In a sandbox with a clock, whose times run ahead of it, that is below all ids.
     """
-    if present.moment() is not None:
-        return UUID(int=0)
-    return UUID(int=max(0, int(time.timestamp() * 1000) - CLOCK_SKEW_MS) << 80)
+    return id_from(time, before=CLOCK_SKEW)
+
+
+def id_from(time: datetime, *, before: timedelta = timedelta(0)) -> UUID:
+    """Return the lowest id that can be made from a while before this time on; in a sandbox with a clock, the lowest."""
+    return UUID(int=0) if present.moment() is not None else id_at(time, after=-before)
+
+
+class MadeRow(Protocol):
+    """A row with the time at which it was made."""
+
+    @property
+    def id(self) -> UUID:
+        """The id."""
+        ...
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made."""
+        ...
+
+
+def id_since(time: datetime, row: MadeRow) -> UUID:
+    """Return the lowest id that can be made from a time on, of what is made after a row.
+
+    A time of a sandbox's clock tells nothing of ids, also when the clock is gone: what is made after the row lies above
+    its own id.
+    """
+    made_at = id_time(row.id)
+    is_ahead = row.created_at > made_at + CLOCK_SKEW or time > present.real()
+    return id_at(made_at, after=-CLOCK_SKEW) if is_ahead or present.moment() is not None else id_at(time)
+
+
+def floor_of_ids() -> datetime | None:
+    """Return the latest time of which a statement may take the lowest id; None where any time will do.
+
+    In a sandbox with a clock no id that is kept was made at it.
+    """
+    return None if present.moment() is None else present.real() - OLDEST
+
+
+def id_at(time: datetime, *, after: timedelta = timedelta(0)) -> UUID:
+    """Return the lowest id that can be made at a time, or so long after it: the real time, by which ids are made."""
+    return UUID(int=min(max((time - EPOCH + after) // MILLISECOND, 0), LAST_MILLISECOND) << 80)
 
 
 def id_time(value: UUID) -> datetime:

@@ -11,6 +11,7 @@ import msgspec
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from msvs.api.accounts.clocks import enter_time
 from msvs.api.contacts import sync_hooks
 from msvs.api.contacts.sources import HOOKS
 from msvs.api.context import Services
@@ -43,20 +44,24 @@ def hook_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
 
 
 class Found(NamedTuple):
-    """The hook whose address was called: its workspace, and what takes in the headers and the body."""
+    """The hook whose address was called: its workspace, and what takes in the headers and the body.
+
+    With `has_clock` it is of a sandbox that lives in its own time.
+    """
 
     workspace_id: UUID
+    has_clock: bool
     take: Callable[[Mapping[str, str], bytes], Awaitable[Resource]]
 
 
 async def _take_people(services: Services, token: str) -> Found:
     source = await sync_hooks.find_source(token)
-    return Found(source.workspace_id, partial(sync_hooks.take_delivery, services, source))
+    return Found(source.workspace_id, source.has_clock, partial(sync_hooks.take_delivery, services, source))
 
 
 async def _take_order(services: Services, token: str) -> Found:
     hook = await order_hooks.find_hook(token)
-    return Found(hook.workspace_id, partial(order_hooks.take_order, services, hook))
+    return Found(hook.workspace_id, hook.has_clock, partial(order_hooks.take_order, services, hook))
 
 
 class HookRoute:
@@ -91,6 +96,8 @@ class HookRoute:
         headers = read_headers(scope)
         body = await read_body(receive, headers, self._most)
         texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+        if found.has_clock:
+            await enter_time(found.workspace_id)
         with sharing(found.workspace_id):
             answer = await found.take(texts, body)
         await send_whole(send, 200, msgspec.json.encode(answer))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import strawberry
 
+from msvs import present
+from msvs.api.accounts.clocks import enter_time
 from msvs.api.accounts.login_sessions import Identity
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import InvalidRequest, PermissionDenied, RateLimited
@@ -25,10 +27,11 @@ class RequestContext:
     """One request: its caller and what has been loaded for it so far.
 
     `new_session` is the token of a session that the request opened, empty if it ended the one it came with.
-    `refused_rows` are the refusals of rows that cannot be read, by the phone of the row in their place.
+    `refused_rows` are the refusals of rows that cannot be read, by the phone of the row in their place. `has_clock`
+    says of a subscription's caller whether the sandbox has a clock by now.
     """
 
-    __slots__ = ("_live", "_loaders", "caller", "limiter", "new_session", "refused_rows")
+    __slots__ = ("_has_clock", "_live", "_loaders", "caller", "limiter", "new_session", "refused_rows")
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class RequestContext:
         limiter: Limiter,
         live: Feed | None = None,
         refused_rows: Mapping[str, InvalidRequest] | None = None,
+        has_clock: Callable[[Caller], bool] | None = None,
     ) -> None:
         if isinstance(caller, Context):
             caller = Caller(
@@ -47,6 +51,7 @@ class RequestContext:
         self.refused_rows = refused_rows or {}
         self._loaders: Loaders | None = None
         self._live = live
+        self._has_clock = has_clock
 
     @property
     def ctx(self) -> Context:
@@ -72,6 +77,16 @@ class RequestContext:
     def forget(self) -> None:
         """Drop what has been loaded: a mutation may have changed it."""
         self._loaders = None
+
+    async def renew(self) -> None:
+        """Begin another item of a subscription: with nothing loaded, and at the time of the sandbox by now."""
+        self.forget()
+        if self._has_clock is None:
+            return
+        if self._has_clock(self.caller):
+            await enter_time(self.ctx.workspace_id)
+        else:
+            present.enter(None)
 
     async def take(self, bucket: Bucket) -> None:
         """Take a token of a bucket other than the one every request draws on. Raises RateLimited."""

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context as Variables
+from uuid import UUID
 
 import structlog
 
+from msvs import present
 from msvs.api.accounts.auth import authenticate
 from msvs.api.accounts.login_sessions import living_places
 from msvs.api.context import Services
@@ -23,17 +25,30 @@ Ending = asyncio.Future[ApiError]
 
 
 class Guard:
-    """Looks after the connections of one process, all sessions in one statement."""
+    """Looks after the connections of one process, all sessions in one statement.
+
+    It learns on the way which workspaces have a clock in their sandbox.
+    """
 
     def __init__(self) -> None:
         self._watched: dict[Ending, Caller] = {}
+        self._clocked: set[UUID] = set()
         self._checker: asyncio.Task[None] | None = None
+
+    def has_clock(self, caller: Caller) -> bool:
+        """Return whether the caller's sandbox lived in its own time when it was looked at last."""
+        return caller.ctx is not None and not caller.livemode and caller.ctx.workspace_id in self._clocked
 
     @contextmanager
     def watch(self, caller: Caller) -> Iterator[Ending]:
-        """Provide a future that is done, with the reason, once the caller is not what they were."""
+        """Provide a future that is done, with the reason, once the caller is not what they were.
+
+        Call it at the time of the caller's sandbox.
+        """
         ending: Ending = asyncio.get_running_loop().create_future()
         self._watched[ending] = caller
+        if present.moment() is not None and caller.ctx is not None:
+            self._clocked.add(caller.ctx.workspace_id)
         if self._checker is None:
             self._checker = asyncio.get_running_loop().create_task(self._serve(), context=Variables())
         try:
@@ -48,7 +63,8 @@ class Guard:
         sessions = {
             caller.identity.session_id: caller.visitor.services for _, caller in watched if caller.identity is not None
         }
-        places = await living_places(next(iter(sessions.values())), list(sessions)) if sessions else set()
+        places = await living_places(next(iter(sessions.values())), list(sessions)) if sessions else {}
+        clocked = {workspace_id for (_, workspace_id, _), has_clock in places.items() if has_clock}
         refused: dict[tuple[str, str | None], ApiError | None] = {}
         for ending, caller in watched:
             if caller.identity is not None and caller.ctx is not None:
@@ -59,10 +75,14 @@ class Guard:
             elif caller.authorization is not None:
                 asked = (caller.authorization, caller.visitor.ip)
                 if asked not in refused:
-                    refused[asked] = await _refusal(caller.visitor.services, *asked)
+                    with present.standing():
+                        refused[asked] = await _refusal(caller.visitor.services, *asked)
+                        if present.moment() is not None and caller.ctx is not None:
+                            clocked.add(caller.ctx.workspace_id)
                 refusal = refused[asked]
                 if refusal is not None and not ending.done():
                     ending.set_result(refusal)
+        self._clocked = clocked
 
     async def close(self) -> None:
         """Stop looking."""

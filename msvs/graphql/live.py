@@ -18,6 +18,7 @@ from uuid import UUID
 
 import structlog
 
+from msvs.api import ids
 from msvs.api.contacts.import_jobs import DUE
 from msvs.api.contacts.sync_runs import RUNS
 from msvs.api.context import Context
@@ -154,7 +155,7 @@ class _Rows:
 
     def low(self, overlap: timedelta) -> UUID:
         assert self.read_until is not None
-        return id_at(self.read_until - overlap)
+        return ids.id_at(self.read_until - overlap)
 
 
 class Feed:
@@ -337,7 +338,7 @@ class Feed:
         async with state.starting:
             if state.read_until is None:
                 now = datetime.now(UTC)
-                low = id_at(now - DEEP_OVERLAP)
+                low = ids.id_at(now - DEEP_OVERLAP)
                 found = await _read_ids(state.topic.table, {state.topic: low})
                 state.seen = set(found[state.topic])
                 state.read_until = now
@@ -368,11 +369,6 @@ class Feed:
             self._poller.cancel()
             with suppress(asyncio.CancelledError):
                 await self._poller
-
-
-def id_at(moment: datetime) -> UUID:
-    """Return the lowest id that can have been made at that time."""
-    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def _before(id: UUID, span: timedelta) -> UUID:

@@ -29,7 +29,7 @@ from msvs.graphql.live import Feed, SubscriptionTooSlow
 from msvs.graphql.operations import Operation, Operations
 from msvs.graphql.schema import DOCUMENT, schema
 from msvs.http.body import ClientGone
-from msvs.http.callers import Caller, Callers, enter, stranger, visitor_of
+from msvs.http.callers import Caller, Callers, enter_at_its_time, stranger, visitor_of
 from msvs.http.errors import as_api_error
 from msvs.http.headers import NOT_STORED, Headers, check_allowance
 from msvs.present import standing
@@ -82,6 +82,7 @@ class Closed(Exception):
 async def results(operation: Operation, context: RequestContext) -> AsyncGenerator[dict[str, object], None]:
     """Yield what a subscription yields; the last answer may say why there are no more. Raises SubscriptionTooSlow."""
     request_id = context.caller.visitor.request_id
+    await context.renew()
     stream = await schema.subscribe(
         operation.text,
         variable_values=operation.variables,
@@ -158,7 +159,7 @@ class StreamEndpoint(GraphQLEndpoint):
             await self.take(caller, tokens - 1, more)
         events: asyncio.Queue[bytes | None] = asyncio.Queue(1)
         with self._guard.watch(caller) as ending:
-            context = RequestContext(caller, self._limiter, self._feed)
+            context = RequestContext(caller, self._limiter, self._feed, has_clock=self._guard.has_clock)
             producer = asyncio.create_task(_produce(operation, context, events))
             gone = asyncio.create_task(_until_gone(receive))
             try:
@@ -318,14 +319,16 @@ class Connection:
                 raise Closed(PROTOCOL_UNKNOWN, "Subprotocol not acceptable")
             if full:
                 raise Closed(TRY_LATER, "Too many connections")
-            with self._endpoint.hold(network_of(self._visitor.ip or ""), MAX_OF_STRANGER):
-                caller = await self._greet()
-            assert caller.ctx is not None
-            with (
-                self._endpoint.hold(caller.ctx.workspace_id, MAX_OF_WORKSPACE),
-                self._endpoint.guard.watch(caller) as ending,
-            ):
-                await self._converse(caller, ending)
+            # A sandbox's clock may go on meanwhile: each item of a subscription asks for its time.
+            with standing():
+                with self._endpoint.hold(network_of(self._visitor.ip or ""), MAX_OF_STRANGER):
+                    caller = await self._greet()
+                assert caller.ctx is not None
+                with (
+                    self._endpoint.hold(caller.ctx.workspace_id, MAX_OF_WORKSPACE),
+                    self._endpoint.guard.watch(caller) as ending,
+                ):
+                    await self._converse(caller, ending)
         except ClientGone:
             pass
         except Closed as closed:
@@ -350,9 +353,7 @@ class Connection:
         if message.get("type") != "connection_init":
             raise Closed(UNAUTHORIZED, "Unauthorized")
         try:
-            # A connection outlives any time at which a sandbox's clock stands now.
-            with standing():
-                caller = await self._identify(message.get("payload"))
+            caller = await self._identify(message.get("payload"))
         except AuthenticationFailed as error:
             raise Closed(UNAUTHORIZED, error.code) from None
         except ApiError as error:
@@ -383,7 +384,7 @@ class Connection:
         login_sessions.check_csrf(identity, csrf if isinstance(csrf, str) else None)
         if not isinstance(livemode, bool | None) or not isinstance(workspace, str | None):
             raise InvalidRequest("workspace must be a string and livemode a boolean.")
-        caller = enter(identity, self._visitor, workspace, livemode=bool(livemode))
+        caller = await enter_at_its_time(identity, self._visitor, workspace, livemode=bool(livemode))
         if caller.ctx is None:
             assert caller.refusal is not None
             raise caller.refusal
@@ -454,7 +455,8 @@ class Connection:
             except ApiError as error:
                 await self._say({"type": "error", "id": id, "payload": entries_of(error, self._request_id)})
                 return
-            context = RequestContext(caller, self._endpoint.limiter, self._endpoint.feed)
+            endpoint = self._endpoint
+            context = RequestContext(caller, endpoint.limiter, endpoint.feed, has_clock=endpoint.guard.has_clock)
             async with aclosing(results(operation, context)) as found:
                 async for answer in found:
                     await self._say({"type": "next", "id": id, "payload": answer})

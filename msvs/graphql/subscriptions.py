@@ -54,7 +54,7 @@ class Subscription:
         watched = Watched(row.workspace_id, row.livemode, row.id)
         async with aclosing(request.live.campaign(watched)) as found:
             async for progress in found:
-                request.forget()
+                await request.renew()
                 request.loaders.keep_stats(progress.row, progress.stats)
                 yield Campaign.from_row(progress.row)
 
@@ -70,7 +70,7 @@ class Subscription:
         row = await import_jobs.get_import(request.ctx, ids.find_id(ids.IMPORT, id, "import"))
         async with aclosing(request.live.contact_import(request.ctx, row)) as found:
             async for now in found:
-                request.forget()
+                await request.renew()
                 yield ContactImport.from_row(now)
 
     @subscription("An export as it is now, and again whenever it has gone on, at most once a second. Ends with it.")
@@ -81,7 +81,7 @@ class Subscription:
         row = await export_jobs.get_export(request.ctx, ids.find_id(ids.EXPORT, id, "export"))
         async with aclosing(request.live.export(request.ctx, row)) as found:
             async for now in found:
-                request.forget()
+                await request.renew()
                 yield Export.from_row(now)
 
     @subscription("A sync of a list as it is now, and again after each progress, at most once a second. Ends with it.")
@@ -93,7 +93,7 @@ class Subscription:
         row = await sources.get_sync(request.ctx, ids.find_id(ids.LIST_SYNC, id, "sync"))
         async with aclosing(request.live.list_sync(request.ctx, row)) as found:
             async for now in found:
-                request.forget()
+                await request.renew()
                 yield ListSync.from_row(now)
 
     @subscription("Messages that recipients send, as they arrive.")
@@ -122,6 +122,7 @@ class Subscription:
 
         async with aclosing(request.live.rows_of(topics, wanted=is_told)) as found:
             async for row in found:
+                await request.renew()
                 yield Notification.from_row(row)
 
     @subscription("Events as they happen, each at least once, nearly in the order of their ids.")
@@ -151,5 +152,5 @@ async def _rows(
     topic = Topic(table, request.ctx.workspace_id, request.ctx.livemode)
     async with aclosing(request.live.rows(topic, wanted=wanted, after=after)) as found:
         async for row in found:
-            request.forget()
+            await request.renew()
             yield row

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from msvs import database
 from msvs.api.dispatch.message_totals import message_totals
-from msvs.api.ids import CLOCK_SKEW_MS, id_after
+from msvs.api.ids import id_at
 from msvs.api.notifier import WorkQueue
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.remote import RemoteCarrier, find_owner
@@ -282,7 +282,7 @@ async def _read_database(
         yield _family(name, help, await database.fetch(statement))
     totals = "What became of messages since counting began, a minute ago at the latest."
     yield _family("messages_total", totals, await message_totals(), "counter")
-    since = id_after(await database.now() - LATELY - timedelta(milliseconds=CLOCK_SKEW_MS))
+    since = id_at(await database.now() - LATELY)
     for name, (help, statement) in LATE.items():
         yield _family(name, help, await database.fetch(statement, since))
     listed = list(carriers)

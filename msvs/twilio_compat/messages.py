@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -92,7 +92,7 @@ async def create(call: Call) -> Found:
     validity = read_whole(form, "ValidityPeriod", least=1, most=MAX_VALIDITY)
     expires_at = None
     if validity is not None:
-        now = datetime.now(UTC)
+        now = call.ctx.services.clock()
         # A SendAt too far ahead is refused by the operation, regardless of the validity.
         expires_at = min(max(send_at or now, now), now + messages.MAX_AHEAD) + timedelta(seconds=validity)
     data = messages.SendLiteral(

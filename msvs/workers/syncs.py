@@ -115,7 +115,7 @@ class Turn:
                 http=self._http,
                 keep_secrets=self._keep_secrets,
                 read_table=import_files.read_table,
-                now=self._services.clock,
+                now=self._services.real_clock,
             ),
         )
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -21,23 +21,30 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from msvs.api import ids
-from msvs.api.accounts import keys
+from msvs.api.accounts import auth, keys
+from msvs.api.accounts.clocks import delete_test_clock, get_test_clock
 from msvs.api.campaigns import campaigns
-from msvs.api.context import Context
+from msvs.api.context import Context, Visitor
 from msvs.api.inbound import replies
-from msvs.api.unit_of_work import unit_of_work
+from msvs.api.unit_of_work import in_unit_of_work, unit_of_work
+from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.app import create_app
 from msvs.database import execute
 from msvs.database import now as db_now
 from msvs.graphql import guard, live, streams
+from msvs.http.callers import Caller
 from msvs.http.server import server_config
+from msvs.http_client import HttpClient
 from msvs.models import Membership, Role, Workspace
+from msvs.present import moment, standing
 from tests import factories
 from tests.apps import settings_for
 from tests.engines import Engines
 from tests.graphql_api.browser import Browser, document, make_user
+from tests.receiver import Receiver, make_endpoint
 from tests.services import SERVICES
+from tests.workers.clocking import Clocks
 
 PATIENCE = 20.0
 PROTOCOL = "graphql-transport-ws"
@@ -151,7 +158,7 @@ async def ping(ctx: Context, *notes: str) -> None:
 
 async def insert(connection: Any, ctx: Context, note: str, *, age: timedelta = timedelta()) -> UUID:
     """Write an event whose id was made some time ago."""
-    id = UUID(int=live.id_at(datetime.now(UTC) - age).int | ids.new_id().int & (1 << 76) - 1)
+    id = UUID(int=ids.id_at(datetime.now(UTC) - age).int | ids.new_id().int & (1 << 76) - 1)
     await connection.execute(
         "INSERT INTO events (id, workspace_id, livemode, type, data, created_at)"
         " VALUES ($1, $2, $3, 'test.ping', $4, now())",
@@ -193,6 +200,80 @@ async def test_events_arrive_as_they_happen(address: str, ctx: Context) -> None:
         await client.say(type="complete", id="1")
         await client.say(type="ping")
         assert await client.hear() == {"type": "pong"}
+
+
+HEALTH_TAIL = """
+subscription { eventTail(types: [TEST_PING]) { resource { ... on Webhook { health { recentAttemptCount } } } } }
+"""
+
+
+@pytest.mark.parametrize("by_session", [False, True])
+@pytest.mark.usefixtures("loopback_webhooks")
+async def test_what_happens_is_told_at_the_time_of_the_sandbox(
+    address: str,
+    workspace: Workspace,
+    ctx: Context,
+    database: str,
+    http: HttpClient,
+    receiver: Receiver,
+    by_session: bool,
+) -> None:
+    """An item tells what holds when it is sent, also on a connection that was opened days of the sandbox before."""
+    clocks = Clocks(database, http)
+    await clocks.begin(ctx)
+    endpoint = await make_endpoint(ctx, receiver.url(), ["message.sent"])
+    payload, options = await key_for(ctx), dict[str, str]()
+    if by_session:
+        rosa = await make_user("rosa@cohortlabs.co", (workspace, Role.OWNER))
+        browser = Browser(f"http://{address}")
+        await browser.log_in(rosa.email)
+        payload = {"csrfToken": browser.csrf or ""}
+        options = {"origin": f"http://{address}", "Cookie": f"msvs_session={browser.http.cookies['msvs_session']}"}
+        await browser.http.aclose()
+
+    async def recent_attempts(client: Socket) -> int:
+        with standing((await get_test_clock(ctx)).frozen_at):
+            await in_unit_of_work(lambda: endpoints.send_test(ctx, endpoint.id))
+        while (found := (await client.item())["resource"]) is None:
+            pass
+        return cast("int", found["health"]["recentAttemptCount"])
+
+    async with socket(address, payload, **options) as client:
+        await client.subscribe(HEALTH_TAIL)
+        await primed(client, ctx)
+        assert await recent_attempts(client) == 0
+        await clocks.work()
+        assert await recent_attempts(client) == 1
+        await clocks.work()
+        await clocks.advance(ctx, days=2)
+        # What was attempted two days ago is no news.
+        assert await recent_attempts(client) == 0
+
+
+async def test_a_clock_that_begins_or_ends_is_known_to_open_connections(
+    ctx: Context, database: str, http: HttpClient
+) -> None:
+    """By key: the look at whether callers may still be connected tells it too, and of nobody else."""
+    _, key = await keys.create_key(ctx.workspace_id, livemode=False)
+    authorization = f"Bearer {key}"
+    visitor = Visitor(services=SERVICES)
+    caller = Caller(visitor, ctx, authorization=authorization)
+    live_caller = Caller(visitor, replace(ctx, livemode=True), livemode=True, authorization=authorization)
+    watching, clocks = guard.Guard(), Clocks(database, http)
+    with watching.watch(caller), watching.watch(live_caller):
+        await watching.check()
+        assert not watching.has_clock(caller)
+        await clocks.begin(ctx)
+        SERVICES.keep(auth.KnownKeys).forget()
+        await watching.check()
+        assert (watching.has_clock(caller), watching.has_clock(live_caller)) == (True, False)
+        # The look itself goes on in real time.
+        assert moment() is None
+        await in_unit_of_work(lambda: delete_test_clock(ctx))
+        SERVICES.keep(auth.KnownKeys).forget()
+        await watching.check()
+        assert not watching.has_clock(caller)
+    await watching.close()
 
 
 async def test_only_the_types_asked_for(address: str, ctx: Context) -> None:

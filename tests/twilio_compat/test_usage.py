@@ -10,8 +10,7 @@ from uuid import UUID
 import pytest
 
 from msvs.api.context import Context
-from msvs.api.ids import new_id
-from msvs.api.messages.statistics import id_at
+from msvs.api.ids import id_at, new_id
 from msvs.database import execute
 from msvs.models import InboundMessage, Message, MessageKind, MessageStatus, Workspace
 from msvs.twilio_compat.call import Call

@@ -42,6 +42,11 @@ LOCK_CLOCK = f"{FIND_CLOCK} FOR UPDATE"
 ADVANCE_CLOCK = """
 UPDATE test_clocks SET status = 'advancing', target_at = $2, failure = NULL, tries = 0 WHERE id = $1 RETURNING *
 """
+# What began at a time of the clock began, in real time, when the clock ended.
+BRING_BACK_ENDPOINTS = """
+UPDATE webhook_endpoints SET auto_replay_since = least(auto_replay_since, $2), failing_since = least(failing_since, $2)
+WHERE workspace_id = $1 AND NOT livemode AND greatest(auto_replay_since, failing_since) > $2
+"""
 END_CLOCK = "UPDATE test_clocks SET is_ending = true WHERE id = $1"
 DROP_CLOCK = """
 DELETE FROM test_clocks WHERE id = $1 AND (lease_until IS NULL OR lease_until < $2 OR lease_token = $3::uuid)
@@ -211,6 +216,7 @@ async def drop_test_clock(id: UUID, at: datetime, token: UUID | None = None) -> 
     row = await fetch_row(DROP_CLOCK, id, at, token)
     if row is not None:
         await execute(MARK_CLOCKED, row.workspace_id, False)
+        await execute(BRING_BACK_ENDPOINTS, row.workspace_id, at)
     return row is not None
 
 
@@ -219,10 +225,9 @@ class _Time(Protocol):
 
 
 async def enter_time(workspace_id: UUID) -> None:
-    """Let the rest of this request happen at the time of a sandbox's clock, if it has one."""
+    """Let the rest of this request happen at the time of a sandbox's clock; in real time, if it has none."""
     row = await fetch_row(_Time, FIND_CLOCK_TIME, workspace_id, present.real() + OVER_WITHIN)
-    if row is not None:
-        present.enter(row.frozen_at)
+    present.enter(None if row is None else row.frozen_at)
 
 
 def _check(ctx: Context, permission: Permission) -> None:

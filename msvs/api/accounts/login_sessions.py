@@ -91,7 +91,7 @@ WHERE memberships.user_id = $1 ORDER BY memberships.id
 """
 # Only memberships that `enter_workspace` would admit; keep the conditions in step.
 PLACES = """
-SELECT sessions.id, memberships.workspace_id, memberships.role
+SELECT sessions.id, memberships.workspace_id, memberships.role, workspaces.has_test_clock
 FROM sessions JOIN users ON users.id = sessions.user_id
 JOIN memberships ON memberships.user_id = sessions.user_id
 JOIN workspaces ON workspaces.id = memberships.workspace_id
@@ -515,11 +515,14 @@ async def change_password(visitor: Visitor, confirmation: FullConfirmation, pass
     return await rotate_session(identity)
 
 
-async def living_places(services: Services, session_ids: Sequence[UUID]) -> set[tuple[UUID, UUID, Role]]:
-    """Of these sessions, those that have not ended: each with every workspace of its user and the role there."""
+async def living_places(services: Services, session_ids: Sequence[UUID]) -> dict[tuple[UUID, UUID, Role], bool]:
+    """Of these sessions, those that have not ended: each with every workspace of its user and the role there.
+
+    Of each, whether the workspace's sandbox has a clock.
+    """
     now = services.real_clock()
     rows = await fetch(PLACES, list(session_ids), now, now - IDLE)
-    return {(row.id, row.workspace_id, Role(row.role)) for row in rows}
+    return {(row.id, row.workspace_id, Role(row.role)): row.has_test_clock for row in rows}
 
 
 def fold_email(email: str) -> str | None:

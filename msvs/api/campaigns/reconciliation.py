@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.context import Context
-from msvs.api.messages.statistics import ID_MARGIN, id_at
+from msvs.api.messages.statistics import ID_MARGIN
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import find
 from msvs.database import Row, fetch_row, fetch_value
@@ -264,8 +264,8 @@ async def reconcile_campaign(ctx: Context, id: UUID, *, now: datetime | None = N
         id,
         ctx.workspace_id,
         ctx.livemode,
-        id_at(campaign.created_at - ID_MARGIN),
-        id_at(at + ID_MARGIN),
+        ids.id_since(campaign.created_at - ID_MARGIN, campaign),
+        ids.id_at(at, after=ID_MARGIN),
         timeout=TIMEOUT_SECONDS,
     )
     if row is None:

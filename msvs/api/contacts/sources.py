@@ -402,7 +402,9 @@ async def authorize_source(ctx: Context, id: UUID) -> Authorization:
     put_settings(ctx, source, {**settings, OAUTH_STATE: msgspec.json.encode(kept).decode()})
     await source.save(update_fields=["settings", "secrets", "updated_at"])
     # Building the address makes no network call, so this client is never used.
-    connection = Connection(settings=settings, http=HttpClient(ctx.services.address_policy), now=ctx.services.clock)
+    connection = Connection(
+        settings=settings, http=HttpClient(ctx.services.address_policy), now=ctx.services.real_clock
+    )
     url = open_connector(source.kind, connection).authorize_url(
         redirect_uri=redirect_uri(ctx.services), state=f"{ids.encode_id(ids.CONTACT_LIST, id)}.{token}"
     )

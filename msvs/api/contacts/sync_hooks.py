@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -28,10 +28,10 @@ from msvs.api.scope import scoped
 from msvs.api.unit_of_work import WorkQueue, in_unit_of_work, notify_after_commit
 from msvs.connectors.base import Connection, ConnectorError, HookCall, HookDelivery, HookRefused, Person
 from msvs.connectors.registry import open_connector
-from msvs.database import execute, fetch_value
+from msvs.database import execute, fetch_row, fetch_value
 from msvs.fields import about
 from msvs.http_client import HttpClient
-from msvs.models import ListSource, SourceStatus
+from msvs.models import ListSource, SourceStatus, rows
 
 MAX_TOKEN = 100
 UNKNOWN = "No list uses this address."
@@ -50,6 +50,21 @@ ON CONFLICT (source_id, external_id) DO UPDATE SET due_at = excluded.due_at
 """
 
 
+FIND_SOURCE = """
+SELECT list_sources.*, workspaces.has_test_clock AND NOT list_sources.livemode AS has_clock
+FROM list_sources JOIN workspaces ON workspaces.id = list_sources.workspace_id WHERE list_sources.hook_hash = $1
+"""
+
+
+class FoundSource(rows.ListSourceRow, Protocol):
+    """A source, and whether its sandbox lives in its own time."""
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether its sandbox has a clock."""
+        ...
+
+
 class HookAnswer(Resource, kw_only=True):
     """The result of a request to a hook URL."""
 
@@ -66,17 +81,19 @@ class HookAnswer(Resource, kw_only=True):
     invalid: Annotated[list[SyncProblem], about("The people who could not be read, with the reason.", example=[])]
 
 
-async def find_source(token: str) -> ListSource:
+async def find_source(token: str) -> FoundSource:
     """Return the source whose hook URL holds this token. Raises NotFound."""
     found = None
     if len(token) <= MAX_TOKEN and token.isascii():
-        found = await ListSource.filter(hook_hash=hash_token(token)).first()
+        found = await fetch_row(FoundSource, FIND_SOURCE, hash_token(token))
     if found is None:
         raise NotFound(UNKNOWN)
     return found
 
 
-async def take_delivery(services: Services, source: ListSource, headers: Mapping[str, str], body: bytes) -> HookAnswer:
+async def take_delivery(
+    services: Services, source: rows.ListSourceRow, headers: Mapping[str, str], body: bytes
+) -> HookAnswer:
     """Process a request to the hook URL of a source. A repeated delivery returns the first answer and changes nothing.
 
     Raises InvalidRequest, PermissionDenied, NotFound, RequestTooLarge, and Unavailable while the list is paused.
@@ -86,11 +103,13 @@ async def take_delivery(services: Services, source: ListSource, headers: Mapping
     return await in_unit_of_work(lambda: _take(ctx, source.id, delivery))
 
 
-def _read(ctx: Context, source: ListSource, headers: Mapping[str, str], body: bytes) -> HookDelivery:
+def _read(ctx: Context, source: rows.ListSourceRow, headers: Mapping[str, str], body: bytes) -> HookDelivery:
     settings = connector_settings(ctx, source)
     # Parsing a posted body makes no network call, so this client is never used.
-    connection = Connection(settings=settings, http=HttpClient(ctx.services.address_policy), now=ctx.services.clock)
-    call = HookCall(headers=headers, body=body, now=ctx.services.clock())
+    connection = Connection(
+        settings=settings, http=HttpClient(ctx.services.address_policy), now=ctx.services.real_clock
+    )
+    call = HookCall(headers=headers, body=body, now=ctx.services.real_clock())
     try:
         return open_connector(source.kind, connection).read_hook(call)
     except HookRefused as refused:

@@ -14,7 +14,7 @@ from msvs.api.context import Context
 from msvs.api.credits.credits import message_reference
 from msvs.api.dispatch.outcomes import FAULT, REFUSED, THROTTLED
 from msvs.api.messages.messages import get_message
-from msvs.api.messages.statistics import ID_MARGIN, id_at
+from msvs.api.messages.statistics import ID_MARGIN
 from msvs.api.resources import (
     FAILURES,
     ErrorDetail,
@@ -269,7 +269,7 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """An event to look for: of a message, from a moment before `at` until a while after `until`.
+    """An event to look for: of a message, from a moment before `at` until a while after `until`, above the id `since`.
 
     Without `until` it was written with the time `at` itself.
     """
@@ -278,6 +278,7 @@ class _Search:
     type: EventType
     at: datetime
     until: datetime | None
+    since: UUID
 
 
 # What was found, by what was looked for.
@@ -440,7 +441,7 @@ async def _replies(ctx: Context, message: Message) -> list[InboundMessageResourc
         return []
     rows = (
         await scoped(ctx, InboundMessage)
-        .filter(message_id=message.id, id__gte=id_at(message.created_at - ID_MARGIN))
+        .filter(message_id=message.id, id__gte=ids.id_since(message.created_at - ID_MARGIN, message))
         .order_by("id")
         .limit(MAX_REPLIES)
     )
@@ -453,7 +454,7 @@ def _searches(
     """Return the events that tell of a message's states."""
 
     def search(type: EventType, at: datetime, until: datetime | None = None) -> _Search:
-        return _Search(message.id, type, at, until or at)
+        return _Search(message.id, type, at, until or at, ids.id_since(at - BEFORE, message))
 
     created_at = message.created_at
     if message.status is MessageStatus.SKIPPED and message.segments == 0:
@@ -477,8 +478,8 @@ async def _find_events(ctx: Context, searches: Sequence[_Search]) -> _Events:
         ctx.workspace_id,
         ctx.livemode,
         list(range(len(searches))),
-        [id_at(search.at - BEFORE) for search in searches],
-        [id_at((search.until or search.at) + AFTER) for search in searches],
+        [search.since for search in searches],
+        [ids.id_at(search.until or search.at, after=AFTER) for search in searches],
         [search.type.value for search in searches],
         [search.message_id for search in searches],
         [search.at if search.until is None else None for search in searches],
@@ -577,7 +578,14 @@ async def message_timelines(ctx: Context, messages: Sequence[MessageView]) -> di
         campaign = campaigns.get(message.campaign_id)
         searches += _searches(message, attempts[message.id], campaign, now)
         searches += [
-            _Search(message.id, EventType.MESSAGE_REPLIED, reply.received_at, None) for reply in replies[message.id]
+            _Search(
+                message.id,
+                EventType.MESSAGE_REPLIED,
+                reply.received_at,
+                None,
+                ids.id_since(reply.received_at - BEFORE, message),
+            )
+            for reply in replies[message.id]
         ]
     events = await _find_events(ctx, searches)
     return {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 from tortoise.queryset import QuerySet
 
+from msvs import present
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.contacts.sources import hash_token
@@ -36,7 +37,7 @@ from msvs.api.unit_of_work import in_unit_of_work
 from msvs.connectors import orders
 from msvs.connectors.base import HookCall, HookRefused
 from msvs.connectors.orders import ORDER_SOURCES
-from msvs.database import execute
+from msvs.database import execute, fetch_row
 from msvs.fields import ULID, Request, about, named, one_of
 from msvs.models import Conversion, ConversionSource, OrderHook, rows
 
@@ -62,6 +63,21 @@ COUNT_ORDER = """
 UPDATE order_hooks SET recorded = recorded + $4, ignored = ignored + $5, last_order_at = $6
 WHERE workspace_id = $1 AND livemode = $2 AND id = $3
 """
+
+
+FIND_HOOK = """
+SELECT order_hooks.*, workspaces.has_test_clock AND NOT order_hooks.livemode AS has_clock
+FROM order_hooks JOIN workspaces ON workspaces.id = order_hooks.workspace_id WHERE order_hooks.token_hash = $1
+"""
+
+
+class FoundHook(rows.OrderHookRow, Protocol):
+    """A hook, and whether its sandbox lives in its own time."""
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether its sandbox has a clock."""
+        ...
 
 
 class CreateOrderHook(Request, frozen=True, kw_only=True):
@@ -216,17 +232,19 @@ async def _audit(ctx: Context, action: AuditAction, row: OrderHook) -> None:
 # What a shop posts
 
 
-async def find_hook(token: str) -> OrderHook:
+async def find_hook(token: str) -> FoundHook:
     """Return the hook whose address holds this token. Raises NotFound."""
     found = None
     if len(token) <= MAX_TOKEN and token.isascii():
-        found = await OrderHook.filter(token_hash=hash_token(token)).first()
+        found = await fetch_row(FoundHook, FIND_HOOK, hash_token(token))
     if found is None:
         raise NotFound(UNKNOWN)
     return found
 
 
-async def take_order(services: Services, hook: OrderHook, headers: Mapping[str, str], body: bytes) -> OrderAnswer:
+async def take_order(
+    services: Services, hook: rows.OrderHookRow, headers: Mapping[str, str], body: bytes
+) -> OrderAnswer:
     """Record what a shop posted to a hook; the same again changes nothing.
 
     Raises InvalidRequest, PermissionDenied for a wrong signature or a hook without a secret, and RequestTooLarge.
@@ -245,10 +263,11 @@ async def take_order(services: Services, hook: OrderHook, headers: Mapping[str, 
     return await in_unit_of_work(take)
 
 
-def _read(services: Services, hook: OrderHook, headers: Mapping[str, str], body: bytes) -> orders.Order | None:
+def _read(services: Services, hook: rows.OrderHookRow, headers: Mapping[str, str], body: bytes) -> orders.Order | None:
     if hook.secret_sealed is None:
         raise PermissionDenied("The hook has no signing secret yet.", code=ErrorCode.CALLBACK_REFUSED)
-    call = HookCall(headers=headers, body=body, now=services.clock())
+    # A signature carries the real time, also where the sandbox has a clock.
+    call = HookCall(headers=headers, body=body, now=services.real_clock())
     try:
         return ORDER_SOURCES[hook.kind].read(call, services.keyring.open(hook.secret_sealed))
     except HookRefused as refused:
@@ -276,7 +295,8 @@ async def _take(ctx: Context, source: ConversionSource, told: orders.Order | Non
             told.order_id,
             value,
             told.currency.upper(),
-            told.occurred_at,
+            # A sandbox with a clock is ahead of the shop: what the shop tells of happens there at its present time.
+            told.occurred_at if present.moment() is None else ctx.services.clock(),
             source=source,
         )
         try:

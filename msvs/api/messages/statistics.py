@@ -258,8 +258,8 @@ async def read_activity(
         starts[:-1],
         first,
         end,
-        id_at(first - ID_MARGIN),
-        id_at(end + ID_MARGIN),
+        ids.id_from(first, before=ID_MARGIN),
+        ids.id_at(end, after=ID_MARGIN),
     )
     for row in rows:
         point = points[row.bucket]
@@ -299,7 +299,7 @@ async def read_audience_growth(
     starts = bucket_starts(interval, since, until, await _zone(ctx, zone))
     points = [AudiencePoint(start, end) for start, end in pairwise(starts)]
     first, end = starts[0], starts[-1]
-    bounds = (id_at(first - ID_MARGIN), id_at(end + ID_MARGIN))
+    bounds = (ids.id_from(first, before=ID_MARGIN), ids.id_at(end, after=ID_MARGIN))
     rows = await fetch(AUDIENCE, ctx.workspace_id, ctx.livemode, starts[:-1], first, end, *bounds)
     totals: Counter[str] = Counter()
     for row in rows:
@@ -324,7 +324,7 @@ async def read_deliverability(
     value, join = DIMENSIONS[by]
     groups: dict[str | None, DeliverabilityGroup] = {}
     sql = BREAKDOWN.format(value=value, join=join)
-    bounds = (id_at(since - ID_MARGIN), id_at(until + ID_MARGIN))
+    bounds = (ids.id_from(since, before=ID_MARGIN), ids.id_at(until, after=ID_MARGIN))
     for row in await fetch(sql, ctx.workspace_id, ctx.livemode, since, until, *bounds):
         group = groups.setdefault(row.value, DeliverabilityGroup(row.value))
         status = MessageStatus(row.status)
@@ -348,8 +348,8 @@ async def read_usage(ctx: Context, edges: Sequence[datetime]) -> list[UsagePoint
         list(edges[:-1]),
         first,
         end,
-        id_at(first - ID_MARGIN),
-        id_at(end + ID_MARGIN),
+        ids.id_from(first, before=ID_MARGIN),
+        ids.id_at(end, after=ID_MARGIN),
     )
     for row in rows:
         point = points[row.bucket]
@@ -375,7 +375,7 @@ async def conversation_overview(ctx: Context, *, days: int = DEFAULT_CONVERSATIO
             f"days must be from 1 to {MAX_CONVERSATION_DAYS}.", param="days", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     since = ctx.services.clock() - timedelta(days=days)
-    row = await fetch_row(CONVERSATIONS, ctx.workspace_id, ctx.livemode, since, id_at(since - ID_MARGIN))
+    row = await fetch_row(CONVERSATIONS, ctx.workspace_id, ctx.livemode, since, ids.id_from(since, before=ID_MARGIN))
     assert row is not None
     return ConversationOverview(row.conversations, row.replies, row.waiting)
 
@@ -452,12 +452,6 @@ LENGTHS: Mapping[Interval, timedelta] = {
     Interval.DAY: timedelta(days=1),
     Interval.WEEK: timedelta(weeks=1),
 }
-
-
-def id_at(at: datetime) -> UUID:
-    """Return the least id that can have been made at a time, so that a range of ids is a range of time."""
-    milliseconds = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    return UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -20,7 +20,7 @@ from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resourc
 from msvs.api.contacts.suppressions import SuppressionResource, suppression_resource
 from msvs.api.context import Context
 from msvs.api.messages.conversion_shapes import ConversionResource, conversion_resource
-from msvs.api.messages.statistics import ID_MARGIN, id_at
+from msvs.api.messages.statistics import ID_MARGIN
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import (
     ContactListResource,
@@ -224,12 +224,12 @@ async def _consent(ctx: Context, contact: Contact) -> QuerySet[ConsentEvent]:
     named = (hashes_of(ctx, contact.phone), list(spellings(contact.phone)))
     others = [row.id for row in await database.fetch(OTHERS, *scope, *named)]
     own = is_of_phone(ctx, contact.phone) & (Q(contact_id__isnull=True) | Q(contact_id__not_in=others))
-    since = id_at(contact.created_at - ID_MARGIN)
+    since = ids.id_since(contact.created_at - ID_MARGIN, contact)
     for row in await database.fetch(OLD_PHONES, *scope, since, named[1]):
         own |= is_of_phone(ctx, row.phone) & Q(contact_id=contact.id)
     return scoped(ctx, ConsentEvent).filter(own)
 
 
 async def _count_events(ctx: Context, contact: Contact) -> int:
-    since = id_at(contact.created_at - ID_MARGIN)
+    since = ids.id_since(contact.created_at - ID_MARGIN, contact)
     return int(await database.fetch_value(COUNT_EVENTS, ctx.workspace_id, ctx.livemode, contact.id, since))

@@ -22,7 +22,6 @@ from msvs.api.context import Context
 from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict, ErrorCode
 from msvs.api.messages.export_jobs import forget_files_of_people, rename_in_conditions
-from msvs.api.messages.statistics import id_at
 from msvs.api.permissions import Permission, allow
 from msvs.api.privacy.naming import Person, without_target
 from msvs.api.resources import Resource, moment
@@ -307,7 +306,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
         for row in await fetch(FIND_MESSAGES_OF_CONTACT, *scope, contact_id):
             messages[row.id] = row.to_phone
     subject = await _subject(ctx, contact_id, phone, messages)
-    since = id_at(began - ID_MARGIN)
+    since = ids.id_from(began, before=ID_MARGIN)
     for row in await fetch(FIND_MESSAGES, *scope, since, contact_id, list(subject.own)):
         messages[row.id] = row.to_phone
     subject = replace(subject, names=_names(contact_id, messages))

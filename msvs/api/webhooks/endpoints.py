@@ -86,7 +86,7 @@ INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count,
 SELECT gen_random_uuid(), endpoint.id, events.id, 'pending', 0, $1, $1, true
 FROM webhook_endpoints AS endpoint
     JOIN events ON events.workspace_id = endpoint.workspace_id AND events.livemode = endpoint.livemode
-WHERE endpoint.id = $2 AND events.id >= id_floor($3::timestamptz) AND events.created_at >= $3
+WHERE endpoint.id = $2 AND events.id >= $6 AND events.created_at >= $3
     AND events.type <> $4 AND (endpoint.events ? events.type OR endpoint.events ? '*')
     AND {MATCHES.format(data="events.data")}
     AND NOT EXISTS (SELECT FROM webhook_deliveries WHERE endpoint_id = endpoint.id AND event_id = events.id)
@@ -397,9 +397,8 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
         )
     row = await _find_enabled(ctx, id)
     count = await execute(REOPEN_ENDED, now, row.id, since)
-    count += await execute(
-        DELIVER_MISSED, now, row.id, max(since, row.created_at), EventType.TEST_PING.value, MAX_MISSED
-    )
+    missed = (max(since, row.created_at), EventType.TEST_PING.value, MAX_MISSED)
+    count += await execute(DELIVER_MISSED, now, row.id, *missed, ids.id_before(missed[0]))
     if count:
         notify_after_commit(WorkQueue.WEBHOOKS)
     return count

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from msvs import present
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.resources import WebhookHealthResource, optional_moment
@@ -25,15 +26,15 @@ MOST_RECENT = 1000
 # Attempts that are looked at for the last that was taken, before the endpoint began to fail.
 MOST_SEARCHED = 1000
 
-MEASURE = f"""
+_MEASURE = f"""
 WITH recent AS MATERIALIZED (
     SELECT status_code, error, elapsed_ms FROM webhook_attempts
-    WHERE endpoint_id = $1 AND id >= id_floor($2) ORDER BY id DESC LIMIT {MOST_RECENT}
+    WHERE endpoint_id = $1 AND id >= $2 AND created_at >= $5 ORDER BY id DESC LIMIT {MOST_RECENT}
 ), last AS (
     SELECT status_code, error FROM webhook_attempts WHERE endpoint_id = $1 ORDER BY id DESC LIMIT 1
 ), searched AS MATERIALIZED (
     SELECT created_at, status_code FROM webhook_attempts
-    WHERE endpoint_id = $1 AND id <= id_floor($3) ORDER BY id DESC LIMIT {MOST_SEARCHED}
+    WHERE endpoint_id = $1 AND id <= id_floor($3) AND created_at <= $3 ORDER BY id DESC LIMIT {MOST_SEARCHED}
 )
 SELECT
     (SELECT count(*) FROM (
@@ -41,7 +42,7 @@ SELECT
     ) AS waiting) AS pending_count,
     (SELECT count(*) FROM (
         SELECT FROM webhook_deliveries WHERE endpoint_id = $1 AND state IN ('exhausted', 'dropped')
-            AND replay_count < {MAX_REPLAYS} AND event_id >= id_floor($4) LIMIT {MOST_COUNTED}
+            AND replay_count < {MAX_REPLAYS} AND event_id >= $4 {{is_recoverable}} LIMIT {MOST_COUNTED}
     ) AS missed) AS missed_count,
     EXISTS (
         SELECT FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 'pending' AND replay_count > 0
@@ -55,6 +56,9 @@ SELECT
     (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY elapsed_ms) FROM recent) AS median_ms,
     (SELECT percentile_disc(0.95) WITHIN GROUP (ORDER BY elapsed_ms) FROM recent) AS p95_ms
 """
+MEASURE = _MEASURE.format(is_recoverable="")
+# Ids tell no time there, so the rows are asked for theirs.
+MEASURE_BY_CLOCK = _MEASURE.format(is_recoverable="AND created_at >= $6")
 
 
 class HealthStatus(StrEnum):
@@ -104,7 +108,12 @@ async def get_health(ctx: Context, id: UUID) -> WebhookHealth:
     now = ctx.services.clock()
     # Its last success lies before it began to fail.
     searched = (row.failing_since or now) + timedelta(seconds=1)
-    found = await fetch_row(_Measured, MEASURE, row.id, now - RECENT, searched, now - LONGEST_RECOVERY)
+    recent, recoverable = now - RECENT, now - LONGEST_RECOVERY
+    values = (row.id, ids.id_from(recent), searched, ids.id_from(recoverable), recent)
+    if present.moment() is None:
+        found = await fetch_row(_Measured, MEASURE, *values)
+    else:
+        found = await fetch_row(_Measured, MEASURE_BY_CLOCK, *values, recoverable)
     if found is None:
         raise RuntimeError("a statement without FROM gave no row")
     return WebhookHealth(

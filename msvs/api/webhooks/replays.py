@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from msvs.api import ids
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch
@@ -20,8 +21,9 @@ REPLAY_ATTEMPTS = 3
 NEXT_OF = f"""
 SELECT missed.id FROM webhook_deliveries AS missed JOIN events ON events.id = missed.event_id
 WHERE missed.endpoint_id = endpoint.id AND missed.state IN ('exhausted', 'dropped')
-    AND missed.replay_count < {MAX_REPLAYS} AND missed.event_id >= id_floor(endpoint.auto_replay_since)
-    AND events.type <> '{EventType.TEST_PING}'
+    AND missed.replay_count < {MAX_REPLAYS}
+    AND missed.event_id >= id_floor(least(endpoint.auto_replay_since, $2::timestamptz))
+    AND events.created_at >= endpoint.auto_replay_since AND events.type <> '{EventType.TEST_PING}'
     AND NOT EXISTS (
         SELECT FROM webhook_deliveries AS replayed
         WHERE replayed.endpoint_id = endpoint.id AND replayed.state = 'pending' AND replayed.replay_count > 0
@@ -40,7 +42,7 @@ ON CONFLICT (endpoint_id) DO UPDATE SET sequence = webhook_positions.sequence
 """
 REPLAY_NEXT = f"""
 UPDATE webhook_deliveries SET state = 'pending', replay = true, replay_count = replay_count + 1, attempt_count = 0,
-    next_attempt_at = $2, lease_until = NULL, ended_at = NULL
+    next_attempt_at = $3, lease_until = NULL, ended_at = NULL
 WHERE state IN ('exhausted', 'dropped') AND id = ANY (ARRAY(
     SELECT next.id FROM webhook_endpoints AS endpoint CROSS JOIN LATERAL ({NEXT_OF}) AS next
     WHERE endpoint.id = ANY ($1)
@@ -57,11 +59,15 @@ async def replay_next(endpoint_ids: Sequence[UUID], now: datetime) -> int:
 
     For endpoints that have just answered, in the transaction that records it: each replay that is taken opens the next.
     """
-    missing = sorted(row.id for row in await fetch(_Endpoint, WITH_MISSED, list(endpoint_ids))) if endpoint_ids else []
+    if not endpoint_ids:
+        return 0
+    # Of an event's id no time of a sandbox's clock tells anything: there the time of the event alone decides.
+    floor = ids.floor_of_ids()
+    missing = sorted(row.id for row in await fetch(_Endpoint, WITH_MISSED, list(endpoint_ids), floor))
     if not missing:
         return 0
     await execute(HOLD_POSITIONS, missing)
-    opened = await execute(REPLAY_NEXT, missing, now)
+    opened = await execute(REPLAY_NEXT, missing, floor, now)
     if opened:
         notify_after_commit(WorkQueue.WEBHOOKS)
     return opened

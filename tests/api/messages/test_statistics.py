@@ -30,7 +30,6 @@ from msvs.api.messages.statistics import (
     bucket_starts,
     campaign_failures,
     conversation_overview,
-    id_at,
     read_activity,
     read_audience_growth,
     read_campaign_activity,
@@ -60,7 +59,7 @@ def at(text: str) -> datetime:
 
 def id_of(moment: datetime) -> UUID:
     """An id as one made at that moment."""
-    return UUID(int=id_at(moment).int | (ids.new_id().int & ((1 << 80) - 1)))
+    return UUID(int=ids.id_at(moment).int | (ids.new_id().int & ((1 << 80) - 1)))
 
 
 async def make_message(ctx: Context, created_at: datetime, status: str = "delivered", **values: Any) -> Message:
@@ -275,7 +274,7 @@ async def test_conversations_wait_until_they_are_answered(ctx: Context, other_ct
 @given(moments)
 def test_an_id_made_at_a_time_is_not_below_its_bound(moment: datetime) -> None:
     made = id_of(moment)
-    assert id_at(moment) <= made < id_at(moment + timedelta(milliseconds=1))
+    assert ids.id_at(moment) <= made < ids.id_at(moment + timedelta(milliseconds=1))
 
 
 async def test_a_campaign_is_counted_minute_by_minute(ctx: Context, other_ctx: Context) -> None:

@@ -1,22 +1,7 @@
 // The user's own account: password, authenticator app, recovery codes, passkeys, sessions; and logging in with them.
 import { createHmac } from "node:crypto";
-import { expect, test, type Page } from "@playwright/test";
-import { checkPage, linkOf } from "./steps";
-
-const PASSWORD = "violet harbor train nine";
-
-async function signUp(page: Page, name: string): Promise<string> {
-  const email = `${name.toLowerCase()}.${Date.now()}@cohortlabs.example`;
-  await page.goto("/dashboard/signup");
-  await page.getByLabel("Your name").fill(name);
-  await page.getByLabel("Workspace").fill(`${name} Labs`);
-  await page.getByLabel("E-mail").fill(email);
-  await page.getByLabel("Password").fill(PASSWORD);
-  await page.getByRole("button", { name: "Create workspace" }).click();
-  await page.getByRole("button", { name: "Go to the dashboard" }).click();
-  await expect(page.locator("#page h1")).toBeVisible();
-  return email;
-}
+import { expect, test } from "@playwright/test";
+import { checkPage, linkOf, PASSWORD, signUp } from "./steps";
 
 /** Return what an authenticator app shows for a secret, so many steps of 30 seconds from now. */
 function codeOf(secret: string, ahead = 0): string {

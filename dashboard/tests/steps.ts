@@ -24,6 +24,22 @@ export async function logIn(page: Page) {
   await expect(page.locator("#page h1")).toBeVisible();
 }
 
+export const PASSWORD = "violet harbor train nine";
+
+/** Sign up as somebody of a new address, whose workspace is named `<name> Labs`; return the address. */
+export async function signUp(page: Page, name: string): Promise<string> {
+  const email = `${name.toLowerCase()}.${Date.now()}@cohortlabs.example`;
+  await page.goto("/dashboard/signup");
+  await page.getByLabel("Your name").fill(name);
+  await page.getByLabel("Workspace").fill(`${name} Labs`);
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Create workspace" }).click();
+  await page.getByRole("button", { name: "Go to the dashboard" }).click();
+  await expect(page.locator("#page h1")).toBeVisible();
+  return email;
+}
+
 /** Ask the REST API of the sandbox, to put something there first. */
 export async function rest(page: Page, method: string, path: string, data?: unknown): Promise<Record<string, unknown>> {
   const answer = await page.request.fetch(`/v1${path}`, { method, headers: { Authorization: `Bearer ${demo().test_key}` }, ...(data === undefined ? {} : { data }) });

@@ -15,7 +15,7 @@ export function Segmented<Value extends string>({ label, choices, value, onChang
   return (
     <RadioGroup value={value} onChange={(next) => onChange(next as Value)} orientation="horizontal" {...(hideLabel ? { "aria-label": label } : {})}>
       {!hideLabel && <Label className="mb-1 block text-sm font-medium">{label}</Label>}
-      <div className="inline-flex flex-wrap gap-1 rounded-lg border border-line bg-sunken p-1">
+      <div className="inline-flex flex-wrap gap-1 rounded-lg border border-line bg-bg p-1">
         {choices.map((each) => (
           <Radio
             key={each.value}

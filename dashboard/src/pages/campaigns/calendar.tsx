@@ -123,7 +123,7 @@ export function Calendar({ which, isFiltered, month, onMonth }: CalendarProps) {
                 {weeks.map((week) => (
                   <tr key={week[0]}>
                     {week.map((day) => (
-                      <td key={day} className={classes("h-28 border-r border-b border-line p-1.5 align-top last:border-r-0", monthOf(day) !== shown && "bg-sunken")}>
+                      <td key={day} className={classes("h-28 border-r border-b border-line p-1.5 align-top last:border-r-0", monthOf(day) !== shown && "bg-bg")}>
                         <span className={classes("inline-flex size-6 items-center justify-center rounded-full text-sm", day === today ? "bg-brand font-semibold text-on-brand" : "text-muted")}>{Number(day.slice(8))}</span>
                         <Entries day={dayName.format(at(day))} found={days.get(day) ?? []} isOpen={opened === day} onOpen={() => setOpened(day)} />
                       </td>

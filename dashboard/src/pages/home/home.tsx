@@ -138,16 +138,17 @@ interface FigureProps {
   /** Whether more of it is good; neither where left out. */
   isBetter?: "more" | "less";
   note?: ReactNode;
+  className?: string;
 }
 
-function Figure({ name, value, values, now, then, isBetter, note }: FigureProps) {
+function Figure({ name, value, values, now, then, isBetter, note, className }: FigureProps) {
   const { t } = useLingui();
   const { percent } = useNumbers();
   const change = now == null || then == null || then === 0 ? null : (now - then) / then;
   const isGood = change === null || isBetter === undefined || Math.abs(change) < 0.005 ? null : change > 0 === (isBetter === "more");
   const shown = change === null ? null : `${change > 0 ? "+" : ""}${percent(change)}`;
   return (
-    <div className="flex min-w-0 flex-col rounded-2xl border border-line bg-surface p-4 shadow-card">
+    <div className={classes("flex min-w-0 flex-col rounded-2xl border border-line bg-surface p-4 shadow-card", className)}>
       <p className="text-sm text-muted">{name}</p>
       <p className="mt-1 text-2xl font-semibold tracking-tight tabular">{value}</p>
       <p className={classes("mt-auto pt-1 text-sm", isGood === null ? "text-muted" : isGood ? "text-good" : "text-danger")}>
@@ -173,17 +174,18 @@ function Figures({ data }: { data: HomeData }) {
   const outNow = rate(now.optOuts, now.messages);
   const outThen = rate(then.optOuts, then.messages);
   const waiting = data.conversationOverview.waitingCount;
+  const [earned] = data.conversionTotals.currencies;
+  // Seven figures end in a wide one, so that no row has a hole.
+  const isSeven = earned !== undefined;
   return (
-    <section aria-label={t`Figures`} className="grid grid-cols-2 gap-4 lg:grid-cols-3 xl:grid-cols-6">
+    <section aria-label={t`Figures`} className={classes("grid grid-cols-2 gap-4 lg:grid-cols-3", isSeven ? "xl:grid-cols-4" : "xl:grid-cols-6")}>
       <Figure name={t`Messages`} value={compact(now.messages)} now={now.messages} then={then.messages} values={data.now.map(({ messageCount }) => messageCount)} />
       <Figure name={t`Delivered`} value={now.delivered === null ? "–" : percent(now.delivered)} now={now.delivered} then={then.delivered} isBetter="more" values={data.now.map((point) => counted([point], DELIVERED))} />
       <Figure name={t`Replies`} value={compact(now.replies)} now={now.replies} then={then.replies} isBetter="more" values={data.now.map(({ replies }) => replies)} note={waiting > 0 ? t`${waiting} wait` : undefined} />
       <Figure name={t`Opt-outs`} value={outNow === null ? "–" : percent(outNow)} now={outNow} then={outThen} isBetter="less" values={data.now.map(({ optOuts }) => optOuts)} />
       <Figure name={t`Credits used`} value={compact(now.credits)} now={now.credits} then={then.credits} values={data.now.map(({ credits }) => credits)} />
-      {data.conversionTotals.currencies.slice(0, 1).map(({ currency, attributed, attributedNet }) => (
-        <Figure key={currency} name={t`Revenue`} value={revenueText(attributedNet, currency, i18n.locale)} note={t`Orders: ${whole(attributed)}`} />
-      ))}
-      <Figure name={t`Reachable contacts`} value={compact(data.reachable.totalCount)} note={t`of ${whole(data.contacts.totalCount)}`} />
+      {earned !== undefined && <Figure name={t`Revenue`} value={revenueText(earned.attributedNet, earned.currency, i18n.locale)} note={t`Orders: ${whole(earned.attributed)}`} />}
+      <Figure className={classes(isSeven && "col-span-2 lg:col-span-3 xl:col-span-2")} name={t`Reachable contacts`} value={compact(data.reachable.totalCount)} note={t`of ${whole(data.contacts.totalCount)}`} />
     </section>
   );
 }

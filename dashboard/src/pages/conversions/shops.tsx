@@ -139,8 +139,10 @@ function Sign({ shop, title, onClose }: { shop: Shop; title: string; onClose: ()
   const change = useChange(Change);
   const [secret, setSecret] = useState("");
   const [problem, setProblem] = useState<Problem | null>(null);
+  const isUnfit = problem?.param === "signingSecret" || problem?.param === "signing_secret";
   const save = async (event?: FormEvent) => {
     event?.preventDefault();
+    if (secret.trim() === "") return;
     const found = (await change.run({ id: shop.id, input: { signingSecret: secret.trim() } })).problem;
     setProblem(found);
     if (found === null && tell(null, t`Saved.`)) onClose();
@@ -148,8 +150,8 @@ function Sign({ shop, title, onClose }: { shop: Shop; title: string; onClose: ()
   return (
     <Dialog isOpen onClose={onClose} title={title} actions={<Button look="primary" isPending={change.isRunning} isDisabled={secret.trim() === ""} onPress={() => void save()}>{t`Save`}</Button>}>
       <form onSubmit={(event) => void save(event)} className="space-y-4">
-        <Field label={t`Signing secret`} type="password" autoComplete="off" hint={t`As your shop shows it beside the webhook. It is kept encrypted and never shown.`} value={secret} onChange={setSecret} />
-        {problem !== null && <Callout tone="danger">{textOf(problem)}</Callout>}
+        <Field label={t`Signing secret`} type="password" autoComplete="off" hint={t`As your shop shows it beside the webhook. It is kept encrypted and never shown.`} value={secret} onChange={setSecret} error={isUnfit ? t`From 8 to 256 letters, digits and signs, without spaces.` : undefined} />
+        {problem !== null && !isUnfit && <Callout tone="danger">{textOf(problem)}</Callout>}
       </form>
     </Dialog>
   );

@@ -6,6 +6,7 @@ import { graphql } from "@/gql";
 import type { ContactPageQuery } from "@/gql/graphql";
 import { OptInBadge, UnreachableBadge } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
+import { byName } from "@/ui/byname";
 import { Confirm } from "@/ui/dialog";
 import { Select } from "@/ui/fields";
 import { Callout, Card, CopyId, Facts, PageHead, Time } from "@/ui/show";
@@ -217,7 +218,7 @@ function Attributes({ contact }: { contact: Contact }) {
   const { t } = useLingui();
   const mayWrite = useMayWrite();
   const [isOpen, setOpen] = useState(false);
-  const entries = Object.entries(contact.attributes as Record<string, unknown>);
+  const entries = byName(contact.attributes as Record<string, unknown>);
   return (
     <Card title={t`Attributes`} tools={mayWrite && <Button size="small" onPress={() => setOpen(true)}>{t`Edit attributes`}</Button>}>
       {entries.length === 0 ? (

@@ -4,6 +4,7 @@ import { useChange, useReadNow } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import { Button } from "@/ui/button";
+import { byName } from "@/ui/byname";
 import { Conflict, useVersioned } from "@/ui/conflict";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/fields";
@@ -122,8 +123,8 @@ const valueOf = (text: string): string | number | boolean => {
   return text !== "" && String(Number(text)) === text ? Number(text) : text;
 };
 
-const rowsOf = (attributes: Record<string, unknown>): Row[] => [...Object.entries(attributes).map(([name, value], key) => ({ key, name, value: String(value) })), { key: -1, name: "", value: "" }];
-const written = (attributes: Record<string, unknown>) => Object.entries(attributes).map(([name, value]) => `${name}: ${String(value)}`).join(", ");
+const rowsOf = (attributes: Record<string, unknown>): Row[] => [...byName(attributes).map(([name, value], key) => ({ key, name, value: String(value) })), { key: -1, name: "", value: "" }];
+const written = (attributes: Record<string, unknown>) => byName(attributes).map(([name, value]) => `${name}: ${String(value)}`).join(", ");
 
 export function AttributesDialog({ contact, onClose }: { contact: Contact; onClose: () => void }) {
   const { t } = useLingui();

@@ -7,6 +7,7 @@ import { graphql } from "@/gql";
 import type { ContactRowFragment, MergePreviewFragment } from "@/gql/graphql";
 import { OptInBadge } from "@/status";
 import { Button } from "@/ui/button";
+import { byName } from "@/ui/byname";
 import { Dialog } from "@/ui/dialog";
 import { Segmented } from "@/ui/fields";
 import { Callout, Facts } from "@/ui/show";
@@ -159,7 +160,7 @@ function Choose({ without, phone, onChoose }: { without: string; phone: string; 
 /** What the contact that is kept will be. */
 function Preview({ of: { contact, listsJoined, messagesMoved } }: { of: MergePreviewFragment }) {
   const { t } = useLingui();
-  const attributes = Object.entries(contact.attributes as Record<string, unknown>);
+  const attributes = byName(contact.attributes as Record<string, unknown>);
   return (
     <section aria-label={t`What results`}>
       <h3 className="text-sm font-medium text-muted">{t`What results`}</h3>

@@ -15,3 +15,7 @@ test("what is shown reads back as it was, also text that looks like a number", (
   const kept = { cohort: "spring 26", tier: "2", count: 2, paid: false, quoted: '"so"', zip: "00501" };
   expect(metadataOf(linesOf(kept))).toEqual(kept);
 });
+
+test("lines are sorted by name, as the service returns values in an order of its own", () => {
+  expect(linesOf({ tier: 2, cohort: "spring" })).toBe("cohort=spring\ntier=2");
+});

@@ -1,5 +1,7 @@
 // The metadata of a webhook's filter as lines of a field: `cohort=spring`, one value a line.
 
+import { byName } from "@/ui/byname";
+
 export type Metadata = Record<string, unknown>;
 
 // A number, true, false and null are what they say; all else is text.
@@ -8,7 +10,7 @@ const PLAIN = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?|true|false|null)$/;
 const lineOf = (value: unknown): string => (typeof value === "string" && !PLAIN.test(value) && !value.startsWith('"') ? value : JSON.stringify(value));
 
 /** Return the lines of metadata; text that reads as a number or the like is quoted. */
-export const linesOf = (metadata: Metadata): string => Object.entries(metadata).map(([name, value]) => `${name}=${lineOf(value)}`).join("\n");
+export const linesOf = (metadata: Metadata): string => byName(metadata).map(([name, value]) => `${name}=${lineOf(value)}`).join("\n");
 
 /** Return the value that a text stands for: what is JSON of a plain value, and the text itself otherwise. */
 function valueOf(text: string): unknown {

@@ -5,6 +5,7 @@ import { useChange, useData, useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { AttemptRowFragment, WebhookFieldsFragment, WebhookHealthFieldsFragment } from "@/gql/graphql";
 import { Button, ButtonLink } from "@/ui/button";
+import { byName } from "@/ui/byname";
 import { Confirm, Dialog } from "@/ui/dialog";
 import { Select } from "@/ui/fields";
 import { Callout, Card, Count, CopyId, Facts, PageHead, Time } from "@/ui/show";
@@ -227,7 +228,7 @@ function Shown({ webhook, health }: { webhook: WebhookFieldsFragment; health: We
 }
 
 function FilterText({ filter: { campaignIds, metadata } }: { filter: NonNullable<WebhookFieldsFragment["filter"]> }) {
-  const pairs = Object.entries(metadata as Record<string, unknown>).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  const pairs = byName(metadata as Record<string, unknown>).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   return <span className="font-mono text-sm break-all">{[...campaignIds, ...pairs].join(", ")}</span>;
 }
 

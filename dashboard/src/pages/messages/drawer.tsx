@@ -6,6 +6,7 @@ import { graphql } from "@/gql";
 import type { MessageDrawerQuery } from "@/gql/graphql";
 import { MessageBadge } from "@/status";
 import { Button } from "@/ui/button";
+import { byName } from "@/ui/byname";
 import { Confirm, Dialog } from "@/ui/dialog";
 import { SegmentMeter } from "@/ui/phone";
 import { Callout, CopyId, Credits, Facts, Time } from "@/ui/show";
@@ -119,7 +120,7 @@ function Details({ message, onContact }: { message: NonNullable<MessageDrawerQue
   const origins = useOriginNames();
   const { contact, campaign, error, parts } = message;
   const name = [contact?.firstName, contact?.lastName].filter(Boolean).join(" ");
-  const metadata = Object.entries(message.metadata as Record<string, unknown>);
+  const metadata = byName(message.metadata as Record<string, unknown>);
   return (
     <div className="space-y-5">
       <div className="flex flex-wrap items-center justify-between gap-2">

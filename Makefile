@@ -101,7 +101,8 @@ deploy: $(DEPLOY)/.ready ## Lint the container image, the Compose file and the H
 
 lock: $(BIN)/python ## Resolve all dependencies into the lock files
 	$(PIP) install uv
-	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra billing --output-file requirements.lock
+	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra billing --extra otel --extra sentry \
+		--output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra dev --constraints requirements.lock \
 		--output-file requirements-dev.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade dashboard/requirements.in --output-file requirements-node.lock

@@ -198,6 +198,7 @@ async def _lifespan(app: Starlette, settings: Settings, parts: Parts) -> AsyncIt
             pool_size=settings.database_pool_size,
             end=lambda: app.state.end(),
             check=secret_keys.connection_check(services.keyring),
+            slow_ms=settings.slow_query_ms,
         ),
         _watching(app, settings, services),
         request_log.writing(services),

@@ -18,7 +18,7 @@ from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
 
-from msvs import clock_schema, connections, present
+from msvs import clock_schema, connections, present, slow_statements
 from msvs.migration_state import Executor
 
 APP = "msvs"
@@ -151,6 +151,7 @@ def tortoise_config(
     limits: Mapping[str, str] | None = None,
     end: Callable[[], None] = connections.end_process,
     check: ConnectionCheck | None = None,
+    slow_ms: float = 0,
 ) -> dict[str, Any]:
     """Tortoise's configuration for a `postgresql://` URL; `limits` are in place of those of the same names.
 
@@ -172,6 +173,7 @@ def tortoise_config(
         "connect": _opener(database_url, end),
         "minsize": 1,
         "maxsize": pool_size,
+        "connection_class": slow_statements.watching(slow_ms),
         "record_class": Row,
         "init": _preparation(all_limits, check),
         "reset": _leave_connection,
@@ -194,6 +196,7 @@ async def connected(
     limits: Mapping[str, str] | None = None,
     end: Callable[[], None] = connections.end_process,
     check: ConnectionCheck | None = None,
+    slow_ms: float = 0,
     is_inner: bool = False,
 ) -> AsyncIterator[None]:
     """Hold a pool open; models and the functions below use it from any task of the process.
@@ -201,10 +204,17 @@ async def connected(
     One that `is_inner` is used by the block alone, in place of the one around it.
 
     `end` is called where the database turns out to be out of reach for good. Every new connection must pass `check`:
-    what it raises, the caller that wanted the connection meets.
+    what it raises, the caller that wanted the connection meets. Statements that take longer than `slow_ms`
+    (milliseconds) are logged; none for 0.
     """
     config = tortoise_config(
-        database_url, pool_size=pool_size, statement_seconds=statement_seconds, limits=limits, end=end, check=check
+        database_url,
+        pool_size=pool_size,
+        statement_seconds=statement_seconds,
+        limits=limits,
+        end=end,
+        check=check,
+        slow_ms=slow_ms,
     )
     async with TortoiseContext() as context:
         await context.init(config=config, _enable_global_fallback=not is_inner)

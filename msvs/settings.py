@@ -354,6 +354,9 @@ class Settings:
         page="[Billing](billing.md)", is_secret=True)
     stripe_url: str | None = setting("MSVS_STRIPE_URL", None, "the address of the Stripe API, if not Stripe's own",
         partial(_url, schemes=("https", "http")), shown="`https://api.stripe.com`")
+    slow_query_ms: int = setting("MSVS_SLOW_QUERY_MS", 0,
+        "logs each SQL statement that takes longer, in milliseconds, without its values; 0 for none",
+        partial(_number, low=0, high=3_600_000), page="[Slow queries](operations.md#slow-queries)")
     log_level: str = setting("MSVS_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", _level,
         refuses_empty=True)
     # fmt: on

@@ -63,6 +63,7 @@ READ = {
     "MSVS_STRIPE_KEY": (" rk_test_1 ", "stripe_key", "rk_test_1"),
     "MSVS_STRIPE_WEBHOOK_SECRETS": (f"{WHSEC}, {WHSEC}", "stripe_webhook_secrets", (WHSEC, WHSEC)),
     "MSVS_STRIPE_URL": ("http://127.0.0.1:9", "stripe_url", "http://127.0.0.1:9"),
+    "MSVS_SLOW_QUERY_MS": ("250", "slow_query_ms", 250),
     "MSVS_LOG_LEVEL": ("warning", "log_level", "WARNING"),
 }
 
@@ -123,6 +124,7 @@ def test_secrets_are_not_shown_with_the_other_settings() -> None:
         ("MSVS_CARRIER_RATES", "virtual=fast"),
         ("MSVS_SENDER_RATES", "100"),
         ("MSVS_MESSAGE_MONTHS", "0"),
+        ("MSVS_SLOW_QUERY_MS", "-1"),
     ],
 )
 def test_an_unusable_setting_is_named_by_its_variable(variable: str, value: str) -> None:

@@ -160,6 +160,7 @@ async def _run(settings: Settings, names: Sequence[str]) -> None:
                     settings.database_url,
                     pool_size=settings.database_pool_size,
                     check=secret_keys.connection_check(services.keyring),
+                    slow_ms=settings.slow_query_ms,
                 ),
                 secret_keys.watching(services.keyring, settings, stop.set),
                 asyncio.TaskGroup() as group,

@@ -197,9 +197,9 @@ class _Turn:
             if not await connection.fetchval(IS_INSIDE):
                 raise RuntimeError("the schema of test clocks is missing: run `msvs migrate`")
 
-        url = self._settings.database_url
+        url, slow_ms = self._settings.database_url, self._settings.slow_query_ms
         with notifying(None):
-            async with database.connected(url, pool_size=CONNECTIONS, is_inner=True, check=enter):
+            async with database.connected(url, pool_size=CONNECTIONS, is_inner=True, check=enter, slow_ms=slow_ms):
                 yield
 
     async def _has_work(self) -> bool:

@@ -136,7 +136,12 @@ async def _run(settings: Settings, database_url: str, redis_url: str) -> None:
     services, notifier = Services(billing=Billing.from_settings(settings)), Notifier(redis_url)
     try:
         async with (
-            database.connected(database_url, pool_size=2, check=secret_keys.connection_check(services.keyring)),
+            database.connected(
+                database_url,
+                pool_size=2,
+                check=secret_keys.connection_check(services.keyring),
+                slow_ms=settings.slow_query_ms,
+            ),
             secret_keys.watching(services.keyring, settings, stop.set),
         ):
             await _tick_until(stop, services, notifier)

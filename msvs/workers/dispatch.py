@@ -14,6 +14,7 @@ import structlog
 
 from msvs import database
 from msvs.api import ids
+from msvs.api.accounts.auth import name_workspace
 from msvs.api.context import Services
 from msvs.api.dispatch import breakers, claims, expired_leases, open_months, resending, routing, set_aside
 from msvs.api.dispatch.claims import Claim
@@ -133,6 +134,7 @@ class _Run:
             async with gate:
                 if self.stop.is_set:
                     return 0
+                name_workspace(lane.workspace_id)
                 try:
                     return await dispatch_lane(
                         self._services, self._carriers, lane, batch=self._batch, stop=self.stop, paces=self._paces

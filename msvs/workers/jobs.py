@@ -33,6 +33,7 @@ def _answering(queue: WorkQueue) -> Callable[[Callable[[Runtime], T]], Callable[
         @wraps(job)
         def run() -> T:
             runtime = current_runtime()
+            runtime.job = job.__name__
             try:
                 runtime.answer(queue)
                 result = job(runtime)

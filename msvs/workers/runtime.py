@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
+from structlog.contextvars import bound_contextvars
 
 from msvs import database
 from msvs.api import notifier
@@ -48,6 +49,8 @@ class Runtime:
         # The queues whose last job broke here.
         self._failing: set[notifier.WorkQueue] = set()
         self._recheck_at = 0.0
+        # The job that runs, for its log lines.
+        self.job: str | None = None
 
     def open(self) -> None:
         """Open everything; raises SettingsError where the settings name what does not exist."""
@@ -70,6 +73,7 @@ class Runtime:
                 settings.database_url,
                 pool_size=settings.database_pool_size,
                 check=secret_keys.connection_check(self.services.keyring),
+                slow_ms=settings.slow_query_ms,
             )
         )
         await secret_keys.wait_unlocked(self.services.keyring, settings)
@@ -116,7 +120,7 @@ class Runtime:
         return self._runner.run(self._notifying(self._bounded(job)))
 
     async def _notifying(self, job: Coroutine[object, object, T]) -> T:
-        with notifier.notifying(self._notifier):
+        with notifier.notifying(self._notifier), bound_contextvars(job=self.job):
             return await job
 
     async def _bounded(self, job: Coroutine[object, object, T]) -> T:

@@ -17,7 +17,8 @@ func main() {
 	client := massivesms.NewAPIClient(configuration)
 	ctx := context.WithValue(context.Background(), massivesms.ContextAccessToken, os.Getenv("API_KEY"))
 
-	wanted := *massivesms.NewMessageCreate("+12125550167", "Doors open.")
+	wanted := *massivesms.NewMessageCreate("+12125550167")
+	wanted.SetBody("Doors open.")
 	sent, _, err := client.MessagesAPI.CreateMessage(ctx).MessageCreate(wanted).Execute()
 	check(err == nil, err)
 	read, _, err := client.MessagesAPI.RetrieveMessage(ctx, sent.Id).Execute()
@@ -40,7 +41,8 @@ func main() {
 	page, _, err := client.ContactsAPI.ListContacts(ctx).Attributes(map[string]string{"plan & tier": plan}).Execute()
 	check(err == nil && len(page.Data) == 1 && page.Data[0].Id == made.Id, err)
 
-	refused := *massivesms.NewMessageCreate("+1abc", "Doors open.")
+	refused := *massivesms.NewMessageCreate("+1abc")
+	refused.SetBody("Doors open.")
 	_, answer, err := client.MessagesAPI.CreateMessage(ctx).MessageCreate(refused).Execute()
 	var said *massivesms.GenericOpenAPIError
 	check(errors.As(err, &said) && answer.StatusCode == 400, err)

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast, overload
@@ -287,12 +287,16 @@ async def now() -> datetime:
     return moment
 
 
-@asynccontextmanager
-async def _allowing(connection: asyncpg.Connection, seconds: float | None) -> AsyncIterator[None]:
+def _allowing(connection: asyncpg.Connection, seconds: float | None) -> AbstractAsyncContextManager[None]:
     """Have PostgreSQL let a statement take longer than others, where `seconds` say so; all of its transaction then."""
-    if seconds is None or seconds <= STATEMENT_SECONDS:
-        yield
-        return
+    return _AS_EVER if seconds is None or seconds <= STATEMENT_SECONDS else _allowing_longer(connection, seconds)
+
+
+_AS_EVER = nullcontext()
+
+
+@asynccontextmanager
+async def _allowing_longer(connection: asyncpg.Connection, seconds: float) -> AsyncIterator[None]:
     async with nullcontext() if connection.is_in_transaction() else connection.transaction():
         await connection.execute(ALLOW_LONGER, f"{seconds * 1000:.0f}ms")
         yield

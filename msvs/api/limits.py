@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -47,24 +47,24 @@ QUIET_AFTER_DELAY_SECONDS = 0.1
 MAX_TAKES_A_CALL = 500
 MAX_LOCAL_BUCKETS = 20_000
 
-# For each key: refill by Redis' own clock, settle what a process gave away by itself, take the cost if it is there.
-# Returns, a key, whether it was taken, the tokens now left and the epoch second, the latter two as text because Redis
-# cuts numbers to integers.
+# For each key: refill by Redis' own clock, settle what a process gave away by itself, take the cost as many times as it
+# is asked for and there. Returns, a key, how many times it was taken, the tokens now left and the epoch second, the
+# latter two as text because Redis cuts numbers to integers.
 TAKE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local answers = {}
 for i, key in ipairs(KEYS) do
-    local rate, capacity, cost, owed = unpack(ARGV, 4 * i - 3, 4 * i)
-    rate, capacity, cost, owed = tonumber(rate), tonumber(capacity), tonumber(cost), tonumber(owed)
+    local numbers = {}
+    for place = 1, 5 do
+        numbers[place] = tonumber(ARGV[5 * i - 5 + place])
+    end
+    local rate, capacity, cost, times, owed = unpack(numbers)
     local held = redis.call('HMGET', key, 'tokens', 'at')
     local tokens, at = tonumber(held[1]) or capacity, tonumber(held[2]) or now
     tokens = math.max(-capacity, math.min(capacity, tokens + math.max(0, now - at) * rate) - owed)
-    local taken = 0
-    if tokens >= cost then
-        tokens = tokens - cost
-        taken = 1
-    end
+    local taken = math.min(times, math.max(0, math.floor(tokens / cost)))
+    tokens = tokens - taken * cost
     redis.call('HSET', key, 'tokens', string.format('%.6f', tokens), 'at', string.format('%.6f', now))
     redis.call('PEXPIRE', key, math.ceil((capacity - tokens) / rate * 1000) + 1000)
     answers[i] = {taken, string.format('%.6f', tokens), string.format('%.6f', now)}
@@ -94,6 +94,11 @@ class _Take:
     rate: Rate
     cost: int
     answer: asyncio.Future[Allowance]
+
+    def give(self, allowance: Allowance) -> None:
+        """Answer, unless the caller has gone."""
+        if not self.answer.done():
+            self.answer.set_result(allowance)
 
 
 class Limiter:
@@ -139,45 +144,60 @@ class Limiter:
             while self._waiting:
                 takes = self._waiting[:MAX_TAKES_A_CALL]
                 del self._waiting[:MAX_TAKES_A_CALL]
-                answers = await self._ask(takes)
-                for take, answer in zip(takes, answers, strict=True):
-                    if not take.answer.done():
-                        take.answer.set_result(answer)
+                await self._answer(takes)
         finally:
             self._flusher = None
 
-    async def _ask(self, takes: list[_Take]) -> list[Allowance]:
+    async def _answer(self, takes: list[_Take]) -> None:
+        # Takes of one cost from one bucket are one question: under load most are.
+        alike: dict[tuple[str, int], list[_Take]] = {}
+        for take in takes:
+            alike.setdefault((take.key, take.cost), []).append(take)
+        groups = list(alike.values())
+        rows = await self._ask(groups)
+        if rows is None:
+            for take in takes:
+                take.give(self._take_here(take.key, take.rate, take.cost))
+            return
+        for group, (taken, tokens, now) in zip(groups, rows, strict=True):
+            left, at = float(tokens), float(now)
+            self.local.put(group[0].key, left)
+            for after, take in enumerate(group, 1 - int(taken)):
+                # Each is told what was left after it; those refused, what is left at the end.
+                is_taken = after <= 0
+                take.give(_allowance(take.rate, take.cost, is_taken, left - min(after, 0) * take.cost, at))
+
+    async def _ask(self, groups: Sequence[Sequence[_Take]]) -> Sequence[tuple[int, bytes, bytes]] | None:
+        """Ask Redis; None where it is away or left alone."""
         assert self.script is not None
-        if time.monotonic() >= self.quiet_until:
-            # What has flowed back into the process's own bucket meanwhile is owed no more.
-            owed = [min(self._owed.pop(take.key, 0), self.local.missing(take.key, take.rate)) for take in takes]
-            try:
-                async with asyncio.timeout(REDIS_SECONDS):
-                    rows = await self.script(
-                        keys=[take.key for take in takes],
-                        args=[
-                            number
-                            for take, debt in zip(takes, owed, strict=True)
-                            for number in (take.rate.per_second, take.rate.capacity, take.cost, debt)
-                        ],
-                    )
-                answers = []
-                for take, (taken, tokens, now) in zip(takes, rows, strict=True):
-                    self.local.put(take.key, float(tokens))
-                    answers.append(_allowance(take.rate, take.cost, bool(taken), float(tokens), float(now)))
-                self._is_well = True
-                return answers
-            except Exception as error:
-                is_late = isinstance(error, TimeoutError)
-                if not is_late:
-                    # A call that is only late will still be done; this one never was.
-                    for take, debt in zip(takes, owed, strict=True):
-                        self.owe(take.key, take.rate, debt)
-                quiet = QUIET_AFTER_DELAY_SECONDS if is_late and self._is_well else QUIET_AFTER_ERROR_SECONDS
-                self.quiet_until = time.monotonic() + quiet
-                self._is_well = False
-                log.warning("rate limits applied by this process alone", error=type(error).__name__)
-        return [self._take_here(take.key, take.rate, take.cost) for take in takes]
+        if time.monotonic() < self.quiet_until:
+            return None
+        firsts = [group[0] for group in groups]
+        # What has flowed back into the process's own bucket meanwhile is owed no more.
+        owed = [min(self._owed.pop(take.key, 0), self.local.missing(take.key, take.rate)) for take in firsts]
+        try:
+            async with asyncio.timeout(REDIS_SECONDS):
+                rows: Sequence[tuple[int, bytes, bytes]] = await self.script(
+                    keys=[take.key for take in firsts],
+                    args=[
+                        number
+                        for take, group, debt in zip(firsts, groups, owed, strict=True)
+                        for number in (take.rate.per_second, take.rate.capacity, take.cost, len(group), debt)
+                    ],
+                )
+        except Exception as error:
+            is_late = isinstance(error, TimeoutError)
+            if not is_late:
+                # A call that is only late will still be done; this one never was.
+                for take, debt in zip(firsts, owed, strict=True):
+                    self.owe(take.key, take.rate, debt)
+            quiet = QUIET_AFTER_DELAY_SECONDS if is_late and self._is_well else QUIET_AFTER_ERROR_SECONDS
+            self.quiet_until = time.monotonic() + quiet
+            self._is_well = False
+            log.warning("rate limits applied by this process alone", error=type(error).__name__)
+            return None
+        self._is_well = True
+        return rows
 
     def _take_here(self, key: str, rate: Rate, cost: int) -> Allowance:
         allowance = self.local.take(key, rate, cost)

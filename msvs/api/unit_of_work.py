@@ -76,22 +76,25 @@ async def save_unique(row: Model, refusal: Exception) -> None:
         raise refusal from None
 
 
-@asynccontextmanager
-async def single_statement() -> AsyncIterator[None]:
+class single_statement:
     """For an operation that writes in one statement: that statement is its transaction, at half the round trips.
 
     The operation opens a unit of work itself where it finds that it needs more than one. Queues are notified at the
     end, none after an error.
     """
-    mine: set[WorkQueue] = set()
-    token = _waiting.set(mine)
-    alone = _alone.set(True)
-    try:
-        yield
-    finally:
-        _alone.reset(alone)
-        _waiting.reset(token)
-    notify_now(mine)
+
+    __slots__ = ("_alone", "_mine", "_waiting")
+
+    async def __aenter__(self) -> None:
+        self._mine: set[WorkQueue] = set()
+        self._waiting = _waiting.set(self._mine)
+        self._alone = _alone.set(True)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        _alone.reset(self._alone)
+        _waiting.reset(self._waiting)
+        if kind is None:
+            notify_now(self._mine)
 
 
 def is_single_statement() -> bool:

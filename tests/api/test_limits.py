@@ -220,3 +220,18 @@ def test_the_local_bucket_refills() -> None:
     assert buckets.take("a", rate, 1) == Allowance(100, 49, 1003, None)
     now[0] -= 100
     assert buckets.take("a", rate, 1).remaining == 48
+
+
+async def test_takes_at_once_are_answered_as_one_after_the_other(limiter: Limiter, redis: Redis) -> None:
+    busy, other = uuid4(), uuid4()
+    answers = await asyncio.gather(
+        *(limiter.take(busy) for _ in range(CAPACITY + 3)), limiter.take(busy, cost=CAPACITY), limiter.take(other)
+    )
+
+    taken, refused = answers[:CAPACITY], answers[CAPACITY : CAPACITY + 4]
+    # Some tokens flow in between the first call and the next.
+    assert [answer.remaining for answer in taken[:100]] == list(range(CAPACITY - 1, CAPACITY - 101, -1))
+    assert all(answer.retry_after is None for answer in taken)
+    assert refused[-1].retry_after is not None
+    assert answers[-1].remaining == CAPACITY - 1
+    assert float(await redis.hget(f"msvs:rate:requests:{busy}", "tokens") or "nan") < 3

@@ -6,6 +6,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.resources import files
 from string import digits
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from msvs.api.text.words import Keyword, fold, words_of
 LONG_SEGMENTS = 3
 # Of the bodies made of a template, so many are read for opt-out words.
 MOST_READ = 10
+# Of the bodies as they were written, so many are remembered with their warnings.
+MOST_REMEMBERED = 1024
 
 _DATA = tomllib.loads(files("msvs.api").joinpath("data/body_warnings.toml").read_text("utf-8"))
 _SHORTENERS = frozenset(_DATA["link_shorteners"]["hosts"])
@@ -58,12 +61,10 @@ def warn_of_template(
     `is_marketing` asks for opt-out words, which a receipt or a one-time code needs none of. `rendered` are bodies made
     of it, whose values may bring links and opt-out words.
     """
-    names = [] if is_literal else _braced_names(body)
-    found = [BodyWarning("double_braces", _braces_message(name), "body") for name in names]
-    tags = {} if is_literal else _foreign_tags(body)
-    found += [BodyWarning("foreign_merge_tag", _tag_message(tag, name), "body") for tag, name in tags.items()]
+    found = [] if is_literal else [*_warn_of_placeholders(body)]
     # What is sent: a link that a short link replaces is not.
-    hosts = dict.fromkeys(host for text in (template.text, *rendered) for host in shortener_hosts(text))
+    hosts = dict.fromkeys(_hosts_of_template(template.text))
+    hosts |= dict.fromkeys(host for text in rendered if text != template.text for host in shortener_hosts(text))
     found += [
         BodyWarning(
             "link_shortener",
@@ -152,6 +153,20 @@ def has_opt_out_words(body: str) -> bool:
 
 def _says_how_to_opt_out(body: str, rendered: Sequence[str]) -> bool:
     return has_opt_out_words(body) or (bool(rendered) and all(map(has_opt_out_words, rendered[:MOST_READ])))
+
+
+# A body that stays the same for many messages is read once.
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _warn_of_placeholders(body: str) -> tuple[BodyWarning, ...]:
+    """Return the warnings about what other services would replace by a value."""
+    braces = (BodyWarning("double_braces", _braces_message(name), "body") for name in _braced_names(body))
+    tags = _foreign_tags(body).items()
+    return (*braces, *(BodyWarning("foreign_merge_tag", _tag_message(tag, name), "body") for tag, name in tags))
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _hosts_of_template(text: str) -> tuple[str, ...]:
+    return tuple(shortener_hosts(text))
 
 
 def _braced_names(body: str) -> list[str]:

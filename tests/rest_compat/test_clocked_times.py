@@ -53,15 +53,16 @@ async def test_orders_of_shops_happen_at_the_time_of_the_sandbox(
     await clocks.work()
     await clocks.advance(ctx, minutes=1)
     assert (await send(api, shop_path, shopify(SHOPIFY)))["status"] == "recorded"
-    await clocks.advance(ctx, days=1)
+    await clocks.advance(ctx, hours=12)
     # Signed in real time, as Stripe does.
     told = stripe("checkout.session.completed", SESSION, at=present.real())
     assert (await send(api, stripe_path, told))["status"] == "recorded"
     rows = (await get(api, "/v1/conversions"))["data"]
-    times = [moment(MONDAY + timedelta(days=1, minutes=1)), moment(MONDAY + timedelta(minutes=1))]
+    times = [moment(MONDAY + timedelta(hours=12, minutes=1)), moment(MONDAY + timedelta(minutes=1))]
     assert [row["occurred_at"] for row in rows] == [row["created_at"] for row in rows] == times
     assert {(row["contact_id"], row["attributed"]["message_id"]) for row in rows} == {(contact["id"], sent["id"])}
-    assert (await get(api, f"/v1/order_hooks/{shop['id']}"))["last_order_at"] == times[1]
+    seen = {row["id"]: row["last_order_at"] for row in (await get(api, "/v1/order_hooks"))["data"]}
+    assert seen[shop["id"]] == times[1]
     since = moment(MONDAY)
     found = (await get(api, f"/v1/conversions?occurred_from={since}"))["data"]
     assert [row["id"] for row in found] == [row["id"] for row in rows]
@@ -169,8 +170,8 @@ async def test_messages_and_campaigns_explain_themselves(ctx: Context, api: http
     await clocks.advance(ctx, minutes=10)
     for sent in (early, (await get(api, "/v1/messages"))["data"][0]):
         told = await get(api, f"/v1/messages/{sent['id']}/explain")
-        states = [(each["status"], each["event_id"] is not None) for each in told["states"]]
-        assert states[-3:] == [("queued", True), ("sent", True), ("delivered", True)], states
+        found = {each["status"]: each["event_id"] for each in told["states"]}
+        assert all(found[status] is not None for status in ("queued", "sent", "delivered")), found
     books = await get(api, f"/v1/campaigns/{campaign['id']}/reconciliation")
     assert books["balanced"], books["checks"]
     assert any(check["check"].startswith("event") and check["found"] for check in books["checks"]), books["checks"]
@@ -243,7 +244,7 @@ async def test_the_condition_of_no_clock_reads_nothing(
     for context, reads_clocks in ((live_ctx, False), (ctx, True)):
         await db.execute("DELETE FROM campaigns")
         scope = {"workspace_id": context.workspace_id, "livemode": context.livemode}
-        await Campaign.create(**scope, name="Cohort 06", body="Hi", sender="COHORT", audience={})
+        await Campaign.create(**scope, name="Cohort 06", body="Hi", sender="COHORT", audience={}, status="preparing")
         lines = [row[0] for row in await db.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {statement}")]
         (of_clocks,) = [line for line in lines if "on test_clocks" in line]
         assert ("never executed" in of_clocks) is not reads_clocks, lines

@@ -25,7 +25,7 @@ from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.templates import is_visible
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType
-from msvs.database import fetch_value
+from msvs.database import execute, fetch_value
 from msvs.fields import Request, Version, about, named
 from msvs.models import ApiKey, Campaign, CampaignStatus, Role, Workspace, rows
 from msvs.models.campaigns import Approval
@@ -34,6 +34,9 @@ from msvs.postgres_values import can_keep
 MAX_COMMENT = 500
 REQUIRED, APPROVED, REJECTED = "required", "approved", "rejected"
 
+FORGET_RECIPIENTS = "DELETE FROM campaign_recipients WHERE campaign_id = $1"
+# For millions of recipients.
+FORGET_SECONDS = 300.0
 # Who decides keeps the right to until the decision is written.
 HOLD_ROLE = "SELECT role FROM memberships WHERE workspace_id = $1 AND user_id = $2 FOR SHARE"
 
@@ -51,13 +54,24 @@ def is_unapproved(campaign: rows.CampaignRow) -> bool:
 
 
 def is_waiting(campaign: rows.CampaignRow) -> bool:
-    """Return whether a campaign waits for its approval as it was launched: its audience is not being fixed yet."""
+    """Return whether a campaign waits for its approval: since it was launched, or since its audience outgrew one."""
     return (
         is_unapproved(campaign)
         and campaign.status == CampaignStatus.PAUSED
         and campaign.pause_reason == APPROVAL_REQUIRED
-        and campaign.audience_until is None
     )
+
+
+async def withdraw(campaign: Campaign, now: datetime) -> None:
+    """Take back the request of a campaign that is changed, and the recipients that were fixed; the caller saves it.
+
+    Whom it goes to is found again once it is approved as it is then. None of them is a message yet.
+    """
+    release(campaign, now)
+    if campaign.audience_until is not None:
+        await execute(FORGET_RECIPIENTS, campaign.id, timeout=FORGET_SECONDS)
+        campaign.audience_until = campaign.audience_after = None
+        campaign.audience_count = 0
 
 
 async def hold_at_launch(ctx: Context, campaign: Campaign, workspace: Workspace, now: datetime) -> None:

@@ -82,8 +82,12 @@ RESUME_MESSAGES = 100
 # How far a running campaign's need is counted.
 MOST_PROMISED = 1000
 
-# What changes nothing of what goes to whom.
-INTERNAL = frozenset(("name", "tags", "version"))
+# What an approval is of: all that can be changed but the name and the tags, which nobody outside of the team sees.
+SENDING = (
+    *("body", "shorten_links", "utm", "sender", "ab_test", "audience", "exclusions", "metadata"),
+    *("respects_quiet_hours", "send_at_local", "contact_daily_cap", "contact_weekly_cap", "on_unknown"),
+    *("scheduled_at", "expires_at", "rate_per_minute", "spread_hours"),
+)
 
 EDITABLE = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED)
 TERMINAL = (CampaignStatus.COMPLETED, CampaignStatus.CANCELED, CampaignStatus.FAILED)
@@ -141,9 +145,11 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
 
 
 async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campaign:
-    """Change a draft, or a campaign whose time has not come. Raises NotFound, Conflict, InvalidRequest.
+    """Change a draft, or a campaign whose time has not come, or one that waits for approval, which is then asked for
+    again.
 
-    A version that is given must stand still: else somebody changed it meanwhile.
+    A version that is given must stand still: else somebody changed it meanwhile. Raises NotFound, Conflict and
+    InvalidRequest.
     """
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
@@ -158,13 +164,12 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
         return campaign
     workspace, found_rates = await find_settings_with(ctx, rates.AS_JSON)
     data = await with_texts(ctx, data)
-    if is_waiting:
-        approvals.release(campaign, now)
+    before = _sending_of(campaign)
     await _change(ctx, campaign, data, workspace, now)
-    is_asked_again = is_waiting or _changes_sending(data)
+    is_asked_again = _sending_of(campaign) != before
     if campaign.status != CampaignStatus.DRAFT and is_asked_again:
         if is_waiting:
-            approvals.release(campaign, now)
+            await approvals.withdraw(campaign, now)
         await approvals.hold_at_launch(ctx, campaign, workspace, now)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now)
     await campaign.save()
@@ -175,10 +180,9 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     return campaign
 
 
-def _changes_sending(data: UpdateCampaign) -> bool:
-    """Return whether changes are of more than what the team calls a campaign: they withdraw its approval."""
-    told = msgspec.structs.asdict(data)
-    return any(value is not msgspec.UNSET for name, value in told.items() if name not in INTERNAL)
+def _sending_of(campaign: Campaign) -> bytes:
+    """Return what a campaign sends, to whom and when, to be compared: its approval is of nothing else."""
+    return msgspec.json.encode([getattr(campaign, name) for name in SENDING])
 
 
 async def _change(ctx: Context, campaign: Campaign, data: UpdateCampaign, workspace: Workspace, now: datetime) -> None:
@@ -630,8 +634,10 @@ def _change_times(campaign: Campaign, data: UpdateCampaign, now: datetime) -> No
     is_draft = campaign.status == CampaignStatus.DRAFT
     moves = data.scheduled_at is not msgspec.UNSET
     if data.scheduled_at is not msgspec.UNSET:
+        had_none = campaign.scheduled_at is None
         campaign.scheduled_at = data.scheduled_at
-        if campaign.scheduled_at is None and not is_draft:
+        # One that waits for its approval may have none, and keeps that.
+        if campaign.scheduled_at is None and not is_draft and not had_none:
             raise InvalidRequest("A scheduled campaign keeps a time: move it, or cancel it.", param="scheduled_at")
     campaign.expires_at = _given(data.expires_at, campaign.expires_at)
     if moves or data.expires_at is not msgspec.UNSET:

@@ -16,12 +16,14 @@ from msvs.api.accounts.keys import create_key
 from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.campaigns import approvals, campaigns, sequences
 from msvs.api.campaigns.approvals import DecideApproval
+from msvs.api.campaigns.lifecycle import due_campaigns, start_campaign
 from msvs.api.campaigns.requests import CreateCampaign, UpdateCampaign
 from msvs.api.campaigns.sequence_requests import CreateSequence, SequenceStep
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, Conflict, PermissionDenied
 from msvs.api.resources import campaign_version
 from msvs.api.unit_of_work import in_unit_of_work
+from msvs.database import fetch_value
 from msvs.models import (
     AuditEntry,
     Campaign,
@@ -254,6 +256,102 @@ async def test_an_audience_that_outgrew_its_approval_is_held_before_the_first_me
     assert (row.approval["recipient_count"], row.approval["requested_by"]) == (4, team.member.actor)
     await decide(team.admin, row)
     assert (await run(), await Message.all().count()) == (4, 4)
+
+
+async def held_at_start(team: Team, **values: Any) -> Campaign:
+    """A campaign to three that was approved, outgrew that, and is held with four recipients."""
+    campaign = await team.launch(**values)
+    await decide(team.admin, campaign)
+    await grow(team)
+    assert (await run(), await Message.all().count()) == (0, 0)
+    row = await Campaign.get(id=campaign.id)
+    assert (row.audience_count, row.audience_until is None) == (4, False)
+    assert await fetch_value("SELECT count(*) FROM campaign_recipients") == 4
+    return row
+
+
+async def test_a_campaign_that_is_held_at_its_start_can_be_changed(team: Team) -> None:
+    campaign = await held_at_start(team)
+    stale = DecideApproval(version=campaign_version(campaign))
+    changed = await act(campaigns.update_campaign(team.owner, campaign.id, UpdateCampaign(body="Hello")))
+    assert await state_of(campaign.id) == ("paused", "approval_required", "required")
+    assert (changed.approval["requested_by"], changed.approval["recipient_count"]) == (team.owner.actor, 4)
+    assert (changed.audience_count, changed.audience_until, changed.audience_after) == (0, None, None)
+    assert await fetch_value("SELECT count(*) FROM campaign_recipients") == 0
+    # Nobody approves what stood there before, nor what they wrote.
+    assert await code_of(approvals.approve_campaign(team.admin, campaign.id, stale)) == "version_conflict"
+    fresh = DecideApproval(version=campaign_version(changed))
+    assert await code_of(approvals.approve_campaign(team.owner, campaign.id, fresh)) == "approval_own"
+    assert (await run(), await Message.all().count()) == (0, 0)
+    await decide(team.admin, changed)
+    await grow(team)
+    # It outgrows this approval too.
+    assert (await run(), await Message.all().count()) == (0, 0)
+    await decide(team.admin, await Campaign.get(id=campaign.id))
+    assert await run() == 5
+    assert {row.body for row in await Message.all()} == {"Hello"}
+    assert await code_of(campaigns.update_campaign(team.owner, campaign.id, UpdateCampaign(body="Late"))) == (
+        "campaign_begun"
+    )
+
+
+async def test_a_smaller_audience_of_one_that_is_held_needs_no_approval(team: Team) -> None:
+    campaign = await held_at_start(team)
+    two = await make_list(team.owner, [await make_contact(team.owner) for _ in range(2)], name="Two")
+    await act(campaigns.update_campaign(team.member, campaign.id, UpdateCampaign(list_ids=[two.id])))
+    assert await state_of(campaign.id) == ("preparing", None, None)
+    assert await run() == 2
+    members = {row.contact_id for row in await ListMember.filter(list_id=two.id)}
+    assert {row.contact_id for row in await Message.all()} == members
+
+
+async def test_one_that_is_held_at_its_start_can_be_put_off(team: Team) -> None:
+    campaign = await held_at_start(team)
+    later = datetime.now(UTC) + timedelta(days=1)
+    await act(campaigns.update_campaign(team.member, campaign.id, UpdateCampaign(scheduled_at=later)))
+    await decide(team.admin, await Campaign.get(id=campaign.id))
+    assert await state_of(campaign.id) == ("scheduled", None, "approved")
+    await grow(team)
+    # Who is in the audience is found at the start, and not when it was first to begin.
+    await expand_at(later + timedelta(minutes=1))
+    assert await state_of(campaign.id) == ("paused", "approval_required", "required")
+    assert (await Campaign.get(id=campaign.id)).audience_count == 5
+
+
+async def expand_at(at: datetime) -> None:
+    for id in await due_campaigns(at):
+        await start_campaign(SERVICES, id, at)
+
+
+async def test_the_same_values_and_another_name_ask_for_nothing(team: Team) -> None:
+    campaign = await held_at_start(team)
+    asked = (await types_of(campaign.id)).count("campaign.approval_requested")
+    same = UpdateCampaign(name="Cart close", body=campaign.body, scheduled_at=None, list_ids=[team.listed.id])
+    changed = await act(campaigns.update_campaign(team.admin, campaign.id, same))
+    assert (changed.name, changed.audience_count) == ("Cart close", 4)
+    assert (await types_of(campaign.id)).count("campaign.approval_requested") == asked
+    # Who asked is still who launched it.
+    await decide(team.admin, changed)
+    assert await run() == 4
+
+
+async def test_a_change_and_an_approval_at_once_of_one_that_is_held(team: Team) -> None:
+    for _ in range(8):
+        await ListMember.all().delete()
+        team.listed = await make_list(team.owner, [await make_contact(team.owner) for _ in range(3)], name="Three")
+        await Message.all().delete()
+        campaign = await held_at_start(team)
+        await asyncio.gather(
+            decide(team.admin, campaign),
+            act(campaigns.update_campaign(team.member, campaign.id, UpdateCampaign(body="Buy now"))),
+            run(),
+            return_exceptions=True,
+        )
+        await run()
+        assert {row.body for row in await Message.filter(campaign_id=campaign.id)} <= {"Hi"}
+        if (await state_of(campaign.id))[0] == "paused":
+            await act(campaigns.cancel_campaign(team.owner, campaign.id))
+            await run()
 
 
 async def test_an_audience_that_grew_beyond_the_threshold_is_held(team: Team) -> None:

@@ -277,7 +277,7 @@ function Held({ campaign: { status, pauseReason, warnings, guardRails, sequenceI
     daily_cap: t`The day's cap of credits was reached. It goes on tomorrow, or when the cap is raised and it is resumed.`,
     missed: t`Its time passed while it could not be sent. Look at it, then resume it.`,
     guard_rail: moved,
-    approval_required: t`A second owner or admin must approve it first.`,
+    approval_required: t`A second owner or admin must approve it first. It can still be changed, which asks again.`,
     exclusion_missing: t`A list, segment or campaign that it leaves out was deleted. Resume it to go on without that.`,
   };
   const lines: ReactNode[] = [];
@@ -316,7 +316,7 @@ function Actions({ campaign }: { campaign: Campaign }) {
     toast(problem === null ? { text } : { text: textOf(problem), tone: "danger" });
     return problem === null;
   };
-  const isWaiting = status === "DRAFT" || status === "SCHEDULED";
+  const isWaiting = status === "DRAFT" || status === "SCHEDULED" || (status === "PAUSED" && campaign.pauseReason === "approval_required");
   return (
     <>
       {isWaiting && <ButtonLink to="/campaigns/new" search={{ id }}>{t`Edit`}</ButtonLink>}

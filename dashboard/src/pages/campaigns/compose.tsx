@@ -33,6 +33,7 @@ const ComposeCampaign = graphql(`
       body
       from
       status
+      pauseReason
       scheduledAt
       ratePerMinute
       spreadHours
@@ -151,7 +152,8 @@ function OpenDraft({ id }: { id: string }) {
   if (data === undefined) return <Untitled title={t`Campaign`}>{problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />}</Untitled>;
   const { campaign, workspace } = data;
   if (campaign == null) return <EmptyState isPage icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>} />;
-  if (campaign.status !== "DRAFT" && campaign.status !== "SCHEDULED")
+  const isUnapproved = campaign.status === "PAUSED" && campaign.pauseReason === "approval_required";
+  if (campaign.status !== "DRAFT" && campaign.status !== "SCHEDULED" && !isUnapproved)
     return (
       <EmptyState isPage icon="campaign" title={t`This campaign has begun`} action={<ButtonLink look="primary" to="/campaigns/$id" params={{ id }}>{t`Watch it`}</ButtonLink>}>
         <Trans>Its text and audience can no longer change.</Trans>

@@ -47,9 +47,14 @@ UNSAID = re.compile(
     r"|(?:steps\[\d+\]\.only_if\.)?filter\.?.*|goal\.?.*"
     r"|(?:blocked|enabled)_regions\[\d+\]|default_region|word|contact_id"
 ).fullmatch
+# A body has its text or its template.
+_BODY_OR_TEMPLATE = (
+    r"(?:[\w.]+\[\d+\]\.)?(?:body: Missing required parameter: |template_id: Give (?:[\w.]+\[\d+\]\.)?body or )"
+)
 # The same of one route, where the refusal says that it is for what goes with which action, kind or connector: its
 # parameter, and words of its message. No other refusal of that parameter is left unsaid.
 UNSAID_OF = {
+    **dict.fromkeys(("/v1/messages", "/v1/messages/preview"), re.compile(_BODY_OR_TEMPLATE).match),
     "/v1/bulk_actions": re.compile(
         r"(?:tags|target_list_id): (?:Missing required parameter|.* does not apply to )"
         r"|contact_ids: Give contact_ids, or conditions, or every"
@@ -65,7 +70,8 @@ UNSAID_OF = {
     **dict.fromkeys(
         ("/v1/campaigns", "/v1/campaigns/{id}", "/v1/campaigns/preflight", "/v1/campaigns/preview"),
         re.compile(
-            r"preflight: max_drift needs a preflight|exclude\.campaign_ids: A campaign cannot exclude "
+            rf"{_BODY_OR_TEMPLATE}"
+            r"|preflight: max_drift needs a preflight|exclude\.campaign_ids: A campaign cannot exclude "
             r"|ab_test\.variants(?:\[\d+\])?: (?:Give a share for each |The shares of the |Variants \w and )"
         ).match,
     ),
@@ -73,10 +79,19 @@ UNSAID_OF = {
     **dict.fromkeys(
         ("/v1/sequences", "/v1/sequences/{id}", "/v1/sequences/{id}/publish"),
         re.compile(
-            r"steps\[\d+\]\.key: There are two steps |steps\[\d+\]\.anchor_minutes: Give wait_minutes or "
+            rf"{_BODY_OR_TEMPLATE}"
+            r"|steps\[\d+\]\.key: There are two steps |steps\[\d+\]\.anchor_minutes: Give wait_minutes or "
             r"|steps\[\d+\]\.only_if\.\w+: No earlier step |steps: A sequence needs a step|anchor_at: Steps count from "
         ).match,
     ),
+    # One way to name the contact; a span of time.
+    "/v1/conversions": re.compile(r"\w+: Name the contact in one way: ").match,
+    "/v1/conversions/totals": re.compile(r"occurred_from: occurred_from must lie at most ").match,
+    "/v1/test/clock": re.compile(r"now: now (?:must lie at least an hour after|leads more than) ").match,
+    "/v1/test/clock/advance": re.compile(
+        r"(?:to|by_seconds): Give either to or by_seconds|to: to (?:must be later than|lies more than) "
+        r"|\w+: \w+ leads more than "
+    ).match,
     "/v1/sequences/{id}/enrollments": re.compile(r"anchor_at: The sequence counts from ").match,
 }
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

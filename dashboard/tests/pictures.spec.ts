@@ -116,7 +116,7 @@ async function makeThings(page: Page) {
   const draft = await rest(page, "POST", "/campaigns", { name: "Last seats", body: "Hi {firstName|there} – three seats are left.", audience: { list_ids: [list] }, draft: true });
   for (const [name, days] of [["Reminder of the webinar", 2], ["Early bird ends", 2], ["Last call", 3]] as const)
     await rest(page, "POST", "/campaigns", { name, body, audience: { list_ids: [list] }, scheduled_at: new Date(stamp + days * 86_400_000).toISOString() });
-  const [contact] = (await rest(page, "GET", `/lists/${list}/contacts`))["data"] as { id: string; phone: string }[];
+  const [contact, buyer] = (await rest(page, "GET", `/lists/${list}/contacts`))["data"] as { id: string; phone: string }[];
   await rest(page, "POST", `/contacts/${contact!.id}/tags`, { add: ["vip", "webinar"] });
   const sent = await rest(page, "POST", "/messages", { to: "+14155550101", body: "Your seat is kept until midnight." });
   await rest(page, "POST", "/messages", { to: contact!.phone, body: "See you tomorrow at 8pm." });
@@ -130,6 +130,10 @@ async function makeThings(page: Page) {
   await rest(page, "POST", `/sequences/${idOf(sequence)}/enrollments`, { contact_id: contact!.id });
   await rest(page, "POST", "/sequences", { name: "Webinar in May", template: "webinar_reminder" });
   await page.waitForTimeout(6000);
+  // Both after the campaign has gone out, which they follow.
+  for (const [order, value] of [["A-1042", 4900], ["A-1043", 14900]] as const)
+    await rest(page, "POST", "/conversions", { contact_id: buyer!.id, order_id: `${order}-${stamp}`, value, currency: "USD" });
+  await rest(page, "POST", "/order_hooks", { type: "stripe", name: "Course shop" }).catch(() => undefined);
   return { list, segment, campaign, draft, contact: contact!, sent, webhook, sequence };
 }
 
@@ -186,6 +190,8 @@ const GROUPS: Record<string, (made: Awaited<ReturnType<typeof makeThings>>) => r
     ["segment", `/segments/${idOf(segment)}`],
     ["suppressions", "/suppressions"],
     ["keywords", "/keywords"],
+    ["conversions", "/conversions"],
+    ["conversions-filtered", "/conversions?order=nothing%20of%20this%20number"],
     ["imports", "/imports"],
     ["import-new", "/imports/new"],
     ["connections", "/connections"],

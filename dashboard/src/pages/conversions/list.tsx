@@ -24,7 +24,7 @@ const ConversionList = graphql(`
         source
         occurredAt
         contact { id phone firstName lastName }
-        attributed { type at campaignId variant sequenceStep campaign { id name } }
+        attributed { type at campaignId variant campaign { id name } }
       }
       pageInfo { hasNextPage endCursor }
       totalCount
@@ -113,7 +113,7 @@ function Table({ feed }: { feed: ReturnType<typeof useFeed<unknown, object, Row>
   const { t, i18n } = useLingui();
   const columns = useMemo<TableColumn<Row>[]>(
     () => [
-      { id: "order", header: t`Order number`, cell: ({ orderId }) => <span className="block max-w-48 truncate font-medium">{orderId}</span>, text: ({ orderId }) => orderId },
+      { id: "order", header: t`Order number`, cell: ({ orderId }) => <span className="block max-w-24 truncate font-medium sm:max-w-48" title={orderId}>{orderId}</span>, text: ({ orderId }) => orderId },
       {
         id: "value",
         header: t`Revenue`,
@@ -144,16 +144,14 @@ function Table({ feed }: { feed: ReturnType<typeof useFeed<unknown, object, Row>
 function Follows({ row: { attributed } }: { row: Row }) {
   const { t } = useLingui();
   if (attributed == null) return <span className="text-muted">{t`No message`}</span>;
-  const { type, campaign, variant, sequenceStep } = attributed;
+  // The name of a sequence's campaign has its step in it.
+  const { type, campaign, variant } = attributed;
   const how = type === "CLICK" ? t`A click` : t`A message`;
-  const part = variant ?? sequenceStep;
   return (
     <span>
       {how}
       {campaign != null && (
-        <span className="block text-sm">
-          <Link to="/campaigns/$id" params={{ id: campaign.id }}>{part == null ? campaign.name : `${campaign.name} (${part})`}</Link>
-        </span>
+        <Link to="/campaigns/$id" params={{ id: campaign.id }} className="block max-w-28 truncate text-sm sm:max-w-60">{variant == null ? campaign.name : `${campaign.name} (${variant})`}</Link>
       )}
     </span>
   );

@@ -84,8 +84,12 @@ export function Shops() {
               </Trans>
             </span>
             {shop.lastOrderAt != null && <span className="text-sm text-muted"><Time at={shop.lastOrderAt} /></span>}
-            {isAdmin && <Button size="small" onPress={() => setSigned(shop)}>{t`Set secret`}</Button>}
-            {isAdmin && <Button size="small" look="danger" onPress={() => setGone(shop)}>{t`Delete`}</Button>}
+            {isAdmin && (
+              <span className="flex gap-2">
+                <Button size="small" onPress={() => setSigned(shop)}>{t`Set secret`}</Button>
+                <Button size="small" look="danger" onPress={() => setGone(shop)}>{t`Delete`}</Button>
+              </span>
+            )}
           </li>
         ))}
       </ul>

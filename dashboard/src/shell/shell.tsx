@@ -189,7 +189,7 @@ function Navigation({ unread }: { unread: number }) {
   const { t, i18n } = useLingui();
   const { livemode } = useSession();
   return (
-    <nav aria-label={t`Main`} className="space-y-5">
+    <nav aria-label={t`Main`} className="space-y-4">
       {NAVIGATION.map(({ label, places }, index) => {
         const built = places.filter(({ to, isSandbox }) => to !== undefined && !(isSandbox && livemode));
         if (built.length === 0) return null;
@@ -202,7 +202,7 @@ function Navigation({ unread }: { unread: number }) {
                   <Link
                     to={to!}
                     activeOptions={{ exact: to === "/", includeSearch: false }}
-                    className="flex items-center gap-3 rounded-lg px-3 py-2 no-underline hover:bg-sunken"
+                    className="flex items-center gap-3 rounded-lg px-3 py-2 no-underline hover:bg-sunken lg:py-1.5"
                     activeProps={{ className: "bg-brand-soft font-medium text-brand" }}
                     inactiveProps={{ className: "text-text" }}
                   >

@@ -45,6 +45,8 @@ export default function Series({ caption, times, values, series, height = 224 }:
         legend: { live: true },
         scales: { y: { range: (_plot, _low, high) => [0, Math.max(4, high * 1.1)] } },
         axes: [axis, { ...axis, size: 44 }],
+        // Half of the last time's label stands right of the plot.
+        padding: [null, 28, null, null],
         series: [{ label: t`Time` }, ...series.map(({ name, color }) => ({ label: name, stroke: colorOf(color), width: 2, points: { show: false } }))],
       };
       probe.remove();

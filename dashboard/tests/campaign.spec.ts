@@ -50,6 +50,21 @@ test("a campaign: compose, preview, launch, watch live, books", async ({ page })
   await page.getByRole("button", { name: /^Recipients/ }).click();
   await expect(page.getByRole("grid", { name: "Recipients" }).getByRole("row")).toHaveCount(RECIPIENTS + 1);
   await checkPage(page);
+
+  // A recipient's row opens what became of the message; that of a reply, the thread in which it is read.
+  const rows = page.getByRole("grid", { name: "Recipients" }).locator("tbody tr");
+  const recipient = /\+\d+/.exec(await rows.first().innerText())![0];
+  await rows.first().focus();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("dialog", { name: `To ${recipient}` })).toBeVisible();
+  await page.goBack();
+  await rest(page, "POST", "/test/inbound", { from: recipient, body: "Is it tonight?" });
+  await page.getByRole("button", { name: /^Replies/ }).click();
+  await expect(rows).toHaveCount(1);
+  await rows.first().focus();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("log")).toContainText("Is it tonight?");
+  await page.goBack();
   await page.getByRole("button", { name: "Books" }).click();
   await expect(page.getByText("Every recipient and every credit is accounted for.")).toBeVisible();
   await checkPage(page);

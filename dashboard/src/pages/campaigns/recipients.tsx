@@ -48,6 +48,9 @@ export function Recipients({ id, status, isFixed = false }: { id: string; status
   const feed = useFeed(RecipientList, { filter } as never, ({ messages }) => messages);
   const choose = (next: string) =>
     void navigate({ to: "/campaigns/$id", params: { id }, search: { tab: "recipients", ...(next === ALL ? {} : { status: next as MessageStatus }) }, resetScroll: false });
+  // What somebody replied is read in their thread; what became of a message, in the log.
+  const open = ({ id: message, contact }: RecipientRowFragment) =>
+    void (isFixed && contact != null ? navigate({ to: "/inbox", search: { id: contact.id } }) : navigate({ to: "/messages", search: { id: message } }));
   const columns = useMemo<TableColumn<RecipientRowFragment>[]>(
     () => [
       {
@@ -109,6 +112,7 @@ export function Recipients({ id, status, isFixed = false }: { id: string; status
       rows={feed.rows}
       columns={columns}
       rowKey={({ id: key }) => key}
+      onOpen={open}
       totalCount={feed.totalCount}
       hasMore={feed.hasMore}
       onMore={feed.loadMore}

@@ -19,7 +19,9 @@ from uuid import UUID
 
 import asyncpg
 
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+from chaos.journeys import Journeys, check_books, check_orders, check_sequences, read_journeys
+from chaos.names import public_id, row_id
+
 SHOWN = 5
 # How the numbers begin that behave by a script.
 SCRIPTED = "+1415555"
@@ -75,23 +77,6 @@ class Report:
         return found
 
 
-def public_id(prefix: str, value: UUID) -> str:
-    """The public id of a row."""
-    number, characters = value.int, []
-    for _ in range(26):
-        characters.append(ALPHABET[number & 31])
-        number >>= 5
-    return f"{prefix}_{''.join(reversed(characters))}"
-
-
-def row_id(text: str) -> UUID:
-    """The row's id behind a public id."""
-    number = 0
-    for character in text.partition("_")[2]:
-        number = number << 5 | ALPHABET.index(character)
-    return UUID(int=number)
-
-
 def is_sending(row: Any) -> bool:
     """Whether a move of a message is the one by which it is sent."""
     was, became = row["was"], row["became"]
@@ -124,6 +109,7 @@ class Facts:
         # How long each wish of a workspace waited beside which processes were stopped, and how long one may.
         self.waits: list[dict[str, Any]] = []
         self.most_wait = 0.0
+        self.journeys = Journeys()
 
     def is_unknown(self, message: Any) -> bool:
         """Whether only a delivery report could still tell what became of a message."""
@@ -201,7 +187,7 @@ async def _read_tables(connection: asyncpg.Connection[Any], facts: Facts) -> Non
         for row in await rows(
             "SELECT id, workspace_id, livemode, kind, campaign_id, to_phone, segments, credits_used, status, delivery,"
             " error_code, metadata ->> 'key' AS key, sent_at, delivered_at, failed_at, canceled_at, replied_at,"
-            " claim_token, lease_until, attempt_count, on_unknown, variant FROM messages"
+            " claim_token, lease_until, attempt_count, on_unknown, variant, contact_id FROM messages"
         )
     }
     for row in await rows("SELECT * FROM chaos_messages ORDER BY id"):
@@ -243,7 +229,8 @@ async def _read_tables(connection: asyncpg.Connection[Any], facts: Facts) -> Non
     facts.campaigns = {
         row["id"]: row
         for row in await rows(
-            "SELECT id, status, pause_reason, dispatched_at, completed_at, canceled_at, livemode, winner FROM campaigns"
+            "SELECT id, status, pause_reason, dispatched_at, completed_at, canceled_at, livemode, winner, sequence_id"
+            " FROM campaigns"
         )
     }
     for row in await rows("SELECT campaign_id, was, became FROM chaos_campaigns ORDER BY id"):
@@ -260,6 +247,7 @@ async def _read_tables(connection: asyncpg.Connection[Any], facts: Facts) -> Non
         (row["endpoint_id"], row["event_id"]): row["state"]
         for row in await rows("SELECT endpoint_id, event_id, state FROM webhook_deliveries")
     }
+    facts.journeys = await read_journeys(rows)
 
 
 def check(facts: Facts) -> Report:
@@ -282,6 +270,8 @@ def check(facts: Facts) -> Report:
         "events": sum(len(events) for events in facts.events.values()),
         "webhooks received": len(facts.received),
         "opt-outs": sum(row["status"] == "opted_out" for rows in facts.consent.values() for row in rows),
+        "steps taken": sum(map(len, facts.journeys.moves.values())),
+        "orders": len(facts.journeys.orders),
         "bystander's wishes": len(facts.waits),
         "longest wait (s)": max((entry["waited"] for entry in facts.waits), default=0.0),
     } | _recovery(facts)
@@ -473,7 +463,9 @@ def _check_campaigns(facts: Facts, report: Report) -> None:
         report.expect("campaigns", tallied == dict(counted), f"{name}: tallies {tallied}, rows {dict(counted)}")
         report.expect("campaigns", paid == dict(+spent), f"{name}: tallied credits {paid}, rows {dict(+spent)}")
         _check_winner(facts, report, campaign_id, name, rows)
-        _check_end(facts, report, campaign_id, name, rows)
+        # The step of a sequence ends with its version.
+        if campaign.get("sequence_id") is None:
+            _check_end(facts, report, campaign_id, name, rows)
 
 
 def _tally(message: Any) -> tuple[int | None, str]:
@@ -601,6 +593,9 @@ CHECKS: Mapping[str, Callable[[Facts, Report], None]] = {
     "attempts": _check_attempts,
     "credits": _check_credits,
     "campaigns": _check_campaigns,
+    "books": check_books,
+    "sequences": check_sequences,
+    "orders": check_orders,
     "webhooks": _check_webhooks,
     "stop": _check_stop,
     "bystanders": _check_bystanders,

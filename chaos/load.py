@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 
-from chaos.checker import public_id, row_id
+from chaos.names import public_id, row_id
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 60.0
@@ -56,10 +56,18 @@ class Client:
         await self.session.close()
         self.log.close()
 
-    async def post(self, tenant: Tenant, path: str, body: dict[str, Any], *, key: str | None = None) -> tuple[int, Any]:
-        """POST until there is an answer that is final; (0, None) where none came in a minute."""
+    async def post(
+        self,
+        tenant: Tenant,
+        path: str,
+        body: dict[str, Any],
+        *,
+        key: str | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> tuple[int, Any]:
+        """POST until there is an answer that is final; (0, None) where none came in time."""
         headers = {"Authorization": f"Bearer {tenant.key}", "Idempotency-Key": key or uuid4().hex}
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + patience
         while time.monotonic() < until:
             try:
                 async with self.session.post(self.base + path, json=body, headers=headers) as answer:
@@ -88,18 +96,68 @@ class Client:
             "body": "Hi {firstName|there}, the studio opens at nine.",
             "audience": {"list_ids": [list_id]},
         }
-        status, document = await self.post(tenant, "/v1/campaigns", body | values)
+        # Who does not know the campaign cannot choose its winner, and it would not end.
+        status, document = await self.post(tenant, "/v1/campaigns", body | values, patience=3 * PATIENCE_SECONDS)
         accepted = document["id"] if status == 201 else None
         self._note(what="campaign", status=status or None, id=accepted, audience=audience)
         return accepted
+
+    async def enroll(self, tenant: Tenant, sequence: str, phone: str, anchor_at: datetime) -> None:
+        """Let a contact enter a sequence and log what was answered."""
+        body = {"phone": phone, "anchor_at": anchor_at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        status, document = await self.post(tenant, f"/v1/sequences/{sequence}/enrollments", body)
+        accepted = document["id"] if status == 201 else None
+        self._note(what="enrollment", status=status or None, id=accepted)
+
+    async def order(self, tenant: Tenant, order: str, phone: str, value: int) -> None:
+        """Tell of an order, as if nobody had, and log what was answered."""
+        body = {"order_id": order, "phone": phone, "value": value, "currency": "USD"}
+        status, document = await self.post(tenant, "/v1/conversions", body)
+        accepted = document["id"] if status == 201 else None
+        self._note(what="order", order=order, value=value, status=status or None, id=accepted)
+
+    async def read_books(self, tenant: Tenant, campaign: str) -> None:
+        """Log what is told of a campaign and of its variants."""
+        path = f"/v1/campaigns/{campaign}"
+        whole, test = await self._get(tenant, path), await self._get(tenant, f"{path}/ab_test")
+        self._note(what="books", id=campaign, stats=whole["stats"], variants=test["variants"])
+
+    async def _get(self, tenant: Tenant, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {tenant.key}"}
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            with suppress(aiohttp.ClientError, TimeoutError, ValueError):
+                async with self.session.get(self.base + path, headers=headers) as answer:
+                    if answer.status == 200:
+                        return await answer.json()
+            await asyncio.sleep(0.2)
+        raise TimeoutError(f"GET {path} was not answered")
 
     def _note(self, **values: Any) -> None:
         self.log.write(json.dumps({"at": time.time(), **values}) + "\n")
 
 
-# Of some campaigns: two texts, of which the second is chosen as soon as the test is out.
-AB_TEST = {"variants": [{}, {"body": "The studio opens at nine."}], "test_percent": 30}
+# Of some campaigns: three texts, of which the second is chosen as soon as the test is out.
+AB_TEST = {
+    "variants": [{}, {"body": "The studio opens at nine."}, {"body": "Doors open at nine."}],
+    "test_percent": 30,
+}
 CHOICES = 600
+# A step at once, one at a time of each contact's own, and one after it for those with an attribute.
+SEQUENCE = {
+    "name": "Challenge",
+    "quiet_hours": False,
+    "steps": [
+        {"key": "welcome", "body": "Welcome, {firstName|friend}."},
+        {"key": "reminder", "body": "We begin now.", "anchor_minutes": 0},
+        {
+            "key": "upgrade",
+            "body": "There is a seat left for you.",
+            "only_if": {"filter": {"all": [{"field": "attributes.seat", "op": "eq", "value": "yes"}]}},
+        },
+    ],
+}
+ENTRANTS = 150
 
 
 class Load:
@@ -112,6 +170,7 @@ class Load:
         self.random = random.Random(seed)
         self.rate = rate
         self.stopping = asyncio.Event()
+        self.tested: list[tuple[Tenant, str]] = []
 
     async def run(self) -> None:
         """Send, cancel, reply and run campaigns until told to stop; then wait for the answers still due."""
@@ -119,6 +178,8 @@ class Load:
             for tenant in self.tenants:
                 tasks.create_task(self._send(tenant, tasks))
                 tasks.create_task(self._reply(tenant))
+                tasks.create_task(self._sequence(tenant, tasks))
+                tasks.create_task(self._order(tenant, tasks))
                 for number, (list_id, audience) in enumerate(tenant.lists):
                     tasks.create_task(self._campaign(tenant, number, list_id, audience))
 
@@ -181,6 +242,7 @@ class Load:
             return
         path = f"/v1/campaigns/{campaign}"
         if fate == 0:
+            self.tested.append((tenant, campaign))
             # Until it is chosen, the campaign does not end: so this goes on after the load has stopped.
             for _ in range(CHOICES):
                 status, document = await self.client.post(tenant, f"{path}/winner", {"variant": "B"})
@@ -195,6 +257,38 @@ class Load:
         elif fate == 2:
             await self._pause(self.random.uniform(0.5, 4))
             await self.client.post(tenant, f"{path}/cancel", {})
+
+    async def _sequence(self, tenant: Tenant, tasks: asyncio.TaskGroup) -> None:
+        """Publish a sequence and have contacts enter it, some of them twice at once."""
+        status, made = await self.client.post(tenant, "/v1/sequences", SEQUENCE)
+        if status == 0:
+            return
+        if status != 201:
+            raise RuntimeError(f"no sequence: {status} {made}")
+        sequence = made["id"]
+        status, made = await self.client.post(tenant, f"/v1/sequences/{sequence}/publish", {})
+        if status not in (0, 200):
+            raise RuntimeError(f"the sequence is not published: {status} {made}")
+        for phone in self.random.sample(tenant.phones, min(ENTRANTS, len(tenant.phones))):
+            if not await self._pause(self.random.expovariate(self.rate / 6)):
+                return
+            anchor_at = datetime.now(UTC) + timedelta(seconds=self.random.uniform(1, 5))
+            for _ in range(self.random.choice((1, 1, 2))):
+                tasks.create_task(self.client.enroll(tenant, sequence, phone, anchor_at))
+
+    async def _order(self, tenant: Tenant, tasks: asyncio.TaskGroup) -> None:
+        """Tell of what contacts buy, often more than once, as shops do."""
+        number = 0
+        while await self._pause(self.random.expovariate(self.rate / 8)):
+            number += 1
+            told = (f"{self.client.seed}-{tenant.name}-{number}", self.random.choice(tenant.phones), 100 * number)
+            for _ in range(self.random.choice((1, 2, 3))):
+                tasks.create_task(self.client.order(tenant, *told))
+
+    async def read_books(self) -> None:
+        """Have told what the variants of each campaign came to."""
+        for tenant, campaign in self.tested:
+            await self.client.read_books(tenant, campaign)
 
     async def _someone_waiting(self, tenant: Tenant) -> str | None:
         """The phone of a message that is queued or on its way."""
@@ -289,7 +383,8 @@ async def make_contacts(database_url: str, tenant: Tenant, *, lists: int, size: 
                 "US",
                 "fixed_line_or_mobile",
                 "Mariana",
-                "{}",
+                # Every other contact is one for the last step of the sequence.
+                '{"seat": "yes"}' if int(phone) % 2 else "{}",
                 "opted_in",
                 "chaos",
                 now,

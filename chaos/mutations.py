@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -112,6 +112,64 @@ def _stop_ignored() -> None:
     canceling.cancel_waiting = nobody
 
 
+def _step_twice() -> None:
+    """Two workers take the same steps, and the key of a step refuses nothing."""
+    steps = _module("msvs.api.campaigns.sequence_steps")
+    _replace(steps, "TAKE_DUE", "FOR UPDATE SKIP LOCKED", "")
+    _replace(steps, "WRITE_MOVES", "$6::varchar[])", "$6::varchar[]) ON CONFLICT DO NOTHING")
+    find_facts = steps._find_facts
+
+    async def slow(*values: Any) -> Any:
+        await asyncio.sleep(0.2)
+        return await find_facts(*values)
+
+    steps._find_facts = slow
+
+
+def _step_skipped() -> None:
+    """A step writes no message to some of those whose turn it is."""
+    steps = _module("msvs.api.campaigns.sequence_steps")
+    write = steps.write_step
+
+    async def forgetful(services: Any, campaign_id: Any, contact_ids: Any, now: Any) -> Any:
+        return await write(services, campaign_id, [id for id in contact_ids if id.int % 5], now)
+
+    steps.write_step = forgetful
+
+
+def _winner_ignored() -> None:
+    """The rest of an audience gets the first variant as well as the winner."""
+    audiences = _module("msvs.api.campaigns.audiences")
+    groups = audiences._groups
+
+    def split(contents: Any, recipients: Any, winner: int | None) -> Any:
+        if winner is None:
+            return groups(contents, recipients, winner)
+        half = len(recipients) // 2
+        parts = ((contents[0], -1, recipients[:half]), (contents[1], -2, recipients[half:]))
+        return [(replace(content, variant=variant), part) for content, variant, part in parts if part]
+
+    audiences._groups = split
+
+
+def _rest_not_booked() -> None:
+    """The books of a variant leave out those who got it as the winner."""
+    stats = _module("msvs.api.dispatch.campaign_stats")
+    stats.VariantBooks.all_of = stats.VariantBooks.tested
+
+
+def _order_repeated() -> None:
+    """An order is recorded as often as it is told of."""
+    conversions = _module("msvs.api.messages.conversions")
+    record = conversions.record_order
+
+    async def again(ctx: Any, order: Any) -> Any:
+        recorded = await record(ctx, order)
+        return recorded if recorded.is_new else await record(ctx, replace(order, order_id=f"{order.order_id} again"))
+
+    conversions.record_order = again
+
+
 MUTATIONS: Mapping[str, Mutation] = {
     "fence": Mutation(
         "outcomes are written late and without the claim's token",
@@ -133,5 +191,16 @@ MUTATIONS: Mapping[str, Mutation] = {
     "endless-resend": Mutation(
         "a second hand-over is followed by a third", _endless_resend, "none", frozenset({"duplicated"})
     ),
+    "step-twice": Mutation(
+        "a step of a sequence is taken by two workers at once", _step_twice, "dedupe", frozenset({"sequences"})
+    ),
+    "step-skipped": Mutation("a step of a sequence leaves some out", _step_skipped, "dedupe", frozenset({"sequences"})),
+    "winner": Mutation(
+        "the rest of an audience gets two variants", _winner_ignored, "dedupe", frozenset({"campaigns"})
+    ),
+    "books": Mutation(
+        "the books of a variant leave out who got it as the winner", _rest_not_booked, "dedupe", frozenset({"books"})
+    ),
+    "order": Mutation("an order is recorded each time it is told of", _order_repeated, "dedupe", frozenset({"orders"})),
     "stop": Mutation("opt-outs are forgotten", _stop_ignored, "dedupe", frozenset({"stop"})),
 }

@@ -28,10 +28,11 @@ import aiohttp
 import asyncpg
 import uvloop
 
-from chaos.checker import Report, check, public_id, read_facts
+from chaos.checker import Report, check, read_facts
 from chaos.killer import KILLS, Killer
 from chaos.load import AWAY, Bystander, Client, Load, Tenant, make_contacts, tenant_of
 from chaos.mutations import MUTATIONS
+from chaos.names import public_id
 from chaos.proxy import Proxy
 from chaos.receiver import Receiver
 from msvs.local.embedded import EmbeddedEngines
@@ -133,6 +134,7 @@ async def _attack(
         receiver.is_calm = True
         await asyncio.to_thread(_top_up, data_dir, tenants)
         settled = await _settle(plan, database_url)
+        await load.read_books()
     finally:
         await client.close()
     facts = await read_facts(directory, database_url)
@@ -325,8 +327,12 @@ OPEN = """
 SELECT (SELECT count(*) FROM messages WHERE status IN ('queued', 'scheduled')
         OR (status = 'sending' AND lease_until IS NOT NULL)) AS messages,
     (SELECT count(*) FROM virtual_signals WHERE due_at < now() + interval '50 seconds') AS signals,
-    (SELECT count(*) FROM campaigns WHERE status IN ('scheduled', 'preparing', 'paused') OR (status = 'sending'
-        AND NOT EXISTS (SELECT FROM messages WHERE campaign_id = campaigns.id AND status = 'sending'))) AS campaigns,
+    (SELECT count(*) FROM campaigns WHERE sequence_id IS NULL AND (status IN ('scheduled', 'preparing', 'paused')
+        OR (status = 'sending'
+            AND NOT EXISTS (SELECT FROM messages WHERE campaign_id = campaigns.id AND status = 'sending')))
+    ) AS campaigns,
+    (SELECT count(*) FROM sequence_enrollments WHERE state = 'active') AS enrollments,
+    (SELECT count(*) FROM sequence_entries) AS entries,
     (SELECT count(*) FROM webhook_deliveries WHERE state = 'pending') AS webhooks
 """
 

@@ -14,14 +14,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chaos.checker import CHECKS, Facts, Report, check, public_id, row_id
+from chaos.checker import CHECKS, Facts, Report, check
+from chaos.journeys import Journeys
 from chaos.mutations import MUTATIONS
+from chaos.names import public_id, row_id
 from chaos.proxy import Proxy
 from msvs.api import ids
 
 ROOT = Path(__file__).parent.parent
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 WORKSPACE, TOKEN, CAMPAIGN, ENDPOINT = uuid4(), uuid4(), uuid4(), uuid4()
+CONTACT, SEQUENCE, VERSION, ENROLLMENT = uuid4(), uuid4(), uuid4(), uuid4()
 
 
 def at(seconds: float) -> datetime:
@@ -71,6 +74,8 @@ class World:
             "lease_until": None,
             "attempt_count": 1,
             "on_unknown": "never",
+            "variant": None,
+            "contact_id": CONTACT,
         }
         facts.messages[self.id] = self.message
         facts.history[self.id] = [
@@ -138,6 +143,41 @@ class World:
             {"what": "message", "key": "1-1", "status": 201, "id": public_id("msg", self.id)},
             {"what": "campaign", "status": 201, "id": public_id("cmp", CAMPAIGN), "audience": 1},
         ]
+
+    def journey(self) -> Journeys:
+        """Have the message be the first step of a contact's way, who had no part in the last one, and a conversion."""
+        facts, told = self.facts, self.facts.journeys
+        facts.campaigns[CAMPAIGN] |= {"status": "sending", "sequence_id": SEQUENCE, "completed_at": None}
+        facts.client[1] = {"what": "enrollment", "status": 201, "id": public_id("enr", ENROLLMENT)}
+        told.enrollments[ENROLLMENT] = {
+            "id": ENROLLMENT,
+            "sequence_id": SEQUENCE,
+            "version_id": VERSION,
+            "contact_id": CONTACT,
+            "state": "completed",
+            "leaving": None,
+            "step": 3,
+        }
+        told.campaigns[VERSION] = [CAMPAIGN, uuid4(), uuid4()]
+        codes = (None, "step_missed", "condition_not_met")
+        told.moves[ENROLLMENT] = [
+            {"step": place, "message_id": None if code else self.id, "code": code} for place, code in enumerate(codes)
+        ]
+        order = {"id": uuid4(), "value": 100, "currency": "USD", "campaign_id": CAMPAIGN, "variant": None}
+        told.orders[WORKSPACE, True, "1-1"] = [order | {"contact_id": CONTACT}]
+        told.tallied[CAMPAIGN, 0, "USD"] = (1, 100)
+        known = {"what": "order", "order": "1-1", "value": 100, "status": 201, "id": public_id("cnv", order["id"])}
+        facts.client += [known, known]
+        stats = {"recipients": 2, "delivered": 1, "conversion_rate": 0.5, "revenue": []}
+        half = stats | {"recipients": 1, "delivered": 0}
+        variants = [{"stats": half}, {"stats": half | {"delivered": 1}}]
+        facts.client.append({"what": "books", "id": public_id("cmp", CAMPAIGN), "stats": stats, "variants": variants})
+        self.message["variant"] = facts.tallies[CAMPAIGN][0]["variant"] = 1
+        types = ("sequence.entered", "sequence.completed", "conversion.created")
+        facts.events[CONTACT] = [event(type, number) for number, type in enumerate(types)]
+        facts.endpoints = []
+        facts.received = []
+        return told
 
     def consent(self, *changes: tuple[str, float]) -> None:
         self.facts.consent[WORKSPACE, True, "+12125550001"] = [
@@ -366,6 +406,123 @@ def test_the_checker_sees(change: Callable[[World], None], caught_by: str) -> No
     report = check(world.facts)
     assert not report.is_clean
     assert caught_by in report.broken
+
+
+def test_a_flawless_journey_is_clean() -> None:
+    world = World()
+    world.journey()
+    assert check(world.facts).lines() == []
+
+
+def _move(place: int, **values: Any) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        world.facts.journeys.moves[ENROLLMENT][place] |= values
+
+    return change
+
+
+def _enrollment(**values: Any) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        world.facts.journeys.enrollments[ENROLLMENT] |= values
+
+    return change
+
+
+def _step_left_out(world: World) -> None:
+    del world.facts.journeys.moves[ENROLLMENT][1]
+
+
+def _step_taken_twice(world: World) -> None:
+    world.facts.journeys.moves[ENROLLMENT] *= 2
+
+
+def _message_of_no_step(world: World) -> None:
+    world.facts.messages[uuid4()] = world.message | {"to_phone": "+12125550002", "key": None}
+
+
+def _entered_twice(world: World) -> None:
+    told = world.facts.journeys
+    again = uuid4()
+    told.enrollments[again] = told.enrollments[ENROLLMENT] | {"id": again}
+
+
+def _enrollment_lost(world: World) -> None:
+    world.facts.client[1]["id"] = public_id("enr", uuid4())
+
+
+def _left_to_enter(world: World) -> None:
+    world.facts.journeys.left_to_enter = 1
+
+
+def _condition_not_heeded(world: World) -> None:
+    world.facts.journeys.members.add(CONTACT)
+
+
+def _journey_event(type: str, times: int) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        events = world.facts.events[CONTACT]
+        world.facts.events[CONTACT] = [row for row in events if row["type"] != type] + times * [event(type, 9)]
+
+    return change
+
+
+def _order_twice(world: World) -> None:
+    world.facts.journeys.orders[WORKSPACE, True, "1-1"] *= 2
+
+
+def _order_gone(world: World) -> None:
+    world.facts.journeys.orders.clear()
+
+
+def _order_nobody_told(world: World) -> None:
+    orders = world.facts.journeys.orders
+    orders[WORKSPACE, True, "1-1 again"] = orders[WORKSPACE, True, "1-1"]
+
+
+def _order_of_another_value(world: World) -> None:
+    world.facts.client[3] = world.facts.client[3] | {"value": 200}
+
+
+def _order_tallied_twice(world: World) -> None:
+    world.facts.journeys.tallied[CAMPAIGN, 0, "USD"] = (2, 200)
+
+
+def _books_off(world: World) -> None:
+    world.facts.client[-1]["variants"].pop()
+
+
+@pytest.mark.parametrize(
+    ("change", "caught_by"),
+    [
+        (_step_left_out, "sequences"),
+        (_step_taken_twice, "sequences"),
+        (_message_of_no_step, "sequences"),
+        (_entered_twice, "sequences"),
+        (_enrollment_lost, "lost"),
+        (_left_to_enter, "sequences"),
+        (_condition_not_heeded, "sequences"),
+        (_enrollment(state="active"), "sequences"),
+        (_enrollment(state="left", leaving="contact_deleted"), "sequences"),
+        (_enrollment(contact_id=uuid4()), "sequences"),
+        (_move(0, message_id=None), "sequences"),
+        (_move(0, message_id=uuid4()), "sequences"),
+        (_move(1, code=None), "sequences"),
+        (_journey_event("sequence.entered", 0), "events"),
+        (_journey_event("sequence.completed", 2), "events"),
+        (_journey_event("conversion.created", 2), "events"),
+        (_order_twice, "orders"),
+        (_order_gone, "orders"),
+        (_order_nobody_told, "orders"),
+        (_order_of_another_value, "orders"),
+        (_order_tallied_twice, "orders"),
+        (_books_off, "books"),
+    ],
+)
+def test_the_checker_sees_of_journeys(change: Callable[[World], None], caught_by: str) -> None:
+    world = World()
+    world.journey()
+    change(world)
+    assert caught_by in check(world.facts).broken
 
 
 def test_a_stop_after_the_claim_breaks_nothing() -> None:

@@ -114,6 +114,7 @@ NO_REST: Mapping[str, str] = {
     "statistics.read_activity": DASHBOARD,
     "statistics.read_audience_growth": DASHBOARD,
     "statistics.read_campaign_activity": DASHBOARD,
+    "statistics.read_conversion_activity": DASHBOARD,
     "statistics.read_deliverability": DASHBOARD,
     "messages.count_messages": DASHBOARD,
     "request_log.count_requests": DASHBOARD,

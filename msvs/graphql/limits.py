@@ -55,7 +55,7 @@ BATCH_MESSAGE_COST = 5
 # Fields of the query that read or render many rows to answer with few.
 HEAVY: Mapping[str, int] = {
     **dict.fromkeys(("campaignPreview", "campaignReconciliation", "contactExport"), 500),
-    **dict.fromkeys(("activity", "audienceGrowth", "campaignActivity", "deliverability"), 300),
+    **dict.fromkeys(("activity", "audienceGrowth", "campaignActivity", "conversionActivity", "deliverability"), 300),
     "search": 200,
     **dict.fromkeys(("conversationOverview", "errorCatalogue", "regions", "segmentFields", "sequenceStats"), 100),
     "conversionTotals": 100,
@@ -66,6 +66,7 @@ PLAIN_LIST = 10
 SHORT_LISTS = frozenset(
     (
         *(("ActivityPoint", "messages"), ("AudiencePoint", "sources"), ("DeliverabilityGroup", "messages")),
+        ("ConversionPoint", "currencies"),
         *(("Connector", "settings"), ("ConnectorSetting", "choices")),
         ("Region", "closedWeekdays"),
     )
@@ -80,7 +81,7 @@ COUNTS = frozenset(("totalCount", "contactCount", "segmentPreview"))
 # Counted when a contact joins or leaves, not when they are read.
 KEPT_COUNTS = frozenset((("ContactList", "contactCount"),))
 # The points of a series by its interval.
-SERIES = frozenset(("activity", "audienceGrowth", "campaignActivity"))
+SERIES = frozenset(("activity", "audienceGrowth", "campaignActivity", "conversionActivity"))
 POINTS = {
     "MINUTE": timedelta(minutes=1),
     "HOUR": timedelta(hours=1),

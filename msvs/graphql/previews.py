@@ -124,6 +124,7 @@ class CampaignPreview:
     balance_after: BigInt
     exact: bool
     sample_size: int
+    approval_required: bool
     warnings: list[SendWarning] = strawberry.field(
         description="Warnings about delays, costs or recipients that it does not reach, such as the daily cap."
     )

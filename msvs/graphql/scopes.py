@@ -36,7 +36,9 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("campaign", "campaigns", "campaignReconciliation", "campaignProgress"), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(("campaignActivity", "campaignLinks"), Permission.CAMPAIGNS_READ),
     "orderHooks": Permission.WORKSPACE_READ,
-    **dict.fromkeys(("conversion", "conversions", "conversionTotals"), Permission.CONVERSIONS_READ),
+    **dict.fromkeys(
+        ("conversion", "conversions", "conversionActivity", "conversionTotals"), Permission.CONVERSIONS_READ
+    ),
     **dict.fromkeys(("sequence", "sequences", "sequenceStats", "enrollment", "enrollments"), Permission.CAMPAIGNS_READ),
     **dict.fromkeys(("messageTemplate", "messageTemplates", "snippet", "snippets"), Permission.CAMPAIGNS_READ),
     "campaignPreview": Permission.CAMPAIGNS_WRITE,

@@ -47,6 +47,22 @@ class CampaignPoint:
     replied: int = strawberry.field(description="Messages that got their first reply in the interval.")
 
 
+@strawberry.type(description="The conversions of an interval in one currency. Amounts are in its smallest unit.")
+class CurrencyRevenue:
+    currency: str = strawberry.field(description="The currency, by ISO 4217.")
+    conversions: int = strawberry.field(description="All conversions.")
+    net: BigInt = strawberry.field(description="What they brought, less what was refunded.")
+    attributed: int = strawberry.field(description="The conversions that are attributed to a message.")
+    attributed_net: BigInt = strawberry.field(description="What those brought, less what was refunded.")
+
+
+@strawberry.type(description="The conversions of one minute, hour, day or week.")
+class ConversionPoint:
+    start_at: datetime = strawberry.field(description="The start of the interval.")
+    end_at: datetime = strawberry.field(description="The end of the interval.")
+    currencies: list[CurrencyRevenue] = strawberry.field(description="The currencies, in the order of their codes.")
+
+
 @strawberry.type(description="The number of contacts from one source.")
 class SourceCount:
     source: str = strawberry.field(
@@ -130,6 +146,29 @@ class StatisticsQuery:
         )
         # The fields of the type are those of the operation's answer, by the same names.
         return cast("list[CampaignPoint]", points)
+
+    @field("Conversions over time by currency, one point for each interval without gaps; at most 800 points.")
+    async def conversion_activity(
+        self,
+        info: Info,
+        interval: Length,
+        since: Since,
+        until: Until,
+        zone: Zone = None,
+        campaign_id: Annotated[
+            ID | None, strawberry.argument(description="Only those attributed to this campaign.")
+        ] = None,
+    ) -> list[ConversionPoint]:
+        points = await statistics.read_conversion_activity(
+            info.context.ctx,
+            interval=interval,
+            since=since,
+            until=until,
+            zone=zone,
+            campaign_id=ids.read_optional_id(ids.CAMPAIGN, campaign_id, "campaign_id"),
+        )
+        # The fields of the type are those of the operation's answer, by the same names.
+        return cast("list[ConversionPoint]", points)
 
     @field("Contacts created over time, by the source of their consent, without gaps; at most 800 points.")
     async def audience_growth(

@@ -1569,9 +1569,11 @@ type CampaignPreflight struct {
 	// Whether every recipient was counted; false if the numbers are scaled up from a sample.
 	Exact bool `json:"exact"`
 	// The number of recipients whose message was rendered.
-	SampleSize int64         `json:"sample_size"`
-	Warnings   []SendWarning `json:"warnings"`
-	Refusal    *Refusal      `json:"refusal"`
+	SampleSize int64 `json:"sample_size"`
+	// Whether it would wait for a second person's approval.
+	ApprovalRequired bool          `json:"approval_required"`
+	Warnings         []SendWarning `json:"warnings"`
+	Refusal          *Refusal      `json:"refusal"`
 	// The id, for `preflight` of the campaign.
 	ID   string    `json:"id"`
 	Cost CostRange `json:"cost"`
@@ -1629,9 +1631,11 @@ type CampaignPreview struct {
 	// Whether every recipient was counted; false if the numbers are scaled up from a sample.
 	Exact bool `json:"exact"`
 	// The number of recipients whose message was rendered.
-	SampleSize int64         `json:"sample_size"`
-	Warnings   []SendWarning `json:"warnings"`
-	Refusal    *Refusal      `json:"refusal"`
+	SampleSize int64 `json:"sample_size"`
+	// Whether it would wait for a second person's approval.
+	ApprovalRequired bool          `json:"approval_required"`
+	Warnings         []SendWarning `json:"warnings"`
+	Refusal          *Refusal      `json:"refusal"`
 	// Extra holds what this version does not know yet.
 	Extra map[string]json.RawMessage `json:"-"`
 }

@@ -247,6 +247,9 @@ OPERATIONS = (
               lambda s: {"id": s.conversion}),
     Operation("ConversionTotals", 1, lambda s: {
         "conversionTotals.currencies.0.currency": "USD", "conversionTotals.currencies.0.net": 14900}),
+    Operation("ConversionActivity", 2, lambda s: {
+        "conversionActivity.-1.currencies.0.currency": "USD", "conversionActivity.-1.currencies.0.net": 14900},
+              lambda s: {"since": ago(days=3), "until": ago(hours=0)}),
     Operation("CreateConversion", 5, lambda s: {
         "createConversion.contactId": s.ana, "createConversion.value": 0, "createConversion.attributed": None},
               lambda s: {"input": {"contactId": s.ana, "orderId": "7", "value": 0, "currency": "EUR"}}),

@@ -91,6 +91,7 @@ async def test_a_campaign_preview_takes_the_body_of_a_creation(api: httpx.AsyncC
         "balance_after": 10_000,
         "exact": True,
         "sample_size": 1,
+        "approval_required": False,
         "warnings": [
             {
                 "code": "opt_out_words_missing",

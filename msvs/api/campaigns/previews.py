@@ -260,6 +260,9 @@ class CampaignPreview(Resource, kw_only=True):
         about("Whether every recipient was counted; false if the numbers are scaled up from a sample.", example=True),
     ]
     sample_size: Annotated[int, about("The number of recipients whose message was rendered.", example=405)]
+    approval_required: Annotated[
+        bool, about("Whether it would wait for a second person's approval.", example=False)
+    ] = False
     warnings: Annotated[list[SendWarning], about(example=[])] = msgspec.field(default_factory=list)
     refusal: Annotated[Refusal | None, about(example=None)] = None
 
@@ -366,6 +369,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     members = await audiences.members_sql(ctx, audience)
     outcome, total, exact = await _look_at(ctx, planned, audience, members, exact_up_to)
     preview = outcome.preview(total, exact=exact)
+    preview.approval_required = workspace.approval_threshold is not None and total > workspace.approval_threshold
     left = await caps.spendable(ctx.workspace_id, start)
     preview.balance = left.balance
     preview.warnings = shown_warnings(kept(outcome.warnings(preview, left)))

@@ -68,6 +68,16 @@ WHERE m.workspace_id = $1 AND m.livemode = $2 AND m.campaign_id = $3 AND step.at
 GROUP BY 1, 2
 """
 
+# By the index from which totals of conversions are summed up, but for those of one campaign.
+REVENUE = """
+SELECT width_bucket(occurred_at, $3::timestamptz[]) - 1 AS bucket, currency, count(*) AS conversions,
+    sum(value - refunded_value)::bigint AS net, count(attributed_by) AS attributed,
+    coalesce(sum(value - refunded_value) FILTER (WHERE attributed_by IS NOT NULL), 0)::bigint AS attributed_net
+FROM conversions
+WHERE workspace_id = $1 AND livemode = $2 AND occurred_at >= $4 AND occurred_at < $5 {of_campaign}
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
 # The table is the contact's for a region alone, which a message does not keep.
 BREAKDOWN = """
 SELECT {value} AS value, m.status::text AS status, m.error_code AS code, count(*) AS count
@@ -195,6 +205,26 @@ class CampaignPoint:
     replied: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class CurrencyRevenue:
+    """The conversions of one interval in one currency. Amounts are in its smallest unit, less what was refunded."""
+
+    currency: str
+    conversions: int
+    net: int
+    attributed: int
+    attributed_net: int
+
+
+@dataclass(slots=True)
+class ConversionPoint:
+    """The conversions that happened in one interval, by currency."""
+
+    start_at: datetime
+    end_at: datetime
+    currencies: list[CurrencyRevenue] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class AudiencePoint:
     """The contacts made in one bucket, by the source of their consent; those that nobody named count as `unknown`."""
@@ -286,6 +316,27 @@ async def read_campaign_activity(
         CAMPAIGN_ACTIVITY, ctx.workspace_id, ctx.livemode, campaign_id, starts[:-1], starts[0], starts[-1]
     ):
         setattr(points[row.bucket], row.kind, row.count)
+    return points
+
+
+async def read_conversion_activity(
+    ctx: Context,
+    *,
+    interval: Interval,
+    since: datetime,
+    until: datetime,
+    zone: str | None = None,
+    campaign_id: UUID | None = None,
+) -> list[ConversionPoint]:
+    """Sum up conversions over time by currency, or those of one campaign alone. Raises as `read_activity` does."""
+    starts = bucket_starts(interval, since, until, await _zone(ctx, zone))
+    points = [ConversionPoint(start, end) for start, end in pairwise(starts)]
+    statement = REVENUE.format(of_campaign="" if campaign_id is None else "AND campaign_id = $6")
+    values = () if campaign_id is None else (campaign_id,)
+    for row in await fetch(statement, ctx.workspace_id, ctx.livemode, starts[:-1], starts[0], starts[-1], *values):
+        points[row.bucket].currencies.append(
+            CurrencyRevenue(row.currency, row.conversions, row.net, row.attributed, row.attributed_net)
+        )
     return points
 
 

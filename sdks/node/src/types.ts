@@ -1462,6 +1462,8 @@ export interface CampaignPreflight {
   exact: boolean;
   /** The number of recipients whose message was rendered. */
   sample_size: number;
+  /** Whether it would wait for a second person's approval. */
+  approval_required: boolean;
   warnings: Array<SendWarning>;
   refusal: Refusal | null;
   /** The id, for `preflight` of the campaign. */
@@ -1516,6 +1518,8 @@ export interface CampaignPreview {
   exact: boolean;
   /** The number of recipients whose message was rendered. */
   sample_size: number;
+  /** Whether it would wait for a second person's approval. */
+  approval_required: boolean;
   warnings: Array<SendWarning>;
   refusal: Refusal | null;
 }

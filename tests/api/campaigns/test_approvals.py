@@ -17,7 +17,9 @@ from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.campaigns import approvals, campaigns, sequences
 from msvs.api.campaigns.approvals import DecideApproval
 from msvs.api.campaigns.lifecycle import due_campaigns, start_campaign
-from msvs.api.campaigns.requests import CreateCampaign, UpdateCampaign
+from msvs.api.campaigns.preflights import preflight_campaign
+from msvs.api.campaigns.previews import preview_campaign
+from msvs.api.campaigns.requests import CreateCampaign, PreviewCampaign, UpdateCampaign
 from msvs.api.campaigns.sequence_requests import CreateSequence, SequenceStep
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, Conflict, PermissionDenied
@@ -122,6 +124,14 @@ async def test_a_large_campaign_waits_and_goes_once_it_is_approved(team: Team) -
     ]
     (entry,) = await AuditEntry.filter(action="campaign.approved")
     assert (entry.actor, entry.changes["recipient_count"]) == (team.admin.actor, [None, 3])
+
+
+async def test_a_preview_says_that_a_campaign_would_wait(team: Team) -> None:
+    three = PreviewCampaign("Hi", list_ids=[team.listed.id])
+    assert (await preview_campaign(team.member, three)).approval_required
+    assert (await act(preflight_campaign(team.member, three))).approval_required
+    two = [row.contact_id for row in await ListMember.filter(list_id=team.listed.id).order_by("contact_id").limit(2)]
+    assert not (await preview_campaign(team.member, PreviewCampaign("Hi", contact_ids=two))).approval_required
 
 
 async def test_those_who_may_approve_are_told_and_then_who_asked(team: Team) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,7 @@ from msvs.api.messages.conversions import (
     refund_conversion,
     total_conversions,
 )
+from msvs.api.messages.statistics import CurrencyRevenue, Interval, read_conversion_activity
 from msvs.api.pages import PageRequest
 from msvs.api.privacy.contact_export import export_contact
 from msvs.api.privacy.erasure import erase_contact
@@ -344,6 +346,30 @@ async def test_lists_by_contact_campaign_order_and_time(ctx: Context) -> None:
         with pytest.raises(InvalidRequest):
             await total_conversions(ctx, TotalConversions(occurred_from=since, occurred_before=until))
     assert (await total_conversions(ctx, TotalConversions(occurred_from=await at(DAY)))).currencies[0].conversions == 2
+
+
+async def test_conversions_are_summed_up_day_by_day(ctx: Context, other_ctx: Context) -> None:
+    campaign = await make_campaign(ctx)
+    maria = await factories.make_contact(ctx)
+    await deliver(ctx, maria, ago=HOUR, kind="campaign", campaign_id=campaign.id)
+    row = await buy(ctx, maria)
+    await buy(ctx, maria, currency="EUR", value=500, occurred_at=await at(2 * DAY))
+    await buy(ctx, maria, value=100, occurred_at=await at(2 * DAY))
+    await buy(ctx, maria, occurred_at=await at(9 * DAY))
+    await buy(other_ctx, await factories.make_contact(other_ctx))
+    await refund(ctx, row.id, 4900)
+    window: Any = {"interval": Interval.DAY, "since": await at(3 * DAY), "until": await at(timedelta(0)), "zone": "UTC"}
+    points = await read_conversion_activity(ctx, **window)
+    assert len(points) == 4
+    assert all(one.end_at == other.start_at for one, other in pairwise(points))
+    assert [point.currencies for point in points] == [
+        [],
+        [CurrencyRevenue("EUR", 1, 500, 0, 0), CurrencyRevenue("USD", 1, 100, 0, 0)],
+        [],
+        [CurrencyRevenue("USD", 1, 10_000, 1, 10_000)],
+    ]
+    of_campaign = await read_conversion_activity(ctx, **window, campaign_id=campaign.id)
+    assert [len(point.currencies) for point in of_campaign] == [0, 0, 0, 1]
 
 
 async def test_an_erasure_keeps_the_sums_and_nothing_that_names_the_person(ctx: Context) -> None:

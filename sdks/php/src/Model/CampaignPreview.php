@@ -38,6 +38,7 @@ use MassiveSMS\Model;
  * @property-read int $balance_after The balance afterwards; negative if it is too low.
  * @property-read bool $exact Whether every recipient was counted; false if the numbers are scaled up from a sample.
  * @property-read int $sample_size The number of recipients whose message was rendered.
+ * @property-read bool $approval_required Whether it would wait for a second person's approval.
  * @property-read list<SendWarning> $warnings
  * @property-read Refusal|null $refusal
  */

@@ -1557,6 +1557,8 @@ class CampaignPreflight(Model):
     """Whether every recipient was counted; false if the numbers are scaled up from a sample."""
     sample_size: int
     """The number of recipients whose message was rendered."""
+    approval_required: bool
+    """Whether it would wait for a second person's approval."""
     warnings: list[SendWarning]
     refusal: Refusal | None
     id: str
@@ -1621,6 +1623,8 @@ class CampaignPreview(Model):
     """Whether every recipient was counted; false if the numbers are scaled up from a sample."""
     sample_size: int
     """The number of recipients whose message was rendered."""
+    approval_required: bool
+    """Whether it would wait for a second person's approval."""
     warnings: list[SendWarning]
     refusal: Refusal | None
 

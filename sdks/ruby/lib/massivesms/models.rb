@@ -481,6 +481,8 @@ module MassiveSMS
     field :exact
     # The number of recipients whose message was rendered.
     field :sample_size
+    # Whether it would wait for a second person's approval.
+    field :approval_required
     field :warnings, [:SendWarning]
     field :refusal, :Refusal
     # The id, for `preflight` of the campaign.
@@ -533,6 +535,8 @@ module MassiveSMS
     field :exact
     # The number of recipients whose message was rendered.
     field :sample_size
+    # Whether it would wait for a second person's approval.
+    field :approval_required
     field :warnings, [:SendWarning]
     field :refusal, :Refusal
   end

@@ -298,7 +298,7 @@ class CampaignApproval:
         """Return the type of a shape."""
         if found is None:
             return None
-        return from_row(cls, found, requested_at=read_time(found.requested_at), decided_at=read_time(found.decided_at))
+        return from_row(cls, found, requested_at=read_time(found.requested_at), decided_at=_time(found.decided_at))
 
 
 @resource_type(CampaignResource, "A message body that is sent to many contacts.")

@@ -17,6 +17,7 @@ import { notificationsRoutes } from "./pages/notifications/routes";
 import { operatorRoutes } from "./pages/operators/routes";
 import { sequenceRoutes } from "./pages/sequences/routes";
 import { settingsRoutes } from "./pages/settings/routes";
+import { templateRoutes } from "./pages/templates/routes";
 import { parseSearch, stringifySearch } from "./search";
 import { Broken, NotFound, Pending } from "./shell/fallbacks";
 import { rootRoute, shellRoute } from "./shell/route";
@@ -29,6 +30,7 @@ const tree = rootRoute.addChildren([
     ...ownAccountRoutes,
     ...campaignRoutes,
     ...sequenceRoutes,
+    ...templateRoutes,
     ...contactRoutes,
     ...importRoutes,
     ...connectionRoutes,

@@ -125,6 +125,8 @@ async function makeThings(page: Page) {
   await rest(page, "POST", "/suppressions", { phone: "+12125550666", source: "complaint" }).catch(() => undefined);
   await rest(page, "POST", "/keywords", { word: `COHORT${stamp % 1000}`, list_id: list }).catch(() => undefined);
   await rest(page, "POST", "/exports", { kind: "contacts" }).catch(() => undefined);
+  await rest(page, "POST", "/snippets", { name: "signature", body: "Ana from Cohort Labs. Reply STOP to opt out." }).catch(() => undefined);
+  await rest(page, "POST", "/templates", { name: "Cart close", body: "Hey {firstName|there}, the cart closes tonight. {snippet.signature}", tags: ["launch"] }).catch(() => undefined);
   const sequence = await rest(page, "POST", "/sequences", { name: "Five-day challenge", template: "challenge", entry: { list_ids: [list] }, quiet_hours: false });
   await rest(page, "POST", `/sequences/${idOf(sequence)}/publish`);
   await rest(page, "POST", `/sequences/${idOf(sequence)}/enrollments`, { contact_id: contact!.id });
@@ -146,6 +148,8 @@ test("pictures of the pages before logging in", async ({ page }) => {
 
 const GROUPS: Record<string, (made: Awaited<ReturnType<typeof makeThings>>) => readonly Place[]> = {
   sequences: ({ sequence }) => [
+    ["templates", "/templates"],
+    ["snippets", "/templates?tab=snippets"],
     ["sequences", "/sequences"],
     ["sequence-new", "/sequences/new"],
     ["sequence", `/sequences/${idOf(sequence)}`],

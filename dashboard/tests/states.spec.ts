@@ -4,7 +4,7 @@ import { expect, test, type Page, type Route } from "@playwright/test";
 import { logIn, makeList, rest, signUp } from "./steps";
 
 // What the shell asks, which a state of a page leaves as it is.
-const OF_SHELL = /^dashboard\/(?:SessionViewer|Shell|ShellNotifications)-/;
+const OF_SHELL = /^dashboard\/(?:SessionViewer|Shell|ShellClock|ShellNotifications)-/;
 const REQUEST = "req_01K0PAGE0F8TATES0F0RCED00";
 
 interface Place {
@@ -42,6 +42,9 @@ async function makeThings(page: Page): Promise<Place[]> {
     { name: "sequence", path: `/sequences/${at(sequence)}` },
     { name: "sequence's people", path: `/sequences/${at(sequence)}?tab=people`, filtered: `/sequences/${at(sequence)}?tab=people&state=COMPLETED` },
     { name: "sequence's editor", path: `/sequences/${at(sequence)}/edit` },
+    { name: "templates", path: "/templates", filtered: "/templates?q=nothing%20of%20this%20name" },
+    { name: "snippets", path: "/templates?tab=snippets" },
+    { name: "conversions", path: "/conversions", filtered: "/conversions?order=nothing-of-this-id" },
     { name: "inbox", path: "/inbox", filtered: "/inbox?q=nobody%20says%20this" },
     { name: "thread", path: `/inbox?id=${contact!.id}&about=1` },
     { name: "flagged", path: "/inbox?view=flagged" },
@@ -232,6 +235,8 @@ test("first use: every page of an empty workspace says what it is for, with one 
     ["/", /contacts|list|campaign/i],
     ["/campaigns", /Write a campaign/],
     ["/sequences", /New sequence/],
+    ["/templates", /New template/],
+    ["/templates?tab=snippets", /New snippet/],
     ["/messages", /Send the first message/],
     ["/contacts", /Import|Add/],
     ["/lists", /New list/],

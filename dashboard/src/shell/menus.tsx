@@ -4,6 +4,7 @@ import { enterMode, useSession } from "@/api/session";
 import { Segmented } from "@/ui/segmented";
 import { Icon } from "@/ui/icons";
 import { useRoleName } from "@/ui/states";
+import { SandboxClock } from "./clock";
 
 export interface ListProps {
   trigger: RefObject<HTMLButtonElement | null>;
@@ -90,6 +91,7 @@ export function ModeStripe() {
       <span className="rounded bg-surface/75 px-2 py-0.5 text-text">
         <Trans>Sandbox: nothing reaches a real phone, and nothing costs.</Trans>
       </span>
+      <SandboxClock />
     </section>
   );
 }

@@ -26,6 +26,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
       { label: msg`Home`, icon: "home", to: "/" },
       { label: msg`Campaigns`, icon: "campaign", to: "/campaigns" },
       { label: msg`Sequences`, icon: "sequence", to: "/sequences" },
+      { label: msg`Templates`, icon: "template", to: "/templates" },
       { label: msg`Conversions`, icon: "credits", to: "/conversions" },
       { label: msg`Inbox`, icon: "inbox", to: "/inbox", badge: "unread" },
       { label: msg`Messages`, icon: "message", to: "/messages" },

@@ -61,6 +61,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       ...BUILT.filter(({ isSandbox }) => !(isSandbox && livemode)).map(({ label, icon, to }) => ({ key: `page ${to}`, icon, name: i18n._(label), more: t`Page`, act: () => open(to) })),
       ...(has("/campaigns/new") ? [{ key: "new campaign", icon: "plus" as const, name: t`New campaign`, more: t`Action`, act: () => open("/campaigns/new") }] : []),
       ...(has("/sequences/new") ? [{ key: "new sequence", icon: "plus" as const, name: t`New sequence`, more: t`Action`, act: () => open("/sequences/new") }] : []),
+      ...(has("/templates") ? [{ key: "new template", icon: "plus" as const, name: t`New template`, more: t`Action`, act: () => open("/templates?open=new") }] : []),
       { key: "mode", icon: "refresh", name: livemode ? t`Switch to the sandbox` : t`Switch to live`, more: t`Action`, act: act(() => enterMode(!livemode)) },
       { key: "dark", icon: "sun", name: t`Dark appearance`, more: t`Action`, act: act(() => chooseTheme("dark")) },
       { key: "light", icon: "sun", name: t`Light appearance`, more: t`Action`, act: act(() => chooseTheme("light")) },

@@ -1,14 +1,14 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { useRef } from "react";
+import { InsertRow } from "@/pages/templates/insert";
+import { MOST, VARIABLES } from "@/pages/templates/shared";
+import { TemplateTools } from "@/pages/templates/tools";
 import { Button } from "@/ui/button";
 import { TextArea } from "@/ui/fields";
 import { Icon } from "@/ui/icons";
 import { Callout, Card } from "@/ui/show";
-import { insertAt, type Draft } from "./draft";
+import type { Draft } from "./draft";
 import type { Preview } from "./preview";
-
-const MOST = 1600;
-const VARIABLES = ["{firstName|there}", "{lastName}", "{email}"] as const;
 
 interface Props {
   draft: Draft;
@@ -19,16 +19,7 @@ interface Props {
 export function BodyCard({ draft, onChange, preview }: Props) {
   const { t } = useLingui();
   const field = useRef<HTMLDivElement>(null);
-  const insert = (variable: string) => {
-    const area = field.current?.querySelector("textarea");
-    if (!area) return;
-    const { text, cursor } = insertAt(draft.body, area.selectionStart, area.selectionEnd, variable);
-    onChange({ body: text });
-    requestAnimationFrame(() => {
-      area.focus();
-      area.setSelectionRange(cursor, cursor);
-    });
-  };
+  const put = (body: string) => onChange({ body });
   const used = draft.body.length;
   const example = t`Hi ${VARIABLES[0]}, doors open at 8pm. Reply STOP to opt out.`;
   return (
@@ -37,22 +28,16 @@ export function BodyCard({ draft, onChange, preview }: Props) {
         <TextArea
           label={t`What people read`}
           value={draft.body}
-          onChange={(body) => onChange({ body })}
+          onChange={put}
           maxLength={MOST}
           rows={6}
           placeholder={example}
           tools={<span className="text-sm text-muted tabular">{`${used}/${MOST}`}</span>}
         />
       </div>
-      <div className="mt-3 flex flex-wrap items-center gap-2">
-        <span className="text-sm text-muted">
-          <Trans>Insert</Trans>
-        </span>
-        {VARIABLES.map((each) => (
-          <Button key={each} size="small" className="font-mono" onPress={() => insert(each)}>
-            {each}
-          </Button>
-        ))}
+      <div className="mt-3 space-y-3">
+        <InsertRow box={field} body={draft.body} onChange={put} hasSnippets />
+        <TemplateTools body={draft.body} onChange={put} />
       </div>
       <div className="mt-4 space-y-3">
         <Forcing draft={draft} onChange={onChange} preview={preview} />

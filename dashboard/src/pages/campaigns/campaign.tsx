@@ -12,7 +12,9 @@ import { Callout, CopyId, PageHead, Time, useNumbers } from "@/ui/show";
 import { EmptyState, Loading, Skeleton, States, useProblemText } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
 import { toast } from "@/ui/toast";
+import { ApprovalCard } from "./approval";
 import { Books } from "./books";
+import { isUnapproved } from "./decisions";
 import { Events } from "./events";
 import { Overview } from "./overview";
 import { Recipients } from "./recipients";
@@ -50,6 +52,8 @@ export const CampaignFull = graphql(`
     tags
     archivedAt
     sequenceId
+    version
+    approval { state recipientCount requestedBy requestedAt decidedBy decidedAt comment }
   }
 `);
 const CampaignData = graphql(`
@@ -63,6 +67,8 @@ const CampaignLive = graphql(`
       id
       status
       pauseReason
+      version
+      approval { state recipientCount requestedBy requestedAt decidedBy decidedAt comment }
       guardRails { maxCredits maxDrift expectedRecipients expectedCredits lifted tripped { guard measure limit expected found } }
       startedAt
       dispatchedAt
@@ -208,6 +214,7 @@ function Shown({ campaign }: { campaign: Campaign }) {
         }
       />
       <Held campaign={campaign} />
+      {campaign.approval != null && <ApprovalCard campaign={campaign} approval={campaign.approval} />}
       <Tabs label={t`Parts`} tabs={tabs} value={tab} onChange={(next) => void navigate({ to: "/campaigns/$id", params: { id }, search: next === "overview" ? {} : { tab: next as "books" }, resetScroll: false })} />
       {tab === "overview" && <Overview campaign={campaign} />}
       {tab === "recipients" && <Recipients id={id} status={status} />}
@@ -268,7 +275,7 @@ function useMoved(rails: Campaign["guardRails"]): string {
     : t`It has ${found} recipients, where ${expected} were expected. Resume it to send it all the same.`;
 }
 
-function Held({ campaign: { status, pauseReason, warnings, guardRails, sequenceId } }: { campaign: Campaign }) {
+function Held({ campaign: { status, pauseReason, warnings, guardRails, sequenceId, approval } }: { campaign: Campaign }) {
   const { t } = useLingui();
   const moved = useMoved(guardRails);
   const reasons: Record<string, string> = {
@@ -277,7 +284,7 @@ function Held({ campaign: { status, pauseReason, warnings, guardRails, sequenceI
     daily_cap: t`The day's cap of credits was reached. It goes on tomorrow, or when the cap is raised and it is resumed.`,
     missed: t`Its time passed while it could not be sent. Look at it, then resume it.`,
     guard_rail: moved,
-    approval_required: t`A second owner or admin must approve it first. It can still be changed, which asks again.`,
+    approval_required: approval?.state === "rejected" ? t`It was rejected. It can still be changed, which asks again.` : t`A second owner or admin must approve it first. It can still be changed, which asks again.`,
     exclusion_missing: t`A list, segment or campaign that it leaves out was deleted. Resume it to go on without that.`,
   };
   const lines: ReactNode[] = [];
@@ -323,7 +330,7 @@ function Actions({ campaign }: { campaign: Campaign }) {
       {(status === "SENDING" || status === "SCHEDULED") && (
         <Button icon="pause" isPending={pause.isRunning} onPress={async () => tell((await pause.run({ id })).problem, t`Paused.`)}>{t`Pause`}</Button>
       )}
-      {status === "PAUSED" && (
+      {status === "PAUSED" && !isUnapproved(campaign.approval) && (
         <Button look="primary" icon="play" isPending={resume.isRunning} onPress={async () => tell((await resume.run({ id })).problem, t`It goes on.`)}>{t`Resume`}</Button>
       )}
       <Button

@@ -50,7 +50,7 @@ export function CampaignsPage() {
   const found = useSearch({ from: "/shell/campaigns" });
   const { status, view, month, q, tag, archived } = found;
   const names = useStatusNames().campaigns;
-  const which = { statuses: status === undefined ? [...STATUSES] : [status], archived: archived ?? false, ...(q === undefined ? {} : { q }), ...(tag === undefined ? {} : { tag }) };
+  const which = { statuses: status === undefined ? [...STATUSES] : [status], archived: archived !== undefined, ...(q === undefined ? {} : { q }), ...(tag === undefined ? {} : { tag }) };
   const isCalendar = view === "calendar";
   const feed = useFeed(CampaignList, which as never, ({ campaigns }) => campaigns, { pause: isCalendar });
   const tabs = [{ value: "", label: t`All` }, ...SHOWN.map((each) => ({ value: each as string, label: names[each] }))];
@@ -60,7 +60,7 @@ export function CampaignsPage() {
     { value: "calendar", label: t`Calendar` },
   ] as const;
   const go = (changes: Partial<typeof found>, replace = false) => void navigate({ to: "/campaigns", search: { ...found, ...changes }, replace, resetScroll: false });
-  const isFiltered = status !== undefined || q !== undefined || tag !== undefined || archived === true;
+  const isFiltered = status !== undefined || q !== undefined || tag !== undefined || archived !== undefined;
   const clear = () => void navigate({ to: "/campaigns", search: { view, month } });
   const { month: _month, ...viewed } = found;
   return (
@@ -80,7 +80,7 @@ export function CampaignsPage() {
       <div role="search" aria-label={t`Filters`} className="mb-4 flex flex-wrap items-end gap-3">
         <SearchField label={t`Search`} className="min-w-0 flex-1 basis-60 sm:max-w-96" placeholder={t`Name of the campaign`} maxLength={200} value={q ?? ""} onChange={(next) => go({ q: next || undefined }, true)} />
         <span className="flex min-h-10 items-center">
-          <Checkbox isSelected={archived === true} onChange={(isAway) => go({ archived: isAway || undefined })}>{t`Archived`}</Checkbox>
+          <Checkbox isSelected={archived !== undefined} onChange={(isAway) => go({ archived: isAway ? "1" : undefined })}>{t`Archived`}</Checkbox>
         </span>
         {tag !== undefined && <Button look="quiet" icon="close" onPress={() => go({ tag: undefined })}>{t`Tag: ${tag}`}</Button>}
         {isFiltered && isCalendar && <Button look="quiet" icon="close" onPress={clear}>{t`Clear filters`}</Button>}

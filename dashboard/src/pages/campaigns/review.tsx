@@ -39,6 +39,7 @@ const Preflight = graphql(`
         balance
         balanceAfter
         exact
+        approvalRequired
         warnings { code message }
         refusal { code message }
       }
@@ -101,12 +102,12 @@ export function Review({ id, draft, onClose }: { id: string; draft: Draft; onClo
     });
     setProblem(found);
     if (done === null) return;
-    toast({ text: done.status === "SCHEDULED" ? t`“${done.name}” is scheduled.` : t`“${done.name}” is on its way.` });
+    toast({ text: done.status === "PAUSED" ? t`“${done.name}” waits for approval.` : done.status === "SCHEDULED" ? t`“${done.name}” is scheduled.` : t`“${done.name}” is on its way.` });
     onClose();
     await navigate({ to: "/campaigns/$id", params: { id } });
   };
   const count = numbers === undefined ? "" : whole(numbers.recipientCount);
-  const action = scheduledAt == null ? (livemode ? t`Launch to ${count} people` : t`Launch in the sandbox`) : t`Schedule`;
+  const action = numbers?.approvalRequired === true ? t`Ask for approval` : scheduledAt == null ? (livemode ? t`Launch to ${count} people` : t`Launch in the sandbox`) : t`Schedule`;
   return (
     <Dialog
       isOpen
@@ -147,6 +148,11 @@ export function Review({ id, draft, onClose }: { id: string; draft: Draft; onClo
               </div>
               <Reach numbers={found} />
             </div>
+            {found.approvalRequired && (
+              <Callout tone="info">
+                <Trans>It needs the approval of a second person: it waits until another owner or admin approves it.</Trans>
+              </Callout>
+            )}
             {found.warnings.map(({ code, message }) => (
               <Callout key={code + message} tone="warn">
                 {message}

@@ -19,7 +19,7 @@ export const composeRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/campaigns/new",
   validateSearch: search({ id: text(), list: text(), segment: text(), review: flag() }),
-  component: lazyPage("campaigns", () => import("./compose"), "ComposePage"),
+  component: lazyPage("campaigns", () => import("./compose"), "ComposePage", ["templates"]),
 });
 
 export const campaignRoute = createRoute({

@@ -5,16 +5,19 @@ import { useData, useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ConversionListQuery } from "@/gql/graphql";
 import { Button, ButtonLink } from "@/ui/button";
+import { Field, Select } from "@/ui/fields";
 import { revenueText } from "@/ui/revenue";
 import { SearchField } from "@/ui/searchfield";
-import { Card, Count, PageHead, Time } from "@/ui/show";
+import { Card, PageHead, Time, useZone } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
+import { Revenue } from "./revenue";
 import { Shops } from "./shops";
+import { spanOf, type Asked } from "./span";
 
 const ConversionList = graphql(`
-  query ConversionList($campaignId: ID, $contactId: ID, $orderId: String, $first: Int, $after: String) {
-    conversions(campaignId: $campaignId, contactId: $contactId, orderId: $orderId, first: $first, after: $after) {
+  query ConversionList($campaignId: ID, $contactId: ID, $orderId: String, $occurredFrom: DateTime, $occurredBefore: DateTime, $first: Int, $after: String) {
+    conversions(campaignId: $campaignId, contactId: $contactId, orderId: $orderId, occurredFrom: $occurredFrom, occurredBefore: $occurredBefore, first: $first, after: $after) {
       nodes {
         id
         orderId
@@ -31,11 +34,14 @@ const ConversionList = graphql(`
     }
   }
 `);
-const Totals = graphql(`
-  query ConversionSums {
-    conversionTotals { currencies { currency conversions net attributed attributedNet } }
+const FilterNames = graphql(`
+  query ConversionFilters($contact: ID!, $hasContact: Boolean!) {
+    campaigns(first: 100) { nodes { id name } }
+    contact(id: $contact) @include(if: $hasContact) { id phone firstName lastName }
   }
 `);
+
+const ALL = "-";
 
 type Row = ConversionListQuery["conversions"]["nodes"][number];
 
@@ -43,13 +49,18 @@ export function ConversionsPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
   const found = useSearch({ from: "/shell/conversions" });
-  const { campaign, contact, order } = found;
+  const zone = useZone();
+  const { campaign, contact, order, since, until } = found;
+  const days = spanOf(since, until, zone);
   const which = {
+    ...days,
     ...(campaign === undefined ? {} : { campaignId: campaign }),
     ...(contact === undefined ? {} : { contactId: contact }),
     ...(order === undefined ? {} : { orderId: order }),
   };
   const feed = useFeed(ConversionList, which as never, ({ conversions }) => conversions);
+  // Of one order or contact the list says all there is.
+  const isSummed = order === undefined && contact === undefined;
   const isFiltered = Object.keys(which).length > 0;
   const clear = () => void navigate({ to: "/conversions", search: {} });
   const go = (changes: Partial<typeof found>) => void navigate({ to: "/conversions", search: { ...found, ...changes }, replace: true, resetScroll: false });
@@ -60,13 +71,9 @@ export function ConversionsPage() {
         lead={t`What your contacts bought, and the message that led to it.`}
         actions={<ButtonLink to="/exports/new" search={{ kind: "conversions", ...(campaign === undefined ? {} : { campaign }) }}>{t`Export`}</ButtonLink>}
       />
-      {!isFiltered && <Sums />}
+      <Filters found={found} zone={zone} onChange={go} onClear={isFiltered ? clear : undefined} />
+      {isSummed && <Revenue days={days} campaign={campaign} currency={found.currency} onCurrency={(currency) => go({ currency })} />}
       {!isFiltered && <Shops />}
-      <div role="search" aria-label={t`Filters`} className="mb-4 flex flex-wrap items-end gap-3">
-        <SearchField label={t`Order number`} className="min-w-0 flex-1 basis-60 sm:max-w-96" placeholder={t`The whole id of an order`} maxLength={200} value={order ?? ""} onChange={(next) => go({ order: next || undefined })} />
-        {campaign !== undefined && <Button look="quiet" icon="close" onPress={() => go({ campaign: undefined })}>{t`Of one campaign`}</Button>}
-        {contact !== undefined && <Button look="quiet" icon="close" onPress={() => go({ contact: undefined })}>{t`Of one contact`}</Button>}
-      </div>
       {feed.problem !== null && feed.rows === undefined ? (
         <ProblemState problem={feed.problem} onRetry={feed.retry} />
       ) : feed.rows === undefined ? (
@@ -88,23 +95,36 @@ export function ConversionsPage() {
   );
 }
 
-/** The last 30 days, a currency each. */
-function Sums() {
-  const { t, i18n } = useLingui();
-  const totals = useData(Totals, {}).data?.conversionTotals.currencies ?? [];
-  if (totals.length === 0) return null;
+interface FiltersProps {
+  found: Asked;
+  zone: string;
+  onChange: (changes: Asked) => void;
+  onClear: (() => void) | undefined;
+}
+
+function Filters({ found, zone, onChange, onClear }: FiltersProps) {
+  const { t } = useLingui();
+  const { campaign, contact, order, since, until } = found;
+  const names = useData(FilterNames, { contact: contact ?? "", hasContact: contact !== undefined }).data;
+  const known = names?.campaigns.nodes ?? [];
+  const campaigns = campaign === undefined || known.some(({ id }) => id === campaign) ? known : [...known, { id: campaign, name: campaign }];
+  const of = names?.contact;
+  const who = of == null ? contact : [of.firstName, of.lastName].filter(Boolean).join(" ") || of.phone;
+  const day = (name: "since" | "until", value: string | undefined, label: string) => (
+    <Field label={label} type={"date" as "text"} className="min-w-0 flex-1 basis-36 sm:max-w-48" value={value ?? ""} onChange={(next) => onChange({ [name]: next || undefined })} />
+  );
   return (
-    <div className="mb-6 grid gap-4 sm:grid-cols-2 lg:grid-cols-3">
-      {totals.map(({ currency, conversions, net, attributed, attributedNet }) => (
-        <Card key={currency} title={t`The last 30 days, in ${currency}`}>
-          <p className="text-2xl font-semibold tabular">{revenueText(attributedNet, currency, i18n.locale)}</p>
-          <p className="text-sm text-muted">
-            <Trans>
-              <Count value={attributed} /> of <Count value={conversions} /> orders follow a message; all together are {revenueText(net, currency, i18n.locale)}.
-            </Trans>
-          </p>
-        </Card>
-      ))}
+    <div role="search" aria-label={t`Filters`} className="mb-4 flex flex-wrap items-end gap-3">
+      <SearchField label={t`Order number`} className="min-w-0 flex-1 basis-60 sm:max-w-96" placeholder={t`The whole id of an order`} maxLength={200} value={order ?? ""} onChange={(next) => onChange({ order: next || undefined })} />
+      <Select className="w-full sm:w-56" label={t`Campaign`} choices={[{ value: ALL, label: t`All` }, ...campaigns.map(({ id, name }) => ({ value: id, label: name }))]} value={campaign ?? ALL} onChange={(next) => onChange({ campaign: next === ALL ? undefined : next })} />
+      {day("since", since, t`From day (${zone})`)}
+      {day("until", until, t`To day (${zone})`)}
+      {contact !== undefined && (
+        <Button icon="close" onPress={() => onChange({ contact: undefined })}>
+          {t`Contact: ${who}`}
+        </Button>
+      )}
+      {onClear !== undefined && <Button look="quiet" onPress={onClear}>{t`Clear filters`}</Button>}
     </div>
   );
 }

@@ -6,7 +6,7 @@ import { shellRoute } from "@/shell/route";
 export const conversionsRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/conversions",
-  validateSearch: search({ campaign: text(), contact: text(), order: text() }),
+  validateSearch: search({ campaign: text(), contact: text(), order: text(), since: text(), until: text(), currency: text() }),
   component: lazyPage("conversions", () => import("./list"), "ConversionsPage"),
 });
 

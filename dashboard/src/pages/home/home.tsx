@@ -41,6 +41,7 @@ const Home = graphql(`
     everything: campaigns(first: 1) { totalCount }
     sending: campaigns(status: SENDING, first: 5) { nodes { ...RunningCampaign } }
     paused: campaigns(status: PAUSED, first: 5) { nodes { ...RunningCampaign } }
+    waiting: campaigns(status: PAUSED, first: 20) { nodes { id name pauseReason approval { state requestedBy } } }
     scheduled: campaigns(status: SCHEDULED, first: 5) { nodes { id name status scheduledAt } }
     flagged: inboundMessages(flagged: true, first: 1) { totalCount }
     webhooks(first: 20) { nodes { id url enabled disabledReason } }

@@ -1,8 +1,10 @@
 import { Trans, useLingui } from "@lingui/react/macro";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useRef, useState } from "react";
 import { newKey, useData } from "@/api/hooks";
 import { graphql } from "@/gql";
 import { unitsOf } from "@/pages/campaigns/draft";
+import { SnippetSelect } from "@/pages/templates/insert";
+import { TemplateTools } from "@/pages/templates/tools";
 import { useSettled } from "@/settled";
 import { Button } from "@/ui/button";
 import { Select, TextArea } from "@/ui/fields";
@@ -32,6 +34,7 @@ interface Props {
 
 export function AnswerBox({ to, variables, onSend }: Props) {
   const { t } = useLingui();
+  const box = useRef<HTMLDivElement>(null);
   const [body, setBody] = useState("");
   const [isManaging, setManaging] = useState(false);
   const { data } = useData(CannedList, {});
@@ -46,7 +49,7 @@ export function AnswerBox({ to, variables, onSend }: Props) {
     setBody("");
   };
   return (
-    <div id="answer" className="border-t border-line p-3">
+    <div id="answer" ref={box} className="border-t border-line p-3">
       <TextArea
         label={t`Answer`}
         value={body}
@@ -72,6 +75,10 @@ export function AnswerBox({ to, variables, onSend }: Props) {
           <Callout tone="warn">{preview.refusal.message}</Callout>
         </div>
       )}
+      <div className="mt-2 flex flex-wrap items-center gap-2">
+        <TemplateTools body={body} onChange={setBody} />
+        <SnippetSelect box={box} body={body} onChange={setBody} />
+      </div>
       <div className="mt-2 flex flex-wrap items-center gap-2">
         {canned.length > 0 && (
           <Select

@@ -9,7 +9,7 @@ export const inboxRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/inbox",
   validateSearch: search({ view: oneOf(VIEWS), q: text(), id: text(), about: flag() }),
-  component: lazyPage("inbox", () => import("./inbox"), "InboxPage"),
+  component: lazyPage("inbox", () => import("./inbox"), "InboxPage", ["templates"]),
 });
 
 export const inboxRoutes = [inboxRoute];

@@ -30,7 +30,7 @@ export const messagesRoute = createRoute({
     send: flag(),
     to: text(),
   }),
-  component: lazyPage("messages", () => import("./list"), "MessagesPage"),
+  component: lazyPage("messages", () => import("./list"), "MessagesPage", ["templates"]),
 });
 
 export const messagesRoutes = [messagesRoute];

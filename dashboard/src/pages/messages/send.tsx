@@ -1,5 +1,5 @@
 import { Trans, useLingui } from "@lingui/react/macro";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { useChange, useData } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { useSession } from "@/api/session";
@@ -7,6 +7,8 @@ import { graphql } from "@/gql";
 import { useOnce } from "@/once";
 import { unitsOf } from "@/pages/campaigns/draft";
 import { instantOf } from "@/pages/campaigns/times";
+import { SnippetSelect } from "@/pages/templates/insert";
+import { TemplateTools } from "@/pages/templates/tools";
 import { useSettled } from "@/settled";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
@@ -55,6 +57,7 @@ export function SendDialog({ to: given, onClose, onSent }: { to: string | undefi
   const send = useChange(Send);
   const [to, setTo] = useState(given ?? (livemode ? "" : SANDBOX_PHONE));
   const [from, setFrom] = useState("");
+  const box = useRef<HTMLDivElement>(null);
   const [body, setBody] = useState("");
   const [when, setWhen] = useState<"now" | "later">("now");
   const [at, setAt] = useState("");
@@ -95,7 +98,13 @@ export function SendDialog({ to: given, onClose, onSent }: { to: string | undefi
         <div className="min-w-0 space-y-4">
           {isUnplaced && <Callout tone="danger">{textOf(problem)}</Callout>}
           <Field label={t`To`} hint={t`A phone with its country code.`} value={to} onChange={setTo} error={errorOf("to")} inputMode="tel" autoFocus />
-          <TextArea label={t`Text`} value={body} onChange={setBody} maxLength={MOST} rows={5} error={errorOf("body")} tools={<span className="text-sm text-muted tabular">{`${body.length}/${MOST}`}</span>} />
+          <div ref={box}>
+            <TextArea label={t`Text`} value={body} onChange={setBody} maxLength={MOST} rows={5} error={errorOf("body")} tools={<span className="text-sm text-muted tabular">{`${body.length}/${MOST}`}</span>} />
+            <div className="mt-2 flex flex-wrap items-center gap-2">
+              <TemplateTools body={body} onChange={setBody} />
+              <SnippetSelect box={box} body={body} onChange={setBody} />
+            </div>
+          </div>
           {preview?.segments != null && <SegmentMeter segments={preview.segments} encoding={preview.encoding ?? "GSM7"} units={unitsOf(preview.parts.join(""), preview.encoding ?? "GSM7")} />}
           {preview?.suggestedBody != null && preview.segmentsSaved > 0 && (
             <Callout tone="warn" action={<Button size="small" icon="wand" onPress={() => setBody(preview.suggestedBody!)}>{t`Use plain characters`}</Button>}>

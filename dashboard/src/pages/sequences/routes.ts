@@ -32,7 +32,7 @@ export const sequenceRoute = createRoute({
 export const editSequenceRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/sequences/$id/edit",
-  component: lazyPage("sequences", () => import("./edit"), "EditSequencePage", ["contacts"]),
+  component: lazyPage("sequences", () => import("./edit"), "EditSequencePage", ["contacts", "templates"]),
 });
 
 export const sequenceRoutes = [sequencesRoute, newSequenceRoute, sequenceRoute, editSequenceRoute];

@@ -1,9 +1,10 @@
 // One step to write: its message, when it goes, and whom it is for.
 import { useLingui } from "@lingui/react/macro";
 import { useRef } from "react";
-import { insertAt } from "@/pages/campaigns/draft";
 import { GroupEditor } from "@/pages/contacts/conditions";
 import { newGroup, newHasTag, type Fields, type Group } from "@/pages/contacts/filter";
+import { InsertRow } from "@/pages/templates/insert";
+import { TemplateTools } from "@/pages/templates/tools";
 import { Button } from "@/ui/button";
 import { Checkbox, Field, Segmented, Select, TextArea } from "@/ui/fields";
 import { Card } from "@/ui/show";
@@ -87,26 +88,13 @@ function Body({ step, change, at }: Part) {
   const { t } = useLingui();
   const field = useRef<HTMLDivElement>(null);
   const used = step.body.length;
-  const insert = (variable: string) => {
-    const area = field.current?.querySelector("textarea");
-    if (!area) return;
-    const { text, cursor } = insertAt(step.body, area.selectionStart, area.selectionEnd, variable);
-    change({ body: text });
-    requestAnimationFrame(() => {
-      area.focus();
-      area.setSelectionRange(cursor, cursor);
-    });
-  };
+  const put = (body: string) => change({ body });
   return (
     <div ref={field}>
-      <TextArea label={t`Message`} rows={3} value={step.body} onChange={(body) => change({ body })} maxLength={MOST_BODY} tools={<span className="text-sm text-muted tabular">{`${used}/${MOST_BODY}`}</span>} error={at("body")} />
-      <div className="mt-2 flex flex-wrap items-center gap-2">
-        <span className="text-sm text-muted">{t`Insert`}</span>
-        {VARIABLES.map((each) => (
-          <Button key={each} size="small" className="font-mono" onPress={() => insert(each)}>
-            {each}
-          </Button>
-        ))}
+      <TextArea label={t`Message`} rows={3} value={step.body} onChange={put} maxLength={MOST_BODY} tools={<span className="text-sm text-muted tabular">{`${used}/${MOST_BODY}`}</span>} error={at("body")} />
+      <div className="mt-2 space-y-2">
+        <InsertRow box={field} body={step.body} onChange={put} variables={VARIABLES} hasSnippets />
+        <TemplateTools body={step.body} onChange={put} />
       </div>
       <div className="mt-3">
         <Checkbox isSelected={step.shortenLinks} onChange={(shortenLinks) => change({ shortenLinks })} hint={t`Clicks are counted, and later steps can ask for them.`}>

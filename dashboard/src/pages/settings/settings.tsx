@@ -28,6 +28,7 @@ export const WorkspaceFields = graphql(`
     contactWeeklyCap
     contactCapsCoverAll
     unreachableAfter
+    approvalThreshold
     clickWindowHours
     messageWindowHours
     lowBalanceThreshold

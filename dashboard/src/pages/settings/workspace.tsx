@@ -62,6 +62,7 @@ function useForm(workspace: Workspace) {
     contactWeeklyCap: t`Campaign messages a week to one person`,
     contactCapsCoverAll: t`Single messages count, too`,
     unreachableAfter: t`Skip a number after so many failures`,
+    approvalThreshold: t`Recipients above which a second person approves`,
     clickWindowHours: t`Hours in which a click counts for an order`,
     messageWindowHours: t`Hours in which a message counts for an order`,
     lowBalanceThreshold: t`Warn below so many credits`,
@@ -198,6 +199,7 @@ export function Sending({ workspace }: { workspace: Workspace }) {
         <NumberField label={t`Campaign messages a week to one person`} hint={t`Who got as many in 7 days is skipped. Empty: no cap.`} value={values.contactWeeklyCap} onChange={(value) => set("contactWeeklyCap", value)} error={errorOf("contactWeeklyCap")} isOff={isOff} />
         <Switch isSelected={values.contactCapsCoverAll} onChange={(on) => set("contactCapsCoverAll", on)} isDisabled={isOff} hint={t`Receipts and codes then count towards both caps, and are canceled beyond them.`}>{t`Single messages count, too`}</Switch>
         <NumberField label={t`Skip a number after so many failures`} hint={t`Campaigns then leave it out until it is heard of again. Empty: never.`} value={values.unreachableAfter} onChange={(value) => set("unreachableAfter", value)} error={errorOf("unreachableAfter")} isOff={isOff} />
+        <NumberField label={t`Recipients above which a second person approves`} hint={t`A campaign to more waits until another owner or admin approves it. Empty: never.`} value={values.approvalThreshold} onChange={(value) => set("approvalThreshold", value)} error={errorOf("approvalThreshold")} isOff={isOff} />
         <NumberField label={t`Hours in which a click counts for an order`} hint={t`An order counts for the campaign whose link its contact followed last. 0: never.`} value={values.clickWindowHours} onChange={(value) => set("clickWindowHours", value ?? 0)} error={errorOf("clickWindowHours")} isOff={isOff} isNeeded />
         <NumberField label={t`Hours in which a message counts for an order`} hint={t`Without a click, it counts for the last message that arrived. 0: never.`} value={values.messageWindowHours} onChange={(value) => set("messageWindowHours", value ?? 0)} error={errorOf("messageWindowHours")} isOff={isOff} isNeeded />
         <NumberField label={t`Warn below so many credits`} hint={t`Webhooks then hear credits.low.`} value={values.lowBalanceThreshold} onChange={(value) => set("lowBalanceThreshold", value ?? 0)} error={errorOf("lowBalanceThreshold")} isOff={isOff} isNeeded />

@@ -39,12 +39,12 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import segment_version
 from msvs.api.scope import find, scoped
+from msvs.api.text.kept_text import check_kept
 from msvs.api.text.phones import canonical
 from msvs.database import fetch, fetch_value
 from msvs.fields import VIPS, Request, Version, about, named
 from msvs.json_types import JSON, JSONObject
 from msvs.models import ContactList, OptInStatus, Segment
-from msvs.postgres_values import can_keep
 
 MAX_NAME = 200
 MAX_DEPTH = 8
@@ -514,9 +514,7 @@ def _refuse_unknown(node: Mapping[str, object], known: tuple[str, ...], param: s
 def _read_text(value: object, param: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_TEXT:
         raise InvalidRequest(f"{param} must be a string of 1 to {MAX_TEXT} characters.", param=param)
-    if not can_keep(value):
-        raise InvalidRequest(f"{param} must not contain NUL or lone surrogates.", param=param)
-    return value
+    return check_kept(value, param=param)
 
 
 def _read_choice(value: object, known: Mapping[str, object] | frozenset[str] | set[str], param: str) -> str:

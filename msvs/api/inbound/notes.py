@@ -11,8 +11,8 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import CONTACT_NOTE, MAX_NOTE
 from msvs.api.scope import find, scoped
+from msvs.api.text.kept_text import check_kept
 from msvs.models import Contact, ContactNote
-from msvs.postgres_values import can_keep
 
 
 async def add_note(ctx: Context, contact_id: UUID, body: str) -> ContactNote:
@@ -49,6 +49,4 @@ def read_text(text: str, *, param: str, maximum: int) -> str:
     found = text.strip()
     if not 1 <= len(found) <= maximum:
         raise InvalidRequest(f"{param} must have 1 to {maximum} characters.", param=param)
-    if not can_keep(found):
-        raise InvalidRequest(f"{param} must not contain NUL or lone surrogates.", param=param)
-    return found
+    return check_kept(found, param=param)

@@ -71,10 +71,10 @@ class _Source(NamedTuple):
     param: str
 
 
-def given_body(body: str | UnsetType) -> str:
-    """Return a body that is there. Raises InvalidRequest."""
+def given_body(body: str | UnsetType, param: str = "body") -> str:
+    """Return a body that is there. Raises InvalidRequest with `param`."""
     if body is UNSET:
-        raise InvalidRequest("Missing required parameter: body.", param="body", code=ErrorCode.PARAMETER_MISSING)
+        raise InvalidRequest(f"Missing required parameter: {param}.", param=param, code=ErrorCode.PARAMETER_MISSING)
     return body
 
 
@@ -136,11 +136,8 @@ async def _find_snippets(ctx: Context, names: set[str]) -> Mapping[str, str]:
 def _source(wanted: Wanted, templates: Mapping[UUID, str]) -> _Source:
     prefix = wanted.prefix
     if wanted.template_id is None:
-        if wanted.body is UNSET:
-            raise InvalidRequest(
-                f"Missing required parameter: {prefix}body.", param=f"{prefix}body", code=ErrorCode.PARAMETER_MISSING
-            )
-        return _Source(wanted.body, f"{prefix}body")
+        param = f"{prefix}body"
+        return _Source(given_body(wanted.body, param), param)
     param = f"{prefix}template_id"
     if wanted.body is not UNSET:
         raise InvalidRequest(f"Give {prefix}body or {param}, not both.", param=param)

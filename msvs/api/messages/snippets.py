@@ -15,6 +15,7 @@ from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import Resource, ShownVersion, moment, version_of
 from msvs.api.scope import find, scoped
+from msvs.api.text.kept_text import check_kept
 from msvs.api.text.rendering import MAX_BODY, read_template
 from msvs.api.text.snippets import (
     MAX_SNIPPET_NAME,
@@ -27,7 +28,6 @@ from msvs.api.text.templates import TemplateError
 from msvs.api.unit_of_work import save_unique
 from msvs.fields import ULID, Request, Version, about, named
 from msvs.models import Snippet, rows
-from msvs.postgres_values import can_keep
 
 NOUN = "snippet"
 
@@ -164,8 +164,7 @@ def _read_name(text: str) -> str:
 
 def _read_text(text: str) -> str:
     """Read the text of a snippet: space at its ends stays, braces are those of a body. Raises InvalidRequest."""
-    if not can_keep(text):
-        raise InvalidRequest("body must not contain NUL or lone surrogates.", param="body")
+    check_kept(text, param="body")
     if _includes_another(text):
         raise InvalidRequest("A snippet cannot include another snippet.", param="body", code=ErrorCode.TEMPLATE_INVALID)
     read_template(text)

@@ -13,19 +13,19 @@ from msvs.api import ids
 from msvs.api.contacts.details import MAX_NAME, read_name
 from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tag, read_tags
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
+from msvs.api.errors import Conflict, ErrorCode, check_version
 from msvs.api.messages.bodies import Body, check_body
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import Resource, ShownVersion, moment, optional_moment, version_of
 from msvs.api.scope import find, scoped
+from msvs.api.text.kept_text import check_kept
 from msvs.api.text.snippets import may_have_snippets, put_snippets, snippet_names
 from msvs.api.text.templates import compile_template
 from msvs.api.unit_of_work import save_unique
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.fields import ULID, Request, Version, about, named
 from msvs.models import MessageTemplate, rows
-from msvs.postgres_values import can_keep
 
 NOUN = "template"
 
@@ -193,9 +193,7 @@ async def delete_template(ctx: Context, id: UUID) -> None:
 
 
 async def _read_body(ctx: Context, text: str) -> str:
-    if not can_keep(text):
-        raise InvalidRequest("body must not contain NUL or lone surrogates.", param="body")
-    return await check_body(ctx, text)
+    return await check_body(ctx, check_kept(text, param="body"))
 
 
 def _read_tags(tags: Sequence[str] | None) -> list[str] | None:

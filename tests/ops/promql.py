@@ -1,4 +1,4 @@
-"""As much of Prometheus' query language as the alert rules use, over scrapes of /metrics."""
+"""As much of Prometheus' query language as alert rules and dashboards use, over scrapes of /metrics."""
 
 from __future__ import annotations
 
@@ -135,12 +135,28 @@ class _Query:
         token = self.take()
         if token[0].isdigit():
             return float(token)
+        kept = self._labels() if token == "sum" and self.peek == "by" else []
         if self.peek != "(":
             return self._select(token, self.at)
         self.take("(")
-        found = _sum(self.both()) if token == "sum" else self._over_time(token)
+        if token == "histogram_quantile":
+            quantile = float(self.take())
+            self.take(",")
+            found = _quantile(quantile, self.both())
+        else:
+            found = _sum(self.both(), kept) if token == "sum" else self._over_time(token)
         self.take(")")
         return found
+
+    def _labels(self) -> list[str]:
+        self.take("by")
+        self.take("(")
+        labels = [self.take()]
+        while self.peek == ",":
+            self.take()
+            labels.append(self.take())
+        self.take(")")
+        return labels
 
     def _over_time(self, function: str) -> Vector:
         select = self._selector(self.take())
@@ -181,8 +197,31 @@ def _without(labels: Labels, *names: str) -> Labels:
     return frozenset(pair for pair in labels if pair[0] not in names)
 
 
-def _sum(vector: Vector) -> Vector:
-    return {frozenset(): sum(vector.values())} if vector else {}
+def _sum(vector: Vector, kept: Sequence[str]) -> Vector:
+    sums: dict[Labels, float] = defaultdict(float)
+    for labels, value in vector.items():
+        sums[frozenset(pair for pair in labels if pair[0] in kept)] += value
+    return dict(sums)
+
+
+def _quantile(quantile: float, buckets: Vector) -> Vector:
+    """The quantile of each histogram, by the bounds of its buckets; none of what has no buckets."""
+    histograms: dict[Labels, list[tuple[float, float]]] = defaultdict(list)
+    for labels, count in buckets.items():
+        bound = dict(labels).get("le")
+        if bound is not None:
+            histograms[_without(labels, "le")].append((float(bound), count))
+    found = {}
+    for labels, counts in histograms.items():
+        lower, before = 0.0, 0.0
+        total = max(count for _, count in counts)
+        for bound, count in sorted(counts):
+            if count >= quantile * total:
+                share = (quantile * total - before) / (count - before) if count > before else 0.0
+                found[labels] = lower if bound == float("inf") else lower + (bound - lower) * share
+                break
+            lower, before = bound, count
+    return found
 
 
 def _reduce(function: str, values: Sequence[float], span: float) -> float:

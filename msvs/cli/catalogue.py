@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Place] = {
     "users": Place("users", "users", "Manage the people who log in."),
     "operators": Place("operators", "operators", "Manage the operators who sign in to /ops by name."),
     "keys": Place("keys", "keys", "Manage the API keys of a workspace."),
+    "tail": Place("tail", "tail", "Follow the events of a workspace live, with phones masked and without texts."),
     "consent": Place("consent", "consent", "Verify consent records; export or erase the data of a contact."),
     "secrets": Place("secrets", "secrets", "List and rotate the secret keys of the service."),
     "suppressions": Place("suppressions", "suppressions", "Import and export suppressed phone numbers."),

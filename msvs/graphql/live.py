@@ -167,6 +167,7 @@ class Feed:
         self._counts: Counter[UUID] = Counter()
         self._poller: asyncio.Task[None] | None = None
         self._polls = 0
+        self._read_at = 0.0
 
     @contextmanager
     def _counted(self, workspace_id: UUID) -> Iterator[None]:
@@ -307,7 +308,10 @@ class Feed:
     async def poll(self) -> None:
         """Read what is new and hand it out."""
         self._polls += 1
-        overlap = DEEP_OVERLAP if self._polls % DEEP_EVERY == 0 else OVERLAP
+        started = time.monotonic()
+        # After a gap, too: what began before it may have been committed in it.
+        is_deep = self._polls % DEEP_EVERY == 0 or started - self._read_at > OVERLAP.total_seconds()
+        overlap = DEEP_OVERLAP if is_deep else OVERLAP
         ready = [state for state in self._topics.values() if state.read_until is not None]
         for table in {state.topic.table for state in ready}:
             await self._poll_table(table, [state for state in ready if state.topic.table == table], overlap)
@@ -315,6 +319,7 @@ class Feed:
             for watched, progress in (await _read_progress(list(self._campaigns))).items():
                 for inbox in self._campaigns.get(watched, ()):
                     inbox.put(progress)
+        self._read_at = started
 
     async def _poll_table(self, table: str, states: Sequence[_Rows], overlap: timedelta) -> None:
         now = datetime.now(UTC)

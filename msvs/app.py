@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from msvs import database, garbage, logs, settings, start_checks
+from msvs import database, error_tracking, garbage, logs, settings, start_checks
 from msvs.api.accounts import auth, request_log, secret_keys
 from msvs.api.context import Services
 from msvs.api.credits import gateway
@@ -46,6 +46,7 @@ from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
 from msvs.http.request_log import noting
 from msvs.http.server import BACKLOG, server_config
+from msvs.http.traces import Traced
 from msvs.links.routes import link_routes
 from msvs.loops import new_runner
 from msvs.mailbox.routes import mailbox_routes
@@ -55,11 +56,12 @@ from msvs.ops.metrics import Metrics
 from msvs.ops.operator_sessions import tell_shared_password
 from msvs.ops.readiness import Readiness
 from msvs.ops.routes import ops_routes
-from msvs.ops.traffic import Observed, Traffic
+from msvs.ops.traffic import Observed, Traffic, template_of
 from msvs.rest_compat.openapi import openapi_routes
 from msvs.rest_compat.router import rest_routes
 from msvs.rest_compat.transfers import transfer_routes
 from msvs.settings import Settings, SettingsError
+from msvs.tracing import Tracing
 from msvs.twilio_compat.router import twilio_routes
 
 
@@ -70,8 +72,8 @@ def application() -> Starlette:
     return create_app(own)
 
 
-def create_app(settings: Settings, services: Services | None = None) -> Starlette:
-    """Return the application, with services of its own unless they are given.
+def create_app(settings: Settings, services: Services | None = None, tracing: Tracing | None = None) -> Starlette:
+    """Return the application, with services and traces of its own unless they are given.
 
     Raises SettingsError without a database.
     """
@@ -91,6 +93,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Limiter(settings.redis_url),
         Readiness(settings.database_url, settings.redis_url),
         Traffic(),
+        tracing or Tracing.from_settings(settings, "api"),
     )
     app = Application(
         routes=_routes(settings, parts),
@@ -128,6 +131,7 @@ class Parts:
     limiter: Limiter
     readiness: Readiness
     traffic: Traffic
+    tracing: Tracing | None
 
 
 def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
@@ -169,7 +173,9 @@ def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
 def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
     """Return what stands before every front, the outermost first."""
     trusted = settings.trusted_proxies
+    traced = [] if parts.tracing is None else [Middleware(Traced, tracing=parts.tracing, route_of=template_of)]
     return [
+        *traced,
         Middleware(
             Observed,
             traffic=parts.traffic,
@@ -216,6 +222,8 @@ async def _lifespan(app: Starlette, settings: Settings, parts: Parts) -> AsyncIt
             await gateway.close(services)
             await parts.limiter.close()
             await parts.readiness.close()
+            if parts.tracing is not None:
+                await asyncio.to_thread(parts.tracing.close)
 
 
 @asynccontextmanager
@@ -235,6 +243,11 @@ async def _watching(app: Starlette, settings: Settings, services: Services) -> A
 def serve(settings: Settings) -> None:
     """Serve the application until a signal ends it. Raises SettingsError."""
     logs.set_up(settings)
+    with error_tracking.tracking(settings, "api"):
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
     app = create_app(settings)
     server = uvicorn.Server(listening_config(app, settings))
     app.state.end = lambda: setattr(server, "should_exit", True)

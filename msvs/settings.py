@@ -354,6 +354,14 @@ class Settings:
         page="[Billing](billing.md)", is_secret=True)
     stripe_url: str | None = setting("MSVS_STRIPE_URL", None, "the address of the Stripe API, if not Stripe's own",
         partial(_url, schemes=("https", "http")), shown="`https://api.stripe.com`")
+    otel: bool | None = setting("MSVS_OTEL", None,
+        "`1` exports traces by OpenTelemetry; `0` does not", _flag,
+        shown="`1` where `OTEL_EXPORTER_OTLP_ENDPOINT` is set", page="[Traces](operations.md#traces)")
+    otel_endpoint: str | None = setting("OTEL_EXPORTER_OTLP_ENDPOINT", None,
+        "the address of the OTLP receiver of traces, by HTTP", partial(_url, schemes=("https", "http")),
+        shown="`http://localhost:4318`", page="[Traces](operations.md#traces)", is_secret=True)
+    sentry_dsn: str | None = setting("MSVS_SENTRY_DSN", None, "the DSN of the Sentry project to which errors are sent",
+        partial(_url, schemes=("https", "http")), page="[Errors](operations.md#errors)", is_secret=True)
     slow_query_ms: int = setting("MSVS_SLOW_QUERY_MS", 0,
         "logs each SQL statement that takes longer, in milliseconds, without its values; 0 for none",
         partial(_number, low=0, high=3_600_000), page="[Slow queries](operations.md#slow-queries)")
@@ -365,6 +373,11 @@ class Settings:
     def is_production(self) -> bool:
         """Whether development conveniences (http webhooks to loopback, GraphiQL) are off."""
         return self.environment == PRODUCTION
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether traces are exported."""
+        return self.otel_endpoint is not None if self.otel is None else self.otel
 
     @property
     def owner_url(self) -> str | None:

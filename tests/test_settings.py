@@ -63,6 +63,9 @@ READ = {
     "MSVS_STRIPE_KEY": (" rk_test_1 ", "stripe_key", "rk_test_1"),
     "MSVS_STRIPE_WEBHOOK_SECRETS": (f"{WHSEC}, {WHSEC}", "stripe_webhook_secrets", (WHSEC, WHSEC)),
     "MSVS_STRIPE_URL": ("http://127.0.0.1:9", "stripe_url", "http://127.0.0.1:9"),
+    "MSVS_OTEL": ("0", "otel", False),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("http://collector:4318", "otel_endpoint", "http://collector:4318"),
+    "MSVS_SENTRY_DSN": ("https://key@sentry.example/1", "sentry_dsn", "https://key@sentry.example/1"),
     "MSVS_SLOW_QUERY_MS": ("250", "slow_query_ms", 250),
     "MSVS_LOG_LEVEL": ("warning", "log_level", "WARNING"),
 }
@@ -125,6 +128,8 @@ def test_secrets_are_not_shown_with_the_other_settings() -> None:
         ("MSVS_SENDER_RATES", "100"),
         ("MSVS_MESSAGE_MONTHS", "0"),
         ("MSVS_SLOW_QUERY_MS", "-1"),
+        ("MSVS_OTEL", "yes"),
+        ("MSVS_SENTRY_DSN", "hunter2"),
     ],
 )
 def test_an_unusable_setting_is_named_by_its_variable(variable: str, value: str) -> None:

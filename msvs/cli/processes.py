@@ -186,7 +186,7 @@ def serve_api(settings: Settings, _arguments: Arguments) -> None:
 )
 def work(settings: Settings, arguments: Arguments) -> int:
     """Work on one queue until a signal ends it."""
-    from msvs import logs
+    from msvs import error_tracking, logs
     from msvs.workers import worker
 
     settings = with_engines(settings, owner=arguments.queue == "maintenance")
@@ -194,31 +194,34 @@ def work(settings: Settings, arguments: Arguments) -> int:
     logs.tell_start(settings, f"worker {arguments.queue}")
     if arguments.queue in BULK:
         os.nice(BULK_NICENESS)
-    return worker.work(settings, arguments.queue, burst=arguments.burst)
+    with error_tracking.tracking(settings, f"worker {arguments.queue}"):
+        return worker.work(settings, arguments.queue, burst=arguments.burst)
 
 
 @main_command("cron", ignores=RELOADS)
 def run_cron(settings: Settings, _arguments: Arguments) -> int:
     """Notify workers of what is due until a signal ends it."""
-    from msvs import logs
+    from msvs import error_tracking, logs
     from msvs.workers import cron
 
     settings = with_engines(settings)
     logs.set_up(settings)
     logs.tell_start(settings, "cron")
-    return cron.run(settings)
+    with error_tracking.tracking(settings, "cron"):
+        return cron.run(settings)
 
 
 @main_command("binds", ignores=RELOADS)
 def hold_binds(settings: Settings, _arguments: Arguments) -> int:
     """Hold carriers' binds, or stand by for them, until a signal ends it."""
-    from msvs import logs
+    from msvs import error_tracking, logs
     from msvs.workers import carrier_binds
 
     settings = with_engines(settings)
     logs.set_up(settings)
     logs.tell_start(settings, "binds")
-    return carrier_binds.run(settings)
+    with error_tracking.tracking(settings, "binds"):
+        return carrier_binds.run(settings)
 
 
 @main_command("engines", ignores=RELOADS)

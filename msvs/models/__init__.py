@@ -67,6 +67,7 @@ from msvs.models.sequences import (
 from msvs.models.syncs import ListSource, ListSync, SourceStatus, SyncStatus, SyncTrigger
 from msvs.models.tags import Tag
 from msvs.models.templates import MessageTemplate, Snippet
+from msvs.models.traces import KeptTrace
 from msvs.models.twilio import StatusCallback, TwilioMessage
 from msvs.models.users import (
     AccountToken,
@@ -132,6 +133,7 @@ __all__ = [
     "ImportStatus",
     "InboundMessage",
     "Invitation",
+    "KeptTrace",
     "Keyword",
     "LeaveReason",
     "LedgerEntry",

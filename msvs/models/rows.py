@@ -1281,6 +1281,25 @@ class InvitationRow(Protocol):
     def revoked_at(self) -> datetime | None: ...
 
 
+class KeptTraceRow(Protocol):
+    """A row of `traces`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def traceparent(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
 class KeywordRow(Protocol):
     """A row of `keywords`."""
 

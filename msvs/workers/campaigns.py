@@ -22,6 +22,7 @@ from msvs.api.unit_of_work import in_unit_of_work
 from msvs.workers import sequences
 from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
+from msvs.workers.traces import record_expansion
 
 CLEAR = 1000
 # What of a job's time may go into that, while other campaigns wait.
@@ -157,7 +158,7 @@ async def _expand(
 
 async def expand_once(services: Services, campaign_id: UUID, chunk: int) -> int:
     """Expand one chunk of a campaign, and finish its expansion with the last; return the messages made."""
-    now = await database.now()
+    now, began = await database.now(), time.time_ns()
     try:
         count = await in_unit_of_work(partial(audiences.expand_chunk, services, campaign_id, limit=chunk, now=now))
     except OverBudget as over:
@@ -165,6 +166,7 @@ async def expand_once(services: Services, campaign_id: UUID, chunk: int) -> int:
         return 0
     if count < chunk:
         await in_unit_of_work(partial(lifecycle.finish_expansion, campaign_id, await database.now()))
+    await record_expansion(campaign_id, count, began)
     return count
 
 

@@ -32,6 +32,7 @@ from msvs.carriers.virtual import VirtualCarrier
 from msvs.workers import stopping
 from msvs.workers.retrying import Failures, in_parts, is_away, is_stuck
 from msvs.workers.stopping import StopFlag
+from msvs.workers.traces import traced_hand_over
 
 T = TypeVar("T")
 
@@ -279,6 +280,7 @@ async def hand_over(
     """
     stop = stop or StopFlag()
     async with stop.limit():
+        traced = await traced_hand_over(claim)
         if claim.is_resend:
             claim, handed_at = await resending.begin_resend(claim)
         else:
@@ -294,7 +296,11 @@ async def hand_over(
         return
     submissions = _submissions(claim)
     began = time.monotonic()
+    if traced is not None:
+        traced.begin()
     answers = await submit(carrier, submissions, stop)
+    if traced is not None:
+        traced.end()
     if paces is not None:
         paces.learn(carrier.name, len(submissions), time.monotonic() - began)
     outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
@@ -302,6 +308,8 @@ async def hand_over(
         now = await _record(claim, outcomes, handed_at)
         if carrier.kind != VirtualCarrier.kind:
             await _watch(claim, answers, now)
+    if traced is not None:
+        traced.record(claim, outcomes)
 
 
 def _submissions(claim: Claim) -> list[Submission]:

@@ -74,6 +74,7 @@ RETENTION: Mapping[str, Retention] = {
         is_id=True,
     ),
     "preflights": Retention("preflights", "id", 7 * DAY, is_id=True),
+    "traces": Retention("traces", "id", 7 * DAY, is_id=True),
     "prefix_usage": Retention("prefix_usage", "hour", 2 * DAY),
     "sessions": Retention("sessions", "expires_at"),
     "idle_sessions": Retention("sessions", "last_seen_at", login_sessions.IDLE),

@@ -23,6 +23,7 @@ from msvs.carriers.registry import make_carriers
 from msvs.http_client import HttpClient
 from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
+from msvs.tracing import Tracing, using
 from msvs.workers.partitions import Upkeep
 from msvs.workers.stopping import StopFlag
 
@@ -51,6 +52,7 @@ class Runtime:
         self._recheck_at = 0.0
         # The job that runs, for its log lines.
         self.job: str | None = None
+        self._tracing = Tracing.from_settings(settings, "worker")
 
     def open(self) -> None:
         """Open everything; raises SettingsError where the settings name what does not exist."""
@@ -120,7 +122,7 @@ class Runtime:
         return self._runner.run(self._notifying(self._bounded(job)))
 
     async def _notifying(self, job: Coroutine[object, object, T]) -> T:
-        with notifier.notifying(self._notifier), bound_contextvars(job=self.job):
+        with notifier.notifying(self._notifier), bound_contextvars(job=self.job), using(self._tracing):
             return await job
 
     async def _bounded(self, job: Coroutine[object, object, T]) -> T:
@@ -135,6 +137,8 @@ class Runtime:
             self._notifier.close()
         if self._redis is not None:
             self._redis.close()
+        if self._tracing is not None:
+            self._tracing.close()
 
     async def _close(self) -> None:
         await self.http.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from msvs import database, present
 from msvs.api import ids
 from msvs.api.context import Services
 from msvs.api.crypto import Keyring, SecretUnreadable
+from msvs.api.dispatch import traces
 from msvs.api.unit_of_work import in_unit_of_work, unit_of_work
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.deliveries import (
@@ -35,6 +36,7 @@ from msvs.http_client import TOTAL_SECONDS, HttpClient, HttpError, parse_retry_a
 from msvs.workers.host_budgets import HostBudgets, host_of
 from msvs.workers.retrying import Failures, in_parts, is_away
 from msvs.workers.stopping import RECORD_SECONDS, StopFlag
+from msvs.workers.traces import WebhookPost
 
 log = structlog.get_logger(__name__)
 
@@ -146,6 +148,8 @@ class _Run:
         self._claimed = 0
         self._attempts = 0
         self._secrets: dict[str, str | None] = {}
+        # Message or campaign → the span that its webhooks are children of.
+        self._parents: dict[UUID, str] = {}
         self._tasks: asyncio.TaskGroup
         self._closed = False
         # Claiming: whether there may be more than was claimed, and what wakes the claimer.
@@ -209,6 +213,7 @@ class _Run:
             rows = await claim_deliveries(
                 limit=limit, per_endpoint=FIRST_AT_ONCE, room=room, now=now, endpoints=self._looks
             )
+        self._parents |= await traces.find(row.resource_id for row in rows)
         self._claimed += len(rows)
         self._more_elsewhere = len(rows) >= limit
         for row in rows:
@@ -311,14 +316,22 @@ class _Run:
         if not secrets:
             return [Post(at=present.now(), error=SECRET_UNREADABLE)]
         content = content_of(claimed)
-        posts = [await self._post(claimed[0], content, secrets)]
+        posts = [await self._traced_post(claimed, content, secrets)]
         status = posts[0].status
         # The document's verifier reads one signature alone, and may hold the other secret already.
         if len(secrets) > 1 and status is not None and 400 <= status < 500 and status not in NOT_ABOUT_SIGNATURES:
-            posts.append(await self._post(claimed[0], content, secrets[::-1]))
+            posts.append(await self._traced_post(claimed, content, secrets[::-1]))
         return posts
 
-    async def _post(self, claimed: ClaimedDelivery, content: Content, secrets: Sequence[str]) -> Post:
+    async def _traced_post(self, claimed: Sequence[ClaimedDelivery], content: Content, secrets: Sequence[str]) -> Post:
+        traced = WebhookPost(claimed, self._parents)
+        post = await self._post(claimed[0], content, secrets, traced.headers)
+        traced.end(post)
+        return post
+
+    async def _post(
+        self, claimed: ClaimedDelivery, content: Content, secrets: Sequence[str], more: Mapping[str, str]
+    ) -> Post:
         at = present.now()
         # The real time, also of a sandbox with a clock: who verifies a signature refuses one that is old.
         timestamp = int(present.real().timestamp())
@@ -327,6 +340,7 @@ class _Run:
             "User-Agent": USER_AGENT,
             "MSVS-Signature": signatures.signature_header(secrets, timestamp, content.body),
             **content.headers,
+            **more,
         }
         if claimed.standard_webhooks:
             headers |= signatures.standard_headers(secrets, content.id, timestamp, content.body)

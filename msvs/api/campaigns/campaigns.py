@@ -12,6 +12,7 @@ import msgspec
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
+from msvs import tracing
 from msvs.api import ids
 from msvs.api.campaigns import approvals, audiences, previews
 from msvs.api.campaigns.audiences import Members
@@ -42,7 +43,7 @@ from msvs.api.credits import caps, credits, rates
 from msvs.api.credits.caps import DAILY_CAP_REACHED
 from msvs.api.credits.rates import Rates
 from msvs.api.dispatch import campaign_stats as tallies
-from msvs.api.dispatch import halting
+from msvs.api.dispatch import halting, traces
 from msvs.api.dispatch.campaign_events import record_campaign_event
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.new_messages import NewMessage
@@ -601,6 +602,8 @@ async def _launch(
     members = await _check_credits(ctx, campaign, workspace, found_rates) if starts_now and ctx.livemode else None
     campaign.status = CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED
     await approvals.hold_at_launch(ctx, campaign, workspace, now)
+    if (trace := tracing.traceparent()) is not None:
+        await traces.keep(ctx.workspace_id, ctx.livemode, {campaign.id: trace})
     if starts_now:
         notify_after_commit(WorkQueue.CAMPAIGNS)
     return members

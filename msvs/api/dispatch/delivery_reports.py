@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from time import time_ns
 from typing import Protocol
 from uuid import UUID
 
-from msvs.api.dispatch import open_months
+from msvs import tracing
+from msvs.api import ids
+from msvs.api.dispatch import open_months, traces
 from msvs.api.dispatch.open_months import within
 from msvs.api.dispatch.outcomes import capture_live, note_opt_outs, note_sent
 from msvs.api.dispatch.reachability import note_deliveries, note_failures
@@ -80,6 +83,7 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
     """Apply delivery reports in the current transaction. Return how many changed their message."""
     if not reports:
         return 0
+    began = time_ns()
     await prove_sent([report.message_id for report in reports], now)
     # The first report of a message counts: what comes after it in the same batch is a duplicate or late.
     first = {report.message_id: report for report in reversed(reports)}
@@ -102,7 +106,24 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
         changed += await _record(EventType.MESSAGE_FAILED, rows, now)
         await note_opt_outs(rows, now)
         await note_failures(rows, now)
+    await _trace(first, began)
     return changed
+
+
+async def _trace(reports: Mapping[UUID, DeliveryReport], began: int) -> None:
+    """Write down a span for each report whose message is traced."""
+    active = tracing.active()
+    if active is None:
+        return
+    for message_id, parent in (await traces.find(reports)).items():
+        report = reports[message_id]
+        about: tracing.Attributes = {
+            "msvs.message_id": ids.encode_id(ids.MESSAGE, message_id),
+            "msvs.delivered": report.is_delivered,
+            "msvs.error_code": report.code,
+        }
+        failure = None if report.is_delivered else report.code or "carrier_rejected"
+        active.record("delivery report", tracing.Kind.CONSUMER, parent, about, began=began, failure=failure)
 
 
 class _Message(Protocol):

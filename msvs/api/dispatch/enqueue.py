@@ -9,10 +9,11 @@ from uuid import UUID
 
 import msgspec
 
-from msvs import present
+from msvs import present, tracing
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
+from msvs.api.dispatch import traces
 from msvs.api.dispatch.batching import Batcher
 from msvs.api.dispatch.new_messages import NewLink, NewMessage
 from msvs.api.dispatch.short_links import insert_links
@@ -152,6 +153,7 @@ def make_single(
         # A key has no role.
         is_by_user=ctx.role is not None,
         links=links,
+        trace=tracing.traceparent(),
     )
 
 
@@ -196,7 +198,13 @@ async def _write_due(ctx: Context, message: NewMessage) -> None:
 
 
 async def _schedule(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewMessage]) -> None:
+    await _keep_traces(workspace_id, livemode, new_messages)
     await execute(SCHEDULE, workspace_id, livemode, 0, *_columns(new_messages))
+
+
+async def _keep_traces(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewMessage]) -> None:
+    """Keep traces before their messages, which a worker may take at once where they are a transaction of their own."""
+    await traces.keep(workspace_id, livemode, {each.id: each.trace for each in new_messages if each.trace is not None})
 
 
 def _columns(new_messages: Sequence[NewMessage]) -> list[object]:
@@ -242,6 +250,7 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
     if livemode:
         values.append([ids.new_id() for _ in new_messages])
         values.append([credits.message_reference(message.id) for message in new_messages])
+    await _keep_traces(workspace_id, livemode, new_messages)
     is_ahead = new_messages[0].due_at > present.real() + SKEW
     sandbox = AHEAD if is_ahead else SANDBOX
     paid = await fetch_row(_Paid, LIVE if livemode else sandbox, *values)

@@ -56,6 +56,8 @@ class NewMessage:
     is_by_user: bool = False
     variant: int | None = None
     links: tuple[NewLink, ...] = ()
+    # The traceparent of its request, where that is traced.
+    trace: str | None = None
     # What its event shows of it, once that is written.
     shown: MessageResource | None = None
 

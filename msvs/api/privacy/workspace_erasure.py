@@ -31,6 +31,7 @@ OF_READINGS = """reading_id IN (
 ERASED: Mapping[str, str] = {
     "status_callbacks": OWN,
     "twilio_messages": OWN,
+    "traces": OWN,
     "virtual_signals": OWN,
     "short_links": OWN,
     "campaign_recipients": OF_CAMPAIGNS,

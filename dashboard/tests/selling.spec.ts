@@ -51,6 +51,8 @@ test("templates and snippets: written once, used in a campaign, an answer and a 
   await dialog.getByLabel("Text").evaluate((area: HTMLTextAreaElement) => area.setSelectionRange(3, 3));
   await dialog.getByRole("button", { name: "{firstName|there}" }).click();
   await expect(dialog.getByLabel("Text")).toHaveValue("Hi {firstName|there}, the cart closes tonight. ");
+  // The cursor follows what was inserted a moment later.
+  await expect.poll(() => dialog.getByLabel("Text").evaluate((area: HTMLTextAreaElement) => area.selectionStart)).toBe("Hi {firstName|there}".length);
   await dialog.getByLabel("Text").press("End");
   await dialog.getByRole("button", { name: /Insert a snippet/ }).click();
   await page.getByRole("option", { name: `sign-${stamp}` }).click();

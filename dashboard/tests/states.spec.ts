@@ -44,7 +44,6 @@ async function makeThings(page: Page): Promise<Place[]> {
     { name: "sequence's editor", path: `/sequences/${at(sequence)}/edit` },
     { name: "templates", path: "/templates", filtered: "/templates?q=nothing%20of%20this%20name" },
     { name: "snippets", path: "/templates?tab=snippets" },
-    { name: "conversions", path: "/conversions", filtered: "/conversions?order=nothing-of-this-id" },
     { name: "inbox", path: "/inbox", filtered: "/inbox?q=nobody%20says%20this" },
     { name: "thread", path: `/inbox?id=${contact!.id}&about=1` },
     { name: "flagged", path: "/inbox?view=flagged" },

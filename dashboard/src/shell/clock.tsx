@@ -45,7 +45,7 @@ export function SandboxClock() {
         onPointerEnter={() => void load()}
         onFocus={() => void load()}
         onClick={() => setOpen(true)}
-        className="ml-1 inline-flex items-center gap-1.5 rounded bg-surface px-2 py-0.5 text-text hover:bg-sunken"
+        className="inline-flex items-center gap-1.5 rounded bg-surface px-2 py-0.5 text-text hover:bg-sunken"
       >
         <Icon name="clock" className={classes("size-4", moves && "animate-pulse text-brand")} />
         {clock === null ? t`Clock` : <Time at={clock.now} style="full" />}

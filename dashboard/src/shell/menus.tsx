@@ -87,7 +87,7 @@ export function ModeStripe() {
   const { livemode } = useSession();
   if (livemode) return null;
   return (
-    <section aria-label={t`Mode`} className="stripes px-4 py-1.5 text-center text-sm font-medium">
+    <section aria-label={t`Mode`} className="stripes flex flex-wrap items-center justify-center gap-x-2 gap-y-1 px-4 py-1.5 text-center text-sm font-medium">
       <span className="rounded bg-surface/75 px-2 py-0.5 text-text">
         <Trans>Sandbox: nothing reaches a real phone, and nothing costs.</Trans>
       </span>

@@ -71,7 +71,7 @@ export function ConversionsPage() {
         lead={t`What your contacts bought, and the message that led to it.`}
         actions={<ButtonLink to="/exports/new" search={{ kind: "conversions", ...(campaign === undefined ? {} : { campaign }) }}>{t`Export`}</ButtonLink>}
       />
-      <Filters found={found} zone={zone} onChange={go} onClear={isFiltered ? clear : undefined} />
+      <Filters found={found} zone={zone} onChange={go} onClear={isFiltered && feed.rows?.length !== 0 ? clear : undefined} />
       {isSummed && <Revenue days={days} campaign={campaign} currency={found.currency} onCurrency={(currency) => go({ currency })} />}
       {!isFiltered && <Shops />}
       {feed.problem !== null && feed.rows === undefined ? (

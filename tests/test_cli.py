@@ -139,7 +139,20 @@ async def test_logs_say_who_ran_a_command(env: dict[str, str]) -> None:
 
 # What changes nothing of the service's: it shows, checks, exports, runs a process or writes a file.
 READS = {
-    *("run", "api", "worker", "cron", "binds", "engines", "schema", "settings", "packs", "database roles", "doctor"),
+    *(
+        "run",
+        "api",
+        "worker",
+        "cron",
+        "binds",
+        "engines",
+        "schema",
+        "settings",
+        "packs",
+        "database roles",
+        "doctor",
+        "tail",
+    ),
     *("carriers", "carriers check", "carriers unread", "routes list", "senders list", "workspaces list", "users list"),
     *("operators list", "operators log", "keys list", "consent export", "consent verify", "secrets list"),
     *("suppressions export", "credits balance", "credits purchases", "rates list"),

@@ -242,6 +242,7 @@ test("first use: every page of an empty workspace says what it is for, with one 
     ["/segments", /New segment/],
     ["/suppressions", /Suppress a phone/],
     ["/keywords", /keyword/i],
+    ["/conversions", /Add a shop/],
     ["/imports", /Import|file/i],
     ["/exports", /New export/],
     ["/connections", /Connect a service/],

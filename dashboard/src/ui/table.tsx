@@ -2,7 +2,7 @@
 import { useLingui } from "@lingui/react/macro";
 import { columnVisibilityFeature, createColumnHelper, tableFeatures, useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
+import { memo, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from "react";
 import { Button as AriaButton, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 import { Button } from "./button";
 import { classes } from "./classes";
@@ -67,6 +67,61 @@ function download(name: string, content: string) {
   URL.revokeObjectURL(url);
 }
 
+/** What a row does; the newest of each, so that a row that stays as it is need not be drawn again. */
+interface Acts<Row> {
+  hear: (event: KeyboardEvent, row: Row) => void;
+  toggle: (key: string) => void;
+  open: ((row: Row) => void) | undefined;
+  setActive: (index: number) => void;
+}
+
+interface RowProps<Row> {
+  id: string;
+  index: number;
+  row: Row;
+  /** Those that are shown. */
+  columns: readonly TableColumn<Row>[];
+  isActive: boolean;
+  /** Undefined where rows are not chosen. */
+  isChosen: boolean | undefined;
+  hasBox: boolean;
+  isOpened: boolean;
+  padding: string;
+  acts: RefObject<Acts<Row>>;
+}
+
+function DrawnRow<Row>({ id, index, row, columns, isActive, isChosen, hasBox, isOpened, padding, acts }: RowProps<Row>) {
+  const { t } = useLingui();
+  return (
+    <tr
+      data-row={index}
+      aria-rowindex={index + 1}
+      {...(isChosen === undefined ? {} : { "aria-selected": isChosen })}
+      tabIndex={isActive ? 0 : -1}
+      onFocus={() => acts.current.setActive(index)}
+      onKeyDown={(event) => acts.current.hear(event, row)}
+      onClick={(event) => {
+        if (!(event.target as Element).closest("a, button, input, label")) acts.current.open?.(row);
+      }}
+      className={classes("outline-offset-[-2px] [&:last-child>td]:border-0", isOpened && "cursor-pointer", isChosen ? "bg-brand-soft" : "hover:bg-sunken")}
+    >
+      {hasBox && (
+        <td className="border-b border-line pl-4">
+          <input type="checkbox" tabIndex={-1} className="size-4 accent-brand" aria-label={t`Select`} checked={isChosen ?? false} onChange={() => acts.current.toggle(id)} />
+        </td>
+      )}
+      {columns.map((column) => (
+        <td key={column.id} className={classes("border-b border-line px-4 align-middle max-sm:px-3 max-sm:[&_time]:whitespace-normal", padding, column.isNumber && "text-right tabular", column.className)}>
+          {column.cell(row)}
+        </td>
+      ))}
+    </tr>
+  );
+}
+
+// While a table scrolls, only the rows that come into view are drawn.
+const TableRow = memo(DrawnRow) as typeof DrawnRow;
+
 export function DataTable<Row>(props: TableProps<Row>) {
   const { label, rows, columns, rowKey, onOpen, selected, onSelect, totalCount, hasMore = false, onMore, isLoading = false, fileName, tools } = props;
   const { t } = useLingui();
@@ -114,7 +169,7 @@ export function DataTable<Row>(props: TableProps<Row>) {
     setMoving(false);
   }, [active, isMoving, items]);
 
-  const shown = columns.filter(({ id }) => columnVisibility[id] !== false);
+  const shown = useMemo(() => columns.filter(({ id }) => columnVisibility[id] !== false), [columns, columnVisibility]);
   const byId = new Map(columns.map((each) => [each.id, each]));
   const width = shown.length + (onSelect === undefined ? 0 : 1);
   const toggle = (key: string) => {
@@ -137,6 +192,8 @@ export function DataTable<Row>(props: TableProps<Row>) {
       toggle(rowKey(row));
     }
   };
+  const acts = useRef<Acts<Row>>({ hear, toggle, open: onOpen, setActive });
+  acts.current = { hear, toggle, open: onOpen, setActive };
   const areAll = selected !== undefined && rows.length > 0 && rows.every((row) => selected.has(rowKey(row)));
   const padding = isDense ? "py-2" : "py-3.5";
   return (
@@ -213,33 +270,19 @@ export function DataTable<Row>(props: TableProps<Row>) {
               const row = drawn[index]!;
               const isChosen = selected?.has(row.id) ?? false;
               return (
-                <tr
+                <TableRow
                   key={row.id}
-                  data-row={index}
-                  aria-rowindex={index + 1}
-                  {...(selected === undefined ? {} : { "aria-selected": isChosen })}
-                  tabIndex={index === Math.min(active, drawn.length - 1) ? 0 : -1}
-                  onFocus={() => setActive(index)}
-                  onKeyDown={(event) => hear(event, row.original)}
-                  onClick={(event) => {
-                    if (onOpen !== undefined && !(event.target as Element).closest("a, button, input, label")) onOpen(row.original);
-                  }}
-                  className={classes("outline-offset-[-2px] [&:last-child>td]:border-0", onOpen !== undefined && "cursor-pointer", isChosen ? "bg-brand-soft" : "hover:bg-sunken")}
-                >
-                  {onSelect !== undefined && (
-                    <td className="border-b border-line pl-4">
-                      <input type="checkbox" tabIndex={-1} className="size-4 accent-brand" aria-label={t`Select`} checked={isChosen} onChange={() => toggle(row.id)} />
-                    </td>
-                  )}
-                  {row.getVisibleCells().map((cell) => {
-                    const column = byId.get(cell.column.id)!;
-                    return (
-                      <td key={cell.id} className={classes("border-b border-line px-4 align-middle max-sm:px-3 max-sm:[&_time]:whitespace-normal", padding, column.isNumber && "text-right tabular", column.className)}>
-                        {column.cell(row.original)}
-                      </td>
-                    );
-                  })}
-                </tr>
+                  id={row.id}
+                  index={index}
+                  row={row.original as Row}
+                  columns={shown}
+                  isActive={index === Math.min(active, drawn.length - 1)}
+                  isChosen={selected === undefined ? undefined : isChosen}
+                  hasBox={onSelect !== undefined}
+                  isOpened={onOpen !== undefined}
+                  padding={padding}
+                  acts={acts}
+                />
               );
             })}
             {below > 0 && (

@@ -163,10 +163,13 @@ async def clean(find_filled: str, redis_client: Redis) -> None:
     """
     owner = Owner.connection
     if filled := [row.name for row in await owner.fetch(find_filled)]:
-        async with owner.transaction():
-            await owner.execute(MAY_EMPTY)
-            for name in filled:
-                await owner.execute(f"DELETE FROM {name}")
+        # In one go: there and back for each table took longer than what is deleted.
+        deleting = (f"DELETE FROM {name}" for name in filled)
+        try:
+            await owner.execute("; ".join(("BEGIN", MAY_EMPTY, *deleting, "COMMIT")))
+        except BaseException:
+            await owner.execute("ROLLBACK")
+            raise
     redis_client.flushdb()
 
 

@@ -34,6 +34,7 @@ def defaults() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", PROCESSES)
 def test_no_process_ends_by_them(clean: None, database: str, engines: Engines, tmp_path: Path, command: str) -> None:
     carriers = tmp_path / "carriers.toml"

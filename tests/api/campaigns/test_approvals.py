@@ -346,7 +346,7 @@ async def test_the_same_values_and_another_name_ask_for_nothing(team: Team) -> N
 
 
 async def test_a_change_and_an_approval_at_once_of_one_that_is_held(team: Team) -> None:
-    for _ in range(8):
+    for _ in range(3):
         await ListMember.all().delete()
         team.listed = await make_list(team.owner, [await make_contact(team.owner) for _ in range(3)], name="Three")
         await Message.all().delete()

@@ -52,7 +52,7 @@ export function SnippetSelect(of: Props) {
   if (snippets.length === 0) return null;
   return (
     <Select
-      className="w-40"
+      className="w-32"
       label={t`Insert a snippet`}
       hideLabel
       placeholder={t`Snippets`}

@@ -8,16 +8,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import pkgutil
 import sys
 from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import msvs.api
-import msvs.workers
+import msvs
 from chaos import mutations
-from msvs import cli, database
+from msvs import cli, database, present
 
 # Environment variable of the proxy's port → of the engine's URL.
 PROXIED = {"CHAOS_POSTGRESQL_PORT": "DATABASE_URL", "CHAOS_VALKEY_PORT": "REDIS_URL"}
@@ -33,13 +32,12 @@ def main() -> int:
     for port, url in PROXIED.items():
         if port in os.environ:
             os.environ[url] = through(os.environ[url], int(os.environ[port]))
-    modules = _load()
     if "CHAOS_LEASE" in os.environ:
         shorten_leases(float(os.environ["CHAOS_LEASE"]))
     if "CHAOS_IDLE" in os.environ:
         _set(database, "LIMITS", {**database.LIMITS, "idle_in_transaction_session_timeout": os.environ["CHAOS_IDLE"]})
     if options.skew:
-        skew_clock(modules, timedelta(seconds=options.skew))
+        skew_clock(timedelta(seconds=options.skew))
     if options.mutation:
         mutations.MUTATIONS[options.mutation].apply()
     return cli.main(options.arguments)
@@ -63,7 +61,7 @@ def shorten_leases(seconds: float) -> None:
     _set(webhooks, "HELD_SECONDS", max(seconds, 5.0) / 2)
 
 
-def skew_clock(modules: list[Any], skew: timedelta) -> None:
+def skew_clock(skew: timedelta) -> None:
     """Have the service's own modules read a clock that is wrong by `skew`."""
 
     class SkewedMeta(type):
@@ -75,19 +73,19 @@ def skew_clock(modules: list[Any], skew: timedelta) -> None:
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + skew
 
-    found = [module for module in modules if getattr(module, "datetime", None) is datetime]
-    if not found:
-        raise RuntimeError("no module reads the clock by datetime: the skew would have no effect")
-    for module in found:
-        module.datetime = Skewed
+    for module in map(importlib.import_module, clocked_modules()):
+        _set(module, "datetime", Skewed)
 
 
-def _load() -> list[Any]:
-    return [
-        importlib.import_module(f"{package.__name__}.{info.name}")
-        for package in (msvs.api, msvs.workers)
-        for info in pkgutil.iter_modules(package.__path__)
-    ]
+def clocked_modules() -> list[str]:
+    """Return the names of the service's modules that read the clock. Raises RuntimeError without `msvs.present`."""
+    root = Path(msvs.__file__).parent
+    paths = [path for path in sorted(root.rglob("*.py")) if not path.is_relative_to(root / "docs")]
+    reading = [path for path in paths if "datetime.now(" in path.read_text("utf-8")]
+    names = [".".join(path.relative_to(root.parent).with_suffix("").parts) for path in reading]
+    if present.__name__ not in names:
+        raise RuntimeError("the present time is read by no datetime.now: the skew would have no effect")
+    return names
 
 
 def _set(module: Any, name: str, value: object) -> None:

@@ -117,13 +117,13 @@ def _step_twice() -> None:
     steps = _module("msvs.api.campaigns.sequence_steps")
     _replace(steps, "TAKE_DUE", "FOR UPDATE SKIP LOCKED", "")
     _replace(steps, "WRITE_MOVES", "$6::varchar[])", "$6::varchar[]) ON CONFLICT DO NOTHING")
-    find_facts = steps._find_facts
+    find_facts = steps.find_facts
 
     async def slow(*values: Any) -> Any:
         await asyncio.sleep(0.2)
         return await find_facts(*values)
 
-    steps._find_facts = slow
+    steps.find_facts = slow
 
 
 def _step_skipped() -> None:
@@ -140,7 +140,7 @@ def _step_skipped() -> None:
 def _winner_ignored() -> None:
     """The rest of an audience gets the first variant as well as the winner."""
     audiences = _module("msvs.api.campaigns.audiences")
-    groups = audiences._groups
+    groups = audiences.group_by_content
 
     def split(contents: Any, recipients: Any, winner: int | None) -> Any:
         if winner is None:
@@ -149,7 +149,7 @@ def _winner_ignored() -> None:
         parts = ((contents[0], -1, recipients[:half]), (contents[1], -2, recipients[half:]))
         return [(replace(content, variant=variant), part) for content, variant, part in parts if part]
 
-    audiences._groups = split
+    audiences.group_by_content = split
 
 
 def _rest_not_booked() -> None:

@@ -535,7 +535,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
     if not recipients:
         return 0
     chunks: list[tuple[_Chunk, Sequence[Row]]] = []
-    for content, group in _groups(contents, recipients, campaign.winner):
+    for content, group in group_by_content(contents, recipients, campaign.winner):
         senders = await choose_senders(services, campaign, group, content.sender)
         chunks.append((_Chunk(campaign, content, Regions.of(campaign), senders, now, services.link_days), group))
     columns = MESSAGE_COLUMNS if campaign.ab_test is None else VARIANT_COLUMNS
@@ -549,7 +549,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
     return len(recipients)
 
 
-def _groups(
+def group_by_content(
     contents: Sequence[Content], recipients: Sequence[Row], winner: int | None
 ) -> Sequence[tuple[Content, Sequence[Row]]]:
     """Return the recipients of each content: all of them, those of each variant, or all for the winner."""

@@ -195,7 +195,9 @@ REPLIED = """EXISTS (
 )"""
 
 
-class _Facts(Protocol):
+class Facts(Protocol):
+    """What decides about the step of one enrollment, and its contact."""
+
     enrollment_id: UUID
     id: UUID
     phone: str
@@ -246,7 +248,7 @@ class _Batch:
         self,
         row: SequenceEnrollmentRow,
         version: Published,
-        contact: _Facts,
+        contact: Facts,
         *,
         message_id: UUID | None = None,
         code: str | None = None,
@@ -287,8 +289,8 @@ async def _take(
     """Decide on the same step of several enrollments, and write its messages."""
     definition = version.definition
     step = definition.steps[number]
-    facts = await _find_facts(ctx, version, step, group)
-    sending: dict[UUID, tuple[SequenceEnrollmentRow, _Facts]] = {}
+    facts = await find_facts(ctx, version, step, group)
+    sending: dict[UUID, tuple[SequenceEnrollmentRow, Facts]] = {}
     for row in group:
         contact = facts.get(row.id)
         if contact is None:
@@ -323,9 +325,10 @@ async def _take(
         batch.leave(row, LeaveReason.CONTACT_DELETED)
 
 
-async def _find_facts(
+async def find_facts(
     ctx: Context, version: Published, step: SequenceStep, group: Sequence[SequenceEnrollmentRow]
-) -> dict[UUID, _Facts]:
+) -> dict[UUID, Facts]:
+    """Find what decides about each contact of a group: whether it has its goal, and whether the step is for it."""
     values: list[object] = [
         ctx.workspace_id,
         ctx.livemode,
@@ -344,7 +347,7 @@ async def _find_facts(
             parts.append(compiled.sql)
             values += compiled.values
         condition = " AND ".join(parts) or "true"
-    rows = await fetch(_Facts, FIND_FACTS.format(goal=goal, condition=condition), *values)
+    rows = await fetch(Facts, FIND_FACTS.format(goal=goal, condition=condition), *values)
     return {row.enrollment_id: row for row in rows}
 
 

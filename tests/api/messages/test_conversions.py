@@ -440,6 +440,9 @@ async def test_attribution_reads_the_contact_alone(
     other = await factories.make_contact(ctx)
     campaign = await make_campaign(ctx)
     await make_messages(ctx, 20_000, "sent", contact_id=other.id)
+    # In the same month, also on its first day: what PostgreSQL knows of a month with a single contact fits no other.
+    for _ in range(12):
+        await deliver(ctx, await factories.make_contact(ctx), ago=timedelta())
     for hours in range(1, 6):
         await deliver(ctx, maria, ago=hours * HOUR, kind="campaign", campaign_id=campaign.id)
     await db.execute(FILL_LINKS, ctx.workspace_id, ctx.livemode, maria.id)

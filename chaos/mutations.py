@@ -119,9 +119,9 @@ def _step_twice() -> None:
     _replace(steps, "WRITE_MOVES", "$6::varchar[])", "$6::varchar[]) ON CONFLICT DO NOTHING")
     find_facts = steps.find_facts
 
-    async def slow(*values: Any) -> Any:
+    async def slow(*values: Any, **named: Any) -> Any:
         await asyncio.sleep(0.2)
-        return await find_facts(*values)
+        return await find_facts(*values, **named)
 
     steps.find_facts = slow
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msvs import database as db
+from msvs.api.accounts.auth import KnownKeys
 from msvs.api.accounts.clocks import (
     KNOWN_AFTER,
     AdvanceTestClock,
@@ -43,6 +44,7 @@ class Clocks:
     async def ripen(self, ctx: Context) -> None:
         """Bring a new clock to where it begins, as if every process knew of it."""
         await SandboxClock.filter(workspace_id=ctx.workspace_id).update(created_at=await db.now() - KNOWN_AFTER * 2)
+        SERVICES.keep(KnownKeys).forget()
         await self.work()
 
     async def advance(self, ctx: Context, **by: float) -> SandboxClockRow:

@@ -289,7 +289,7 @@ async def _take(
     """Decide on the same step of several enrollments, and write its messages."""
     definition = version.definition
     step = definition.steps[number]
-    facts = await find_facts(ctx, version, step, group)
+    facts = await find_facts(version, step, group, ctx=ctx)
     sending: dict[UUID, tuple[SequenceEnrollmentRow, Facts]] = {}
     for row in group:
         contact = facts.get(row.id)
@@ -326,7 +326,7 @@ async def _take(
 
 
 async def find_facts(
-    ctx: Context, version: Published, step: SequenceStep, group: Sequence[SequenceEnrollmentRow]
+    version: Published, step: SequenceStep, group: Sequence[SequenceEnrollmentRow], *, ctx: Context
 ) -> dict[UUID, Facts]:
     """Find what decides about each contact of a group: whether it has its goal, and whether the step is for it."""
     values: list[object] = [

@@ -130,7 +130,7 @@ async def test_an_expansion_writes_what_one_message_at_a_time_would(
         draft = audiences.make_message(seen, recipient, content, Regions.of(workspace), {}, NOW)
         assert draft.links == ()
         for name in draft.__slots__:
-            assert name in ("id", "links", "shown") or getattr(message, name) == getattr(draft, name), name
+            assert name in ("id", "links", "shown", "trace") or getattr(message, name) == getattr(draft, name), name
         assert (message.opted_out, message.attempt_count, message.carrier) == (False, 0, None)
         event = events[message.id]
         assert event.data == msgspec.json.encode(message_resource(message)).decode()

@@ -251,9 +251,11 @@ def _connect(redis_url: str) -> Redis:
 
 
 def _allowance(rate: Rate, cost: int, taken: bool, tokens: float, now: float) -> Allowance:
+    # Of a refused request fewer are left than it costs, also where their number was rounded up on its way.
+    left = math.floor(tokens) if taken else min(math.floor(tokens), cost - 1)
     return Allowance(
         limit=rate.per_second,
-        remaining=max(0, math.floor(tokens)),
+        remaining=max(0, left),
         reset_epoch=math.ceil(now + (rate.capacity - tokens) / rate.per_second),
         retry_after=None if taken else max(1, math.ceil((cost - tokens) / rate.per_second)),
     )

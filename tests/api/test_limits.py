@@ -235,3 +235,16 @@ async def test_takes_at_once_are_answered_as_one_after_the_other(limiter: Limite
     assert refused[-1].retry_after is not None
     assert answers[-1].remaining == CAPACITY - 1
     assert float(await redis.hget(f"msvs:rate:requests:{busy}", "tokens") or "nan") < 3
+
+
+async def test_a_refused_request_is_told_of_fewer_tokens_than_it_costs(
+    limiter: Limiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis tells numbers in six digits: 0.9999997 tokens as 1.000000."""
+
+    async def rounded(**_: object) -> object:
+        return [(0, b"1.000000", b"1777665614.000000")]
+
+    monkeypatch.setattr(limiter, "script", rounded)
+    answer = await limiter.take(uuid4())
+    assert (answer.remaining, answer.retry_after) == (0, 1)

@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -133,6 +134,10 @@ def work(session: Session) -> None:
         eventually(lambda: session.call("GET", attempts)[1]["data"])
 
 
+# The path of a request that named a key, as the request log has it.
+LOGGED = "/v1/messages/msvs_test_•••"
+
+
 def misplace(session: Session) -> None:
     """Keys and texts where they do not belong; each is refused."""
     key = session.service.test_key
@@ -227,6 +232,12 @@ def test_a_whole_run_leaks_nothing(service: Service) -> None:
     assert [match for pattern in patterns() for match in pattern.findall(written)] == []
 
     rows = asyncio.run(dump(database_url(service)))
+    # The request log is written each second.
+    until = time.monotonic() + 30
+    while LOGGED not in rows and time.monotonic() < until:
+        time.sleep(0.2)
+        rows = asyncio.run(dump(database_url(service)))
+    assert LOGGED in rows
     assert MARK in rows
     assert PHONES[0] in rows
     assert service.test_key[-4:] in rows

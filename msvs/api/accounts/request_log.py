@@ -20,6 +20,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import scoped
 from msvs.database import copy_rows
+from msvs.logs import mask
 from msvs.models import ApiRequest
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,8 @@ WRITE_SECONDS = 1.0
 MAX_WAITING = 20_000
 BATCH = 2000
 MAX_PATH = 200
+# What a path that may have a key, a secret or a phone in it has in any case; most have none of these.
+MASKED_SIGNS = ("msvs_", "whsec_", "+")
 # How long after its request's id an entry may have been noted.
 LONGEST_REQUEST = timedelta(hours=1)
 
@@ -179,5 +182,7 @@ def _requests(ctx: Context, **conditions: Unpack[Conditions]) -> QuerySet[ApiReq
 
 
 def _stored(path: str) -> str:
-    """Return a path as it is kept: cut, and without what no text column takes."""
+    """Return a path as it is kept: cut, and without keys, secrets, phones and what no text column takes."""
+    if any(sign in path for sign in MASKED_SIGNS):
+        path = mask(path)
     return path[:MAX_PATH].encode(errors="replace").decode().replace("\0", "\ufffd")

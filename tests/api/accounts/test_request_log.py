@@ -71,6 +71,16 @@ async def test_any_path_can_be_kept(ctx: Context) -> None:
     assert await paths(ctx) == [("/v1/\ufffd?" + "x" * 300)[: request_log.MAX_PATH]]
 
 
+async def test_a_key_or_a_phone_in_a_path_is_not_kept(ctx: Context) -> None:
+    kept = RequestLog()
+    key = f"msvs_{'test'}_{'7' * 32}"
+    for last in (key, f"whsec_{'a' * 40}", "+14155550123"):
+        note(kept, by_key(ctx), path=f"/v1/messages/{last}")
+    assert await kept.write() == 3
+    assert await paths(ctx) == ["/v1/messages/+1415•••0123", "/v1/messages/whsec_•••", "/v1/messages/msvs_test_•••"]
+    assert await paths(ctx, path=f"/v1/messages/{key}") == ["/v1/messages/msvs_test_•••"]
+
+
 async def test_what_cannot_be_written_waits(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = RequestLog()
     for number in range(5):

@@ -27,6 +27,7 @@ from msvs.api.errors import ApiError, ErrorCode, InvalidRequest, RateLimited
 from msvs.api.messages import export_jobs
 from msvs.api.resources import CampaignStats
 from msvs.api.scope import scoped
+from msvs.api.webhooks.event_tail import DEEP_EVERY, DEEP_OVERLAP, OVERLAP
 from msvs.database import Row, fetch
 from msvs.models import ContactImport, Export, ListSync
 
@@ -35,11 +36,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 POLL_SECONDS = 1.0
-# An id is made before its row is committed. Each poll looks again at ids as old as this,
-OVERLAP = timedelta(seconds=5)
-# and every so many polls at those as old as a transaction may be.
-DEEP_OVERLAP = timedelta(seconds=60)
-DEEP_EVERY = 5
 
 MAX_QUEUE = 2000
 MAX_SUBSCRIPTIONS = 100

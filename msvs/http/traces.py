@@ -8,10 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from msvs.api import ids
 from msvs.http.middleware import CALLER, ERROR_CODE, REQUEST_ID, STATUS
+from msvs.http.templates import PROBES
 from msvs.tracing import Kind, Span, Tracing, read_traceparent, using
-
-# Machines ask for them every few seconds.
-PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
 
 
 class Traced:

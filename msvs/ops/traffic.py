@@ -12,7 +12,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import get_contextvars, unbind_contextvars
 
-from msvs.http.templates import ROUTE_PATH
+from msvs.http.templates import PROBES, ROUTE_PATH
 from msvs.ops.metric_families import MetricFamily, Sample
 
 log = structlog.get_logger(__name__)
@@ -20,8 +20,6 @@ log = structlog.get_logger(__name__)
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 # Upper bounds in seconds; what took longer is in the last, which has none.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# Asked every few seconds by machines: worth a line only when refused.
-PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
 UNKNOWN = "unknown"
 CLIENT_GONE = 499
 

@@ -112,13 +112,16 @@ async def record_expansion(campaign_id: UUID, messages: int, began: int) -> None
 
 
 class WebhookPost:
-    """The spans of one post to a webhook: one for each of its events whose message or campaign is traced."""
+    """The spans of one post to a webhook: one for each of its events whose message or campaign is traced.
 
-    def __init__(self, claimed: Sequence[ClaimedDelivery], parents: Mapping[UUID, str]) -> None:
+    `parents` are found by endpoint and event.
+    """
+
+    def __init__(self, claimed: Sequence[ClaimedDelivery], parents: Mapping[tuple[UUID, UUID], str]) -> None:
         active = tracing.active()
         self._spans: list[Span] = []
         for row in claimed:
-            parent = None if row.resource_id is None else parents.get(row.resource_id)
+            parent = parents.get((row.endpoint_id, row.id))
             if active is not None and parent is not None:
                 self._spans.append(active.begin("webhook", Kind.CLIENT, parent, _about(row)))
 

@@ -148,8 +148,8 @@ class _Run:
         self._claimed = 0
         self._attempts = 0
         self._secrets: dict[str, str | None] = {}
-        # Message or campaign → the span that its webhooks are children of.
-        self._parents: dict[UUID, str] = {}
+        # Endpoint and event of a claimed delivery → the span that its posts are children of.
+        self._parents: dict[tuple[UUID, UUID], str] = {}
         self._tasks: asyncio.TaskGroup
         self._closed = False
         # Claiming: whether there may be more than was claimed, and what wakes the claimer.
@@ -213,7 +213,10 @@ class _Run:
             rows = await claim_deliveries(
                 limit=limit, per_endpoint=FIRST_AT_ONCE, room=room, now=now, endpoints=self._looks
             )
-        self._parents |= await traces.find(row.resource_id for row in rows)
+        parents = await traces.find(row.resource_id for row in rows)
+        for row in rows:
+            if row.resource_id is not None and (parent := parents.get(row.resource_id)) is not None:
+                self._parents[row.endpoint_id, row.id] = parent
         self._claimed += len(rows)
         self._more_elsewhere = len(rows) >= limit
         for row in rows:
@@ -300,6 +303,8 @@ class _Run:
         endpoint.in_flight -= 1
         endpoint.posted -= len(claimed)
         self._claimed -= len(claimed)
+        for row in claimed:
+            self._parents.pop((row.endpoint_id, row.id), None)
         self._posts.discard(asyncio.current_task())
         if not self._closed:
             self._release(host)

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
+from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.dispatch import admission, claims, delivery_reports, expired_leases, open_months, routing
 from msvs.api.dispatch.delivery_reports import DeliveryReport
@@ -222,7 +223,7 @@ async def test_a_message_of_a_month_ahead_or_of_none_widens_the_range(ctx: Conte
 
 async def test_a_range_names_whole_months(database: str) -> None:
     found = open_months.months_of(
-        [open_months.floor(moment) for moment in (await month(-1) + timedelta(days=9), await month(0))]
+        [ids.id_at(moment) for moment in (await month(-1) + timedelta(days=9), await month(0))]
     )
     assert found == IdRange(await month(-1), await month(1))
     low, high = [await db.fetch_value("SELECT id_floor($1::timestamptz)", await month(ahead)) for ahead in (-1, 1)]
@@ -234,10 +235,7 @@ async def test_a_range_names_whole_months(database: str) -> None:
 
 def test_ids_that_are_no_times_lie_anywhere() -> None:
     """A carrier's callback names a message as it likes."""
-    assert (
-        open_months.months_of([UUID(int=(1 << 128) - 1), open_months.floor(datetime(2026, 5, 4, tzinfo=UTC))])
-        == EVERYWHERE
-    )
+    assert open_months.months_of([UUID(int=(1 << 128) - 1), ids.id_at(datetime(2026, 5, 4, tzinfo=UTC))]) == EVERYWHERE
     assert open_months.months_of([]) == EVERYWHERE
     assert open_months.within("{in_months} {in_attempts}", [UUID(int=(1 << 128) - 1)]) == "true true"
     assert open_months.months_of([UUID(int=0)]) == IdRange(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from msvs import present
-from msvs.api.dispatch.open_months import IdRange, floor
+from msvs.api.dispatch.open_months import IdRange
+from msvs.api.ids import id_at
 
 # What is handed over later than this after it was made is found by an index of its own (messages_handed_late).
 PROMPT = timedelta(days=1)
@@ -35,5 +36,5 @@ def messages_since(contact: str, since: datetime, parameter: str) -> str:
         return SINCE.format(contact=contact, since=parameter, recent="true", older="false")
     day = (since - PROMPT - MARGIN).replace(hour=0, minute=0, second=0, microsecond=0)
     return SINCE.format(
-        contact=contact, since=parameter, recent=IdRange(day).of("m"), older=f"m.id < '{floor(day)}'::uuid"
+        contact=contact, since=parameter, recent=IdRange(day).of("m"), older=f"m.id < '{id_at(day)}'::uuid"
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from msvs.api.ids import id_at
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.database import now as clock
@@ -38,7 +39,7 @@ class IdRange:
         has no statistics of yet, for so few rows that it reads the whole month to find a batch by its ids.
         """
         bounds = ((">=", self.since), ("<", self.until))
-        found = (f"{table}.id {sign} ANY (ARRAY['{floor(day)}'::uuid])" for sign, day in bounds if day is not None)
+        found = (f"{table}.id {sign} ANY (ARRAY['{id_at(day)}'::uuid])" for sign, day in bounds if day is not None)
         return " AND ".join(found) or "true"
 
 
@@ -108,11 +109,6 @@ def recent(moment: datetime, message_ids: Iterable[UUID] = ()) -> IdRange:
     named = months_of(message_ids).since
     since = _month_start(moment - MARGIN)
     return IdRange(since if named is None else min(since, named))
-
-
-def floor(moment: datetime) -> UUID:
-    """Return what lies below every id made from this time on; no id is older than 1970."""
-    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)
 
 
 async def find_open_months() -> int:

@@ -51,7 +51,7 @@ class EventTail:
             await self._begin(started)
         self._looks += 1
         is_deep = self._looks % DEEP_EVERY == 0 or started - self._until > OVERLAP
-        low = _id_at(self._until - (DEEP_OVERLAP if is_deep else OVERLAP))
+        low = ids.id_at(self._until - (DEEP_OVERLAP if is_deep else OVERLAP))
         new = [id for id in await self._ids(low) if id not in self._seen]
         for start in range(0, len(new), READ_EVENTS):
             part = new[start : start + READ_EVENTS]
@@ -60,7 +60,7 @@ class EventTail:
                 yield row
         self._read_until = started
         if is_deep:
-            floor = _id_at(started - DEEP_OVERLAP)
+            floor = ids.id_at(started - DEEP_OVERLAP)
             self._seen = {id for id in self._seen if id > floor}
 
     @property
@@ -71,7 +71,7 @@ class EventTail:
     async def _begin(self, started: datetime) -> None:
         """Note what is there already, so that only what comes after it is new."""
         if self._after is None:
-            self._seen = set(await self._ids(_id_at(started - DEEP_OVERLAP)))
+            self._seen = set(await self._ids(ids.id_at(started - DEEP_OVERLAP)))
             self._read_until = started
         else:
             self._seen = {self._after}
@@ -85,8 +85,3 @@ class EventTail:
             if len(page) < READ_IDS:
                 return found
             low = page[-1].id
-
-
-def _id_at(moment: datetime) -> UUID:
-    """Return the lowest id that can have been made at that time."""
-    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)

@@ -1763,6 +1763,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=events.list_,
         query=ListEvents,
         response=ListOf[EventResource],
+        errors=(NotFound,),
     ),
     Endpoint(
         method="GET",

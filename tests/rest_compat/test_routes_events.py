@@ -511,3 +511,8 @@ async def test_resending_to_a_webhook_that_is_not_there_is_404(api: httpx.AsyncC
     event = await post(api, f"/v1/webhooks/{webhook}/test", 200)
     response = await api.post(f"/v1/events/{event['id']}/resend", json={"webhook_id": f"whk_{SOME}"})
     assert code(response) == (404, "resource_missing", "webhook_id")
+
+
+async def test_events_of_a_webhook_that_is_not_there(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/v1/events", params={"webhook_id": "whk_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "after_seq": 1})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (404, "webhook_id")

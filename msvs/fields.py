@@ -131,6 +131,8 @@ class RequestField:
     default: object
     description: str | None
     ref: Ref | None
+    # Of a number, the least and the most that it may be, where they are told.
+    bounds: tuple[int | None, int | None] = (None, None)
 
     @property
     def request(self) -> type[msgspec.Struct] | None:
@@ -163,6 +165,7 @@ def _request_field(field: msgspec.structs.FieldInfo) -> RequestField:
         field.default if field.default_factory is msgspec.NODEFAULT else None,
         _description(field.type),
         next((each for each in told if isinstance(each, Ref)), None),
+        (_limit(field.type, "minimum"), _limit(field.type, "maximum")),
     )
 
 
@@ -197,6 +200,12 @@ def example_of(struct: type[msgspec.Struct]) -> dict[str, object]:
 
 def _description(kind: object) -> str | None:
     return next((meta.description for meta in _metas(kind) if meta.description is not None), None)
+
+
+def _limit(kind: object, word: str) -> int | None:
+    """Return what a word of JSON Schema says of a type, if that is an integer."""
+    told = [(meta.extra_json_schema or {}).get(word) for meta in _metas(kind)]
+    return next((limit for limit in told if isinstance(limit, int)), None)
 
 
 def _examples(kind: object) -> list[object]:

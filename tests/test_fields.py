@@ -34,6 +34,11 @@ class _Asked(Request, frozen=True):
     is_new: bool = False
 
 
+class _Counted(Request, frozen=True):
+    rows: Annotated[int, about("How many.", minimum=1, maximum=2**53)] | None = None
+    others: Annotated[int, about("How many others.", minimum=0)] = 0
+
+
 class _Shape(msgspec.Struct):
     plain: Annotated[str, about("A plain value.", example="a", maxLength=5)]
     phone: Phone | None = None
@@ -65,6 +70,10 @@ def test_a_request_tells_each_front_of_its_fields() -> None:
         RequestField("entry", "entry", _Entry, False, True, False, None, "An entry.", None),
         RequestField("is_new", "is_new", bool, False, False, False, False, None, None),
     )
+
+
+def test_a_request_tells_what_its_numbers_may_be() -> None:
+    assert [field.bounds for field in request_fields(_Counted)] == [(1, 2**53), (0, None)]
 
 
 def test_the_example_of_a_body_is_made_of_those_of_its_fields() -> None:

@@ -320,7 +320,9 @@ def _members(kind: type) -> Sequence[object]:
 
 
 BOOLEANS = {"true": True, "false": False}
-_whole = re.compile(r"-?[0-9]{1,9}").fullmatch
+_integer = re.compile(r"-?[0-9]+").fullmatch
+# An integer of as many digits is read, and of as many as the largest one that its parameter may be.
+INTEGER_DIGITS = 9
 # An entry of an object, such as metadata[order].
 _entry = re.compile(r"([^\[\]]+)\[(.+)\]", re.DOTALL).fullmatch
 
@@ -338,9 +340,7 @@ def parse_query(query: bytes, type: type[S]) -> S:
             continue
         values[name] = text
         if known is not None and known.kind is int:
-            if not _whole(text):
-                raise InvalidRequest(f"{name} must be an integer.", param=name)
-            values[name] = int(text)
+            values[name] = _read_integer(text, known)
         if known is not None and known.kind is bool:
             if text not in BOOLEANS:
                 raise InvalidRequest(f"{name} must be true or false.", param=name)
@@ -348,6 +348,22 @@ def parse_query(query: bytes, type: type[S]) -> S:
         if known is not None and known.is_list:
             values[name] = text.split(",")
     return convert(values, type)
+
+
+def _read_integer(text: str, field: RequestField) -> int:
+    """Read an integer within the bounds that are declared of its parameter. Raises InvalidRequest."""
+    name = field.encoded_name
+    least, most = field.bounds
+    digits = max(INTEGER_DIGITS, len(str(most or 0)))
+    if not _integer(text) or len(text.removeprefix("-")) > digits:
+        raise InvalidRequest(f"{name} must be an integer of at most {digits} digits.", param=name)
+    value = int(text)
+    if (least is not None and value < least) or (most is not None and value > most):
+        ends = " and ".join(
+            f"{word} {end}" for word, end in (("at least", least), ("at most", most)) if end is not None
+        )
+        raise InvalidRequest(f"{name} must be {ends}.", param=name, code=ErrorCode.PARAMETER_OUT_OF_RANGE)
+    return value
 
 
 def _object_of(name: str, fields: Mapping[str, RequestField]) -> tuple[str, str] | None:

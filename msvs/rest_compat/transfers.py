@@ -33,7 +33,7 @@ READS_FILES = (Permission.EXPORTS_READ, *chain.from_iterable(export_jobs.PERMISS
 class PutPart(Request, frozen=True, kw_only=True):
     """Where a part of a file belongs."""
 
-    offset: Annotated[int, about("How many bytes stand before it.", minimum=0)]
+    offset: Annotated[int, about("How many bytes stand before it.", minimum=0, maximum=2**53)]
     last: Annotated[Literal["true", "false"], about("Whether the file ends with it.")] = "false"
 
 

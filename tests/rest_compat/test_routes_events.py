@@ -20,7 +20,7 @@ from msvs.api.context import Context
 from msvs.api.messages.clicks import Click, record_clicks
 from msvs.api.resources import campaign_version
 from msvs.api.unit_of_work import in_unit_of_work, unit_of_work
-from msvs.api.webhooks.events import EventType
+from msvs.api.webhooks.events import MAX_SEQUENCE, EventType
 from msvs.connectors.base import ConnectorError, CredentialsRefused
 from msvs.http_client import HttpClient
 from msvs.models import Campaign, ListSource, Role, ShortLink, WebhookEndpoint, Workspace
@@ -516,3 +516,9 @@ async def test_resending_to_a_webhook_that_is_not_there_is_404(api: httpx.AsyncC
 async def test_events_of_a_webhook_that_is_not_there(api: httpx.AsyncClient) -> None:
     answer = await api.get("/v1/events", params={"webhook_id": "whk_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "after_seq": 1})
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "webhook_id")
+
+
+async def test_a_number_of_a_webhooks_event_has_as_many_digits_as_the_document_says(api: httpx.AsyncClient) -> None:
+    webhook = await subscribe(api)
+    answer = await api.get("/v1/events", params={"webhook_id": webhook, "after_seq": MAX_SEQUENCE})
+    assert (answer.status_code, answer.json()["data"]) == (200, [])

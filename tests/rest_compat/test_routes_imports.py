@@ -92,6 +92,8 @@ async def test_a_file_in_parts(api: httpx.AsyncClient) -> None:
 
     assert code(await api.post(path, json={"offset": 7, "content": content})) == (409, "import_offset_wrong", "offset")
     assert code(await api.post(path, json={"offset": 0, "content": "%"})) == (400, "parameter_invalid", "content")
+    assert code(await api.post(path, json={"offset": 0, "content": "", "last": True})) == (409, "import_state", None)
+    assert (await post(api, path, 200, offset=0, content=""))["file_size"] == 0
     row = await post(api, path, 200, offset=0, content=content, last=True)
     assert (row["status"], row["file_size"]) == ("queued", len(FILE))
     assert (await post(api, f"/v1/imports/{row['id']}/cancel", 200))["status"] == "canceled"

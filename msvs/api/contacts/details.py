@@ -28,18 +28,23 @@ INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u061c") 
 }
 
 
+def has_controls(text: str) -> bool:
+    """Return whether a text holds a control character, or half of a pair of surrogates."""
+    return not text.isprintable() and any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
 def read_name(text: str, *, param: str, maximum: int = MAX_NAME) -> str:
     """Read a name of 1 to `maximum` characters, of which one prints, and none is a control character.
 
     Raises InvalidRequest.
     """
-    has_controls = any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
-    is_blank = not text.strip() if has_controls else not is_visible(text)
+    is_controlled = has_controls(text)
+    is_blank = not text.strip() if is_controlled else not is_visible(text)
     if is_blank or len(text) > maximum:
         raise InvalidRequest(
             f"{param} must have from 1 to {maximum} characters.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
-    if has_controls:
+    if is_controlled:
         raise InvalidRequest(f"{param} must not contain control characters.", param=param)
     return text
 
@@ -55,10 +60,11 @@ READERS: Mapping[str, Callable[[str], str]] = {"email": read_email, "timezone": 
 def read_detail(column: str, text: str) -> str:
     """Read what is told for a column of a contact; what a contact is found by has no spaces at its edges.
 
-    Raises InvalidRequest.
+    No e-mail address has a control character, not even at its edge. Raises InvalidRequest.
     """
     read = READERS.get(column)
-    text = trim(text) if column in FOUND_BY else text
+    is_trimmed = column in FOUND_BY and not (column == "email" and has_controls(text))
+    text = trim(text) if is_trimmed else text
     return read_name(text, param=column) if read is None else read(text)
 
 
@@ -91,7 +97,7 @@ def merge_attributes(current: Mapping[str, object], changes: Mapping[str, object
     """Attributes with changes, of which null removes one. Raises InvalidRequest."""
     merged = dict(current)
     for key, value in changes.items():
-        if not 1 <= len(key) <= MAX_ATTRIBUTE_KEY or any(unicodedata.category(c) in ("Cc", "Cs") for c in key):
+        if not 1 <= len(key) <= MAX_ATTRIBUTE_KEY or has_controls(key):
             raise InvalidRequest(
                 f"A key of attributes must have from 1 to {MAX_ATTRIBUTE_KEY} characters, none of them a control"
                 " character.",

@@ -482,6 +482,8 @@ async def add_bytes(ctx: Context, id: UUID, offset: int, content: bytes, *, last
         await execute(INSERT_CHUNK, id, row.file_size, content)
         row.file_size += len(content)
     if last:
+        if row.file_size == 0:
+            raise _conflict("The file has no content yet: add some before its last part, or with it.")
         await _finish_upload(row)
     else:
         await row.save(update_fields=["file_size", "updated_at"])

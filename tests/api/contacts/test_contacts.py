@@ -592,6 +592,9 @@ async def test_what_a_contact_is_found_by_has_no_spaces_at_its_edges(ctx: Contex
     assert (changed.id, changed.email) == (made.id, "ana@example.com")
     changed = await update(ctx, changed, external_id=" c-2 ", email="\ufeffbia@example.com")
     assert (changed.email, changed.external_id) == ("bia@example.com", "c-2")
+    for email in ("\nbia@example.com", "bia@example.com\x1f"):
+        with pytest.raises(InvalidRequest, match="The e-mail address is not valid"):
+            await update(ctx, changed, email=email)
     assert await find(ctx, external_id="c-2 ") == await find(ctx, email=" BIA@example.com ") == [PHONE]
 
 

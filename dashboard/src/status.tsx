@@ -28,8 +28,19 @@ const MESSAGE_TONES: Record<MessageStatus, Tone> = {
 };
 const OPT_IN_TONES: Record<OptInStatus, Tone> = { UNKNOWN: "neutral", PENDING: "info", OPTED_IN: "good", OPTED_OUT: "danger" };
 
-export function useStatusNames() {
-  const { t } = useLingui();
+interface StatusNames {
+  campaigns: Record<CampaignStatus, string>;
+  messages: Record<MessageStatus, string>;
+  optIns: Record<OptInStatus, string>;
+}
+
+// Of each language, made once: each row of a table asks for one of them.
+const made = new WeakMap<object, StatusNames>();
+
+export function useStatusNames(): StatusNames {
+  const { t, i18n } = useLingui();
+  const known = made.get(i18n);
+  if (known !== undefined) return known;
   const campaigns: Record<CampaignStatus, string> = {
     DRAFT: t`Draft`,
     SCHEDULED: t`Scheduled`,
@@ -52,7 +63,9 @@ export function useStatusNames() {
     SKIPPED: t`Skipped`,
   };
   const optIns: Record<OptInStatus, string> = { UNKNOWN: t`Unknown`, PENDING: t`Pending`, OPTED_IN: t`Opted in`, OPTED_OUT: t`Opted out` };
-  return { campaigns, messages, optIns };
+  const names = { campaigns, messages, optIns };
+  made.set(i18n, names);
+  return names;
 }
 
 export function CampaignBadge({ status }: { status: CampaignStatus }) {

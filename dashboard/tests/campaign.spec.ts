@@ -61,6 +61,8 @@ test("a campaign: compose, preview, launch, watch live, books", async ({ page })
   await rest(page, "POST", "/test/inbound", { from: recipient, body: "Is it tonight?" });
   await page.getByRole("button", { name: /^Replies/ }).click();
   await expect(rows).toHaveCount(1);
+  await expect(rows.first()).toContainText("Is it tonight?");
+  await checkPage(page);
   await rows.first().focus();
   await page.keyboard.press("Enter");
   await expect(page.getByRole("log")).toContainText("Is it tonight?");

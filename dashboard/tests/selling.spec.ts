@@ -175,7 +175,7 @@ test("approval: asked for in the review, decided by a second person", async ({ p
   await look(page, "approval-setting");
 
   const list = `Approved ${stamp}`;
-  await makeList(page, list, 5);
+  const listed = await makeList(page, list, 5);
   const name = `To many ${stamp}`;
   await page.goto("/dashboard/campaigns/new");
   await page.getByLabel("Name").fill(name);
@@ -216,13 +216,32 @@ test("approval: asked for in the review, decided by a second person", async ({ p
   await look(page, "approval-rejected");
   await card.getByRole("button", { name: "Ask again" }).click();
   await expect(card.getByText("Waits for approval")).toBeVisible();
+
+  // Whom it goes to has changed since it was asked for: who decides sees it.
+  const later = await rest(page, "POST", "/contacts", { phone: `+1646555${String(stamp).slice(-4)}`, first_name: "Late", opt_in: { source: "web_form", ip: "203.0.113.7" } });
+  await rest(page, "POST", `/lists/${listed}/contacts`, { contact_ids: [later["id"]] });
   await second.reload();
+  await expect(decide.getByText("Its audience has grown since: 6 people now, 5 when it was asked for.", { exact: false })).toBeVisible();
+  await look(second, "approval-drift");
+
+  // Somebody pauses it by hand: it can still be changed, and waits for a hand once it is approved.
+  const id = /cmp_\w+/.exec(page.url())![0];
+  await rest(page, "POST", `/campaigns/${id}/pause`);
+  await page.reload();
+  await page.getByRole("link", { name: "Edit" }).click();
+  await page.getByLabel("What people read").fill("Doors open at 9pm. Reply STOP to opt out.");
+  await look(page, "approval-edit");
+  await page.getByRole("button", { name: "Save and close" }).click();
+  await expect(card.getByText("it goes to 6 recipients.")).toBeVisible();
+  await second.reload();
+  await expect(decide.getByText("Its audience has grown since", { exact: false })).toHaveCount(0);
   await decide.getByLabel("Comment").fill("Good now.");
   await decide.getByRole("button", { name: "Approve" }).click();
   await expect(decide.getByText("You approved it", { exact: false })).toBeVisible();
   await decide.getByText("History").click();
-  await expect(decide.getByRole("list", { name: "History" }).getByRole("listitem")).toHaveCount(4);
-  await expect(second.locator('[data-step="Delivered"]')).toContainText("5", { timeout: 60_000 });
+  await expect(decide.getByRole("list", { name: "History" }).getByRole("listitem")).toHaveCount(5);
+  await second.getByRole("button", { name: "Resume" }).click();
+  await expect(second.locator('[data-step="Delivered"]')).toContainText("6", { timeout: 60_000 });
   await look(second, "approval-approved");
   await second.context().close();
 

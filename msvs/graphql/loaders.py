@@ -53,6 +53,7 @@ CONSENT_HISTORY = Relation(
     " OR child.phone_hash IS NULL AND child.phone = ANY(string_to_array(split_part(parent.id, ' ', 2), ',')))",
     "text",
 )
+MESSAGE_REPLIES = Relation("inbound_messages AS child", "child.message_id = parent.id")
 LIST_SYNCS = Relation("list_syncs AS child", "child.list_id = parent.id")
 WEBHOOK_ATTEMPTS = Relation("webhook_attempts AS child", "child.endpoint_id = parent.id")
 

@@ -14,9 +14,10 @@ from msvs.api.errors import ApiError
 from msvs.api.messages import batches, clicks, messages
 from msvs.api.messages.batches import SendBatch
 from msvs.api.messages.messages import ListMessages, SendMessage
-from msvs.api.pages import Order
+from msvs.api.pages import Order, PageRequest
 from msvs.api.resources import FAILURES, MessageResource, MessageView, origin_of, shown_warnings
 from msvs.api.text.sms import Encoding, split
+from msvs.database import Row
 from msvs.graphql.connections import After, Before, Connection, First, Last, OrderBy, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
@@ -37,6 +38,7 @@ from msvs.graphql.explanations import ExplanationQuery, MessageFailure, Timeline
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_many_once, mutate_once, said
 from msvs.graphql.inputs import read_filter, read_input, request_input
+from msvs.graphql.loaders import MESSAGE_REPLIES
 from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
 from msvs.graphql.shapes import from_row, resource_type
@@ -47,6 +49,7 @@ from msvs.models import MessageKind, MessageOrigin, MessageStatus, OnUnknown
 
 if TYPE_CHECKING:
     from msvs.graphql.campaigns import Campaign
+    from msvs.graphql.inbound import InboundMessage
 
 
 @resource_type(
@@ -130,6 +133,14 @@ class Message(Node):
         row = await info.context.loaders.row(CampaignRow, self.row.campaign_id)
         shape = cast("Callable[[CampaignRow], Campaign]", shape_of(ids.CAMPAIGN))
         return None if row is None else shape(row)
+
+    @field("The newest reply to it; null if there is none.")
+    async def last_reply(self, info: Info) -> Annotated[InboundMessage, strawberry.lazy("msvs.graphql.inbound")] | None:
+        if self.row.replied_at is None:
+            return None
+        page = await info.context.loaders.children(MESSAGE_REPLIES, self.row.id, PageRequest(limit=1))
+        shape = cast("Callable[[Row], InboundMessage]", shape_of(ids.INBOUND))
+        return next(map(shape, page.items), None)
 
     @field("Every status, attempt, event and reply, in order.")
     async def timeline(self, info: Info) -> list[TimelineEntry]:

@@ -59,3 +59,28 @@ async def test_graphql_sends_the_same_batch_once_a_key(caller: Caller) -> None:
     assert await Message.all().count() == 1
     empty = await caller.run(document, {"input": {"messages": []}})
     assert empty["sendMessages"] == {"code": "parameter_out_of_range", "param": "messages"}
+
+
+REPLY = """
+mutation ($input: SimulateReplyInput!) {
+  simulateReply(input: $input) { __typename ... on InboundMessage { id } ... on Error { code message } }
+}
+"""
+
+
+async def test_a_message_has_its_newest_reply(caller: Caller) -> None:
+    quiet, asked = "+14155550123", "+14155550124"
+    for phone in (quiet, asked):
+        await caller.run(SEND, {"input": {"to": phone, "body": "Doors open at 8pm"}})
+    read = "query { messages(first: 10) { nodes { to lastReply { body inReplyTo { to } } } } }"
+    assert (await caller.run(read))["messages"]["nodes"] == [
+        {"to": asked, "lastReply": None},
+        {"to": quiet, "lastReply": None},
+    ]
+    await Message.all().update(status="delivered")
+    for body in ("Is there parking?", "And coffee?"):
+        await caller.run(REPLY, {"input": {"from": asked, "body": body}})
+    assert (await caller.run(read))["messages"]["nodes"] == [
+        {"to": asked, "lastReply": {"body": "And coffee?", "inReplyTo": {"to": asked}}},
+        {"to": quiet, "lastReply": None},
+    ]

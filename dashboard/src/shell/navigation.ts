@@ -27,7 +27,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
       { label: msg`Campaigns`, icon: "campaign", to: "/campaigns" },
       { label: msg`Sequences`, icon: "sequence", to: "/sequences" },
       { label: msg`Templates`, icon: "template", to: "/templates" },
-      { label: msg`Conversions`, icon: "credits", to: "/conversions" },
+      { label: msg`Conversions`, icon: "conversions", to: "/conversions" },
       { label: msg`Inbox`, icon: "inbox", to: "/inbox", badge: "unread" },
       { label: msg`Messages`, icon: "message", to: "/messages" },
       { label: msg`Handset`, icon: "phone", to: "/handset", isSandbox: true },

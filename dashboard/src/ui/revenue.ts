@@ -1,4 +1,5 @@
 // Revenue: whole numbers of a currency's smallest unit, by ISO 4217.
+import { numbersOf } from "./formats";
 
 const WHOLE = new Set(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"]);
 const THOUSANDTHS = new Set(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]);
@@ -12,5 +13,5 @@ export const unitsOfCurrency = (currency: string): number => 10 ** digitsOf(curr
 export function revenueText(amount: number, currency: string, locale: string): string {
   const digits = digitsOf(currency);
   const options = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits } as const;
-  return new Intl.NumberFormat(locale, options).format(amount / 10 ** digits);
+  return numbersOf(locale, options).format(amount / 10 ** digits);
 }

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useTheme } from "@/theme";
+import { timesOf } from "./formats";
 import { useZone } from "./show";
 
 interface Props {
@@ -86,7 +87,7 @@ export default function Series({ caption, times, values, series, height = 224 }:
         <tbody>
           {times.map((time, row) => (
             <tr key={time}>
-              <th scope="row">{new Intl.DateTimeFormat(i18n.locale, { timeStyle: "short", dateStyle: "short", timeZone: zone }).format(time * 1000)}</th>
+              <th scope="row">{timesOf(i18n.locale, { timeStyle: "short", dateStyle: "short", timeZone: zone }).format(time * 1000)}</th>
               {values.map((column, index) => (
                 <td key={series[index]!.name}>{column[row]}</td>
               ))}

@@ -3,6 +3,7 @@ import { useLingui } from "@lingui/react/macro";
 import { createContext, useContext, useMemo, useState, type ReactNode } from "react";
 import { Button as AriaButton } from "react-aria-components";
 import { classes } from "./classes";
+import { numbersOf, spansOf, timesOf } from "./formats";
 import { Icon, type IconName } from "./icons";
 
 export type Tone = "neutral" | "brand" | "good" | "warn" | "danger" | "info";
@@ -53,9 +54,9 @@ export function useNumbers() {
   const { i18n } = useLingui();
   const { locale } = i18n;
   return useMemo(() => {
-    const whole = new Intl.NumberFormat(locale);
-    const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
-    const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
+    const whole = numbersOf(locale);
+    const compact = numbersOf(locale, { notation: "compact", maximumFractionDigits: 1 });
+    const percent = numbersOf(locale, { style: "percent", maximumFractionDigits: 1 });
     return {
       whole: (value: number) => whole.format(value),
       compact: (value: number) => compact.format(value),
@@ -94,7 +95,7 @@ const STEPS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
 ];
 
 function relative(seconds: number, locale: string): string {
-  const format = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
+  const format = spansOf(locale, { numeric: "auto", style: "short" });
   const [unit, size] = STEPS.find(([, each]) => Math.abs(seconds) >= each) ?? ["second", 1];
   return format.format(Math.trunc(seconds / size), unit);
 }
@@ -104,7 +105,7 @@ export function Time({ at, style = "short" }: { at: string; style?: TimeStyle })
   const { i18n } = useLingui();
   const zone = useZone();
   const date = new Date(at);
-  const text = style === "relative" ? relative((date.getTime() - Date.now()) / 1000, i18n.locale) : new Intl.DateTimeFormat(i18n.locale, { ...SHAPES[style], timeZone: zone }).format(date);
+  const text = style === "relative" ? relative((date.getTime() - Date.now()) / 1000, i18n.locale) : timesOf(i18n.locale, { ...SHAPES[style], timeZone: zone }).format(date);
   return (
     <time dateTime={at} title={`${date.toISOString().replace("T", " ").slice(0, 19)} UTC`} className="whitespace-nowrap">
       {text}

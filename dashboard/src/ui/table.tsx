@@ -42,7 +42,7 @@ export interface TableProps<Row> {
 
 const features = tableFeatures({ columnVisibilityFeature });
 const ROW_PX = { comfortable: 53, dense: 39 } as const;
-const OVERSCAN = 12;
+const OVERSCAN = 6;
 const ALL_DRAWN = 60;
 const DENSITY = "msvs.density";
 const STEPS: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
@@ -122,6 +122,103 @@ function DrawnRow<Row>({ id, index, row, columns, isActive, isChosen, hasBox, is
 // While a table scrolls, only the rows that come into view are drawn.
 const TableRow = memo(DrawnRow) as typeof DrawnRow;
 
+interface BodyProps<Row> extends Pick<TableProps<Row>, "rows" | "rowKey" | "columns"> {
+  selected: ReadonlySet<string> | undefined;
+  onSelect: ((selected: ReadonlySet<string>) => void) | undefined;
+  onOpen: ((row: Row) => void) | undefined;
+  hasMore: boolean;
+  onMore: (() => void) | undefined;
+  isLoading: boolean;
+  isDense: boolean;
+  isVirtual: boolean;
+  scroller: HTMLElement | null;
+}
+
+/** The rows: drawn by themselves while they scroll, without what stands around them. */
+function Body<Row>({ rows, rowKey, columns, selected, onSelect, onOpen, hasMore, onMore, isLoading, isDense, isVirtual, scroller }: BodyProps<Row>) {
+  const body = useRef<HTMLTableSectionElement>(null);
+  const [active, setActive] = useState(0);
+  const [isMoving, setMoving] = useState(false);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller,
+    estimateSize: () => (isDense ? ROW_PX.dense : ROW_PX.comfortable),
+    overscan: OVERSCAN,
+    enabled: isVirtual,
+  });
+  useEffect(() => virtual.measure(), [isDense, virtual]);
+  const items = isVirtual ? virtual.getVirtualItems() : rows.map((_row, index) => ({ index, start: 0, end: 0 }));
+  const above = isVirtual ? (items[0]?.start ?? 0) : 0;
+  const below = isVirtual ? virtual.getTotalSize() - (items.at(-1)?.end ?? 0) : 0;
+  const lastSeen = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (hasMore && !isLoading && isVirtual && lastSeen >= rows.length - 10) onMore?.();
+  }, [hasMore, isLoading, isVirtual, lastSeen, rows.length, onMore]);
+  useEffect(() => {
+    if (!isMoving) return;
+    body.current?.querySelector<HTMLElement>(`[data-row="${active}"]`)?.focus();
+    setMoving(false);
+  }, [active, isMoving, items]);
+  const width = columns.length + (onSelect === undefined ? 0 : 1);
+  const toggle = (key: string) => {
+    const next = new Set(selected);
+    if (!next.delete(key)) next.add(key);
+    onSelect?.(next);
+  };
+  const hear = (event: KeyboardEvent, row: Row) => {
+    if (event.target !== event.currentTarget) return;
+    const step = STEPS[event.key];
+    if (step !== undefined) {
+      event.preventDefault();
+      const next = Math.max(0, Math.min(rows.length - 1, active + step));
+      setActive(next);
+      setMoving(true);
+      if (isVirtual) virtual.scrollToIndex(next);
+    } else if (event.key === "Enter") onOpen?.(row);
+    else if (event.key === " " && onSelect !== undefined) {
+      event.preventDefault();
+      toggle(rowKey(row));
+    }
+  };
+  const acts = useRef<Acts<Row>>({ hear, toggle, open: onOpen, setActive });
+  acts.current = { hear, toggle, open: onOpen, setActive };
+  const padding = isDense ? "py-2" : "py-3.5";
+  return (
+    <tbody ref={body}>
+      {above > 0 && (
+        <tr aria-hidden="true">
+          <td colSpan={width} style={{ height: above }} />
+        </tr>
+      )}
+      {items.map(({ index }) => {
+        const row = rows[index];
+        if (row === undefined) return null;
+        const id = rowKey(row);
+        return (
+          <TableRow
+            key={id}
+            id={id}
+            index={index}
+            row={row}
+            columns={columns}
+            isActive={index === Math.min(active, rows.length - 1)}
+            isChosen={selected === undefined ? undefined : selected.has(id)}
+            hasBox={onSelect !== undefined}
+            isOpened={onOpen !== undefined}
+            padding={padding}
+            acts={acts}
+          />
+        );
+      })}
+      {below > 0 && (
+        <tr aria-hidden="true">
+          <td colSpan={width} style={{ height: below }} />
+        </tr>
+      )}
+    </tbody>
+  );
+}
+
 export function DataTable<Row>(props: TableProps<Row>) {
   const { label, rows, columns, rowKey, onOpen, selected, onSelect, totalCount, hasMore = false, onMore, isLoading = false, fileName, tools } = props;
   const { t } = useLingui();
@@ -142,60 +239,13 @@ export function DataTable<Row>(props: TableProps<Row>) {
     state: { columnVisibility },
     onColumnVisibilityChange: setVisibility as never,
   });
-  const scroller = useRef<HTMLDivElement>(null);
-  const body = useRef<HTMLTableSectionElement>(null);
-  const [active, setActive] = useState(0);
-  const [isMoving, setMoving] = useState(false);
-  const drawn = table.getRowModel().rows;
-  const isVirtual = drawn.length > ALL_DRAWN;
-  const virtual = useVirtualizer({
-    count: drawn.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => (isDense ? ROW_PX.dense : ROW_PX.comfortable),
-    overscan: OVERSCAN,
-    enabled: isVirtual,
-  });
-  useEffect(() => virtual.measure(), [isDense, virtual]);
-  const items = isVirtual ? virtual.getVirtualItems() : drawn.map((_row, index) => ({ index, start: 0, end: 0 }));
-  const above = isVirtual ? (items[0]?.start ?? 0) : 0;
-  const below = isVirtual ? virtual.getTotalSize() - (items.at(-1)?.end ?? 0) : 0;
-  const lastSeen = items.at(-1)?.index ?? 0;
-  useEffect(() => {
-    if (hasMore && !isLoading && isVirtual && lastSeen >= drawn.length - 10) onMore?.();
-  }, [hasMore, isLoading, isVirtual, lastSeen, drawn.length, onMore]);
-  useEffect(() => {
-    if (!isMoving) return;
-    body.current?.querySelector<HTMLElement>(`[data-row="${active}"]`)?.focus();
-    setMoving(false);
-  }, [active, isMoving, items]);
+  // As state: the body, which is drawn before, has to hear of it.
+  const [scroller, setScroller] = useState<HTMLDivElement | null>(null);
+  const isVirtual = rows.length > ALL_DRAWN;
 
   const shown = useMemo(() => columns.filter(({ id }) => columnVisibility[id] !== false), [columns, columnVisibility]);
   const byId = new Map(columns.map((each) => [each.id, each]));
-  const width = shown.length + (onSelect === undefined ? 0 : 1);
-  const toggle = (key: string) => {
-    const next = new Set(selected);
-    if (!next.delete(key)) next.add(key);
-    onSelect?.(next);
-  };
-  const hear = (event: KeyboardEvent, row: Row) => {
-    if (event.target !== event.currentTarget) return;
-    const step = STEPS[event.key];
-    if (step !== undefined) {
-      event.preventDefault();
-      const next = Math.max(0, Math.min(drawn.length - 1, active + step));
-      setActive(next);
-      setMoving(true);
-      if (isVirtual) virtual.scrollToIndex(next);
-    } else if (event.key === "Enter") onOpen?.(row);
-    else if (event.key === " " && onSelect !== undefined) {
-      event.preventDefault();
-      toggle(rowKey(row));
-    }
-  };
-  const acts = useRef<Acts<Row>>({ hear, toggle, open: onOpen, setActive });
-  acts.current = { hear, toggle, open: onOpen, setActive };
   const areAll = selected !== undefined && rows.length > 0 && rows.every((row) => selected.has(rowKey(row)));
-  const padding = isDense ? "py-2" : "py-3.5";
   return (
     <div>
       <div className="mb-3 flex flex-wrap items-center gap-2">
@@ -239,7 +289,7 @@ export function DataTable<Row>(props: TableProps<Row>) {
           </Button>
         )}
       </div>
-      <div ref={scroller} className={classes("relative overflow-auto rounded-2xl border border-line bg-surface", isVirtual && "max-h-[calc(100dvh-14rem)] min-h-80")} {...(isVirtual ? {} : { tabIndex: -1 })}>
+      <div ref={setScroller} className={classes("relative overflow-auto rounded-2xl border border-line bg-surface", isVirtual && "max-h-[calc(100dvh-14rem)] min-h-80")} {...(isVirtual ? {} : { tabIndex: -1 })}>
         <table role="grid" aria-label={label} aria-rowcount={totalCount ?? rows.length} className="w-full text-left">
           <thead className="sticky top-0 z-10">
             {table.getHeaderGroups().map((group) => (
@@ -260,37 +310,20 @@ export function DataTable<Row>(props: TableProps<Row>) {
               </tr>
             ))}
           </thead>
-          <tbody ref={body}>
-            {above > 0 && (
-              <tr aria-hidden="true">
-                <td colSpan={width} style={{ height: above }} />
-              </tr>
-            )}
-            {items.map(({ index }) => {
-              const row = drawn[index]!;
-              const isChosen = selected?.has(row.id) ?? false;
-              return (
-                <TableRow
-                  key={row.id}
-                  id={row.id}
-                  index={index}
-                  row={row.original as Row}
-                  columns={shown}
-                  isActive={index === Math.min(active, drawn.length - 1)}
-                  isChosen={selected === undefined ? undefined : isChosen}
-                  hasBox={onSelect !== undefined}
-                  isOpened={onOpen !== undefined}
-                  padding={padding}
-                  acts={acts}
-                />
-              );
-            })}
-            {below > 0 && (
-              <tr aria-hidden="true">
-                <td colSpan={width} style={{ height: below }} />
-              </tr>
-            )}
-          </tbody>
+          <Body
+            rows={rows}
+            rowKey={rowKey}
+            columns={shown}
+            selected={selected}
+            onSelect={onSelect}
+            onOpen={onOpen}
+            hasMore={hasMore}
+            onMore={onMore}
+            isLoading={isLoading}
+            isDense={isDense}
+            isVirtual={isVirtual}
+            scroller={scroller}
+          />
         </table>
       </div>
       {hasMore && onMore !== undefined && (

@@ -16,7 +16,7 @@ from msvs.api.audit import AuditAction, record_audit
 from msvs.api.campaigns import audiences
 from msvs.api.context import Context, Services
 from msvs.api.dispatch.campaign_events import record_campaign_event
-from msvs.api.dispatch.pausing import APPROVAL_REQUIRED
+from msvs.api.dispatch.pausing import APPROVAL_REQUIRED, MANUAL
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, PermissionDenied, check_version
 from msvs.api.permissions import ROLES, Permission, allow, is_allowed
 from msvs.api.resources import campaign_version, moment
@@ -60,6 +60,20 @@ def is_waiting(campaign: rows.CampaignRow) -> bool:
         and campaign.status == CampaignStatus.PAUSED
         and campaign.pause_reason == APPROVAL_REQUIRED
     )
+
+
+def is_paused_early(campaign: rows.CampaignRow) -> bool:
+    """Return whether somebody paused a campaign by hand before any message of it was made."""
+    is_early = is_unapproved(campaign) or campaign.started_at is None
+    return is_early and campaign.status == CampaignStatus.PAUSED and campaign.pause_reason == MANUAL
+
+
+def pause_early(campaign: Campaign) -> None:
+    """Pause a campaign by hand as it was before a change, whether it waits for approval or not; the caller saves it."""
+    if campaign.status != CampaignStatus.PAUSED:
+        campaign.resume_status = campaign.status
+        campaign.status = CampaignStatus.PAUSED
+    campaign.pause_reason = MANUAL
 
 
 async def withdraw(campaign: Campaign, now: datetime) -> None:

@@ -147,7 +147,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
 
 async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campaign:
     """Change a draft, or a campaign whose time has not come, or one that waits for approval, which is then asked for
-    again.
+    again. What somebody paused by hand before any message was made can be changed too, and stays paused.
 
     A version that is given must stand still: else somebody changed it meanwhile. Raises NotFound, Conflict and
     InvalidRequest.
@@ -155,7 +155,8 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
     campaign = await _lock(ctx, id)
-    is_waiting = approvals.is_waiting(campaign)
+    is_by_hand = approvals.is_paused_early(campaign)
+    is_waiting = is_by_hand or approvals.is_waiting(campaign)
     if campaign.status not in EDITABLE and not is_waiting:
         raise Conflict(
             f"The campaign is {campaign.status}: it cannot be changed any more.", code=ErrorCode.CAMPAIGN_BEGUN
@@ -172,6 +173,8 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
         if is_waiting:
             await approvals.withdraw(campaign, now)
         await approvals.hold_at_launch(ctx, campaign, workspace, now)
+        if is_by_hand:
+            approvals.pause_early(campaign)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, found_rates, now)
     await campaign.save()
     if is_asked_again:

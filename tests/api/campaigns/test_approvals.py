@@ -201,6 +201,44 @@ async def test_nothing_but_an_approval_sets_it_going(team: Team) -> None:
     assert await run() == 3
 
 
+async def test_one_that_waits_and_is_paused_by_hand_can_be_changed_and_stays_paused(team: Team) -> None:
+    campaign = await team.launch()
+    await act(campaigns.pause_campaign(team.member, campaign.id))
+    changed = await act(campaigns.update_campaign(team.member, campaign.id, UpdateCampaign(body="Hello")))
+    assert await state_of(campaign.id) == ("paused", "manual", "required")
+    renamed = await act(campaigns.update_campaign(team.member, campaign.id, UpdateCampaign(name="Cart close")))
+    assert (await state_of(campaign.id), await run()) == (("paused", "manual", "required"), 0)
+    assert campaign_version(renamed) != campaign_version(changed) != campaign_version(campaign)
+    await decide(team.admin, renamed)
+    assert (await state_of(campaign.id), await run()) == (("paused", "manual", "approved"), 0)
+    await act(campaigns.resume_campaign(team.member, campaign.id))
+    assert await run() == 3
+    assert {row.body for row in await Message.all()} == {"Hello"}
+
+
+async def test_a_scheduled_one_that_is_paused_by_hand_can_be_changed_and_stays_paused(team: Team) -> None:
+    later = datetime.now(UTC) + timedelta(days=1)
+    campaign = await team.launch(scheduled_at=later)
+    await decide(team.admin, campaign)
+    await act(campaigns.pause_campaign(team.member, campaign.id))
+    assert await state_of(campaign.id) == ("paused", "manual", "approved")
+    # What was approved is another text: it is asked for again.
+    changed = await act(campaigns.update_campaign(team.member, campaign.id, UpdateCampaign(body="Hello")))
+    assert await state_of(campaign.id) == ("paused", "manual", "required")
+    await decide(team.admin, changed)
+    await act(campaigns.resume_campaign(team.member, campaign.id))
+    assert (await state_of(campaign.id), await run()) == (("scheduled", None, "approved"), 0)
+
+
+async def test_what_was_paused_after_its_start_cannot_be_changed(team: Team) -> None:
+    campaign = await team.launch()
+    await decide(team.admin, campaign)
+    assert await run() == 3
+    await act(campaigns.pause_campaign(team.member, campaign.id))
+    change = campaigns.update_campaign(team.member, campaign.id, UpdateCampaign(body="Hello"))
+    assert await code_of(change) == "campaign_begun"
+
+
 async def test_a_rejected_campaign_is_asked_for_again_or_changed(team: Team) -> None:
     campaign = await team.launch()
     assert await code_of(approvals.request_approval(team.member, campaign.id)) == "approval_decided"

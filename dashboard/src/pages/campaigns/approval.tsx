@@ -7,7 +7,7 @@ import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import { Button } from "@/ui/button";
 import { TextArea } from "@/ui/fields";
-import { Badge, Callout, Card, Time } from "@/ui/show";
+import { Badge, Callout, Card, Time, useNumbers } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
 import { useIsAdmin, useTell } from "@/ui/tell";
 import type { Campaign } from "./campaign";
@@ -21,6 +21,9 @@ const ApprovalPeople = graphql(`
 `);
 const ApprovalKey = graphql(`
   query ApprovalKey($id: ID!) { apiKey(id: $id) { id name createdBy } }
+`);
+const AudienceNow = graphql(`
+  query ApprovalAudience($input: PreviewCampaignInput!) { campaignPreview(input: $input) { audienceCount } }
 `);
 const Approve = graphql(`
   mutation PageApprove($id: ID!, $input: DecideApprovalInput!) {
@@ -116,6 +119,25 @@ export function ApprovalCard({ campaign, approval }: { campaign: Campaign; appro
   );
 }
 
+/** Whom it goes to now, where that has changed since it was asked for: lists and segments live on meanwhile. */
+function Drift({ campaign: { body, audience, approval } }: { campaign: Campaign }) {
+  const { t } = useLingui();
+  const { whole } = useNumbers();
+  const input = { body, audience: { listIds: audience.lists.map(({ id }) => id), segmentId: audience.segment?.id ?? null, contactIds: audience.contactIds } };
+  const now = useData(AudienceNow, { input }).data?.campaignPreview.audienceCount;
+  const before = approval?.recipientCount;
+  if (now === undefined || before === undefined || now === before) return null;
+  const nowCount = whole(now);
+  const beforeCount = whole(before);
+  return (
+    <Callout tone="warn">
+      {now > before
+        ? t`Its audience has grown since: ${nowCount} people now, ${beforeCount} when it was asked for. Approved, it goes to no more than were asked for: with more at its start, it waits once more.`
+        : t`Its audience has shrunk since: ${nowCount} people now, ${beforeCount} when it was asked for.`}
+    </Callout>
+  );
+}
+
 function Decide({ campaign, requestedBy, keyOwner }: { campaign: Campaign; requestedBy: string | null; keyOwner: string | null }) {
   const { t } = useLingui();
   const { user } = useSession();
@@ -132,7 +154,13 @@ function Decide({ campaign, requestedBy, keyOwner }: { campaign: Campaign; reque
     own: t`You launched or changed it last. So that two people have seen it, another owner or admin decides.`,
     own_key: t`A key of yours launched or changed it last. So that two people have seen it, another owner or admin decides.`,
   } as const;
-  if (why !== null) return <Callout tone="info">{whys[why]}</Callout>;
+  if (why !== null)
+    return (
+      <div className="space-y-3">
+        <Drift campaign={campaign} />
+        <Callout tone="info">{whys[why]}</Callout>
+      </div>
+    );
   const decide = async (isApproved: boolean) => {
     const decision = { id: campaign.id, input: { version: campaign.version, comment: comment.trim() === "" ? null : comment.trim() } };
     const { problem: found } = isApproved ? await approve.run(decision) : await reject.run(decision);
@@ -143,6 +171,7 @@ function Decide({ campaign, requestedBy, keyOwner }: { campaign: Campaign; reque
   const isOfComment = problem?.param === "comment";
   return (
     <div className="space-y-3">
+      <Drift campaign={campaign} />
       {problem !== null && !isOfComment && <Callout tone="danger">{problem.code === "version_conflict" ? t`Somebody changed it meanwhile. Read it again, then decide.` : textOf(problem)}</Callout>}
       <TextArea label={t`Comment`} hint={t`Who asked reads it. To reject, say why.`} rows={2} value={comment} onChange={setComment} maxLength={MOST} error={isOfComment ? textOf(problem!) : undefined} />
       <div className="flex flex-wrap gap-2">

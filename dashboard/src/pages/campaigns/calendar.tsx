@@ -7,6 +7,7 @@ import type { CampaignRowFragment, CampaignStatus } from "@/gql/graphql";
 import { CampaignBadge } from "@/status";
 import { Button } from "@/ui/button";
 import { classes } from "@/ui/classes";
+import { timesOf } from "@/ui/formats";
 import { Count, useZone } from "@/ui/show";
 import { Loading, ProblemState } from "@/ui/states";
 import { dayOf, instantOf } from "./times";
@@ -75,9 +76,9 @@ export function Calendar({ which, isFiltered, month, onMonth }: CalendarProps) {
     const day = dayOf(when, zone);
     days.set(day, [...(days.get(day) ?? []), each]);
   }
-  const title = new Intl.DateTimeFormat(i18n.locale, { month: "long", year: "numeric", timeZone: "UTC" }).format(at(`${shown}-01`));
-  const weekday = new Intl.DateTimeFormat(i18n.locale, { weekday: "short", timeZone: "UTC" });
-  const dayName = new Intl.DateTimeFormat(i18n.locale, { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" });
+  const title = timesOf(i18n.locale, { month: "long", year: "numeric", timeZone: "UTC" }).format(at(`${shown}-01`));
+  const weekday = timesOf(i18n.locale, { weekday: "short", timeZone: "UTC" });
+  const dayName = timesOf(i18n.locale, { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" });
   return (
     <section>
       <div className="mb-3 flex items-center gap-2">

@@ -14,7 +14,7 @@ import { Tabs } from "@/ui/tabs";
 import { toast } from "@/ui/toast";
 import { ApprovalCard } from "./approval";
 import { Books } from "./books";
-import { isUnapproved } from "./decisions";
+import { isEditable, isUnapproved } from "./decisions";
 import { Events } from "./events";
 import { Overview } from "./overview";
 import { Recipients } from "./recipients";
@@ -323,10 +323,9 @@ function Actions({ campaign }: { campaign: Campaign }) {
     toast(problem === null ? { text } : { text: textOf(problem), tone: "danger" });
     return problem === null;
   };
-  const isWaiting = status === "DRAFT" || status === "SCHEDULED" || (status === "PAUSED" && campaign.pauseReason === "approval_required");
   return (
     <>
-      {isWaiting && <ButtonLink to="/campaigns/new" search={{ id }}>{t`Edit`}</ButtonLink>}
+      {isEditable(campaign) && <ButtonLink to="/campaigns/new" search={{ id }}>{t`Edit`}</ButtonLink>}
       {(status === "SENDING" || status === "SCHEDULED") && (
         <Button icon="pause" isPending={pause.isRunning} onPress={async () => tell((await pause.run({ id })).problem, t`Paused.`)}>{t`Pause`}</Button>
       )}

@@ -9,12 +9,14 @@ import type { Problem } from "@/api/problems";
 import { useSession } from "@/api/session";
 import { Button, ButtonLink } from "@/ui/button";
 import { Field } from "@/ui/fields";
+import { timesOf } from "@/ui/formats";
 import { Icon } from "@/ui/icons";
 import { Callout, Card, PageHead, useZone } from "@/ui/show";
 import { EmptyState, Loading, ProblemState, useProblemText, Untitled } from "@/ui/states";
 import { toast } from "@/ui/toast";
 import { AudienceCard } from "./audience";
 import { BodyCard } from "./body";
+import { isEditable } from "./decisions";
 import { createInput, EMPTY, hasAudience, inputOf, tagsOf, type Draft } from "./draft";
 import { DeliveryCard } from "./delivery";
 import { LinksCard } from "./links";
@@ -34,6 +36,8 @@ const ComposeCampaign = graphql(`
       from
       status
       pauseReason
+      startedAt
+      approval { state }
       scheduledAt
       ratePerMinute
       spreadHours
@@ -137,7 +141,7 @@ function StartNew({ list, segment }: { list: string | undefined; segment: string
   const { i18n, t } = useLingui();
   const { data, problem, retry } = useData(ComposeStart, {});
   if (data === undefined) return <Untitled title={t`Campaign`}>{problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />}</Untitled>;
-  const day = new Intl.DateTimeFormat(i18n.locale, { day: "numeric", month: "long" }).format(new Date());
+  const day = timesOf(i18n.locale, { day: "numeric", month: "long" }).format(new Date());
   const initial: Draft = { ...EMPTY, name: t`Campaign of ${day}`, quietHours: data.workspace.quietHours, listIds: list === undefined ? [] : [list], segmentId: segment ?? null };
   return <Composer initial={initial} initialId={null} version={null} defaultSender={data.workspace.defaultSender} />;
 }
@@ -152,8 +156,7 @@ function OpenDraft({ id }: { id: string }) {
   if (data === undefined) return <Untitled title={t`Campaign`}>{problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />}</Untitled>;
   const { campaign, workspace } = data;
   if (campaign == null) return <EmptyState isPage icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>} />;
-  const isUnapproved = campaign.status === "PAUSED" && campaign.pauseReason === "approval_required";
-  if (campaign.status !== "DRAFT" && campaign.status !== "SCHEDULED" && !isUnapproved)
+  if (!isEditable(campaign))
     return (
       <EmptyState isPage icon="campaign" title={t`This campaign has begun`} action={<ButtonLink look="primary" to="/campaigns/$id" params={{ id }}>{t`Watch it`}</ButtonLink>}>
         <Trans>Its text and audience can no longer change.</Trans>
@@ -163,7 +166,7 @@ function OpenDraft({ id }: { id: string }) {
     await client.query(ComposeCampaign, { id }, { requestPolicy: "network-only" }).toPromise();
     setTurn((count) => count + 1);
   };
-  return <Composer key={turn} initial={draftOf(campaign, workspace.defaultSender, zone)} initialId={campaign.id} version={campaign.version} defaultSender={workspace.defaultSender} onTheirs={takeTheirs} onNewer={() => setTurn((count) => count + 1)} />;
+  return <Composer key={turn} initial={draftOf(campaign, workspace.defaultSender, zone)} initialId={campaign.id} version={campaign.version} isLaunched={campaign.status !== "DRAFT"} defaultSender={workspace.defaultSender} onTheirs={takeTheirs} onNewer={() => setTurn((count) => count + 1)} />;
 }
 
 type Saving = { state: "clean" | "waiting" | "saving" | "saved" } | { state: "failed"; problem: Problem };
@@ -275,6 +278,8 @@ interface ComposerProps {
   initial: Draft;
   initialId: string | null;
   version: string | null;
+  /** Whether it was launched already: what is changed is saved, and needs no launch. */
+  isLaunched?: boolean;
   defaultSender: string;
   /** Takes what somebody else wrote meanwhile. */
   onTheirs?: () => Promise<void>;
@@ -282,10 +287,11 @@ interface ComposerProps {
   onNewer?: () => void;
 }
 
-function Composer({ initial, initialId, version, defaultSender, onTheirs, onNewer }: ComposerProps) {
+function Composer({ initial, initialId, version, isLaunched = false, defaultSender, onTheirs, onNewer }: ComposerProps) {
   const { t } = useLingui();
   const textOf = useProblemText();
   const { membership } = useSession();
+  const navigate = useNavigate();
   const [draft, setDraft] = useState(initial);
   const { saving, save, saveMine, id } = useAutosave(draft, initialId, initial, version, onNewer);
   const [open, setOpen] = useState<"review" | "test" | null>(null);
@@ -296,6 +302,10 @@ function Composer({ initial, initialId, version, defaultSender, onTheirs, onNewe
     if ((await save()) === null) toast({ text: t`Write a name and a text first.`, tone: "danger" });
     else setOpen(what);
   };
+  const finish = async () => {
+    const saved = await save();
+    if (saved !== null) await navigate({ to: "/campaigns/$id", params: { id: saved } });
+  };
   const refused = saving.state === "failed" ? saving.problem : null;
   return (
     <>
@@ -305,7 +315,11 @@ function Composer({ initial, initialId, version, defaultSender, onTheirs, onNewe
         actions={
           <>
             <Button onPress={() => void openSaved("test")} isDisabled={draft.body.trim() === "" || isReadOnly}>{t`Send a test`}</Button>
-            <Button look="primary" onPress={() => void openSaved("review")} isDisabled={draft.body.trim() === "" || !hasAudience(draft) || isReadOnly}>{t`Review and launch`}</Button>
+            {isLaunched ? (
+              <Button look="primary" onPress={() => void finish()} isDisabled={isReadOnly}>{t`Save and close`}</Button>
+            ) : (
+              <Button look="primary" onPress={() => void openSaved("review")} isDisabled={draft.body.trim() === "" || !hasAudience(draft) || isReadOnly}>{t`Review and launch`}</Button>
+            )}
           </>
         }
       />

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { historyOf, isUnapproved, whyNot } from "./decisions";
+import { historyOf, isEditable, isUnapproved, whyNot } from "./decisions";
 
 const me = { userId: "usr_1", isAdmin: true, keyOwner: null };
 
@@ -26,4 +26,16 @@ test("the history tells who asked and who decided, and leaves other events out",
     { what: "rejected", at: "2026-11-30T11:00:00Z", who: "usr_2", comment: "Wrong link.", count: 600 },
     { what: "asked", at: "2026-11-30T10:00:00Z", who: "usr_1", comment: null, count: 600 },
   ]);
+});
+
+test("what can be changed: drafts, what is scheduled, and what was paused before it began", () => {
+  const began = "2026-11-30T10:00:00Z";
+  expect(isEditable({ status: "DRAFT" })).toBe(true);
+  expect(isEditable({ status: "SCHEDULED" })).toBe(true);
+  expect(isEditable({ status: "PAUSED", pauseReason: "approval_required", startedAt: began, approval: { state: "required" } })).toBe(true);
+  expect(isEditable({ status: "PAUSED", pauseReason: "manual", startedAt: null, approval: null })).toBe(true);
+  expect(isEditable({ status: "PAUSED", pauseReason: "manual", startedAt: began, approval: { state: "rejected" } })).toBe(true);
+  expect(isEditable({ status: "PAUSED", pauseReason: "manual", startedAt: began, approval: { state: "approved" } })).toBe(false);
+  expect(isEditable({ status: "PAUSED", pauseReason: "insufficient_credits", startedAt: null })).toBe(false);
+  expect(isEditable({ status: "SENDING", startedAt: began })).toBe(false);
 });

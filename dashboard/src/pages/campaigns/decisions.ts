@@ -23,6 +23,17 @@ export function whyNot({ requestedBy }: Asked, { userId, isAdmin, keyOwner }: De
 /** Return whether a campaign needs an approval that it does not have. */
 export const isUnapproved = (approval: { state: string } | null | undefined): boolean => approval != null && approval.state !== "approved";
 
+interface Standing {
+  status: string;
+  pauseReason?: string | null;
+  startedAt?: string | null;
+  approval?: { state: string } | null;
+}
+
+/** Return whether a campaign can be changed: none of its messages is made, and nothing sets it going meanwhile. */
+export const isEditable = ({ status, pauseReason, startedAt, approval }: Standing): boolean =>
+  status === "DRAFT" || status === "SCHEDULED" || (status === "PAUSED" && (pauseReason === "approval_required" || (pauseReason === "manual" && (startedAt == null || isUnapproved(approval)))));
+
 interface Told {
   type: string;
   createdAt: string;

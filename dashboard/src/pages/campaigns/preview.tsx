@@ -6,6 +6,7 @@ import { graphql } from "@/gql";
 import type { CampaignPreviewQuery, MessagePreviewQuery } from "@/gql/graphql";
 import { useSettled } from "@/settled";
 import { Button } from "@/ui/button";
+import { numbersOf } from "@/ui/formats";
 import { AnswerAs } from "@/ui/handset";
 import { PhonePreview, SegmentMeter } from "@/ui/phone";
 import { Callout, Card, Count, Credits, Facts } from "@/ui/show";
@@ -172,7 +173,7 @@ export function useDuration() {
   const { i18n } = useLingui();
   return (seconds: number): string => {
     const [value, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [seconds / 60, "minute"] : seconds < 172_800 ? [seconds / 3600, "hour"] : [seconds / 86_400, "day"];
-    return new Intl.NumberFormat(i18n.locale, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: value < 10 && unit !== "second" ? 1 : 0 }).format(Math.max(1, value));
+    return numbersOf(i18n.locale, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: value < 10 && unit !== "second" ? 1 : 0 }).format(Math.max(1, value));
   };
 }
 

@@ -25,10 +25,11 @@ export const RecipientRow = graphql(`
     repliedAt
     error { code message }
     contact { id firstName lastName }
+    lastReply @include(if: $replies) { id body receivedAt }
   }
 `);
 const RecipientList = graphql(`
-  query RecipientList($filter: MessageFilter, $first: Int, $after: String) {
+  query RecipientList($filter: MessageFilter, $replies: Boolean! = false, $first: Int, $after: String) {
     messages(filter: $filter, first: $first, after: $after) {
       nodes { ...RecipientRow }
       pageInfo { hasNextPage endCursor }
@@ -39,13 +40,15 @@ const RecipientList = graphql(`
 
 const ALL = "-";
 
+const timeOf = (row: RecipientRowFragment) => row.lastReply?.receivedAt ?? row.repliedAt ?? row.deliveredAt ?? row.sentAt ?? row.createdAt;
+
 /** The messages of a campaign, those that were skipped among them; or those that were answered alone. */
 export function Recipients({ id, status, isFixed = false }: { id: string; status: MessageStatus | undefined; isFixed?: boolean }) {
   const { t } = useLingui();
   const navigate = useNavigate();
   const names = useStatusNames().messages;
   const filter = status === undefined ? { campaignId: id, includeSkipped: true } : { campaignId: id, status };
-  const feed = useFeed(RecipientList, { filter } as never, ({ messages }) => messages);
+  const feed = useFeed(RecipientList, { filter, ...(isFixed && { replies: true }) } as never, ({ messages }) => messages);
   const choose = (next: string) =>
     void navigate({ to: "/campaigns/$id", params: { id }, search: { tab: "recipients", ...(next === ALL ? {} : { status: next as MessageStatus }) }, resetScroll: false });
   // What somebody replied is read in their thread; what became of a message, in the log.
@@ -64,13 +67,17 @@ export function Recipients({ id, status, isFixed = false }: { id: string; status
         ),
         text: ({ to }) => to,
       },
-      { id: "status", header: t`State`, cell: (row) => <MessageBadge status={row.status} />, text: (row) => row.status },
-      { id: "error", header: t`Why`, cell: ({ error }) => (error == null ? null : <span className="text-sm text-muted">{error.message}</span>), text: ({ error }) => error?.code, className: "hidden md:table-cell" },
-      { id: "body", header: t`Text`, cell: ({ body }) => <span className="block max-w-80 truncate text-sm text-muted">{body}</span>, text: ({ body }) => body, className: "hidden lg:table-cell" },
+      ...(isFixed
+        ? [{ id: "reply", header: t`Reply`, cell: ({ lastReply }: RecipientRowFragment) => <span className="line-clamp-3 max-w-prose break-words whitespace-pre-wrap">{lastReply?.body}</span>, text: ({ lastReply }: RecipientRowFragment) => lastReply?.body }]
+        : [
+            { id: "status", header: t`State`, cell: (row: RecipientRowFragment) => <MessageBadge status={row.status} />, text: (row: RecipientRowFragment) => row.status },
+            { id: "error", header: t`Why`, cell: ({ error }: RecipientRowFragment) => (error == null ? null : <span className="text-sm text-muted">{error.message}</span>), text: ({ error }: RecipientRowFragment) => error?.code, className: "hidden md:table-cell" },
+          ]),
+      { id: "body", header: isFixed ? t`Answered text` : t`Text`, cell: ({ body }) => <span className="block max-w-80 truncate text-sm text-muted">{body}</span>, text: ({ body }) => body, className: "hidden lg:table-cell" },
       { id: "segments", header: t`Segments`, cell: ({ segments }) => <Count value={segments} />, text: ({ segments }) => segments, isNumber: true, isExtra: true },
-      { id: "at", header: t`When`, cell: (row) => <Time at={row.repliedAt ?? row.deliveredAt ?? row.sentAt ?? row.createdAt} />, text: (row) => row.repliedAt ?? row.deliveredAt ?? row.sentAt ?? row.createdAt, className: "hidden sm:table-cell" },
+      { id: "at", header: t`When`, cell: (row) => <Time at={timeOf(row)} />, text: timeOf, className: "hidden sm:table-cell" },
     ],
-    [t],
+    [t, isFixed],
   );
   const empty = isFixed ? (
     <Card>

@@ -1,4 +1,5 @@
 // Days and clock times of a zone, without a library.
+import { timesOf } from "@/ui/formats";
 
 interface Parts {
   year: number;
@@ -9,7 +10,7 @@ interface Parts {
 }
 
 function partsOf(time: number, zone: string): Parts {
-  const format = new Intl.DateTimeFormat("en-US", { timeZone: zone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" });
+  const format = timesOf("en-US", { timeZone: zone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" });
   const found = Object.fromEntries(format.formatToParts(time).map(({ type, value }) => [type, Number(value)]));
   return found as unknown as Parts;
 }

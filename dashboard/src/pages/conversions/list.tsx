@@ -83,7 +83,7 @@ export function ConversionsPage() {
           <FilteredEmpty onClear={clear} />
         ) : (
           <Card>
-            <EmptyState icon="credits" title={t`See what your campaigns earn`}>
+            <EmptyState icon="conversions" title={t`See what your campaigns earn`}>
               <Trans>Record each order with POST /v1/conversions. It is attributed to the last click of its contact, or else to the last message.</Trans>
             </EmptyState>
           </Card>

@@ -8,6 +8,7 @@ import type { CheckoutStatus, CreditsPageQuery, LedgerKind, LedgerRowFragment } 
 import { ButtonLink } from "@/ui/button";
 import { StackedBars } from "@/ui/charts";
 import { Segmented, Select } from "@/ui/fields";
+import { timesOf } from "@/ui/formats";
 import { Badge, Callout, Card, Count, Credits, PageHead, Time, useNumbers, useZone, type Tone } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState, Skeleton, States } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
@@ -207,7 +208,7 @@ function Owed({ debt }: { debt: number }) {
 function Burn({ points, isLive }: { points: CreditsPageQuery["activity"]; isLive: boolean }) {
   const { t, i18n } = useLingui();
   const zone = useZone();
-  const day = new Intl.DateTimeFormat(i18n.locale, { day: "numeric", month: "short", timeZone: zone });
+  const day = timesOf(i18n.locale, { day: "numeric", month: "short", timeZone: zone });
   if (points.every(({ credits }) => credits === 0))
     return (
       <EmptyState icon="credits" title={t`Nothing was used in these days`}>

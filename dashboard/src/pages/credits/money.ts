@@ -1,4 +1,5 @@
 // Amounts of money as Stripe counts them: whole numbers of a currency's smallest unit.
+import { numbersOf } from "@/ui/formats";
 
 // How many digits of an amount stand behind the point, where they are not two; as `DIGITS` of msvs/packs.py. What Intl knows is
 // how a currency is commonly written: COP, HUF and others without the hundredths in which Stripe counts them.
@@ -22,12 +23,12 @@ function shownDecimals(currency: string): number {
 export function money(amount: number, currency: string, locale: string): string {
   const digits = shownDecimals(currency);
   const options = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits } as const;
-  return new Intl.NumberFormat(locale, options).format(amount / 10 ** decimalsOf(currency));
+  return numbersOf(locale, options).format(amount / 10 ** decimalsOf(currency));
 }
 
 /** Return the price of one of so many, as finely as it needs. */
 export function priceOfOne(amount: number, count: number, currency: string, locale: string): string {
   const decimals = decimalsOf(currency);
   const options = { style: "currency", currency, minimumFractionDigits: shownDecimals(currency), maximumFractionDigits: decimals + FINER } as const;
-  return new Intl.NumberFormat(locale, options).format(amount / 10 ** decimals / count);
+  return numbersOf(locale, options).format(amount / 10 ** decimals / count);
 }

@@ -1,6 +1,7 @@
 // What the pages of exports share: the names of kinds and states, and how bytes are told.
 import { useLingui } from "@lingui/react/macro";
 import type { ExportKind, ExportStatus } from "@/gql/graphql";
+import { numbersOf } from "@/ui/formats";
 import { Badge, type Tone } from "@/ui/show";
 
 /** What a worker has to do with. */
@@ -49,6 +50,6 @@ export function useBytes() {
   const { i18n } = useLingui();
   return (bytes: number) => {
     const [unit, size] = bytes >= 1_000_000 ? (["megabyte", 1_000_000] as const) : bytes >= 1000 ? (["kilobyte", 1000] as const) : (["byte", 1] as const);
-    return new Intl.NumberFormat(i18n.locale, { style: "unit", unit, unitDisplay: unit === "byte" ? "long" : "short", maximumFractionDigits: 1 }).format(bytes / size);
+    return numbersOf(i18n.locale, { style: "unit", unit, unitDisplay: unit === "byte" ? "long" : "short", maximumFractionDigits: 1 }).format(bytes / size);
   };
 }

@@ -9,6 +9,7 @@ import { StackedBars, Sparkline, type Bar } from "@/ui/charts";
 import { ButtonLink } from "@/ui/button";
 import { classes } from "@/ui/classes";
 import { Segmented } from "@/ui/fields";
+import { timesOf } from "@/ui/formats";
 import { revenueText } from "@/ui/revenue";
 import { Card, PageHead, useNumbers, useZone } from "@/ui/show";
 import { EmptyState, Loading, Skeleton, States } from "@/ui/states";
@@ -201,7 +202,7 @@ function Activity({ data }: { data: HomeData }) {
     { name: t`Not sent`, fill: "fill-line-strong", dot: "bg-line-strong" },
   ];
   const bars = useMemo<Bar[]>(() => {
-    const format = new Intl.DateTimeFormat(i18n.locale, { day: "numeric", month: "short", timeZone: zone });
+    const format = timesOf(i18n.locale, { day: "numeric", month: "short", timeZone: zone });
     return data.now.map((point) => {
       const of = (...statuses: string[]) => counted([point], new Set(statuses));
       const values = [of("DELIVERED", "REPLIED"), of("SENT", "SENDING", "QUEUED", "SCHEDULED"), of("FAILED"), of("SKIPPED", "CANCELED")];

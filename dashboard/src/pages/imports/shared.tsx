@@ -2,6 +2,7 @@
 import { useLingui } from "@lingui/react/macro";
 import { graphql } from "@/gql";
 import type { ImportFullFragment, ImportStatus } from "@/gql/graphql";
+import { numbersOf } from "@/ui/formats";
 import { Badge, type Tone } from "@/ui/show";
 
 export const ImportFull = graphql(`
@@ -79,6 +80,6 @@ export function useBytes() {
   const { i18n } = useLingui();
   return (bytes: number) => {
     const [unit, size] = bytes >= 1_000_000 ? (["megabyte", 1_000_000] as const) : bytes >= 1000 ? (["kilobyte", 1000] as const) : (["byte", 1] as const);
-    return new Intl.NumberFormat(i18n.locale, { style: "unit", unit, unitDisplay: unit === "byte" ? "long" : "short", maximumFractionDigits: 1 }).format(bytes / size);
+    return numbersOf(i18n.locale, { style: "unit", unit, unitDisplay: unit === "byte" ? "long" : "short", maximumFractionDigits: 1 }).format(bytes / size);
   };
 }

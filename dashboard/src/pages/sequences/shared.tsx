@@ -3,6 +3,7 @@ import { useLingui } from "@lingui/react/macro";
 import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import type { EnrollmentState, SequenceStatus, SequenceTemplate } from "@/gql/graphql";
+import { numbersOf } from "@/ui/formats";
 import { Badge, type Tone } from "@/ui/show";
 import { splitMinutes } from "./spans";
 
@@ -97,6 +98,6 @@ export function useSpan() {
   const { i18n } = useLingui();
   return (minutes: number) => {
     const { amount, unit } = splitMinutes(Math.abs(minutes));
-    return new Intl.NumberFormat(i18n.locale, { style: "unit", unit: unit.slice(0, -1), unitDisplay: "long" }).format(amount);
+    return numbersOf(i18n.locale, { style: "unit", unit: unit.slice(0, -1), unitDisplay: "long" }).format(amount);
   };
 }

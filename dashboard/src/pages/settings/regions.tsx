@@ -6,6 +6,7 @@ import { graphql } from "@/gql";
 import type { SettingsRegionsQuery } from "@/gql/graphql";
 import { useRegionName } from "@/ui/contactfields";
 import { Field, Segmented, Switch } from "@/ui/fields";
+import { timesOf } from "@/ui/formats";
 import { Callout } from "@/ui/show";
 import { States } from "@/ui/states";
 
@@ -134,7 +135,7 @@ function List({ regions, blocked, enabled, onChange, error, isOff }: Props & { r
 function useHours() {
   const { t, i18n } = useLingui();
   const days = useMemo(() => {
-    const weekday = new Intl.DateTimeFormat(i18n.locale, { weekday: "short", timeZone: "UTC" });
+    const weekday = timesOf(i18n.locale, { weekday: "short", timeZone: "UTC" });
     // 1 January 2024 was a Monday.
     return Array.from({ length: 7 }, (_, index) => weekday.format(Date.UTC(2024, 0, 1 + index)));
   }, [i18n.locale]);

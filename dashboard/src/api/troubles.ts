@@ -55,6 +55,11 @@ export function useTrouble(problem: Problem | null, retry: () => void) {
   }, [problem, retry]);
 }
 
+/** Read again what could not be read, also what stands behind a drawer: one press is for all of it. */
+export function retryAll(own: () => void) {
+  for (const each of new Set([own, ...all.map(({ retry }) => retry)])) each();
+}
+
 export function useTroubles(): readonly Trouble[] {
   return useSyncExternalStore(
     (heard) => {

@@ -4,7 +4,7 @@ import { useEffect, useState, type ReactNode } from "react";
 import type { Reading } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { useSessionState } from "@/api/session";
-import { useTold, useTroubles } from "@/api/troubles";
+import { retryAll, useTold, useTroubles } from "@/api/troubles";
 import { Button, ButtonLink } from "./button";
 import { Icon, type IconName } from "./icons";
 import { CopyId } from "./show";
@@ -127,7 +127,7 @@ export function ProblemState({ problem, onRetry }: { problem: Problem; onRetry: 
     ) : problem.code === "workspace_deleting" ? (
       <ButtonLink to="/account" look="primary">{t`Your account`}</ButtonLink>
     ) : problem.kind === "permission" || problem.kind === "missing" ? undefined : (
-      <Button icon="refresh" onPress={onRetry}>{t`Try again`}</Button>
+      <Button icon="refresh" onPress={() => retryAll(onRetry)}>{t`Try again`}</Button>
     );
   const title =
     problem.code === "email_unconfirmed" ? t`Your address is not confirmed yet` : problem.code === "second_factor_required" ? t`A second factor is needed` : titles[problem.kind];
@@ -177,17 +177,15 @@ function Note({ problem, onRetry }: { problem: Problem; onRetry: () => void }) {
       <span className="min-w-0 break-words">
         {textOf(problem)} {problem.requestId !== undefined && <CopyId id={problem.requestId} />}
       </span>
-      <Button size="small" icon="refresh" onPress={onRetry}>{t`Try again`}</Button>
+      <Button size="small" icon="refresh" onPress={() => retryAll(onRetry)}>{t`Try again`}</Button>
     </div>
   );
 }
 
 /** What no part of the page tells of: a list that was not read to its end, or a part that is missing. */
 export function Troubles() {
-  const troubles = useTroubles();
-  const [first] = troubles;
-  if (first === undefined) return null;
-  return <Note problem={first.problem} onRetry={() => troubles.forEach(({ retry }) => retry())} />;
+  const [first] = useTroubles();
+  return first === undefined ? null : <Note problem={first.problem} onRetry={first.retry} />;
 }
 
 /** Show what was read, or why not: loading, a problem, or both data and a note that not all of it could be read. */

@@ -155,10 +155,15 @@ function Body<Row>({ rows, rowKey, columns, selected, onSelect, onOpen, hasMore,
     if (hasMore && !isLoading && isVirtual && lastSeen >= rows.length - 10) onMore?.();
   }, [hasMore, isLoading, isVirtual, lastSeen, rows.length, onMore]);
   useEffect(() => {
-    if (!isMoving) return;
-    body.current?.querySelector<HTMLElement>(`[data-row="${active}"]`)?.focus();
+    const row = isMoving ? body.current?.querySelector<HTMLElement>(`[data-row="${active}"]`) : null;
+    // One far away is drawn once it is scrolled to.
+    if (row == null) return;
+    row.focus();
     setMoving(false);
   }, [active, isMoving, items]);
+  // Where the keyboard enters: the row that was left, or the first in view where that has been scrolled away.
+  const left = Math.min(active, rows.length - 1);
+  const entry = items.some(({ index }) => index === left) ? left : items[Math.min(items[0]?.index === 0 ? 0 : OVERSCAN, items.length - 1)]?.index;
   const width = columns.length + (onSelect === undefined ? 0 : 1);
   const toggle = (key: string) => {
     const next = new Set(selected);
@@ -201,7 +206,7 @@ function Body<Row>({ rows, rowKey, columns, selected, onSelect, onOpen, hasMore,
             index={index}
             row={row}
             columns={columns}
-            isActive={index === Math.min(active, rows.length - 1)}
+            isActive={index === entry}
             isChosen={selected === undefined ? undefined : selected.has(id)}
             hasBox={onSelect !== undefined}
             isOpened={onOpen !== undefined}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 import asyncpg
 
-from msvs.dsn import Dsn, read_dsn
+from msvs.dsn import Dsn, Host, read_dsn
 from msvs.settings import SettingsError
 
 Connection: TypeAlias = asyncpg.Connection
@@ -30,6 +30,38 @@ SOCKET_OPTIONS: Mapping[str, tuple[int, str]] = {
     "keepalives_count": (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
     "tcp_user_timeout": (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"),
 }
+
+
+# Of several hosts, how long one is waited for before the next is tried beside it.
+HEAD_START_SECONDS = 0.3
+# What PostgreSQL says with a COMMIT that it then reports as done: this server has it, and its standby may not.
+UNCONFIRMED = "canceling wait for synchronous replication"
+
+
+class ServiceConnection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that takes no COMMIT for done which could still be lost, and knows when its server was demoted."""
+
+    __slots__ = ("is_demoted",)
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        # A server that was demoted under it, such as by a failover, only reads from now on.
+        self.is_demoted = False
+
+    def _process_log_message(self, fields: Mapping[str, str], last_query: str) -> None:
+        # At once, before the answer to the statement: its caller meets a lost connection, as of a server that died
+        # before it could answer.
+        if fields.get("M", "").startswith(UNCONFIRMED):
+            self.terminate()
+            return
+        super()._process_log_message(fields, last_query)
+
+    async def _do_execute(self, *arguments: object, **options: object) -> object:
+        try:
+            return await super()._do_execute(*arguments, **options)
+        except asyncpg.ReadOnlySQLTransactionError:
+            self.is_demoted = True
+            raise
 
 
 class PoolerRefused(SettingsError):
@@ -90,12 +122,15 @@ def read(database_url: str, application_name: str = "msvs") -> Dsn:
         raise SettingsError(f"DATABASE_URL: {error}") from None
 
 
+# URL → the host of several that answered last as was wanted.
+_last_hosts: dict[str, Host] = {}
+
+
 async def _open(dsn: Dsn, **options: object) -> Connection:
-    options = {"timeout": dsn.timeout} | options
+    options = {"timeout": dsn.timeout, "connection_class": ServiceConnection} | options
+    options |= {"server_settings": {"application_name": dsn.application_name}, "target_session_attrs": dsn.target}
     try:
-        connection: Connection = await asyncpg.connect(
-            dsn.text, server_settings={"application_name": dsn.application_name}, **options
-        )
+        connection = await (_open_one_of(dsn, options) if dsn.hosts else _open_only(dsn, options))
     except asyncpg.exceptions.ClientConfigurationError as error:
         raise SettingsError(f"DATABASE_URL: {error}") from None
     try:
@@ -107,6 +142,54 @@ async def _open(dsn: Dsn, **options: object) -> Connection:
         connection.terminate()
         raise
     return connection
+
+
+async def _open_only(dsn: Dsn, options: Mapping[str, object]) -> Connection:
+    opened: Connection = await asyncpg.connect(dsn.text, **options)
+    return opened
+
+
+async def _open_one_of(dsn: Dsn, options: Mapping[str, object]) -> Connection:
+    """Open a connection to the first of several hosts that is as wanted, the last that was so first.
+
+    One that says nothing holds nobody up: the next is tried beside it.
+    """
+    last = _last_hosts.get(dsn.text)
+    waiting = sorted(dsn.hosts, key=lambda host: host != last)
+    opening: dict[asyncio.Task[Connection], Host] = {}
+    failures: list[BaseException] = []
+    opened: Connection | None = None
+    try:
+        while opened is None and (waiting or opening):
+            if waiting:
+                host = waiting.pop(0)
+                more = {**options, "host": host.name, "port": host.port}
+                opening[asyncio.create_task(_open_only(dsn, more))] = host
+            head_start = HEAD_START_SECONDS if waiting else None
+            done, _ = await asyncio.wait(opening, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                host = opening.pop(task)
+                if (failure := task.exception()) is not None:
+                    failures.append(failure)
+                elif opened is None:
+                    opened, _last_hosts[dsn.text] = task.result(), host
+                else:
+                    task.result().terminate()
+    finally:
+        await _drop(opening)
+    if opened is None:
+        # What only says that a host is away, or another's part, says least.
+        raise min(failures, key=lambda failure: isinstance(failure, (OSError, asyncpg.InternalClientError)))
+    return opened
+
+
+async def _drop(opening: Iterable[asyncio.Task[Connection]]) -> None:
+    tasks = list(opening)
+    for task in tasks:
+        task.cancel()
+    for opened in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(opened, asyncpg.Connection):
+            opened.terminate()
 
 
 def _set_socket(connection: Connection, keepalives: Mapping[str, int]) -> None:

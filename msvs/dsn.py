@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 # asyncpg reads these itself, as libpq does.
@@ -59,21 +60,48 @@ SETTINGS = frozenset(
         "tcp_keepalives_count",
     ]
 )
+TARGETS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 CONNECT_SECONDS = 60.0
 
 _name = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
+# Of several hosts, each: one that does not answer must not hold up the next for long.
+HOST_SECONDS = 5.0
+# So that a network that is split, or a machine that is gone, is noticed in seconds also by a process that only waits
+# for an answer; of the socket, in seconds and, the last, in milliseconds. The URL may say otherwise.
+KEPT_ALIVE: Mapping[str, int] = {
+    "keepalives": 1,
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 7000,
+}
+
+
+class Host(NamedTuple):
+    """One of several hosts, and its port where the URL names one."""
+
+    name: str
+    port: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Dsn:
-    """How to connect: the arguments of asyncpg, and the parameters to set on a new connection."""
+    """How to connect: the arguments of asyncpg, and the parameters to set on a new connection.
+
+    `hosts` are those of a URL that names several, of which one that is written to is wanted unless `target` says
+    otherwise.
+    """
 
     text: str = field(repr=False)
     application_name: str
     timeout: float
     settings: Mapping[str, str]
     keepalives: Mapping[str, int]
+    hosts: tuple[Host, ...] = ()
+    target: str = "any"
 
 
 def read_dsn(url: str, *, application_name: str = "msvs") -> Dsn:
@@ -92,13 +120,19 @@ def read_dsn(url: str, *, application_name: str = "msvs") -> Dsn:
         if name in given and not os.access(given[name], os.R_OK):
             raise ValueError(f"{name} must be a file that can be read")
     passed = {name: value for name, value in given.items() if name in PASSED}
+    hosts = _hosts(head, passed)
+    target = given.get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS")
+    if target is not None and target not in TARGETS:
+        raise ValueError(f"target_session_attrs must be one of {', '.join(TARGETS)}")
     return Dsn(
         text=_with_defaults(head, passed),
         application_name=given.get("application_name") or given.get("fallback_application_name") or application_name,
-        timeout=_seconds(given.get("connect_timeout", "")),
+        timeout=_seconds(given.get("connect_timeout", ""), HOST_SECONDS if hosts else CONNECT_SECONDS),
         settings=_options(given.get("options", ""))
         | {name: value for name, value in given.items() if name in SETTINGS},
-        keepalives={name: _whole(name, given[name]) for name in KEEPALIVES if name in given},
+        keepalives={**KEPT_ALIVE, **{name: _whole(name, given[name]) for name in KEEPALIVES if name in given}},
+        hosts=hosts,
+        target=target or ("read-write" if hosts else "any"),
     )
 
 
@@ -138,10 +172,29 @@ def _with_defaults(head: str, passed: dict[str, str]) -> str:
     return f"{scheme}://{who}{at}{hosts}{slash if path else ''}{path}" + (f"?{query}" if query else "")
 
 
-def _seconds(text: str) -> float:
+def _hosts(head: str, passed: Mapping[str, str]) -> tuple[Host, ...]:
+    """Return the hosts that a URL names, where they are several."""
+    entries = head.partition("://")[2].partition("/")[0].rpartition("@")[2].split(",")
+    if any(entries):
+        parts = [urlsplit(f"//{entry}") for entry in entries]
+        found = [Host(unquote(each.hostname or ""), each.port) for each in parts]
+    else:
+        names, ports = passed.get("host", "").split(","), passed.get("port", "").split(",")
+        if len(ports) not in (1, len(names)):
+            raise ValueError("port must be one number, or as many as there are hosts")
+        ports = ports if len(ports) == len(names) else ports * len(names)
+        found = [Host(name, int(port) if port.isdigit() else None) for name, port in zip(names, ports, strict=True)]
+    if len(found) == 1:
+        return ()
+    if not all(host.name for host in found):
+        raise ValueError("a host is missing beside a comma")
+    return tuple(found)
+
+
+def _seconds(text: str, most: float) -> float:
     seconds = _whole("connect_timeout", text or "0")
     # As libpq: zero waits for as long as the caller does.
-    return float(seconds) if seconds > 0 else CONNECT_SECONDS
+    return float(seconds) if seconds > 0 else most
 
 
 def _whole(name: str, text: str) -> int:

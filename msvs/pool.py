@@ -123,9 +123,11 @@ class SharedPool(asyncpg.Pool):  # type: ignore[misc]
         return connection
 
     async def release(self, connection: object, *, timeout: float | None = None) -> None:
-        """Return a connection, and its sharer's place."""
+        """Return a connection, and its sharer's place; none is used again whose server was found demoted."""
         who = self._sharers.pop(id(connection), None)
         try:
+            if getattr(connection, "is_demoted", False):
+                await self.expire_connections()
             await super().release(connection, timeout=timeout)
         finally:
             if who is not None:

@@ -15,6 +15,8 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from msvs.dsn import read_dsn
+from msvs.redis_url import SCHEMES as SENTINEL_SCHEMES
+from msvs.redis_url import read_sentinels
 from msvs.smtp_url import read_smtp_url
 
 T = TypeVar("T")
@@ -111,6 +113,17 @@ def _database_url(name: str, text: str) -> str:
         read_dsn(text)
     except ValueError as error:
         raise SettingsError(f"{name} must be a URL that libpq takes: {error}") from None
+    return text
+
+
+def _redis_url(name: str, text: str) -> str:
+    """Return a URL of Redis, or of the Sentinels that watch it."""
+    if not text.startswith(tuple(f"{each}://" for each in SENTINEL_SCHEMES)):
+        return _url(name, text, schemes=("redis", "rediss", "unix", *SENTINEL_SCHEMES))
+    try:
+        read_sentinels(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} must be a URL of Sentinels: {error}") from None
     return text
 
 
@@ -246,12 +259,13 @@ class Settings:
     data_dir: Path = setting("DATA_DIR", Path(".data"), "the folder of the embedded engines and generated secrets",
         _path)
     database_url: str | None = setting("DATABASE_URL", None, "the URL of your own PostgreSQL 15 or later",
-        _database_url, shown="the embedded PostgreSQL")
+        _database_url, shown="the embedded PostgreSQL",
+        page="[High availability](high-availability.md#postgresql-with-a-standby)")
     migrations_database_url: str | None = setting("MIGRATIONS_DATABASE_URL", None,
         "the same database, with the role that owns the tables, for migrations and partitions", _database_url,
         shown="`DATABASE_URL`", page="[Two roles](operations.md#the-databases-roles)", is_secret=True)
     redis_url: str | None = setting("REDIS_URL", None, "the URL of your own Redis 7 or later, or Valkey",
-        partial(_url, schemes=("redis", "rediss", "unix")), shown="the embedded Valkey")
+        _redis_url, shown="the embedded Valkey", page="[High availability](high-availability.md#redis-with-sentinel)")
     host: str = setting("HOST", "127.0.0.1",
         "the address on which the API listens; `::` for IPv6 and IPv4, `unix:/run/msvs/api.sock` for a socket")
     port: int = setting("PORT", 8000, "the port on which the API listens; 0 for any free port",

@@ -13,6 +13,8 @@ from typing import TypeVar
 import asyncpg
 import structlog
 
+from msvs.connections import ServiceConnection
+
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -26,14 +28,13 @@ _table = re.compile(r'\b(?:FROM|INTO|UPDATE|TABLE)\s+(?:ONLY\s+)?"?([a-z_][a-z0-
 
 
 def watching(milliseconds: float) -> type[asyncpg.Connection]:
-    """Return the class of connections that log each statement which takes longer; asyncpg's own for 0, at no cost."""
+    """Return the class of connections that log each statement which takes longer; the plain one for 0, at no cost."""
     if milliseconds <= 0:
-        kind: type[asyncpg.Connection] = asyncpg.Connection
-        return kind
+        return ServiceConnection
     return type("WatchedConnection", (Watched,), {"__slots__": (), "slow_seconds": milliseconds / 1000})
 
 
-class Watched(asyncpg.Connection):  # type: ignore[misc]
+class Watched(ServiceConnection):
     """A connection that times each statement, also those of transactions and of Tortoise."""
 
     __slots__ = ()

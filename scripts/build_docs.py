@@ -138,6 +138,10 @@ def _deploy() -> str:
     return re.sub(r"\[([^]]+)\]\(\.\./[^)]+\)", r"`\1`", text).replace("](settings.md)", "](operations.md#settings)")
 
 
+def _high_availability() -> str:
+    return (ROOT / "docs" / "high-availability.md").read_text().split("\n", 1)[1].strip()
+
+
 def _connectors() -> str:
     return (ROOT / "docs" / "connectors.md").read_text().split("\n", 1)[1].strip()
 
@@ -195,6 +199,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "connectors": _connectors,
     "operations": _operations,
     "deploy": _deploy,
+    "high availability": _high_availability,
     "sandbox numbers": _sandbox_numbers,
     "number ranges": _number_ranges,
     "regions off": _regions_off,

@@ -6,7 +6,9 @@ import asyncio
 import socket
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -19,7 +21,8 @@ from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.privacy import erasure
 from msvs.api.unit_of_work import unit_of_work
-from msvs.dsn import read_dsn
+from msvs.dsn import Host, read_dsn
+from msvs.local import embedded
 from msvs.models import CreditBalance, LedgerEntry, ListMember, Workspace
 from msvs.settings import SettingsError, from_environment
 from tests import factories
@@ -261,3 +264,101 @@ def test_what_an_address_leaves_out_is_ours(url: str, expected: str, monkeypatch
     for name in ("PGHOST", "PGUSER", "PGDATABASE", "PGSERVICE"):
         monkeypatch.delenv(name, raising=False)
     assert read_dsn(url).text == expected
+
+
+async def test_of_several_hosts_the_one_that_is_written_to_is_taken(database: str) -> None:
+    """One in front says nothing, and one is only read; neither holds up the next for long."""
+    parts = urlsplit(database)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(1)
+        # What the port takes, nobody answers.
+        hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{parts.port}"
+        url = database.replace(f"{parts.hostname}:{parts.port}", hosts)
+        connection = await connections.connect(url)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+        with pytest.raises(asyncpg.TargetServerAttributeNotMatched):
+            await connections.connect(f"{url}?target_session_attrs=standby&connect_timeout=1")
+
+
+def test_hosts_may_be_named_by_parameters_too() -> None:
+    assert read_dsn("postgresql:///msvs?host=a,b&port=5433").hosts == (Host("a", 5433), Host("b", 5433))
+    assert read_dsn("postgresql://app@[::1],b:6433/msvs").hosts == (Host("::1", None), Host("b", 6433))
+    assert read_dsn("postgresql://app@a:6433/msvs").hosts == ()
+    assert read_dsn("postgresql://app@a,b/msvs").target == "read-write"
+    for url in ("postgresql://a,,b/msvs", "postgresql:///msvs?host=a,b,c&port=1,2", "postgresql://a,/msvs"):
+        with pytest.raises(ValueError, match="host"):
+            read_dsn(url)
+
+
+async def test_a_connection_notices_that_the_other_machine_is_gone(database: str) -> None:
+    """Unless the address says otherwise."""
+    connection: Any = await connections.connect(database)
+    opened = connection._transport.get_extra_info("socket")
+    options = [
+        opened.getsockopt(level, option)
+        for level, option in (
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+        )
+    ]
+    await connection.close()
+    assert options == [1, 3, 7000]
+
+
+async def test_connections_to_a_server_that_was_demoted_are_given_up(clean: None) -> None:
+    """Such a server refuses what is written, and may go on answering for as long as nobody leaves it."""
+    async with db.transaction():
+        pid = await db.fetch_value("SELECT pg_backend_pid()")
+
+    async def write() -> None:
+        async with db.transaction():
+            # As the sessions of a server that was demoted are.
+            await db.execute("SET TRANSACTION READ ONLY")
+            await db.execute("DELETE FROM contacts WHERE phone = $1", "+14155550100")
+
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        await write()
+    async with db.transaction():
+        assert await db.fetch_value("SELECT pg_backend_pid()") != pid
+
+
+async def test_a_commit_that_its_standby_may_not_have_is_no_success(tmp_path: Path) -> None:
+    """PostgreSQL reports a COMMIT as done whose wait for the standby was canceled."""
+    embedded.start(tmp_path / "engines", fast=True, valkey=False).stop()
+    with (tmp_path / "engines" / "postgresql" / "data" / "postgresql.conf").open("a") as settings:
+        settings.write("\nsynchronous_standby_names = 'nobody'\n")
+    engines = embedded.start(tmp_path / "engines", fast=True, valkey=False)
+    try:
+        await _commit_without_standby(engines.database_url)
+    finally:
+        engines.stop()
+
+
+async def _commit_without_standby(url: str) -> None:
+    owner = await asyncpg.connect(url)
+    await owner.execute("CREATE TABLE kept (number int)")
+    for number, connect in enumerate((asyncpg.connect, connections.connect)):
+        for begin, write in (("BEGIN", "COMMIT"), ("SELECT 1", "INSERT INTO kept VALUES (2)")):
+            connection = await connect(url)
+            await connection.execute("SET synchronous_commit = on")
+            await connection.execute(begin)
+            if write == "COMMIT":
+                await connection.execute("INSERT INTO kept VALUES (1)")
+            writing = asyncio.create_task(connection.execute(write))
+            while not await owner.fetchval(CANCEL_WAITING, connection.get_server_pid()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            if number == 0:
+                # What asyncpg takes for a success, and a failover would lose.
+                assert (await writing).split()[0] == write.split()[0]
+            else:
+                with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+                    await writing
+            assert connection.is_closed() == (number == 1)
+            connection.terminate()
+    await owner.close()
+
+
+CANCEL_WAITING = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'"

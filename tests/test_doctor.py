@@ -26,7 +26,7 @@ from redis.asyncio import Redis
 from msvs import connections, database
 from msvs.api.notifier import WorkQueue
 from msvs.cli.doctor import report
-from msvs.doctor import billing, machine, network
+from msvs.doctor import availability, billing, machine, network
 from msvs.doctor import engines as checks
 from msvs.doctor.examination import examine
 from msvs.doctor.findings import Finding, Level, ok, warning
@@ -36,6 +36,7 @@ from msvs.ops.metric_families import CRON_KEY, WORKER_KEY
 from msvs.settings import Insecure, Settings
 from tests.engines import Engines, create_database
 from tests.pooler import pgbouncer
+from tests.sentinels import watched_servers
 
 STRONG = "kV8rT2xLq9Zp4WmB7sYd"
 SECRET = "Qw7zXn4Lp0sVb2Hj9TgR"
@@ -566,3 +567,53 @@ def test_the_report_has_what_to_do_below_each_fault() -> None:
         "",
         "1 ok, 1 warning",
     ]
+
+
+# High availability
+
+STANDBY: Mapping[str, Any] = {
+    "names": "db2", "commits": "on", "sees": True, "is_standby": False, "role": "msvs_service", "standbys": 1,
+    "synchronous": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "hosts", "expected"),
+    [
+        ({}, 2, [Level.OK]),
+        ({"commits": "remote_apply"}, 2, [Level.OK]),
+        ({}, 0, [Level.OK, Level.WARNING]),
+        ({"names": "", "standbys": 0, "synchronous": 0}, 0, [Level.SKIPPED]),
+        ({"names": "", "standbys": 0, "synchronous": 0}, 2, [Level.ERROR]),
+        ({"names": "", "synchronous": 0}, 0, [Level.ERROR]),
+        ({"commits": "remote_write"}, 2, [Level.ERROR]),
+        ({"commits": "local"}, 2, [Level.ERROR]),
+        ({"sees": False, "synchronous": 0}, 2, [Level.WARNING]),
+        ({"synchronous": 0}, 2, [Level.ERROR]),
+        ({"is_standby": True}, 2, [Level.ERROR]),
+    ],
+)
+def test_a_failover_that_would_lose_something_is_told(
+    change: Mapping[str, Any], hosts: int, expected: list[Level]
+) -> None:
+    assert levels(availability.judge_standby({**STANDBY, **change}, hosts=hosts)) == expected
+
+
+async def test_this_postgresql_has_no_standby(database: str) -> None:
+    settings = Settings(database_url=database)
+    assert levels(await gather(availability.check_standby(settings))) == [Level.SKIPPED]
+    several = Settings(database_url=database.replace("@", "@127.0.0.1:1,"))
+    assert levels(await gather(availability.check_standby(several))) == [Level.ERROR]
+
+
+async def test_sentinels_that_agree_and_one_that_is_gone() -> None:
+    with watched_servers() as watched:
+        url = watched.url
+        assert levels(await gather(availability.check_sentinels(Settings(redis_url=url)))) == [Level.OK]
+        gone = url.replace(f":{watched.sentinels[0]},", ":1,")
+        assert levels(await gather(availability.check_sentinels(Settings(redis_url=gone)))) == [Level.ERROR]
+        few = url.replace(f"127.0.0.1:{watched.sentinels[0]},", "")
+        found = levels(await gather(availability.check_sentinels(Settings(redis_url=few))))
+        assert found == [Level.WARNING, Level.OK]
+        other = url.replace("master=studio", "master=other")
+        assert levels(await gather(availability.check_sentinels(Settings(redis_url=other)))) == [Level.ERROR] * 3

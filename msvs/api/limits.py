@@ -13,6 +13,8 @@ from uuid import UUID
 import structlog
 from redis.asyncio import Redis
 
+from msvs import redis_connections
+
 log = structlog.get_logger(__name__)
 
 
@@ -247,7 +249,7 @@ class LocalBuckets:
 
 
 def _connect(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=None)
+    return redis_connections.connect_async(redis_url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=None)
 
 
 def _allowance(rate: Rate, cost: int, taken: bool, tokens: float, now: float) -> Allowance:

@@ -17,6 +17,8 @@ from redis.exceptions import RedisError, WatchError
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from msvs import redis_connections
+
 log = structlog.get_logger(__name__)
 
 
@@ -107,7 +109,7 @@ class Notifier:
     """Enqueues one waiting job a queue, from a thread of its own, and forgives Redis for being away."""
 
     def __init__(self, redis_url: str) -> None:
-        self.redis = Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=1)
+        self.redis = redis_connections.connect(redis_url, socket_timeout=2, socket_connect_timeout=1)
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="notifier")
         self._queued: set[WorkQueue] = set()
         self._lock = threading.Lock()

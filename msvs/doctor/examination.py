@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from tortoise.exceptions import BaseORMException
 
-from msvs import connections, database, logs
-from msvs.doctor import billing, engines, machine, network
+from msvs import connections, database, logs, redis_connections
+from msvs.doctor import availability, billing, engines, machine, network
 from msvs.doctor.findings import Finding, error, skipped
 from msvs.settings import Settings, SettingsError
 
@@ -29,7 +29,9 @@ async def examine(settings: Settings, *, backups: Path | None = None, backup_hou
         *machine.check_versions(),
         *machine.check_disk(settings.data_dir),
     ]
-    redis = None if settings.redis_url is None else Redis.from_url(settings.redis_url, socket_timeout=5)
+    redis = (
+        None if settings.redis_url is None else redis_connections.connect_async(settings.redis_url, socket_timeout=5)
+    )
     try:
         found += await _examine_redis(settings, redis)
         found += await _examine_database(settings, redis)
@@ -53,8 +55,13 @@ async def _examine_redis(settings: Settings, redis: Redis | None) -> list[Findin
     try:
         await redis.ping()
     except (RedisError, OSError) as failure:
-        return [error("redis", f"cannot be reached ({type(failure).__name__})", "check REDIS_URL, and start Redis")]
-    return await _collect("redis", engines.check_redis(redis, sells=settings.stripe_key is not None))
+        sentinels = await _collect("sentinels", availability.check_sentinels(settings))
+        return [
+            *sentinels,
+            error("redis", f"cannot be reached ({type(failure).__name__})", "check REDIS_URL, and start Redis"),
+        ]
+    found = await _collect("redis", engines.check_redis(redis, sells=settings.stripe_key is not None))
+    return found + await _collect("sentinels", availability.check_sentinels(settings))
 
 
 async def _examine_database(settings: Settings, redis: Redis | None) -> list[Finding]:
@@ -68,6 +75,7 @@ async def _examine_database(settings: Settings, redis: Redis | None) -> list[Fin
             for name, check in (
                 ("roles", engines.check_roles(owner)),
                 ("connections", engines.check_connections(settings, redis)),
+                ("standby", availability.check_standby(settings)),
                 ("backups", engines.check_archiving()),
                 ("secret key", engines.check_secret_key(settings)),
                 # The process that holds a carrier's binds says in the database how they are.

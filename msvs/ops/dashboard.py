@@ -32,6 +32,7 @@ from rq_dashboard import web
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
+from msvs import redis_connections
 from msvs.http.html import content_security_policy
 from msvs.ops.guard import LOGOUT, SAFE_METHODS
 from msvs.ops.pages import notice
@@ -95,7 +96,7 @@ class Dashboard(Flask):
     def __init__(self, redis_url: str) -> None:
         # Under another name Flask would look for rq-dashboard's style sheets and scripts in our package.
         super().__init__("rq_dashboard", template_folder=str(TEMPLATES))
-        self._redis = Redis.from_url(
+        self._redis = redis_connections.connect(
             redis_url,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,

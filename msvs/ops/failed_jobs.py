@@ -21,6 +21,7 @@ from rq.job import Job, requeue_job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
+from msvs import redis_connections
 from msvs.api.errors import InvalidRequest, NotFound, Unavailable
 from msvs.api.notifier import WorkQueue
 from msvs.api.resources import optional_moment
@@ -67,7 +68,7 @@ class FailedJobs:
         self._redis = (
             None
             if redis_url is None
-            else Redis.from_url(
+            else redis_connections.connect(
                 redis_url,
                 socket_connect_timeout=CONNECT_SECONDS,
                 socket_timeout=ANSWER_SECONDS,

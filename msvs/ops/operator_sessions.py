@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from msvs import redis_connections
 from msvs.api.accounts import operators
 from msvs.api.context import Services, Visitor
 from msvs.api.errors import ApiError
@@ -256,7 +257,7 @@ class Sessions:
         if self._kept is not None or self._settings.redis_url is None:
             yield self._kept
             return
-        async with Redis.from_url(
+        async with redis_connections.connect_async(
             self._settings.redis_url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=None
         ) as redis:
             yield redis

@@ -7,9 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
-from msvs import connections, database
+from msvs import connections, database, redis_connections
 from msvs.ops.metric_families import CRON_KEY, WORKER_KEY, DiskCheck
 
 CHECK_SECONDS = 2.0
@@ -44,7 +42,9 @@ class Readiness:
     def __init__(self, database_url: str, redis_url: str | None, now: Callable[[], float] = time.monotonic) -> None:
         self._database_url = database_url
         self.redis = (
-            None if redis_url is None else Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
+            None
+            if redis_url is None
+            else redis_connections.connect_async(redis_url, socket_timeout=1, socket_connect_timeout=1)
         )
         self.disk = DiskCheck()
         self.is_migrated = False

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
-from msvs import database
+from msvs import database, redis_connections
 from msvs.api import notifier
 from msvs.api.accounts import secret_keys
 from msvs.api.context import Services
@@ -61,7 +61,7 @@ class Runtime:
             raise SettingsError("DATABASE_URL and REDIS_URL must be set for a worker; `msvs run` sets them itself")
         self.carriers = make_carriers(settings, owns_binds=False)
         self._notifier = notifier.Notifier(settings.redis_url)
-        self._redis = Redis.from_url(settings.redis_url, socket_timeout=2)
+        self._redis = redis_connections.connect(settings.redis_url, socket_timeout=2)
         self.services = Services.from_settings(
             settings, {name: carrier.rate for name, carrier in self.carriers.items()}
         )

@@ -19,7 +19,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
-from msvs import garbage
+from msvs import garbage, redis_connections
 from msvs.api.accounts.secret_keys import WATCH_SECONDS
 from msvs.api.notifier import JOBS, WorkQueue
 from msvs.settings import Settings, SettingsError
@@ -119,7 +119,7 @@ class Heartbeat:
     """Says every three seconds, from a thread, that this process is alive; the saying lapses after ten."""
 
     def __init__(self, redis_url: str, name: str) -> None:
-        self._redis = Redis.from_url(redis_url, socket_timeout=2)
+        self._redis = redis_connections.connect(redis_url, socket_timeout=2)
         self._key = f"msvs:worker:{name}"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -169,7 +169,7 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
     runtime.open()
     assert settings.redis_url is not None
     garbage.collect_less(garbage.WORKERS)
-    redis = Redis.from_url(settings.redis_url)
+    redis = redis_connections.connect(settings.redis_url)
     # In a container every process has the same id, the one before and those beside it too: RQ would refuse the name.
     name = f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     heartbeat = Heartbeat(settings.redis_url, name)

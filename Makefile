@@ -14,7 +14,7 @@ KILLS ?= 102
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo dashboard dashboard-check dashboard-test test processes check generate schema reference docs contract handset pages postman bench \
-	chaos smpp sdks sdks-test package deploy lock clean
+	chaos failover smpp sdks sdks-test package deploy lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ bench: $(VENV)/.dev ## Measure throughput on this machine
 chaos: $(VENV)/.dev ## Kill the service at random and check what is left; SEEDS=1 KILLS=10 is short
 	@MSVS_STATE=full $(BIN)/python -m pytest tests/state tests/workers/test_races.py tests/workers/test_failover.py
 	@exec $(BIN)/python -m chaos.run --seeds $(SEEDS) --kills $(KILLS) --control $(ARGS)
+
+failover: $(VENV)/.dev ## Lose hosts and cut networks under a campaign, as root; ARGS="--recipients 2000 --rate 40" is short
+	@exec $(BIN)/python -m chaos.failover $(ARGS)
 
 smpp: $(VENV)/.dev tests/carriers/smpp/smsc/node_modules/.ready ## Send through two foreign message centers that cut connections
 	$(BIN)/python -m chaos.smpp --smsc node $(ARGS)

@@ -15,6 +15,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from chaos.checker import CHECKS, Facts, Report, check
+from chaos.failover import longest_gap
+from chaos.far_carrier import FarServer
 from chaos.journeys import Journeys
 from chaos.mutations import MUTATIONS
 from chaos.names import public_id, row_id
@@ -677,3 +679,32 @@ def test_a_short_run_is_clean(tmp_path: Path) -> None:
     kills = [json.loads(line) for line in (tmp_path / "seed-1" / "kills.jsonl").read_text().splitlines()]
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(kills) >= 8
+
+
+# Failover
+
+
+async def test_a_far_carrier_takes_a_message_once_and_brings_its_report_until_it_is_taken() -> None:
+    server = FarServer()
+    port = await server.start("127.0.0.1")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def ask(question: dict[str, object]) -> Any:
+        writer.write(json.dumps(question).encode() + b"\n")
+        return json.loads(await reader.readline())
+
+    for _ in range(2):
+        assert await ask({"id": "a", "to": "+12125550100"}) == {"ref": "far-a"}
+        assert await ask({"reports": 10}) == {"ids": ["a"]}
+    assert await ask({"taken": ["a"]}) == {}
+    assert await ask({"reports": 10}) == {"ids": []}
+    assert (server.phones, dict(server.offers)) == ({"a": "+12125550100"}, {"a": 2})
+    assert len(server.accepted_at) == 1
+    writer.close()
+    server.stop()
+
+
+def test_the_longest_gap_counts_the_edges() -> None:
+    assert longest_gap([1, 2, 5, 9], 0, 6) == 3
+    assert longest_gap([], 1, 6) == 5
+    assert longest_gap([2, 3], 0, 10) == 7

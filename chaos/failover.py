@@ -77,7 +77,7 @@ postgresql:
 CARRIERS = '[far]\nkind = "far"\nhost = "{host}"\nport = {port}\nrate = {rate}\n'
 
 OPEN = """
-SELECT count(*) FROM messages WHERE status IN ('queued', 'scheduled', 'sending')
+SELECT count(*) FROM messages WHERE status IN ('queued', 'scheduled', 'sending', 'sent')
 """
 BOOKS = """
 SELECT (SELECT balance FROM credit_balances WHERE workspace_id = $1) AS balance,
@@ -492,7 +492,7 @@ class Run:
             "accepted, and not there": sum(row_id(id) not in ids for id, _ in self.accepted),
             "recipients without a message": self.recipients - len({row["to_phone"] for row in in_campaign}),
             "recipients with two": len(in_campaign) - len({row["to_phone"] for row in in_campaign}),
-            "not final": sum(row["status"] not in ("sent", "delivered") for row in rows),
+            "not final": sum(row["status"] != "delivered" for row in rows),
             "lost: sent, and not at the carrier": sum(str(row["id"]) not in taken for row in rows),
             "at the carrier, and of no message": sum(UUID(id) not in ids for id in taken),
             "phones with two messages at the carrier": len(phones) - len(set(phones)),

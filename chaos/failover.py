@@ -314,7 +314,9 @@ class Run:
                 "from": SENDER,
                 "audience": {"list_ids": [tenant.lists[0][0]]},
             }
-            async with session.post("/v1/campaigns", json=body, headers={"Idempotency-Key": "campaign"}) as answer:
+            # The first request of a service that has just started, on a machine that may be busy.
+            patience = aiohttp.ClientTimeout(total=START_SECONDS)
+            async with session.post("/v1/campaigns", json=body, timeout=patience) as answer:
                 if answer.status != 201:
                     raise RuntimeError(f"no campaign: {answer.status} {await answer.text()}")
             over = asyncio.Event()

@@ -6,10 +6,12 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from typing import TypeAlias
 
 import asyncpg
 
+from msvs import pooled
 from msvs.dsn import Dsn, Host, read_dsn
 from msvs.settings import SettingsError
 
@@ -17,10 +19,17 @@ Connection: TypeAlias = asyncpg.Connection
 
 # Where a pooler gives each transaction any server, two connections meet on one at the first or second try.
 TRIES = 5
+# What a pooler in statement mode says of BEGIN.
+STATEMENT_MODE = "statement pooling"
 POOLER_SECONDS = 10.0
 TRANSACTION_POOLING = (
     "DATABASE_URL leads to a pooler that shares connections by transaction or statement; "
-    "set pool_mode = session for this database, or name PostgreSQL itself"
+    "in transaction mode, add pool_mode=transaction to its parameters and name PostgreSQL itself in "
+    "DATABASE_DIRECT_URL; else set pool_mode = session for this database"
+)
+STATEMENT_POOLING = (
+    "DATABASE_URL leads to a pooler that shares connections by statement; "
+    "set pool_mode = transaction or session for this database"
 )
 SET_CONFIG = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)"
 SOCKET_OPTIONS: Mapping[str, tuple[int, str]] = {
@@ -65,7 +74,26 @@ class ServiceConnection(asyncpg.Connection):  # type: ignore[misc]
 
 
 class PoolerRefused(SettingsError):
-    """The pooler before PostgreSQL gives a session's statements to several servers."""
+    """The pooler before PostgreSQL gives a session's statements, or a transaction's, to several servers."""
+
+
+class Pooling(Enum):
+    """What is between a process and PostgreSQL."""
+
+    # Nothing, or a pooler in session mode.
+    SESSION = 1
+    # A pooler in transaction mode, which prepares statements on each server or does not.
+    PREPARING = 2
+    PARSING = 3
+    # What cannot be used.
+    UNTOLD = 4
+    BY_STATEMENT = 5
+
+
+REFUSALS: Mapping[Pooling, str] = {
+    Pooling.UNTOLD: TRANSACTION_POOLING,
+    Pooling.BY_STATEMENT: STATEMENT_POOLING,
+}
 
 
 def end_process() -> None:
@@ -74,18 +102,23 @@ def end_process() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-# URL → whether a pooler that shares connections is there, as found out once a process.
-_is_sharing: dict[str, bool] = {}
+# URL → what is there, as found out once a process.
+_found: dict[str, Pooling] = {}
 
 
 def refusal() -> str | None:
     """Return why this process must not go on, or None."""
-    return TRANSACTION_POOLING if any(_is_sharing.values()) else None
+    return next((REFUSALS[each] for each in _found.values() if each in REFUSALS), None)
+
+
+def pooling(database_url: str) -> Pooling | None:
+    """Return what was found behind a URL by this process; None before its first connection."""
+    return _found.get(database_url)
 
 
 def forget() -> None:
     """Forget which poolers share connections: the next connection finds out again."""
-    _is_sharing.clear()
+    _found.clear()
 
 
 async def connect(
@@ -100,18 +133,35 @@ async def connect(
     Raises SettingsError, PoolerRefused, and what asyncpg and the system raise.
     """
     dsn = read(database_url, application_name)
+    if dsn.by_transaction:
+        if database_url not in _found:
+            _settle(database_url, await _ask_pooler(dsn), end)
+        _refuse(database_url)
+        kind = options.pop("connection_class", None) or pooled.by_transaction(ServiceConnection, {})
+        prepares = _found[database_url] is Pooling.PREPARING
+        caching = {} if prepares else {"statement_cache_size": 0}
+        return await _open(dsn, connection_class=kind, **caching, **options)
     connection = await _open(dsn, **options)
     try:
-        if database_url not in _is_sharing:
-            _is_sharing[database_url] = await _is_shared(dsn, connection)
-            if _is_sharing[database_url]:
-                end()
-        if _is_sharing[database_url]:
-            raise PoolerRefused(TRANSACTION_POOLING)
+        if database_url not in _found:
+            is_shared = await _is_shared(dsn, connection)
+            _settle(database_url, Pooling.UNTOLD if is_shared else Pooling.SESSION, end)
+        _refuse(database_url)
     except BaseException:
         connection.terminate()
         raise
     return connection
+
+
+def _settle(database_url: str, found: Pooling, end: Callable[[], None]) -> None:
+    _found[database_url] = found
+    if found in REFUSALS:
+        end()
+
+
+def _refuse(database_url: str) -> None:
+    if _found[database_url] in REFUSALS:
+        raise PoolerRefused(REFUSALS[_found[database_url]])
 
 
 def read(database_url: str, application_name: str = "msvs") -> Dsn:
@@ -135,7 +185,7 @@ async def _open(dsn: Dsn, **options: object) -> Connection:
         raise SettingsError(f"DATABASE_URL: {error}") from None
     try:
         _set_socket(connection, dsn.keepalives)
-        if dsn.settings:
+        if dsn.settings and not dsn.by_transaction:
             # Statements, as a pooler refuses most startup parameters.
             await connection.execute(SET_CONFIG, list(dsn.settings), list(dsn.settings.values()))
     except BaseException:
@@ -204,6 +254,20 @@ def _set_socket(connection: Connection, keepalives: Mapping[str, int]) -> None:
             opened.setsockopt(level, number, value)
 
 
+async def _ask_pooler(dsn: Dsn) -> Pooling:
+    """Return how a pooler that is said to be in transaction mode treats prepared statements."""
+    async with asyncio.timeout(POOLER_SECONDS):
+        connection = await _open(dsn, statement_cache_size=0)
+        try:
+            return Pooling.PREPARING if await pooled.is_preparing(connection) else Pooling.PARSING
+        except asyncpg.PostgresError as error:
+            if STATEMENT_MODE in str(error):
+                return Pooling.BY_STATEMENT
+            raise
+        finally:
+            connection.terminate()
+
+
 async def _is_shared(dsn: Dsn, first: Connection) -> bool:
     """Return whether a pooler gives the transactions of a connection to several servers.
 
@@ -223,7 +287,7 @@ async def _is_shared(dsn: Dsn, first: Connection) -> bool:
         return True
     except asyncpg.PostgresError as error:
         # Where it pools by statement, it takes no BEGIN.
-        if "statement pooling" in str(error):
+        if STATEMENT_MODE in str(error):
             return True
         raise
     except TimeoutError:

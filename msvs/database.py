@@ -18,7 +18,7 @@ from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
 
-from msvs import clock_schema, connections, present, slow_statements
+from msvs import clock_schema, connections, pooled, present, slow_statements
 from msvs.migration_state import Executor
 
 APP = "msvs"
@@ -102,10 +102,11 @@ ConnectionCheck = Callable[[asyncpg.Connection], Awaitable[None]]
 
 
 def _preparation(
-    limits: Mapping[str, str], check: ConnectionCheck | None
+    limits: Mapping[str, str] | None, check: ConnectionCheck | None
 ) -> Callable[[asyncpg.Connection], Awaitable[None]]:
     async def prepare(connection: asyncpg.Connection) -> None:
-        await connection.execute(SET_LIMITS, list(limits), list(limits.values()))
+        if limits is not None:
+            await connection.execute(SET_LIMITS, list(limits), list(limits.values()))
         await _prepare_connection(connection)
         if check is not None:
             await check(connection)
@@ -143,6 +144,16 @@ def _opener(database_url: str, end: Callable[[], None]) -> Callable[..., Awaitab
     return connect
 
 
+def limits_of(database_url: str, seconds: float = STATEMENT_SECONDS) -> dict[str, str]:
+    """Return the limits of sessions: those that the URL names in place of our own. Raises SettingsError."""
+    dsn = connections.read(database_url)
+    named = dict(dsn.settings)
+    if "tcp_user_timeout" in dsn.keepalives:
+        named["tcp_user_timeout"] = f"{dsn.keepalives['tcp_user_timeout']}ms"
+    limits = {"statement_timeout": f"{seconds * 1000:.0f}ms", **LIMITS}
+    return limits | {name: named[name] for name in limits.keys() & named.keys()}
+
+
 def tortoise_config(
     database_url: str,
     *,
@@ -157,13 +168,12 @@ def tortoise_config(
 
     Raises SettingsError.
     """
-    dsn = connections.read(database_url)
-    named = dict(dsn.settings)
-    if "tcp_user_timeout" in dsn.keepalives:
-        named["tcp_user_timeout"] = f"{dsn.keepalives['tcp_user_timeout']}ms"
     seconds = statement_seconds or STATEMENT_SECONDS
-    all_limits = {"statement_timeout": f"{seconds * 1000:.0f}ms", **LIMITS}
-    all_limits |= {name: named[name] for name in all_limits.keys() & named.keys()} | dict(limits or {})
+    all_limits = limits_of(database_url, seconds) | dict(limits or {})
+    is_by_transaction = connections.read(database_url).by_transaction
+    kind = slow_statements.watching(slow_ms)
+    if is_by_transaction:
+        kind = pooled.by_transaction(kind, all_limits)
     credentials: dict[str, object] = {
         # Of these the URL speaks for itself.
         "host": None,
@@ -173,9 +183,10 @@ def tortoise_config(
         "connect": _opener(database_url, end),
         "minsize": 1,
         "maxsize": pool_size,
-        "connection_class": slow_statements.watching(slow_ms),
+        "connection_class": kind,
         "record_class": Row,
-        "init": _preparation(all_limits, check),
+        # A pooler in transaction mode would set them on any of its servers; there each transaction sets its own.
+        "init": _preparation(None if is_by_transaction else all_limits, check),
         "reset": _leave_connection,
         "command_timeout": seconds + ANSWER_SECONDS,
     }

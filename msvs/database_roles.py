@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import asyncpg
 
@@ -35,6 +35,16 @@ SELECT EXISTS (
             OR relname = ANY ($2) AND has_table_privilege($1, oid, 'DELETE')
             OR relname = ANY ($3) AND has_table_privilege($1, oid, 'UPDATE')
         )
+)
+"""
+# What differs of the settings that new sessions of the role begin with in this database.
+DIFFERING = """
+SELECT quote_ident(name) AS name, quote_literal(value) AS value
+FROM unnest($1::text[], $2::text[]) AS wanted (name, value)
+WHERE current_setting(name, true) IS NOT NULL AND NOT EXISTS (
+    SELECT FROM pg_db_role_setting WHERE setconfig @> ARRAY[name || '=' || value]
+        AND setrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+        AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
 """
 NAMES = "SELECT current_user AS role, quote_ident(current_database()) AS database"
@@ -88,6 +98,25 @@ async def grant_rows(owner_url: str, service_url: str) -> bool:
         return True
     finally:
         await owner.close()
+
+
+async def keep_limits(service_url: str, limits: Mapping[str, str]) -> bool:
+    """Have new sessions of the service's role begin with its limits on statements. Return whether that is new.
+
+    Behind a pooler in transaction mode no process can tell its sessions, and a statement that is no transaction of its
+    own words has no other limits. Raises what the connection raises.
+    """
+    connection = await connections.connect(service_url)
+    try:
+        found = await connection.fetch(DIFFERING, list(limits), list(limits.values()))
+        database = (await connection.fetchrow(NAMES))["database"]
+        for each in found:
+            await connection.execute(
+                f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET {each['name']} = {each['value']}"
+            )
+        return bool(found)
+    finally:
+        await connection.close()
 
 
 async def _role(url: str) -> str:

@@ -46,14 +46,15 @@ FIXED: Mapping[str, tuple[str, ...]] = {
 }
 # libpq's, and each the socket's option; what is not given is the system's own.
 KEEPALIVES = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
-OURS = ("connect_timeout", "application_name", "fallback_application_name", "options")
+OURS = ("connect_timeout", "application_name", "fallback_application_name", "options", "pool_mode")
+# How the pooler at the URL shares its connections, as PgBouncer names it.
+POOL_MODES = ("session", "transaction")
+# Those that each transaction can set for itself.
+LIMITED = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
 # Settings of PostgreSQL that may be named as parameters too; any other goes into `options`.
 SETTINGS = frozenset(
     [
-        "statement_timeout",
-        "lock_timeout",
-        "idle_in_transaction_session_timeout",
-        "transaction_timeout",
+        *LIMITED,
         "search_path",
         "tcp_keepalives_idle",
         "tcp_keepalives_interval",
@@ -102,6 +103,8 @@ class Dsn:
     keepalives: Mapping[str, int]
     hosts: tuple[Host, ...] = ()
     target: str = "any"
+    # Whether a pooler gives each transaction another connection: what a session keeps must not be relied on.
+    by_transaction: bool = False
 
 
 def read_dsn(url: str, *, application_name: str = "msvs") -> Dsn:
@@ -120,6 +123,7 @@ def read_dsn(url: str, *, application_name: str = "msvs") -> Dsn:
         if name in given and not os.access(given[name], os.R_OK):
             raise ValueError(f"{name} must be a file that can be read")
     passed = {name: value for name, value in given.items() if name in PASSED}
+    settings = _options(given.get("options", "")) | {name: given[name] for name in given if name in SETTINGS}
     hosts = _hosts(head, passed)
     target = given.get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS")
     if target is not None and target not in TARGETS:
@@ -128,12 +132,23 @@ def read_dsn(url: str, *, application_name: str = "msvs") -> Dsn:
         text=_with_defaults(head, passed),
         application_name=given.get("application_name") or given.get("fallback_application_name") or application_name,
         timeout=_seconds(given.get("connect_timeout", ""), HOST_SECONDS if hosts else CONNECT_SECONDS),
-        settings=_options(given.get("options", ""))
-        | {name: value for name, value in given.items() if name in SETTINGS},
+        settings=settings,
         keepalives={**KEPT_ALIVE, **{name: _whole(name, given[name]) for name in KEEPALIVES if name in given}},
         hosts=hosts,
         target=target or ("read-write" if hosts else "any"),
+        by_transaction=_by_transaction(given.get("pool_mode", POOL_MODES[0]), settings),
     )
+
+
+def _by_transaction(mode: str, settings: Mapping[str, str]) -> bool:
+    if mode not in POOL_MODES:
+        raise ValueError(f"pool_mode must be {' or '.join(POOL_MODES)}")
+    if mode == POOL_MODES[0]:
+        return False
+    for name in settings:
+        if name not in LIMITED:
+            raise ValueError(f"{name[:40]} cannot be set through a pooler in transaction mode")
+    return True
 
 
 def _parameters(query: str) -> dict[str, str]:

@@ -127,6 +127,13 @@ def _redis_url(name: str, text: str) -> str:
     return text
 
 
+def _session_url(name: str, text: str) -> str:
+    """Return a URL of PostgreSQL's that gives sessions."""
+    if read_dsn(_database_url(name, text)).by_transaction:
+        raise SettingsError(f"{name} must lead to PostgreSQL, or to a pooler in session mode")
+    return text
+
+
 def _smtp_url(name: str, text: str) -> str:
     """Return a URL of a mail server, which must not be given a password in the clear."""
     _url(name, text, schemes=("smtps", "smtp"))
@@ -262,8 +269,11 @@ class Settings:
         _database_url, shown="the embedded PostgreSQL",
         page="[High availability](high-availability.md#postgresql-with-a-standby)")
     migrations_database_url: str | None = setting("MIGRATIONS_DATABASE_URL", None,
-        "the same database, with the role that owns the tables, for migrations and partitions", _database_url,
+        "the same database, with the role that owns the tables, for migrations and partitions", _session_url,
         shown="`DATABASE_URL`", page="[Two roles](operations.md#the-databases-roles)", is_secret=True)
+    direct_database_url: str | None = setting("DATABASE_DIRECT_URL", None,
+        "the same database and role without the pooler in transaction mode of `DATABASE_URL`, for what needs a session",
+        _session_url, shown="`DATABASE_URL`", page="[Poolers](operations.md#poolers)", is_secret=True)
     redis_url: str | None = setting("REDIS_URL", None, "the URL of your own Redis 7 or later, or Valkey",
         _redis_url, shown="the embedded Valkey", page="[High availability](high-availability.md#redis-with-sentinel)")
     host: str = setting("HOST", "127.0.0.1",
@@ -396,7 +406,31 @@ class Settings:
     @property
     def owner_url(self) -> str | None:
         """The URL of PostgreSQL for the owner of the tables."""
-        return self.migrations_database_url or self.database_url
+        return self.migrations_database_url or self.session_url
+
+    @property
+    def is_by_transaction(self) -> bool:
+        """Whether a pooler in transaction mode is in front of PostgreSQL."""
+        return self.database_url is not None and read_dsn(self.database_url).by_transaction
+
+    @property
+    def session_url(self) -> str | None:
+        """The URL of PostgreSQL for what needs a session: migrations, carrier binds, the work of test clocks.
+
+        Raises SettingsError where a pooler in transaction mode is all there is.
+        """
+        if not self.is_by_transaction:
+            return self.database_url
+        if self.direct_database_url is None:
+            raise SettingsError(
+                "DATABASE_DIRECT_URL must be set where DATABASE_URL has pool_mode=transaction: migrations, carrier "
+                "binds and test clocks need a session of PostgreSQL's"
+            )
+        return self.direct_database_url
+
+    def require_session(self) -> None:
+        """Raise SettingsError where a pooler in transaction mode is all there is."""
+        assert self.session_url is not None or self.database_url is None
 
     @property
     def base_url(self) -> str:

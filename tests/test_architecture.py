@@ -705,8 +705,8 @@ def test_a_patched_private_name_is_found(source: str, is_found: bool) -> None:
 
 # What a module may fill after it is imported → why. Services, and what a process keeps, travel in the context.
 MUTABLE = {
-    "msvs/connections.py:_is_sharing": "a fact about the world outside: which URLs lead to a sharing pooler",
     "msvs/connections.py:_last_hosts": "a fact about the world outside: which of several hosts answered last as wanted",
+    "msvs/connections.py:_found": "a fact about the world outside: which pooler each URL leads to",
     "msvs/graphql/nodes.py:_kinds": "filled as the files of the types are imported, as Strawberry's own registry",
     "msvs/graphql/nodes.py:_shapes": "filled as the files of the types are imported, as Strawberry's own registry",
 }

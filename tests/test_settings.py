@@ -21,6 +21,7 @@ READ = {
     "DATA_DIR": ("/srv/msvs", "data_dir", Path("/srv/msvs")),
     "DATABASE_URL": ("postgresql://app@db/msvs", "database_url", "postgresql://app@db/msvs"),
     "MIGRATIONS_DATABASE_URL": ("postgresql://own@db/msvs", "migrations_database_url", "postgresql://own@db/msvs"),
+    "DATABASE_DIRECT_URL": ("postgresql://pg/msvs", "direct_database_url", "postgresql://pg/msvs"),
     "REDIS_URL": ("redis://cache", "redis_url", "redis://cache"),
     "HOST": ("::", "host", "::"),
     "PORT": ("0", "port", 0),

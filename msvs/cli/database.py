@@ -66,7 +66,7 @@ def migrate_schema(settings: Settings, *, is_service: bool = False) -> list[str]
     assert owner is not None
 
     async def migrated() -> list[str]:
-        from msvs import database, database_roles
+        from msvs import database, database_roles, dsn
         from msvs.api.accounts import secret_keys
 
         async with database.connected(owner, pool_size=1):
@@ -75,6 +75,9 @@ def migrate_schema(settings: Settings, *, is_service: bool = False) -> list[str]
         applied = await database.migrate(owner)
         if owner != url:
             await database_roles.grant_rows(owner, url)
+        if settings.is_by_transaction:
+            limits = database.limits_of(url)
+            await database_roles.keep_limits(url, {name: limits[name] for name in dsn.LIMITED})
         async with database.connected(url, pool_size=1):
             await unlock(settings, is_service=is_service)
         return applied

@@ -28,6 +28,8 @@ QUEUES = ("messages", "campaigns", "reports", "webhooks", "mail", "billing", "im
 # What works in bulk leaves the processor to those who wait for an answer: the API, a pause or a cancellation, a STOP.
 BULK = frozenset(("messages", "campaigns", "imports", "maintenance"))
 BULK_NICENESS = 5
+# Those whose work does not pass a pooler in transaction mode: of imports, that of test clocks.
+NEED_SESSIONS = ("imports",)
 DEMO_NAME = "Cohort Labs (demo)"
 DEMO_CREDITS = 10_000
 DEMO_OWNER = "owner@cohortlabs.example"
@@ -190,6 +192,8 @@ def work(settings: Settings, arguments: Arguments) -> int:
     from msvs.workers import worker
 
     settings = with_engines(settings, owner=arguments.queue == "maintenance")
+    if arguments.queue in NEED_SESSIONS:
+        settings.require_session()
     logs.set_up(settings)
     logs.tell_start(settings, f"worker {arguments.queue}")
     if arguments.queue in BULK:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 from redis.asyncio import Redis
 
-from msvs import database
+from msvs import connections, database
 from msvs.api.accounts import secret_keys
 from msvs.api.context import Services
 from msvs.api.notifier import WorkQueue
@@ -159,11 +159,35 @@ async def check_connections(settings: Settings, redis: Redis | None) -> AsyncIte
     row = await database.fetch_row(SERVER)
     assert row is not None
     alive = {} if redis is None else await count_alive(redis)
+    if settings.is_by_transaction:
+        yield ok("connections", f"{row['used']} of {row['most']} are in use; the pooler keeps them from becoming more")
+        yield judge_pooler(
+            prepares=connections.pooling(settings.database_url or "") is connections.Pooling.PREPARING,
+            limit=await database.fetch_value("SELECT current_setting('lock_timeout')"),
+        )
+        return
     yield judge_connections(settings, most=row["most"], used=row["used"], workers=sum(alive.values()))
     # PostgreSQL names its own process at the start of a session; a pooler makes a number up.
     async with database.client().acquire_connection() as connection:
         is_pooled = connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()")
     yield ok("pooler", "a pooler in session mode is in front" if is_pooled else "none: PostgreSQL itself answers")
+
+
+def judge_pooler(*, prepares: bool, limit: str) -> Finding:
+    """Judge a pooler in transaction mode: whether it prepares statements, and how long one may wait for a lock."""
+    if limit == "0":
+        return warning(
+            "pooler",
+            "statements outside of transactions wait for locks without a limit",
+            "run `msvs migrate`, then RECONNECT in the pooler's console",
+        )
+    if not prepares:
+        return warning(
+            "pooler",
+            "the pooler in transaction mode prepares no statements: each is planned each time",
+            "use PgBouncer 1.21 or later, and set max_prepared_statements",
+        )
+    return ok("pooler", "a pooler in transaction mode is in front, and prepares statements")
 
 
 def judge_connections(settings: Settings, *, most: int, used: int, workers: int) -> Finding:
@@ -180,8 +204,7 @@ def judge_connections(settings: Settings, *, most: int, used: int, workers: int)
         return warning(
             "connections",
             f"{shown}, and PostgreSQL takes {most}",
-            f"set max_connections to {wanted + 10} or more, lower MSVS_DATABASE_POOL_SIZE, or put "
-            "PgBouncer in session mode in front",
+            f"set max_connections to {wanted + 10} or more, lower MSVS_DATABASE_POOL_SIZE, or put PgBouncer in front",
         )
     return ok("connections", f"{shown}; PostgreSQL takes {most}")
 

@@ -69,6 +69,7 @@ async def _examine_database(settings: Settings, redis: Redis | None) -> list[Fin
     if url is None:
         return [error("postgresql", "DATABASE_URL is not set, and nothing runs on DATA_DIR", "set DATABASE_URL")]
     try:
+        settings.require_session()
         owner = await _ask_owner(settings)
         async with database.connected(url, pool_size=2, is_inner=True):
             found = await _collect("postgresql", engines.check_postgresql(url))
@@ -86,9 +87,9 @@ async def _examine_database(settings: Settings, redis: Redis | None) -> list[Fin
             found += [each for each in await _collect("billing", billing.check_unsettled(settings)) if each.action]
             return found
     except connections.PoolerRefused as failure:
-        return [error("pooler", str(failure), "set pool_mode = session")]
+        return [error("pooler", str(failure), "name it in DATABASE_URL, or set pool_mode = session")]
     except SettingsError as failure:
-        return [error("postgresql", str(failure), "correct DATABASE_URL or MIGRATIONS_DATABASE_URL")]
+        return [error("postgresql", str(failure), "correct the URLs of PostgreSQL")]
     except LOST as failure:
         return [error("postgresql", f"cannot be used: {_tell(failure)}", "check DATABASE_URL, and start PostgreSQL")]
 

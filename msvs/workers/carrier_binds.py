@@ -137,15 +137,17 @@ def run(settings: Settings) -> int:
         raise SettingsError("DATABASE_URL and REDIS_URL must be set for binds; `msvs run` sets them itself")
     if settings.binds_host in ("0.0.0.0", "::"):  # noqa: S104
         raise SettingsError("MSVS_SESSIONS_HOST must be an address at which workers reach this machine")
+    session_url = settings.session_url
+    assert session_url is not None
     names = [name for name, carrier in make_carriers(settings).items() if carrier.holds_binds]
     if not names:
         raise SettingsError("MSVS_CARRIERS names no carrier that holds binds")
     with new_runner() as runner:
-        runner.run(_run(settings, names))
+        runner.run(_run(settings, names, session_url))
     return 0
 
 
-async def _run(settings: Settings, names: Sequence[str]) -> None:
+async def _run(settings: Settings, names: Sequence[str], session_url: str) -> None:
     assert settings.database_url is not None
     assert settings.redis_url is not None
     stop = asyncio.Event()
@@ -168,7 +170,7 @@ async def _run(settings: Settings, names: Sequence[str]) -> None:
                 for name in names:
                     holder = SessionHolder(
                         partial(_make, settings, name),
-                        database_url=settings.database_url,
+                        database_url=session_url,
                         host=settings.binds_host,
                     )
                     group.create_task(holder.run(stop))

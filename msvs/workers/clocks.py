@@ -190,14 +190,14 @@ class _Turn:
     @asynccontextmanager
     async def _inside(self) -> AsyncIterator[None]:
         """Work in a session that sees the sandbox alone, and notifies nobody: what it commits is its own work."""
-        assert self._settings.database_url is not None, "a worker has a database"
+        url, slow_ms = self._settings.session_url, self._settings.slow_query_ms
+        assert url is not None, "a worker has a database"
 
         async def enter(connection: asyncpg.Connection) -> None:
             await connection.execute(ENTER_SANDBOX, clock_schema.SEARCH_PATH, str(self._row.workspace_id))
             if not await connection.fetchval(IS_INSIDE):
                 raise RuntimeError("the schema of test clocks is missing: run `msvs migrate`")
 
-        url, slow_ms = self._settings.database_url, self._settings.slow_query_ms
         with notifying(None):
             async with database.connected(url, pool_size=CONNECTIONS, is_inner=True, check=enter, slow_ms=slow_ms):
                 yield

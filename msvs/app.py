@@ -27,6 +27,7 @@ from msvs.api.errors import ErrorCode, Unavailable
 from msvs.api.limits import Limiter
 from msvs.api.messages import clicks
 from msvs.api.notifier import Notifier
+from msvs.api.reads import Reads
 from msvs.billing.routes import billing_routes
 from msvs.callbacks.hooks import hook_routes
 from msvs.callbacks.routes import callback_routes
@@ -51,7 +52,7 @@ from msvs.links.routes import link_routes
 from msvs.loops import new_runner
 from msvs.mailbox.routes import mailbox_routes
 from msvs.ops.console import Watched
-from msvs.ops.metric_families import read_metric_families
+from msvs.ops.metric_families import read_metric_families, reads_metrics
 from msvs.ops.metrics import Metrics
 from msvs.ops.operator_sessions import tell_shared_password
 from msvs.ops.readiness import Readiness
@@ -104,6 +105,7 @@ def create_app(settings: Settings, services: Services | None = None, tracing: Tr
     app.state.readiness = parts.readiness
     app.state.refused = None
     app.state.notifier = None
+    app.state.reads = services.keep(Reads)
     app.state.base_url = settings.base_url
     app.state.end = lambda: signal.raise_signal(signal.SIGTERM)
     app.router.redirect_slashes = False
@@ -142,7 +144,7 @@ def _routes(settings: Settings, parts: Parts) -> list[BaseRoute]:
         lambda: read_metric_families(
             parts.carriers.values(), readiness.redis, readiness.disk, sells_credits=services.billing.is_connected
         ),
-        parts.traffic.families,
+        lambda: [*parts.traffic.families(), *reads_metrics(services.keep(Reads))],
     )
     links_first, links_last = link_routes(services, limiter)
     return [
@@ -207,6 +209,12 @@ async def _lifespan(app: Starlette, settings: Settings, parts: Parts) -> AsyncIt
             slow_ms=settings.slow_query_ms,
         ),
         _watching(app, settings, services),
+        services.keep(Reads).following(
+            settings.replica_urls,
+            settings.redis_url,
+            max_lag=settings.replica_max_lag,
+            pool_size=settings.database_pool_size,
+        ),
         request_log.writing(services),
         clicks.writing(services),
     ):

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast, overload
 
 import asyncpg
 import msgspec
-from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContext
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient, TransactionContext
 from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
 
 from msvs import clock_schema, connections, pooled, present, slow_statements
 from msvs.migration_state import Executor
+from msvs.pool import Client as Client
 
 APP = "msvs"
 MODELS = "msvs.models"
@@ -61,6 +63,8 @@ SELECT set_config(name, value, true) FROM (
 WAIT_FOR_LOCKS = "SELECT set_config('lock_timeout', $1, true)"
 # How often a process looks whether another's migration has ended.
 MIGRATION_PAUSE_SECONDS = 0.2
+
+_elsewhere: ContextVar[bool] = ContextVar("elsewhere", default=False)
 
 # Tortoise logs every statement with its values at DEBUG; message bodies and numbers must never reach a log.
 logging.getLogger("tortoise").setLevel(logging.WARNING)
@@ -235,6 +239,31 @@ async def connected(
 def client() -> BaseDBAsyncClient:
     """Tortoise's current client: the open transaction's inside a unit of work, else the pool's."""
     return get_connection("default")
+
+
+async def open_client(database_url: str, *, pool_size: int, slow_ms: float = 0) -> Client:
+    """Open a pool of connections beside the process's own, for `using`. Raises what the connections raise."""
+    config = tortoise_config(database_url, pool_size=pool_size, slow_ms=slow_ms)
+    opened = Client(**config["connections"]["default"]["credentials"], connection_name="default")
+    await opened.create_connection(with_db=True)
+    return opened
+
+
+@contextmanager
+def using(other: Client) -> Iterator[None]:
+    """Have the statements of the block, also those of models, go to another pool."""
+    elsewhere = _elsewhere.set(True)
+    token = get_connections().set("default", other)
+    try:
+        yield
+    finally:
+        get_connections().reset(token)
+        _elsewhere.reset(elsewhere)
+
+
+def is_of_primary() -> bool:
+    """Return whether statements go to the process's own pool: in no transaction, and to no other pool."""
+    return not _elsewhere.get() and not isinstance(client(), TransactionalDBClient)
 
 
 @asynccontextmanager

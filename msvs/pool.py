@@ -45,6 +45,11 @@ class sharing:
         _sharer.reset(self._token)
 
 
+def sharer() -> UUID | None:
+    """Return whose connections are used now, usually a workspace's; None outside of requests."""
+    return _sharer.get()
+
+
 class _Share:
     """The connections that one sharer uses, and who waits for one."""
 

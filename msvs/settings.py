@@ -134,6 +134,14 @@ def _session_url(name: str, text: str) -> str:
     return text
 
 
+def _replica_urls(name: str, text: str) -> tuple[str, ...]:
+    """Return the URLs of standbys: each leads to one server, so that what is known of it is true of each connection."""
+    urls = tuple(_session_url(name, each) for each in text.split())
+    if any("," in urlsplit(each).netloc for each in urls):
+        raise SettingsError(f"{name} must name one server in each URL; separate URLs by spaces")
+    return urls
+
+
 def _smtp_url(name: str, text: str) -> str:
     """Return a URL of a mail server, which must not be given a password in the clear."""
     _url(name, text, schemes=("smtps", "smtp"))
@@ -274,6 +282,12 @@ class Settings:
     direct_database_url: str | None = setting("DATABASE_DIRECT_URL", None,
         "the same database and role without the pooler in transaction mode of `DATABASE_URL`, for what needs a session",
         _session_url, shown="`DATABASE_URL`", page="[Poolers](operations.md#poolers)", is_secret=True)
+    replica_urls: tuple[str, ...] = setting("DATABASE_REPLICA_URL", (),
+        "the URLs of streaming standbys, separated by spaces, which answer lists, searches and statistics",
+        _replica_urls, page="[Read replicas](operations.md#read-replicas)", is_secret=True)
+    replica_max_lag: int = setting("MSVS_REPLICA_MAX_LAG", 5,
+        "the most seconds that a standby may be behind to be read from", partial(_number, low=1, high=300),
+        page="[Read replicas](operations.md#read-replicas)")
     redis_url: str | None = setting("REDIS_URL", None, "the URL of your own Redis 7 or later, or Valkey",
         _redis_url, shown="the embedded Valkey", page="[High availability](high-availability.md#redis-with-sentinel)")
     host: str = setting("HOST", "127.0.0.1",

@@ -248,6 +248,20 @@ async def test_a_pooler_by_session_is_named(database: str, production: Settings)
     assert [each.message for each in found if each.check == "pooler"] == ["a pooler in session mode is in front"]
 
 
+@pytest.mark.parametrize(
+    ("row", "level"),
+    [
+        ({"is_standby": True, "lacks": False, "age": 900.0}, Level.OK),
+        ({"is_standby": True, "lacks": True, "age": 1.0}, Level.OK),
+        ({"is_standby": True, "lacks": True, "age": 9.0}, Level.WARNING),
+        ({"is_standby": True, "lacks": True, "age": None}, Level.WARNING),
+        ({"is_standby": False, "lacks": False, "age": None}, Level.ERROR),
+    ],
+)
+def test_a_standby_that_does_not_follow_is_found(row: dict[str, object], level: Level) -> None:
+    assert checks.judge_replica(0, row, 5).level is level
+
+
 def test_wal_that_is_not_archived_is_found() -> None:
     well = {"mode": "on", "failed_count": 0, "age": 90.0, "is_failing": False}
     assert checks.judge_archiving(well).level is Level.OK

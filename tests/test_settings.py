@@ -22,6 +22,12 @@ READ = {
     "DATABASE_URL": ("postgresql://app@db/msvs", "database_url", "postgresql://app@db/msvs"),
     "MIGRATIONS_DATABASE_URL": ("postgresql://own@db/msvs", "migrations_database_url", "postgresql://own@db/msvs"),
     "DATABASE_DIRECT_URL": ("postgresql://pg/msvs", "direct_database_url", "postgresql://pg/msvs"),
+    "DATABASE_REPLICA_URL": (
+        "postgresql://a/msvs  postgresql://b/msvs",
+        "replica_urls",
+        ("postgresql://a/msvs", "postgresql://b/msvs"),
+    ),
+    "MSVS_REPLICA_MAX_LAG": ("60", "replica_max_lag", 60),
     "REDIS_URL": ("redis://cache", "redis_url", "redis://cache"),
     "HOST": ("::", "host", "::"),
     "PORT": ("0", "port", 0),

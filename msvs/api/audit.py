@@ -11,6 +11,7 @@ from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.reads import from_replica
 from msvs.database import execute
 from msvs.models import AuditEntry
 
@@ -99,6 +100,7 @@ async def get_audit_entry(ctx: Context, id: UUID) -> AuditEntry:
     return row
 
 
+@from_replica
 async def list_audit(
     ctx: Context,
     page: PageRequest,

@@ -15,6 +15,7 @@ from tortoise.models import Model
 
 from msvs.api.notifier import WorkQueue as WorkQueue
 from msvs.api.notifier import notify_now
+from msvs.api.reads import mark_written
 from msvs.database import transaction
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ async def unit_of_work() -> AsyncIterator[None]:
         _waiting.reset(token)
     if outer is None:
         notify_now(mine)
+        await mark_written()
     else:
         outer |= mine
 
@@ -95,6 +97,7 @@ class single_statement:
         _waiting.reset(self._waiting)
         if kind is None:
             notify_now(self._mine)
+            await mark_written()
 
 
 def is_single_statement() -> bool:

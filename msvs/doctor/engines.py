@@ -54,6 +54,11 @@ OWNER = """
 SELECT current_user AS name, count(*) AS tables, count(*) FILTER (WHERE pg_has_role(relowner, 'USAGE')) AS owned
 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
 """
+STANDBY = """
+SELECT pg_is_in_recovery() AS is_standby,
+    CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() < $1::text::pg_lsn ELSE false END AS lacks,
+    extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 AS age
+"""
 ARCHIVER = """
 SELECT current_setting('archive_mode') AS mode, failed_count,
     extract(epoch FROM now() - last_archived_time)::float8 AS age,
@@ -207,6 +212,32 @@ def judge_connections(settings: Settings, *, most: int, used: int, workers: int)
             f"set max_connections to {wanted + 10} or more, lower MSVS_DATABASE_POOL_SIZE, or put PgBouncer in front",
         )
     return ok("connections", f"{shown}; PostgreSQL takes {most}")
+
+
+async def check_replicas(settings: Settings) -> AsyncIterator[Finding]:
+    """Check that each standby follows, and how far it is behind."""
+    flushed = await database.fetch_value("SELECT pg_current_wal_flush_lsn()::text")
+    for number, url in enumerate(settings.replica_urls):
+        connection = await connections.connect(url)
+        try:
+            row = await connection.fetchrow(STANDBY, flushed)
+        finally:
+            await connection.close()
+        yield judge_replica(number, dict(row), settings.replica_max_lag)
+
+
+def judge_replica(number: int, row: Mapping[str, object], most: int) -> Finding:
+    """Judge a standby, of which `row` says whether it is one, what it lacks of the log, and since when."""
+    if not row["is_standby"]:
+        return error("replicas", f"replica {number} is no standby", "name standbys alone in DATABASE_REPLICA_URL")
+    age = row["age"]
+    if row["lacks"] and (age is None or float(str(age)) > most):
+        return warning(
+            "replicas",
+            f"replica {number} is more than {most} s behind: lists are read from the primary",
+            "look at pg_stat_replication, and at queries that hold its replay up",
+        )
+    return ok("replicas", f"replica {number} follows")
 
 
 async def check_archiving() -> AsyncIterator[Finding]:

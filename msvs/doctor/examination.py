@@ -77,6 +77,7 @@ async def _examine_database(settings: Settings, redis: Redis | None) -> list[Fin
                 ("roles", engines.check_roles(owner)),
                 ("connections", engines.check_connections(settings, redis)),
                 ("standby", availability.check_standby(settings)),
+                ("replicas", engines.check_replicas(settings)),
                 ("backups", engines.check_archiving()),
                 ("secret key", engines.check_secret_key(settings)),
                 # The process that holds a carrier's binds says in the database how they are.

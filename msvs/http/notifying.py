@@ -1,10 +1,11 @@
-"""The middleware that lets the commits of a request notify the work queues."""
+"""The middleware that lets the commits of a request notify the work queues, and those who read from standbys."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from msvs.api.notifier import notifying
+from msvs.api.reads import marking
 
 
 class Notifying:
@@ -18,5 +19,6 @@ class Notifying:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        with notifying(scope["app"].state.notifier):
+        state = scope["app"].state
+        with notifying(state.notifier), marking(state.reads):
             await self._app(scope, receive, send)

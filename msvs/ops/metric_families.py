@@ -17,6 +17,7 @@ from msvs import database
 from msvs.api.dispatch.message_totals import message_totals
 from msvs.api.ids import id_at
 from msvs.api.notifier import WorkQueue
+from msvs.api.reads import Reads
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.remote import RemoteCarrier, find_owner
 
@@ -344,6 +345,23 @@ def pool_metric() -> MetricFamily:
         "Connections that this process has in use, has idle, and may have.",
         tuple(Sample(value, {"state": state}) for state, value in pool._asdict().items()),
     )
+
+
+def reads_metrics(reads: Reads) -> list[MetricFamily]:
+    """Return the metrics of what this process reads from standbys; none where there are none."""
+    if not reads.standbys:
+        return []
+    lags = tuple(Sample(each.lag, {"replica": str(each.number)}) for each in reads.standbys)
+    counts = tuple(Sample(count, {"target": target}) for target, count in reads.counts.items())
+    return [
+        MetricFamily("replica_lag_seconds", "How far a standby is behind at most; infinite while it is away.", lags),
+        MetricFamily(
+            "reads_total",
+            "Lists, searches and statistics, by where they were read; `repeated` ones on both.",
+            counts,
+            kind="counter",
+        ),
+    ]
 
 
 def _family(name: str, help: str, rows: Iterable[database.Row], kind: str = "gauge") -> MetricFamily:

@@ -18,6 +18,7 @@ from msvs.api import ids
 from msvs.api.context import Context, Services
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.reads import from_replica
 from msvs.api.scope import scoped
 from msvs.database import copy_rows
 from msvs.logs import mask
@@ -147,6 +148,7 @@ class Conditions(TypedDict, total=False):
     request_id: str | None
 
 
+@from_replica
 async def list_requests(ctx: Context, page: PageRequest, **conditions: Unpack[Conditions]) -> Page[ApiRequest]:
     """List what API keys of the mode asked in the last seven days, newest first.
 
@@ -156,6 +158,7 @@ async def list_requests(ctx: Context, page: PageRequest, **conditions: Unpack[Co
     return await fetch_page(_requests(ctx, **conditions), page)
 
 
+@from_replica
 async def count_requests(ctx: Context, **conditions: Unpack[Conditions]) -> int:
     """Count what `list_requests` lists. Raises PermissionDenied, InvalidRequest."""
     allow(ctx, Permission.EVENTS_READ)

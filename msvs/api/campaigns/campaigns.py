@@ -62,6 +62,7 @@ from msvs.api.messages.messages import (
 )
 from msvs.api.pages import Page, PageRequest, fetch_ordered, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.reads import from_replica
 from msvs.api.resources import CampaignStats, campaign_version
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings_with
@@ -367,6 +368,7 @@ async def get_campaign(ctx: Context, id: UUID) -> Campaign:
     return await find(ctx, Campaign, id, prefix=ids.CAMPAIGN, noun="campaign")
 
 
+@from_replica
 async def list_campaigns(ctx: Context, page: PageRequest, which: ListCampaigns | None = None) -> Page[Campaign]:
     """Campaigns without the steps of sequences, newest first unless ordered otherwise; drafts only if asked for."""
     which = which or ListCampaigns()
@@ -398,6 +400,7 @@ def campaign_query(ctx: Context, which: ListCampaigns) -> QuerySet[Campaign]:
     return query
 
 
+@from_replica
 async def campaign_stats(ctx: Context, campaigns: Sequence[rows.CampaignRow]) -> dict[UUID, CampaignStats]:
     """Return the stats of the caller's campaigns, by id."""
     return await tallies.campaign_stats([row.id for row in campaigns if row.workspace_id == ctx.workspace_id])

@@ -23,6 +23,7 @@ from msvs.api.errors import InvalidRequest
 from msvs.api.messages.messages import list_messages
 from msvs.api.pages import PageRequest, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.reads import from_replica
 from msvs.api.scope import scoped
 from msvs.api.text.phones import canonical, read_phone
 from msvs.models import Campaign, CampaignStatus, Contact, ContactList, Message, Segment
@@ -68,6 +69,7 @@ def read_term(text: str) -> Term:
     return Term(text)
 
 
+@from_replica
 async def search_contacts(ctx: Context, term: Term) -> list[ContactRow]:
     """Find contacts by id, external id, e-mail address, phone as people write it, or words of a name."""
     allow(ctx, Permission.CONTACTS_READ)
@@ -86,6 +88,7 @@ async def search_contacts(ctx: Context, term: Term) -> list[ContactRow]:
     return _join(found, (await list_matching(ctx, PAGE, ListContacts(search=asked))).items)
 
 
+@from_replica
 async def search_campaigns(ctx: Context, term: Term) -> list[Campaign]:
     """Find campaigns, drafts too, by id or a part of the name."""
     allow(ctx, Permission.CAMPAIGNS_READ)
@@ -95,6 +98,7 @@ async def search_campaigns(ctx: Context, term: Term) -> list[Campaign]:
     return await _newest(scoped(ctx, Campaign).filter(sequence_id__isnull=True), named)
 
 
+@from_replica
 async def search_messages(ctx: Context, term: Term) -> list[Message]:
     """Find messages by id, recipient phone, or words of the body, such as a numeric code."""
     allow(ctx, Permission.MESSAGES_READ)
@@ -110,11 +114,13 @@ async def search_messages(ctx: Context, term: Term) -> list[Message]:
     return [both[id] for id in sorted(both, reverse=True)][:MOST_FOUND]
 
 
+@from_replica
 async def search_lists(ctx: Context, term: Term) -> list[ContactList]:
     """Find lists by id or a part of the name."""
     return await _named(ctx, ContactList, term, ids.CONTACT_LIST)
 
 
+@from_replica
 async def search_segments(ctx: Context, term: Term) -> list[Segment]:
     """Find segments by id or a part of the name."""
     return await _named(ctx, Segment, term, ids.SEGMENT)

@@ -12,6 +12,7 @@ from msvs.api.campaigns.sequence_shapes import SequenceCounts, SequenceStatsReso
 from msvs.api.campaigns.sequence_versions import published
 from msvs.api.context import Context
 from msvs.api.dispatch.campaign_stats import campaign_stats
+from msvs.api.reads import from_replica
 from msvs.api.scope import find, scoped
 from msvs.database import fetch
 from msvs.models import EnrollmentState, MessageSequence, SequenceVersion
@@ -66,6 +67,7 @@ class _Later(Protocol):
     contacts: int
 
 
+@from_replica
 async def sequence_stats(ctx: Context, sequence_ids: Sequence[UUID]) -> dict[UUID, SequenceCounts]:
     """Return the stats of the caller's sequences, by id."""
     stats = {id: SequenceCounts(left_by_reason={}) for id in sequence_ids}
@@ -85,6 +87,7 @@ async def sequence_stats(ctx: Context, sequence_ids: Sequence[UUID]) -> dict[UUI
     return stats
 
 
+@from_replica
 async def read_stats(ctx: Context, id: UUID) -> SequenceStatsResource:
     """Return the statistics of a sequence, with each step of its newest versions. Raises NotFound."""
     await find(ctx, MessageSequence, id, prefix=ids.SEQUENCE, noun="sequence")

@@ -18,6 +18,7 @@ from msvs.api.consent.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, OptOut, 
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
+from msvs.api.reads import from_replica
 from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
@@ -315,6 +316,7 @@ def consent_entry_resource(row: rows.ConsentEventRow) -> ConsentEntryResource:
     )
 
 
+@from_replica
 async def list_consent(ctx: Context, page: PageRequest, *, phone: str | None = None) -> Page[ConsentEvent]:
     """List the history of consent, newest first, or that of one phone, whether or not it has a contact or was erased.
 

@@ -11,6 +11,7 @@ from msvs.api.contacts.contact_filters import Conditions, compile_contacts
 from msvs.api.contacts.contacts import ListContacts
 from msvs.api.context import Context
 from msvs.api.pages import Page, PageRequest, fetch_ordered
+from msvs.api.reads import from_replica
 from msvs.database import fetch, fetch_row, fetch_value
 from msvs.models.rows import ContactRow
 
@@ -42,6 +43,7 @@ class _Id(Protocol):
     id: UUID
 
 
+@from_replica
 async def list_matching(ctx: Context, page: PageRequest, which: ListContacts | None = None) -> Page[ContactRow]:
     """List the contacts that meet every condition, newest first unless ordered otherwise. Raises InvalidRequest."""
     which = which or ListContacts()
@@ -50,6 +52,7 @@ async def list_matching(ctx: Context, page: PageRequest, which: ListContacts | N
     return await fetch_ordered(partial(fetch_one, ctx, found), page, which.order)
 
 
+@from_replica
 async def count_matching(ctx: Context, which: ListContacts) -> int:
     """Count the contacts that meet every condition. Raises InvalidRequest."""
     found = await compile_contacts(ctx, which, 3)

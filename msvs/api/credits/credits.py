@@ -15,6 +15,7 @@ from msvs.api.credits import caps
 from msvs.api.credits.caps import Spendable
 from msvs.api.errors import ComplianceRefused, InvalidRequest, PaymentRequired
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
+from msvs.api.reads import from_replica
 from msvs.api.resources import CreditsResource, PurchaseResource, moment
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
@@ -281,6 +282,7 @@ class ListLedger(PageQuery, frozen=True, kw_only=True):
     kind: Annotated[str, about("Only movements of this kind.", enum=[*LedgerKind])] | None = None
 
 
+@from_replica
 async def list_ledger(ctx: Context, page: PageRequest, *, kind: str | None = None) -> Page[LedgerEntry]:
     """List the movements of credits, newest first. The ledger is the workspace's: sandbox sends never appear in it.
 

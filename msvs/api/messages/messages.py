@@ -32,6 +32,7 @@ from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import kept, message_warnings
 from msvs.api.pages import OrderField, Page, PageQuery, PageRequest, fetch_ordered, fetch_page, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.reads import from_replica
 from msvs.api.resources import FAILURES, Refusal
 from msvs.api.scope import find, holds, scoped
 from msvs.api.text.compliance import check_destination
@@ -433,6 +434,7 @@ def read_conditions(which: ListMessages) -> Conditions:
     }
 
 
+@from_replica
 async def list_messages(ctx: Context, page: PageRequest, **which: Unpack[Conditions]) -> Page[Message]:
     """Messages, newest first unless ordered otherwise; skipped recipients only under `skipped` and `all`.
 
@@ -450,6 +452,7 @@ async def list_messages(ctx: Context, page: PageRequest, **which: Unpack[Conditi
     return await fetch_ordered(fetch, page, which.get("order"))
 
 
+@from_replica
 async def count_messages(ctx: Context, **which: Unpack[Conditions]) -> int:
     """Count the messages that `list_messages` lists."""
     found = await find_messages(ctx, which)

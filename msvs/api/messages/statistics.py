@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.api.reads import from_replica
 from msvs.api.resources import FAILURES
 from msvs.api.scope import find
 from msvs.api.settings_of_mode import find_settings
@@ -271,6 +272,7 @@ class ConversationOverview:
     waiting_count: int
 
 
+@from_replica
 async def read_activity(
     ctx: Context, *, interval: Interval, since: datetime, until: datetime, zone: str | None = None
 ) -> list[ActivityPoint]:
@@ -305,6 +307,7 @@ async def read_activity(
     return points
 
 
+@from_replica
 async def read_campaign_activity(
     ctx: Context, campaign_id: UUID, *, interval: Interval, since: datetime, until: datetime
 ) -> list[CampaignPoint]:
@@ -319,6 +322,7 @@ async def read_campaign_activity(
     return points
 
 
+@from_replica
 async def read_conversion_activity(
     ctx: Context,
     *,
@@ -340,6 +344,7 @@ async def read_conversion_activity(
     return points
 
 
+@from_replica
 async def read_audience_growth(
     ctx: Context, *, interval: Interval, since: datetime, until: datetime, zone: str | None = None
 ) -> list[AudiencePoint]:
@@ -364,6 +369,7 @@ async def read_audience_growth(
     return points
 
 
+@from_replica
 async def read_deliverability(
     ctx: Context, *, by: Dimension, since: datetime, until: datetime
 ) -> list[DeliverabilityGroup]:
@@ -388,6 +394,7 @@ async def read_deliverability(
     return ordered[:MAX_GROUPS]
 
 
+@from_replica
 async def read_usage(ctx: Context, edges: Sequence[datetime]) -> list[UsagePoint]:
     """Return what was sent and received between each two of `edges`, at most 800 times in their order."""
     points = [UsagePoint() for _ in edges[1:]]
@@ -409,6 +416,7 @@ async def read_usage(ctx: Context, edges: Sequence[datetime]) -> list[UsagePoint
     return points
 
 
+@from_replica
 async def campaign_failures(ctx: Context, campaign_ids: Sequence[UUID]) -> dict[UUID, list[FailureCount]]:
     """Return why recipients of campaigns were not reached, by campaign, the most frequent code first."""
     found: dict[UUID, list[FailureCount]] = {campaign_id: [] for campaign_id in campaign_ids}
@@ -419,6 +427,7 @@ async def campaign_failures(ctx: Context, campaign_ids: Sequence[UUID]) -> dict[
     return found
 
 
+@from_replica
 async def conversation_overview(ctx: Context, *, days: int = DEFAULT_CONVERSATION_DAYS) -> ConversationOverview:
     """Return how the conversations of the last days stand. Raises InvalidRequest for more than 365 days."""
     if not 1 <= days <= MAX_CONVERSATION_DAYS:

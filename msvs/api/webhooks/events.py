@@ -15,6 +15,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
+from msvs.api.reads import from_replica
 from msvs.api.resources import MessageResource, Resource
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
@@ -298,6 +299,7 @@ async def get_event(ctx: Context, id: UUID) -> Event:
     return await find(ctx, Event, id, prefix=ids.EVENT, noun="event")
 
 
+@from_replica
 async def list_events(ctx: Context, page: PageRequest, *, type: str | None = None) -> Page[Event]:
     """Events, newest first, optionally of one type. Raises InvalidRequest where there is no such type."""
     query = scoped(ctx, Event)

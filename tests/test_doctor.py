@@ -226,12 +226,16 @@ async def test_a_schema_without_its_migrations_is_found(engines: Engines, databa
 
 
 def test_too_few_connections_are_found(production: Settings) -> None:
-    judged = partial(checks.judge_connections, production, workers=0)
-    assert judged(most=200, used=20).level is Level.OK
-    assert judged(most=97, used=20).level is Level.WARNING
-    assert judged(most=200, used=190).level is Level.ERROR
-    # Workers on other machines count.
-    assert checks.judge_connections(production, most=200, used=20, workers=30).level is Level.WARNING
+    # The API, nine workers, cron with 2, the clocks' 4, and 10 to spare.
+    judged = partial(checks.judge_connections, production)
+    assert judged(most=116, used=20).level is Level.OK
+    assert judged(most=115, used=20).level is Level.WARNING
+    assert judged(most=116, used=105).level is Level.ERROR
+    # Workers on other machines count, and the process that holds binds.
+    assert judged(most=136, used=20, alive={"messages": 4, "webhooks": 1}).level is Level.OK
+    assert judged(most=135, used=20, alive={"messages": 4}).level is Level.WARNING
+    assert judged(most=128, used=20, binds=2).level is Level.OK
+    assert judged(most=127, used=20, binds=2).level is Level.WARNING
 
 
 async def test_a_pooler_by_transaction_is_found(database: str, production: Settings) -> None:

@@ -5,14 +5,29 @@ A cell is one PostgreSQL with all the rows of its workspaces.
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from msvs import database as db
-from tests.statements import Statement, all_statements, statements_of
+from msvs.api.accounts.keys import create_key
+from msvs.api.context import Context
+from msvs.api.notifier import WorkQueue
+from msvs.doctor import connection_bounds
+from msvs.doctor.connection_bounds import all_connections, most_connections, usual_processes
+from msvs.settings import Settings
+from tests.engines import Engines
+from tests.owner import Owner, as_owner
+from tests.rest_compat.processes import free_port, request
+from tests.statements import ROOT, Statement, all_statements, statements_of
+from tests.test_poolers import processes
 
 # Tables that belong to no workspace: each cell has its own → why that is right.
 CELL = {
@@ -284,3 +299,159 @@ def test_a_statement_is_judged_by_what_it_names(sql: str, kind: str) -> None:
 def test_a_unique_key_is_judged_by_its_columns(table: str, columns: list[str], kind: str | None) -> None:
     types = {name: "uuid" if name.endswith("id") else "text" for name in columns}
     assert kind_of_key(table, columns, types) == kind
+
+
+# Connections: how many the processes of a deployment open together
+
+POOL = 3
+# Workers differ in their pools alone, which `most_connections` tells.
+NAMES = {"api": connection_bounds.API, "cron": connection_bounds.CRON, "worker messages": str(WorkQueue.MESSAGES)}
+CONNECTIONS = """
+SELECT application_name AS name, count(*) AS number FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'scale %' GROUP BY 1
+"""
+CONNECTIONS_OF_POOL = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'scale pool'"
+
+
+PATIENCE_SECONDS = 300.0
+# Module that opens pools or connections → how many times, and whose they are. What is opened must be counted.
+OPENED = {
+    "msvs/app.py": (2, "the pool of an API process, and before it one connection that is closed again"),
+    "msvs/cli/common.py": (2, "a command, in a function of that name"),
+    "msvs/cli/database.py": (2, "a command"),
+    "msvs/connections.py": (1, "each connection"),
+    "msvs/database.py": (2, "each connection of a pool, and a migration"),
+    "msvs/database_roles.py": (2, "a command"),
+    "msvs/doctor/examination.py": (2, "a command"),
+    "msvs/workers/carrier_binds.py": (2, "the pool of the process that holds binds, and the lock on a carrier"),
+    "msvs/workers/clocks.py": (1, "a sandbox with a clock, in a worker of imports"),
+    "msvs/workers/cron.py": (1, "the pool of cron"),
+    "msvs/workers/partitions.py": (1, "the owner of the tables, in a worker of maintenance"),
+    "msvs/workers/runtime.py": (1, "the pool of a worker"),
+}
+OPENING = re.compile(r"(?:database\.|db\.)?connected|(?:connections|asyncpg)\.connect|create_pool")
+
+
+class CountRow(Protocol):
+    """The connections of a process."""
+
+    name: str
+    number: int
+
+
+def named(url: str, name: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}application_name=scale%20{name}&lock_timeout=60s"
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what other processes do."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        is_so = await condition()
+        while not is_so:
+            await asyncio.sleep(0.05)
+            is_so = await condition()
+
+
+def test_every_connection_that_is_opened_is_counted() -> None:
+    found = Counter(
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "msvs").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and OPENING.fullmatch(ast.unparse(call.func))
+    )
+    assert found == {module: number for module, (number, _whose) in OPENED.items()}
+
+
+async def test_a_pool_opens_no_more_than_its_size(database: str) -> None:
+    """All who ask at once wait for those that there are."""
+    highest = 0
+    async with db.connected(named(database, "pool"), pool_size=POOL, is_inner=True):
+        asked = [asyncio.create_task(db.fetch_value("SELECT pg_sleep(0.01)")) for _ in range(20 * POOL)]
+        while not all(task.done() for task in asked):
+            highest = max(highest, int(await Owner.connection.fetchval(CONNECTIONS_OF_POOL)))
+        await asyncio.gather(*asked)
+        highest = max(highest, int(await Owner.connection.fetchval(CONNECTIONS_OF_POOL)))
+    assert highest == POOL
+
+
+@pytest.mark.processes
+async def test_no_process_exceeds_its_connections_under_load(
+    database: str, clean: None, ctx: Context, other_ctx: Context, engines: Engines, tmp_path: Path
+) -> None:
+    """The engine's tables are locked, so that all who want a connection have one and go on wanting."""
+    settings = Settings(database_pool_size=POOL)
+    keys = [(await create_key(each.workspace_id, livemode=False))[1] for each in (ctx, other_ctx)]
+    highest: Counter[str] = Counter()
+
+    async def count() -> Counter[str]:
+        now = Counter({row.name.removeprefix("scale "): row.number for row in await db.fetch(CountRow, CONNECTIONS)})
+        highest.update({name: max(0, now[name] - highest[name]) for name in now})
+        return now
+
+    async with AsyncExitStack() as stack:
+        port = free_port()
+        for command, name in NAMES.items():
+            more = {"MSVS_DATABASE_POOL_SIZE": str(POOL), "PORT": str(port)}
+            stack.enter_context(processes(named(database, name), engines.redis_url, tmp_path, command, **more))
+
+        async def answers() -> bool:
+            try:
+                return (await request(port, "GET", "/readyz")).status == 200
+            except OSError:
+                return False
+
+        async def all_there() -> bool:
+            return (await count()).keys() == set(NAMES.values())
+
+        await until(answers)
+        await until(all_there)
+        async with as_owner(), db.transaction():
+            await db.execute("LOCK TABLE messages, campaigns, contacts IN ACCESS EXCLUSIVE MODE")
+            sends = [
+                asyncio.create_task(request(port, "GET", f"/v1/messages?limit={number + 1}", keys[number % len(keys)]))
+                for number in range(40)
+            ]
+
+            async def is_full() -> bool:
+                return (await count())["api"] >= POOL
+
+            # Two workspaces have a share each, and the API's own upkeep what is left.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(3):
+                    await until(is_full)
+        told = await asyncio.gather(*sends)
+        assert {answer.status for answer in told} <= {200, 503}
+        for _ in range(20):
+            await count()
+            await asyncio.sleep(0.05)
+    assert highest.keys() == set(NAMES.values())
+    over = {name: number for name, number in highest.items() if number > most_connections(name, settings)}
+    assert over == {}
+    assert highest["api"] >= POOL // 2 * 2
+    assert highest.total() <= all_connections(settings, dict.fromkeys(NAMES.values(), 1))
+
+
+@pytest.mark.parametrize(
+    ("process", "more", "most"),
+    [
+        ("api", {}, 7),
+        ("messages", {}, 7),
+        ("cron", {}, 2),
+        ("imports", {}, 11),
+        ("maintenance", {}, 7),
+        ("maintenance", {"migrations_database_url": "postgresql://owner@127.0.0.1/msvs"}, 8),
+        ("binds", {}, 9),
+    ],
+)
+def test_the_connections_of_a_process_are_counted(process: str, more: dict[str, str], most: int) -> None:
+    settings = Settings(database_pool_size=7, **more)  # type: ignore[arg-type]
+    assert most_connections(process, settings, binds=2) == most
+
+
+def test_the_connections_of_a_deployment_are_added_up() -> None:
+    """`msvs run` starts an API, eight workers and one more of messages, and cron; the clocks' come with imports."""
+    settings = Settings()
+    usual = usual_processes(settings)
+    assert sum(usual.values()) == 1 + 8 + 1 + 1
+    assert all_connections(settings, usual) == 10 * 10 + 4 + 2
+    assert all_connections(settings, usual_processes(settings, binds=1), binds=1) == 106 + 11

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from types import MappingProxyType
 
 from redis.asyncio import Redis
 
@@ -11,7 +12,9 @@ from msvs import connections, database
 from msvs.api.accounts import secret_keys
 from msvs.api.context import Services
 from msvs.api.notifier import WorkQueue
+from msvs.carriers.registry import make_carriers
 from msvs.database_roles import KEPT
+from msvs.doctor.connection_bounds import all_connections, usual_processes
 from msvs.doctor.findings import Finding, error, ok, skipped, warning
 from msvs.ops.metric_families import CRON_KEY, WORKER_KEY, DiskCheck
 from msvs.settings import Settings, SettingsError
@@ -22,9 +25,8 @@ OLDEST_REDIS = 7
 SKEW_SECONDS, WRONG_SECONDS = 1.0, 5.0
 # Of connections, beside the service: administrators, backups, exporters.
 SPARE_CONNECTIONS = 10
-# `msvs api`, and the processes of which one is enough, when none has been counted.
-CRON_CONNECTIONS = 2
 CONFIGURATION = ("maxmemory-policy", "save", "stop-writes-on-bgsave-error", "appendonly")
+EMPTY: Mapping[str, int] = MappingProxyType({})
 # How full the memory or the connections may be.
 FULL = 0.9
 
@@ -171,7 +173,7 @@ async def check_connections(settings: Settings, redis: Redis | None) -> AsyncIte
             limit=await database.fetch_value("SELECT current_setting('lock_timeout')"),
         )
         return
-    yield judge_connections(settings, most=row["most"], used=row["used"], workers=sum(alive.values()))
+    yield judge_connections(settings, most=row["most"], used=row["used"], alive=alive, binds=_count_binds(settings))
     # PostgreSQL names its own process at the start of a session; a pooler makes a number up.
     async with database.client().acquire_connection() as connection:
         is_pooled = connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()")
@@ -195,20 +197,32 @@ def judge_pooler(*, prepares: bool, limit: str) -> Finding:
     return ok("pooler", "a pooler in transaction mode is in front, and prepares statements")
 
 
-def judge_connections(settings: Settings, *, most: int, used: int, workers: int) -> Finding:
-    """Judge the connections that the processes may open, by those that are known to run."""
-    configured = settings.message_workers + settings.webhook_workers + len(WorkQueue) - 2
-    processes = 1 + max(workers, configured)
-    wanted = processes * settings.database_pool_size + CRON_CONNECTIONS + SPARE_CONNECTIONS
+def _count_binds(settings: Settings) -> int:
+    """Count the carriers that have binds; what is wrong with the operator's file, another check says."""
+    try:
+        return sum(carrier.holds_binds for carrier in make_carriers(settings).values())
+    except SettingsError:
+        return 0
+
+
+def judge_connections(
+    settings: Settings, *, most: int, used: int, alive: Mapping[str, int] = EMPTY, binds: int = 0
+) -> Finding:
+    """Judge the connections that the processes may open, by those that are known to run: workers and crons."""
+    processes = usual_processes(settings, binds=binds)
+    processes |= {kind: count for kind, count in alive.items() if count > processes.get(kind, 0)}
+    wanted = all_connections(settings, processes, binds=binds) + SPARE_CONNECTIONS
+    each = settings.database_pool_size
     shown = (
-        f"{processes} processes × MSVS_DATABASE_POOL_SIZE {settings.database_pool_size} may need {wanted} connections"
+        f"{sum(processes.values())} processes with MSVS_DATABASE_POOL_SIZE {each} may need {wanted} connections, "
+        f"and {each} more for each `msvs api` after the first"
     )
     if used > most * FULL:
         return error("connections", f"{used} of {most} connections are in use", "raise max_connections")
     if wanted > most:
         return warning(
             "connections",
-            f"{shown}, and PostgreSQL takes {most}",
+            f"{shown}; PostgreSQL takes {most}",
             f"set max_connections to {wanted + 10} or more, lower MSVS_DATABASE_POOL_SIZE, or put PgBouncer in front",
         )
     return ok("connections", f"{shown}; PostgreSQL takes {most}")

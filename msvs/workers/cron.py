@@ -28,6 +28,8 @@ from msvs.workers import billing, campaigns, clocks, exports, imports, maintenan
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.5
+# Of cron, which asks one question after the other.
+CONNECTIONS = 2
 ALIVE_SECONDS = 10
 # Chores that no single row asks for, such as retention.
 CHORES_EVERY_TICKS = 20
@@ -138,7 +140,7 @@ async def _run(settings: Settings, database_url: str, redis_url: str) -> None:
         async with (
             database.connected(
                 database_url,
-                pool_size=2,
+                pool_size=CONNECTIONS,
                 check=secret_keys.connection_check(services.keyring),
                 slow_ms=settings.slow_query_ms,
             ),

@@ -26,6 +26,8 @@ from msvs.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+# Of the owner of the tables, for as long as a step takes.
+CONNECTIONS = 1
 PARTITIONED = ("messages", "message_attempts", "events", "webhook_attempts")
 # How many months have their partitions, with the present one.
 MONTHS_AHEAD = 3
@@ -121,7 +123,7 @@ async def roll_partitions(settings: Settings, upkeep: Upkeep | None = None) -> i
     if settings.migrations_database_url is None:
         return await _take(steps, upkeep, now)
     # Only the owner of the tables may; the connection is there for as long as it takes.
-    async with database.connected(settings.migrations_database_url, pool_size=1, is_inner=True):
+    async with database.connected(settings.migrations_database_url, pool_size=CONNECTIONS, is_inner=True):
         return await _take(steps, upkeep, now)
 
 

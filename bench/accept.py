@@ -19,7 +19,7 @@ ROUNDS = 8
 
 
 def load(
-    place: Bench, port: int, path: str, key: str, requests: int, connections: int = 32, batch: int = 0
+    place: Bench, port: int | str, path: str, key: str, requests: int, connections: int = 32, batch: int = 0
 ) -> dict[str, float]:
     """One load from a process of its own."""
     output = subprocess.check_output(

@@ -47,6 +47,8 @@ class Bench:
     workspace_id: UUID
     test_key: str
     live_key: str
+    # The process of each engine.
+    processes: Mapping[str, int]
 
     def environment(self, **more: str) -> Mapping[str, str]:
         """The environment of a process of the service."""
@@ -104,7 +106,9 @@ async def _prepare(directory: Path, engines: embedded.EmbeddedEngines) -> Bench:
     async with db.connected(engines.database_url), unit_of_work():
         workspace, test_key, live_key = await create_workspace("Cohort Labs", credits=CREDITS)
     Redis.from_url(engines.redis_url).flushdb()
-    return Bench(directory, engines.database_url, engines.redis_url, workspace.id, test_key, live_key)
+    return Bench(
+        directory, engines.database_url, engines.redis_url, workspace.id, test_key, live_key, engines.processes
+    )
 
 
 async def add_people(workspace_id: UUID, livemode: bool, number: int, *, first: int = 2_000_000_000) -> UUID:

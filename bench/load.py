@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 
@@ -53,9 +53,12 @@ class Client(asyncio.Protocol):
 
 
 async def run(
-    port: int, head: str, bodies: Callable[[int], bytes], *, requests: int, connections: int
+    ports: Sequence[int], head: str, bodies: Callable[[int], bytes], *, requests: int, connections: int
 ) -> dict[str, float]:
-    """Send `requests` requests over `connections` connections; rate, latencies in ms, and answers that were not 2xx."""
+    """Send `requests` requests over `connections` connections to the ports in turn.
+
+    Return the rate, latencies in ms, answers that were not 2xx, and the loader's own processor time a request in µs.
+    """
     sent = 0
     latencies: list[float] = []
     refused = 0
@@ -74,9 +77,10 @@ async def run(
         refused += not 200 <= status < 300
 
     loop = asyncio.get_running_loop()
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     clients = [
-        (await loop.create_connection(lambda: Client(make, done), "127.0.0.1", port))[1] for _ in range(connections)
+        (await loop.create_connection(lambda: Client(make, done), "127.0.0.1", ports[each % len(ports)]))[1]
+        for each in range(connections)
     ]
     await asyncio.gather(*(client.finished for client in clients))
     elapsed = time.perf_counter() - started
@@ -86,19 +90,21 @@ async def run(
         "p50_ms": latencies[len(latencies) // 2] * 1000,
         "p95_ms": latencies[int(len(latencies) * 0.95)] * 1000,
         "refused": refused,
+        "cpu_us": (time.process_time() - cpu) / len(latencies) * 1e6,
     }
 
 
 def main() -> None:
     """Load POST /v1/messages (or the floor's route) and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("port", type=int)
+    parser.add_argument("ports", help="of the processes to load, comma-separated")
     parser.add_argument("path")
     parser.add_argument("--key", default="none")
     parser.add_argument("--requests", type=int, default=5000)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--batch", type=int, default=0, help="send so many messages in each request, as one batch")
     options = parser.parse_args()
+    ports = [int(port) for port in options.ports.split(",")]
     head = (
         f"POST {options.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {options.key}\r\n"
         "Content-Type: application/json\r\n"
@@ -117,11 +123,7 @@ def main() -> None:
         first = number * options.batch
         return json.dumps({"messages": [message(each) for each in range(first, first + options.batch)]}).encode()
 
-    print(
-        json.dumps(
-            asyncio.run(run(options.port, head, body, requests=options.requests, connections=options.connections))
-        )
-    )
+    print(json.dumps(asyncio.run(run(ports, head, body, requests=options.requests, connections=options.connections))))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from bench import (
     imports,
     latency,
     links,
+    model,
+    scale,
     smpp,
     syncs,
     upkeep,
@@ -42,6 +44,8 @@ BENCHES: dict[str, Measure] = {
     "exports": lambda place, recipients, _: exports.measure(place, recipients),
     "imports": lambda place, recipients, _: imports.measure(place, recipients),
     "syncs": lambda place, recipients, _: syncs.measure(place, recipients),
+    "model": lambda place, recipients, _: model.measure(place, recipients),
+    "scale": lambda place, recipients, _: scale.measure(place, recipients),
     "smpp": lambda *_: smpp.measure(),
 }
 
@@ -80,6 +84,7 @@ GOALS = (
     ("exports: a file of contacts, times COPY TO", "exports", "ratio", "<=", 2.0),
     ("memory: a worker that exports, MB", "exports", "memory_mb", "<=", 150.0),
     ("smpp: submits and receipts/s, one bind", "smpp", "both_ratio", ">=", 1.0),
+    ("model: the worst error of a prediction", "model", "worst_error", "<=", 0.2),
     ("memory: a worker that runs a whole campaign, MB", "campaign", "memory_mb", "<=", 250.0),
 )
 

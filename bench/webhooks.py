@@ -41,7 +41,7 @@ async def _subscribe(ctx: Context) -> None:
             )
 
 
-async def _write(ctx: Context) -> list[bytes]:
+async def write_events(ctx: Context) -> list[bytes]:
     """Write events; the bodies that go out."""
     now = datetime.now(UTC)
     new_messages = [
@@ -99,7 +99,7 @@ async def _measure(place: Bench) -> dict[str, float]:
         await _subscribe(ctx)
         client = HttpClient(AddressPolicy(allow_loopback=True))
         for number in range(ROUNDS + 1):
-            bodies = await _write(ctx)
+            bodies = await write_events(ctx)
             floor = len(bodies) * ENDPOINTS / await _floor(bodies)
             start = time.perf_counter()
             delivered = 0

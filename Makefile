@@ -14,7 +14,7 @@ KILLS ?= 102
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo dashboard dashboard-check dashboard-test test processes check generate schema reference docs contract handset pages postman bench \
-	chaos failover smpp sdks sdks-test package deploy lock clean
+	chaos failover upgrade smpp sdks sdks-test package deploy lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -85,6 +85,9 @@ chaos: $(VENV)/.dev ## Kill the service at random and check what is left; SEEDS=
 
 failover: $(VENV)/.dev ## Lose hosts and cut networks under a campaign, as root; ARGS="--recipients 2000 --rate 40" is short
 	@exec $(BIN)/python -m chaos.failover $(ARGS)
+
+upgrade: $(VENV)/.dev ## Upgrade from an earlier commit under load, both releases side by side; ARGS="--from COMMIT --seconds 60"
+	@exec $(BIN)/python -m chaos.upgrade $(ARGS)
 
 smpp: $(VENV)/.dev tests/carriers/smpp/smsc/node_modules/.ready ## Send through two foreign message centers that cut connections
 	$(BIN)/python -m chaos.smpp --smsc node $(ARGS)

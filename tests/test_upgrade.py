@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import pytest
 
+from chaos.upgrade import PROVES_NOTHING, ROOT, NoHistoryError, Upgrade, second_newest_migration
 from tests.engines import Engines, create_database
 from tests.services import CONSENT_SECRET, SERVICES
 from tests.test_cli import Done, environment, msvs
@@ -231,3 +234,34 @@ async def test_a_migration_that_a_deadlock_with_traffic_ended_is_tried_again(eng
     finally:
         await traffic.close()
         await witness.close()
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(900)
+def test_two_releases_run_side_by_side_over_a_migration_under_load() -> None:
+    """In a short form; `make upgrade` loads them for longer."""
+    command = [sys.executable, "-m", "chaos.upgrade", "--seconds", "5", "--recipients", "150", "--rate", "3"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=880)
+    if done.returncode == PROVES_NOTHING:
+        pytest.skip(done.stdout.strip())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("0 errors, 0 lost, 0 doubled; the books are true\n")
+
+
+def test_a_clone_without_history_is_said_to_prove_nothing(tmp_path: Path) -> None:
+    command = ["git", "clone", "--quiet", "--depth=1", ROOT.as_uri(), str(tmp_path / "shallow")]
+    subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(NoHistoryError):
+        second_newest_migration(tmp_path / "shallow")
+
+
+def test_what_must_not_happen_in_an_upgrade_is_told() -> None:
+    well = Upgrade("0" * 40, applied=["Applied 0079_traces."], settled=True, endings={"old api": -15, "old cron": 0})
+    well.answered.update(old=1, new=1)
+    assert well.faults() == []
+    well.statuses[503] = 2
+    well.endings["old cron"] = None
+    well.errors.append("old: POST /v1/messages: ServerDisconnectedError()")
+    well.answered["new"] = 0
+    well.report.expect("lost", False, "msg_1")
+    assert len(well.faults()) == 6

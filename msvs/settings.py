@@ -288,6 +288,15 @@ class Settings:
     replica_max_lag: int = setting("MSVS_REPLICA_MAX_LAG", 5,
         "the most seconds that a standby may be behind to be read from", partial(_number, low=1, high=300),
         page="[Read replicas](operations.md#read-replicas)")
+    backup_dir: Path | None = setting("MSVS_BACKUP_DIR", None,
+        "the folder of the backups that `msvs backup` makes; with it, `msvs run` makes them", _path,
+        page="[Point-in-time recovery](operations.md#point-in-time-recovery)")
+    backup_database_url: str | None = setting("MSVS_BACKUP_DATABASE_URL", None,
+        "the same database, with a role that has the right REPLICATION, for `msvs backup`", _database_url,
+        shown="`DATABASE_URL`", page="[Point-in-time recovery](operations.md#point-in-time-recovery)", is_secret=True)
+    backup_sync: bool = setting("MSVS_BACKUP_SYNC", False,
+        "`1`: with the embedded PostgreSQL, a commit waits until `msvs backup` has its WAL on disk", _flag,
+        page="[Point-in-time recovery](operations.md#point-in-time-recovery)")
     redis_url: str | None = setting("REDIS_URL", None, "the URL of your own Redis 7 or later, or Valkey",
         _redis_url, shown="the embedded Valkey", page="[High availability](high-availability.md#redis-with-sentinel)")
     host: str = setting("HOST", "127.0.0.1",

@@ -142,6 +142,18 @@ def test_a_backup_that_is_old_missing_or_empty_is_found(tmp_path: Path) -> None:
     assert levels(machine.check_backups(tmp_path, 40)) == [Level.OK]
 
 
+def test_backups_of_the_service_count_once_they_are_whole(tmp_path: Path) -> None:
+    for name in ("base", "wal", "dumps"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "wal" / "000000010000000000000001").write_text("log")
+    part = tmp_path / "base" / ".20261128T090000Z.part"
+    (part / "data").mkdir(parents=True)
+    (part / "backup.json").write_text("{}")
+    assert levels(machine.check_backups(tmp_path, 26)) == [Level.ERROR]
+    part.rename(tmp_path / "base" / "20261128T090000Z")
+    assert levels(machine.check_backups(tmp_path, 26)) == [Level.OK]
+
+
 # PostgreSQL
 
 
@@ -272,6 +284,8 @@ def test_wal_that_is_not_archived_is_found() -> None:
     assert checks.judge_archiving({**well, "mode": "off"}).level is Level.WARNING
     assert checks.judge_archiving({**well, "age": None}).level is Level.WARNING
     assert checks.judge_archiving({**well, "is_failing": True}).level is Level.ERROR
+    assert checks.judge_archiving({**well, "mode": "off", "is_followed": True}).level is Level.OK
+    assert checks.judge_archiving({**well, "mode": "off", "is_followed": False}).level is Level.ERROR
 
 
 async def test_a_secret_key_that_does_not_open_the_database_is_found(engines: Engines, tmp_path: Path) -> None:

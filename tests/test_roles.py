@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -293,4 +294,15 @@ def test_maintenance_alone_is_given_the_owners_url() -> None:
     specs = supervisor.processes(settings)
     given = {spec.name: supervisor.environment_of(spec, settings)["MIGRATIONS_DATABASE_URL"] for spec in specs}
     assert given.pop("worker maintenance") == "postgresql://owner@db/x"
+    assert set(given.values()) == {""}
+
+
+def test_the_backup_alone_is_given_the_url_that_replicates(tmp_path: Path) -> None:
+    copying = "postgresql://copying@db/x"
+    settings = Settings(database_url="postgresql://service@db/x", backup_database_url=copying)
+    assert "backup" not in {spec.name for spec in supervisor.processes(settings)}
+    settings = replace(settings, backup_dir=tmp_path)
+    specs = supervisor.processes(settings)
+    given = {spec.name: supervisor.environment_of(spec, settings)["MSVS_BACKUP_DATABASE_URL"] for spec in specs}
+    assert given.pop("backup") == copying
     assert set(given.values()) == {""}

@@ -30,6 +30,10 @@ COMMANDS: Mapping[str, Place] = {
     "hold": Place(
         "database", "hold", "After a restore: pause live campaigns, and cancel live single messages that are due."
     ),
+    "backup": Place(
+        "backups", "back_up", "Back the database up: a base backup, the WAL since then with --follow, or a dump."
+    ),
+    "restore": Place("backups", "restore", "Restore a backup to a point in time, into a new folder, and check it."),
     "doctor": Place(
         "doctor",
         "examine_deployment",

@@ -64,7 +64,8 @@ SELECT pg_is_in_recovery() AS is_standby,
 ARCHIVER = """
 SELECT current_setting('archive_mode') AS mode, failed_count,
     extract(epoch FROM now() - last_archived_time)::float8 AS age,
-    last_failed_time > coalesce(last_archived_time, '-infinity') AS is_failing
+    last_failed_time > coalesce(last_archived_time, '-infinity') AS is_failing,
+    (SELECT bool_or(active) FROM pg_replication_slots WHERE slot_name = 'msvs_backup') AS is_followed
 FROM pg_stat_archiver
 """
 
@@ -262,12 +263,20 @@ async def check_archiving() -> AsyncIterator[Finding]:
 
 
 def judge_archiving(row: Mapping[str, object]) -> Finding:
-    """Judge the archiver of PostgreSQL."""
+    """Judge the archiver of PostgreSQL, or the receiver of WAL of `msvs backup --follow`."""
+    if row.get("is_followed"):
+        return ok("backups", "`msvs backup --follow` receives the WAL")
+    if row.get("is_followed") is False:
+        return error(
+            "backups",
+            "`msvs backup --follow` does not run, and PostgreSQL keeps its WAL for it, which fills its disk",
+            "start it, or run SELECT pg_drop_replication_slot('msvs_backup')",
+        )
     if row["mode"] == "off":
         return warning(
             "backups",
             "archive_mode is off: a restore brings back the last dump, and nothing after it",
-            "archive the WAL: see Backup and restore",
+            "run `msvs backup --follow`, or archive the WAL: see Point-in-time recovery",
         )
     if row["is_failing"]:
         return error(

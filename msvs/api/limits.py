@@ -14,6 +14,7 @@ import structlog
 from redis.asyncio import Redis
 
 from msvs import redis_connections
+from msvs.api.notifier import Notifier, waiting_key
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,9 @@ TAKE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local answers = {}
-for i, key in ipairs(KEYS) do
+local buckets = #ARGV / 5
+for i = 1, buckets do
+    local key = KEYS[i]
     local numbers = {}
     for place = 1, 5 do
         numbers[place] = tonumber(ARGV[5 * i - 5 + place])
@@ -70,6 +73,9 @@ for i, key in ipairs(KEYS) do
     redis.call('HSET', key, 'tokens', string.format('%.6f', tokens), 'at', string.format('%.6f', now))
     redis.call('PEXPIRE', key, math.ceil((capacity - tokens) / rate * 1000) + 1000)
     answers[i] = {taken, string.format('%.6f', tokens), string.format('%.6f', now)}
+end
+for i = buckets + 1, #KEYS do
+    answers[i] = redis.call('EXISTS', KEYS[i])
 end
 return answers
 """
@@ -107,13 +113,15 @@ class Limiter:
     """Takes tokens from Redis, all that are asked for meanwhile in one call; from itself while Redis is away.
 
     It goes on from what Redis said last, and what it gave away by itself is taken off when Redis is back. Until
-    `quiet_until`, a time of the monotonic clock, it asks its `local` buckets alone.
+    `quiet_until`, a time of the monotonic clock, it asks its `local` buckets alone. Where it has a `notifier`, it asks
+    in the same calls whether jobs wait, and tells it.
     """
 
     def __init__(self, redis_url: str | None) -> None:
         self._redis = None if redis_url is None else _connect(redis_url)
         self.script = None if self._redis is None else self._redis.register_script(TAKE)
         self.local = LocalBuckets()
+        self.notifier: Notifier | None = None
         self._owed: dict[str, int] = {}
         self._waiting: list[_Take] = []
         self._flusher: asyncio.Task[None] | None = None
@@ -174,13 +182,14 @@ class Limiter:
         assert self.script is not None
         if time.monotonic() < self.quiet_until:
             return None
+        held = {} if self.notifier is None else self.notifier.held
         firsts = [group[0] for group in groups]
         # What has flowed back into the process's own bucket meanwhile is owed no more.
         owed = [min(self._owed.pop(take.key, 0), self.local.missing(take.key, take.rate)) for take in firsts]
         try:
             async with asyncio.timeout(REDIS_SECONDS):
-                rows: Sequence[tuple[int, bytes, bytes]] = await self.script(
-                    keys=[take.key for take in firsts],
+                answers = await self.script(
+                    keys=[*(take.key for take in firsts), *map(waiting_key, held)],
                     args=[
                         number
                         for take, group, debt in zip(firsts, groups, owed, strict=True)
@@ -199,6 +208,10 @@ class Limiter:
             log.warning("rate limits applied by this process alone", error=type(error).__name__)
             return None
         self._is_well = True
+        rows: Sequence[tuple[int, bytes, bytes]] = answers[: len(firsts)]
+        if self.notifier is not None and held:
+            waits = zip(held.items(), answers[len(firsts) :], strict=True)
+            self.notifier.note_waiting({queue: commit for (queue, commit), is_waiting in waits if is_waiting})
         return rows
 
     def _take_here(self, key: str, rate: Rate, cost: int) -> Allowance:

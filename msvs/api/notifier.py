@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
@@ -106,12 +108,21 @@ def forget_failures(redis: Redis, queue: WorkQueue) -> None:
 
 
 class Notifier:
-    """Enqueues one waiting job a queue, from a thread of its own, and forgives Redis for being away."""
+    """Enqueues one waiting job a queue, from a thread of its own, and forgives Redis for being away.
 
-    def __init__(self, redis_url: str) -> None:
+    With `holds`, for an event loop that always runs, what comes soon after a notification is held for a moment. A
+    caller that asks Redis something meanwhile asks of `held` too, and tells by `note_waiting` that a job waits already:
+    the thread then has nothing to do.
+    """
+
+    def __init__(self, redis_url: str, *, holds: bool = False) -> None:
+        self._holds = holds
         self.redis = redis_connections.connect(redis_url, socket_timeout=2, socket_connect_timeout=1)
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="notifier")
         self._queued: set[WorkQueue] = set()
+        # Of the queues whose notification is held: what ends that, and the commits that it stands for, counted.
+        self._held: dict[WorkQueue, asyncio.TimerHandle] = {}
+        self._commits: Counter[WorkQueue] = Counter()
         self._lock = threading.Lock()
         self._quiet_until = 0.0
         self._next_notify = 0.0
@@ -120,9 +131,39 @@ class Notifier:
         """Enqueue soon; returns at once. A queue already on its way is not notified again."""
         for queue in queues:
             with self._lock:
+                self._commits[queue] += 1
                 if queue in self._queued:
                     continue
                 self._queued.add(queue)
+            self._begin(queue)
+
+    @property
+    def held(self) -> Mapping[WorkQueue, int]:
+        """The queues whose notification is held in this event loop, with the number of their latest commit."""
+        return {queue: self._commits[queue] for queue in self._held}
+
+    def note_waiting(self, held: Mapping[WorkQueue, int]) -> None:
+        """Drop the notifications of queues of which Redis said, after the commit of that number, that a job waits."""
+        for queue, commit in held.items():
+            with self._lock:
+                if self._commits[queue] != commit or queue not in self._held:
+                    continue
+                self._held.pop(queue).cancel()
+                self._queued.discard(queue)
+            self._next_notify = time.monotonic() + WAITED_SECONDS
+
+    def _begin(self, queue: WorkQueue) -> None:
+        delay = self._next_notify - time.monotonic()
+        if self._holds and delay > 0:
+            # Not from another thread, which has no loop.
+            with suppress(RuntimeError):
+                loop = asyncio.get_running_loop()
+                self._held[queue] = loop.call_later(min(WAITED_SECONDS, delay), self._end_hold, queue)
+                return
+        self._threads.submit(self._enqueue_soon, queue)
+
+    def _end_hold(self, queue: WorkQueue) -> None:
+        if self._held.pop(queue, None) is not None:
             self._threads.submit(self._enqueue_soon, queue)
 
     def _enqueue_soon(self, queue: WorkQueue) -> None:
@@ -175,6 +216,8 @@ class Notifier:
 
     def close(self) -> None:
         """Wait for notifications on their way, then close the Redis connection."""
+        for queue in list(self._held):
+            self._end_hold(queue)
         self._threads.shutdown(wait=True)
         self.redis.close()
 

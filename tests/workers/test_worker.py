@@ -7,10 +7,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import pytest
 import structlog
@@ -22,7 +23,10 @@ from rq.serializers import JSONSerializer
 from rq.webhook import Webhook
 
 from msvs import database as db
+from msvs.api import limits
+from msvs.api import notifier as notifier_module
 from msvs.api.context import Context, Services
+from msvs.api.limits import RATES, Bucket, Limiter
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.notifier import JOBS, Notifier, WorkQueue, notifying, waiting_key
 from msvs.api.unit_of_work import notify_after_commit, single_statement, unit_of_work
@@ -104,6 +108,73 @@ async def test_a_send_notifies_dispatch(redis: Redis, notifier: Notifier, ctx: C
         await send_message(ctx, SendMessage(factories.next_phone(), "Hi"))
     await settled(notifier)
     assert len(waiting(redis, WorkQueue.MESSAGES)) == 1
+
+
+@pytest.fixture
+async def holding(redis: Redis, engines: Engines, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Notifier]:
+    """A notifier that holds what follows its first notification, for as long as the test takes."""
+    monkeypatch.setattr(notifier_module, "NOTIFY_SECONDS", 600.0)
+    monkeypatch.setattr(notifier_module, "WAITED_SECONDS", 600.0)
+    notifier = Notifier(engines.redis_url, holds=True)
+    notifier.notify([WorkQueue.MESSAGES])
+    await settled(notifier)
+    assert len(waiting(redis, WorkQueue.MESSAGES)) == 1
+    yield notifier
+    monkeypatch.setattr(notifier_module, "WAITED_SECONDS", 0.0)
+    await asyncio.to_thread(notifier.close)
+
+
+async def test_a_limiter_tells_what_waits_and_the_thread_asks_nothing(
+    redis: Redis, engines: Engines, holding: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REDIS_SECONDS", 5.0)
+    limiter = Limiter(engines.redis_url)
+    limiter.notifier = holding
+    try:
+        holding.notify([WorkQueue.MESSAGES, WorkQueue.WEBHOOKS])
+        assert set(holding.held) == {WorkQueue.MESSAGES, WorkQueue.WEBHOOKS}
+        assert (await limiter.take(uuid4())).remaining == RATES[Bucket.REQUESTS].capacity - 1
+        # A job waits for the messages alone.
+        assert set(holding.held) == {WorkQueue.WEBHOOKS}
+        redis.delete(waiting_key(WorkQueue.MESSAGES))
+        # It was taken: the next commit is told of again.
+        holding.notify([WorkQueue.MESSAGES])
+        await limiter.take(uuid4())
+        assert set(holding.held) == {WorkQueue.MESSAGES, WorkQueue.WEBHOOKS}
+    finally:
+        await limiter.close()
+
+
+async def test_a_commit_after_the_question_is_not_dropped_by_its_answer(holding: Notifier) -> None:
+    holding.notify([WorkQueue.MESSAGES])
+    asked = holding.held
+    holding.notify([WorkQueue.MESSAGES])
+    holding.note_waiting(asked)
+    assert holding.held == {WorkQueue.MESSAGES: asked[WorkQueue.MESSAGES] + 1}
+    holding.note_waiting(holding.held)
+    assert not holding.held
+
+
+async def test_what_is_held_at_the_end_is_enqueued(
+    redis: Redis, engines: Engines, holding: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis.delete(waiting_key(WorkQueue.MESSAGES))
+    holding.notify([WorkQueue.MESSAGES])
+    monkeypatch.setattr(notifier_module, "WAITED_SECONDS", 0.0)
+    await asyncio.to_thread(holding.close)
+    assert len(waiting(redis, WorkQueue.MESSAGES)) == 2
+
+
+async def test_what_is_held_is_enqueued_when_its_time_is_over(redis: Redis, engines: Engines) -> None:
+    notifier = Notifier(engines.redis_url, holds=True)
+    try:
+        notifier.notify([WorkQueue.MESSAGES])
+        await settled(notifier)
+        redis.delete(waiting_key(WorkQueue.MESSAGES))
+        notifier.notify([WorkQueue.MESSAGES])
+        await asyncio.to_thread(eventually, lambda: len(waiting(redis, WorkQueue.MESSAGES)) == 2)
+    finally:
+        await asyncio.to_thread(notifier.close)
 
 
 async def test_a_redis_that_is_away_costs_no_send(ctx: Context) -> None:

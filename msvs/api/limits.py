@@ -47,6 +47,8 @@ REDIS_SECONDS = 0.05
 QUIET_AFTER_ERROR_SECONDS = 1.0
 # One late answer says more of a busy machine than of Redis.
 QUIET_AFTER_DELAY_SECONDS = 0.1
+# For so long after an answer of Redis a process takes from what that left by itself, while half of the bucket is full.
+TRUST_SECONDS = 0.02
 MAX_TAKES_A_CALL = 500
 MAX_LOCAL_BUCKETS = 20_000
 
@@ -112,9 +114,11 @@ class _Take:
 class Limiter:
     """Takes tokens from Redis, all that are asked for meanwhile in one call; from itself while Redis is away.
 
-    It goes on from what Redis said last, and what it gave away by itself is taken off when Redis is back. Until
-    `quiet_until`, a time of the monotonic clock, it asks its `local` buckets alone. Where it has a `notifier`, it asks
-    in the same calls whether jobs wait, and tells it.
+    It goes on from what Redis said last, and what it gave away by itself is taken off at the next call. So it does for
+    TRUST_SECONDS after each answer while half of the bucket's tokens are left: under load one call stands for many
+    requests, and Redis is asked for each of a bucket that runs low. Until `quiet_until`, a time of the monotonic clock,
+    it asks its `local` buckets alone. Where it has a `notifier`, it asks in the same calls whether jobs wait, and tells
+    it.
     """
 
     def __init__(self, redis_url: str | None) -> None:
@@ -134,6 +138,8 @@ class Limiter:
         cost = min(cost, rate.capacity)
         key = f"msvs:rate:{bucket.value}:{workspace_id}"
         if self.script is None or time.monotonic() < self.quiet_until:
+            return self._take_here(key, rate, cost)
+        if self.local.is_trusted(key, rate, cost):
             return self._take_here(key, rate, cost)
         loop = asyncio.get_running_loop()
         take = _Take(key, rate, cost, loop.create_future())
@@ -232,12 +238,21 @@ class LocalBuckets:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._put_at: dict[str, float] = {}
 
     def put(self, key: str, tokens: float) -> None:
         """Go on from `tokens` held now."""
         if len(self._buckets) >= MAX_LOCAL_BUCKETS:
             self._buckets.clear()
-        self._buckets[key] = (tokens, self._clock())
+            self._put_at.clear()
+        now = self._clock()
+        self._buckets[key] = (tokens, now)
+        self._put_at[key] = now
+
+    def is_trusted(self, key: str, rate: Rate, cost: int) -> bool:
+        """Return whether a bucket was put a moment ago, and is half full at least after `cost` tokens are taken."""
+        age = self._clock() - self._put_at.get(key, 0.0)
+        return 0 <= age < TRUST_SECONDS and self._buckets[key][0] - cost >= rate.capacity / 2
 
     def missing(self, key: str, rate: Rate) -> int:
         """Return how many tokens, rounded up, the bucket lacks; all of them where it is not known."""
@@ -252,6 +267,7 @@ class LocalBuckets:
         now = self._clock()
         if len(self._buckets) >= MAX_LOCAL_BUCKETS:
             self._buckets.clear()
+            self._put_at.clear()
         tokens, at = self._buckets.get(key, (float(rate.capacity), now))
         tokens = min(rate.capacity, tokens + max(0.0, now - at) * rate.per_second)
         taken = tokens >= cost

@@ -248,3 +248,48 @@ async def test_a_refused_request_is_told_of_fewer_tokens_than_it_costs(
     monkeypatch.setattr(limiter, "script", rounded)
     answer = await limiter.take(uuid4())
     assert (answer.remaining, answer.retry_after) == (0, 1)
+
+
+async def test_redis_is_asked_once_in_a_while_for_a_bucket_that_is_half_full_and_always_for_another(
+    limiter: Limiter, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TRUST_SECONDS", 600.0)
+    monkeypatch.setattr(limits, "RATES", {**RATES, Bucket.REQUESTS: Rate(1, 200)})
+    workspace, start = uuid4(), await redis_time(redis)
+    key = f"msvs:rate:requests:{workspace}"
+
+    async def tokens() -> float:
+        return float(str(await redis.hget(key, "tokens")))
+
+    assert (await limiter.take(workspace)).remaining == 199
+    at_first = await tokens()
+    allowances = [await limiter.take(workspace) for _ in range(90)]
+    assert [allowance.retry_after for allowance in allowances] == [None] * 90
+    assert allowances[-1].remaining <= 109 + (await redis_time(redis) - start)
+    assert await tokens() == at_first
+    # From here on less than half is left at times, and in the end at each request.
+    for _ in range(60):
+        await limiter.take(workspace)
+    last = await limiter.take(workspace)
+    assert 48 <= last.remaining <= 48 + (await redis_time(redis) - start) + 1
+    assert abs(await tokens() - last.remaining) < 1
+
+
+async def test_what_processes_gave_away_by_themselves_is_told_to_all(
+    limiter: Limiter, engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TRUST_SECONDS", 600.0)
+    monkeypatch.setattr(limits, "RATES", {**RATES, Bucket.REQUESTS: Rate(1, 200)})
+    other = Limiter(engines.redis_url)
+    try:
+        workspace = uuid4()
+        taken = 0
+        began = time.monotonic()
+        for _ in range(300):
+            for each in (limiter, other):
+                taken += (await each.take(workspace)).retry_after is None
+        # Each may have given away half a bucket before it asked; that is owed.
+        assert CAPACITY <= taken <= CAPACITY + 100 + (time.monotonic() - began) + 1
+        assert (await other.take(workspace)).retry_after is not None
+    finally:
+        await other.close()

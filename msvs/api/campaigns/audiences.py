@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+import asyncpg
 import phonenumbers
 from uuid_utils import uuid7
 
@@ -35,7 +36,7 @@ from msvs.api.text.phones import Phone, parse_phone, region_of
 from msvs.api.text.rendering import CONTACT_FIELDS, HasAttributes, NotRenderable, contact_values, render
 from msvs.api.text.sms import Encoding
 from msvs.api.text.templates import Template
-from msvs.api.unit_of_work import WorkQueue, notify_after_commit
+from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType, record_encoded
 from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
 from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
@@ -374,8 +375,9 @@ INSERT INTO campaign_recipients (campaign_id, phone, contact_id)
 SELECT ${number}::uuid, phone, id FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 AND id IN ({members}) ORDER BY phone
 """
-# After the first chunk: anyone who has a phone by now is its recipient, where its contact changed meanwhile.
-FIX_MORE = INSERT_RECIPIENTS + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
+# Takes half as long again, and is seldom needed: anyone who has a phone by now is its recipient, where its contact
+# changed between two chunks.
+FIX_AGAIN = INSERT_RECIPIENTS + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
 
 
 def _with_variants(statement: str, ab_test: AbTest) -> str:
@@ -403,11 +405,19 @@ async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_
     last = await _bound(ctx, campaign.audience, after, campaign.audience_until, limit)
     until = last or campaign.audience_until
     members, values = await members_sql(ctx, campaign.audience, (after, until))
-    fix = INSERT_RECIPIENTS if campaign.audience_after is None else FIX_MORE
-    if campaign.ab_test is not None:
-        fix = _with_variants(fix, campaign.ab_test)
-    statement = fix.format(number=len(values) + 1, members=members)
-    campaign.audience_count += await execute(statement, *values, campaign.id, timeout=FIX_SECONDS)
+
+    async def fix(statement: str) -> int:
+        if campaign.ab_test is not None:
+            statement = _with_variants(statement, campaign.ab_test)
+        statement = statement.format(number=len(values) + 1, members=members)
+        return await execute(statement, *values, campaign.id, timeout=FIX_SECONDS)
+
+    try:
+        # A savepoint, as a phone that changed its contact between two chunks is there already.
+        async with unit_of_work():
+            campaign.audience_count += await fix(INSERT_RECIPIENTS)
+    except asyncpg.UniqueViolationError:
+        campaign.audience_count += await fix(FIX_AGAIN)
     campaign.audience_after = until
     return last is None
 
@@ -588,13 +598,12 @@ class _Chunk:
         link_days: int,
     ) -> None:
         self.links: list[LinkRow] = []
-        self.credits = 0
         self._link_days = link_days
         self.events: list[bytes] = []
-        # The id of each message, and the encoder that it shares with others.
-        self.made: list[tuple[bytes, RowEncoder]] = []
+        # Of each message its id, the encoder that it shares with others, and its event's id.
+        self._message_ids: list[bytes] = []
+        self._made_by: list[RowEncoder] = []
         self._event_ids: list[bytes] = []
-        self._types: list[EventType] = []
         self._campaign = campaign
         self._content = content
         self._template = template = content.template
@@ -602,6 +611,7 @@ class _Chunk:
         self._senders = senders
         self._now = now
         self._sender: str | None = content.sender
+        self._has_hours = _has_hours(campaign)
         self._unrendered = Text(content.body)
         self._reasons: dict[tuple[object, ...], str | None] = {}
         self._found: dict[tuple[object, ...], tuple[RowEncoder, Text]] = {}
@@ -611,13 +621,24 @@ class _Chunk:
         self._variables = itemgetter(*(names or ("opt_in_status",))) if names.issubset(CONTACT_FIELDS) else None
 
     @property
+    def made(self) -> Iterable[tuple[bytes, RowEncoder]]:
+        """The id of each message, and the encoder that it shares with others."""
+        return zip(self._message_ids, self._made_by, strict=True)
+
+    @property
+    def credits(self) -> int:
+        """What the messages cost."""
+        return sum(encoder.cost for encoder in self._made_by)
+
+    @property
     def written(self) -> Iterable[tuple[bytes, EventType]]:
         """The ids and types of `events`."""
-        return zip(self._event_ids, self._types, strict=True)
+        return zip(self._event_ids, (encoder.type for encoder in self._made_by), strict=True)
 
     def encode(self, recipients: Sequence[Row]) -> Iterator[bytes]:
         """Yield the rows of their messages, PIECE at a time; `events` and `written` grow along."""
         senders, default = self._senders, self._sender
+        message_ids, encoders, event_ids = self._message_ids, self._made_by, self._event_ids
         for first in range(0, len(recipients), PIECE):
             rows: list[bytes] = []
             events: list[bytes] = []
@@ -629,12 +650,11 @@ class _Chunk:
                 public_id, public_contact_id = ids.encode_bare(id.int), ids.encode_bare(contact_id.int)
                 if text.urls:
                     text = self._link(text, encoder, UUID(bytes=key), contact_id)
-                self.credits += encoder.cost
                 rows += encoder.row(key, contact_id.bytes, phone, text)
                 events += encoder.event(event_id, key, public_id, public_contact_id, phone, text)
-                self.made.append((key, encoder))
-                self._event_ids.append(event_id)
-                self._types.append(encoder.type)
+                message_ids.append(key)
+                encoders.append(encoder)
+                event_ids.append(event_id)
             self.events.append(b"".join(events))
             yield b"".join(rows)
 
@@ -659,21 +679,11 @@ class _Chunk:
 
     def _shared(self, recipient: Row, sender: str | None) -> tuple[RowEncoder, Text]:
         """Return a recipient's encoder and body, cached by the columns that decide them."""
-        phone, _, id, region, number_kind, status, exclusion, is_unreachable = recipient[:8]
-        if self._variables is None or region is None or is_in_blocked_range(phone):
+        if self._variables is None or recipient[3] is None or is_in_blocked_range(recipient[0]):
             return self._encoder(recipient, sender, self._outcome(recipient, sender))
-        due_at = _due_at(self._campaign, recipient, self._now)
-        key = (
-            id is None,
-            region,
-            number_kind,
-            status,
-            exclusion,
-            is_unreachable,
-            sender,
-            due_at,
-            self._variables(recipient),
-        )
+        due_at = _due_at(self._campaign, recipient, self._now) if self._has_hours else None
+        # From the region to whether it is unreachable: what decides the reason to skip it, with its contact's absence.
+        key = (recipient[2] is None, recipient[3:8], sender, due_at, self._variables(recipient))
         found = self._found.get(key)
         if found is None:
             found = self._encoder(recipient, sender, self._outcome(recipient, sender))
@@ -804,9 +814,14 @@ def _skip(message: NewMessage, code: str) -> None:
     message.error_code = code
 
 
+def _has_hours(campaign: ExpandingCampaign) -> bool:
+    """Return whether it depends on a recipient when its message is due."""
+    return campaign.send_at_local is not None or campaign.respects_quiet_hours
+
+
 def _due_at(campaign: ExpandingCampaign, recipient: Recipient, now: datetime) -> datetime:
     """Return when a recipient may get a message that would go out now: at its hour, in its daytime."""
-    if campaign.send_at_local is None and not campaign.respects_quiet_hours:
+    if not _has_hours(campaign):
         return now
     zones = quiet_hours.zones_of(recipient.phone, recipient.timezone)
     due_at = now

@@ -237,7 +237,14 @@ class Run:
         await connection.execute("GRANT pg_monitor TO msvs")
         await connection.execute("CREATE DATABASE msvs OWNER msvs ENCODING 'UTF8' TEMPLATE template0")
         await connection.close()
-        await asyncio.to_thread(self._msvs, "migrate")
+        # PostgreSQL ends a transaction whose process says nothing for ten seconds, as on a machine that is overloaded.
+        for last in (False, False, True):
+            try:
+                await asyncio.to_thread(self._msvs, "migrate")
+                break
+            except RuntimeError:
+                if last:
+                    raise
 
     # The service
 

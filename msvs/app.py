@@ -27,7 +27,6 @@ from msvs.api.errors import ErrorCode, Unavailable
 from msvs.api.limits import Limiter
 from msvs.api.messages import clicks
 from msvs.api.notifier import Notifier
-from msvs.api.reads import Reads
 from msvs.billing.routes import billing_routes
 from msvs.callbacks.hooks import hook_routes
 from msvs.callbacks.routes import callback_routes
@@ -58,6 +57,7 @@ from msvs.ops.operator_sessions import tell_shared_password
 from msvs.ops.readiness import Readiness
 from msvs.ops.routes import ops_routes
 from msvs.ops.traffic import Observed, Traffic, template_of
+from msvs.replica_reads import Reads
 from msvs.rest_compat.openapi import openapi_routes
 from msvs.rest_compat.router import rest_routes
 from msvs.rest_compat.transfers import transfer_routes

@@ -11,9 +11,9 @@ from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.reads import from_replica
 from msvs.database import execute
 from msvs.models import AuditEntry
+from msvs.replica_reads import from_replica
 
 AUDIT_ENTRY = "aud"
 

@@ -15,8 +15,8 @@ from tortoise.models import Model
 
 from msvs.api.notifier import WorkQueue as WorkQueue
 from msvs.api.notifier import notify_now
-from msvs.api.reads import mark_written
 from msvs.database import transaction
+from msvs.replica_reads import mark_written
 
 T = TypeVar("T")
 

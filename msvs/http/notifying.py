@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from msvs.api.notifier import notifying
-from msvs.api.reads import marking
+from msvs.replica_reads import marking
 
 
 class Notifying:

@@ -40,7 +40,7 @@ OPEN_TO_OTHERS = 0o077
 _segment = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
 _start_file = re.compile(r"START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)")
 
-SERVER = """
+BACKUP_SERVER = """
 SELECT current_setting('server_version_num')::int / 10000 AS major,
     (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,
     current_database()::text AS database, current_user::text AS role,
@@ -90,7 +90,7 @@ async def ask(url: str) -> Server:
     """Ask a PostgreSQL what has to be known to back it up."""
     connection = await connections.connect(url, application_name=COPIER, end=lambda: None)
     try:
-        return Server(**dict(await connection.fetchrow(SERVER, SLOT)))
+        return Server(**dict(await connection.fetchrow(BACKUP_SERVER, SLOT)))
     finally:
         await connection.close()
 

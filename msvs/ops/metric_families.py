@@ -17,9 +17,9 @@ from msvs import database
 from msvs.api.dispatch.message_totals import message_totals
 from msvs.api.ids import id_at
 from msvs.api.notifier import WorkQueue
-from msvs.api.reads import Reads
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.remote import RemoteCarrier, find_owner
+from msvs.replica_reads import Reads
 
 log = structlog.get_logger(__name__)
 
@@ -348,11 +348,9 @@ def pool_metric() -> MetricFamily:
 
 
 def reads_metrics(reads: Reads) -> list[MetricFamily]:
-    """Return the metrics of what this process reads from standbys; none where there are none."""
-    if not reads.standbys:
-        return []
+    """Return the metrics of what this process reads from standbys, without numbers where there are none."""
     lags = tuple(Sample(each.lag, {"replica": str(each.number)}) for each in reads.standbys)
-    counts = tuple(Sample(count, {"target": target}) for target, count in reads.counts.items())
+    counts = tuple(Sample(count, {"target": target}) for target, count in reads.counts.items() if reads.standbys)
     return [
         MetricFamily("replica_lag_seconds", "How far a standby is behind at most; infinite while it is away.", lags),
         MetricFamily(

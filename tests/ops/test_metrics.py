@@ -40,9 +40,19 @@ from msvs.models import (
 )
 from msvs.models.identity import new_id
 from msvs.ops import metric_families
-from msvs.ops.metric_families import LATE, WAITING, DiskCheck, MetricFamily, Sample, pool_metric, read_metric_families
+from msvs.ops.metric_families import (
+    LATE,
+    WAITING,
+    DiskCheck,
+    MetricFamily,
+    Sample,
+    pool_metric,
+    read_metric_families,
+    reads_metrics,
+)
 from msvs.ops.metrics import KEPT_SECONDS, Metrics, render
 from msvs.ops.traffic import Traffic
+from msvs.replica_reads import Reads
 from msvs.settings import Settings, version
 from tests.engines import Engines
 from tests.services import SERVICES
@@ -110,6 +120,7 @@ async def test_the_documents_name_every_sign(redis: Redis) -> None:
     listed = re.findall(r"`(msvs_[a-z_]+)`", OPERATIONS.partition("## Metrics")[2].partition("\n## ")[0])
     of_process = [
         *Traffic().families(),
+        *reads_metrics(Reads()),
         pool_metric(),
         MetricFamily("build_info", "", ()),
         MetricFamily("start_time_seconds", "", ()),

@@ -18,11 +18,11 @@ from msvs.api import ids
 from msvs.api.context import Context, Services
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.reads import from_replica
 from msvs.api.scope import scoped
 from msvs.database import copy_rows
 from msvs.logs import mask
 from msvs.models import ApiRequest
+from msvs.replica_reads import from_replica
 
 log = structlog.get_logger(__name__)
 

@@ -62,7 +62,6 @@ from msvs.api.messages.messages import (
 )
 from msvs.api.pages import Page, PageRequest, fetch_ordered, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.reads import from_replica
 from msvs.api.resources import CampaignStats, campaign_version
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings_with
@@ -74,6 +73,7 @@ from msvs.api.webhooks.events import EventType
 from msvs.database import fetch_row, fetch_value
 from msvs.models import Campaign, CampaignStatus, OnUnknown, Workspace, rows
 from msvs.models.campaigns import Audience
+from msvs.replica_reads import from_replica
 
 T = TypeVar("T")
 

@@ -23,11 +23,11 @@ from msvs.api.errors import InvalidRequest
 from msvs.api.messages.messages import list_messages
 from msvs.api.pages import PageRequest, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.reads import from_replica
 from msvs.api.scope import scoped
 from msvs.api.text.phones import canonical, read_phone
 from msvs.models import Campaign, CampaignStatus, Contact, ContactList, Message, Segment
 from msvs.models.rows import ContactRow
+from msvs.replica_reads import from_replica
 
 # Of each kind.
 MOST_FOUND = 5

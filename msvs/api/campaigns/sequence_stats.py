@@ -12,10 +12,10 @@ from msvs.api.campaigns.sequence_shapes import SequenceCounts, SequenceStatsReso
 from msvs.api.campaigns.sequence_versions import published
 from msvs.api.context import Context
 from msvs.api.dispatch.campaign_stats import campaign_stats
-from msvs.api.reads import from_replica
 from msvs.api.scope import find, scoped
 from msvs.database import fetch
 from msvs.models import EnrollmentState, MessageSequence, SequenceVersion
+from msvs.replica_reads import from_replica
 
 # How many versions are told of, the newest first.
 MOST_VERSIONS = 20

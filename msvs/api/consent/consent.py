@@ -18,7 +18,6 @@ from msvs.api.consent.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, OptOut, 
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
-from msvs.api.reads import from_replica
 from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
@@ -29,6 +28,7 @@ from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.fields import AT, E164, ULID, Phone, about
 from msvs.models import ConsentEvent, Contact, OptInStatus, rows
 from msvs.models.rows import ContactRow
+from msvs.replica_reads import from_replica
 
 CONSENT_EVENT = "cns"
 CONFIRMATION_WINDOW = timedelta(hours=72)

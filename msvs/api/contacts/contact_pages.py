@@ -11,9 +11,9 @@ from msvs.api.contacts.contact_filters import Conditions, compile_contacts
 from msvs.api.contacts.contacts import ListContacts
 from msvs.api.context import Context
 from msvs.api.pages import Page, PageRequest, fetch_ordered
-from msvs.api.reads import from_replica
 from msvs.database import fetch, fetch_row, fetch_value
 from msvs.models.rows import ContactRow
+from msvs.replica_reads import from_replica
 
 # The contacts scanned in page order before the index is used: conditions that many meet fill the page here.
 NEAR = 2000

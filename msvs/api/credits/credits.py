@@ -15,13 +15,13 @@ from msvs.api.credits import caps
 from msvs.api.credits.caps import Spendable
 from msvs.api.errors import ComplianceRefused, InvalidRequest, PaymentRequired
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
-from msvs.api.reads import from_replica
 from msvs.api.resources import CreditsResource, PurchaseResource, moment
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, execute, fetch, fetch_row
 from msvs.fields import about
 from msvs.models import LedgerEntry, LedgerKind
+from msvs.replica_reads import from_replica
 
 RECENT_PURCHASES = 10
 RUNWAY_DAYS = 30

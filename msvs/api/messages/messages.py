@@ -32,7 +32,6 @@ from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import kept, message_warnings
 from msvs.api.pages import OrderField, Page, PageQuery, PageRequest, fetch_ordered, fetch_page, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.reads import from_replica
 from msvs.api.resources import FAILURES, Refusal
 from msvs.api.scope import find, holds, scoped
 from msvs.api.text.compliance import check_destination
@@ -58,6 +57,7 @@ from msvs.fields import Sender as Sender
 from msvs.json_types import JSON
 from msvs.models import Contact, Message, MessageKind, MessageOrigin, MessageStatus, OnUnknown, OptInStatus, rows
 from msvs.models.messages import MetadataValue
+from msvs.replica_reads import from_replica
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)

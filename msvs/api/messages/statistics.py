@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest
-from msvs.api.reads import from_replica
 from msvs.api.resources import FAILURES
 from msvs.api.scope import find
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.database import fetch, fetch_row
 from msvs.models import Campaign, MessageStatus, OptInStatus
+from msvs.replica_reads import from_replica
 
 MAX_BUCKETS = 800
 DEFAULT_CONVERSATION_DAYS = 30

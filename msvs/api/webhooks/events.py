@@ -15,7 +15,6 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
-from msvs.api.reads import from_replica
 from msvs.api.resources import MessageResource, Resource
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import WorkQueue, notify_after_commit
@@ -24,6 +23,7 @@ from msvs.api.webhooks.status_callbacks import CALLED, WRITE_CALLBACKS, WRITE_CA
 from msvs.database import copy_encoded, copy_rows, execute, fetch, fetch_value
 from msvs.fields import Ref, about, id_pattern
 from msvs.models import Event, rows
+from msvs.replica_reads import from_replica
 
 
 class EventType(StrEnum):

@@ -22,10 +22,10 @@ from msvs.api.campaigns.campaigns import list_campaigns
 from msvs.api.contacts.contact_pages import list_matching
 from msvs.api.context import Context
 from msvs.api.pages import PageRequest
-from msvs.api.reads import SINCE, Reads, mark_key, marking
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Contact
 from msvs.pool import sharing
+from msvs.replica_reads import SINCE, Reads, mark_key, marking
 from tests import factories
 from tests.apps import BASE_URL, running_app, settings_for
 from tests.engines import Engines

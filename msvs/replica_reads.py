@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -17,10 +17,30 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from msvs import database, pool
-from msvs.api.context import Context
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Keeper(Protocol):
+    """The services of a process, which keep one object of a class."""
+
+    def keep(self, kind: type[T]) -> T:
+        """Return that object."""
+        ...
+
+
+class Caller(Protocol):
+    """The caller of an operation: its workspace, and the services of the process."""
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def services(self) -> Keeper: ...
+
+
+C = TypeVar("C", bound=Caller)
 
 log = structlog.get_logger(__name__)
 
@@ -219,7 +239,7 @@ class Reads:
         self._turn += 1
         return ready[self._turn % len(ready)] if ready else None
 
-    async def run(self, ctx: Context, work: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, ctx: Caller, work: Callable[[], Awaitable[T]]) -> T:
         """Run a read on a standby if one may answer it, else on the primary; there too if the standby does not."""
         standby = await self.choose(ctx.workspace_id)
         client = None if standby is None else standby.client
@@ -259,12 +279,12 @@ async def mark_written() -> None:
 
 
 def from_replica(
-    operation: Callable[Concatenate[Context, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[Context, P], Coroutine[Any, Any, T]]:
+    operation: Callable[Concatenate[C, P], Coroutine[None, None, T]],
+) -> Callable[Concatenate[C, P], Coroutine[None, None, T]]:
     """Let a standby answer an operation: one that reads, and decides nothing."""
 
     @wraps(operation)
-    async def read(ctx: Context, /, *args: P.args, **options: P.kwargs) -> T:
+    async def read(ctx: C, /, *args: P.args, **options: P.kwargs) -> T:
         reads = ctx.services.keep(Reads)
         if not reads.standbys or not database.is_of_primary():
             return await operation(ctx, *args, **options)

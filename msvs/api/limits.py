@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 from redis.asyncio import Redis
 
 from msvs import redis_connections
-from msvs.api.notifier import Notifier, waiting_key
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +111,15 @@ class _Take:
             self.answer.set_result(allowance)
 
 
+class Notifying(Protocol):
+    """What asks Redis of keys in calls that are made anyway: those `held`, each with a number that goes with it."""
+
+    @property
+    def held(self) -> Mapping[str, int]: ...
+
+    def note_waiting(self, held: Mapping[str, int]) -> None: ...
+
+
 class Limiter:
     """Takes tokens from Redis, all that are asked for meanwhile in one call; from itself while Redis is away.
 
@@ -125,7 +134,7 @@ class Limiter:
         self._redis = None if redis_url is None else _connect(redis_url)
         self.script = None if self._redis is None else self._redis.register_script(TAKE)
         self.local = LocalBuckets()
-        self.notifier: Notifier | None = None
+        self.notifier: Notifying | None = None
         self._owed: dict[str, int] = {}
         self._waiting: list[_Take] = []
         self._flusher: asyncio.Task[None] | None = None
@@ -195,7 +204,7 @@ class Limiter:
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 answers = await self.script(
-                    keys=[*(take.key for take in firsts), *map(waiting_key, held)],
+                    keys=[*(take.key for take in firsts), *held],
                     args=[
                         number
                         for take, group, debt in zip(firsts, groups, owed, strict=True)
@@ -217,7 +226,7 @@ class Limiter:
         rows: Sequence[tuple[int, bytes, bytes]] = answers[: len(firsts)]
         if self.notifier is not None and held:
             waits = zip(held.items(), answers[len(firsts) :], strict=True)
-            self.notifier.note_waiting({queue: commit for (queue, commit), is_waiting in waits if is_waiting})
+            self.notifier.note_waiting({key: commit for (key, commit), is_waiting in waits if is_waiting})
         return rows
 
     def _take_here(self, key: str, rate: Rate, cost: int) -> Allowance:

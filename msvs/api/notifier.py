@@ -82,6 +82,9 @@ def waiting_key(queue: WorkQueue) -> str:
     return f"msvs:waiting:{queue.value}"
 
 
+QUEUES: Mapping[str, WorkQueue] = {waiting_key(queue): queue for queue in WorkQueue}
+
+
 def failing_key(queue: WorkQueue) -> str:
     """Return the Redis key that counts the jobs of this queue that broke one after the other."""
     return f"msvs:failing:{queue.value}"
@@ -138,13 +141,14 @@ class Notifier:
             self._begin(queue)
 
     @property
-    def held(self) -> Mapping[WorkQueue, int]:
-        """The queues whose notification is held in this event loop, with the number of their latest commit."""
-        return {queue: self._commits[queue] for queue in self._held}
+    def held(self) -> Mapping[str, int]:
+        """The waiting keys of the queues whose notification is held, with the number of the latest commit of each."""
+        return {waiting_key(queue): self._commits[queue] for queue in self._held}
 
-    def note_waiting(self, held: Mapping[WorkQueue, int]) -> None:
-        """Drop the notifications of queues of which Redis said, after the commit of that number, that a job waits."""
-        for queue, commit in held.items():
+    def note_waiting(self, held: Mapping[str, int]) -> None:
+        """Drop the notifications of queues whose keys Redis had, when it was asked after the commit of that number."""
+        for key, commit in held.items():
+            queue = QUEUES[key]
             with self._lock:
                 if self._commits[queue] != commit or queue not in self._held:
                     continue

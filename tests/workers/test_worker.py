@@ -132,15 +132,15 @@ async def test_a_limiter_tells_what_waits_and_the_thread_asks_nothing(
     limiter.notifier = holding
     try:
         holding.notify([WorkQueue.MESSAGES, WorkQueue.WEBHOOKS])
-        assert set(holding.held) == {WorkQueue.MESSAGES, WorkQueue.WEBHOOKS}
+        assert set(holding.held) == {waiting_key(WorkQueue.MESSAGES), waiting_key(WorkQueue.WEBHOOKS)}
         assert (await limiter.take(uuid4())).remaining == RATES[Bucket.REQUESTS].capacity - 1
         # A job waits for the messages alone.
-        assert set(holding.held) == {WorkQueue.WEBHOOKS}
+        assert set(holding.held) == {waiting_key(WorkQueue.WEBHOOKS)}
         redis.delete(waiting_key(WorkQueue.MESSAGES))
         # It was taken: the next commit is told of again.
         holding.notify([WorkQueue.MESSAGES])
         await limiter.take(uuid4())
-        assert set(holding.held) == {WorkQueue.MESSAGES, WorkQueue.WEBHOOKS}
+        assert set(holding.held) == {waiting_key(WorkQueue.MESSAGES), waiting_key(WorkQueue.WEBHOOKS)}
     finally:
         await limiter.close()
 
@@ -150,7 +150,8 @@ async def test_a_commit_after_the_question_is_not_dropped_by_its_answer(holding:
     asked = holding.held
     holding.notify([WorkQueue.MESSAGES])
     holding.note_waiting(asked)
-    assert holding.held == {WorkQueue.MESSAGES: asked[WorkQueue.MESSAGES] + 1}
+    key = waiting_key(WorkQueue.MESSAGES)
+    assert holding.held == {key: asked[key] + 1}
     holding.note_waiting(holding.held)
     assert not holding.held
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
 from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
@@ -261,20 +261,26 @@ class Reads:
 _marking: ContextVar[Reads | None] = ContextVar("marking", default=None)
 
 
-@contextmanager
-def marking(reads: Reads | None) -> Iterator[None]:
+class marking:
     """Have what workspaces commit in the block be known to those who read."""
-    token = _marking.set(reads)
-    try:
-        yield
-    finally:
-        _marking.reset(token)
+
+    __slots__ = ("_reads", "_token")
+
+    def __init__(self, reads: Reads | None) -> None:
+        # Where nobody reads from standbys there is nothing to make known.
+        self._reads = reads if reads is not None and reads.standbys else None
+
+    def __enter__(self) -> None:
+        self._token = _marking.set(self._reads)
+
+    def __exit__(self, *_error: object) -> None:
+        _marking.reset(self._token)
 
 
 async def mark_written() -> None:
     """Say that the workspace whose request this is has committed."""
     reads, who = _marking.get(), pool.sharer()
-    if reads is not None and reads.standbys and who is not None:
+    if reads is not None and who is not None:
         await reads.mark(who)
 
 

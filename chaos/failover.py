@@ -333,13 +333,12 @@ class Run:
                 await self._until(self._is_sending, START_SECONDS, "the first messages at the carrier")
                 for name in self.events:
                     await self._lose(name)
-                await self._until(self._is_settled, SETTLE_SECONDS + self.recipients / self.rate * 2, "the end")
             finally:
+                # While an integrator sends, some message always waits for its report.
                 over.set()
                 await probing
+            await self._until(self._is_settled, SETTLE_SECONDS + self.recipients / self.rate * 2, "the end")
             self.outcome.counts["seconds"] = round(time.monotonic() - began)
-        # What the last probes left.
-        await self._until(self._is_settled, SETTLE_SECONDS, "the end")
 
     async def _probe(self, session: aiohttp.ClientSession, over: asyncio.Event) -> None:
         """Send a message five times a second, each again until it is answered, as an integrator does."""

@@ -207,7 +207,7 @@ class Reads:
     def _tell(self, what: str, error: Exception | None) -> None:
         name = "" if error is None else type(error).__name__
         if name != self._failing.get(what, ""):
-            log.warning("reads: asked in vain", of=what, error=name) if name else log.info("reads: answers", of=what)
+            log.warning("reads: no answer", of=what, error=name) if name else log.info("reads: answers", of=what)
         self._failing[what] = name
 
     async def mark(self, workspace_id: UUID) -> None:

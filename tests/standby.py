@@ -9,12 +9,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from msvs.local.embedded import unprivileged
 from tests.engines import PATIENCE_SECONDS
 
 # Without importing the package, which makes a folder for the user.
@@ -41,7 +42,7 @@ class Server:
         settings = [part for each in (*QUICK, f"listen_addresses={LOOPBACK}") for part in ("-c", each)]
         argv = [str(BINARIES / "postgres"), "-D", str(self.data), "-p", str(self.port), *settings]
         with (self.data.parent / "log").open("ab") as log:
-            self.process = subprocess.Popen(argv, stdout=log, stderr=log, **_as_nobody())
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, preexec_fn=_leave_root())
         deadline = time.monotonic() + 4 * PATIENCE_SECONDS
         ready = [str(BINARIES / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode != 0:
@@ -57,9 +58,9 @@ class Server:
             self.process = None
 
 
-def _as_nobody() -> dict[str, str]:
-    """PostgreSQL does not run as root."""
-    return {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+def _leave_root() -> Callable[[], None] | None:
+    """PostgreSQL does not run as root; its programs may lie in a folder that nobody else may enter."""
+    return unprivileged(BINARIES / "postgres")
 
 
 def _free_port() -> int:
@@ -82,11 +83,11 @@ def primary_and_standby() -> Iterator[tuple[Server, Server]]:
                 shutil.chown(path, "nobody", "nogroup")
         made = [str(BINARIES / "initdb"), "-D", str(primary.data), "-U", "postgres", "--auth=trust", "-N"]
         made += ["--encoding=UTF8", "--locale=C", "--no-instructions"]
-        subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=folder, **_as_nobody())
+        subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=folder, preexec_fn=_leave_root())
         primary.start()
         copied = [str(BINARIES / "pg_basebackup"), "-D", str(standby.data), "-R", "-X", "stream", "-c", "fast", "-N"]
         copied += ["-h", LOOPBACK, "-p", str(primary.port), "-U", "postgres"]
-        subprocess.run(copied, check=True, cwd=folder, **_as_nobody())
+        subprocess.run(copied, check=True, cwd=folder, preexec_fn=_leave_root())
         standby.start()
         yield primary, standby
     finally:

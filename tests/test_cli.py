@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,6 +152,8 @@ READS = {
         "database roles",
         "doctor",
         "tail",
+        "backup",
+        "restore",
     ),
     *("carriers", "carriers check", "carriers unread", "routes list", "senders list", "workspaces list", "users list"),
     *("operators list", "operators log", "keys list", "consent export", "consent verify", "secrets list"),
@@ -285,7 +287,13 @@ async def test_carriers_their_sessions_and_breakers(env: dict[str, str], tmp_pat
     )
     now = datetime.now(UTC)
     await CarrierSession.create(
-        name="one", address="127.0.0.1:1", token="x", bound=1, wanted=2, detail="a bind is refused", updated_at=now
+        name="one",
+        address="127.0.0.1:1",
+        token="x",
+        bound=1,
+        wanted=2,
+        detail="a bind is refused",
+        updated_at=now + timedelta(hours=1),
     )
     await CarrierState.create(name="two", state="open", failures=9, reason="throttled", updated_at=now)
     env = env | {"MSVS_CARRIERS": str(path)}

@@ -19,6 +19,7 @@ from msvs.api.accounts.auth import FIND_SUSPENSION, require_open
 from msvs.api.context import Context
 from msvs.api.errors import NotFound
 from msvs.api.webhooks.events import get_event
+from msvs.connections import ServiceConnection
 from msvs.models import Contact
 from msvs.settings import PRODUCTION, Settings
 from tests import factories
@@ -123,7 +124,7 @@ async def test_the_log_names_the_function_that_asked(database: str, ctx: Context
 
 
 def test_nothing_is_timed_where_it_is_off() -> None:
-    assert slow_statements.watching(0) is asyncpg.Connection
+    assert slow_statements.watching(0) is ServiceConnection
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ async def test_every_connection_has_limits(database: str) -> None:
     assert found == {
         "idle_in_transaction_session_timeout": "10000ms",
         "lock_timeout": "5000ms",
-        "tcp_user_timeout": "10000ms",
+        "tcp_user_timeout": "7000ms",
         "tcp_keepalives_idle": "5s",
         "tcp_keepalives_interval": "2s",
         "tcp_keepalives_count": "3None",

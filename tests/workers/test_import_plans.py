@@ -43,9 +43,11 @@ async def test_an_import_reads_its_rows_alone_in_a_workspace_that_no_statistics_
 
 
 async def test_repeated_phones_of_a_file_are_joined_without_reading_it_for_each(
-    ctx: Context, monkeypatch: pytest.MonkeyPatch
+    ctx: Context, other_ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await db.execute(FILL, other_ctx.workspace_id, other_ctx.livemode, 3000)
     async with as_owner():
+        await db.execute("ANALYZE contacts")
         await db.execute("ANALYZE import_rows")
     twice = file(0, "Maria") + file(0, "Zoe").split("\n", 1)[1]
     with reading(monkeypatch) as read:

@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from msvs import database, pool
+from msvs import database, pool, redis_connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class Reads:
         if not urls or redis_url is None:
             yield
             return
-        self._redis = Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
+        self._redis = redis_connections.connect_async(redis_url, socket_timeout=1, socket_connect_timeout=1)
         self._max_lag = max_lag
         self.standbys = [Standby(number, url) for number, url in enumerate(urls)]
         task = asyncio.create_task(self._follow(pool_size))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -93,3 +95,15 @@ def test_a_connection_notices_that_the_other_machine_is_gone(engines: Engines) -
             )
         ]
     assert options == [1, 3, 7000]
+
+
+def test_every_connection_is_opened_in_one_place() -> None:
+    """What is opened elsewhere knows no Sentinels."""
+    package = Path(redis_connections.__file__).parent
+    found = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "from_url"
+    ]
+    assert set(found) == {"redis_connections.py"}

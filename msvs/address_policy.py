@@ -219,7 +219,11 @@ def _parsed(address: str) -> IPv4Address | IPv6Address:
 def engine_ports(settings: Settings) -> set[int]:
     """Return the ports of PostgreSQL and Redis: the usual ones, and all that the settings name."""
     ports = {5432, 6379}
-    for url in (settings.database_url, settings.direct_database_url, settings.redis_url):
+    urls = (
+        *(settings.database_url, settings.direct_database_url, settings.migrations_database_url),
+        *(settings.backup_database_url, *settings.replica_urls, settings.redis_url),
+    )
+    for url in urls:
         parts = urlsplit(url or "")
         for host in parts.netloc.rpartition("@")[2].split(","):
             ports |= {int(text) for text in [host.rpartition(":")[2]] if text.isdecimal()}

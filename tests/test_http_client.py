@@ -338,6 +338,20 @@ PRIVATE = ("10.0.0.0/8",)
         (Settings(environment=PRODUCTION, webhook_allow_cidrs=PRIVATE), "10.1.2.3", 9200, False),
         (Settings(environment=PRODUCTION, webhook_allow_cidrs=PRIVATE, webhook_ports=(6379,)), "10.1.2.3", 6379, False),
         (Settings(webhook_allow_cidrs=("::ffff:0:0/96",), webhook_ports=(6379,)), "::ffff:127.0.0.1", 6379, False),
+        (
+            Settings(replica_urls=("postgresql://db2:8443/msvs",), webhook_ports=(8443,), webhook_allow_cidrs=PRIVATE),
+            "10.1.2.3",
+            8443,
+            False,
+        ),
+        (
+            Settings(
+                backup_database_url="postgresql://db1:8444/msvs", webhook_ports=(8444,), webhook_allow_cidrs=PRIVATE
+            ),
+            "10.1.2.3",
+            8444,
+            False,
+        ),
     ],
 )
 def test_ports_by_list_and_never_those_of_the_engines(

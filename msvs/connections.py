@@ -12,7 +12,7 @@ from typing import TypeAlias
 import asyncpg
 
 from msvs import pooled
-from msvs.dsn import Dsn, Host, read_dsn
+from msvs.dsn import KEEPALIVE_OPTIONS, Dsn, Host, read_dsn
 from msvs.settings import SettingsError
 
 Connection: TypeAlias = asyncpg.Connection
@@ -32,15 +32,6 @@ STATEMENT_POOLING = (
     "set pool_mode = transaction or session for this database"
 )
 SET_CONFIG = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)"
-SOCKET_OPTIONS: Mapping[str, tuple[int, str]] = {
-    "keepalives": (socket.SOL_SOCKET, "SO_KEEPALIVE"),
-    "keepalives_idle": (socket.IPPROTO_TCP, "TCP_KEEPIDLE"),
-    "keepalives_interval": (socket.IPPROTO_TCP, "TCP_KEEPINTVL"),
-    "keepalives_count": (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
-    "tcp_user_timeout": (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"),
-}
-
-
 # Of several hosts, how long one is waited for before the next is tried beside it.
 HEAD_START_SECONDS = 0.3
 # What PostgreSQL says with a COMMIT that it then reports as done: this server has it, and its standby may not.
@@ -248,7 +239,7 @@ def _set_socket(connection: Connection, keepalives: Mapping[str, int]) -> None:
     if opened is None or opened.family == socket.AF_UNIX:
         return
     for name, value in keepalives.items():
-        level, option = SOCKET_OPTIONS[name]
+        level, option = KEEPALIVE_OPTIONS[name]
         number = getattr(socket, option, None)  # some are Linux's alone
         if number is not None and (value or name == "keepalives"):
             opened.setsockopt(level, number, value)

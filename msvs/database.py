@@ -43,7 +43,6 @@ LIMITS: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "10s",
     "lock_timeout": "5s",
     "transaction_timeout": "60s",
-    "tcp_user_timeout": "10s",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
@@ -151,11 +150,10 @@ def _opener(database_url: str, end: Callable[[], None]) -> Callable[..., Awaitab
 def limits_of(database_url: str, seconds: float = STATEMENT_SECONDS) -> dict[str, str]:
     """Return the limits of sessions: those that the URL names in place of our own. Raises SettingsError."""
     dsn = connections.read(database_url)
-    named = dict(dsn.settings)
-    if "tcp_user_timeout" in dsn.keepalives:
-        named["tcp_user_timeout"] = f"{dsn.keepalives['tcp_user_timeout']}ms"
-    limits = {"statement_timeout": f"{seconds * 1000:.0f}ms", **LIMITS}
-    return limits | {name: named[name] for name in limits.keys() & named.keys()}
+    # The server waits for what it sent as long as this process does.
+    unread = f"{dsn.keepalives['tcp_user_timeout']}ms"
+    limits = {"statement_timeout": f"{seconds * 1000:.0f}ms", **LIMITS, "tcp_user_timeout": unread}
+    return limits | {name: dsn.settings[name] for name in limits.keys() & dsn.settings.keys()}
 
 
 def tortoise_config(

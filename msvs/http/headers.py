@@ -108,6 +108,8 @@ def weight_of(offer: str, ranges: list[tuple[str, float]]) -> float | None:
 
 def split_unquoted(text: str, separator: str) -> list[str]:
     """Split a header's value at a separator, but within quoted strings."""
+    if '"' not in text:
+        return text.split(separator)
     parts, start, quoted, escaped = [], 0, False, False
     for place, char in enumerate(text):
         if escaped:

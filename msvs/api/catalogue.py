@@ -275,7 +275,8 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
         ErrorCode.CAMPAIGN_BEGUN,
         (409,),
-        "The campaign is neither a draft nor scheduled.",
+        "The campaign is no draft and not scheduled, does not wait for approval, and was not paused by hand before its"
+        " first message was made.",
         "Clone it, and change the clone.",
     ),
     (

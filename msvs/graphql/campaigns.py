@@ -621,7 +621,11 @@ class CampaignMutation:
             Campaign.from_row,
         )
 
-    @mutation(UpdateCampaignResult, "Update a draft, or a campaign that has not started.")
+    @mutation(
+        UpdateCampaignResult,
+        "Update a campaign that is a draft, is scheduled, waits for approval, or was paused by hand before its first"
+        " message was made.",
+    )
     async def update_campaign(
         self,
         info: Info,

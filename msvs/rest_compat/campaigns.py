@@ -45,7 +45,7 @@ async def list_(call: Call[NoBody, ListCampaigns]) -> ListOf[CampaignResource]:
 
 
 async def update(call: Call[CampaignUpdate, NoQuery]) -> CampaignResource:
-    """Update a draft, or a campaign that has not started."""
+    """Update a campaign of which no message was made."""
     data = call.body.read()
     return await _change(call, lambda ctx, id: campaigns.update_campaign(ctx, id, data))
 

@@ -123,8 +123,10 @@ OPERATIONS: Mapping[str, str] = {
     ),
     "listCampaigns": "Newest first. Drafts are listed only with `status=draft`.",
     "updateCampaign": (
-        "Only for drafts and scheduled campaigns; for others, the answer is 409. Fields that are left out"
-        " stay, null clears a field, and `audience` replaces the whole audience."
+        "Only for drafts, scheduled campaigns, and those that wait for approval or were paused by hand before their"
+        " first message was made; for others, the answer is 409. Fields that are left out stay, null clears a field,"
+        " and `audience` replaces the whole audience. A campaign that was paused by hand stays paused, and what needs"
+        " approval is asked for again."
     ),
     "deleteCampaign": "For a launched campaign, the answer is 409.",
     "launchCampaign": (

@@ -239,8 +239,10 @@ func (s *CampaignsService) Retrieve(ctx context.Context, id string, options ...R
 	return call[Campaign](ctx, s.client, "GET", pathOf("/v1/campaigns/%s", id), nil, nil, options)
 }
 
-// Update: Update a campaign that has not started. Only for drafts and scheduled campaigns; for others, the answer is
-// 409. Fields that are left out stay, null clears a field, and `audience` replaces the whole audience.
+// Update: Update a campaign that has not started. Only for drafts, scheduled campaigns, and those that wait for
+// approval or were paused by hand before their first message was made; for others, the answer is 409. Fields that are
+// left out stay, null clears a field, and `audience` replaces the whole audience. A campaign that was paused by hand
+// stays paused, and what needs approval is asked for again.
 func (s *CampaignsService) Update(ctx context.Context, id string, params CampaignUpdate, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s", id), nil, params, options)
 }

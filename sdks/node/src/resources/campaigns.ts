@@ -337,8 +337,10 @@ export class CampaignsResource {
   }
 
   /**
-   * Update a campaign that has not started. Only for drafts and scheduled campaigns; for others, the answer is 409.
-   * Fields that are left out stay, null clears a field, and `audience` replaces the whole audience.
+   * Update a campaign that has not started. Only for drafts, scheduled campaigns, and those that wait for approval or
+   * were paused by hand before their first message was made; for others, the answer is 409. Fields that are left out
+   * stay, null clears a field, and `audience` replaces the whole audience. A campaign that was paused by hand stays
+   * paused, and what needs approval is asked for again.
    */
   update(id: string, params: CampaignsUpdateParams = {}, options: RequestOptions = {}): Promise<Result<Campaign>> {
     return this.#call.one("POST", `/v1/campaigns/${pathId("id", id)}`, { body: params, options });

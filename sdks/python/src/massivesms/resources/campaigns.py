@@ -398,8 +398,10 @@ class Campaigns:
     ) -> t.Campaign:
         """Update a campaign that has not started.
 
-        Only for drafts and scheduled campaigns; for others, the answer is 409. Fields that are left out stay, null
-        clears a field, and `audience` replaces the whole audience.
+        Only for drafts, scheduled campaigns, and those that wait for approval or were paused by hand before their
+        first message was made; for others, the answer is 409. Fields that are left out stay, null clears a field,
+        and `audience` replaces the whole audience. A campaign that was paused by hand stays paused, and what needs
+        approval is asked for again.
 
         name: Internal name (your team only).
         body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as
@@ -1194,8 +1196,10 @@ class AsyncCampaigns:
     ) -> t.Campaign:
         """Update a campaign that has not started.
 
-        Only for drafts and scheduled campaigns; for others, the answer is 409. Fields that are left out stay, null
-        clears a field, and `audience` replaces the whole audience.
+        Only for drafts, scheduled campaigns, and those that wait for approval or were paused by hand before their
+        first message was made; for others, the answer is 409. Fields that are left out stay, null clears a field,
+        and `audience` replaces the whole audience. A campaign that was paused by hand stays paused, and what needs
+        approval is asked for again.
 
         name: Internal name (your team only).
         body: SMS body, at most 1600 characters with its snippets. Supports {variables}, with a fallback as

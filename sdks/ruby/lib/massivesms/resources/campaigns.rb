@@ -190,8 +190,10 @@ module MassiveSMS
              {}, nil, request_options)
       end
 
-      # Update a campaign that has not started. Only for drafts and scheduled campaigns; for others, the answer is
-      # 409. Fields that are left out stay, null clears a field, and `audience` replaces the whole audience.
+      # Update a campaign that has not started. Only for drafts, scheduled campaigns, and those that wait for approval
+      # or were paused by hand before their first message was made; for others, the answer is 409. Fields that are
+      # left out stay, null clears a field, and `audience` replaces the whole audience. A campaign that was paused by
+      # hand stays paused, and what needs approval is asked for again.
       #
       # @param id [String] The resource's id.
       # @param name [String] Internal name (your team only).

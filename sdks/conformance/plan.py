@@ -183,7 +183,6 @@ def steps(round_: int) -> list[Step]:
         Step("pauseCampaign", of("campaign")),
         Step("resumeCampaign", of("campaign")),
         Step("cancelCampaign", of("campaign")),
-        Step("requestCampaignApproval", of("campaign")),
         Step("archiveCampaign", of("campaign")),
         Step("unarchiveCampaign", of("campaign")),
         Step("cloneCampaign", of("campaign", name=f"{tag}: again"), "draft"),

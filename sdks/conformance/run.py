@@ -16,14 +16,14 @@ from urllib.request import Request, urlopen
 
 from scripts.contract.service import Service
 from sdks.conformance.languages import Language
-from sdks.conformance.plan import Known, phone, steps
+from sdks.conformance.plan import EVERY, Known, phone, steps
 from sdks.conformance.proxy import FAULTS, FaultProxy, Seen
 from sdks.generator import model
 from sdks.generator.vectors import sample_key
 
 Json = dict[str, Any]
-# What the sandbox refuses: it buys nothing.
-LIVE_ALONE = {"createCheckout", "retrieveCheckout", "updateAutoTopUp"}
+# What a key of the sandbox is refused: it buys nothing, and a campaign is asked for again once a person rejected it.
+REFUSED = {"createCheckout", "retrieveCheckout", "updateAutoTopUp", "requestCampaignApproval"}
 # How long workers may take for an import of one contact.
 IMPORT_SECONDS = 120.0
 # Less than the proxy's delay.
@@ -224,6 +224,9 @@ class Conformance:
         taken = phone(1, 1)
         used = {"idempotency_key": f"{self.language.name}-key"}
         driver.call("createMessage", {"to": taken, "body": "One"}, **used)
+        everybody = driver.call("createSegment", {"name": "Refused", "filter": EVERY})["result"]["id"]
+        asked = {"name": "Draft", "body": "Hi", "audience": {"segment_id": everybody}, "draft": True}
+        draft = driver.call("createCampaign", asked)["result"]["id"]
         for where, operation_id, args, options, name, code in (
             (
                 "a purchase in the sandbox",
@@ -257,6 +260,15 @@ class Conformance:
                 {},
                 "InvalidRequestError",
                 "phone_number_invalid",
+            ),
+            # Only people approve and reject, and no key logs in as one.
+            (
+                "a campaign that nobody rejected",
+                "requestCampaignApproval",
+                {"id": draft},
+                {},
+                "ConflictError",
+                "approval_decided",
             ),
             ("a contact that exists", "createContact", {"phone": taken}, {}, "ConflictError", "contact_exists"),
             (

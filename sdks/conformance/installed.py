@@ -33,8 +33,8 @@ export async function send(client: MassiveSMS): Promise<Message> {
   const message = await client.messages.create({ to: "+14155550123", body: "Hi", from: null, scheduled_at: "" });
   const id: string | null = message.lastResponse.requestId;
   if (message.status === "queued" || message.status === "a value to come" || id === null) return message;
-  // @ts-expect-error: `body` is required.
-  await client.messages.create({ to: "+14155550123" });
+  // @ts-expect-error: `to` is required.
+  await client.messages.create({ body: "Hi" });
   // @ts-expect-error: there is no such parameter.
   await client.messages.create({ to: "+14155550123", body: "Hi", moon: 1 });
   for await (const each of client.contacts.list({ limit: 2 })) if (each.first_name === null) return message;

@@ -178,9 +178,9 @@ async def request_approval(ctx: Context, id: UUID) -> Campaign:
         raise _decided("The campaign was not rejected.")
     now = ctx.services.clock()
     count = max(campaign.audience_count, await _count(ctx, campaign))
-    campaign.launched_by = ctx.actor
-    campaign.approval = _asked_for(ctx.actor, count, now)
-    await campaign.save(update_fields=["approval", "launched_by"])
+    # Who launched or changed it last may not decide about it, also where somebody else asks again.
+    campaign.approval = _asked_for(campaign.launched_by, count, now)
+    await campaign.save(update_fields=["approval"])
     await announce_request(campaign, now)
     return campaign
 

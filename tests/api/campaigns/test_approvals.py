@@ -255,6 +255,27 @@ async def test_a_rejected_campaign_is_asked_for_again_or_changed(team: Team) -> 
     assert {row.body for row in await Message.all()} == {"Hello"}
 
 
+async def test_nobody_approves_their_own_campaign_because_another_asked_again(team: Team, workspace: Workspace) -> None:
+    third = await join(workspace, Role.ADMIN)
+    campaign = await team.launch(team.admin)
+    await decide(team.owner, campaign, approve=False, comment="Too soon")
+    again = await act(approvals.request_approval(team.member, campaign.id))
+    assert again.approval["requested_by"] == team.admin.actor, "who launched it"
+    data = DecideApproval(version=campaign_version(again))
+    assert await code_of(approvals.approve_campaign(team.admin, campaign.id, data)) == "approval_own"
+    await decide(third, again)
+    # What outgrows that approval is asked for in the name of who launched it, too.
+    await grow(team, 2)
+    assert await run() == 0
+    grown = await Campaign.get(id=campaign.id)
+    assert grown.approval is not None
+    assert (grown.approval["state"], grown.approval["requested_by"]) == ("required", team.admin.actor)
+    data = DecideApproval(version=campaign_version(grown))
+    assert await code_of(approvals.approve_campaign(team.admin, campaign.id, data)) == "approval_own"
+    await decide(team.owner, grown)
+    assert await run() == 5
+
+
 @pytest.mark.parametrize(
     ("changes", "state"),
     [

@@ -17,7 +17,7 @@ WELCOME = Definition(
         ),
         SequenceStep(
             key="start",
-            body="Hey {firstName|there}, here is the best place to start: {link|cohortlabs.co/start}",
+            body="Hey {firstName|there}, here is the best place to start: {link}",
             wait_minutes=DAY,
             send_at_local="10:00",
             shorten_links=False,
@@ -55,12 +55,10 @@ WEBINAR_REMINDER = Definition(
             key="day_before", body="{firstName|Hey}, the webinar is tomorrow at this time.", anchor_minutes=-DAY
         ),
         SequenceStep(key="hour_before", body="The webinar begins in one hour.", anchor_minutes=-HOUR),
-        SequenceStep(
-            key="now", body="We are live! Join here: {link|cohortlabs.co/live}", anchor_minutes=-5, shorten_links=False
-        ),
+        SequenceStep(key="now", body="We are live! Join here: {link}", anchor_minutes=-5, shorten_links=False),
         SequenceStep(
             key="replay",
-            body="Thank you for your time. The replay is here: {link|cohortlabs.co/replay}",
+            body="Thank you for your time. The replay is here: {link}",
             anchor_minutes=DAY,
             only_if=StepCondition(not_replied="now"),
             otherwise=Otherwise.SKIP,

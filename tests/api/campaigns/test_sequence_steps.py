@@ -464,7 +464,7 @@ async def test_reminders_count_from_an_anchor(ctx: Context) -> None:
             ctx, CreateSequence(name="Webinar", template=Template.WEBINAR_REMINDER, quiet_hours=False)
         )
         sequence = await sequences.publish_sequence(ctx, made.id)
-    contact = await factories.make_contact(ctx, first_name="Ana")
+    contact = await factories.make_contact(ctx, first_name="Ana", attributes={"link": "cohortlabs.co/live"})
     with pytest.raises(InvalidRequest) as refused:
         await enroll(ctx, sequence, contact)
     assert refused.value.param == "anchor_at"
@@ -503,7 +503,7 @@ async def test_an_anchor_at_the_end_of_the_calendar(ctx: Context, anchor: dateti
 @pytest.mark.parametrize("template", [*Template])
 async def test_templates_run_to_their_end(ctx: Context, template: Template) -> None:
     async with unit_of_work():
-        made = await sequences.create_sequence(ctx, CreateSequence(name="T", template=template))
+        made = await sequences.create_sequence(ctx, CreateSequence(name="T", template=template, quiet_hours=False))
         sequence = await sequences.publish_sequence(ctx, made.id)
     contact = await factories.make_contact(ctx)
     await enroll(ctx, sequence, contact, anchor_at=(await db.now()) + timedelta(days=3))
@@ -514,6 +514,11 @@ async def test_templates_run_to_their_end(ctx: Context, template: Template) -> N
     assert row.state == "completed"
     assert seen == sorted(seen)
     assert await counted("sequence_moves") == {"sequence_moves": len(TEMPLATES[template].steps)}
+    # Nobody is sent to an address that the template made up: without a `link` of their own, the step is skipped.
+    linked = [place for place, step in enumerate(TEMPLATES[template].steps) if "{link}" in step.body]
+    moves = await db.fetch("SELECT step FROM sequence_moves WHERE code = 'variable_missing' ORDER BY step")
+    assert [move.step for move in moves] == linked
+    assert not [body for body in await bodies(contact) if ".co" in body]
 
 
 async def test_raced_entries_are_one(ctx: Context) -> None:

@@ -46,7 +46,7 @@ from msvs.api.messages.bodies import Wanted, given_body, read_body
 from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule
 from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import SENDER_NOT_CARRIED, kept, message_warnings
-from msvs.api.resources import FAILURES, Refusal, Resource, SendWarning, shown_warnings
+from msvs.api.resources import FAILURES, Refusal, Resource, SendWarning, shown_warnings, variant_name
 from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings_with
 from msvs.api.text import body_warnings
@@ -68,7 +68,7 @@ from msvs.api.text.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch
 from msvs.fields import TEXT, about
 from msvs.models import Campaign, Contact, ErasedSuppression, OnUnknown, OptInStatus, Suppression, Workspace
-from msvs.models.campaigns import AbTest, Audience, Exclusions, GuardRails
+from msvs.models.campaigns import AbTest, Audience, Exclusions, GuardRails, Metric
 from msvs.models.messages import KeptWarning, MetadataValue
 
 K = TypeVar("K", bound=Hashable)
@@ -80,6 +80,7 @@ LOOKED_AT = 2000
 SAMPLES = 10
 WITHOUT_EVIDENCE = "recipients_without_evidence"
 TEST_TOO_SMALL = "test_too_small"
+TEST_WITHOUT_LINKS = "test_without_links"
 # With less messages, a variant of a test tells little.
 FEWEST_TESTED = 100
 MAX_CHARACTERS = 50
@@ -680,7 +681,18 @@ class _Outcome:
                 f"The smallest variant gets about {fewest} messages. Between so few, differences are mostly chance."
             )
             told.append(BodyWarning(TEST_TOO_SMALL, message, "ab_test.test_percent"))
+        if ab_test["metric"] == Metric.CLICK and (names := self._without_links()):
+            message = f"Nobody can click in variant {', '.join(names)}: set shorten_links, and write a link with http or https."
+            told.append(BodyWarning(TEST_WITHOUT_LINKS, message, "ab_test.metric"))
         return told
+
+    def _without_links(self) -> list[str]:
+        """Return the names of the variants without a link that is shortened, whose clicks nobody counts."""
+        return [
+            variant_name(content.variant or 1)
+            for content in self.contents
+            if not (isinstance(content.template, LinkedTemplate) and content.template.targets)
+        ]
 
     def _size_warnings(self, preview: CampaignPreview) -> list[BodyWarning]:
         """Return the warnings about the encoding and length of what was rendered; of nothing, of a likely body."""

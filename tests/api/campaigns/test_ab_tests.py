@@ -418,6 +418,27 @@ async def test_a_preview_takes_the_longest_variant(live_ctx: Context) -> None:
     assert ("opt_out_words_missing", "ab_test.variants[1].body") in warned
     assert ("opt_out_words_missing", "ab_test.variants[2].body") in warned
     assert ("opt_out_words_missing", "body") not in warned
+    assert "test_without_links" not in {code for code, _ in warned}, "it is not compared by clicks"
+
+
+@pytest.mark.parametrize(
+    ("bodies", "shorten", "without"),
+    [
+        (("https://cohortlabs.co/a", "https://cohortlabs.co/b"), True, None),
+        (("https://cohortlabs.co/a", "https://cohortlabs.co/b"), False, "A, B"),
+        (("https://cohortlabs.co/a", "cohortlabs.co/b"), True, "B"),
+        (("Doors open", "Last seats"), True, "A, B"),
+    ],
+)
+async def test_a_test_by_clicks_says_which_variants_have_no_link(
+    ctx: Context, bodies: tuple[str, str], shorten: bool, without: str | None
+) -> None:
+    listed = await factories.make_list(ctx, await people(ctx, 3))
+    test = AbTestOptions(variants=[VariantOptions(body=body) for body in bodies], metric="click")
+    data = CreateCampaign("T", "Hi", list_ids=[listed.id], draft=True, shorten_links=shorten, ab_test=test)
+    campaign = await in_unit_of_work(lambda: campaigns.create_campaign(ctx, data))
+    told = [each["message"] for each in campaign.warnings or () if each["code"] == "test_without_links"]
+    assert [message.partition(" variant ")[2].partition(":")[0] for message in told] == ([without] if without else [])
 
 
 async def test_a_campaign_that_starts_now_is_paid_for_by_its_longest_variant(live_ctx: Context) -> None:

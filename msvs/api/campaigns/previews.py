@@ -682,7 +682,7 @@ class _Outcome:
             )
             told.append(BodyWarning(TEST_TOO_SMALL, message, "ab_test.test_percent"))
         if ab_test["metric"] == Metric.CLICK and (names := self._without_links()):
-            message = f"Nobody can click in variant {', '.join(names)}: set shorten_links, and write a link with http or https."
+            message = f"Nobody can click in variant {', '.join(names)}: set shorten_links, and write a link with https."
             told.append(BodyWarning(TEST_WITHOUT_LINKS, message, "ab_test.metric"))
         return told
 

@@ -37,6 +37,7 @@ from msvs.api.errors import ApiError, ComplianceRefused, Conflict, InvalidReques
 from msvs.api.inbound import keywords
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.messages.clicks import Click, record_clicks
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.privacy.contact_export import export_contact, stream_contact
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
@@ -259,6 +260,46 @@ async def test_contacts_enter_by_list_keyword_tag_and_event(ctx: Context) -> Non
     with pytest.raises(Conflict) as refused:
         await enroll(ctx, sequence, by_tag)
     assert refused.value.code == "sequence_entered"
+
+
+async def test_answers_of_a_machine_lead_in_once(ctx: Context) -> None:
+    """A phone that answers by itself would go from one sequence to the other without an end."""
+    entry = SequenceEntry(events=["message.replied"])
+    first, second = [
+        await make_sequence(ctx, body, entry=entry, may_reenter=True, leave_on_reply=False, quiet_hours=False)
+        for body in ("Thanks!", "Noted!")
+    ]
+    person = await factories.make_contact(ctx)
+
+    async def write() -> None:
+        async with unit_of_work():
+            await send_message(ctx, SendMessage(to=person.phone, body="Doors open"))
+
+    for times in (1, 2):
+        await write()
+        for _ in range(4):
+            await send()
+            await say(ctx, person, "I am driving")
+            await work()
+        # Each message of our own leads in again, and what the sequences answer does not.
+        assert await states(first.id) == {"completed": times}
+        assert await states(second.id) == {"completed": times}
+        assert len(await bodies(person)) == 3 * times
+
+
+async def test_an_answer_to_a_sequence_leads_into_another_once(ctx: Context) -> None:
+    asking = await make_sequence(ctx, "Which?", may_reenter=True, leave_on_reply=False, quiet_hours=False)
+    entry = SequenceEntry(events=["message.replied"])
+    told = await make_sequence(ctx, "Here", entry=entry, may_reenter=True, leave_on_reply=False, quiet_hours=False)
+    person = await factories.make_contact(ctx)
+    for _ in range(2):
+        await enroll(ctx, asking, person)
+        await work()
+        await send()
+        await say(ctx, person, "the second")
+        await work()
+    assert await states(told.id) == {"completed": 1}
+    assert await bodies(person) == ["Which?", "Here", "Which?"]
 
 
 async def _all(sequence: MessageSequence) -> Any:

@@ -31,6 +31,8 @@ TOTAL_SECONDS = 10.0
 DNS_CACHE_SECONDS = 10
 KEEPALIVE_SECONDS = 15
 DNS_THREADS = 32
+# The only limit of an attempt is that of `request`.
+_UNLIMITED = aiohttp.ClientTimeout()
 
 _digits = re.compile(r"[0-9]{1,15}", re.ASCII).fullmatch
 
@@ -246,7 +248,7 @@ class HttpClient:
         repeatable: bool,
     ) -> aiohttp.ClientResponse:
         session = self._open_session()
-        timeout = aiohttp.ClientTimeout(total=None, connect=connect_seconds, sock_connect=None)
+        timeout = _UNLIMITED if connect_seconds is None else aiohttp.ClientTimeout(connect=connect_seconds)
         while True:
             try:
                 return await session.request(
@@ -281,7 +283,7 @@ class HttpClient:
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "MassiveSMS", "Accept-Encoding": "identity"},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+                timeout=_UNLIMITED,
                 auto_decompress=False,
                 response_class=_Response,
                 trust_env=False,

@@ -45,7 +45,7 @@ SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - an error code
 NOT_ABOUT_SIGNATURES = frozenset((GONE, 429))
 
 IN_FLIGHT = 200
-CLAIM_LIMIT = 200
+CLAIM_LIMIT = 500
 MOST_CLAIMED = 1000
 BATCH = 200
 BATCH_SECONDS = 0.05
@@ -108,9 +108,13 @@ class _Endpoint:
         return self.at_once <= SLOW_AT_ONCE or (self.seconds is not None and self.seconds >= SLOW_SECONDS)
 
     def take(self) -> list[tuple[ClaimedDelivery, float]]:
-        """Take what goes into the next post: one delivery, or a batch of those that came together."""
+        """Take what goes into the next post: one delivery, or a batch of those that came together.
+
+        Together goes only what was claimed alike: the endpoint may have been changed between two claims.
+        """
         taken = [self.queue.popleft()]
-        while self.queue and len(taken) < self.batch_size and self.queue[0][0].replay == taken[0][0].replay:
+        first = taken[0][0]
+        while self.queue and len(taken) < (first.batch_size or 1) and _go_together(first, self.queue[0][0]):
             taken.append(self.queue.popleft())
         return taken
 
@@ -119,6 +123,15 @@ class _Endpoint:
         self.seconds = seconds if self.seconds is None else 0.8 * self.seconds + 0.2 * seconds
         hung = seconds >= SLOW_SECONDS and not post.succeeded
         self.at_once = SLOW_AT_ONCE if hung else min(self.at_once + 1, MOST_AT_ONCE)
+
+
+def _go_together(one: ClaimedDelivery, other: ClaimedDelivery) -> bool:
+    return (one.batch_size, one.replay, one.url, one.secret_sealed) == (
+        other.batch_size,
+        other.replay,
+        other.url,
+        other.secret_sealed,
+    )
 
 
 async def deliver_webhooks(
@@ -329,6 +342,8 @@ class _Run:
         return posts
 
     async def _traced_post(self, claimed: Sequence[ClaimedDelivery], content: Content, secrets: Sequence[str]) -> Post:
+        if not self._parents:
+            return await self._post(claimed[0], content, secrets, {})
         traced = WebhookPost(claimed, self._parents)
         post = await self._post(claimed[0], content, secrets, traced.headers)
         traced.end(post)
@@ -363,8 +378,8 @@ class _Run:
 
     def _secrets_of(self, claimed: ClaimedDelivery) -> list[str]:
         """Return the secrets to sign with, that before a rotation first."""
-        sealed = [claimed.secret_sealed]
         previous, until = claimed.previous_secret_sealed, claimed.previous_secret_until
+        sealed = [claimed.secret_sealed]
         if previous is not None and until is not None and until > present.now():
             sealed.insert(0, previous)
         return [secret for text in sealed if (secret := self._open(text, claimed.endpoint_id)) is not None]

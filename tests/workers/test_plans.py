@@ -34,6 +34,7 @@ from msvs.workers import maintenance
 from tests import factories
 from tests.owner import run_as_owner
 from tests.plans import NEW_ID, make_messages, reading
+from tests.receiver import make_endpoint, write_events
 from tests.services import SERVICES
 
 MANY = 20_000
@@ -205,6 +206,21 @@ async def test_what_is_in_doubt_for_too_long_is_given_up_by_the_batch(
             later = await db.now() + timedelta(hours=73)
             assert await delivery_reports.give_up_unresolved(limit=BATCH, now=later) == BATCH
     giving_up.check(MOST)
+
+
+async def test_a_full_claim_of_deliveries_reads_each_a_few_times(
+    live_ctx: Context, loopback_webhooks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = 500
+    for _ in range(20):
+        await make_endpoint(live_ctx)
+    await write_events(live_ctx, many // 20)
+    with reading(monkeypatch) as found:
+        async with unit_of_work():
+            claimed = await deliveries.claim_deliveries(limit=many, per_endpoint=many, now=await db.now())
+    assert len(claimed) == many
+    assert sorted(row.sequence for row in claimed) == sorted([*range(1, many // 20 + 1)] * 20)
+    found.check(many * 10)
 
 
 async def test_what_an_older_version_took_is_given_up_by_its_attempts(live_ctx: Context) -> None:

@@ -448,6 +448,26 @@ async def test_a_replay_is_never_in_a_batch_with_what_is_new(
     assert [post.event_id for post in receiver.posts[1:]] == missed
 
 
+async def test_an_endpoint_that_turns_to_batches_in_between_misses_nothing(
+    ctx: Context, receiver: Receiver, http: HttpClient
+) -> None:
+    endpoint = await make_endpoint(ctx, receiver.url())
+    written = await write_events(ctx, 600)
+
+    async def answer(post: Received) -> web.Response:
+        if len(receiver.posts) == 50:
+            # Some hundred are claimed as single events by now, and wait for their turn.
+            await execute("UPDATE webhook_endpoints SET batch_size = 10 WHERE id = $1", endpoint.id)
+        return web.Response()
+
+    receiver.answer = answer
+    assert await deliver(http) == 600
+    bodies = [post.event for post in receiver.posts]
+    assert {body["object"] for body in bodies} == {"event", "event_batch"}
+    told = [event["id"] for body in bodies for event in (body["data"] if body["object"] == "event_batch" else [body])]
+    assert sorted(told) == sorted(written)
+
+
 # Health
 
 

@@ -33,7 +33,8 @@ RETURNING messages.*, waiting.credits_used AS credits_held
 
 # In the order of its lane, whose index holds what waits and nothing else: of a late campaign nearly all is finished.
 # What another transaction holds is passed over, so that the order makes no circle; a worker comes back for it. From
-# the place where the batch before ended: beside a snapshot that is held, the index keeps what that batch took.
+# the place where the batch before ended: beside a snapshot that is held, the index keeps what that batch took. The
+# credits are looked up in an object, as a join of rows that PostgreSQL takes for one compares each with each.
 CANCEL_LANE = """
 WITH waiting AS MATERIALIZED (
     SELECT id, credits_used FROM messages
@@ -42,8 +43,9 @@ WITH waiting AS MATERIALIZED (
     ORDER BY due_at, id LIMIT $6 FOR UPDATE SKIP LOCKED
 )
 UPDATE messages SET status = 'canceled', canceled_at = $3, error_code = $4, credits_used = 0
-FROM waiting WHERE messages.id = ANY (ARRAY(SELECT id FROM waiting)) AND messages.id = waiting.id AND {in_months}
-RETURNING messages.*, waiting.credits_used AS credits_held
+WHERE id = ANY (ARRAY(SELECT id FROM waiting)) AND {in_months}
+RETURNING messages.*,
+    ((SELECT jsonb_object_agg(id, credits_used) FROM waiting) ->> messages.id::text)::int AS credits_held
 """
 
 

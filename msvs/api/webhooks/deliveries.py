@@ -54,6 +54,10 @@ ONE_OF_UNVERIFIED = """coalesce(
     )
 )"""
 
+# The number of a row by its key, from an object that is made once. A join of rows that PostgreSQL takes for one, as it
+# does those of a WITH, compares each with each.
+_LOOK_UP = "((SELECT jsonb_object_agg({key}, sequence) FROM {of}) ->> {key}::text)::bigint"
+
 # At random, so that no endpoint stands behind the same ones at every claim.
 CLAIM_DELIVERIES = f"""
 WITH lanes AS MATERIALIZED (
@@ -77,26 +81,25 @@ WITH lanes AS MATERIALIZED (
     ) AS due
     LIMIT $4
 ), unnumbered AS MATERIALIZED (
-    SELECT id, endpoint_id, event_id, row_number() OVER (PARTITION BY endpoint_id ORDER BY event_id) AS place
+    SELECT id, endpoint_id, event_id, row_number() OVER by_event - count(*) OVER (PARTITION BY endpoint_id) AS place
     FROM picked WHERE sequence IS NULL AND EXISTS (SELECT FROM events WHERE events.id = picked.event_id)
+    WINDOW by_event AS (PARTITION BY endpoint_id ORDER BY event_id)
 ), ends AS (
     INSERT INTO webhook_positions AS position (endpoint_id, sequence)
     SELECT endpoint_id, count(*) FROM unnumbered GROUP BY endpoint_id ORDER BY endpoint_id
     ON CONFLICT (endpoint_id) DO UPDATE SET sequence = position.sequence + excluded.sequence
     RETURNING endpoint_id, sequence
 ), numbered AS MATERIALIZED (
-    SELECT id, endpoint_id, event_id,
-        ends.sequence - count(*) OVER (PARTITION BY endpoint_id) + unnumbered.place AS sequence
-    FROM unnumbered JOIN ends USING (endpoint_id)
+    SELECT id, endpoint_id, event_id, place + {_LOOK_UP.format(of="ends", key="endpoint_id")} AS sequence
+    FROM unnumbered
 ), kept AS (
     INSERT INTO webhook_sequences (endpoint_id, sequence, event_id) SELECT endpoint_id, sequence, event_id FROM numbered
 ), taken AS (
     UPDATE webhook_deliveries SET attempt_count = attempt_count + 1, lease_until = $6,
         created_at = CASE WHEN attempt_count = 0 THEN $5 ELSE created_at END,
-        sequence = coalesce(picked.sequence, numbered.sequence)
-    FROM picked LEFT JOIN numbered ON numbered.id = picked.id
-    WHERE webhook_deliveries.id = ANY (ARRAY(SELECT id FROM picked)) AND webhook_deliveries.id = picked.id
-    RETURNING webhook_deliveries.*
+        sequence = coalesce(webhook_deliveries.sequence, {_LOOK_UP.format(of="numbered", key="id")})
+    WHERE id = ANY (ARRAY(SELECT id FROM picked))
+    RETURNING *
 )
 SELECT taken.id AS delivery_id, taken.endpoint_id, taken.attempt_count, taken.lease_until,
     taken.created_at AS first_at, webhook_endpoints.url, webhook_endpoints.secret_sealed,

@@ -29,20 +29,20 @@ def content_of(claimed: Sequence[ClaimedDelivery]) -> Content:
 
     The same events make the same body and id at every attempt.
     """
-    claimed = sorted(claimed, key=lambda row: row.sequence)
-    events = [numbered_event_resource(row) for row in claimed]
-    first = claimed[0]
-    if first.batch_size is None:
+    if claimed[0].batch_size is None:
+        (first,) = claimed
         event = event_resource(first)
         id, body = event.id, msgspec.json.encode(event)
+        events, sequences, attempt = event.id, str(first.sequence), first.attempt_count
     else:
-        id = BATCH_PREFIX + sha256(" ".join(event.id for event in events).encode()).hexdigest()[:32]
-        body = msgspec.json.encode(EventBatchResource(id=id, livemode=first.livemode, data=events))
-    headers = {
-        "MSVS-Event-Id": ",".join(event.id for event in events),
-        "MSVS-Delivery-Attempt": str(max(row.attempt_count for row in claimed)),
-        "MSVS-Sequence": ",".join(str(row.sequence) for row in claimed),
-    }
+        claimed = sorted(claimed, key=lambda row: row.sequence)
+        first = claimed[0]
+        numbered = [numbered_event_resource(row) for row in claimed]
+        id = BATCH_PREFIX + sha256(" ".join(event.id for event in numbered).encode()).hexdigest()[:32]
+        body = msgspec.json.encode(EventBatchResource(id=id, livemode=first.livemode, data=numbered))
+        events, sequences = ",".join(event.id for event in numbered), ",".join(str(row.sequence) for row in claimed)
+        attempt = max(row.attempt_count for row in claimed)
+    headers = {"MSVS-Event-Id": events, "MSVS-Delivery-Attempt": str(attempt), "MSVS-Sequence": sequences}
     if first.replay:
         headers["MSVS-Replay"] = "true"
     return Content(id, body, headers)

@@ -35,15 +35,14 @@ WHERE EXISTS (
 
 
 PUT_OFF = """
-UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)
-WHERE messages.id = later.id AND {in_months}
+UPDATE messages SET due_at = ($2::jsonb ->> id::text)::timestamptz WHERE id = ANY ($1::uuid[]) AND {in_months}
 """
 
 
 async def put_off_until(until: Mapping[UUID, datetime]) -> None:
     """Make messages due at these times."""
     if until:
-        await execute(open_months.within(PUT_OFF, until), list(until), list(until.values()))
+        await execute(open_months.within(PUT_OFF, until), list(until), until)
 
 
 async def admit(
@@ -138,11 +137,10 @@ def refusal_of(row: PickedMessage, admit_unknown: bool, *, is_capped: bool = Fal
 
 
 REFUSED_BY_CONSENT = """
-UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,
+UPDATE messages SET status = $3::varchar, error_code = $2::jsonb ->> id::text, credits_used = 0,
     canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END
-FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code)
-WHERE messages.id = refusal.id AND {in_months}
-RETURNING messages.*
+WHERE id = ANY ($1::uuid[]) AND {in_months}
+RETURNING *
 """
 
 
@@ -154,7 +152,7 @@ async def refuse(lane: Lane, refused: Sequence[tuple[PickedMessage, str]], now: 
         MessageRow,
         open_months.within(REFUSED_BY_CONSENT, message_ids),
         message_ids,
-        [code for _, code in refused],
+        {row.id: code for row, code in refused},
         MessageStatus.SKIPPED.value if is_campaign else MessageStatus.CANCELED.value,
         now,
     )

@@ -48,11 +48,10 @@ FROM reported WHERE messages.id = reported.id AND {in_months} RETURNING messages
 
 REPORT_FAILED = """
 WITH reported AS (
-    SELECT messages.id, report.code FROM messages
-    JOIN unnest($1::uuid[], $2::varchar[]) AS report (id, code) ON report.id = messages.id
-    WHERE messages.status || '' = 'sent' AND {in_months} ORDER BY messages.id FOR UPDATE OF messages
+    SELECT id FROM messages
+    WHERE id = ANY ($1::uuid[]) AND status || '' = 'sent' AND {in_months} ORDER BY id FOR UPDATE
 )
-UPDATE messages SET status = 'failed', failed_at = $3, error_code = reported.code, delivery = NULL
+UPDATE messages SET status = 'failed', failed_at = $3, error_code = $2::jsonb ->> messages.id::text, delivery = NULL
 FROM reported WHERE messages.id = reported.id AND {in_months} RETURNING messages.*
 """
 
@@ -100,7 +99,7 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
             MessageRow,
             within(REPORT_FAILED, failed_ids),
             failed_ids,
-            [report.code or "carrier_rejected" for report in failed],
+            {report.message_id: report.code or "carrier_rejected" for report in failed},
             now,
         )
         changed += await _record(EventType.MESSAGE_FAILED, rows, now)

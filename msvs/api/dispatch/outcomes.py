@@ -39,50 +39,47 @@ UNUSED = "unused"
 
 RECIPIENT_OPTED_OUT = "recipient_opted_out"
 
-# Rows are found by their key, one by one. The status is no plain column here, as with wrong statistics the planner
-# might read every row that is `sending` by the index of leases; and the ids do not stand twice, as an array beside a
-# join is compared with each row.
+# Rows are found by their keys, and what is new in each is looked up in an object by its key: beside a join, wrong
+# statistics have the planner read a whole month and compare each row with each. The status is no plain column here, as
+# it might read every row that is `sending` by the index of leases.
 RECORD_SENT = """
 UPDATE messages SET status = CASE WHEN replied_at IS NULL THEN 'sent' ELSE 'replied' END, sent_at = $4,
-    carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
-FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
-WHERE messages.id = outcome.id AND messages.claim_token = $3
+    carrier_ref = $2::jsonb ->> messages.id::text, claim_token = NULL, lease_until = NULL
+WHERE messages.id = ANY ($1::uuid[]) AND messages.claim_token = $3
     AND messages.status || '' = 'sending' AND {in_months}
 RETURNING messages.*
 """
 
 RECORD_FAILED = """
 WITH held AS (
-    SELECT messages.id, messages.credits_used, outcome.code
-    FROM messages JOIN unnest($1::uuid[], $2::varchar[]) AS outcome (id, code) ON outcome.id = messages.id
-    WHERE messages.claim_token = $3 AND messages.status || '' = 'sending' AND {in_months}
-    FOR UPDATE OF messages
+    SELECT id, credits_used FROM messages
+    WHERE id = ANY ($1::uuid[]) AND claim_token = $3 AND status || '' = 'sending' AND {in_months}
+    FOR UPDATE
 )
-UPDATE messages SET status = 'failed', failed_at = $4, error_code = held.code, credits_used = 0,
+UPDATE messages SET status = 'failed', failed_at = $4, error_code = $2::jsonb ->> messages.id::text, credits_used = 0,
     claim_token = NULL, lease_until = NULL
 FROM held WHERE messages.id = held.id AND {in_months}
 RETURNING messages.*, held.credits_used AS credits_held
 """
 
 REQUEUED = """
-UPDATE messages SET status = 'queued', due_at = outcome.due_at, claim_token = NULL, lease_until = NULL
-FROM unnest($1::uuid[], $2::timestamptz[]) AS outcome (id, due_at)
-WHERE messages.id = outcome.id AND messages.claim_token = $3
+UPDATE messages SET status = 'queued', due_at = ($2::jsonb ->> messages.id::text)::timestamptz, claim_token = NULL,
+    lease_until = NULL
+WHERE messages.id = ANY ($1::uuid[]) AND messages.claim_token = $3
     AND messages.status || '' = 'sending' AND {in_months}
 """
 
 ADD_PARTS = """
 INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
-SELECT part.id, part.message_id, messages.carrier, part.ref, part.number, $5
+SELECT part.id, part.message_id, (SELECT carrier FROM messages WHERE id = part.message_id AND {in_months}), part.ref,
+    part.number, $5
 FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::smallint[]) AS part (id, message_id, ref, number)
-JOIN messages ON messages.id = part.message_id AND {in_months}
 WHERE part.message_id = ANY ($6)
 """
 
 CONCLUDE = """
-UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ended_at = $4
-FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (id, outcome, code)
-WHERE message_attempts.id = done.id AND {in_attempts}
+UPDATE message_attempts SET outcome = $2::jsonb ->> id::text, error_code = $3::jsonb ->> id::text, ended_at = $4
+WHERE id = ANY ($1::uuid[]) AND {in_attempts}
 """
 
 
@@ -161,7 +158,7 @@ async def _requeue(claim: Claim, throttled: Sequence[Outcome], passed_on: Sequen
         outcome.message_id: now for outcome in passed_on
     }
     if due:
-        await execute(open_months.within(REQUEUED, due), list(due), list(due.values()), claim.token)
+        await execute(open_months.within(REQUEUED, due), list(due), due, claim.token)
         notify_after_commit(WorkQueue.MESSAGES)
 
 
@@ -169,8 +166,9 @@ async def conclude(token: UUID, outcomes: Iterable[Outcome], now: datetime) -> N
     """Write down what became of a claim's attempts."""
     given = list(outcomes)
     statement = CONCLUDE.format(in_attempts=open_months.months_of([token]).of("message_attempts"))
-    attempts = [attempt_of(token, outcome.message_id) for outcome in given]
-    await execute(statement, attempts, [each.result for each in given], [each.code for each in given], now)
+    results = {attempt_of(token, outcome.message_id): outcome.result for outcome in given}
+    codes = {attempt_of(token, outcome.message_id): outcome.code for outcome in given if outcome.code is not None}
+    await execute(statement, list(results), results, codes, now)
 
 
 def _pause(outcome: Outcome, attempt: int) -> timedelta:
@@ -236,7 +234,7 @@ async def give_back(services: Services, claim: Claim, now: datetime) -> None:
     # Where they were, which this process takes to be empty.
     services.keep(LaneBounds).forget()
     again = open_months.within(REQUEUED, unused)
-    await execute(again, unused, [row.due_at for row in claim.messages], claim.token)
+    await execute(again, unused, {row.id: row.due_at for row in claim.messages}, claim.token)
     await conclude(claim.token, [Outcome(message_id, UNUSED) for message_id in unused], now)
     notify_after_commit(WorkQueue.MESSAGES)
 
@@ -257,7 +255,8 @@ async def _give_back_resend(claim: Claim, now: datetime) -> None:
 async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, sent_at: datetime) -> None:
     message_ids = [outcome.message_id for outcome in accepted]
     sent = open_months.within(RECORD_SENT, message_ids)
-    rows = await fetch(MessageRow, sent, message_ids, [outcome.ref for outcome in accepted], token, sent_at)
+    refs = {outcome.message_id: outcome.ref for outcome in accepted}
+    rows = await fetch(MessageRow, sent, message_ids, refs, token, sent_at)
     if len(rows) < len(accepted):
         written = {row.id for row in rows}
         await _keep_late(token, [outcome for outcome in accepted if outcome.message_id not in written], now)
@@ -352,7 +351,7 @@ async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime
         _Failed,
         open_months.within(RECORD_FAILED, message_ids),
         message_ids,
-        [outcome.code or "carrier_rejected" for outcome in refused],
+        {outcome.message_id: outcome.code or "carrier_rejected" for outcome in refused},
         token,
         now,
     )

@@ -58,8 +58,7 @@ ORDER BY messages.lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 
 WAIT = """
-UPDATE messages SET lease_until = later.at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, at)
-WHERE messages.id = later.id AND {in_months}
+UPDATE messages SET lease_until = ($2::jsonb ->> id::text)::timestamptz WHERE id = ANY ($1::uuid[]) AND {in_months}
 """
 SUSPENDED_WAIT = timedelta(minutes=1)
 
@@ -114,7 +113,7 @@ async def claim_doubtful(services: Services, *, carrier: str, limit: int, now: d
     await give_up_lease([row.id for row in rows if row.id in barred])
     waiting = {row.id: until for row in rows if row.id not in barred and (until := _waits_until(row, now)) > now}
     if waiting:
-        await execute(open_months.within(WAIT, waiting), list(waiting), list(waiting.values()))
+        await execute(open_months.within(WAIT, waiting), list(waiting), waiting)
     taken = [row for row in rows if row.id not in barred and row.id not in waiting]
     if not taken:
         return ResendClaim(UUID(int=0), carrier, [])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple, TypedDict, Unpack
+from typing import NamedTuple, Protocol, TypedDict, Unpack
 from uuid import UUID
 
+import asyncpg
 import structlog
 from tortoise.queryset import QuerySet
 
@@ -19,7 +20,7 @@ from msvs.api.context import Context, Services
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import scoped
-from msvs.database import copy_rows
+from msvs.database import copy_rows, fetch
 from msvs.logs import mask
 from msvs.models import ApiRequest
 from msvs.replica_reads import from_replica
@@ -52,6 +53,13 @@ class Entry(NamedTuple):
     error_code: str | None
     elapsed_ms: int
     created_at: datetime
+
+
+KNOWN = "SELECT id FROM api_requests WHERE id = ANY ($1)"
+
+
+class _Known(Protocol):
+    id: UUID
 
 
 class RequestLog:
@@ -89,13 +97,22 @@ class RequestLog:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             try:
-                await copy_rows("api_requests", Entry._fields, batch)
+                await _record(batch)
             except BaseException:
                 room = MAX_WAITING - len(self._waiting)
                 self._waiting.extendleft(reversed(batch[-room:] if room else []))
                 raise
             written += len(batch)
         return written
+
+
+async def _record(batch: Sequence[Entry]) -> None:
+    """Write entries down; those that are there already, as the answer to their COMMIT was lost, are passed over."""
+    try:
+        await copy_rows("api_requests", Entry._fields, batch)
+    except asyncpg.UniqueViolationError:
+        known = {row.id for row in await fetch(_Known, KNOWN, [entry.id for entry in batch])}
+        await copy_rows("api_requests", Entry._fields, [entry for entry in batch if entry.id not in known])
 
 
 @lru_cache(maxsize=4096)

@@ -14,6 +14,7 @@ from msvs.api.accounts.request_log import RequestLog, count_requests, list_reque
 from msvs.api.context import Context, Services
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import PageRequest
+from msvs.database import copy_rows
 from msvs.models import ApiRequest
 
 KEY = ids.encode_id(ids.API_KEY, ids.new_id())
@@ -98,6 +99,26 @@ async def test_what_cannot_be_written_waits(ctx: Context, monkeypatch: pytest.Mo
             await kept.write()
     assert await kept.write() == 6
     assert sorted(await paths(ctx)) == [f"/{number}" for number in range(6)]
+
+
+async def test_what_was_written_though_no_answer_came_is_written_once(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = RequestLog()
+    for number in range(3):
+        note(kept, by_key(ctx), path=f"/{number}")
+
+    async def write_and_break(*values: Any) -> None:
+        await copy_rows(*values)
+        raise ConnectionError
+
+    with monkeypatch.context() as away:
+        away.setattr(request_log, "copy_rows", write_and_break)
+        with pytest.raises(ConnectionError):
+            await kept.write()
+    note(kept, by_key(ctx), path="/3")
+    await kept.write()
+    assert sorted(await paths(ctx)) == [f"/{number}" for number in range(4)]
 
 
 async def test_the_oldest_give_way(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msvs.api import ids
 from msvs.api.consent.consent import CONSENT_EVENT
-from msvs.api.contacts import contacts, details, segments, suppressions
+from msvs.api.contacts import details, segments, suppressions, tags
 from msvs.api.credits.gateway import PURCHASE
 from msvs.api.permissions import Scope
 from msvs.api.text.opt_out_phrases import Intent
@@ -394,7 +394,7 @@ CONDITION: Schema = {
         {
             "type": "object",
             "title": "HasTag",
-            "properties": {"tag": {"type": "string", "minLength": 1, "maxLength": contacts.MAX_TAG_ASKED}},
+            "properties": {"tag": {"type": "string", **tags.TAG}},
             "required": ["tag"],
             "additionalProperties": False,
         },

@@ -10,11 +10,15 @@ import strawberry
 from msgspec import UNSET, UnsetType
 from strawberry.schema.config import StrawberryConfig
 
+from msvs.api import ids
+from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.fields import REQUIRED, AwareTime, Ref, Request, about
 from msvs.graphql.inputs import read_input, request_input
 from msvs.graphql.scalars import SCALARS
 from msvs.json_types import JSONObject
+from tests import factories
+from tests.graphql_api.conftest import Caller
 
 
 class _Entry(Request, frozen=True):
@@ -113,3 +117,12 @@ def test_what_cannot_be_cleared_is_refused(name: str) -> None:
     error = done.errors[0].original_error
     assert isinstance(error, InvalidRequest)
     assert (error.message, error.param) == (f"{name} cannot be null; leave it out to keep it.", name)
+
+
+async def test_the_metadata_of_a_preview_is_ignored(caller: Caller, ctx: Context) -> None:
+    contact = await factories.make_contact(ctx)
+    asked = "query ($input: PreviewCampaignInput!) { campaignPreview(input: $input) { recipientCount } }"
+    told = {"body": "Doors open.", "audience": {"contactIds": [ids.encode_id(ids.CONTACT, contact.id)]}}
+    for metadata in ({"": "x"}, {"a": {"b": [1]}}, {f"k{at}": at for at in range(21)}, None):
+        answer = await caller.run(asked, {"input": {**told, "metadata": metadata}})
+        assert answer == {"campaignPreview": {"recipientCount": 1}}

@@ -309,6 +309,41 @@ def test_every_integer_that_a_request_may_hold_has_bounds() -> None:
     assert [place for place in found if not re.search("/(variables|metadata)/|/low_balance_threshold$", place)] == []
 
 
+def asked_for(value: Any, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The schemas of properties and parameters of these names in a part of the document."""
+    if isinstance(value, dict):
+        if value.get("in") == "query" and value["name"] in names:
+            yield value["schema"]
+        for name, each in value.items():
+            if name in names and isinstance(each, dict):
+                yield each
+            yield from asked_for(each, names)
+    elif isinstance(value, list):
+        for each in value:
+            yield from asked_for(each, names)
+
+
+@pytest.mark.parametrize(
+    ("names", "limits"),
+    [
+        (("tag", "tags"), {"maxLength": 40, "pattern": "^[^,]*$"}),
+        (("metadata",), {"maxProperties": 20, "propertyNames": {"minLength": 1, "maxLength": 40}}),
+    ],
+)
+def test_every_request_tells_the_limits_of(names: tuple[str, ...], limits: dict[str, Any]) -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    components = [schemas[name] for place in requested(DOCUMENT) if (name := place.split("/")[-1]) in schemas]
+    queries = [operation.get("parameters") for operation in OPERATIONS]
+    found = [
+        kinds.get("items", kinds)
+        for schema in asked_for([*components, *queries], names)
+        for kinds in schema.get("anyOf", [schema])
+        if kinds["type"] != "null" and "enum" not in kinds and "ignored" not in schema.get("description", "")
+    ]
+    assert len(found) > 5
+    assert [each for each in found if not limits.items() <= each.items()] == []
+
+
 def substituted(value: Any, known: dict[str, str]) -> Any:
     """An example with the ids of what is there in place of its own."""
     text = json.dumps(value)

@@ -105,6 +105,16 @@ async def test_a_campaign_preview_takes_the_body_of_a_creation(api: httpx.AsyncC
     assert await db.fetch_value("SELECT count(*) FROM campaigns") == 0
 
 
+async def test_the_metadata_of_a_campaign_preview_is_ignored(api: httpx.AsyncClient, ctx: Context) -> None:
+    contact = await factories.make_contact(ctx, "+12125550100")
+    audience = {"contact_ids": [ids.encode_id(ids.CONTACT, contact.id)]}
+    for metadata in ({"": "x"}, {"k" * 41: "v" * 501}, {f"k{at}": at for at in range(21)}):
+        answer = await api.post(
+            "/v1/campaigns/preview", json={"body": "Hi", "audience": audience, "metadata": metadata}
+        )
+        assert (answer.status_code, answer.json()["refusal"]) == (200, None)
+
+
 async def test_an_audience_is_required(api: httpx.AsyncClient) -> None:
     answer = await api.post("/v1/campaigns/preview", json={"body": "Hi", "audience": {}})
     assert answer.status_code == 400

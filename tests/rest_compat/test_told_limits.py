@@ -53,8 +53,8 @@ def beyond(schema: Schema, *, is_query: bool = False) -> Iterator[tuple[str, Any
             yield "minLength", ""
         if "enum" in schema:
             yield "enum", "nonsense"
-        if "pattern" in schema and not re.search(schema["pattern"], "!"):
-            yield "pattern", "!"
+        if wrong := [each for each in ("!", "a,b") if not re.search(schema.get("pattern", ""), each)]:
+            yield "pattern", wrong[0]
         if schema.get("format") in FORMATS:
             yield "format", FORMATS[schema["format"]]
     if kind in ("integer", "number"):

@@ -15,7 +15,7 @@ from msvs.api.campaigns import audiences
 from msvs.api.campaigns.checks import MAX_RATE, MAX_SPREAD_HOURS
 from msvs.api.campaigns.exclusions import Exclude
 from msvs.api.campaigns.variants import AbTestOptions
-from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS
+from msvs.api.contacts.tags import MAX_TAGS, TAG
 from msvs.api.dispatch.frequency import MAX_CAP
 from msvs.api.dispatch.short_links import ShortenLinks, Utm
 from msvs.api.messages.bodies import Body, TemplateId
@@ -150,7 +150,7 @@ class GuardRailOptions(Request, frozen=True, kw_only=True):
 
 
 CampaignTags = Annotated[
-    list[Annotated[str, about(**named(MAX_TAG))]],
+    list[Annotated[str, about(**TAG)]],
     about("Its tags, for your team: kept in lower case, in order.", example=["launch"], maxItems=MAX_TAGS),
 ]
 
@@ -263,7 +263,8 @@ class CampaignPreviewCreate(CampaignOptions, frozen=True, kw_only=True):
 
     def read(self) -> PreviewCampaign:
         """Return the campaign with the ids of its audience. Raises InvalidRequest."""
-        return msgspec.convert(flatten(self, self.audience), PreviewCampaign)
+        told = msgspec.structs.replace(self, metadata=None)
+        return msgspec.convert(flatten(told, self.audience), PreviewCampaign)
 
 
 class PreviewCampaign(CampaignOptions, frozen=True):
@@ -350,7 +351,7 @@ class ListCampaigns(PageQuery, frozen=True, kw_only=True):
     starts_before: (
         Annotated[AwareTime, about("Only campaigns that started, or are scheduled to start, before this time.")] | None
     ) = msgspec.field(name="starts_at[lt]", default=None)
-    tag: Annotated[str, about("Only campaigns with this tag.", **named(MAX_TAG))] | None = None
+    tag: Annotated[str, about("Only campaigns with this tag.", **TAG)] | None = None
     archived: (
         Annotated[bool, about("Only archived campaigns if true, only others if false; both if it is left out.")] | None
     ) = None

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from msvs.api import ids
 from msvs.api.campaigns.requests import SendAtLocal
 from msvs.api.contacts.segments import Filter
-from msvs.api.contacts.tags import MAX_TAG
+from msvs.api.contacts.tags import TAG
 from msvs.api.dispatch.short_links import ShortenLinks
 from msvs.api.messages.bodies import Body, TemplateId
 from msvs.api.messages.messages import Sender
@@ -127,7 +127,7 @@ class SequenceEntry(Request, frozen=True, kw_only=True):
     ) = None
     tags: (
         Annotated[
-            list[Annotated[str, about(**named(MAX_TAG))]],
+            list[Annotated[str, about(**TAG)]],
             about("Contacts that get one of these tags.", maxItems=MAX_TRIGGERS),
         ]
         | None

@@ -14,9 +14,9 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.contacts import lists
 from msvs.api.contacts.contact_filters import check_attribute_values, compile_contacts
-from msvs.api.contacts.contacts import MAX_SEARCH, MAX_TAG_ASKED, ListContacts
+from msvs.api.contacts.contacts import MAX_SEARCH, ListContacts
 from msvs.api.contacts.details import MAX_ATTRIBUTE_KEY, MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES
-from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tags
+from msvs.api.contacts.tags import MAX_TAGS, TAG, read_tags
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
@@ -46,7 +46,7 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
     dry_run: Annotated[bool, about("Whether the contacts are only counted.", example=True)] = False
     tags: (
         Annotated[
-            list[Annotated[str, about(**named(MAX_TAG))]],
+            list[Annotated[str, about(**TAG)]],
             about("The tags of `tag` and `untag`, which need some.", example=["vip"], maxItems=MAX_TAGS),
         ]
         | None
@@ -81,7 +81,7 @@ class CreateBulkAction(Request, frozen=True, kw_only=True):
         Annotated[str, Ref(ids.SEGMENT), about("Only contacts of this segment.", pattern=id_pattern(ids.SEGMENT))]
         | None
     ) = None
-    tag: Annotated[str, about("Only contacts with this tag.", example="webinar", **named(MAX_TAG_ASKED))] | None = None
+    tag: Annotated[str, about("Only contacts with this tag.", example="webinar", **TAG)] | None = None
     opt_in_status: Annotated[str, about("Only contacts of this opt-in status.", enum=[*OptInStatus])] | None = None
     unreachable: (
         Annotated[

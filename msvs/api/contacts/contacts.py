@@ -29,6 +29,7 @@ from msvs.api.contacts.details import (
     read_ip,
     read_name,
 )
+from msvs.api.contacts.tags import TAG
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation, reachability
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, check_version
@@ -51,7 +52,6 @@ MAX_USER_AGENT = 300
 MAX_AGREED_TEXT = 5000
 MAX_VERSION = 60
 MAX_SEARCH = 100
-MAX_TAG_ASKED = 40
 CONSENT_NOT_CARRIED_OVER = "consent_not_carried_over"
 CHANGED_PHONE = (
     "The new phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` if that number"
@@ -226,7 +226,7 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    tag: Annotated[str, about("Only contacts with this tag, in any case.", **named(MAX_TAG_ASKED))] | None = None
+    tag: Annotated[str, about("Only contacts with this tag, in any case.", **TAG)] | None = None
     opt_in_status: Annotated[str, about("Only contacts of this opt-in status.", enum=[*OptInStatus])] | None = None
     unreachable: (
         Annotated[

@@ -21,7 +21,7 @@ from msvs.api.contacts.contacts import OptInEvidence, read_evidence
 from msvs.api.contacts.details import MAX_ATTRIBUTES
 from msvs.api.contacts.import_merge import Merge
 from msvs.api.contacts.rules import OVERWRITE, RULES
-from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tags
+from msvs.api.contacts.tags import MAX_TAGS, TAG, read_tags
 from msvs.api.context import Context, Services
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, RequestTooLarge, called
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
@@ -33,7 +33,7 @@ from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.api.webhooks.member_notifications import Notice, NotificationKind, notify_members
 from msvs.database import execute, fetch, fetch_value
-from msvs.fields import LIST_ID, REGION_PATTERN, ULID, Ref, Request, about, id_pattern, named
+from msvs.fields import LIST_ID, REGION_PATTERN, ULID, Ref, Request, about, id_pattern
 from msvs.models import ContactImport, ContactList, ImportStatus, rows
 
 MAX_FILE_NAME = 200
@@ -125,7 +125,7 @@ OfAll = about(
 
 
 Tags = Annotated[
-    list[Annotated[str, about(**named(MAX_TAG))]],
+    list[Annotated[str, about(**TAG)]],
     about("The tags that all contacts get.", example=["webinar"], maxItems=MAX_TAGS),
 ]
 

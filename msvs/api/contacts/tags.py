@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 from uuid import UUID
@@ -64,18 +64,20 @@ SELECT count(*) FROM (
 ) AS locked
 """
 
-TagName = Annotated[str, about("A tag, kept in lower case.", example="webinar", **named(MAX_TAG))]
+# What may be asked for as a tag.
+TAG: Mapping[str, object] = {**named(MAX_TAG), "pattern": "^[^,]*$"}
+TagName = Annotated[str, about("A tag, kept in lower case.", example="webinar", **TAG)]
 
 
 class ChangeTags(Request, frozen=True, kw_only=True):
     """Tags to add to a contact and to remove from it."""
 
     add: Annotated[
-        list[Annotated[str, about(**named(MAX_TAG))]],
+        list[Annotated[str, about(**TAG)]],
         about("The tags to add.", example=["vip", "webinar"], maxItems=MAX_TAGS),
     ] = []  # noqa: RUF012
     remove: Annotated[
-        list[Annotated[str, about(**named(MAX_TAG))]],
+        list[Annotated[str, about(**TAG)]],
         about("The tags to remove; one that it does not have is no error.", example=["lead"], maxItems=MAX_TAGS),
     ] = []  # noqa: RUF012
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from msvs.api import ids
-from msvs.api.contacts.contacts import MAX_SEARCH, MAX_TAG_ASKED
+from msvs.api.contacts.contacts import MAX_SEARCH
 from msvs.api.contacts.details import MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES
 from msvs.api.contacts.segments import Filter
+from msvs.api.contacts.tags import TAG
 from msvs.api.pages import PageQuery
 from msvs.api.webhooks.events import EventType
-from msvs.fields import AwareTime, Ref, Request, about, id_pattern, named, one_of
+from msvs.fields import AwareTime, Ref, Request, about, id_pattern, one_of
 from msvs.models import ExportKind, ExportStatus, MessageStatus, OptInStatus
 
 CSV, JSON_LINES = "csv", "jsonl"
@@ -53,7 +54,7 @@ class CreateExport(Request, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    tag: Annotated[str, about("For contacts: only those with this tag.", **named(MAX_TAG_ASKED))] | None = None
+    tag: Annotated[str, about("For contacts: only those with this tag.", **TAG)] | None = None
     opt_in_status: (
         Annotated[str, about("For contacts: only those with this opt-in status.", enum=[*OptInStatus])] | None
     ) = None

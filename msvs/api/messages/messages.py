@@ -203,6 +203,7 @@ class ListMessages(PageQuery, frozen=True, kw_only=True):
                 "Only messages whose metadata has these values under these keys. A string also finds the number or"
                 " boolean that it spells.",
                 maxProperties=MAX_METADATA_KEYS,
+                propertyNames=named(MAX_METADATA_KEY),
             ),
         ]
         | None

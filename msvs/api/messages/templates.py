@@ -11,7 +11,7 @@ from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.contacts.details import MAX_NAME, read_name
-from msvs.api.contacts.tags import MAX_TAG, MAX_TAGS, read_tag, read_tags
+from msvs.api.contacts.tags import MAX_TAGS, TAG, read_tag, read_tags
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, check_version
 from msvs.api.messages.bodies import Body, check_body
@@ -32,7 +32,7 @@ NOUN = "template"
 TemplateName = Annotated[str, about("The name, which must be unique.", example="Cart close", **named(MAX_NAME))]
 TemplateBody = Annotated[Body, about(example="Hey {firstName|there}, cart closes tonight.")]
 TemplateTags = Annotated[
-    list[Annotated[str, about(**named(MAX_TAG))]],
+    list[Annotated[str, about(**TAG)]],
     about("Its tags, for your team: kept in lower case, in order.", example=["launch"], maxItems=MAX_TAGS),
 ]
 
@@ -66,7 +66,7 @@ class ListTemplates(PageQuery, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    tag: Annotated[str, about("Only templates with this tag.", **named(MAX_TAG))] | None = None
+    tag: Annotated[str, about("Only templates with this tag.", **TAG)] | None = None
     archived: (
         Annotated[bool, about("Only archived templates if true, only others if false; both if it is left out.")] | None
     ) = None

@@ -24,7 +24,7 @@ from msvs.api.unit_of_work import WorkQueue, notify_after_commit
 from msvs.api.webhooks import replays, signatures
 from msvs.api.webhooks.events import MATCHES, EventType, get_event
 from msvs.database import execute, fetch_value
-from msvs.fields import AT, ULID, AwareTime, Ref, Request, Version, about, id_pattern
+from msvs.fields import AT, ULID, AwareTime, Ref, Request, Version, about, id_pattern, named
 from msvs.models import Campaign, Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from msvs.models.messages import MetadataValue
 
@@ -118,8 +118,13 @@ BatchSize = Annotated[
     about("The most events of one request, whose body is then a batch; null for one event each.", **BATCH_LIMITS),
 ]
 WebhookMetadata = Annotated[
-    dict[str, MetadataValue],
-    about("Values that the `metadata` of its event's resource must have.", example={"campaign": "cohort_06_close"}),
+    dict[str, Annotated[str, about(maxLength=MAX_FILTER_VALUE)] | int | float | bool | None],
+    about(
+        "Values that the `metadata` of its event's resource must have.",
+        example={"campaign": "cohort_06_close"},
+        maxProperties=MAX_FILTER_KEYS,
+        propertyNames=named(MAX_FILTER_KEY),
+    ),
 ]
 CampaignIds = Annotated[
     list[Annotated[str, Ref(ids.CAMPAIGN)]],

@@ -77,4 +77,9 @@ async def test_a_week_by_the_clock_is_the_week_lived(
     for name, rows in by_clock.items():
         assert rows == by_life[name], name
     assert len(by_clock["attempts"]) > 10, "webhooks were tried for a day"
-    assert any("unknown" in row for row in by_clock["messages"]), "a report did not come for 72 hours"
+    # What the week is to show did happen in it.
+    for what in ("unknown", "expired", "frequency_cap", "Good morning", "Day 3", "Go"):
+        assert any(what in row for row in by_clock["messages"]), what
+    mornings = {row[6][11:] for row in by_clock["messages"] if row[2] in ("Good morning", "Plan", "Go")}
+    assert mornings >= {"15:00:00Z", "18:00:00Z", "14:30:00Z", "17:30:00Z"}, "it was ten, and half past nine, by each clock"
+    assert any("winner" in row[0] for row in by_clock["events"]), "a test ended"

@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from msvs import database as db
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.requests import CreateCampaign
@@ -60,6 +62,9 @@ async def begin(ctx: Context, at: datetime, dead_url: str) -> None:
     sequence = await make_sequence(ctx, steps=steps("Day 1", "Day 2", "Day 3"))
     for person in people[4:6]:
         await enroll(ctx, sequence, person)
+    morning = await make_sequence(ctx, steps=[replace(each, send_at_local="09:30") for each in steps("Plan", "Go")])
+    for person in people[6:]:
+        await enroll(ctx, morning, person)
     tests = AbTestOptions(
         variants=[VariantOptions(body="Doors open"), VariantOptions(body="Last seats")],
         test_percent=50,
@@ -71,6 +76,15 @@ async def begin(ctx: Context, at: datetime, dead_url: str) -> None:
         CreateCampaign("Evening", "Doors open", list_ids=[listed.id], scheduled_at=evening),
         CreateCampaign(
             "Brief", "Only tonight", list_ids=[listed.id], scheduled_at=evening, expires_at=evening + timedelta(hours=2)
+        ),
+        # At ten by each clock, to those who have not got two in the week.
+        CreateCampaign(
+            "Local",
+            "Good morning",
+            list_ids=[listed.id],
+            scheduled_at=at + timedelta(days=4),
+            send_at_local="10:00",
+            contact_weekly_cap=2,
         ),
         CreateCampaign("Drawn", "Doors open", list_ids=[drawn.id], scheduled_at=at + timedelta(days=2), ab_test=tests),
     ):

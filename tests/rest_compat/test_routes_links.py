@@ -99,6 +99,24 @@ async def test_a_redirect_can_say_every_target(
     assert (await ShortLink.get(code=code)).clicks == 1
 
 
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 300.0",
+        "Opera/9.80 (Android; Opera Mini/36.2/191.303; U; pt) Presto/2.12.423 Version/12.16",
+        "UCWEB/2.0 (MIDP-2.0; U; Adr 9; pt-BR) U2/1.0.0 UCBrowser/10.7.6 U2/1.0.0 Mobile",
+        "Nokia6100/1.0 (04.01) Profile/MIDP-1.0 Configuration/CLDC-1.0",
+    ],
+)
+async def test_browsers_of_people_are_counted(
+    app: Starlette, api: httpx.AsyncClient, browser: httpx.AsyncClient, agent: str
+) -> None:
+    _, code = await send(api)
+    await browser.get(f"/{code}", headers={"User-Agent": agent})
+    await settle()
+    assert (await ShortLink.get(code=code)).clicks == 1
+
+
 async def test_a_merge_moves_the_clicks(
     app: Starlette, api: httpx.AsyncClient, browser: httpx.AsyncClient, ctx: Context
 ) -> None:
@@ -129,6 +147,10 @@ async def test_without_the_option_a_body_stays_as_it_is(api: httpx.AsyncClient) 
         ("GET", {"Purpose": "prefetch"}),
         ("GET", {"X-Moz": "prefetch"}),
         ("GET", {"User-Agent": "CUBOT_X18 curl/8.5.0"}),
+        ("GET", {"User-Agent": "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1) Trend Micro WTP"}),
+        ("GET", {"User-Agent": "http.rb/5.1.1 (Mastodon/4.0.2; +https://social.example/)"}),
+        ("GET", {"User-Agent": "Messenger/7 CFNetwork/1410 Darwin/22.6.0"}),
+        ("GET", {"User-Agent": "Dart/3.0 (dart:io)"}),
     ],
 )
 async def test_a_program_is_led_on_and_not_counted(

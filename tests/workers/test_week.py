@@ -81,5 +81,7 @@ async def test_a_week_by_the_clock_is_the_week_lived(
     for what in ("unknown", "expired", "frequency_cap", "Good morning", "Day 3", "Go"):
         assert any(what in row for row in by_clock["messages"]), what
     mornings = {row[6][11:] for row in by_clock["messages"] if row[2] in ("Good morning", "Plan", "Go")}
-    assert mornings >= {"15:00:00Z", "18:00:00Z", "14:30:00Z", "17:30:00Z"}, "it was ten, and half past nine, by each clock"
+    assert mornings >= {"15:00:00Z", "18:00:00Z", "14:30:00Z", "17:30:00Z"}, (
+        "it was ten, and half past nine, by each clock"
+    )
     assert any("winner" in row[0] for row in by_clock["events"]), "a test ended"

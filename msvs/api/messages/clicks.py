@@ -88,10 +88,11 @@ async def find_target(code: str) -> Target | None:
 class _Programs(NamedTuple):
     """The words in a User-Agent by which a program is known, and the headers with which software fetches ahead.
 
-    `phones` are names that hold such a word.
+    `browsers` are the beginnings of a browser's, and `phones` are names that hold such a word.
     """
 
     agents: tuple[str, ...]
+    browsers: tuple[str, ...]
     phones: tuple[str, ...]
     headers: Mapping[bytes, tuple[bytes, ...]]
 
@@ -100,7 +101,7 @@ class _Programs(NamedTuple):
 def _programs() -> _Programs:
     told = tomllib.loads((files("msvs.api") / "data" / "link_programs.toml").read_text("utf-8"))
     ahead = {name.encode(): tuple(word.encode() for word in words) for name, words in told["headers"].items()}
-    return _Programs(tuple(told["agents"]), tuple(told["phones"]), ahead)
+    return _Programs(tuple(told["agents"]), tuple(told["browsers"]), tuple(told["phones"]), ahead)
 
 
 def is_person(method: str, headers: Mapping[bytes, bytes]) -> bool:
@@ -109,7 +110,7 @@ def is_person(method: str, headers: Mapping[bytes, bytes]) -> bool:
     known = _programs()
     for phone in known.phones:
         agent = agent.replace(phone, "")
-    if method != "GET" or not agent or any(word in agent for word in known.agents):
+    if method != "GET" or not agent.startswith(known.browsers) or any(word in agent for word in known.agents):
         return False
     return not any(word in headers.get(name, b"").lower() for name, words in known.headers.items() for word in words)
 

@@ -23,8 +23,8 @@ MAX_LINKS = 5
 MAX_URL = 2048
 
 # A variable may stand in the path and what follows it, never in the scheme or the host.
-_link = re.compile(r"https?://[^\s{}<>\"'\\|^`]*(?:(?<!\{)\{[^{}\s]+\}(?!\})[^\s{}<>\"'\\|^`]*)*", re.IGNORECASE)
-_TAIL = ".,;:!?)]*»”’"
+_link = re.compile(r"https?://[^\s{}<>\"'\\`]*(?:(?<!\{)\{[^{}\s]+\}(?!\})[^\s{}<>\"'\\`]*)*", re.IGNORECASE)
+_TAIL = ".,;:!?)]*»”’|^"
 # Brackets that end a link only where they were opened before it.
 _OPENED = {")": "(", "]": "["}
 _host = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)

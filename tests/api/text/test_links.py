@@ -45,6 +45,10 @@ def linked(body: str, *tags: Tag) -> LinkedTemplate:
         ("[(https://cohortlabs.co/a[1]).]))", ("https://cohortlabs.co/a[1]",)),
         ("https://cohortlabs.co/((a))).,!]", ("https://cohortlabs.co/((a))",)),
         ("https://cohortlabs.co/a" + ".)" * 700, ("https://cohortlabs.co/a",)),
+        (
+            "https://cohortlabs.co/?family=A|B^2, https://cohortlabs.co/|",
+            ("https://cohortlabs.co/?family=A%7CB%5E2", "https://cohortlabs.co/"),
+        ),
         ("see https://cohortlabs.co/{a|é}", ("https://cohortlabs.co/%C3%A9",)),
         ("https://8.8.8.8:8443/x", ("https://8.8.8.8:8443/x",)),
         ("https://[2606:4700::1111]", ("https://[2606:4700::1111]",)),

@@ -370,6 +370,23 @@ async def test_a_test_of_a_campaign_has_its_utm_parameters(api: httpx.AsyncClien
     assert {link.campaign_id for link in await ShortLink.all()} == {None}
 
 
+@pytest.mark.parametrize(("shorten", "codes"), [(True, []), (False, ["utm_unused"])])
+async def test_utm_parameters_without_short_links_are_warned_of(
+    api: httpx.AsyncClient, ctx: Context, shorten: bool, codes: list[str]
+) -> None:
+    listed = await make_list(ctx, [await make_contact(ctx)])
+    wanted = {
+        "body": "https://cohortlabs.co/ Reply STOP to opt out.",
+        "audience": {"list_ids": [ids.encode_id(ids.CONTACT_LIST, listed.id)]},
+        "shorten_links": shorten,
+        "utm": {"source": "sms"},
+    }
+    made = await post(api, "/v1/campaigns", name="Close", draft=True, **wanted)
+    shown = await post(api, "/v1/campaigns/preview", 200, **wanted)
+    for each in (made, shown):
+        assert [told["code"] for told in each["warnings"] if told["param"] == "utm"] == codes
+
+
 async def test_links_of_a_suspended_workspace_lead_nowhere(
     app: Starlette, api: httpx.AsyncClient, browser: httpx.AsyncClient
 ) -> None:

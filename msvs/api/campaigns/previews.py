@@ -81,6 +81,7 @@ SAMPLES = 10
 WITHOUT_EVIDENCE = "recipients_without_evidence"
 TEST_TOO_SMALL = "test_too_small"
 TEST_WITHOUT_LINKS = "test_without_links"
+UTM_UNUSED = "utm_unused"
 # With less messages, a variant of a test tells little.
 FEWEST_TESTED = 100
 MAX_CHARACTERS = 50
@@ -653,6 +654,9 @@ class _Outcome:
             BodyWarning(SENDER_NOT_CARRIED, f"{count} recipients looked at: {reason}", "from")
             for reason, count in _most_first(self.uncarried)
         ]
+        if self.planned.utm and not self.planned.shorten_links:
+            message = "utm is added to shortened links alone: set shorten_links, or write the parameters into the link."
+            found.append(BodyWarning(UTM_UNUSED, message, "utm"))
         if self.unproven:
             without = round(self.unproven * preview.audience_count / max(preview.sample_size, 1))
             outcome = "" if self.planned.campaigns_admit_unknown else ", and get nothing"

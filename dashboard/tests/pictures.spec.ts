@@ -1,14 +1,10 @@
-// Pictures of every page at a desk's and a phone's width, light and dark, each held against axe and its width.
+// Pictures of every page from the narrowest phone to the widest screen, light and dark, each held against axe and its width.
 // They are kept where MSVS_SHOTS names a folder: MSVS_SHOTS=/tmp/shots make dashboard-test ARGS=pictures
 import { mkdirSync, writeFileSync } from "node:fs";
 import { expect, test, type Page, type Route } from "@playwright/test";
-import { demo, logIn, makeList, operatorPassword, rest, violationsOf } from "./steps";
+import { atEachSize, demo, logIn, makeList, operatorPassword, rest, violationsOf } from "./steps";
 
 const FOLDER = process.env["MSVS_SHOTS"];
-const SIZES = [[1440, 900], [390, 844]] as const;
-// What else is looked at: the narrowest phone and the widest screen.
-const EXTREMES = [[320, 640], [2560, 1440]] as const;
-const EXTREME_PAGES = new Set(["home", "campaigns", "calendar", "compose", "campaign", "inbox-thread", "messages", "contacts", "contact", "segment", "credits", "settings-sending", "import-columns", "connection-new"]);
 const LCP_MS = 1500;
 const TRIES = 3;
 
@@ -69,24 +65,16 @@ class Album {
     );
   }
 
-  /** Take the page as it stands. */
+  /** Take the page as it stands, at each width in light and dark. */
   async take(name: string) {
-    for (const size of SIZES) for (const scheme of ["light", "dark"] as const) await this.shoot(name, size, scheme, true);
-    if (EXTREME_PAGES.has(name)) for (const size of EXTREMES) await this.shoot(name, size, "light", false);
-    await this.page.setViewportSize({ width: 1440, height: 900 });
-    await this.page.emulateMedia({ colorScheme: "light" });
-  }
-
-  private async shoot(name: string, [width, height]: readonly [number, number], colorScheme: "light" | "dark", isHeld: boolean) {
     const { page } = this;
-    await page.setViewportSize({ width, height });
-    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    await page.waitForTimeout(100);
-    if (FOLDER !== undefined) await page.screenshot({ path: `${FOLDER}/${name}-${width}-${colorScheme}.png`, fullPage: true });
-    for (const cut of await cutTables(page)) this.tell(`${name} at ${width}: ${cut}`);
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    if (overflow > 0) this.tell(`${name} is ${overflow} px wider than ${width}`);
-    if (isHeld) for (const each of await violationsOf(page)) this.tell(`${name} at ${width}, ${colorScheme}: ${each}`);
+    await atEachSize(page, async (width, scheme) => {
+      if (FOLDER !== undefined) await page.screenshot({ path: `${FOLDER}/${name}-${width}-${scheme}.png`, fullPage: true });
+      for (const cut of await cutTables(page)) this.tell(`${name} at ${width}: ${cut}`);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      if (overflow > 0) this.tell(`${name} is ${overflow} px wider than ${width}`);
+      for (const each of await violationsOf(page)) this.tell(`${name} at ${width}, ${scheme}: ${each}`);
+    });
   }
 
   private tell(what: string) {
@@ -114,6 +102,7 @@ async function makeThings(page: Page) {
   const body = "Hi {firstName|there}, doors open at 8pm. Reply STOP to opt out.";
   const campaign = await rest(page, "POST", "/campaigns", { name: "Doors open", body, audience: { list_ids: [list] }, quiet_hours: false });
   const draft = await rest(page, "POST", "/campaigns", { name: "Last seats", body: "Hi {firstName|there} – three seats are left.", audience: { list_ids: [list] }, draft: true });
+  const links = await rest(page, "POST", "/campaigns", { name: "Cart closes", body: "Cart closes tonight: https://cohortlabs.co/cart", audience: { list_ids: [list] }, quiet_hours: false, shorten_links: true });
   for (const [name, days] of [["Reminder of the webinar", 2], ["Early bird ends", 2], ["Last call", 3]] as const)
     await rest(page, "POST", "/campaigns", { name, body, audience: { list_ids: [list] }, scheduled_at: new Date(stamp + days * 86_400_000).toISOString() });
   const [contact, buyer] = (await rest(page, "GET", `/lists/${list}/contacts`))["data"] as { id: string; phone: string }[];
@@ -125,8 +114,8 @@ async function makeThings(page: Page) {
   await rest(page, "POST", "/suppressions", { phone: "+12125550666", source: "complaint" }).catch(() => undefined);
   await rest(page, "POST", "/keywords", { word: `COHORT${stamp % 1000}`, list_id: list }).catch(() => undefined);
   await rest(page, "POST", "/exports", { kind: "contacts" }).catch(() => undefined);
-  await rest(page, "POST", "/snippets", { name: "signature", body: "Ana from Cohort Labs. Reply STOP to opt out." }).catch(() => undefined);
-  await rest(page, "POST", "/templates", { name: "Cart close", body: "Hey {firstName|there}, the cart closes tonight. {snippet.signature}", tags: ["launch"] }).catch(() => undefined);
+  const snippet = await rest(page, "POST", "/snippets", { name: `signature-${stamp}`, body: "Ana from Cohort Labs. Reply STOP to opt out." });
+  const template = await rest(page, "POST", "/templates", { name: `Cart close ${stamp}`, body: `Hey {firstName|there}, the cart closes tonight. {snippet.signature-${stamp}}`, tags: ["launch"] });
   const sequence = await rest(page, "POST", "/sequences", { name: "Five-day challenge", template: "challenge", entry: { list_ids: [list] }, quiet_hours: false });
   await rest(page, "POST", `/sequences/${idOf(sequence)}/publish`);
   await rest(page, "POST", `/sequences/${idOf(sequence)}/enrollments`, { contact_id: contact!.id });
@@ -136,7 +125,7 @@ async function makeThings(page: Page) {
   for (const [order, value] of [["A-1042", 4900], ["A-1043", 14900]] as const)
     await rest(page, "POST", "/conversions", { contact_id: buyer!.id, order_id: `${order}-${stamp}`, value, currency: "USD" });
   await rest(page, "POST", "/order_hooks", { type: "stripe", name: "Course shop" }).catch(() => undefined);
-  return { list, segment, campaign, draft, contact: contact!, sent, webhook, sequence };
+  return { list, segment, campaign, draft, contact: contact!, links, sent, snippet, template, webhook, sequence };
 }
 
 test("pictures of the pages before logging in", async ({ page }) => {
@@ -147,16 +136,19 @@ test("pictures of the pages before logging in", async ({ page }) => {
 });
 
 const GROUPS: Record<string, (made: Awaited<ReturnType<typeof makeThings>>) => readonly Place[]> = {
-  sequences: ({ sequence }) => [
+  sequences: ({ sequence, snippet, template }) => [
     ["templates", "/templates"],
+    ["template-new", "/templates?open=new"],
+    ["template-edit", `/templates?open=${idOf(template)}`],
     ["snippets", "/templates?tab=snippets"],
+    ["snippet-edit", `/templates?tab=snippets&open=${idOf(snippet)}`],
     ["sequences", "/sequences"],
     ["sequence-new", "/sequences/new"],
     ["sequence", `/sequences/${idOf(sequence)}`],
     ["sequence-people", `/sequences/${idOf(sequence)}?tab=people`],
     ["sequence-edit", `/sequences/${idOf(sequence)}/edit`],
   ],
-  campaigns: ({ campaign, draft }) => [
+  campaigns: ({ campaign, draft, links }) => [
     ["home", "/"],
     ["campaigns", "/campaigns"],
     ["campaigns-filtered", "/campaigns?q=nothing%20of%20this%20name"],
@@ -164,6 +156,7 @@ const GROUPS: Record<string, (made: Awaited<ReturnType<typeof makeThings>>) => r
     ["compose-new", "/campaigns/new"],
     ["compose", `/campaigns/new?id=${idOf(draft)}`],
     ["campaign", `/campaigns/${idOf(campaign)}`],
+    ["campaign-links", `/campaigns/${idOf(links)}`],
     ...["recipients", "replies", "books", "events"].map((tab): Place => [`campaign-${tab}`, `/campaigns/${idOf(campaign)}?tab=${tab}`]),
   ],
   messages: ({ contact, sent }) => [
@@ -283,7 +276,7 @@ for (const language of ["pt-BR", "es"] as const) {
     await logIn(page);
     await page.addInitScript((chosen) => localStorage.setItem("msvs.language", chosen), language);
     const album = new Album(page);
-    for (const [name, path] of [["home", "/"], ["campaigns", "/campaigns"], ["calendar", "/campaigns?view=calendar"], ["compose", "/campaigns/new"], ["inbox", "/inbox"], ["contacts", "/contacts"], ["import-new", "/imports/new"], ["connections", "/connections"], ["settings-sending", "/settings?tab=sending"], ["credits", "/credits"]] as const)
+    for (const [name, path] of [["home", "/"], ["campaigns", "/campaigns"], ["calendar", "/campaigns?view=calendar"], ["compose", "/campaigns/new"], ["sequence-new", "/sequences/new"], ["templates", "/templates"], ["conversions", "/conversions"], ["inbox", "/inbox"], ["contacts", "/contacts"], ["import-new", "/imports/new"], ["connections", "/connections"], ["developers-webhooks", "/developers?tab=webhooks"], ["settings-sending", "/settings?tab=sending"], ["credits", "/credits"]] as const)
       await album.open(`${name}.${language}`, path);
     await expect(page.locator("html")).toHaveAttribute("lang", language);
     album.judge(language);

@@ -1,19 +1,18 @@
 // What helps to sell: templates and snippets, approval by a second person, the sandbox's clock, and what orders brought.
 import { mkdirSync } from "node:fs";
 import { expect, test, type Page } from "@playwright/test";
-import { checkPage, logIn, makeList, rest } from "./steps";
+import { atEachSize, checkPage, logIn, makeList, rest } from "./steps";
 
 const FOLDER = process.env["MSVS_SHOTS"];
 
-/** Keep a picture at a desk's and a phone's width, where a folder is named. */
+/** Keep pictures from a phone's width to a wide screen's, where a folder is named. */
 async function shoot(page: Page, name: string) {
   if (FOLDER === undefined) return;
   mkdirSync(FOLDER, { recursive: true });
-  for (const [width, height] of [[390, 844], [1440, 900]] as const) {
-    await page.setViewportSize({ width, height });
-    await page.waitForTimeout(300);
-    await page.screenshot({ path: `${FOLDER}/${name}-${width}.png`, fullPage: true });
-  }
+  await atEachSize(page, async (width, scheme) => {
+    await page.waitForTimeout(200);
+    await page.screenshot({ path: `${FOLDER}/selling-${name}-${width}-${scheme}.png`, fullPage: true });
+  });
 }
 
 /** Hold a state against axe and the width of a phone, and keep a picture of it. */

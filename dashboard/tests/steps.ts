@@ -99,3 +99,20 @@ export async function checkPage(page: Page) {
   expect(overflow, "wider than 320 px").toBeLessThanOrEqual(0);
   await page.setViewportSize(size);
 }
+
+// The narrowest phone, a common one, a desk's screen and a wide one.
+const SIZES = [[320, 640], [390, 844], [1440, 900], [2560, 1440]] as const;
+
+/** Show the page at each width, in light and dark, and leave it as on a desk. */
+export async function atEachSize(page: Page, seen: (width: number, scheme: "light" | "dark") => Promise<void>) {
+  for (const [width, height] of SIZES) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.waitForTimeout(100);
+      await seen(width, colorScheme);
+    }
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await page.emulateMedia({ colorScheme: "light" });
+}

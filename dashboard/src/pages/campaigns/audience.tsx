@@ -1,18 +1,32 @@
-import { Trans, useLingui } from "@lingui/react/macro";
+import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { useState } from "react";
-import { useData } from "@/api/hooks";
+import { useChange, useData } from "@/api/hooks";
 import { graphql } from "@/gql";
+import { Button, ButtonLink } from "@/ui/button";
 import { Checkbox, Field, Select } from "@/ui/fields";
 import { Callout, Card, Count } from "@/ui/show";
 import { States } from "@/ui/states";
+import { useTell } from "@/ui/tell";
+import { useMayWrite } from "@/pages/contacts/shared";
 import type { Draft } from "./draft";
 
 const Audiences = graphql(`
   query ComposeAudiences {
     contactLists(first: 100) { nodes { id name contactCount } }
     segments(first: 50) { nodes { id name contactCount } }
+    reachable: contacts(filter: { optInStatus: OPTED_IN }, first: 1) { totalCount }
   }
 `);
+const CreateEveryone = graphql(`
+  mutation ComposeCreateEveryone($name: String!, $filter: JSONObject!) {
+    createSegment(name: $name, filter: $filter) {
+      __typename
+      ... on Segment { id name contactCount }
+      ... on Error { code message param }
+    }
+  }
+`);
+const OPTED_IN = { all: [{ field: "opt_in_status", op: "eq", value: "opted_in" }] };
 
 const NONE = "-";
 const SEARCHED_ABOVE = 8;
@@ -20,18 +34,27 @@ const SEARCHED_ABOVE = 8;
 export function AudienceCard({ draft, onChange }: { draft: Draft; onChange: (changes: Partial<Draft>) => void }) {
   const { t } = useLingui();
   const reading = useData(Audiences, {});
+  const mayWrite = useMayWrite();
+  const tell = useTell();
+  const everyone = useChange(CreateEveryone);
   const [wanted, setWanted] = useState("");
   const toggle = (id: string, isIn: boolean) => onChange({ listIds: isIn ? [...draft.listIds, id] : draft.listIds.filter((each) => each !== id) });
+  // A segment of its own, so that it can be chosen again, and changed.
+  const chooseEveryone = async () => {
+    const { done, problem } = await everyone.run({ name: t`Everyone who agreed`, filter: OPTED_IN });
+    if (tell(problem, t`Chosen, and kept as a segment.`)) onChange({ segmentId: done!.id });
+  };
   return (
     <Card title={t`Audience`}>
       <States of={reading}>
-        {({ contactLists, segments }) => {
+        {({ contactLists, segments, reachable }) => {
           const lists = contactLists.nodes;
+          const isNobody = lists.length === 0 && segments.nodes.length === 0;
           const shown = lists.filter(({ id, name }) => draft.listIds.includes(id) || name.toLowerCase().includes(wanted.trim().toLowerCase()));
           return (
             <div className="space-y-5">
-              {lists.length === 0 && segments.nodes.length === 0 && (
-                <Callout tone="info">
+              {isNobody && (
+                <Callout tone="info" action={mayWrite && <ButtonLink size="small" to="/imports/new">{t`Import contacts`}</ButtonLink>}>
                   <Trans>There is no list yet. Make one of contacts who agreed to be texted, and it can be chosen here.</Trans>
                 </Callout>
               )}
@@ -56,6 +79,11 @@ export function AudienceCard({ draft, onChange }: { draft: Draft; onChange: (cha
                   value={draft.segmentId ?? NONE}
                   onChange={(id) => onChange({ segmentId: id === NONE ? null : id })}
                 />
+              )}
+              {mayWrite && segments.nodes.length === 0 && reachable.totalCount > 0 && (
+                <Button size="small" icon="segment" isPending={everyone.isRunning} onPress={() => void chooseEveryone()}>
+                  <Plural value={reachable.totalCount} one="Choose everyone who agreed: # contact" other="Choose everyone who agreed: # contacts" />
+                </Button>
               )}
             </div>
           );

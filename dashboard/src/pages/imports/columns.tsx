@@ -10,6 +10,7 @@ import { Button } from "@/ui/button";
 import { useFieldNames, useRegionName } from "@/ui/contactfields";
 import { EvidenceFields, lacksSource } from "@/ui/evidence";
 import { Field, Select, type Choice } from "@/ui/fields";
+import { timesOf } from "@/ui/formats";
 import { Badge, Callout, Card, Facts, useZone } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
 import { ATTRIBUTE, changesOf, claimedTwice, FIELDS, IGNORE, keyOf, mappingOf, type Mapping, type Options } from "./mapping";
@@ -30,19 +31,40 @@ const Lists = graphql(`
   }
 `);
 
+const CreateList = graphql(`
+  mutation ImportCreateList($name: String!) {
+    createList(name: $name) {
+      __typename
+      ... on ContactList { id name kind }
+      ... on Error { code message param }
+    }
+  }
+`);
+
 const NONE = "-";
+const NEW = "new";
 const STATIC = "static";
 
 const fieldOf = (problem: Problem | null) => (problem?.param ?? "").split(".").pop()?.replaceAll("_", "").toLowerCase();
 
 export function ColumnsStep({ row }: { row: Import }) {
-  const { t } = useLingui();
+  const { t, i18n } = useLingui();
   const zone = useZone();
   const navigate = useNavigate();
   const textOf = useProblemText();
   const regionName = useRegionName();
   const update = useChange(Update);
-  const lists = useData(Lists, {}).data?.contactLists.nodes.filter(({ id, kind }) => kind === STATIC || id === row.listId) ?? [];
+  const createList = useChange(CreateList);
+  const known = useData(Lists, {}).data?.contactLists.nodes.filter(({ id, kind }) => kind === STATIC || id === row.listId);
+  const lists = known ?? [];
+  // Campaigns go to lists: where there is none yet, the people of the file make the first.
+  const [isChosen, setChosen] = useState(false);
+  const [isNew, setNew] = useState(false);
+  const makesList = isChosen ? isNew : known?.length === 0;
+  const [listName, setListName] = useState(() => {
+    const day = timesOf(i18n.locale, { day: "numeric", month: "long", timeZone: zone }).format(new Date());
+    return t`Contacts of ${day}`;
+  });
   const [before] = useState<Options>(() => ({
     mapping: mappingOf(row.columns),
     listId: row.listId ?? null,
@@ -65,7 +87,18 @@ export function ColumnsStep({ row }: { row: Import }) {
   const isUnknownRegion = region !== "" && regionName(region) === undefined;
   const at = fieldOf(problem);
   const check = async () => {
-    const input = changesOf(before, now, row, (local) => instantOf(local, zone));
+    let asked = now;
+    if (makesList) {
+      const { done, problem: found } = await createList.run({ name: listName.trim() });
+      setProblem(found);
+      if (done === null) return;
+      asked = { ...now, listId: done.id };
+      // Who comes back to this finds it chosen, and makes no other.
+      setNow(asked);
+      setChosen(true);
+      setNew(false);
+    }
+    const input = changesOf(before, asked, row, (local) => instantOf(local, zone));
     if (Object.keys(input).length > 0) {
       const { problem: found } = await update.run({ id: row.id, input });
       setProblem(found);
@@ -74,7 +107,7 @@ export function ColumnsStep({ row }: { row: Import }) {
     await navigate({ to: "/imports/$id", params: { id: row.id }, search: { step: "check" } });
   };
   const errorOf = (name: string) => (problem !== null && at === name ? textOf(problem) : undefined);
-  const isPlaced = ["source", "at", "text", "defaultregion"].includes(at ?? "");
+  const isPlaced = ["source", "at", "text", "defaultregion"].includes(at ?? "") || (makesList && at === "name");
   return (
     <div className="grid items-start gap-6 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
       <div className="min-w-0 space-y-6">
@@ -108,7 +141,17 @@ export function ColumnsStep({ row }: { row: Import }) {
         </Card>
         <Card title={t`What holds for the file`}>
           <div className="space-y-4">
-            <Select label={t`Put them on a list`} choices={[{ value: NONE, label: t`No list` }, ...lists.map(({ id, name }) => ({ value: id, label: name }))]} value={now.listId ?? NONE} onChange={(next) => set({ listId: next === NONE ? null : next })} />
+            <Select
+              label={t`Put them on a list`}
+              choices={[{ value: NONE, label: t`No list` }, { value: NEW, label: t`A new list` }, ...lists.map(({ id, name }) => ({ value: id, label: name }))]}
+              value={makesList ? NEW : (now.listId ?? NONE)}
+              onChange={(next) => {
+                setChosen(true);
+                setNew(next === NEW);
+                set({ listId: next === NONE || next === NEW ? null : next });
+              }}
+            />
+            {makesList && <Field label={t`Name of the new list`} value={listName} onChange={setListName} maxLength={200} error={errorOf("name")} />}
             <Field
               label={t`Country of phones without +`}
               hint={regionName(region) ?? t`Two letters, such as US or BR. A column of countries goes before it.`}
@@ -132,7 +175,7 @@ export function ColumnsStep({ row }: { row: Import }) {
       </div>
       <div className="space-y-3 xl:col-span-2">
         {problem !== null && !isPlaced && <Callout tone="danger">{textOf(problem)}</Callout>}
-        <Button look="primary" isPending={update.isRunning} isDisabled={!hasPhone || twice.size > 0 || hasUnnamed || lacksSource(now) || isUnknownRegion} onPress={check}>{t`See what would come of it`}</Button>
+        <Button look="primary" isPending={update.isRunning || createList.isRunning} isDisabled={(makesList && listName.trim() === "") || !hasPhone || twice.size > 0 || hasUnnamed || lacksSource(now) || isUnknownRegion} onPress={check}>{t`See what would come of it`}</Button>
       </div>
     </div>
   );

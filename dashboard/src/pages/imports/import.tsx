@@ -344,7 +344,8 @@ function Report({ row }: { row: Import }) {
             </Card>
             <Card title={t`What next`}>
               <div className="flex flex-wrap gap-2">
-                {row.listId != null && <ButtonLink look="primary" to="/lists/$id" params={{ id: row.listId }}>{t`See the list`}</ButtonLink>}
+                {row.listId != null && taken > 0 && <ButtonLink look="primary" to="/campaigns/new" search={{ list: row.listId }}>{t`Write to them`}</ButtonLink>}
+                {row.listId != null && <ButtonLink to="/lists/$id" params={{ id: row.listId }}>{t`See the list`}</ButtonLink>}
                 <ButtonLink to="/contacts">{t`See the contacts`}</ButtonLink>
               </div>
               {canUndo && (

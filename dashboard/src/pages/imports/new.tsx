@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useClient } from "urql";
 import { useChange } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
+import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import { useLists, useMayWrite } from "@/pages/contacts/shared";
 import { Button, ButtonLink } from "@/ui/button";
@@ -24,6 +25,9 @@ const Create = graphql(`
   }
 `);
 
+// Phones of the sandbox, which deliver.
+const EXAMPLE = "phone,first name\n+12125550142,Ana\n+12125550143,Kofi\n+12125550144,Mei";
+
 const hasPhone = (line: string) => line.split(/[,;\t]/).some((cell) => cell.replace(/\D/g, "").length >= 7 && /^["'\s+\d().-]+$/.test(cell));
 
 /** Whether the first of several columns' rows is a person, so that it would be taken for the titles. */
@@ -34,6 +38,7 @@ const lacksTitles = (text: string) => {
 
 export function NewImportPage() {
   const { t } = useLingui();
+  const { livemode } = useSession();
   const client = useClient();
   const navigate = useNavigate();
   const mayWrite = useMayWrite();
@@ -89,10 +94,11 @@ export function NewImportPage() {
                 rows={5}
               />
               {isUntitled && <div className="mt-3"><Callout tone="warn">{t`Let the first row name the columns, such as phone and first name. It would be lost otherwise.`}</Callout></div>}
-              <div className="mt-4">
+              <div className="mt-4 flex flex-wrap gap-2">
                 <Button look={text.trim() === "" ? "secondary" : "primary"} isDisabled={text.trim() === "" || isUntitled} isPending={create.isRunning} onPress={() => begin(new File([text.trimEnd(), "\n"], "pasted.csv", { type: "text/csv" }))}>
                   {t`Go on with these rows`}
                 </Button>
+                {!livemode && text === "" && <Button look="quiet" onPress={() => setText(EXAMPLE)}>{t`Fill in an example`}</Button>}
               </div>
             </Card>
           </div>

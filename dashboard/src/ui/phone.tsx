@@ -85,7 +85,7 @@ export function SegmentMeter({ segments, encoding, units }: MeterProps) {
       </div>
       <p className="mt-1.5 text-sm text-muted tabular">
         <Plural value={segments} one="# segment" other="# segments" /> · {name}
-        {units !== undefined && <> · {t`${left} characters left in the last`}</>}
+        {units !== undefined && <> · <Plural value={left} one="# character left in the last" other="# characters left in the last" /></>}
       </p>
     </div>
   );

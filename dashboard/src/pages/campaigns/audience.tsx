@@ -1,3 +1,4 @@
+import { plural } from "@lingui/core/macro";
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { useState } from "react";
 import { useChange, useData } from "@/api/hooks";
@@ -75,13 +76,13 @@ export function AudienceCard({ draft, onChange }: { draft: Draft; onChange: (cha
                 <Select
                   label={t`Segment`}
                   className="max-w-sm"
-                  choices={[{ value: NONE, label: t`None` }, ...segments.nodes.map(({ id, name, contactCount }) => ({ value: id, label: name, hint: t`${contactCount} contacts now` }))]}
+                  choices={[{ value: NONE, label: t`None` }, ...segments.nodes.map(({ id, name, contactCount }) => ({ value: id, label: name, hint: t`${plural(contactCount, { one: "# contact now", other: "# contacts now" })}` }))]}
                   value={draft.segmentId ?? NONE}
                   onChange={(id) => onChange({ segmentId: id === NONE ? null : id })}
                 />
               )}
               {mayWrite && segments.nodes.length === 0 && reachable.totalCount > 0 && (
-                <Button size="small" icon="segment" isPending={everyone.isRunning} onPress={() => void chooseEveryone()}>
+                <Button size="small" icon="segment" className="max-w-full text-left whitespace-normal!" isPending={everyone.isRunning} onPress={() => void chooseEveryone()}>
                   <Plural value={reachable.totalCount} one="Choose everyone who agreed: # contact" other="Choose everyone who agreed: # contacts" />
                 </Button>
               )}

@@ -1,3 +1,4 @@
+import { plural } from "@lingui/core/macro";
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
@@ -266,13 +267,12 @@ function useMoved(rails: Campaign["guardRails"]): string {
   const { whole } = useNumbers();
   const tripped = rails?.tripped;
   if (tripped == null) return t`It moved beyond what was reviewed. Resume it to send it all the same.`;
-  const found = whole(tripped.found);
   const expected = whole(tripped.expected ?? 0);
   const limit = whole(tripped.limit);
-  if (tripped.guard === "max_credits") return t`It would cost ${found} credits, and may cost ${limit} at most. Resume it to send it all the same.`;
+  if (tripped.guard === "max_credits") return t`${plural(tripped.found, { one: `It would cost # credit, and may cost ${limit} at most. Resume it to send it all the same.`, other: `It would cost # credits, and may cost ${limit} at most. Resume it to send it all the same.` })}`;
   return tripped.measure === "credits"
-    ? t`It would cost ${found} credits, where ${expected} were expected. Resume it to send it all the same.`
-    : t`It has ${found} recipients, where ${expected} were expected. Resume it to send it all the same.`;
+    ? t`${plural(tripped.found, { one: `It would cost # credit, where ${expected} were expected. Resume it to send it all the same.`, other: `It would cost # credits, where ${expected} were expected. Resume it to send it all the same.` })}`
+    : t`${plural(tripped.found, { one: `It has # recipient, where ${expected} were expected. Resume it to send it all the same.`, other: `It has # recipients, where ${expected} were expected. Resume it to send it all the same.` })}`;
 }
 
 function Held({ campaign: { status, pauseReason, warnings, guardRails, sequenceId, approval } }: { campaign: Campaign }) {

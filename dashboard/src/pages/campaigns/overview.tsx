@@ -1,3 +1,4 @@
+import { plural } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useMemo } from "react";
@@ -179,14 +180,14 @@ function Settings({ campaign }: { campaign: Campaign }) {
   const { percent } = useNumbers();
   const { lists, segment, contactIds } = campaign.audience;
   const { ratePerMinute, spreadHours } = campaign;
-  const pace = ratePerMinute != null ? t`${ratePerMinute} a minute` : spreadHours != null ? t`Over ${spreadHours} hours` : t`As fast as it goes`;
-  const names = [...lists.map(({ name }) => name), ...(segment == null ? [] : [segment.name]), ...(contactIds.length > 0 ? [t`${contactIds.length} single contacts`] : [])];
+  const pace = ratePerMinute != null ? t`${ratePerMinute} a minute` : spreadHours != null ? t`${plural(spreadHours, { one: "Over # hour", other: "Over # hours" })}` : t`As fast as it goes`;
+  const names = [...lists.map(({ name }) => name), ...(segment == null ? [] : [segment.name]), ...(contactIds.length > 0 ? [t`${plural(contactIds.length, { one: "# single contact", other: "# single contacts" })}`] : [])];
   const left = campaign.exclude;
   const leftOut = left == null ? [] : [
-    ...(left.listIds.length > 0 ? [t`${left.listIds.length} lists`] : []),
-    ...(left.segmentIds.length > 0 ? [t`${left.segmentIds.length} segments`] : []),
-    ...(left.campaignIds.length > 0 ? [t`recipients of ${left.campaignIds.length} campaigns`] : []),
-    ...(left.messagedWithinDays == null ? [] : [t`who got a message in the last ${left.messagedWithinDays} days`]),
+    ...(left.listIds.length > 0 ? [t`${plural(left.listIds.length, { one: "# list", other: "# lists" })}`] : []),
+    ...(left.segmentIds.length > 0 ? [t`${plural(left.segmentIds.length, { one: "# segment of contacts", other: "# segments of contacts" })}`] : []),
+    ...(left.campaignIds.length > 0 ? [t`${plural(left.campaignIds.length, { one: "recipients of # campaign", other: "recipients of # campaigns" })}`] : []),
+    ...(left.messagedWithinDays == null ? [] : [t`${plural(left.messagedWithinDays, { one: "who got a message in the last day", other: "who got a message in the last # days" })}`]),
   ];
   return (
     <Card title={t`Details`}>

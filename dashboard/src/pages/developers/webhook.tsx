@@ -1,3 +1,4 @@
+import { plural } from "@lingui/core/macro";
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
@@ -242,7 +243,7 @@ function Health({ health }: { health: WebhookHealthFieldsFragment }) {
           [t`Last success`, lastSuccessAt === null ? t`None yet` : <Time key="success" at={lastSuccessAt} style="full" />],
           failingSince !== null && [t`Fails since`, <Time key="since" at={failingSince} style="full" />],
           lastError !== null && [t`Last error`, <span key="error" className="font-mono text-sm">{lastError}</span>],
-          recentAttemptCount > 0 && [t`Taken in the last 24 hours`, t`${recentSuccessCount} of ${recentAttemptCount} attempts`],
+          recentAttemptCount > 0 && [t`Taken in the last 24 hours`, t`${plural(recentAttemptCount, { one: `${recentSuccessCount} of # attempt`, other: `${recentSuccessCount} of # attempts` })}`],
           medianMs !== null && p95Ms !== null && [t`Answers within`, t`${medianMs} ms mostly, ${p95Ms} ms for 95 of 100`],
           [t`Waiting`, <Count key="waiting" value={pendingCount} />],
           [t`Missed`, <Count key="missed" value={missedCount} />],

@@ -1,4 +1,5 @@
 // What notifications say.
+import { plural } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react/macro";
 import { graphql } from "@/gql";
 import type { NotificationKind, NotificationRowFragment } from "@/gql/graphql";
@@ -57,7 +58,7 @@ export function useTextOf() {
       case "CAMPAIGN_PAUSED":
         return t`${what} was paused: ${why}.`;
       case "APPROVAL_REQUESTED":
-        return t`${what} waits for your approval: it goes to ${number} recipients.`;
+        return t`${plural(Number(count ?? 0), { one: `${what} waits for your approval: it goes to # recipient.`, other: `${what} waits for your approval: it goes to # recipients.` })}`;
       case "APPROVAL_DECIDED":
         return reason === "approved" ? t`${what} was approved.` : t`${what} was rejected.`;
       case "IMPORT_ENDED":

@@ -73,7 +73,7 @@ class Album {
       for (const cut of await cutTables(page)) this.tell(`${name} at ${width}: ${cut}`);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (overflow > 0) this.tell(`${name} is ${overflow} px wider than ${width}`);
-      for (const each of await violationsOf(page)) this.tell(`${name} at ${width}, ${scheme}: ${each}`);
+      for (const each of await violationsOf(page, scheme === "dark")) this.tell(`${name} at ${width}, ${scheme}: ${each}`);
     });
   }
 

@@ -1,18 +1,20 @@
 // What helps to sell: templates and snippets, approval by a second person, the sandbox's clock, and what orders brought.
 import { mkdirSync } from "node:fs";
 import { expect, test, type Page } from "@playwright/test";
-import { atEachSize, checkPage, logIn, makeList, rest } from "./steps";
+import { checkPage, logIn, makeList, rest } from "./steps";
 
 const FOLDER = process.env["MSVS_SHOTS"];
 
-/** Keep pictures from a phone's width to a wide screen's, where a folder is named. */
+/** Keep a picture at a phone's width, dark, and at a desk's, light, where a folder is named. */
 async function shoot(page: Page, name: string) {
   if (FOLDER === undefined) return;
   mkdirSync(FOLDER, { recursive: true });
-  await atEachSize(page, async (width, scheme) => {
+  for (const [width, height, colorScheme] of [[390, 844, "dark"], [1440, 900, "light"]] as const) {
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await page.waitForTimeout(200);
-    await page.screenshot({ path: `${FOLDER}/selling-${name}-${width}-${scheme}.png`, fullPage: true });
-  });
+    await page.screenshot({ path: `${FOLDER}/selling-${name}-${width}-${colorScheme}.png`, fullPage: true });
+  }
 }
 
 /** Hold a state against axe and the width of a phone, and keep a picture of it. */

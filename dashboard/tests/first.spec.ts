@@ -1,6 +1,6 @@
 // Somebody new, who reads no documentation: from the start page of a service that was just started to a delivered campaign.
 import { expect, test, type Locator, type Page } from "@playwright/test";
-import { PASSWORD, checkPage, signUp } from "./steps";
+import { PASSWORD, checkPage, logIn, makeList, signUp } from "./steps";
 
 // What a first campaign may take at most: each press beyond is a stumbling block.
 const CLICKS = 12;
@@ -94,4 +94,17 @@ test("contacts on no list: the composer offers everyone who agreed", async ({ pa
   await page.getByRole("button", { name: "Review and launch" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Launch in the sandbox" }).click();
   await expect(delivered(page)).toContainText("3");
+});
+
+test("what the service warns of is said in the reader's language", async ({ page }) => {
+  await logIn(page);
+  const list = await makeList(page, `Turma ${Date.now()}`, 2);
+  await page.evaluate(() => localStorage.setItem("msvs.language", "pt-BR"));
+  await page.goto(`/dashboard/campaigns/new?list=${list}`);
+  const text = page.getByLabel("O que as pessoas leem");
+  await text.fill("{lastName}, a aula começa às 20h: https://bit.ly/aula");
+  for (const said of ["O texto não diz como sair.", "As operadoras bloqueiam links de encurtadores públicos como bit.ly.", "O texto começa com a variável “lastName”"])
+    await expect(page.getByText(said, { exact: false })).toBeVisible();
+  await text.fill(`Responda SAIR para não receber mais. ${"A aula vai ser longa. ".repeat(30)}`);
+  await expect(page.getByText(/A mensagem ocupa \d+ segmentos, e cada um é pago\./)).toBeVisible();
 });

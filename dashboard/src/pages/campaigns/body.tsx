@@ -7,6 +7,7 @@ import { Button } from "@/ui/button";
 import { TextArea } from "@/ui/fields";
 import { Icon } from "@/ui/icons";
 import { Callout, Card } from "@/ui/show";
+import { useWarningText } from "@/ui/warnings";
 import type { Draft } from "./draft";
 import type { Preview } from "./preview";
 
@@ -18,6 +19,7 @@ interface Props {
 
 export function BodyCard({ draft, onChange, preview }: Props) {
   const { t } = useLingui();
+  const warningText = useWarningText();
   const field = useRef<HTMLDivElement>(null);
   const put = (body: string) => onChange({ body });
   const used = draft.body.length;
@@ -51,7 +53,7 @@ export function BodyCard({ draft, onChange, preview }: Props) {
         })}
         {preview.warnings.filter(({ code }) => code !== FORCED || preview.characters.length === 0).map(({ code, message }) => (
           <Callout key={code + message} tone="warn">
-            {message}
+            {warningText({ code, message })}
           </Callout>
         ))}
       </div>

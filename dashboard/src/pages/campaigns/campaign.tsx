@@ -13,6 +13,7 @@ import { Callout, CopyId, PageHead, Time, useNumbers } from "@/ui/show";
 import { EmptyState, Loading, Skeleton, States, useProblemText } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
 import { toast } from "@/ui/toast";
+import { useWarningText } from "@/ui/warnings";
 import { ApprovalCard } from "./approval";
 import { Books } from "./books";
 import { isEditable, isUnapproved } from "./decisions";
@@ -277,6 +278,7 @@ function useMoved(rails: Campaign["guardRails"]): string {
 
 function Held({ campaign: { status, pauseReason, warnings, guardRails, sequenceId, approval } }: { campaign: Campaign }) {
   const { t } = useLingui();
+  const warningText = useWarningText();
   const moved = useMoved(guardRails);
   const reasons: Record<string, string> = {
     manual: t`Somebody paused it. Nothing more goes out until it is resumed.`,
@@ -300,7 +302,7 @@ function Held({ campaign: { status, pauseReason, warnings, guardRails, sequenceI
         {reasons[pauseReason ?? "manual"] ?? pauseReason}
       </Callout>,
     );
-  if (RUNS.has(status)) lines.push(...warnings.map(({ code, message }) => <Callout key={code + message} tone="info">{message}</Callout>));
+  if (RUNS.has(status)) lines.push(...warnings.map(({ code, message }) => <Callout key={code + message} tone="info">{warningText({ code, message })}</Callout>));
   return lines.length === 0 ? null : <div className="mb-5 space-y-2">{lines}</div>;
 }
 

@@ -13,6 +13,7 @@ import { Field, Select } from "@/ui/fields";
 import { Callout, Time, useNumbers, useZone } from "@/ui/show";
 import { States, useProblemText } from "@/ui/states";
 import { toast } from "@/ui/toast";
+import { useWarningText } from "@/ui/warnings";
 import { inputOf, type Draft } from "./draft";
 import { Reach } from "./preview";
 
@@ -79,6 +80,7 @@ export function Review({ id, draft, onClose }: { id: string; draft: Draft; onClo
   const { livemode } = useSession();
   const zone = useZone();
   const textOf = useProblemText();
+  const warningText = useWarningText();
   const navigate = useNavigate();
   const { whole } = useNumbers();
   const reading = usePreflight(inputOf(draft, zone));
@@ -155,7 +157,7 @@ export function Review({ id, draft, onClose }: { id: string; draft: Draft; onClo
             )}
             {found.warnings.map(({ code, message }) => (
               <Callout key={code + message} tone="warn">
-                {message}
+                {warningText({ code, message })}
               </Callout>
             ))}
             {found.cost.lowest !== found.cost.highest && <p className="text-sm text-muted">{t`It likely costs ${whole(found.cost.lowest)} to ${whole(found.cost.highest)} credits.`}</p>}

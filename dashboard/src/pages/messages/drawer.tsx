@@ -13,6 +13,7 @@ import { Callout, CopyId, Credits, Facts, Time } from "@/ui/show";
 import { EmptyState, States, useProblemText } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
 import { toast } from "@/ui/toast";
+import { useWarningText } from "@/ui/warnings";
 import { useOriginNames } from "./names";
 import type { TABS } from "./routes";
 import { Timeline } from "./timeline";
@@ -117,6 +118,7 @@ export function MessageDrawer({ id, tab, onTab, onContact, onClose }: Props) {
 
 function Details({ message, onContact }: { message: NonNullable<MessageDrawerQuery["message"]>; onContact: (id: string) => void }) {
   const { t } = useLingui();
+  const warningText = useWarningText();
   const origins = useOriginNames();
   const { contact, campaign, error, parts } = message;
   const name = [contact?.firstName, contact?.lastName].filter(Boolean).join(" ");
@@ -134,7 +136,7 @@ function Details({ message, onContact }: { message: NonNullable<MessageDrawerQue
       )}
       {message.warnings.map(({ code, message: text }) => (
         <Callout key={code} tone="warn">
-          {text}
+          {warningText({ code, message: text })}
         </Callout>
       ))}
       <p className="rounded-2xl rounded-bl-md bg-brand-soft px-4 py-3 leading-snug break-words whitespace-pre-wrap">{message.body}</p>

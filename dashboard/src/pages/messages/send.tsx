@@ -17,6 +17,7 @@ import { PhonePreview, SegmentMeter } from "@/ui/phone";
 import { Callout, Credits, useZone } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
 import { toast } from "@/ui/toast";
+import { useWarningText } from "@/ui/warnings";
 
 const Preview = graphql(`
   query SingleMessagePreview($input: PreviewMessageInput!) {
@@ -50,6 +51,7 @@ const SANDBOX_PHONE = "+14155550123";
 
 export function SendDialog({ to: given, onClose, onSent }: { to: string | undefined; onClose: () => void; onSent: (id: string) => void }) {
   const { t } = useLingui();
+  const warningText = useWarningText();
   const { livemode } = useSession();
   const zone = useZone();
   const textOf = useProblemText();
@@ -113,7 +115,7 @@ export function SendDialog({ to: given, onClose, onSent }: { to: string | undefi
           )}
           {preview?.warnings.map(({ code, message }) => (
             <Callout key={code + message} tone="warn">
-              {message}
+              {warningText({ code, message })}
             </Callout>
           ))}
           {preview?.refusal != null && <Callout tone="danger">{preview.refusal.message}</Callout>}

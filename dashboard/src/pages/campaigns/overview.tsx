@@ -7,6 +7,7 @@ import { graphql } from "@/gql";
 import { MessageBadge } from "@/status";
 import { Share } from "@/ui/charts";
 import { classes } from "@/ui/classes";
+import { FailureText } from "@/ui/failures";
 import { Card, Count, Credits, Facts, Time, useNumbers } from "@/ui/show";
 import { Skeleton } from "@/ui/states";
 import type { Campaign } from "./campaign";
@@ -153,7 +154,7 @@ function Failures({ campaign: { id, failures } }: { campaign: Campaign }) {
           <li key={`${status} ${code}`} className="flex flex-wrap items-center gap-x-3 gap-y-1 py-2.5">
             <MessageBadge status={status} />
             <span className="min-w-0 flex-1 basis-52">
-              {message} <a href={`/docs/errors#${code}`} className="font-mono text-xs text-muted">{code}</a>
+              <FailureText of={{ code, message }} /> <a href={`/docs/errors#${code}`} className="font-mono text-xs text-muted">{code}</a>
             </span>
             <Link to="/campaigns/$id" params={{ id }} search={{ tab: "recipients", status }} className="tabular">
               <Count value={count} />

@@ -5,6 +5,7 @@ import { useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { MessageStatus, RecipientRowFragment } from "@/gql/graphql";
 import { MessageBadge, useStatusNames } from "@/status";
+import { FailureText } from "@/ui/failures";
 import { Select } from "@/ui/fields";
 import { Card, Count, Time } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
@@ -71,7 +72,7 @@ export function Recipients({ id, status, isFixed = false }: { id: string; status
         ? [{ id: "reply", header: t`Reply`, cell: ({ lastReply }: RecipientRowFragment) => <span className="line-clamp-3 max-w-prose break-words whitespace-pre-wrap">{lastReply?.body}</span>, text: ({ lastReply }: RecipientRowFragment) => lastReply?.body }]
         : [
             { id: "status", header: t`State`, cell: (row: RecipientRowFragment) => <MessageBadge status={row.status} />, text: (row: RecipientRowFragment) => row.status },
-            { id: "error", header: t`Why`, cell: ({ error }: RecipientRowFragment) => (error == null ? null : <span className="text-sm text-muted">{error.message}</span>), text: ({ error }: RecipientRowFragment) => error?.code, className: "hidden md:table-cell" },
+            { id: "error", header: t`Why`, cell: ({ error }: RecipientRowFragment) => (error == null ? null : <span className="text-sm text-muted"><FailureText of={error} /></span>), text: ({ error }: RecipientRowFragment) => error?.code, className: "hidden md:table-cell" },
           ]),
       { id: "body", header: isFixed ? t`Answered text` : t`Text`, cell: ({ body }) => <span className="block max-w-80 truncate text-sm text-muted">{body}</span>, text: ({ body }) => body, className: "hidden lg:table-cell" },
       { id: "segments", header: t`Segments`, cell: ({ segments }) => <Count value={segments} />, text: ({ segments }) => segments, isNumber: true, isExtra: true },

@@ -8,6 +8,7 @@ import { OptInBadge, UnreachableBadge } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
 import { byName } from "@/ui/byname";
 import { Confirm } from "@/ui/dialog";
+import { FailureText } from "@/ui/failures";
 import { Select } from "@/ui/fields";
 import { Callout, Card, CopyId, Facts, PageHead, Time } from "@/ui/show";
 import { EmptyState, States } from "@/ui/states";
@@ -184,7 +185,7 @@ function Unreachable({ contact: { id, unreachable } }: { contact: Contact }) {
         action={mayWrite && <Button size="small" isPending={mark.isRunning} onPress={async () => tell((await mark.run({ id })).problem, t`Campaigns reach this contact again.`)}>{t`Reach again`}</Button>}
       >
         <Trans>
-          Campaigns skip this number since <Time at={unreachable.at} />, as messages to it failed again and again. The last reason: {unreachable.message}
+          Campaigns skip this number since <Time at={unreachable.at} />, as messages to it failed again and again. The last reason: <FailureText of={unreachable} />
         </Trans>
       </Callout>
     </div>

@@ -6,6 +6,7 @@ import type { ContactMessageRowFragment } from "@/gql/graphql";
 import { MessageBadge } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
+import { FailureText } from "@/ui/failures";
 import { TextArea } from "@/ui/fields";
 import { Card, Count, Time } from "@/ui/show";
 import { EmptyState, Loading, ProblemState } from "@/ui/states";
@@ -83,7 +84,7 @@ export function ContactMessages({ id }: { id: string }) {
         text: ({ body }) => body,
       },
       { id: "status", header: t`State`, cell: ({ status }) => <MessageBadge status={status} />, text: ({ status }) => status },
-      { id: "error", header: t`Why`, cell: ({ error }) => (error == null ? null : <span className="text-sm text-muted">{error.message}</span>), text: ({ error }) => error?.code, className: "hidden lg:table-cell" },
+      { id: "error", header: t`Why`, cell: ({ error }) => (error == null ? null : <span className="text-sm text-muted"><FailureText of={error} /></span>), text: ({ error }) => error?.code, className: "hidden lg:table-cell" },
       { id: "credits", header: t`Credits`, cell: ({ creditsUsed }) => <Count value={creditsUsed} />, text: ({ creditsUsed }) => creditsUsed, isNumber: true, className: "hidden md:table-cell" },
       { id: "at", header: t`When`, cell: ({ createdAt }) => <Time at={createdAt} />, text: ({ createdAt }) => createdAt, className: "hidden sm:table-cell" },
     ],

@@ -8,6 +8,7 @@ import type { HandsetEntryFragment } from "@/gql/graphql";
 import { MessageBadge, OptInBadge } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
 import { classes } from "@/ui/classes";
+import { FailureText } from "@/ui/failures";
 import { AnswerAs, useAnswerAs } from "@/ui/handset";
 import { BUBBLE } from "@/ui/phone";
 import { Badge, Callout, Time } from "@/ui/show";
@@ -220,7 +221,7 @@ function Entry({ entry: { body, createdAt, inbound, message } }: { entry: Handse
           </>
         )}
       </div>
-      {message?.error != null && <p className="text-xs text-danger">{message.error.message}</p>}
+      {message?.error != null && <p className="text-xs text-danger"><FailureText of={message.error} /></p>}
     </div>
   );
 }

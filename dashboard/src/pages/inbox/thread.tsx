@@ -8,6 +8,7 @@ import type { ThreadEntryFragment } from "@/gql/graphql";
 import { MessageBadge } from "@/status";
 import { Button } from "@/ui/button";
 import { classes } from "@/ui/classes";
+import { FailureText } from "@/ui/failures";
 import { Select } from "@/ui/fields";
 import { Badge, Callout, Time } from "@/ui/show";
 import { EmptyState, Loading, ProblemState, States, useProblemText } from "@/ui/states";
@@ -240,7 +241,7 @@ function Bubble({ entry: { body, createdAt, inbound, message }, isReader }: { en
           </Link>
         )}
       </div>
-      {message?.error != null && <p className="text-xs text-danger">{message.error.message}</p>}
+      {message?.error != null && <p className="text-xs text-danger"><FailureText of={message.error} /></p>}
       {inbound?.isFlagged && (
         <Callout tone="warn" action={!isReader && <Button size="small" isPending={unflag.isRunning} onPress={() => unflag.run(inbound.id)}>{t`Take the flag off`}</Button>}>
           {inbound.intent === "LIKELY" ? t`It likely asks for no more texts. Opt the contact out, or take the flag off.` : t`It could not surely be read. Look at it, then take the flag off.`}

@@ -8,6 +8,7 @@ import { MessageBadge } from "@/status";
 import { Button } from "@/ui/button";
 import { byName } from "@/ui/byname";
 import { Confirm, Dialog } from "@/ui/dialog";
+import { FailureText } from "@/ui/failures";
 import { SegmentMeter } from "@/ui/phone";
 import { Callout, CopyId, Credits, Facts, Time } from "@/ui/show";
 import { EmptyState, States, useProblemText } from "@/ui/states";
@@ -131,7 +132,7 @@ function Details({ message, onContact }: { message: NonNullable<MessageDrawerQue
       </div>
       {error != null && (
         <Callout tone="warn">
-          {error.message} <a href={`/docs/errors#${error.code}`} className="font-mono text-xs text-current">{error.code}</a>
+          <FailureText of={error} /> <a href={`/docs/errors#${error.code}`} className="font-mono text-xs text-current">{error.code}</a>
         </Callout>
       )}
       {message.warnings.map(({ code, message: text }) => (

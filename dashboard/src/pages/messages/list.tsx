@@ -6,6 +6,7 @@ import { graphql } from "@/gql";
 import type { LogRowFragment, MessageOrigin, MessageStatus } from "@/gql/graphql";
 import { MessageBadge, useStatusNames } from "@/status";
 import { Button, ButtonLink } from "@/ui/button";
+import { FailureText } from "@/ui/failures";
 import { Checkbox, Field, Select } from "@/ui/fields";
 import { SearchField } from "@/ui/searchfield";
 import { Card, Count, PageHead, Time, useZone } from "@/ui/show";
@@ -218,7 +219,7 @@ function Log({ feed, onOpen }: { feed: ReturnType<typeof useFeed<unknown, object
         cell: ({ body, error }) => (
           <span className="block max-w-72 2xl:max-w-md">
             <span className="block truncate">{body}</span>
-            {error != null && <span className="block truncate text-sm text-danger">{error.message}</span>}
+            {error != null && <span className="block truncate text-sm text-danger"><FailureText of={error} /></span>}
           </span>
         ),
         text: ({ body }) => body,

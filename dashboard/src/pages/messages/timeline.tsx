@@ -4,6 +4,7 @@ import { graphql } from "@/gql";
 import type { MessageTimelineTabQuery } from "@/gql/graphql";
 import { useStatusNames } from "@/status";
 import { classes } from "@/ui/classes";
+import { FailureText } from "@/ui/failures";
 import { Time } from "@/ui/show";
 import { EmptyState, States } from "@/ui/states";
 import { words } from "./names";
@@ -74,7 +75,7 @@ function Line({ entry }: { entry: Entry }) {
           <Time at={at} style="full" />
         </span>
       </div>
-      {error != null && <p className="text-sm text-danger">{error.message}</p>}
+      {error != null && <p className="text-sm text-danger"><FailureText of={error} /></p>}
       {reply != null && <p className="mt-1 rounded-xl bg-sunken px-3 py-2 text-sm break-words whitespace-pre-wrap">{reply.body}</p>}
       {eventId != null && <p className="font-mono text-xs break-all text-muted">{eventId}</p>}
     </li>

@@ -4,6 +4,7 @@ import { useData } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ExplainOneMessageQuery } from "@/gql/graphql";
 import { OptInBadge } from "@/status";
+import { FailureText } from "@/ui/failures";
 import { Badge, Facts, Time } from "@/ui/show";
 import { EmptyState, States } from "@/ui/states";
 import { words } from "./names";
@@ -100,7 +101,7 @@ function Explained({ of }: { of: NonNullable<ExplainOneMessageQuery["explainMess
                   </span>
                   <span className="text-sm text-muted"><Time at={startedAt} style="full" /></span>
                 </div>
-                {error != null && <p className="text-sm text-danger">{error.message}</p>}
+                {error != null && <p className="text-sm text-danger"><FailureText of={error} /></p>}
               </li>
             ))}
           </ol>

@@ -83,14 +83,16 @@ def _is_edge(character: str) -> bool:
 
 
 def read_ip(text: str) -> str:
-    """Return an IP address in its usual spelling. Raises InvalidRequest."""
+    """Return an IP address in its usual spelling, an IPv4 address in IPv6 as itself. Raises InvalidRequest."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         address = None
     if address is None or "%" in text:
         raise InvalidRequest("opt_in.ip must be an IPv4 or IPv6 address.", param="opt_in.ip", code=ErrorCode.IP_INVALID)
-    return str(address)
+    # Servers whose sockets take both families tell of their IPv4 visitors so: ::ffff:203.0.113.4.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
 def merge_attributes(current: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:

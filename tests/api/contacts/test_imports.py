@@ -340,6 +340,22 @@ async def test_only_the_row_with_bad_evidence_is_refused(ctx: Context, ip: str) 
     assert await Contact.filter(phone=ANA).count() == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("::ffff:203.0.113.4", "203.0.113.4"),
+        ("::FFFF:cb00:7104", "203.0.113.4"),
+        ("2001:DB8:0::4", "2001:db8::4"),
+        ("::203.0.113.4", "::cb00:7104"),
+    ],
+)
+async def test_an_address_of_evidence_is_kept_in_its_usual_spelling(ctx: Context, said: str, kept: str) -> None:
+    """A server that listens on both families tells of its IPv4 visitors in IPv6."""
+    await import_(ctx, CreateContact(ANA, opt_in=OptInEvidence("web", said)))
+    ana = await Contact.get(phone=ANA)
+    assert ana.opt_in_ip == kept
+
+
 async def test_blank_cells_are_ignored_and_edges_trimmed(ctx: Context) -> None:
     known = await make_contact(ctx, MARIA, first_name="Maria", attributes={"city": "Porto", "tier": "vip"})
     attributes = {"city": " ", "tier": " gold "}

@@ -93,14 +93,22 @@ PARTS_PER_MILLION = 1_000_000
 
 # Typography that GSM-7 lacks, and what reads the same in it. Letters are no part of it: they would misspell words.
 REPLACEMENTS: Mapping[str, str] = {
-    **dict.fromkeys("‘’‚‛′‹›ʼ`´", "'"),
+    **dict.fromkeys("‘’‚‛′‹›ʼʻ`´", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
-    **dict.fromkeys("‐‑‒–—―−•·", "-"),
+    **dict.fromkeys("‐‑‒–—―−•·‣◦▪∙", "-"),
     **dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t", " "),
-    **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),
+    **dict.fromkeys("\u00ad\u200b\u200e\u200f\u2060\ufeff", ""),
+    # What sets the direction of a piece of text, as what is pasted brings along.
+    **dict.fromkeys(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))), ""),
+    # Letters and signs in full width, and letters that a font joins.
+    **{chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F) if chr(code) not in "`{|}"},
+    **dict(zip("ﬀﬁﬂﬃﬄﬆ", ("ff", "fi", "fl", "ffi", "ffl", "st"), strict=True)),
     **dict.fromkeys("\u2028\u2029\u0085", "\n"),
     "…": "...",
     "⁄": "/",
+    "½": "1/2",
+    "¼": "1/4",
+    "¾": "3/4",
     "×": "x",
     "→": "->",
     "←": "<-",

@@ -37,6 +37,7 @@ _DOTS = str.maketrans(dict.fromkeys("\u3002\uff61", "."))
 _STOP = frozenset(fold(word) for word in words_of(Keyword.STOP))
 _LONGEST_STOP = max(len(word.split()) for word in _STOP)
 _CLEAR = re.compile(rf"\b(?:{'|'.join(_DATA['opt_out']['clear'])})")
+_ANYWHERE = re.compile("|".join(_DATA["opt_out"]["clear_anywhere"]))
 _VERBS = frozenset(_DATA["opt_out"]["verbs"])
 
 
@@ -139,16 +140,26 @@ def forced_by(character: str) -> BodyWarning:
 
 def has_opt_out_words(body: str) -> bool:
     """Return whether a body says how to opt out, such as "Reply STOP", in any language that has words for it."""
-    written = re.sub(r"[^\w\s]|_", " ", body).split()
+    written = "".join(character if _is_of_a_word(character) else " " for character in body).split()
     words = [fold(word) for word in written]
-    if _CLEAR.search(" ".join(words)):
+    if _CLEAR.search(" ".join(words)) or _ANYWHERE.search(body):
         return True
     spans = [(first, first + length) for first in range(len(words)) for length in range(1, _LONGEST_STOP + 1)]
     return any(
         " ".join(words[first:end]) in _STOP
-        and (all(word.isupper() for word in written[first:end]) or (first > 0 and words[first - 1] in _VERBS))
+        and (all(map(_is_in_capitals, written[first:end])) or (first > 0 and words[first - 1] in _VERBS))
         for first, end in spans
     )
+
+
+def _is_of_a_word(character: str) -> bool:
+    """Return whether a character is of a word: a letter, a digit, or a mark on a letter, such as vowels of Thai are."""
+    return character.isalnum() or (not character.isascii() and unicodedata.category(character)[0] == "M")
+
+
+def _is_in_capitals(word: str) -> bool:
+    """Return whether a word has no small letters, as none has in a script without them."""
+    return word.upper() == word
 
 
 def _says_how_to_opt_out(body: str, rendered: Sequence[str]) -> bool:

@@ -55,6 +55,10 @@ def test_other_braces_give_no_warning(body: str) -> None:
         ("<first_name>", "first_name"),
         ("<<City>>", "city"),
         ("#FIRST_NAME#", "first_name"),
+        ("[first name]", "first_name"),
+        ("[First Name]", "first_name"),
+        ("<%= first_name %>", "first_name"),
+        ("<% city %>", "city"),
         ("${first_name}", "first_name"),
         ("#{contact_email}", "email"),
     ],
@@ -80,6 +84,7 @@ def test_a_merge_tag_of_another_service(tag: str, name: str) -> None:
         "a < b > c, <3 you",
         "*bold* |x| [x] <x>",
         "Hi {first_name}, [1] and [2]",
+        "[by the way] <see you> 5% more % off",
     ],
 )
 def test_plain_marks_are_no_merge_tags(body: str) -> None:
@@ -156,6 +161,17 @@ def test_each_shortener_is_named_once() -> None:
         "Promo. STOP au 36111",
         "Angebot. Abmelden: cohortlabs.co/u",
         "Sale. Text STOP ALL",
+        "Распродажа. Отправьте стоп",
+        "Распродажа. Отписаться: cohortlabs.co/u",
+        "İndirim. RET yazıp gönderin",
+        "Akce. Odhlášení: cohortlabs.co/u",
+        "Wyprzedaż. Wyślij STOP",
+        "מבצע. להסרה השיבו הסר",
+        "تخفيضات. أرسل توقف",
+        "大促销，回复T退订",
+        "本日開店 配信停止はcohortlabs.co/u",
+        "(광고) 할인 무료수신거부 0801234567",
+        "ลดราคา พิมพ์ ยกเลิก",
     ],
 )
 def test_a_body_that_says_how_to_opt_out(body: str) -> None:
@@ -170,6 +186,10 @@ def test_a_body_that_says_how_to_opt_out(body: str) -> None:
         "Cancel anytime. Remove all doubt.",
         "No stopping us!",
         "Sale. Stop2end",
+        "Распродажа. Не пропустите",
+        "מבצע היום",
+        "今日大促销",
+        "本日開店",
     ],
 )
 def test_marketing_without_words_to_opt_out(body: str) -> None:

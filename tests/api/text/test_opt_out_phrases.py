@@ -236,6 +236,45 @@ def test_a_text_that_resembles_a_keyword_is_a_reply(text: str) -> None:
     assert classify(text) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "parar de receber",
+        "sair da lista",
+        "dejar de recibir",
+        "ne plus recevoir",
+        "nicht mehr erhalten",
+        "niet meer ontvangen",
+        "smettere di ricevere",
+        "stop receiving",
+        "no longer receive messages",
+        "Отпишите меня, пожалуйста",
+        "Больше не пишите мне!",
+        "Не присылайте рекламу",
+        "хочу отписаться от рассылки",
+        "отзываю своё согласие на обработку персональных данных",
+    ],
+)
+def test_a_sentence_without_a_verb_of_ones_own_asks_out(text: str) -> None:
+    assert explain(text).intent is Intent.CERTAIN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "не пишите мне сегодня",
+        "не пишите на доске",
+        "не беспокойтесь",
+        "Удалите меня из чата",
+        "se eu sair da lista?",
+        "Can I stop receiving mails?",
+        "ne plus recevoir de colis",
+    ],
+)
+def test_a_text_that_resembles_one_is_a_reply(text: str) -> None:
+    assert explain(text).intent is None
+
+
 def test_an_opt_out_is_found_at_the_end_of_a_long_message() -> None:
     rant = "i was at the store when my phone went off again and it was one more of yours " * 8
     assert classify(f"{rant} so stop texting me") is Intent.CERTAIN

@@ -755,3 +755,13 @@ def test_the_worst_words_are_kept_away() -> None:
         if not name.startswith(WORDS_OF_OTHERS) and (words := dated_words(text))
     }
     assert found == {}
+
+
+def test_examples_of_the_site_take_the_key_that_the_quickstart_exports() -> None:
+    """Any other variable is empty where somebody follows the pages."""
+    found = {
+        (path.name, name)
+        for path in sorted((ROOT / "docs" / "site").glob("*.md"))
+        for name in re.findall(r"Bearer \$([A-Z_]+)", path.read_text())
+    }
+    assert {name for _, name in found} <= {"MASSIVESMS_API_KEY", "KEY"}, found

@@ -1,7 +1,7 @@
 // What helps to sell: templates and snippets, approval by a second person, the sandbox's clock, and what orders brought.
 import { mkdirSync } from "node:fs";
 import { expect, test, type Page } from "@playwright/test";
-import { checkPage, logIn, makeList, rest } from "./steps";
+import { checkPage, expectAnyHour, logIn, makeList, rest } from "./steps";
 
 const FOLDER = process.env["MSVS_SHOTS"];
 
@@ -182,7 +182,7 @@ test("approval: asked for in the review, decided by a second person", async ({ p
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("What people read").fill("Doors open at 8pm. Reply STOP to opt out.");
   await page.getByText(list).click();
-  await page.getByText("Keep quiet hours").click();
+  await expectAnyHour(page);
   await expect(page.getByText("Saved", { exact: true })).toBeVisible();
   await page.getByRole("button", { name: "Review and launch" }).click();
   await expect(dialog.getByText("It needs the approval of a second person", { exact: false })).toBeVisible();

@@ -80,6 +80,9 @@ export async function linkOf(page: Page, recipient: string, path: string): Promi
 
 const AXE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
+/** Hold that the composer's campaign goes out at any hour: with quiet hours, it would at some hours of the day alone. */
+export const expectAnyHour = (page: Page) => expect(page.getByRole("switch", { name: /^Keep quiet hours/ })).not.toBeChecked();
+
 // What a theme changes of a page.
 const COLORS = ["color-contrast", "link-in-text-block"];
 

@@ -26,15 +26,23 @@ const cutTables = (page: Page): Promise<string[]> =>
       .map(({ name, over }) => `${name} is cut by ${over} px`),
   );
 
+/** The widths and themes of an album; all where left out. */
+interface Seen {
+  widths?: readonly number[];
+  schemes?: readonly ("light" | "dark")[];
+}
+
 /** What did not hold: told at once, and held against the test at its end, so that one run shows all of it. */
 class Album {
   readonly measured: Measured[] = [];
   readonly wrong: string[] = [];
 
   readonly page: Page;
+  private readonly seen: Seen;
 
-  constructor(page: Page) {
+  constructor(page: Page, seen: Seen = {}) {
     this.page = page;
+    this.seen = seen;
     if (FOLDER !== undefined) mkdirSync(FOLDER, { recursive: true });
   }
 
@@ -74,7 +82,7 @@ class Album {
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (overflow > 0) this.tell(`${name} is ${overflow} px wider than ${width}`);
       for (const each of await violationsOf(page, scheme === "dark")) this.tell(`${name} at ${width}, ${scheme}: ${each}`);
-    });
+    }, this.seen.widths, this.seen.schemes);
   }
 
   private tell(what: string) {
@@ -254,7 +262,7 @@ const OF_SHELL = /^dashboard\/(?:SessionViewer|Shell|ShellNotifications)-/;
 test("pictures of the states of pages", async ({ page }) => {
   test.setTimeout(1_200_000);
   await logIn(page);
-  const album = new Album(page);
+  const album = new Album(page, { widths: [390, 1440] });
   for (const [state, how] of Object.entries(STATES)) {
     await page.route("**/graphql", (route) => {
       const asked = route.request().method() === "POST" ? String((route.request().postDataJSON() as { id?: string }).id) : "";
@@ -275,7 +283,7 @@ for (const language of ["pt-BR", "es"] as const) {
     test.setTimeout(600_000);
     await logIn(page);
     await page.addInitScript((chosen) => localStorage.setItem("msvs.language", chosen), language);
-    const album = new Album(page);
+    const album = new Album(page, { widths: [320, 1440], schemes: ["light"] });
     for (const [name, path] of [["home", "/"], ["campaigns", "/campaigns"], ["calendar", "/campaigns?view=calendar"], ["compose", "/campaigns/new"], ["sequence-new", "/sequences/new"], ["templates", "/templates"], ["conversions", "/conversions"], ["inbox", "/inbox"], ["contacts", "/contacts"], ["import-new", "/imports/new"], ["connections", "/connections"], ["developers-webhooks", "/developers?tab=webhooks"], ["settings-sending", "/settings?tab=sending"], ["credits", "/credits"]] as const)
       await album.open(`${name}.${language}`, path);
     await expect(page.locator("html")).toHaveAttribute("lang", language);

@@ -110,11 +110,14 @@ export async function checkPage(page: Page) {
 // The narrowest phone, a common one, a desk's screen and a wide one.
 const SIZES = [[320, 640], [390, 844], [1440, 900], [2560, 1440]] as const;
 
-/** Show the page at each width, in light and dark, and leave it as on a desk. */
-export async function atEachSize(page: Page, seen: (width: number, scheme: "light" | "dark") => Promise<void>) {
+type Scheme = "light" | "dark";
+
+/** Show the page at each width, or at those that are named, in light and dark, and leave it as on a desk. */
+export async function atEachSize(page: Page, seen: (width: number, scheme: Scheme) => Promise<void>, widths?: readonly number[], schemes: readonly Scheme[] = ["light", "dark"]) {
   for (const [width, height] of SIZES) {
+    if (widths?.includes(width) === false) continue;
     await page.setViewportSize({ width, height });
-    for (const colorScheme of ["light", "dark"] as const) {
+    for (const colorScheme of schemes) {
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       await page.waitForTimeout(100);
       await seen(width, colorScheme);

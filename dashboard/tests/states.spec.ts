@@ -230,6 +230,9 @@ test("every filter that leaves nothing says so, and is cleared by one press", as
   failures.none();
 });
 
+// What makes the first one is offered in the middle of the page, and not at its head too.
+const NEW_ONE = /^New /;
+
 test("first use: every page of an empty workspace says what it is for, with one thing to do", async ({ page }) => {
   test.setTimeout(240_000);
   await signUp(page, "Empty");
@@ -264,6 +267,7 @@ test("first use: every page of an empty workspace says what it is for, with one 
     await page.goto(`/dashboard${path}`);
     await failures.hold(path, async () => {
       await expect(main.getByRole("button", { name: offer }).or(main.getByRole("link", { name: offer })).first()).toBeVisible({ timeout: SHOWN_MS });
+      for (const role of ["button", "link"] as const) expect(await main.getByRole(role, { name: NEW_ONE }).count(), "offered once").toBeLessThanOrEqual(1);
       await expect(page.getByRole("status", { name: "Loading" })).toHaveCount(0);
     });
     await failures.axe(page, path, "light");

@@ -1,6 +1,6 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useMemo, type ReactNode } from "react";
+import { useEffect, useMemo, useState, type ReactNode } from "react";
 import { useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { SnippetRowFragment, TemplateRowFragment } from "@/gql/graphql";
@@ -42,6 +42,8 @@ export function TemplatesPage() {
   const found = useSearch({ from: "/shell/templates" });
   const { tab, open } = found;
   const isSnippets = tab === "snippets";
+  // The first use offers one thing to do, in the middle of the page.
+  const [isFirst, setFirst] = useState(false);
   const go = (changes: Partial<typeof found>, replace = true) => void navigate({ to: "/templates", search: { ...found, ...changes }, replace, resetScroll: false });
   const close = () => go({ open: undefined });
   const adding = mayWrite ? (
@@ -55,9 +57,9 @@ export function TemplatesPage() {
   ];
   return (
     <>
-      <PageHead title={t`Templates`} lead={isSnippets ? t`Pieces of text that many messages include by name.` : t`Texts that you send again and again, under a name each.`} actions={adding} />
+      <PageHead title={t`Templates`} lead={isSnippets ? t`Pieces of text that many messages include by name.` : t`Texts that you send again and again, under a name each.`} actions={isFirst ? undefined : adding} />
       <Tabs label={t`Kind`} tabs={tabs} value={tab ?? ""} onChange={(next) => void navigate({ to: "/templates", search: next === "" ? {} : { tab: "snippets" }, resetScroll: false })} />
-      {isSnippets ? <Snippets onOpen={(id) => go({ open: id })} adding={adding} /> : <Templates onOpen={(id) => go({ open: id })} adding={adding} />}
+      {isSnippets ? <Snippets onOpen={(id) => go({ open: id })} onFirst={setFirst} adding={adding} /> : <Templates onOpen={(id) => go({ open: id })} onFirst={setFirst} adding={adding} />}
       {open !== undefined && (isSnippets ? <EditSnippet key={open} id={open === NEW ? null : open} onClose={close} /> : <EditTemplate key={open} id={open === NEW ? null : open} onClose={close} />)}
     </>
   );
@@ -65,10 +67,11 @@ export function TemplatesPage() {
 
 interface PartProps {
   onOpen: (id: string) => void;
+  onFirst: (isFirst: boolean) => void;
   adding: ReactNode;
 }
 
-function Templates({ onOpen, adding }: PartProps) {
+function Templates({ onOpen, onFirst, adding }: PartProps) {
   const { t } = useLingui();
   const navigate = useNavigate();
   const found = useSearch({ from: "/shell/templates" });
@@ -77,6 +80,8 @@ function Templates({ onOpen, adding }: PartProps) {
   const feed = useFeed(TemplateList, which as never, ({ messageTemplates }) => messageTemplates);
   const go = (changes: Partial<typeof found>) => void navigate({ to: "/templates", search: { ...found, ...changes }, replace: true, resetScroll: false });
   const isFiltered = q !== undefined || tag !== undefined || archived !== undefined;
+  const isFirst = feed.rows?.length === 0 && !isFiltered;
+  useEffect(() => onFirst(isFirst), [isFirst, onFirst]);
   return (
     <>
       <div role="search" aria-label={t`Filters`} className="mb-4 flex flex-wrap items-end gap-3">
@@ -140,7 +145,7 @@ function TemplateTable({ feed, onOpen, onTag }: { feed: ReturnType<typeof useFee
   return <DataTable label={t`Templates`} rows={feed.rows!} columns={columns} rowKey={({ id }) => id} onOpen={({ id }) => onOpen(id)} totalCount={feed.totalCount} hasMore={feed.hasMore} onMore={feed.loadMore} isLoading={feed.isLoading} fileName="templates" />;
 }
 
-function Snippets({ onOpen, adding }: PartProps) {
+function Snippets({ onOpen, onFirst, adding }: PartProps) {
   const { t } = useLingui();
   const feed = useFeed(SnippetList, {} as never, ({ snippets }) => snippets);
   const columns = useMemo<TableColumn<SnippetRowFragment>[]>(
@@ -160,6 +165,8 @@ function Snippets({ onOpen, adding }: PartProps) {
     ],
     [t, onOpen],
   );
+  const isFirst = feed.rows?.length === 0;
+  useEffect(() => onFirst(isFirst), [isFirst, onFirst]);
   const example = includeOf("signature");
   if (feed.rows === undefined) return feed.problem === null ? <Loading /> : <ProblemState problem={feed.problem} onRetry={feed.retry} />;
   if (feed.rows.length === 0)

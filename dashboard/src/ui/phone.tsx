@@ -19,13 +19,14 @@ export function PhonePreview({ from, parts, body, isStale = false, earlier = [],
   return (
     <figure aria-label={t`Preview on a phone`} className="mx-auto w-full max-w-[19rem] rounded-[2.2rem] border border-line-strong bg-sunken p-2 shadow-card">
       <div className="flex min-h-[26rem] flex-col overflow-hidden rounded-[1.8rem] bg-surface">
-        <div className="border-b border-line px-4 pt-6 pb-3 text-center">
+        {/* The text is read while it is looked up again: its line tells, and not less contrast. */}
+        <div className={classes("border-b px-4 pt-6 pb-3 text-center transition-colors", isStale ? "border-brand" : "border-line")}>
           <span className="mx-auto mb-1 flex size-9 items-center justify-center rounded-full bg-brand-soft text-sm font-semibold text-brand" aria-hidden="true">
             {from.replace(/^\+/, "").slice(0, 1).toUpperCase() || "?"}
           </span>
           <figcaption className="text-xs font-medium">{from || t`your sender`}</figcaption>
         </div>
-        <div className={classes("flex flex-1 flex-col justify-end gap-1 p-3 transition-opacity", isStale && "opacity-60")} aria-live="polite">
+        <div className="flex flex-1 flex-col justify-end gap-1 p-3" aria-live="polite" aria-busy={isStale}>
           {earlier.map(({ id, text: said, isTheirs }) => (
             <p key={id} className={classes(BUBBLE, isTheirs ? "self-end rounded-br-md bg-brand text-on-brand" : "self-start rounded-bl-md bg-sunken text-muted")}>
               {said}

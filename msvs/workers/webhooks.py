@@ -31,7 +31,7 @@ from msvs.api.webhooks.deliveries import (
     record_attempts,
     release_deliveries,
 )
-from msvs.api.webhooks.payloads import Content, content_of
+from msvs.api.webhooks.payloads import Content, MadeEvents, content_of
 from msvs.http_client import TOTAL_SECONDS, HttpClient, HttpError, parse_retry_after
 from msvs.workers.host_budgets import HostBudgets, host_of
 from msvs.workers.retrying import Failures, in_parts, is_away
@@ -161,6 +161,7 @@ class _Run:
         self._claimed = 0
         self._attempts = 0
         self._secrets: dict[str, str | None] = {}
+        self._made: MadeEvents = {}
         # Endpoint and event of a claimed delivery → the span that its posts are children of.
         self._parents: dict[tuple[UUID, UUID], str] = {}
         self._tasks: asyncio.TaskGroup
@@ -294,7 +295,7 @@ class _Run:
         claimed = [row for row, _ in taken]
         host = host_of(claimed[0].url)
         try:
-            if time.monotonic() > min(held_until for _, held_until in taken):
+            if time.monotonic() > min([held_until for _, held_until in taken]):
                 async with unit_of_work():
                     await release_deliveries(claimed)
             else:
@@ -333,7 +334,7 @@ class _Run:
         secrets = self._secrets_of(claimed[0])
         if not secrets:
             return [Post(at=present.now(), error=SECRET_UNREADABLE)]
-        content = content_of(claimed)
+        content = content_of(claimed, self._made)
         posts = [await self._traced_post(claimed, content, secrets)]
         status = posts[0].status
         # The document's verifier reads one signature alone, and may hold the other secret already.
@@ -352,9 +353,10 @@ class _Run:
     async def _post(
         self, claimed: ClaimedDelivery, content: Content, secrets: Sequence[str], more: Mapping[str, str]
     ) -> Post:
-        at = present.now()
+        real = present.real()
+        at = present.moment() or real
         # The real time, also of a sandbox with a clock: who verifies a signature refuses one that is old.
-        timestamp = int(present.real().timestamp())
+        timestamp = int(real.timestamp())
         headers = {
             "Content-Type": "application/json",
             "User-Agent": USER_AGENT,
@@ -368,12 +370,13 @@ class _Run:
             answer = await self._client.post(claimed.url, content.body, headers)
         except HttpError as error:
             return Post(at=at, error=error.kind.value, elapsed_ms=error.elapsed_ms)
+        retry_after = answer.headers.get("Retry-After")
         return Post(
             at=at,
             status=answer.status,
             head=answer.head,
             elapsed_ms=answer.elapsed_ms,
-            retry_after=parse_retry_after(answer.headers.get("Retry-After"), present.real()),
+            retry_after=None if retry_after is None else parse_retry_after(retry_after, present.real()),
         )
 
     def _secrets_of(self, claimed: ClaimedDelivery) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from uuid import UUID
 
 import msgspec
 
@@ -13,6 +14,11 @@ from msvs.api.webhooks.deliveries import ClaimedDelivery
 from msvs.api.webhooks.sequences import numbered_event_resource
 
 BATCH_PREFIX = "bat_"
+# An event goes to a few endpoints at about the same time.
+MOST_MADE = 1000
+
+# Id and data of an event → its id as it is told, and its body.
+MadeEvents = dict[tuple[UUID, str], tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +30,15 @@ class Content:
     headers: Mapping[str, str]
 
 
-def content_of(claimed: Sequence[ClaimedDelivery]) -> Content:
+def content_of(claimed: Sequence[ClaimedDelivery], made: MadeEvents) -> Content:
     """Return what deliveries to one endpoint say: one event, or a batch where its endpoint takes batches.
 
-    The same events make the same body and id at every attempt.
+    The same events make the same body and id at every attempt. `made` keeps what other endpoints are told too.
     """
     if claimed[0].batch_size is None:
         (first,) = claimed
-        event = event_resource(first)
-        id, body = event.id, msgspec.json.encode(event)
-        events, sequences, attempt = event.id, str(first.sequence), first.attempt_count
+        id, body = _event(first, made)
+        events, sequences, attempt = id, str(first.sequence), first.attempt_count
     else:
         claimed = sorted(claimed, key=lambda row: row.sequence)
         first = claimed[0]
@@ -46,3 +51,14 @@ def content_of(claimed: Sequence[ClaimedDelivery]) -> Content:
     if first.replay:
         headers["MSVS-Replay"] = "true"
     return Content(id, body, headers)
+
+
+def _event(row: ClaimedDelivery, made: MadeEvents) -> tuple[str, bytes]:
+    key = (row.id, row.data)
+    told = made.get(key)
+    if told is None:
+        event = event_resource(row)
+        if len(made) >= MOST_MADE:
+            made.clear()
+        told = made[key] = (event.id, msgspec.json.encode(event))
+    return told

@@ -206,7 +206,16 @@ async def test_a_header_does_not_bring_a_request_into_a_network(
 
 
 @pytest.mark.parametrize(
-    "texts", [[], ["203.0.113.9/24"], ["everywhere"], ["203.0.113.0/33"], [""], [f"10.0.{n}.0/24" for n in range(51)]]
+    "texts",
+    [
+        [],
+        ["203.0.113.9/24"],
+        ["everywhere"],
+        ["203.0.113.0/33"],
+        ["fe80::1%eth0"],
+        [""],
+        [f"10.0.{n}.0/24" for n in range(51)],
+    ],
 )
 def test_a_bad_network_is_refused(texts: list[str]) -> None:
     with pytest.raises(InvalidRequest) as caught:

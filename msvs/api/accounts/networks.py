@@ -22,7 +22,8 @@ def read_networks(texts: Iterable[str], *, param: str = "allowed_ips") -> list[s
     found: dict[str, None] = {}
     for index, text in enumerate(texts):
         try:
-            network = ip_network(text.strip())
+            # A scope is of one machine's interfaces: no caller has it.
+            network = ip_network(text.strip().replace("%", " "))
         except ValueError:
             raise InvalidRequest(
                 f"'{text[:50]}' is not a network such as 203.0.113.0/24 or 2001:db8::/48.", param=f"{param}[{index}]"

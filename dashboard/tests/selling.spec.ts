@@ -229,7 +229,7 @@ test("approval: asked for in the review, decided by a second person", async ({ p
   const id = /cmp_\w+/.exec(page.url())![0];
   await rest(page, "POST", `/campaigns/${id}/pause`);
   await page.reload();
-  await page.getByRole("link", { name: "Edit" }).click();
+  await page.getByRole("link", { name: "Edit", exact: true }).click();
   await page.getByLabel("What people read").fill("Doors open at 9pm. Reply STOP to opt out.");
   await look(page, "approval-edit");
   await page.getByRole("button", { name: "Save and close" }).click();

@@ -1,11 +1,11 @@
 // What conversions brought: the sums of a time, and a line over its days.
-import { Trans, useLingui } from "@lingui/react/macro";
+import { Plural, useLingui } from "@lingui/react/macro";
 import { lazy, Suspense, useMemo } from "react";
 import { useData } from "@/api/hooks";
 import { graphql } from "@/gql";
 import { Segmented } from "@/ui/fields";
 import { revenueText } from "@/ui/revenue";
-import { Card, Count, Time } from "@/ui/show";
+import { Card, Time, useNumbers } from "@/ui/show";
 import { Skeleton } from "@/ui/states";
 import { intervalOf, linesOf, type Span } from "./span";
 
@@ -58,6 +58,11 @@ interface Sum {
   attributedNet: number;
 }
 
+function Followed({ count, of, sum }: { count: number; of: number; sum: string }) {
+  const followed = useNumbers().whole(count);
+  return <Plural value={of} one={`${followed} of # order follows a message; all together are ${sum}.`} other={`${followed} of # orders follow a message; all together are ${sum}.`} />;
+}
+
 /** A currency each. */
 function Sums({ currencies, from, before, isAsked }: { currencies: readonly Sum[]; from: string; before: string; isAsked: boolean }) {
   const { t, i18n } = useLingui();
@@ -67,9 +72,7 @@ function Sums({ currencies, from, before, isAsked }: { currencies: readonly Sum[
         <Card key={currency} title={isAsked ? t`Revenue in ${currency}` : t`The last 30 days, in ${currency}`}>
           <p className="text-2xl font-semibold tabular">{revenueText(attributedNet, currency, i18n.locale)}</p>
           <p className="text-sm text-muted">
-            <Trans>
-              <Count value={attributed} /> of <Count value={conversions} /> orders follow a message; all together are {revenueText(net, currency, i18n.locale)}.
-            </Trans>
+            <Followed count={attributed} of={conversions} sum={revenueText(net, currency, i18n.locale)} />
           </p>
           {isAsked && (
             <p className="mt-1 text-sm text-muted">

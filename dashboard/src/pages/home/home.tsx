@@ -1,4 +1,4 @@
-import { Trans, useLingui } from "@lingui/react/macro";
+import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, type ReactNode } from "react";
 import { useData } from "@/api/hooks";
@@ -183,7 +183,7 @@ function Figures({ data }: { data: HomeData }) {
     <section aria-label={t`Figures`} className={classes("grid grid-cols-2 gap-4 lg:grid-cols-3", isSeven ? "xl:grid-cols-4" : "xl:grid-cols-6")}>
       <Figure name={t`Messages`} value={compact(now.messages)} now={now.messages} then={then.messages} values={data.now.map(({ messageCount }) => messageCount)} />
       <Figure name={t`Delivered`} value={now.delivered === null ? "–" : percent(now.delivered)} now={now.delivered} then={then.delivered} isBetter="more" values={data.now.map((point) => counted([point], DELIVERED))} />
-      <Figure name={t`Replies`} value={compact(now.replies)} now={now.replies} then={then.replies} isBetter="more" values={data.now.map(({ replies }) => replies)} note={waiting > 0 ? t`${waiting} wait` : undefined} />
+      <Figure name={t`Replies`} value={compact(now.replies)} now={now.replies} then={then.replies} isBetter="more" values={data.now.map(({ replies }) => replies)} note={waiting > 0 ? <Plural value={waiting} one="# waits" other="# wait" /> : undefined} />
       <Figure name={t`Opt-outs`} value={outNow === null ? "–" : percent(outNow)} now={outNow} then={outThen} isBetter="less" values={data.now.map(({ optOuts }) => optOuts)} />
       <Figure name={t`Credits used`} value={compact(now.credits)} now={now.credits} then={then.credits} values={data.now.map(({ credits }) => credits)} />
       {earned !== undefined && <Figure name={t`Revenue`} value={revenueText(earned.attributedNet, earned.currency, i18n.locale)} note={t`Orders: ${whole(earned.attributed)}`} />}

@@ -91,7 +91,7 @@ function RunningRow({ campaign }: { campaign: RunningCampaignFragment }) {
       </div>
       <Share parts={parts} label={campaign.name} />
       <p className="mt-1 text-sm text-muted tabular">
-        {t`${done} of ${all}`} · {stats.recipients === 0 ? "–" : percent(ended / stats.recipients)}
+        {stats.recipients === 0 ? t`Nothing has gone out yet` : `${t`${done} of ${all}`} · ${percent(ended / stats.recipients)}`}
       </p>
     </li>
   );

@@ -251,7 +251,7 @@ async def _refuse_own(ctx: Context, requested_by: str | None, decided_by: str) -
         author = None if key is None else key.created_by
     if author == decided_by:
         raise PermissionDenied(
-            "Another person must decide: you launched or changed this campaign.", code=ErrorCode.APPROVAL_OWN
+            "Another person must decide: you launched or changed it last.", code=ErrorCode.APPROVAL_OWN
         )
 
 

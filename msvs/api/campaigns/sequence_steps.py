@@ -17,7 +17,7 @@ from uuid import UUID
 from msvs.api.campaigns.audiences import write_step
 from msvs.api.campaigns.enrollments import Entry, conclude_left, enter, record_enrollments
 from msvs.api.campaigns.sequence_requests import Otherwise, SequenceStep, StepCondition
-from msvs.api.campaigns.sequence_timing import due_now, is_missed, plan
+from msvs.api.campaigns.sequence_timing import due_now, is_missed, plan, since_of
 from msvs.api.campaigns.sequence_versions import Published, current_version, find_versions
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context, Services
@@ -262,7 +262,8 @@ class _Batch:
             )
             return
         anchor_at = row.anchor_at or definition.anchor_at
-        due = plan(definition, definition.steps[following], contact, since=self.now, anchor_at=anchor_at)
+        step = definition.steps[following]
+        due = plan(definition, step, contact, since=since_of(step, row.due_at, self.now), anchor_at=anchor_at)
         self.after.append(_After(row.id, following, EnrollmentState.ACTIVE, None, *due, None))
 
 

@@ -8,6 +8,8 @@ from msvs.api.campaigns.sequence_requests import Definition, Otherwise, Sequence
 
 HOUR = 60
 DAY = 24 * HOUR
+# With a local hour, so long after a step at any time of the day is the next such hour: no day is left out.
+HALF_A_DAY = 12 * HOUR
 
 WELCOME = Definition(
     steps=[
@@ -18,7 +20,7 @@ WELCOME = Definition(
         SequenceStep(
             key="start",
             body="Hey {firstName|there}, here is the best place to start: {link}",
-            wait_minutes=DAY,
+            wait_minutes=HALF_A_DAY,
             send_at_local="10:00",
             shorten_links=False,
         ),
@@ -37,7 +39,12 @@ CHALLENGE = Definition(
             body="Day 1, {firstName|friend}: write down the one thing that you want to finish this week.",
         ),
         *(
-            SequenceStep(key=f"day_{day}", body=f"Day {day}: {task}", wait_minutes=DAY, send_at_local="09:00")
+            SequenceStep(
+                key=f"day_{day}",
+                body=f"Day {day}: {task}",
+                wait_minutes=HALF_A_DAY if day == 2 else DAY,
+                send_at_local="09:00",
+            )
             for day, task in (
                 (2, "tell one person about your goal."),
                 (3, "do the smallest part of it, in ten minutes."),

@@ -10,6 +10,7 @@ from msvs.api.campaigns.sequence_requests import Definition, SequenceStep
 from msvs.api.text import quiet_hours
 
 # Anchors beyond count as these: with a year of minutes, and the hours of a zone, all stay within the calendar.
+DAY = 24 * 60
 FIRST_ANCHOR, LAST_ANCHOR = datetime(3, 1, 1, tzinfo=UTC), datetime(9997, 1, 1, tzinfo=UTC)
 
 
@@ -38,13 +39,29 @@ def hold_anchor(anchor_at: datetime) -> datetime:
     return min(max(anchor_at, FIRST_ANCHOR), LAST_ANCHOR)
 
 
-def wait_of(step: SequenceStep, since: datetime, anchor_at: datetime | None) -> datetime:
-    """Return when the wait before a step ends, `since` the step before it; at once where its anchor is missing."""
+def wait_of(step: SequenceStep, contact: HasHours, since: datetime, anchor_at: datetime | None) -> datetime:
+    """Return when the wait before a step ends, `since` the step before it; at once where its anchor is missing.
+
+    Before a step with a local hour, whole days are days of the contact's calendar, also where clocks change.
+    """
     if step.anchor_minutes is None:
-        return since + timedelta(minutes=step.wait_minutes)
+        days, minutes = divmod(step.wait_minutes, DAY) if step.send_at_local is not None else (0, step.wait_minutes)
+        if days:
+            since = quiet_hours.days_later(quiet_hours.zones_of(contact.phone, contact.timezone), days, since)
+        return since + timedelta(minutes=minutes)
     if anchor_at is None:
         return since
     return hold_anchor(anchor_at) + timedelta(minutes=step.anchor_minutes)
+
+
+def since_of(step: SequenceStep, due_at: datetime, now: datetime) -> datetime:
+    """Return from when the wait before a step counts, where the step before it was due at a time and is taken now.
+
+    A step with a local hour counts from when that was due: taken a moment late, "a day later, at nine" would come two
+    days later. After a longer delay it counts from now, as others do, so that two messages never come at once.
+    """
+    forgiven = min(MAX_LATE, timedelta(minutes=step.wait_minutes) / 2)
+    return due_at if step.send_at_local is not None and now - due_at <= forgiven else now
 
 
 def hour_of(definition: Definition, step: SequenceStep, contact: HasHours, moment: datetime) -> datetime:
@@ -61,7 +78,7 @@ def plan(
     definition: Definition, step: SequenceStep, contact: HasHours, *, since: datetime, anchor_at: datetime | None
 ) -> Due:
     """Return when a step is due."""
-    wait_until = wait_of(step, since, anchor_at)
+    wait_until = wait_of(step, contact, since, anchor_at)
     return Due(wait_until, hour_of(definition, step, contact, wait_until))
 
 

@@ -124,6 +124,15 @@ def zones_of(phone: str, timezone: str | None) -> tuple[str, ...]:
     return known or ("UTC",)
 
 
+def days_later(zones: Sequence[str], days: int, moment: datetime) -> datetime:
+    """Return the same time of day so many days later, by the zone that is furthest west now."""
+    return (_furthest_west(zones, moment) + timedelta(days=days)).astimezone(UTC)
+
+
+def _furthest_west(zones: Sequence[str], moment: datetime) -> datetime:
+    return min((moment.astimezone(ZoneInfo(zone)) for zone in zones), key=lambda each: each.utcoffset() or timedelta())
+
+
 def next_local_time(zones: Sequence[str], clock: str, moment: datetime) -> datetime:
     """Return when it is next a time of day, such as `10:00`, from a moment on.
 
@@ -135,7 +144,7 @@ def next_local_time(zones: Sequence[str], clock: str, moment: datetime) -> datet
 
 @lru_cache(maxsize=1024)
 def _next_local_time(zones: tuple[str, ...], clock: str, moment: datetime) -> datetime:
-    local = min((moment.astimezone(ZoneInfo(zone)) for zone in zones), key=lambda each: each.utcoffset() or timedelta())
+    local = _furthest_west(zones, moment)
     at = time.fromisoformat(clock)
     for days in (0, 1, 2):
         due_at = datetime.combine(local.date() + timedelta(days=days), at, local.tzinfo).astimezone(UTC)

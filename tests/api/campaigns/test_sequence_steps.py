@@ -185,6 +185,62 @@ async def test_a_step_waits_for_the_local_hour_and_quiet_hours(ctx: Context) -> 
     assert await bodies(tokyo) == ["A"]
 
 
+@pytest.mark.parametrize("late", [timedelta(), timedelta(seconds=2), timedelta(minutes=40)])
+@pytest.mark.parametrize(
+    ("zone", "first", "hours"),
+    [
+        # Over the days on which New York sets its clocks forward and back, and where it sets none.
+        ("America/New_York", datetime(2026, 3, 6, 14, tzinfo=UTC), (14, 14, 13, 13)),
+        ("America/New_York", datetime(2026, 10, 30, 13, tzinfo=UTC), (13, 13, 14, 14)),
+        ("Asia/Tokyo", datetime(2026, 3, 6, tzinfo=UTC), (0, 0, 0, 0)),
+    ],
+)
+async def test_a_step_a_day_later_at_an_hour_comes_each_day(
+    ctx: Context, zone: str, first: datetime, hours: tuple[int, ...], late: timedelta
+) -> None:
+    """Also where workers take each step a moment after it is due, as they do."""
+    days = steps("One", "Two", "Three", "Four", send_at_local="09:00")
+    sequence = await make_sequence(ctx, steps=days)
+    contact = await factories.make_contact(ctx, timezone=zone)
+    await enroll(ctx, sequence, contact)
+    await db.execute("UPDATE sequence_enrollments SET wait_until = $1, due_at = $1", first)
+    for day, hour in enumerate(hours):
+        row = await only(sequence, contact)
+        assert row.due_at == (first + timedelta(days=day)).replace(hour=hour), day
+        await work_at(sequence, row.due_at + late)
+    assert await states(sequence.id) == {"completed": 1}
+
+
+@pytest.mark.parametrize("hour", [7, 10, 20])
+async def test_a_challenge_leaves_no_day_out(ctx: Context, hour: int) -> None:
+    async with unit_of_work():
+        made = await sequences.create_sequence(ctx, CreateSequence(name="T", template=Template.CHALLENGE))
+        sequence = await sequences.publish_sequence(ctx, made.id)
+    contact = await factories.make_contact(ctx, timezone="Europe/Lisbon")
+    await enroll(ctx, sequence, contact)
+    entered = datetime(2026, 1, 5, hour, tzinfo=UTC)
+    await db.execute("UPDATE sequence_enrollments SET wait_until = $1, due_at = $1", entered)
+    seen = []
+    while (row := await only(sequence, contact)).state == "active":
+        if not seen or row.step > len(seen) - 1:
+            seen.append(row.due_at.day)
+        await work_at(sequence, row.due_at + timedelta(seconds=1))
+    assert seen == [5, 6, 7, 8, 9]
+
+
+async def test_after_a_long_delay_a_step_keeps_its_distance(ctx: Context) -> None:
+    morning = [SequenceStep(key="a", body="A"), SequenceStep(key="b", body="B", wait_minutes=60, send_at_local="12:00")]
+    sequence = await make_sequence(ctx, steps=morning)
+    contact = await factories.make_contact(ctx, timezone="Asia/Tokyo")
+    await enroll(ctx, sequence, contact)
+    due = datetime(2026, 3, 6, 1, 30, tzinfo=UTC)
+    await db.execute("UPDATE sequence_enrollments SET wait_until = $1, due_at = $1", due)
+    await work_at(sequence, due + timedelta(minutes=40))
+    row = await only(sequence, contact)
+    assert row.wait_until == due + timedelta(minutes=100), "an hour after it was taken"
+    assert row.due_at == datetime(2026, 3, 7, 3, tzinfo=UTC), "noon of the next day"
+
+
 async def test_conditions_decide_on_a_step(ctx: Context) -> None:
     vips = await factories.make_list(ctx)
     tier: Any = {"field": "attributes.tier", "op": "eq", "value": "vip"}

@@ -134,6 +134,12 @@ def _existing(value: Any) -> Any:
 
 
 @schemathesis.hook
+def filter_case(context: HookContext, case: Case) -> bool:
+    """Whether a case is tried: null and an empty list stand for no body, as clients of some languages send them."""
+    return not (case.body is None or case.body == [])
+
+
+@schemathesis.hook
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
     """Name resources and numbers that exist, and never use an idempotency key twice."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:

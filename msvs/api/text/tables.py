@@ -51,6 +51,12 @@ _OTHERS = (
     (b"%PDF-", "a PDF document"),
     (b"{\\rtf", "a text document"),
 )
+# The same of texts, behind a mark and blanks.
+_OTHER_TEXTS = (
+    (re.compile(rb"<(?:!doctype|html|\?xml|head|meta|table|div)\b", re.IGNORECASE), "a web page or XML"),
+    (re.compile(rb"(?:\[\s*)?\{\s*\""), "JSON"),
+    (re.compile(rb"BEGIN:VCARD\b", re.IGNORECASE), "a file of contact cards (vCard)"),
+)
 _LEGACY = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
     *("mac_roman", "cp850", "koi8_r", "cp866", "cp932", "gb18030", "big5", "cp949", "euc_jp"),
@@ -217,8 +223,9 @@ def _unpack(data: BinaryIO) -> BinaryIO:
         start = data.read(512)
         data.seek(0)
     other = next((name for magic, name in _OTHERS if start.startswith(magic)), None)
-    if other is None and re.match(rb"\s*<(?:!doctype|html|\?xml)", start.removeprefix(codecs.BOM_UTF8), re.IGNORECASE):
-        other = "a web page or XML"
+    if other is None:
+        text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+        other = next((name for is_one, name in _OTHER_TEXTS if is_one.match(text)), None)
     if other is not None:
         raise _refused(f"The file is {other}, not a table as text: save it as CSV.")
     return data

@@ -188,6 +188,11 @@ def test_a_column_is_chosen_by_name_or_number() -> None:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "an Excel workbook"),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"\xef\xbb\xbf <!DOCTYPE html><html>", "a web page or XML"),
+        (b'<?xml version="1.0"?>', "a web page or XML"),
+        (b"<table border=1><tr><td>Phone", "a web page or XML"),
+        (b'[{"phone": "+12125550100"}]', "JSON"),
+        (b'\n{"contacts": []}', "JSON"),
+        (b"BEGIN:VCARD\r\nVERSION:3.0", "a file of contact cards (vCard)"),
     ],
 )
 def test_a_binary_file_is_reported(data: bytes, what: str) -> None:

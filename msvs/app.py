@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -62,6 +62,7 @@ from msvs.rest_compat.openapi import openapi_routes
 from msvs.rest_compat.router import rest_routes
 from msvs.rest_compat.transfers import transfer_routes
 from msvs.settings import Settings, SettingsError
+from msvs.shared_clock import SharedClock
 from msvs.tracing import Tracing
 from msvs.twilio_compat.router import twilio_routes
 
@@ -208,6 +209,7 @@ async def _lifespan(app: Starlette, settings: Settings, parts: Parts) -> AsyncIt
             check=secret_keys.connection_check(services.keyring),
             slow_ms=settings.slow_query_ms,
         ),
+        _following(services),
         _watching(app, settings, services),
         services.keep(Reads).following(
             settings.replica_urls,
@@ -232,6 +234,11 @@ async def _lifespan(app: Starlette, settings: Settings, parts: Parts) -> AsyncIt
             await parts.readiness.close()
             if parts.tracing is not None:
                 await asyncio.to_thread(parts.tracing.close)
+
+
+def _following(services: Services) -> AbstractAsyncContextManager[None]:
+    """Keep the clock of the process to PostgreSQL's, where it was given no other."""
+    return services.clock.following() if isinstance(services.clock, SharedClock) else nullcontext()
 
 
 @asynccontextmanager

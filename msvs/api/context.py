@@ -15,6 +15,7 @@ from msvs.api.crypto import Keyring
 from msvs.models import Role
 from msvs.packs import Billing
 from msvs.settings import HOST_AT_ONCE, HOST_RATE, IMPORT_BYTES, LINK_DAYS, PRODUCTION_URL, Settings
+from msvs.shared_clock import SharedClock
 
 T = TypeVar("T")
 
@@ -156,6 +157,7 @@ class Services:
             settings.import_bytes,
             link_domain=settings.link_domain,
             link_days=settings.link_days,
+            clock=SharedClock(),
         )
 
 

@@ -75,6 +75,7 @@ UNSAID_OF = {
             r"|ab_test\.variants(?:\[\d+\])?: (?:Give a share for each |The shares of the |Variants \w and )"
         ).match,
     ),
+    "/v1/campaigns/{id}/launch": re.compile("preflight: max_drift needs a preflight").match,
     "/v1/campaigns/{id}/test": re.compile(r"variant: (?:The campaign has no variants|variant must be one of )").match,
     **dict.fromkeys(
         ("/v1/sequences", "/v1/sequences/{id}", "/v1/sequences/{id}/publish"),

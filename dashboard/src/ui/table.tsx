@@ -111,7 +111,7 @@ function DrawnRow<Row>({ id, index, row, columns, isActive, isChosen, hasBox, is
         </td>
       )}
       {columns.map((column) => (
-        <td key={column.id} className={classes("border-b border-line px-4 align-middle max-sm:px-3 max-sm:[&_time]:whitespace-normal", padding, column.isNumber && "text-right tabular", column.className)}>
+        <td key={column.id} className={classes("border-b border-line px-4 align-middle max-sm:px-3 max-[359px]:px-2 max-sm:[&_time]:whitespace-normal", padding, column.isNumber && "text-right tabular", column.className)}>
           {column.cell(row)}
         </td>
       ))}
@@ -307,7 +307,7 @@ export function DataTable<Row>(props: TableProps<Row>) {
                 {group.headers.map((header) => {
                   const column = byId.get(header.column.id)!;
                   return (
-                    <th key={header.id} scope="col" className={classes("border-b border-line bg-sunken px-4 py-2.5 text-sm font-medium whitespace-nowrap text-muted max-sm:px-3", column.isNumber && "text-right", column.className)}>
+                    <th key={header.id} scope="col" className={classes("border-b border-line bg-sunken px-4 py-2.5 text-sm font-medium whitespace-nowrap text-muted max-sm:px-3 max-[359px]:px-2", column.isNumber && "text-right", column.className)}>
                       {column.header}
                     </th>
                   );

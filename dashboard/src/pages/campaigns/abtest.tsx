@@ -96,7 +96,7 @@ function Table({ test, id, canChoose, onChosen }: { test: Test; id: string; canC
   const textOf = useProblemText();
   const choose = useChange(Choose);
   const names: Record<Test["metric"], string> = { DELIVERY: t`Delivered`, CLICK: t`Clicked`, REPLY: t`Replied`, CONVERSION: t`People who bought` };
-  const cell = "border-t border-line px-4 py-2.5 text-right";
+  const cell = "border-t border-line px-4 py-2.5 text-right max-sm:px-2";
   const pick = async (variant: string) => {
     const { problem } = await choose.run({ id, variant });
     toast(problem === null ? { text: t`Variant ${variant} goes to the rest.` } : { text: textOf(problem), tone: "danger" });
@@ -110,15 +110,15 @@ function Table({ test, id, canChoose, onChosen }: { test: Test; id: string; canC
             <th scope="col" className="py-2 pr-4 font-medium">{t`Variant`}</th>
             <th scope="col" className="px-4 py-2 text-right font-medium">{t`In the test`}</th>
             <th scope="col" className="px-4 py-2 text-right font-medium">{names[test.metric]}</th>
-            <th scope="col" className="px-4 py-2 text-right font-medium">{t`Recipients`}</th>
-            <th scope="col" className="px-4 py-2 text-right font-medium">{t`Credits`}</th>
+            <th scope="col" className="px-4 py-2 text-right font-medium max-sm:hidden">{t`Recipients`}</th>
+            <th scope="col" className="px-4 py-2 text-right font-medium max-sm:hidden">{t`Credits`}</th>
             {canChoose && membership?.role !== "READ_ONLY" && <th scope="col" className="py-2 pl-4 font-medium">{t`Winner`}</th>}
           </tr>
         </thead>
         <tbody>
           {test.variants.map(({ variant, body, from, stats, test: tested, sample }) => (
             <tr key={variant} data-variant={variant}>
-              <th scope="row" className="border-t border-line py-2.5 pr-4 font-normal">
+              <th scope="row" className="border-t border-line py-2.5 pr-4 font-normal max-sm:pr-2">
                 <span className="flex flex-wrap items-center gap-2">
                   <span className="font-medium">{variant}</span>
                   {test.winner === variant ? <Badge tone="good">{t`Winner`}</Badge> : test.winner == null && test.significance.significant && test.leader === variant && <Badge tone="info">{t`Leads`}</Badge>}
@@ -128,11 +128,11 @@ function Table({ test, id, canChoose, onChosen }: { test: Test; id: string; canC
               </th>
               <td className={cell}><Count value={tested.recipients} /></td>
               <td className={cell}>{sample.messages === 0 ? "–" : `${percent(sample.rate)} (${sample.successes}/${sample.messages})`}</td>
-              <td className={cell}><Count value={stats.recipients} /></td>
-              <td className={cell}><Count value={stats.creditsUsed} /></td>
+              <td className={`${cell} max-sm:hidden`}><Count value={stats.recipients} /></td>
+              <td className={`${cell} max-sm:hidden`}><Count value={stats.creditsUsed} /></td>
               {canChoose && membership?.role !== "READ_ONLY" && (
-                <td className="border-t border-line py-2.5 pl-4">
-                  <Button size="small" isPending={choose.isRunning} onPress={() => pick(variant)}>{t`Send ${variant} to the rest`}</Button>
+                <td className="border-t border-line py-2.5 pl-4 max-sm:pl-2">
+                  <Button size="small" className="max-sm:whitespace-normal!" isPending={choose.isRunning} onPress={() => pick(variant)}>{t`Send ${variant} to the rest`}</Button>
                 </td>
               )}
             </tr>

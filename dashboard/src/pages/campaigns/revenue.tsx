@@ -1,6 +1,6 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
-import { Card, Count, useNumbers } from "@/ui/show";
+import { Card, Count, Facts, useNumbers } from "@/ui/show";
 import { revenueText } from "@/ui/revenue";
 import type { Campaign } from "./campaign";
 
@@ -12,7 +12,16 @@ export function RevenueCard({ campaign: { id, stats } }: { campaign: Campaign })
   const shown = (amount: number, currency: string) => revenueText(amount, currency, i18n.locale);
   return (
     <Card title={t`Revenue`} tools={<Link to="/conversions" search={{ campaign: id }} className="text-sm">{t`Conversions`}</Link>}>
-      <div className="overflow-x-auto" tabIndex={0} role="region" aria-label={t`Revenue`}>
+      {/* On a phone a table of four columns would be cut. */}
+      <div className="space-y-3 sm:hidden">
+        {stats.revenue.map(({ currency, conversions, net, refunded, perRecipient }) => (
+          <div key={currency}>
+            <p className="text-xl font-semibold tabular">{shown(net, currency)}</p>
+            <Facts items={[[t`Conversions`, <Count key="c" value={conversions} />], [t`Refunded`, shown(refunded, currency)], [t`Per recipient`, shown(perRecipient, currency)]]} />
+          </div>
+        ))}
+      </div>
+      <div className="overflow-x-auto max-sm:hidden" tabIndex={0} role="region" aria-label={t`Revenue`}>
         <table className="w-full text-left">
           <thead className="text-sm text-muted">
             <tr>

@@ -175,7 +175,7 @@ function Note({ problem, onRetry }: { problem: Problem; onRetry: () => void }) {
   return (
     <div role="alert" className="mb-4 flex flex-wrap items-center justify-between gap-3 rounded-xl bg-warn-soft px-4 py-2 text-sm text-warn">
       <span className="min-w-0 break-words">
-        {textOf(problem)} {problem.requestId !== undefined && <CopyId id={problem.requestId} />}
+        {textOf(problem)} {problem.kind === "rate" && <Countdown key={problem.requestId} seconds={problem.retryAfter ?? 5} onEnd={onRetry} />} {problem.requestId !== undefined && <CopyId id={problem.requestId} />}
       </span>
       <Button size="small" icon="refresh" onPress={() => retryAll(onRetry)}>{t`Try again`}</Button>
     </div>

@@ -2,7 +2,7 @@
 import { useLingui } from "@lingui/react/macro";
 import { columnVisibilityFeature, createColumnHelper, tableFeatures, useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from "react";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from "react";
 import { Button as AriaButton, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 import { Button } from "./button";
 import { classes } from "./classes";
@@ -139,17 +139,25 @@ function Body<Row>({ rows, rowKey, columns, selected, onSelect, onOpen, hasMore,
   const body = useRef<HTMLTableSectionElement>(null);
   const [active, setActive] = useState(0);
   const [isMoving, setMoving] = useState(false);
+  const guess = isDense ? ROW_PX.dense : ROW_PX.comfortable;
+  const [rowPx, setRowPx] = useState<number>(guess);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller,
-    estimateSize: () => (isDense ? ROW_PX.dense : ROW_PX.comfortable),
+    estimateSize: () => rowPx,
     overscan: OVERSCAN,
     enabled: isVirtual,
   });
-  useEffect(() => virtual.measure(), [isDense, virtual]);
+  useEffect(() => virtual.measure(), [rowPx, virtual]);
   const items = isVirtual ? virtual.getVirtualItems() : rows.map((_row, index) => ({ index, start: 0, end: 0 }));
   const above = isVirtual ? (items[0]?.start ?? 0) : 0;
   const below = isVirtual ? virtual.getTotalSize() - (items.at(-1)?.end ?? 0) : 0;
+  const isDrawn = isVirtual && items.length > 0;
+  // Rows of two lines are higher than those of one: what stands for the rows that are not drawn is as high as they would be.
+  useLayoutEffect(() => {
+    const drawn = [...(body.current?.querySelectorAll("tr[data-row]") ?? [])].map((row) => row.getBoundingClientRect().height);
+    if (isDrawn && drawn.length > 0) setRowPx(Math.round(drawn.reduce((sum, height) => sum + height, 0) / drawn.length) || guess);
+  }, [isDrawn, guess, columns.length]);
   const lastSeen = items.at(-1)?.index ?? 0;
   useEffect(() => {
     if (hasMore && !isLoading && isVirtual && lastSeen >= rows.length - 10) onMore?.();

@@ -68,6 +68,28 @@ test("what one browser does, the other sees without a press", async ({ page, bro
   await other.context().close();
 });
 
+test("a reply that comes before the socket has begun is shown, too", async ({ page }) => {
+  await logIn(page);
+  const list = await makeList(page, `Early ${Date.now()}`, 1);
+  const [contact] = (await rest(page, "GET", `/lists/${list}/contacts`))["data"] as { phone: string }[];
+  // For its first seconds the page finds no socket.
+  await page.addInitScript(() => {
+    const until = Date.now() + 5000;
+    window.WebSocket = class extends window.WebSocket {
+      constructor(url: string | URL, protocols?: string | string[]) {
+        super(Date.now() < until ? `${String(url)}-not-yet` : url, protocols);
+      }
+    };
+  });
+  await page.goto("/dashboard/inbox");
+  const threads = page.getByRole("region", { name: "Threads" });
+  await expect(threads).toBeVisible();
+  await expect(threads.getByRole("status", { name: "Loading" })).toHaveCount(0);
+  const words = `Is there a replay? ${Date.now()}`;
+  await rest(page, "POST", "/test/inbound", { from: contact!.phone, body: words });
+  await expect(threads).toContainText(words);
+});
+
 test("an API process that is killed in mid-campaign: the page reconnects, and nothing was missed", async ({ page, browser, baseURL }) => {
   test.setTimeout(240_000);
   await logIn(page);

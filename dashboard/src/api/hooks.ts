@@ -4,7 +4,7 @@ import { createContext, useCallback, useContext, useEffect, useMemo, useState } 
 import { useClient, useQuery, useSubscription, type UseQueryArgs } from "urql";
 import { pipe, subscribe } from "wonka";
 import type { Connection } from "./client";
-import { RECONNECTED } from "./live";
+import { RECONNECTED, useLiveState } from "./live";
 import { problemOf, problemOfResult, type Problem } from "./problems";
 import { useTrouble } from "./troubles";
 
@@ -105,6 +105,19 @@ export function useLive<Data, Variables extends AnyVariables>(
     return data;
   });
   return result.data;
+}
+
+// The service has a subscription's place by then.
+const SUBSCRIBED_MS = 1000;
+
+/** Read once more when the socket has begun: nothing else tells what came between the first read and that. */
+export function useCaughtUp(retry: () => void) {
+  const state = useLiveState(useConnection().live);
+  useEffect(() => {
+    if (state !== "live") return undefined;
+    const timer = setTimeout(retry, SUBSCRIBED_MS);
+    return () => clearTimeout(timer);
+  }, [state, retry]);
 }
 
 /** Return what reads once from the service, and not from what is kept; undefined where it does not answer. */

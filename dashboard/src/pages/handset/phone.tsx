@@ -1,7 +1,7 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef } from "react";
-import { newKey, useChange, useData, useFeed, useLive } from "@/api/hooks";
+import { useCaughtUp, newKey, useChange, useData, useFeed, useLive } from "@/api/hooks";
 import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import type { HandsetEntryFragment } from "@/gql/graphql";
@@ -89,6 +89,7 @@ export function Phone({ phone, onChange }: { phone: string; onChange: () => void
   const soon = useSoon(readAgain);
   useLive(Events, { types: [...HEARD] }, { onItem: soon });
   useLive(Replies, {}, { onItem: soon });
+  useCaughtUp(feed.retry);
   const scroller = useRef<HTMLDivElement>(null);
   const newest = feed.rows?.[0] === undefined ? "" : idOf(feed.rows[0]);
   useEffect(() => void scroller.current?.scrollTo({ top: scroller.current.scrollHeight }), [newest]);

@@ -1,7 +1,7 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { useChange, useData, useFeed, useLive } from "@/api/hooks";
+import { useCaughtUp, useChange, useData, useFeed, useLive } from "@/api/hooks";
 import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import { useSettled } from "@/settled";
@@ -98,6 +98,7 @@ export function InboxPage() {
   const feed = useFeed(ThreadList, { ...(q === undefined ? {} : { q }), ...conditions(view, user.id) } as never, ({ inboxThreads }) => inboxThreads, { pause: isFlagged });
   const { data: team } = useData(InboxMembers, {});
   const live = useLive(NewReplies, {});
+  useCaughtUp(feed.retry);
   const markRead = useChange(MarkRead);
   const markUnread = useChange(MarkUnread);
   const isReader = membership?.role === "READ_ONLY";

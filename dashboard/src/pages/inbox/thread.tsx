@@ -1,7 +1,7 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
-import { useChange, useData, useFeed } from "@/api/hooks";
+import { useCaughtUp, useChange, useData, useFeed } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { ThreadEntryFragment } from "@/gql/graphql";
@@ -91,6 +91,7 @@ export function ThreadPane({ id, members, isReader, onBack, onAbout, onMark, isM
   const textOf = useProblemText();
   const head = useData(HeadData, { id });
   const feed = useFeed(Entries, { contactId: id } as never, ({ threadMessages }) => threadMessages);
+  useCaughtUp(feed.retry);
   const answer = useChange(Answer);
   const assign = useChange(Assign);
   const [pending, setPending] = useState<readonly Pending[]>([]);

@@ -1343,8 +1343,7 @@ class MessageView(Protocol):
 
 def shown_warnings(kept: Sequence[KeptWarning] | None) -> list[SendWarning]:
     """Return the shape of the warnings that a row keeps."""
-    # One by one: what msgspec knows of a struct it remembers, what of a list of them it does not.
-    return [msgspec.convert(each, SendWarning) for each in kept] if kept else []
+    return [SendWarning(code=each["code"], message=each["message"], param=each.get("param")) for each in kept or ()]
 
 
 ORIGINS: Mapping[str, MessageOrigin] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NotRequired, TypeAlias, TypedDict
 
 from tortoise import fields
 from tortoise.models import Model
@@ -13,8 +13,14 @@ from msvs.models.moments import DatetimeField
 
 # What a value of metadata may be; it is returned as it was given.
 MetadataValue: TypeAlias = str | int | float | bool | None
-# A warning about a message or campaign as it is kept: `code`, `message` and `param`.
-KeptWarning: TypeAlias = dict[str, str | None]
+
+
+class KeptWarning(TypedDict):
+    """A warning about a message or campaign as it is kept."""
+
+    code: str
+    message: str
+    param: NotRequired[str | None]
 
 
 class MessageStatus(StrEnum):

@@ -38,4 +38,4 @@ def message_warnings(
 
 def kept(warnings: Iterable[BodyWarning]) -> list[KeptWarning]:
     """Return warnings as rows keep them."""
-    return [each._asdict() for each in warnings]
+    return [{"code": code, "message": message, "param": param} for code, message, param in warnings]

@@ -2,7 +2,7 @@
 // They are kept where MSVS_SHOTS names a folder: MSVS_SHOTS=/tmp/shots make dashboard-test ARGS=pictures
 import { mkdirSync, writeFileSync } from "node:fs";
 import { expect, test, type Page, type Route } from "@playwright/test";
-import { atEachSize, demo, logIn, makeList, operatorPassword, rest, violationsOf } from "./steps";
+import { atEachSize, demo, logIn, makeList, OF_SHELL, operatorPassword, rest, violationsOf } from "./steps";
 
 const FOLDER = process.env["MSVS_SHOTS"];
 const LCP_MS = 1500;
@@ -25,6 +25,13 @@ const cutTables = (page: Page): Promise<string[]> =>
       .filter(({ over, isSeen, room }) => isSeen && room > 1 && over > 1)
       .map(({ name, over }) => `${name} is cut by ${over} px`),
   );
+
+/** Return how many px a page goes on below what it holds: what is hidden in a part that scrolls makes it longer unless it is placed there. */
+const blankBelow = (page: Page): Promise<number> =>
+  page.evaluate(() => {
+    const { scrollHeight, clientHeight } = document.documentElement;
+    return Math.floor(scrollHeight - Math.max(clientHeight, document.getElementById("root")!.getBoundingClientRect().bottom + scrollY));
+  });
 
 /** The widths and themes of an album; all where left out. */
 interface Seen {
@@ -81,6 +88,8 @@ class Album {
       for (const cut of await cutTables(page)) this.tell(`${name} at ${width}: ${cut}`);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (overflow > 0) this.tell(`${name} is ${overflow} px wider than ${width}`);
+      const blank = await blankBelow(page);
+      if (blank > 0) this.tell(`${name} at ${width} goes on ${blank} px below what it holds`);
       for (const each of await violationsOf(page, scheme === "dark")) this.tell(`${name} at ${width}, ${scheme}: ${each}`);
     }, this.seen.widths, this.seen.schemes);
   }
@@ -257,7 +266,6 @@ const STATES: Record<string, (route: Route) => Promise<void>> = {
   offline: (route) => route.abort(),
   ended: refusal({ code: "session_invalid", type: "authentication_error" }),
 };
-const OF_SHELL = /^dashboard\/(?:SessionViewer|Shell|ShellNotifications)-/;
 
 test("pictures of the states of pages", async ({ page }) => {
   test.setTimeout(1_200_000);

@@ -1,10 +1,8 @@
 // Every page in each of its states, forced by what the service is made to answer; axe on each state.
 import { AxeBuilder } from "@axe-core/playwright";
 import { expect, test, type Page, type Route } from "@playwright/test";
-import { logIn, makeList, rest, signUp } from "./steps";
+import { logIn, makeList, OF_SHELL, rest, signUp } from "./steps";
 
-// What the shell asks, which a state of a page leaves as it is.
-const OF_SHELL = /^dashboard\/(?:SessionViewer|Shell|ShellClock|ShellNotifications)-/;
 const REQUEST = "req_01K0PAGE0F8TATES0F0RCED00";
 
 interface Place {

@@ -78,6 +78,9 @@ export async function linkOf(page: Page, recipient: string, path: string): Promi
   return link!;
 }
 
+/** What the shell asks, which a forced state of a page leaves as it is. */
+export const OF_SHELL = /^dashboard\/(?:SessionViewer|Shell|ShellClock|ShellNotifications)-/;
+
 const AXE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
 /** Hold that the composer's campaign goes out at any hour: with quiet hours, it would at some hours of the day alone. */

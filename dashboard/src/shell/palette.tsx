@@ -137,7 +137,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               }}
             />
           </div>
-          <ul id={id} role="listbox" aria-label={t`Results`} ref={list} className="max-h-[50dvh] overflow-y-auto p-1">
+          <ul id={id} role="listbox" aria-label={t`Results`} ref={list} className="relative max-h-[50dvh] overflow-y-auto p-1">
             {hits.map(({ key, icon, name, more, act }, index) => (
               <li
                 key={key}

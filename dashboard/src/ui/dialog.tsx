@@ -40,7 +40,7 @@ export function Dialog({ isOpen, onClose, title, children, actions, isDrawer = f
             </Heading>
             <Button look="quiet" size="icon" icon="close" aria-label={t`Close`} onPress={onClose} className="-mr-2" />
           </header>
-          <div className="min-h-0 flex-1 overflow-y-auto px-5 pb-5 sm:px-6" tabIndex={-1}>
+          <div className="relative min-h-0 flex-1 overflow-y-auto px-5 pb-5 sm:px-6" tabIndex={-1}>
             {children}
           </div>
           {actions !== undefined && <footer className="flex flex-wrap justify-end gap-2 border-t border-line px-5 py-3 sm:px-6">{actions}</footer>}

@@ -137,7 +137,7 @@ interface TickProps {
 
 export function Checkbox({ children, hint, ...rest }: TickProps) {
   return (
-    <AriaCheckbox {...rest} className="group flex items-start gap-3 data-[disabled]:opacity-55">
+    <AriaCheckbox {...rest} className="group relative flex items-start gap-3 data-[disabled]:opacity-55">
       <span className="mt-0.5 flex size-5 shrink-0 items-center justify-center rounded border border-line-strong bg-surface text-on-brand group-data-[focus-visible]:outline-2 group-data-[focus-visible]:outline-offset-2 group-data-[focus-visible]:outline-brand group-data-[selected]:border-brand group-data-[selected]:bg-brand">
         <Icon name="check" className="size-3.5 opacity-0 group-data-[selected]:opacity-100" />
       </span>
@@ -151,7 +151,7 @@ export function Checkbox({ children, hint, ...rest }: TickProps) {
 
 export function Switch({ children, hint, ...rest }: TickProps) {
   return (
-    <AriaSwitch {...rest} className="group flex items-start gap-3 data-[disabled]:opacity-55">
+    <AriaSwitch {...rest} className="group relative flex items-start gap-3 data-[disabled]:opacity-55">
       <span className="mt-0.5 flex h-5 w-9 shrink-0 rounded-full bg-line-strong p-0.5 transition-colors group-data-[focus-visible]:outline-2 group-data-[focus-visible]:outline-offset-2 group-data-[focus-visible]:outline-brand group-data-[selected]:bg-brand">
         <span className="size-4 rounded-full bg-surface transition-transform group-data-[selected]:translate-x-4" />
       </span>

@@ -22,7 +22,7 @@ export function Segmented<Value extends string>({ label, choices, value, onChang
             value={each.value}
             className={({ isSelected, isFocusVisible }) =>
               classes(
-                "cursor-pointer rounded-md px-3 py-1 text-sm",
+                "relative cursor-pointer rounded-md px-3 py-1 text-sm",
                 isSelected ? "bg-raised font-medium text-text shadow-card ring-1 ring-line-strong/40" : "text-muted hover:text-text",
                 isFocusVisible && "outline-2 outline-brand",
               )

@@ -63,7 +63,7 @@ export function AudienceCard({ draft, onChange }: { draft: Draft; onChange: (cha
                 <fieldset>
                   <legend className="mb-2 text-sm font-medium">{t`Lists`}</legend>
                   {lists.length > SEARCHED_ABOVE && <Field label={t`Find a list`} value={wanted} onChange={setWanted} className="mb-3 max-w-sm" />}
-                  <div className="grid max-h-72 gap-2 overflow-y-auto p-0.5 sm:grid-cols-2">
+                  <div className="relative grid max-h-72 gap-2 overflow-y-auto p-0.5 sm:grid-cols-2">
                     {shown.map(({ id, name, contactCount }) => (
                       <Checkbox key={id} isSelected={draft.listIds.includes(id)} onChange={(isIn) => toggle(id, isIn)}>
                         {name} <span className="text-muted">· <Count value={contactCount} /></span>

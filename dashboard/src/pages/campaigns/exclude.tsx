@@ -57,7 +57,7 @@ function Choose({ draft, onChange, own }: Props) {
               .map(({ kind, label, nodes }) => (
                 <fieldset key={kind}>
                   <legend className="mb-2 text-sm font-medium">{label}</legend>
-                  <div className="grid max-h-48 gap-2 overflow-y-auto p-0.5 sm:grid-cols-2">
+                  <div className="relative grid max-h-48 gap-2 overflow-y-auto p-0.5 sm:grid-cols-2">
                     {nodes.map(({ id, name }) => (
                       <Checkbox key={id} isSelected={draft.exclude[kind].includes(id)} onChange={(isOut) => toggle(kind, id, isOut)}>
                         {name}

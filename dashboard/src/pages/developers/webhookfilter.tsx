@@ -40,7 +40,7 @@ export function FilterFields({ draft, onChange, error, metadataError }: Props) {
           return nodes.length === 0 ? null : (
             <fieldset>
               <legend className="mb-2 text-sm font-medium">{t`Campaigns`}</legend>
-              <div className="grid max-h-48 gap-2 overflow-y-auto p-0.5">
+              <div className="relative grid max-h-48 gap-2 overflow-y-auto p-0.5">
                 {nodes.map(({ id, name }) => (
                   <Checkbox key={id} isSelected={campaignIds.includes(id)} onChange={(isIn) => toggle(id, isIn)}>
                     <span className="wrap-anywhere">{name}</span>

@@ -48,7 +48,7 @@ export function HandsetPage() {
     <>
       <div className={classes(phone !== undefined && "max-lg:sr-only")}>{head}</div>
       <div className="grid grid-cols-1 gap-4 lg:h-[calc(100dvh-14.5rem)] lg:min-h-[32rem] lg:grid-cols-[20rem_minmax(0,1fr)]">
-        <section aria-label={t`Phones`} className={classes("min-h-0 min-w-0 flex-col overflow-y-auto rounded-2xl border border-line bg-surface lg:flex", phone === undefined ? "flex" : "hidden")}>
+        <section aria-label={t`Phones`} className={classes("relative min-h-0 min-w-0 flex-col overflow-y-auto rounded-2xl border border-line bg-surface lg:flex", phone === undefined ? "flex" : "hidden")}>
           <OpenPhone />
           <States of={list} loading={<div className="p-3"><Loading /></div>}>
             {({ handsets, sandboxNumbers }) => (

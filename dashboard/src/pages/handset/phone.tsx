@@ -113,7 +113,7 @@ export function Phone({ phone, onChange }: { phone: string; onChange: () => void
       <States of={owner} loading={<div className="p-4"><Loading rows={3} /></div>}>
         {({ handset }) => (
           <>
-            <div ref={scroller} role="log" aria-label={t`Messages of the phone`} tabIndex={0} className="min-h-0 flex-1 overflow-y-auto p-4 outline-offset-[-2px]">
+            <div ref={scroller} role="log" aria-label={t`Messages of the phone`} tabIndex={0} className="relative min-h-0 flex-1 overflow-y-auto p-4 outline-offset-[-2px]">
               <div className="mx-auto flex max-w-xl flex-col gap-3">
                 {feed.rows === undefined ? (
                   feed.problem !== null ? <ProblemState problem={feed.problem} onRetry={feed.retry} /> : <Loading />

@@ -46,7 +46,7 @@ export function About({ id, members, isReader, onBack }: { id: string; members: 
   const optOut = useChange(OptOut);
   const [isAsked, setAsked] = useState(false);
   return (
-    <section aria-label={t`About the contact`} className="h-full overflow-y-auto rounded-2xl border border-line bg-surface p-4">
+    <section aria-label={t`About the contact`} className="relative h-full overflow-y-auto rounded-2xl border border-line bg-surface p-4">
       <Button size="small" look="quiet" icon="left" className="mb-3 -ml-2 xl:hidden" onPress={onBack}>
         {t`Back to the thread`}
       </Button>

@@ -169,7 +169,7 @@ export function InboxPage() {
               <Field label={t`Search threads`} value={typed} onChange={setTyped} type="search" className="mb-2" placeholder={t`Text, name or phone`} isDisabled={isFlagged} />
               <Segmented label={t`Which threads`} hideLabel choices={choices} value={view ?? ""} onChange={(next) => go({ view: next === "" ? undefined : next })} />
             </div>
-            <div className="min-h-0 flex-1 overflow-y-auto">
+            <div className="relative min-h-0 flex-1 overflow-y-auto">
               {isFlagged ? (
                 <Flagged current={id} isReader={isReader} />
               ) : feed.problem !== null && feed.rows === undefined ? (

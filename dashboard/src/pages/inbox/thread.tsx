@@ -155,7 +155,7 @@ export function ThreadPane({ id, members, isReader, onBack, onAbout, onMark, isM
                   </>
                 )}
               </header>
-              <div ref={scroller} role="log" aria-label={t`Messages of the thread`} tabIndex={0} className="min-h-0 flex-1 space-y-3 overflow-y-auto p-4 outline-offset-[-2px]">
+              <div ref={scroller} role="log" aria-label={t`Messages of the thread`} tabIndex={0} className="relative min-h-0 flex-1 space-y-3 overflow-y-auto p-4 outline-offset-[-2px]">
                 {feed.rows === undefined ? (
                   feed.problem !== null ? (
                     <ProblemState problem={feed.problem} onRetry={feed.retry} />

@@ -126,7 +126,7 @@ function EntryCard({ draft, told, onChange, lists, keywords }: Props & { lists: 
           return shown.length === 0 ? null : (
             <fieldset key={kind}>
               <legend className="mb-2 text-sm font-medium">{label}</legend>
-              <div className="grid max-h-48 gap-2 overflow-y-auto p-0.5">
+              <div className="relative grid max-h-48 gap-2 overflow-y-auto p-0.5">
                 {shown.map(({ id, name }) => (
                   <Checkbox key={id} isSelected={draft[kind].includes(id)} onChange={(isIn) => toggle(kind, id, isIn)}>
                     <span className="wrap-anywhere">{name}</span>

@@ -112,7 +112,7 @@ function List({ regions, blocked, enabled, onChange, error, isOff }: Props & { r
       {found.length === 0 ? (
         <p className="rounded-lg border border-line px-4 py-6 text-center text-sm text-muted">{t`No country matches.`}</p>
       ) : (
-        <div role="region" aria-label={t`Countries`} tabIndex={0} className="max-h-96 overflow-y-auto rounded-lg border border-line">
+        <div role="region" aria-label={t`Countries`} tabIndex={0} className="relative max-h-96 overflow-y-auto rounded-lg border border-line">
           <ul className="divide-y divide-line">
             {found.map(({ region, name }) => (
               <li key={region.code} className="px-4 py-2.5">

@@ -287,7 +287,19 @@ function useColumns(): TableColumn<LedgerRowFragment>[] {
   const names = useKindNames();
   return useMemo(() => {
     return [
-      { id: "kind", header: t`What`, cell: ({ kind }) => <Badge tone={TONES[kind]}>{names[kind]}</Badge>, text: ({ kind }) => kind },
+      {
+        id: "kind",
+        header: t`What`,
+        cell: ({ kind, createdAt }) => (
+          <>
+            <Badge tone={TONES[kind]}>{names[kind]}</Badge>
+            <span className="mt-1 block text-sm text-muted sm:hidden">
+              <Time at={createdAt} />
+            </span>
+          </>
+        ),
+        text: ({ kind }) => kind,
+      },
       {
         id: "amount",
         header: t`Credits`,
@@ -304,7 +316,7 @@ function useColumns(): TableColumn<LedgerRowFragment>[] {
         text: ({ reference, note }) => note || reference,
         className: "hidden sm:table-cell",
       },
-      { id: "at", header: t`When`, cell: ({ createdAt }) => <Time at={createdAt} />, text: ({ createdAt }) => createdAt },
+      { id: "at", header: t`When`, cell: ({ createdAt }) => <Time at={createdAt} />, text: ({ createdAt }) => createdAt, className: "hidden sm:table-cell" },
     ];
   }, [t, whole, names]);
 }

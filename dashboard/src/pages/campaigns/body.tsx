@@ -1,8 +1,9 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { useRef } from "react";
 import { InsertRow } from "@/pages/templates/insert";
-import { MOST, VARIABLES } from "@/pages/templates/shared";
+import { MOST } from "@/pages/templates/shared";
 import { TemplateTools } from "@/pages/templates/tools";
+import { useFirstName } from "@/pages/templates/variables";
 import { Button } from "@/ui/button";
 import { TextArea } from "@/ui/fields";
 import { Icon } from "@/ui/icons";
@@ -23,7 +24,8 @@ export function BodyCard({ draft, onChange, preview }: Props) {
   const field = useRef<HTMLDivElement>(null);
   const put = (body: string) => onChange({ body });
   const used = draft.body.length;
-  const example = t`Hi ${VARIABLES[0]}, doors open at 8pm. Reply STOP to opt out.`;
+  const name = useFirstName();
+  const example = t`Hi ${name}, doors open at 8pm. Reply STOP to opt out.`;
   return (
     <Card title={t`Text`}>
       <div ref={field}>

@@ -51,8 +51,8 @@ export function DeliveryCard({ draft, onChange, defaultSender }: { draft: Draft;
         </div>
         <div className="flex flex-wrap items-start gap-4">
           <Field label={t`At the recipient's time`} hint={t`Each gets it at this time of their own day. Empty for any time.`} type={"time" as "text"} className="w-56" value={draft.localTime} onChange={(localTime) => onChange({ localTime })} />
-          <Field label={t`Most campaigns a day`} hint={t`To one person, this one included.`} inputMode="numeric" className="w-44" value={draft.dailyCap} onChange={(dailyCap) => onChange({ dailyCap })} />
-          <Field label={t`Most campaigns a week`} inputMode="numeric" className="w-44" value={draft.weeklyCap} onChange={(weeklyCap) => onChange({ weeklyCap })} />
+          <Field label={t`Most campaigns a day`} hint={t`To one person, this one included.`} inputMode="numeric" className="w-52" value={draft.dailyCap} onChange={(dailyCap) => onChange({ dailyCap })} />
+          <Field label={t`Most campaigns a week`} inputMode="numeric" className="w-52" value={draft.weeklyCap} onChange={(weeklyCap) => onChange({ weeklyCap })} />
         </div>
         <Switch isSelected={draft.quietHours} onChange={(quietHours) => onChange({ quietHours })} hint={t`Where it is night for a recipient, the message waits for the morning there.`}>
           {t`Keep quiet hours`}

@@ -4,6 +4,7 @@ import { useChange, useData, useReadNow } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { CannedRowFragment } from "@/gql/graphql";
+import { useFirstName } from "@/pages/templates/variables";
 import { Button } from "@/ui/button";
 import { Conflict, useVersioned } from "@/ui/conflict";
 import { Dialog } from "@/ui/dialog";
@@ -116,7 +117,7 @@ function Form({ of, onDone }: { of: CannedRowFragment | null; onDone: () => void
   const [problem, setProblem] = useState<Problem | null>(null);
   const readNow = useReadNow();
   const { base, theirs, isConflict, settle } = useVersioned(of, async () => (of === null ? null : ((await readNow(Now, { id: of.id }))?.cannedAnswer ?? null)));
-  const example = "{firstName|there}";
+  const example = useFirstName();
   const save = async (version = base?.version) => {
     const input = { name: name.trim(), body };
     const { problem: found } = of === null || version === undefined ? await create.run({ input }) : await update.run({ id: of.id, input: { ...input, version } });

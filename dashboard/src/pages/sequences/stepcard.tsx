@@ -11,7 +11,6 @@ import { Card } from "@/ui/show";
 import { ASKS, MOST_BODY, UNITS, type Ask, type StepDraft } from "./draft";
 import type { Told } from "./edit";
 
-const VARIABLES = ["{firstName|there}", "{lastName}"] as const;
 const NONE = "-";
 
 interface Props {
@@ -93,7 +92,7 @@ function Body({ step, change, at }: Part) {
     <div ref={field}>
       <TextArea label={t`Message`} rows={3} value={step.body} onChange={put} maxLength={MOST_BODY} tools={<span className="text-sm text-muted tabular">{`${used}/${MOST_BODY}`}</span>} error={at("body")} />
       <div className="mt-2 space-y-2">
-        <InsertRow box={field} body={step.body} onChange={put} variables={VARIABLES} hasSnippets />
+        <InsertRow box={field} body={step.body} onChange={put} hasMail={false} hasSnippets />
         <TemplateTools body={step.body} onChange={put} />
       </div>
       <div className="mt-3">

@@ -5,7 +5,8 @@ import { useData } from "@/api/hooks";
 import { insertAt } from "@/pages/campaigns/draft";
 import { Button } from "@/ui/button";
 import { Select } from "@/ui/fields";
-import { includeOf, SnippetNames, VARIABLES } from "./shared";
+import { includeOf, SnippetNames } from "./shared";
+import { useVariables } from "./variables";
 
 interface Props {
   /** What the field of the text is in. */
@@ -28,8 +29,9 @@ export function useInsert({ box, body, onChange }: Props) {
   };
 }
 
-export function InsertRow({ hasSnippets, variables = VARIABLES, ...of }: Props & { hasSnippets: boolean; variables?: readonly string[] }) {
+export function InsertRow({ hasSnippets, hasMail = true, ...of }: Props & { hasSnippets: boolean; hasMail?: boolean }) {
   const { t } = useLingui();
+  const variables = useVariables().filter((each) => hasMail || each !== "{email}");
   const insert = useInsert(of);
   return (
     <div className="flex flex-wrap items-center gap-2">

@@ -14,7 +14,6 @@ export const SnippetNames = graphql(`
 `);
 
 export const MOST = 1600;
-export const VARIABLES = ["{firstName|there}", "{lastName}", "{email}"] as const;
 
 /** Return how bodies include a snippet. */
 export const includeOf = (name: string) => `{snippet.${name}}`;

@@ -28,3 +28,11 @@ test.each(Object.keys(LANGUAGES))("each text has one translation in %s, or a con
   expect(texts.size).toBeGreaterThan(500);
   expect([...texts].filter(([, translations]) => translations.size > 1).map(([key, translations]) => [key, Object.fromEntries(translations)])).toEqual([]);
 });
+
+// What addresses a reader as a stranger: the word itself, and the orders of it that begin a sentence.
+const FORMAL = /\busted(?:es)?\b|(?:^|[.:;] )(?:Abra|Añada|Busque|Cambie|Compre|Conecte|Confirme|Consulte|Copie|Cree|Deje|Diga|Elija|Entérese|Envíe|Escriba|Guarde|Haga|Indique|Inténte|Lea|Mire|Pida|Ponga|Pruebe|Quite|Recargue|Responda|Revise|Suba|Use|Vea|Vuelva)(?:l[aeo]s?)?(?= )/i;
+
+test("Spanish speaks to its readers as to friends, on every page", () => {
+  const said = [...readCatalogs("es").values()].flatMap((translations) => [...translations.keys()]);
+  expect(said.filter((text) => FORMAL.test(text))).toEqual([]);
+});

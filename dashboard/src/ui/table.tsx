@@ -2,7 +2,7 @@
 import { useLingui } from "@lingui/react/macro";
 import { columnVisibilityFeature, createColumnHelper, tableFeatures, useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from "react";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore, type KeyboardEvent, type ReactNode, type RefObject } from "react";
 import { Button as AriaButton, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 import { Button } from "./button";
 import { classes } from "./classes";
@@ -20,6 +20,8 @@ export interface TableColumn<Row> {
   className?: string;
   /** Whether it shows only once it is chosen. */
   isExtra?: boolean;
+  /** Whether phones show it below the first column, and not beside it. */
+  isUnder?: boolean;
 }
 
 export interface TableProps<Row> {
@@ -46,6 +48,14 @@ const OVERSCAN = 6;
 const ALL_DRAWN = 60;
 const DENSITY = "msvs.density";
 const STEPS: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
+
+const NARROW = "(width < 40rem)";
+const isNarrowNow = () => matchMedia(NARROW).matches;
+const onNarrow = (hear: () => void) => {
+  const media = matchMedia(NARROW);
+  media.addEventListener("change", hear);
+  return () => media.removeEventListener("change", hear);
+};
 
 /** A formula would run in a spreadsheet: a cell that begins like one is quoted. */
 const csvCell = (value: string | number | null | undefined): string => {
@@ -81,6 +91,8 @@ interface RowProps<Row> {
   row: Row;
   /** Those that are shown. */
   columns: readonly TableColumn<Row>[];
+  /** Those that are shown below the first of them. */
+  under: readonly TableColumn<Row>[];
   isActive: boolean;
   /** Undefined where rows are not chosen. */
   isChosen: boolean | undefined;
@@ -90,7 +102,7 @@ interface RowProps<Row> {
   acts: RefObject<Acts<Row>>;
 }
 
-function DrawnRow<Row>({ id, index, row, columns, isActive, isChosen, hasBox, isOpened, padding, acts }: RowProps<Row>) {
+function DrawnRow<Row>({ id, index, row, columns, under, isActive, isChosen, hasBox, isOpened, padding, acts }: RowProps<Row>) {
   const { t } = useLingui();
   return (
     <tr
@@ -110,9 +122,15 @@ function DrawnRow<Row>({ id, index, row, columns, isActive, isChosen, hasBox, is
           <input type="checkbox" tabIndex={-1} className="size-4 accent-brand" aria-label={t`Select`} checked={isChosen ?? false} onChange={() => acts.current.toggle(id)} />
         </td>
       )}
-      {columns.map((column) => (
-        <td key={column.id} className={classes("border-b border-line px-4 align-middle max-sm:px-3 max-[359px]:px-2 max-sm:[&_time]:whitespace-normal", padding, column.isNumber && "text-right tabular", column.className)}>
+      {columns.map((column, at) => (
+        <td key={column.id} className={classes("border-b border-line px-4 align-middle max-sm:px-3 max-[22.5rem]:px-2 max-sm:[&_time]:whitespace-normal", padding, column.isNumber && "text-right tabular", column.className)}>
           {column.cell(row)}
+          {at === 0 &&
+            under.map((each) => (
+              <div key={each.id} className="mt-1 text-sm">
+                {each.cell(row)}
+              </div>
+            ))}
         </td>
       ))}
     </tr>
@@ -123,6 +141,7 @@ function DrawnRow<Row>({ id, index, row, columns, isActive, isChosen, hasBox, is
 const TableRow = memo(DrawnRow) as typeof DrawnRow;
 
 interface BodyProps<Row> extends Pick<TableProps<Row>, "rows" | "rowKey" | "columns"> {
+  under: readonly TableColumn<Row>[];
   selected: ReadonlySet<string> | undefined;
   onSelect: ((selected: ReadonlySet<string>) => void) | undefined;
   onOpen: ((row: Row) => void) | undefined;
@@ -135,7 +154,7 @@ interface BodyProps<Row> extends Pick<TableProps<Row>, "rows" | "rowKey" | "colu
 }
 
 /** The rows: drawn by themselves while they scroll, without what stands around them. */
-function Body<Row>({ rows, rowKey, columns, selected, onSelect, onOpen, hasMore, onMore, isLoading, isDense, isVirtual, scroller }: BodyProps<Row>) {
+function Body<Row>({ rows, rowKey, columns, under, selected, onSelect, onOpen, hasMore, onMore, isLoading, isDense, isVirtual, scroller }: BodyProps<Row>) {
   const body = useRef<HTMLTableSectionElement>(null);
   const [active, setActive] = useState(0);
   const [isMoving, setMoving] = useState(false);
@@ -214,6 +233,7 @@ function Body<Row>({ rows, rowKey, columns, selected, onSelect, onOpen, hasMore,
             index={index}
             row={row}
             columns={columns}
+            under={under}
             isActive={index === entry}
             isChosen={selected === undefined ? undefined : selected.has(id)}
             hasBox={onSelect !== undefined}
@@ -257,6 +277,8 @@ export function DataTable<Row>(props: TableProps<Row>) {
   const isVirtual = rows.length > ALL_DRAWN;
 
   const shown = useMemo(() => columns.filter(({ id }) => columnVisibility[id] !== false), [columns, columnVisibility]);
+  const isNarrow = useSyncExternalStore(onNarrow, isNarrowNow);
+  const [beside, under] = useMemo(() => [shown.filter(({ isUnder }) => !isUnder || !isNarrow), shown.filter(({ isUnder }) => isUnder && isNarrow)], [shown, isNarrow]);
   const byId = new Map(columns.map((each) => [each.id, each]));
   const areAll = selected !== undefined && rows.length > 0 && rows.every((row) => selected.has(rowKey(row)));
   return (
@@ -314,8 +336,9 @@ export function DataTable<Row>(props: TableProps<Row>) {
                 )}
                 {group.headers.map((header) => {
                   const column = byId.get(header.column.id)!;
+                  if (!beside.includes(column)) return null;
                   return (
-                    <th key={header.id} scope="col" className={classes("border-b border-line bg-sunken px-4 py-2.5 text-sm font-medium whitespace-nowrap text-muted max-sm:px-3 max-[359px]:px-2", column.isNumber && "text-right", column.className)}>
+                    <th key={header.id} scope="col" className={classes("border-b border-line bg-sunken px-4 py-2.5 text-sm font-medium whitespace-nowrap text-muted max-sm:px-3 max-[22.5rem]:px-2", column.isNumber && "text-right", column.className)}>
                       {column.header}
                     </th>
                   );
@@ -326,7 +349,8 @@ export function DataTable<Row>(props: TableProps<Row>) {
           <Body
             rows={rows}
             rowKey={rowKey}
-            columns={shown}
+            columns={beside}
+            under={under}
             selected={selected}
             onSelect={onSelect}
             onOpen={onOpen}

@@ -71,7 +71,7 @@ export function Recipients({ id, status, isFixed = false }: { id: string; status
       ...(isFixed
         ? [{ id: "reply", header: t`Reply`, cell: ({ lastReply }: RecipientRowFragment) => <span className="line-clamp-3 max-w-prose break-words whitespace-pre-wrap">{lastReply?.body}</span>, text: ({ lastReply }: RecipientRowFragment) => lastReply?.body }]
         : [
-            { id: "status", header: t`State`, cell: (row: RecipientRowFragment) => <MessageBadge status={row.status} />, text: (row: RecipientRowFragment) => row.status },
+            { id: "status", header: t`State`, cell: (row: RecipientRowFragment) => <MessageBadge status={row.status} />, text: (row: RecipientRowFragment) => row.status, isUnder: true },
             { id: "error", header: t`Why`, cell: ({ error }: RecipientRowFragment) => (error == null ? null : <span className="text-sm text-muted"><FailureText of={error} /></span>), text: ({ error }: RecipientRowFragment) => error?.code, className: "hidden md:table-cell" },
           ]),
       { id: "body", header: isFixed ? t`Answered text` : t`Text`, cell: ({ body }) => <span className="block max-w-80 truncate text-sm text-muted">{body}</span>, text: ({ body }) => body, className: "hidden lg:table-cell" },

@@ -342,6 +342,7 @@ function Runs({ id, lastId }: { id: string; lastId: string | undefined }) {
           </span>
         ),
         text: ({ status }) => status,
+        isUnder: true,
       },
       { id: "trigger", header: t`By`, cell: ({ trigger }) => triggers[trigger], text: ({ trigger }) => trigger, className: "hidden md:table-cell" },
       { id: "people", header: t`Read`, cell: ({ counts }) => <Count value={counts.people} />, text: ({ counts }) => counts.people, isNumber: true },

@@ -67,7 +67,7 @@ export function SuppressionsPage() {
   const columns = useMemo<TableColumn<SuppressionRowFragment>[]>(
     () => [
       { id: "phone", header: t`Phone`, cell: (row) => <span className="font-medium tabular">{row.phone}</span>, text: (row) => row.phone },
-      { id: "source", header: t`Why`, cell: ({ source }) => sourceName(source), text: ({ source }) => source },
+      { id: "source", header: t`Why`, cell: ({ source }) => sourceName(source), text: ({ source }) => source, isUnder: true },
       { id: "since", header: t`Since`, cell: ({ createdAt }) => <Time at={createdAt} style="full" />, text: ({ createdAt }) => createdAt, className: "hidden sm:table-cell" },
       ...(mayWrite ? [{ id: "lift", header: t`Lift`, cell: (row: SuppressionRowFragment) => <Button size="small" aria-label={t`Lift ${row.phone}`} onPress={() => setLifted(row)}>{t`Lift`}</Button> }] : []),
     ],

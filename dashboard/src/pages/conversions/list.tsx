@@ -153,7 +153,7 @@ function Table({ feed }: { feed: ReturnType<typeof useFeed<unknown, object, Row>
         text: ({ contact }) => contact?.phone ?? "",
         className: "hidden sm:table-cell",
       },
-      { id: "follows", header: t`Follows`, cell: (row) => <Follows row={row} />, text: ({ attributed }) => attributed?.type ?? "" },
+      { id: "follows", header: t`Follows`, cell: (row) => <Follows row={row} />, text: ({ attributed }) => attributed?.type ?? "", isUnder: true },
       { id: "when", header: t`When`, cell: ({ occurredAt }) => <Time at={occurredAt} />, text: ({ occurredAt }) => occurredAt, className: "hidden md:table-cell" },
     ],
     [t, i18n],

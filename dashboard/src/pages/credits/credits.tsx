@@ -290,14 +290,7 @@ function useColumns(): TableColumn<LedgerRowFragment>[] {
       {
         id: "kind",
         header: t`What`,
-        cell: ({ kind, createdAt }) => (
-          <>
-            <Badge tone={TONES[kind]}>{names[kind]}</Badge>
-            <span className="mt-1 block text-sm text-muted sm:hidden">
-              <Time at={createdAt} />
-            </span>
-          </>
-        ),
+        cell: ({ kind }) => <Badge tone={TONES[kind]}>{names[kind]}</Badge>,
         text: ({ kind }) => kind,
       },
       {
@@ -316,7 +309,7 @@ function useColumns(): TableColumn<LedgerRowFragment>[] {
         text: ({ reference, note }) => note || reference,
         className: "hidden sm:table-cell",
       },
-      { id: "at", header: t`When`, cell: ({ createdAt }) => <Time at={createdAt} />, text: ({ createdAt }) => createdAt, className: "hidden sm:table-cell" },
+      { id: "at", header: t`When`, cell: ({ createdAt }) => <Time at={createdAt} />, text: ({ createdAt }) => createdAt, isUnder: true },
     ];
   }, [t, whole, names]);
 }

@@ -82,7 +82,7 @@ function useColumns(): TableColumn<PurchaseRowFragment>[] {
             {automatic && <span className="block text-sm text-muted">{t`by automatic top-up`}</span>}
           </span>
         ), text: ({ label }) => label },
-      { id: "status", header: t`Status`, cell: ({ status }) => <Badge tone={TONES[status]}>{names[status]}</Badge>, text: ({ status }) => status },
+      { id: "status", header: t`Status`, cell: ({ status }) => <Badge tone={TONES[status]}>{names[status]}</Badge>, text: ({ status }) => status, isUnder: true },
       {
         id: "credits",
         header: t`Credits`,
@@ -97,6 +97,7 @@ function useColumns(): TableColumn<PurchaseRowFragment>[] {
         },
         text: ({ credits }) => credits,
         isNumber: true,
+        className: "hidden sm:table-cell",
       },
       {
         id: "amount",
@@ -137,8 +138,9 @@ function useColumns(): TableColumn<PurchaseRowFragment>[] {
             {invoiceUrl != null && <Away href={invoiceUrl} name={t`Invoice of ${label}`}>{t`Invoice`}</Away>}
           </span>
         ),
+        isUnder: true,
       },
-      { id: "at", header: t`When`, cell: ({ createdAt, paidAt }) => <Time at={paidAt ?? createdAt} style="full" />, text: ({ createdAt, paidAt }) => paidAt ?? createdAt },
+      { id: "at", header: t`When`, cell: ({ createdAt, paidAt }) => <Time at={paidAt ?? createdAt} style="full" />, text: ({ createdAt, paidAt }) => paidAt ?? createdAt, isUnder: true },
       { id: "id", header: t`Id`, cell: ({ id }) => <span className="font-mono text-xs">{id}</span>, text: ({ id }) => id, isExtra: true },
     ];
   }, [t, locale, whole, names]);

@@ -23,7 +23,7 @@ export function RateList() {
     return [
       { id: "region", header: t`Destination`, cell: ({ region }) => nameOf(region), text: ({ region }) => nameOf(region) },
       { id: "credits", header: t`Credits a segment`, cell: ({ creditsPerSegment }) => whole(creditsPerSegment), text: ({ creditsPerSegment }) => creditsPerSegment, isNumber: true },
-      { id: "since", header: t({ message: "From", context: "since" }), cell: ({ effectiveAt }) => <Time at={effectiveAt} style="full" />, text: ({ effectiveAt }) => effectiveAt },
+      { id: "since", header: t({ message: "From", context: "since" }), cell: ({ effectiveAt }) => <Time at={effectiveAt} style="full" />, text: ({ effectiveAt }) => effectiveAt, isUnder: true },
     ];
   }, [t, i18n.locale, whole]);
   return (

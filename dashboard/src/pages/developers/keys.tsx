@@ -151,7 +151,7 @@ function KeyTable({ keys, isAdmin, onRoll, onRevoke }: TableProps) {
         ),
         text: ({ name }) => name,
       },
-      { id: "state", header: t`State`, cell: (key) => <KeyState apiKey={key} />, text: (key) => (hasEnded(key) ? "ended" : "works") },
+      { id: "state", header: t`State`, cell: (key) => <KeyState apiKey={key} />, text: (key) => (hasEnded(key) ? "ended" : "works"), isUnder: true },
       { id: "scopes", header: t`Scopes`, cell: ({ scopes }) => <Scopes scopes={scopes} />, text: ({ scopes }) => scopes.join(" "), className: "hidden lg:table-cell" },
       { id: "ips", header: t`Networks`, cell: ({ allowedIps }) => <span className="text-sm text-muted">{allowedIps == null ? t`Anywhere` : allowedIps.join(", ")}</span>, text: ({ allowedIps }) => allowedIps?.join(" "), className: "hidden xl:table-cell" },
       { id: "used", header: t`Last used`, cell: ({ lastUsedAt }) => (lastUsedAt == null ? <span className="text-muted">{t`Never`}</span> : <Time at={lastUsedAt} style="relative" />), text: ({ lastUsedAt }) => lastUsedAt, className: "hidden sm:table-cell" },

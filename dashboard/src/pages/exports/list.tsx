@@ -75,6 +75,7 @@ export function ExportsPage() {
           </span>
         ),
         text: (row) => row.status,
+        isUnder: true,
       },
       { id: "rows", header: t`Rows`, cell: ({ rowsDone }) => <Count value={rowsDone} />, text: ({ rowsDone }) => rowsDone, isNumber: true, className: "hidden md:table-cell" },
       { id: "size", header: t`Size`, cell: ({ fileSize }) => bytes(fileSize), text: ({ fileSize }) => fileSize, isNumber: true, className: "hidden lg:table-cell" },

@@ -92,6 +92,7 @@ function SequenceTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, obje
           </span>
         ),
         text: ({ status }) => status,
+        isUnder: true,
       },
       { id: "steps", header: t`Steps`, cell: ({ steps }) => <Count value={steps.length} />, text: ({ steps }) => steps.length, isNumber: true, className: "hidden md:table-cell" },
       { id: "inside", header: t`Inside`, cell: ({ stats }) => <Count value={stats.inside} />, text: ({ stats }) => stats.inside, isNumber: true },

@@ -113,6 +113,7 @@ export function People({ sequence, state }: { sequence: SequenceFullFragment; st
           </span>
         ),
         text: ({ state: each, reason }) => reason ?? each,
+        isUnder: true,
       },
       { id: "step", header: t`Next step`, cell: ({ step }) => <span className="block max-w-40 truncate">{step ?? "–"}</span>, text: ({ step }) => step, className: "hidden sm:table-cell" },
       { id: "due", header: t`Due`, cell: ({ dueAt }) => (dueAt == null ? "–" : <Time at={dueAt} />), text: ({ dueAt }) => dueAt, className: "hidden md:table-cell" },

@@ -164,6 +164,7 @@ function MemberTable({ members, onRemove }: { members: readonly MemberRowFragmen
         );
       },
       text: ({ role }) => role,
+      isUnder: true,
     },
     { id: "since", header: t`Since`, cell: ({ createdAt }) => <Time at={createdAt} style="day" />, text: ({ createdAt }) => createdAt, className: "hidden md:table-cell" },
     {

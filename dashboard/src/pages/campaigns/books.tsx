@@ -40,17 +40,17 @@ export function Books({ id }: { id: string }) {
                   <thead className="text-sm text-muted max-sm:text-xs">
                     <tr>
                       <th scope="col" className="py-2 pr-2 font-medium sm:pr-4">{t`What`}</th>
-                      <th scope="col" className="px-2 py-2 text-right font-medium sm:px-4">{t`Expected`}</th>
-                      <th scope="col" className="px-2 py-2 text-right font-medium sm:px-4">{t`Found`}</th>
-                      <th scope="col" className="py-2 pl-2 font-medium sm:pl-4">{t`Result`}</th>
+                      <th scope="col" className="px-1 py-2 text-right font-medium sm:px-4">{t`Expected`}</th>
+                      <th scope="col" className="px-1 py-2 text-right font-medium sm:px-4">{t`Found`}</th>
+                      <th scope="col" className="py-2 pl-2 font-medium sm:pl-4"><span className="max-sm:sr-only">{t`Result`}</span></th>
                     </tr>
                   </thead>
                   <tbody>
                     {books.checks.map(({ check, expected, found, ok }) => (
                       <tr key={check}>
                         <th scope="row" className="border-t border-line py-2.5 pr-2 font-normal break-words sm:pr-4">{check.replaceAll("_", " ").replaceAll(".", " · ")}</th>
-                        <td className="border-t border-line px-2 py-2.5 text-right sm:px-4"><Count value={expected} /></td>
-                        <td className="border-t border-line px-2 py-2.5 text-right sm:px-4"><Count value={found} /></td>
+                        <td className="border-t border-line px-1 py-2.5 text-right sm:px-4"><Count value={expected} /></td>
+                        <td className="border-t border-line px-1 py-2.5 text-right sm:px-4"><Count value={found} /></td>
                         <td className="border-t border-line py-2.5 pl-2 sm:pl-4">
                           <Badge tone={ok ? "good" : "danger"} icon={ok ? "check" : "warning"}><span className="max-sm:sr-only">{ok ? t`holds` : t`differs`}</span></Badge>
                         </td>

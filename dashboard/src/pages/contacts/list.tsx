@@ -178,7 +178,7 @@ export function ContactTable({ feed, action, label, fileName = "contacts", ...ch
         ),
         text: ({ phone }) => phone,
       },
-      { id: "consent", header: t`Consent`, cell: ({ optIn, unreachable }) => <span className="flex flex-wrap gap-1"><OptInBadge status={optIn.status} />{unreachable != null && <UnreachableBadge />}</span>, text: ({ optIn }) => optIn.status },
+      { id: "consent", header: t`Consent`, cell: ({ optIn, unreachable }) => <span className="flex flex-wrap gap-1"><OptInBadge status={optIn.status} />{unreachable != null && <UnreachableBadge />}</span>, text: ({ optIn }) => optIn.status, isUnder: action !== undefined },
       { id: "tags", header: t`Tags`, cell: ({ tags }) => <TagRow tags={tags} />, text: ({ tags }) => tags.join(", "), className: "hidden md:table-cell" },
       { id: "source", header: t`Source`, cell: ({ optIn }) => <span className="text-muted">{sourceName(optIn.source)}</span>, text: ({ optIn }) => optIn.source, className: "hidden lg:table-cell" },
       { id: "email", header: t`E-mail`, cell: ({ email }) => <span className="block max-w-56 truncate text-muted">{email}</span>, text: ({ email }) => email, className: "hidden md:table-cell" },

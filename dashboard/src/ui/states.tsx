@@ -77,7 +77,8 @@ function Countdown({ seconds, onEnd }: { seconds: number; onEnd: () => void }) {
   const [left, setLeft] = useState(Math.max(1, Math.ceil(seconds)));
   useEffect(() => {
     if (left <= 0) {
-      onEnd();
+      // One note stands for all that was refused.
+      retryAll(onEnd);
       return undefined;
     }
     const timer = setTimeout(() => setLeft(left - 1), 1000);

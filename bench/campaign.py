@@ -75,6 +75,24 @@ async def floor_messages(campaign_id: UUID) -> float:
     return time.perf_counter() - start
 
 
+async def floor_both(campaign_id: UUID) -> float:
+    """Seconds to COPY what an expansion writes: messages as they are queued, and their events, each in one go."""
+    await db.execute(
+        "UPDATE messages SET status = 'queued', sent_at = NULL, delivered_at = NULL, handed_at = NULL, carrier = NULL,"
+        " carrier_ref = NULL, attempt_count = 0, credits_used = 0 WHERE campaign_id = $1",
+        campaign_id,
+    )
+    tables = {
+        "messages": await _rows("messages", "campaign_id = $1", campaign_id),
+        "events": await _rows("events", "type = 'message.queued'"),
+    }
+    await db.execute("TRUNCATE messages, events")
+    start = time.perf_counter()
+    for name, (columns, rows) in tables.items():
+        await db.copy_rows(name, columns, rows)
+    return time.perf_counter() - start
+
+
 async def floor_complete(number: int, campaign_id: UUID) -> float:
     """Seconds for the same row writes: COPY of every row inserted, UPDATE … FROM unnest for every change, by 1,000."""
     tables = {name: await _rows(name, "true") for name in COPIED}
@@ -121,6 +139,8 @@ async def measure(place: Bench, number: int, *, floors: bool = True) -> dict[str
             campaign_id = await db.fetch_value("SELECT id FROM campaigns ORDER BY id DESC LIMIT 1")
             times["floor_complete"] = await floor_complete(number, campaign_id)
             times["floor_messages"] = await floor_messages(campaign_id)
+            times["floor_both"] = await floor_both(campaign_id)
+            times["ratio_expand_both"] = times["floor_both"] / times["expand"]
             times["ratio_expand"] = times["floor_messages"] / times["expand"]
             times["ratio_complete"] = times["floor_complete"] / times["complete"]
         return times

@@ -55,6 +55,7 @@ GOALS = (
     ("accept, live: with credits", "accept_live", "ratio", ">=", 0.5),
     ("batch: messages/s, times single sends, live", "batch", "ratio", ">=", 5.0),
     ("expand: create → dispatched", "campaign", "ratio_expand", ">=", 0.5),
+    ("expand: against COPY of messages and events", "campaign", "ratio_expand_both", ">=", 0.8),
     ("complete: all through the carrier, all events", "campaign", "ratio_complete", ">=", 0.35),
     ("webhooks: deliveries/s", "webhooks", "ratio", ">=", 0.4),
     ("latency: POST → carrier, idle, p95, ms", "latency", "idle_p95_ms", "<=", 50.0),

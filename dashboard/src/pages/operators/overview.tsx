@@ -156,13 +156,13 @@ function Queues({ numbers }: { numbers: Overview["numbers"] }) {
   if (known.length === 0) return <p className="text-muted">{t`Redis does not answer, so the queues are not seen. Messages are safe.`}</p>;
   return (
     <div className="overflow-x-auto" tabIndex={0} role="region" aria-label={t`Queues`}>
-      <table className="w-full text-left">
-        <thead className="text-sm text-muted">
+      <table className="w-full text-left max-sm:text-sm">
+        <thead className="text-sm text-muted max-sm:text-xs">
           <tr>
-            <th scope="col" className="py-1.5 pr-2 font-medium sm:pr-4">{t`Queue`}</th>
-            <th scope="col" className="px-2 py-1.5 text-right font-medium sm:px-4">{t`Workers`}</th>
-            <th scope="col" className="px-2 py-1.5 text-right font-medium sm:px-4">{t`Jobs waiting`}</th>
-            <th scope="col" className="py-1.5 pl-2 text-right font-medium sm:pl-4">{t({ message: "Failed", context: "counted" })}</th>
+            <th scope="col" className="py-1.5 pr-1 font-medium sm:pr-4">{t`Queue`}</th>
+            <th scope="col" className="px-1 py-1.5 text-right font-medium sm:px-4">{t`Workers`}</th>
+            <th scope="col" className="px-1 py-1.5 text-right font-medium sm:px-4">{t`Jobs waiting`}</th>
+            <th scope="col" className="py-1.5 pl-1 text-right font-medium sm:pl-4">{t({ message: "Failed", context: "counted" })}</th>
           </tr>
         </thead>
         <tbody>
@@ -171,12 +171,12 @@ function Queues({ numbers }: { numbers: Overview["numbers"] }) {
             const failed = of("jobs_failed", queue) ?? 0;
             return (
               <tr key={queue}>
-                <th scope="row" className="border-t border-line py-2 pr-2 font-normal sm:pr-4">{queue}</th>
-                <td className="border-t border-line px-2 py-2 text-right sm:px-4">{workers === 0 ? <Badge tone="danger">{t`none`}</Badge> : <Count value={workers} />}</td>
-                <td className="border-t border-line px-2 py-2 text-right sm:px-4">
+                <th scope="row" className="border-t border-line py-2 pr-1 font-normal sm:pr-4">{queue}</th>
+                <td className="border-t border-line px-1 py-2 text-right sm:px-4">{workers === 0 ? <Badge tone="danger">{t`none`}</Badge> : <Count value={workers} />}</td>
+                <td className="border-t border-line px-1 py-2 text-right sm:px-4">
                   <Count value={of("jobs_waiting", queue) ?? 0} />
                 </td>
-                <td className="border-t border-line py-2 pl-2 text-right sm:pl-4">
+                <td className="border-t border-line py-2 pl-1 text-right sm:pl-4">
                   {failed > 0 ? (
                     <Link to="/operators/jobs" search={{ queue }} className="text-danger">
                       <Count value={failed} />

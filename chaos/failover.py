@@ -34,7 +34,8 @@ from msvs.local.embedded import valkey_executable
 
 ROOT = Path(__file__).parent.parent
 SCOPE = "msvs"
-AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
+# The folder of the checkout may be closed to others, and Patroni goes back to the one it was started in.
+AS_POSTGRES = ("env", "--chdir=/", "setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
 EVENTS = ("sessions", "valkey", "worker", "primary", "split")
 WORKERS = ("messages", "campaigns", "reports", "maintenance")
 SENDER = "+14155550000"

@@ -62,7 +62,8 @@ UNSAID_OF = {
     "/v1/exports": re.compile(
         r"\w+: (?:.* does not apply to exports of |Missing required parameter: campaign_id)"
     ).match,
-    "/v1/lists": re.compile(r"source\.settings(?:\..*)?: |source\.mapping: Only one field can be ").match,
+    "/v1/lists": re.compile(r"source\.settings(?:\..*)?: |source\.mapping: Only one field can be ", re.DOTALL).match,
+    "/v1/lists/{id}/source": re.compile(r"settings(?:\..*)?: |mapping: Only one field can be ", re.DOTALL).match,
     # A number is one of a webhook, whose events are read forward and are of all types.
     "/v1/events": re.compile(r"webhook_id: Name the webhook that |type: Events of a webhook ").match,
     # The evidence itself.

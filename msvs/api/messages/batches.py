@@ -273,4 +273,6 @@ def batch_resource(outcomes: Sequence[MessageView | ApiError]) -> MessageBatchRe
 def _entry(index: int, outcome: MessageView | ApiError) -> MessageBatchEntry:
     if isinstance(outcome, ApiError):
         return MessageBatchEntry(index=index, error=refusal_resource(outcome))
-    return MessageBatchEntry(index=index, message=message_resource(outcome))
+    # What its event shows is the same, and made already.
+    shown = outcome.shown if isinstance(outcome, NewMessage) else None
+    return MessageBatchEntry(index=index, message=shown or message_resource(outcome))

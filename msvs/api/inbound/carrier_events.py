@@ -172,17 +172,18 @@ UPDATE carrier_signals SET tries = tries + 1,
 WHERE id = $1
 """
 # What a phone wrote is applied in its order: one waits for what is due and came before it, also where another worker
-# holds that, or somebody who is stuck holds up its contact, and however their carriers write its number.
+# holds that, or somebody who is stuck holds up its contact, and however their carriers write its number. The kind is
+# named beside the time, in the order of an index: named alone, the one by phones would do, of which all would be read.
 PICK_INBOUND = """
 SELECT written.* FROM carrier_signals AS written
-WHERE due_at >= $3 AND due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
+WHERE (kind, due_at) >= ('inbound', $3) AND (kind, due_at) <= ('inbound', $1) AND id <> ALL($2) AND NOT EXISTS (
     SELECT FROM carrier_signals AS earlier WHERE earlier.kind = 'inbound'
         AND phone_tail(earlier.from_phone) = phone_tail(written.from_phone)
         AND earlier.due_at + interval '0' <= $1
         AND (earlier.received_at, earlier.id) < (written.received_at, written.id)
     OFFSET 0
 )
-ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+ORDER BY kind, due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
 

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from msvs import database, present
 
 LOOK_SECONDS = 10.0
+# How long a start waits for the first answer.
+FIRST_SECONDS = 2.0
 # What took longer says too little of the time in between, unless nothing is known yet.
 MOST_SECONDS = 0.5
 
@@ -47,7 +49,9 @@ class SharedClock:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Ask now, and every LOOK_SECONDS within the block; what is known lasts while PostgreSQL is away."""
-        await self._try_to_look()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_SECONDS):
+                await self._try_to_look()
         task = asyncio.create_task(self._look_on())
         try:
             yield

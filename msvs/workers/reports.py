@@ -48,10 +48,11 @@ PUT_OFF_VIRTUAL_EVENTS = "UPDATE virtual_signals SET due_at = $2 WHERE id = ANY(
 # What a phone wrote is applied in its order: one waits for those before it, also where another worker holds them, or
 # somebody who is stuck holds up their contact. OFFSET 0 keeps it from being compared with all that waits.
 # A time that is computed keeps the search for an earlier reply at the index of phones: that of times still has an entry
-# for each reply that was taken in while somebody's snapshot lasts.
+# for each reply that was taken in while somebody's snapshot lasts. A kind that is computed keeps the pick from that
+# index, which is of replies alone, and which it would read whole.
 PICK_REPLY = """
 SELECT reply.* FROM virtual_signals AS reply
-WHERE due_at >= $3 AND due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
+WHERE due_at >= $3 AND due_at <= $1 AND kind || '' = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
     SELECT FROM virtual_signals AS earlier WHERE earlier.kind = 'inbound'
         AND earlier.workspace_id = reply.workspace_id AND earlier.livemode = reply.livemode
         AND phone_tail(earlier.phone) = phone_tail(reply.phone)

@@ -295,7 +295,7 @@ class _Run:
         claimed = [row for row, _ in taken]
         host = host_of(claimed[0].url)
         try:
-            if time.monotonic() > min([held_until for _, held_until in taken]):
+            if time.monotonic() > min(held_until for _, held_until in taken):
                 async with unit_of_work():
                     await release_deliveries(claimed)
             else:
@@ -353,10 +353,9 @@ class _Run:
     async def _post(
         self, claimed: ClaimedDelivery, content: Content, secrets: Sequence[str], more: Mapping[str, str]
     ) -> Post:
-        real = present.real()
-        at = present.moment() or real
+        at = present.now()
         # The real time, also of a sandbox with a clock: who verifies a signature refuses one that is old.
-        timestamp = int(real.timestamp())
+        timestamp = int(present.real().timestamp())
         headers = {
             "Content-Type": "application/json",
             "User-Agent": USER_AGENT,
@@ -370,19 +369,18 @@ class _Run:
             answer = await self._client.post(claimed.url, content.body, headers)
         except HttpError as error:
             return Post(at=at, error=error.kind.value, elapsed_ms=error.elapsed_ms)
-        retry_after = answer.headers.get("Retry-After")
         return Post(
             at=at,
             status=answer.status,
             head=answer.head,
             elapsed_ms=answer.elapsed_ms,
-            retry_after=None if retry_after is None else parse_retry_after(retry_after, present.real()),
+            retry_after=parse_retry_after(answer.headers.get("Retry-After"), present.real()),
         )
 
     def _secrets_of(self, claimed: ClaimedDelivery) -> list[str]:
         """Return the secrets to sign with, that before a rotation first."""
-        previous, until = claimed.previous_secret_sealed, claimed.previous_secret_until
         sealed = [claimed.secret_sealed]
+        previous, until = claimed.previous_secret_sealed, claimed.previous_secret_until
         if previous is not None and until is not None and until > present.now():
             sealed.insert(0, previous)
         return [secret for text in sealed if (secret := self._open(text, claimed.endpoint_id)) is not None]

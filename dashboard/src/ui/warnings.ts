@@ -49,6 +49,12 @@ export function useWarningText(): (warning: Warning) => string {
         return first === undefined
           ? message
           : t`${plural(first, { one: "The smallest variant gets about # message. Between so few, differences are mostly chance.", other: "The smallest variant gets about # messages. Between so few, differences are mostly chance." })}`;
+      case "test_without_links": {
+        const names = /in variant (\w(?:, \w)*): /.exec(message)?.[1];
+        return names === undefined ? message : t`Nobody can click in variant ${names}: shorten its links, and write one with https.`;
+      }
+      case "utm_unused":
+        return t`UTM parameters are added to shortened links alone: shorten the links, or write the parameters into them.`;
       case "sender_not_carried": {
         const counted = /^(\d+) recipients looked at: (.+)$/.exec(message);
         const said = ofSender(counted?.[2] ?? message);

@@ -22,12 +22,14 @@ def read_networks(texts: Iterable[str], *, param: str = "allowed_ips") -> list[s
     found: dict[str, None] = {}
     for index, text in enumerate(texts):
         try:
-            # A scope is of one machine's interfaces: no caller has it.
-            network = ip_network(text.strip().replace("%", " "))
+            network = ip_network(text.strip())
         except ValueError:
+            network = None
+        # A scope is of one machine's interfaces: no caller has it.
+        if network is None or "%" in text:
             raise InvalidRequest(
                 f"'{text[:50]}' is not a network such as 203.0.113.0/24 or 2001:db8::/48.", param=f"{param}[{index}]"
-            ) from None
+            )
         if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
             mapped = network.network_address.ipv4_mapped
             network = IPv4Network((mapped or IPv4Address(0), network.prefixlen - MAPPED.prefixlen))

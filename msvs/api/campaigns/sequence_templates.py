@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msvs.api.campaigns.sequence_requests import Definition, Otherwise, SequenceStep, StepCondition, Template
+from msvs.api.campaigns.sequence_timing import DAY
 
-HOUR = 60
-DAY = 24 * HOUR
+HOUR = DAY // 24
 # With a local hour, so long after a step at any time of the day is the next such hour: no day is left out.
-HALF_A_DAY = 12 * HOUR
+HALF_A_DAY = DAY // 2
 
 WELCOME = Definition(
     steps=[

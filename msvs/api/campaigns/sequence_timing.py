@@ -9,8 +9,9 @@ from msvs.api.campaigns.audiences import MAX_LATE
 from msvs.api.campaigns.sequence_requests import Definition, SequenceStep
 from msvs.api.text import quiet_hours
 
-# Anchors beyond count as these: with a year of minutes, and the hours of a zone, all stay within the calendar.
+# In minutes.
 DAY = 24 * 60
+# Anchors beyond count as these: with a year of minutes, and the hours of a zone, all stay within the calendar.
 FIRST_ANCHOR, LAST_ANCHOR = datetime(3, 1, 1, tzinfo=UTC), datetime(9997, 1, 1, tzinfo=UTC)
 
 

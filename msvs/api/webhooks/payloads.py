@@ -38,16 +38,19 @@ def content_of(claimed: Sequence[ClaimedDelivery], made: MadeEvents) -> Content:
     if claimed[0].batch_size is None:
         (first,) = claimed
         id, body = _event(first, made)
-        events, sequences, attempt = id, str(first.sequence), first.attempt_count
+        event_ids = [id]
     else:
         claimed = sorted(claimed, key=lambda row: row.sequence)
         first = claimed[0]
-        numbered = [numbered_event_resource(row) for row in claimed]
-        id = BATCH_PREFIX + sha256(" ".join(event.id for event in numbered).encode()).hexdigest()[:32]
-        body = msgspec.json.encode(EventBatchResource(id=id, livemode=first.livemode, data=numbered))
-        events, sequences = ",".join(event.id for event in numbered), ",".join(str(row.sequence) for row in claimed)
-        attempt = max(row.attempt_count for row in claimed)
-    headers = {"MSVS-Event-Id": events, "MSVS-Delivery-Attempt": str(attempt), "MSVS-Sequence": sequences}
+        events = [numbered_event_resource(row) for row in claimed]
+        event_ids = [event.id for event in events]
+        id = BATCH_PREFIX + sha256(" ".join(event_ids).encode()).hexdigest()[:32]
+        body = msgspec.json.encode(EventBatchResource(id=id, livemode=first.livemode, data=events))
+    headers = {
+        "MSVS-Event-Id": ",".join(event_ids),
+        "MSVS-Delivery-Attempt": str(max(row.attempt_count for row in claimed)),
+        "MSVS-Sequence": ",".join(str(row.sequence) for row in claimed),
+    }
     if first.replay:
         headers["MSVS-Replay"] = "true"
     return Content(id, body, headers)

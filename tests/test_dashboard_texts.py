@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,12 @@ def test_failures_are_said_in_every_language(code: str) -> None:
         entries = (SOURCES / "locales" / f"{language}.po").read_text().split("\n\n")
         [entry] = [each for each in entries if f'msgid "{FAILURES[code]}"' in each]
         assert 'msgstr ""' not in entry, language
+
+
+def test_every_warning_of_the_reference_is_said_in_the_readers_language() -> None:
+    reference = (SOURCES.parents[1] / "docs/site/messages.md").read_text()
+    (table,) = re.findall(r"^\| `double_braces` \|.*?(?=^$)", reference, re.MULTILINE | re.DOTALL)
+    told = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    said = re.findall(r'^      case "(\w+)":', (SOURCES / "ui/warnings.ts").read_text(), re.MULTILINE)
+    assert sorted(said) == sorted(told)
+    assert len(told) > 10

@@ -49,6 +49,22 @@ export function useWarningText(): (warning: Warning) => string {
         return first === undefined
           ? message
           : t`${plural(first, { one: "The smallest variant gets about # message. Between so few, differences are mostly chance.", other: "The smallest variant gets about # messages. Between so few, differences are mostly chance." })}`;
+      case "double_braces": {
+        const [, written, sent, meant] = /^(\{\{.+\}\}) is sent as the text (\{.+\})\. Write (\{.+\}) for/.exec(message) ?? [];
+        return written === undefined ? message : t`${written} is sent as the text ${sent}. Write ${meant} for the value of a variable.`;
+      }
+      case "foreign_merge_tag": {
+        const [, tag, meant] = /^'(.+)' looks like .+ Write (\{.+\}) for/.exec(message) ?? [];
+        return tag === undefined ? message : t`“${tag}” looks like the merge tag of another service. Write ${meant} for the value of a variable.`;
+      }
+      case "decomposed_letters": {
+        const [, composed, short, given, long] = /segments are (\d+) \((\S+)\) instead of (\d+) \((\S+)\)\.$/.exec(message) ?? [];
+        return composed === undefined ? message : t`The text has letters and their marks apart. Composed (Unicode NFC), its segments are ${composed} (${short}) instead of ${given} (${long}).`;
+      }
+      case "daily_cap_reached": {
+        const [, total, day, left] = /cost of (\d+) credits .+ cap of (\S+): (-?\d+)\. /.exec(message) ?? [];
+        return total === undefined ? message : t`The estimated cost, in credits, is ${total}, and the cap of ${day} leaves ${left}. The campaign would pause there and go on the next day.`;
+      }
       case "test_without_links": {
         const names = /in variant (\w(?:, \w)*): /.exec(message)?.[1];
         return names === undefined ? message : t`Nobody can click in variant ${names}: shorten its links, and write one with https.`;
